@@ -1,0 +1,94 @@
+"""Engine, sessions and the only commit of the application.
+
+Messages for workers leave after the commit: `on_commit` collects callbacks on the session, and a
+session event runs them once the outermost transaction is in the database. Releasing a savepoint
+does not count, a rollback forgets them, and a callback that fails is logged and swallowed: the row
+is already the truth and the sweep sends the message again.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
+
+from app.settings import get_settings
+
+logger = logging.getLogger(__name__)
+
+_CALLBACKS = "after_commit_callbacks"
+
+
+@lru_cache
+def get_engine() -> Engine:
+    """One pool per process. `pool_pre_ping` hides a database that was restarted underneath."""
+    return create_engine(
+        get_settings().resolve_database_url(),
+        pool_pre_ping=True,
+        pool_size=10,
+        max_overflow=20,
+        connect_args={
+            "application_name": "illume",
+            "options": (
+                "-c timezone=UTC -c lock_timeout=15000"
+                " -c idle_in_transaction_session_timeout=120000"
+            ),
+        },
+    )
+
+
+@lru_cache
+def get_session_factory() -> sessionmaker[Session]:
+    return sessionmaker(get_engine(), expire_on_commit=False)
+
+
+@contextmanager
+def session_scope() -> Iterator[Session]:
+    """One unit of work: commits when the block ends, rolls back when it raises."""
+    with get_session_factory()() as session:
+        try:
+            yield session
+            session.commit()
+        except BaseException:
+            session.rollback()
+            raise
+
+
+def on_commit(session: Session, callback: Callable[[], Any]) -> None:
+    """Run `callback` once the current outermost transaction has been committed."""
+    transaction = session.get_nested_transaction() or session.get_transaction()
+    session.info.setdefault(_CALLBACKS, []).append((transaction, callback))
+
+
+@event.listens_for(Session, "after_commit")
+def _run_callbacks(session: Session) -> None:
+    if session.in_nested_transaction():
+        return
+    for _, callback in session.info.pop(_CALLBACKS, []):
+        try:
+            callback()
+        except Exception:
+            # The commit has happened: a failing broker must not turn it into an error.
+            logger.exception("after-commit callback failed; the sweep will make up for it")
+
+
+@event.listens_for(Session, "after_soft_rollback")
+def _forget_callbacks(session: Session, previous_transaction: SessionTransaction) -> None:
+    if previous_transaction.nested:
+        kept = [
+            entry
+            for entry in session.info.get(_CALLBACKS, [])
+            if entry[0] is not previous_transaction
+        ]
+        session.info[_CALLBACKS] = kept
+        return
+    session.info.pop(_CALLBACKS, None)
+
+
+def dispose_engine() -> None:
+    """Close all connections; a forked worker child starts with a pool of its own."""
+    if get_engine.cache_info().currsize:
+        get_engine().dispose(close=False)

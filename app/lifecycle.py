@@ -1,0 +1,189 @@
+"""Statuses and the changes allowed between them, as data. Pure: no session, no time."""
+
+from enum import StrEnum
+from typing import Literal, assert_never
+
+
+class RoundStatus(StrEnum):
+    DRAFT = "draft"
+    GENERATING = "generating"
+    JUDGING = "judging"
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+class RunStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class ShardStatus(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Job(StrEnum):
+    """The kinds of work a run executes."""
+
+    BASELINE = "baseline"
+    GENERATE = "generate"
+    JUDGE = "judge"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+    IMPORT = "import"
+    RELEASE = "release"
+
+
+class RoundItemState(StrEnum):
+    WAITING = "waiting"
+    OPEN = "open"
+    DONE = "done"
+    RESTING = "resting"
+    SET_ASIDE = "set_aside"
+
+
+class JudgementStatus(StrEnum):
+    LEASED = "leased"
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    SKIPPED = "skipped"
+    RELEASED = "released"
+
+
+class Split(StrEnum):
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+class Purpose(StrEnum):
+    """Why an item is in a round; only `training` can be admitted."""
+
+    TRAINING = "training"
+    MEASURE = "measure"
+    CHECK = "check"
+    PRACTICE = "practice"
+    ANCHOR = "anchor"
+    COMPARISON = "comparison"
+
+
+class Role(StrEnum):
+    ANNOTATOR = "annotator"
+    ADMIN = "admin"
+
+
+class UserKind(StrEnum):
+    PERSON = "person"
+    CRITIC = "critic"
+
+
+class AuthorKind(StrEnum):
+    MODEL = "model"
+    PERSON = "person"
+    GOLD = "gold"
+
+
+class Decision(StrEnum):
+    """What a completed round decided; every value but `continue` ends the loop."""
+
+    CONTINUE = "continue"
+    ALL_COVERED = "all_covered"
+    NO_PROGRESS = "no_progress"
+    UNDER_FLOOR = "under_floor"
+    ROUND_LIMIT = "round_limit"
+
+
+ROUND_TRANSITIONS: dict[RoundStatus, frozenset[RoundStatus]] = {
+    # A round on gold rationales has nothing to sample or to judge: it trains at once.
+    RoundStatus.DRAFT: frozenset(
+        {RoundStatus.GENERATING, RoundStatus.TRAINING, RoundStatus.CANCELLED}
+    ),
+    RoundStatus.GENERATING: frozenset({RoundStatus.JUDGING, RoundStatus.CANCELLED}),
+    # Judging may end without anything to train on: then the round is decided as it is.
+    RoundStatus.JUDGING: frozenset(
+        {RoundStatus.TRAINING, RoundStatus.COMPLETED, RoundStatus.CANCELLED}
+    ),
+    RoundStatus.TRAINING: frozenset({RoundStatus.EVALUATING, RoundStatus.CANCELLED}),
+    RoundStatus.EVALUATING: frozenset({RoundStatus.COMPLETED, RoundStatus.CANCELLED}),
+    RoundStatus.COMPLETED: frozenset(),
+    RoundStatus.CANCELLED: frozenset(),
+}
+
+RUN_TRANSITIONS: dict[RunStatus, frozenset[RunStatus]] = {
+    RunStatus.QUEUED: frozenset({RunStatus.RUNNING, RunStatus.CANCELLED, RunStatus.FAILED}),
+    # Back to queued when its worker died and the run is handed to another.
+    RunStatus.RUNNING: frozenset(
+        {RunStatus.QUEUED, RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED}
+    ),
+    RunStatus.SUCCEEDED: frozenset(),
+    RunStatus.FAILED: frozenset(),
+    RunStatus.CANCELLED: frozenset(),
+}
+
+JUDGEMENT_TRANSITIONS: dict[JudgementStatus, frozenset[JudgementStatus]] = {
+    JudgementStatus.LEASED: frozenset(
+        {
+            JudgementStatus.DRAFT,
+            JudgementStatus.SUBMITTED,
+            JudgementStatus.SKIPPED,
+            JudgementStatus.RELEASED,
+        }
+    ),
+    JudgementStatus.DRAFT: frozenset(
+        {JudgementStatus.SUBMITTED, JudgementStatus.SKIPPED, JudgementStatus.RELEASED}
+    ),
+    # Taking back keeps the slot and turns the answer into a draft again.
+    JudgementStatus.SUBMITTED: frozenset({JudgementStatus.DRAFT}),
+    JudgementStatus.SKIPPED: frozenset({JudgementStatus.LEASED, JudgementStatus.DRAFT}),
+    JudgementStatus.RELEASED: frozenset({JudgementStatus.LEASED, JudgementStatus.DRAFT}),
+}
+
+LIVE_RUN = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
+LIVE_JUDGEMENT = frozenset(
+    {JudgementStatus.LEASED, JudgementStatus.DRAFT, JudgementStatus.SUBMITTED}
+)
+CLOSED_ROUND = frozenset({RoundStatus.COMPLETED, RoundStatus.CANCELLED})
+# Judging goes on while later shards are still being sampled.
+JUDGEABLE_ROUND = frozenset({RoundStatus.GENERATING, RoundStatus.JUDGING})
+
+ROUND_JOB: dict[RoundStatus, Job] = {
+    RoundStatus.GENERATING: Job.GENERATE,
+    RoundStatus.TRAINING: Job.TRAIN,
+    RoundStatus.EVALUATING: Job.EVALUATE,
+}
+"""The job whose success carries a round out of a status."""
+
+QUEUES: dict[Job, Literal["cpu", "gpu"]] = {
+    Job.BASELINE: "gpu",
+    Job.GENERATE: "gpu",
+    Job.JUDGE: "cpu",
+    Job.TRAIN: "gpu",
+    Job.EVALUATE: "gpu",
+    Job.IMPORT: "cpu",
+    Job.RELEASE: "cpu",
+}
+
+SHARDED = frozenset({Job.BASELINE, Job.GENERATE, Job.EVALUATE})
+"""Jobs that several workers do at once, shard by shard."""
+
+
+def can_advance(
+    old: RoundStatus | RunStatus | JudgementStatus, new: RoundStatus | RunStatus | JudgementStatus
+) -> bool:
+    """Whether the tables above allow the change from `old` to `new`."""
+    match old:
+        case RoundStatus():
+            return new in ROUND_TRANSITIONS[old]
+        case RunStatus():
+            return new in RUN_TRANSITIONS[old]
+        case JudgementStatus():
+            return new in JUDGEMENT_TRANSITIONS[old]
+        case _:
+            assert_never(old)

@@ -1,0 +1,43 @@
+"""All tables. Integrity lives in the constraints: code may be wrong, the table may not."""
+
+from app.models.base import Base, Json
+from app.models.candidates import Candidate, Prediction, RoundCandidate, RoundItem, Sample
+from app.models.dataset import Image, Item, ProjectImage
+from app.models.judgements import Judgement, JudgementRevision, VerdictRow
+from app.models.outcomes import Admission, Release, ReleaseRow, Score, TrainingRow
+from app.models.people import ApiToken, Event, Invite, Membership, Project, SignInLink, User, Worker
+from app.models.rounds import Adapter, Round, RoundModel, Run, RunShard
+
+__all__ = [
+    "Adapter",
+    "Admission",
+    "ApiToken",
+    "Base",
+    "Candidate",
+    "Event",
+    "Image",
+    "Invite",
+    "Item",
+    "Json",
+    "Judgement",
+    "JudgementRevision",
+    "Membership",
+    "Prediction",
+    "Project",
+    "ProjectImage",
+    "Release",
+    "ReleaseRow",
+    "Round",
+    "RoundCandidate",
+    "RoundItem",
+    "RoundModel",
+    "Run",
+    "RunShard",
+    "Sample",
+    "Score",
+    "SignInLink",
+    "TrainingRow",
+    "User",
+    "VerdictRow",
+    "Worker",
+]

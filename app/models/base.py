@@ -1,0 +1,78 @@
+"""The declarative base: naming, types and the columns that many tables share."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Enum, Identity, MetaData, Text, func
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from app.lifecycle import (
+    AuthorKind,
+    Decision,
+    Job,
+    JudgementStatus,
+    Purpose,
+    Role,
+    RoundItemState,
+    RoundStatus,
+    RunStatus,
+    ShardStatus,
+    Split,
+    UserKind,
+)
+
+Json = dict[str, Any]
+
+
+def enum_values(enum: type[StrEnum], name: str) -> Enum:
+    """A VARCHAR with a CHECK on the values: easy to extend in a migration."""
+    return Enum(
+        enum,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=32,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
+        int: BigInteger,
+        str: Text,
+        datetime: DateTime(timezone=True),
+        Json: JSONB,
+        list[str]: JSONB,
+        list[int]: ARRAY(BigInteger),
+        AuthorKind: enum_values(AuthorKind, "author_kind"),
+        Decision: enum_values(Decision, "decision"),
+        Job: enum_values(Job, "job"),
+        JudgementStatus: enum_values(JudgementStatus, "status"),
+        Purpose: enum_values(Purpose, "purpose"),
+        Role: enum_values(Role, "role"),
+        RoundItemState: enum_values(RoundItemState, "state"),
+        RoundStatus: enum_values(RoundStatus, "status"),
+        RunStatus: enum_values(RunStatus, "status"),
+        ShardStatus: enum_values(ShardStatus, "status"),
+        Split: enum_values(Split, "split"),
+        UserKind: enum_values(UserKind, "kind"),
+    }
+
+
+class WithId:
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+
+
+class WithCreation:
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,0 +1,164 @@
+"""What the model wrote, and what of it a round shows."""
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.lifecycle import AuthorKind, Purpose, RoundItemState, Split
+from app.models.base import Base, Json, WithCreation, WithId
+
+
+class Candidate(WithId, WithCreation, Base):
+    """A distinct rationale text for an item. Never changes after it is written (trigger)."""
+
+    __tablename__ = "candidate"
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"))
+    text_key: Mapped[str] = mapped_column(String(64))
+    text: Mapped[str]
+    author_kind: Mapped[AuthorKind] = mapped_column(server_default=AuthorKind.MODEL.value)
+    author_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    __table_args__ = (
+        UniqueConstraint("item_id", "text_key"),
+        UniqueConstraint("id", "item_id"),
+        CheckConstraint("text <> ''", name="text_given"),
+    )
+
+
+class Sample(WithId, Base):
+    """One draw of the model."""
+
+    __tablename__ = "sample"
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
+    shard_id: Mapped[int]
+    shard_attempt: Mapped[int]
+    item_id: Mapped[int]
+    candidate_id: Mapped[int | None]
+    adapter_id: Mapped[int | None] = mapped_column(ForeignKey("adapter.id"))
+    strategy: Mapped[str] = mapped_column(String(50))
+    prompt: Mapped[str]
+    temperature: Mapped[float]
+    number: Mapped[int]
+    seed: Mapped[int]
+    log_probability: Mapped[float]
+    n_tokens: Mapped[int]
+    trace: Mapped[Json | None]
+    __table_args__ = (
+        UniqueConstraint("run_id", "item_id", "strategy", "prompt", "temperature", "number"),
+        ForeignKeyConstraint(["candidate_id", "item_id"], ["candidate.id", "candidate.item_id"]),
+        # Fencing: only the worker that holds the shard's current attempt can insert.
+        ForeignKeyConstraint(
+            ["shard_id", "shard_attempt"],
+            ["run_shard.id", "run_shard.attempt"],
+            ondelete="CASCADE",
+        ),
+        Index("ix_sample_candidate_id", "candidate_id"),
+        Index("ix_sample_item_id", "item_id"),
+        Index("ix_sample_shard_id", "shard_id"),
+    )
+
+
+class Prediction(WithId, Base):
+    """What a model answered for a held-out item in an evaluation, and how its rationale fared."""
+
+    __tablename__ = "prediction"
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
+    shard_id: Mapped[int]
+    shard_attempt: Mapped[int]
+    item_id: Mapped[int]
+    split: Mapped[Split]
+    answer: Mapped[str]
+    rationale: Mapped[str]
+    answer_is_right: Mapped[bool]
+    fits: Mapped[bool | None]
+    fault: Mapped[str | None]
+    __table_args__ = (
+        UniqueConstraint("run_id", "item_id"),
+        ForeignKeyConstraint(["item_id", "split"], ["item.id", "item.split"]),
+        ForeignKeyConstraint(
+            ["shard_id", "shard_attempt"],
+            ["run_shard.id", "run_shard.attempt"],
+            ondelete="CASCADE",
+        ),
+        # Evaluating on what is trained on would say nothing.
+        CheckConstraint("split <> 'train'", name="held_out_only"),
+        CheckConstraint("answer_is_right OR fits IS NOT TRUE", name="wrong_answer_is_no_fit"),
+        Index("ix_prediction_item_id", "item_id"),
+        Index("ix_prediction_shard_id", "shard_id"),
+    )
+
+
+class RoundItem(WithId, Base):
+    """An item in a round, with the places for its annotators."""
+
+    __tablename__ = "round_item"
+    round_id: Mapped[int]
+    project_id: Mapped[int]
+    item_id: Mapped[int]
+    split: Mapped[Split]
+    purpose: Mapped[Purpose]
+    state: Mapped[RoundItemState] = mapped_column(server_default=RoundItemState.WAITING.value)
+    slots: Mapped[int]
+    max_slots: Mapped[int]
+    n_taken: Mapped[int] = mapped_column(server_default="0")
+    n_submitted: Mapped[int] = mapped_column(server_default="0")
+    priority: Mapped[float] = mapped_column(server_default="0")
+    random_key: Mapped[float]
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["round_id", "project_id"], ["round.id", "round.project_id"], ondelete="CASCADE"
+        ),
+        ForeignKeyConstraint(["item_id", "project_id"], ["item.id", "item.project_id"]),
+        ForeignKeyConstraint(["item_id", "split"], ["item.id", "item.split"]),
+        UniqueConstraint("round_id", "item_id"),
+        UniqueConstraint("id", "round_id"),
+        UniqueConstraint("id", "max_slots"),
+        UniqueConstraint("round_id", "item_id", "purpose"),
+        # Leak guard: what is held out can be measured, never judged for training.
+        CheckConstraint("purpose <> 'training' OR split = 'train'", name="training_is_train_split"),
+        CheckConstraint("slots BETWEEN 1 AND max_slots", name="slots_within_max"),
+        # Overlap: the counters are kept by a trigger on judgement.
+        CheckConstraint("n_taken BETWEEN 0 AND max_slots", name="taken_within_max"),
+        CheckConstraint("n_submitted BETWEEN 0 AND n_taken", name="submitted_within_taken"),
+        Index(
+            "ix_round_item_queue",
+            "round_id",
+            "priority",
+            "random_key",
+            postgresql_where=text("state = 'open' AND n_taken < slots"),
+        ),
+        Index("ix_round_item_item_id", "item_id"),
+        Index("ix_round_item_round_id_state", "round_id", "state"),
+    )
+
+
+class RoundCandidate(Base):
+    """A candidate in a round: how often it was drawn, and whether people see it."""
+
+    __tablename__ = "round_candidate"
+    round_id: Mapped[int] = mapped_column(primary_key=True)
+    candidate_id: Mapped[int] = mapped_column(primary_key=True)
+    item_id: Mapped[int]
+    is_shown: Mapped[bool]
+    rank: Mapped[int]
+    n_draws: Mapped[int]
+    chosen_by: Mapped[str] = mapped_column(String(20))
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["round_id", "item_id"],
+            ["round_item.round_id", "round_item.item_id"],
+            ondelete="CASCADE",
+        ),
+        ForeignKeyConstraint(["candidate_id", "item_id"], ["candidate.id", "candidate.item_id"]),
+        UniqueConstraint("round_id", "candidate_id", "is_shown"),
+        UniqueConstraint("round_id", "item_id", "rank"),
+        CheckConstraint("chosen_by IN ('draws', 'random', 'not_shown')", name="chosen_by_known"),
+        CheckConstraint("is_shown = (chosen_by <> 'not_shown')", name="shown_says_why"),
+        Index("ix_round_candidate_candidate_id", "candidate_id"),
+    )

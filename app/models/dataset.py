@@ -1,0 +1,76 @@
+"""Images and items. The split belongs to the image in a project."""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.lifecycle import Split
+from app.models.base import Base, Json, WithCreation, WithId
+
+
+class Image(WithCreation, Base):
+    """A verified image file in the store, addressed by its content."""
+
+    __tablename__ = "image"
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    media_type: Mapped[str] = mapped_column(String(50))
+    width: Mapped[int]
+    height: Mapped[int]
+    n_bytes: Mapped[int]
+    __table_args__ = (CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256_is_hex"),)
+
+
+class ProjectImage(Base):
+    """An image in a project. It owns the split, so that no image is in two."""
+
+    __tablename__ = "project_image"
+    project_id: Mapped[int] = mapped_column(
+        ForeignKey("project.id", ondelete="CASCADE"), primary_key=True
+    )
+    image_sha256: Mapped[str] = mapped_column(ForeignKey("image.sha256"), primary_key=True)
+    split: Mapped[Split]
+    withdrawn_at: Mapped[datetime | None]
+    __table_args__ = (
+        UniqueConstraint("project_id", "image_sha256", "split"),
+        Index("ix_project_image_image_sha256", "image_sha256"),
+    )
+
+
+class Item(WithId, WithCreation, Base):
+    """One image with a question and its answer, to be explained."""
+
+    __tablename__ = "item"
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
+    image_sha256: Mapped[str] = mapped_column(String(64))
+    split: Mapped[Split]
+    external_id: Mapped[str] = mapped_column(String(500))
+    question: Mapped[str]
+    answer: Mapped[str]
+    gold_rationales: Mapped[list[str]] = mapped_column(server_default=text("'[]'::jsonb"))
+    facts: Mapped[Json | None]
+    version: Mapped[int] = mapped_column(server_default="1")
+    excluded_at: Mapped[datetime | None]
+    excluded_reason: Mapped[str | None]
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["project_id", "image_sha256", "split"],
+            ["project_image.project_id", "project_image.image_sha256", "project_image.split"],
+            onupdate="CASCADE",
+        ),
+        UniqueConstraint("project_id", "external_id"),
+        # Targets of composite keys: they carry the split and the project into other tables.
+        UniqueConstraint("id", "split"),
+        UniqueConstraint("id", "project_id"),
+        Index("ix_item_project_id_split", "project_id", "split"),
+        Index("ix_item_project_id_image_sha256", "project_id", "image_sha256"),
+        CheckConstraint("question <> '' AND answer <> ''", name="question_and_answer_given"),
+    )

@@ -1,0 +1,153 @@
+"""What annotators and critics said about the candidates."""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.lifecycle import JudgementStatus, UserKind
+from app.models.base import Base, Json, WithId
+
+
+class Judgement(WithId, Base):
+    """One annotator's place at an item of a round, from lease to submission.
+
+    One row per person (or critic) and item. A person's row holds a slot while it is live; taking
+    back keeps the slot; an expired or skipped one loses it and keeps its content.
+    """
+
+    __tablename__ = "judgement"
+    round_item_id: Mapped[int]
+    round_id: Mapped[int]
+    user_id: Mapped[int]
+    user_kind: Mapped[UserKind] = mapped_column(server_default=UserKind.PERSON.value)
+    status: Mapped[JudgementStatus] = mapped_column(server_default=JudgementStatus.LEASED.value)
+    slot: Mapped[int | None]
+    max_slots: Mapped[int]
+    lease_until: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(server_default="0")
+    shown_order: Mapped[list[int]]
+    picked: Mapped[list[int]] = mapped_column(server_default=text("'{}'::bigint[]"))
+    none_fits: Mapped[bool] = mapped_column(server_default=text("false"))
+    answer_is_wrong: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_flagged: Mapped[bool] = mapped_column(server_default=text("false"))
+    comment: Mapped[str] = mapped_column(server_default="")
+    skip_reason: Mapped[str | None]
+    guidelines_version: Mapped[int] = mapped_column(server_default="1")
+    active_ms: Mapped[int] = mapped_column(server_default="0")
+    leased_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    submitted_at: Mapped[datetime | None]
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["round_item_id", "round_id"],
+            ["round_item.id", "round_item.round_id"],
+            ondelete="CASCADE",
+        ),
+        ForeignKeyConstraint(
+            ["round_item_id", "max_slots"],
+            ["round_item.id", "round_item.max_slots"],
+            onupdate="CASCADE",
+            ondelete="CASCADE",
+        ),
+        ForeignKeyConstraint(["user_id", "user_kind"], ["user.id", "user.kind"]),
+        UniqueConstraint("round_item_id", "slot"),
+        UniqueConstraint("round_item_id", "user_id"),
+        UniqueConstraint("id", "round_id", "none_fits", "answer_is_wrong"),
+        CheckConstraint("slot BETWEEN 1 AND max_slots", name="slot_within_max"),
+        CheckConstraint(
+            "(slot IS NOT NULL) = "
+            "(user_kind = 'person' AND status IN ('leased', 'draft', 'submitted'))",
+            name="live_person_holds_slot",
+        ),
+        CheckConstraint(
+            "(lease_until IS NOT NULL) = (status IN ('leased', 'draft'))", name="lease_has_end"
+        ),
+        CheckConstraint(
+            "NOT (none_fits AND cardinality(picked) > 0)", name="none_fits_picks_nothing"
+        ),
+        CheckConstraint(
+            "NOT (answer_is_wrong AND (none_fits OR cardinality(picked) > 0))",
+            name="wrong_answer_picks_nothing",
+        ),
+        CheckConstraint(
+            "status <> 'submitted' OR none_fits OR answer_is_wrong OR cardinality(picked) > 0",
+            name="submitted_says_something",
+        ),
+        CheckConstraint("picked <@ shown_order", name="picked_was_shown"),
+        CheckConstraint(
+            "(status = 'submitted') = (submitted_at IS NOT NULL)", name="submitted_has_time"
+        ),
+        CheckConstraint("active_ms >= 0", name="active_ms_not_negative"),
+        Index("ix_judgement_round_id_user_id", "round_id", "user_id", "submitted_at"),
+        Index(
+            "ix_judgement_lease_until",
+            "lease_until",
+            postgresql_where=text("status IN ('leased', 'draft')"),
+        ),
+    )
+
+
+class JudgementRevision(WithId, Base):
+    """Append-only: one row per submission and per take-back (trigger)."""
+
+    __tablename__ = "judgement_revision"
+    judgement_id: Mapped[int] = mapped_column(ForeignKey("judgement.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    action: Mapped[str] = mapped_column(String(20))
+    content: Mapped[Json]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    __table_args__ = (
+        UniqueConstraint("judgement_id", "number"),
+        CheckConstraint("action IN ('submit', 'take_back')", name="action_known"),
+    )
+
+
+class VerdictRow(Base):
+    """Fits or not, for one shown candidate of a submitted judgement."""
+
+    __tablename__ = "verdict"
+    judgement_id: Mapped[int] = mapped_column(primary_key=True)
+    candidate_id: Mapped[int] = mapped_column(primary_key=True)
+    round_id: Mapped[int]
+    none_fits: Mapped[bool]
+    answer_is_wrong: Mapped[bool]
+    is_shown: Mapped[bool] = mapped_column(server_default=text("true"))
+    fits: Mapped[bool]
+    position: Mapped[int]
+    faults: Mapped[list[str]] = mapped_column(server_default=text("'[]'::jsonb"))
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["judgement_id", "round_id", "none_fits", "answer_is_wrong"],
+            [
+                "judgement.id",
+                "judgement.round_id",
+                "judgement.none_fits",
+                "judgement.answer_is_wrong",
+            ],
+            ondelete="CASCADE",
+        ),
+        # A candidate that was never shown has no verdict.
+        ForeignKeyConstraint(
+            ["round_id", "candidate_id", "is_shown"],
+            [
+                "round_candidate.round_id",
+                "round_candidate.candidate_id",
+                "round_candidate.is_shown",
+            ],
+        ),
+        CheckConstraint("is_shown", name="shown_only"),
+        CheckConstraint("NOT answer_is_wrong", name="wrong_answer_has_no_verdicts"),
+        CheckConstraint("NOT (none_fits AND fits)", name="none_fits_means_none"),
+        UniqueConstraint("judgement_id", "position"),
+        Index("ix_verdict_round_id_candidate_id", "round_id", "candidate_id"),
+    )

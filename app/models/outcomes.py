@@ -1,0 +1,106 @@
+"""What was admitted, trained on, scored and released."""
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.lifecycle import Purpose, Split, UserKind
+from app.models.base import Base, Json, WithCreation, WithId
+
+
+class Admission(WithCreation, Base):
+    """The decision, by policy, that a candidate may be trained on."""
+
+    __tablename__ = "admission"
+    round_id: Mapped[int] = mapped_column(primary_key=True)
+    candidate_id: Mapped[int] = mapped_column(primary_key=True)
+    item_id: Mapped[int]
+    purpose: Mapped[Purpose] = mapped_column(server_default=Purpose.TRAINING.value)
+    policy: Mapped[str] = mapped_column(String(50))
+    judge_kind: Mapped[UserKind]
+    n_fits: Mapped[int]
+    n_votes: Mapped[int]
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["round_id", "item_id", "purpose"],
+            ["round_item.round_id", "round_item.item_id", "round_item.purpose"],
+            ondelete="CASCADE",
+        ),
+        ForeignKeyConstraint(["candidate_id", "item_id"], ["candidate.id", "candidate.item_id"]),
+        CheckConstraint("purpose = 'training'", name="training_only"),
+        CheckConstraint("n_fits BETWEEN 1 AND n_votes", name="votes_add_up"),
+        Index("ix_admission_item_id", "item_id"),
+        Index("ix_admission_candidate_id", "candidate_id"),
+    )
+
+
+class TrainingRow(WithId, Base):
+    """The manifest a trainer reads: answer-only rows have no candidate."""
+
+    __tablename__ = "training_row"
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
+    item_id: Mapped[int]
+    split: Mapped[Split] = mapped_column(server_default=Split.TRAIN.value)
+    candidate_id: Mapped[int | None]
+    weight: Mapped[float] = mapped_column(server_default="1")
+    __table_args__ = (
+        ForeignKeyConstraint(["item_id", "split"], ["item.id", "item.split"]),
+        ForeignKeyConstraint(["candidate_id", "item_id"], ["candidate.id", "candidate.item_id"]),
+        # Leak guard: held-out items can never be trained on, not even answer-only.
+        CheckConstraint("split = 'train'", name="train_split_only"),
+        UniqueConstraint("run_id", "item_id", "candidate_id", postgresql_nulls_not_distinct=True),
+        Index("ix_training_row_item_id", "item_id"),
+    )
+
+
+class Score(WithId, Base):
+    """A number from an evaluation run, with its interval."""
+
+    __tablename__ = "score"
+    run_id: Mapped[int]
+    run_attempt: Mapped[int]
+    split: Mapped[Split]
+    name: Mapped[str] = mapped_column(String(50))
+    value: Mapped[float]
+    n: Mapped[int]
+    low: Mapped[float | None]
+    high: Mapped[float | None]
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["run_id", "run_attempt"], ["run.id", "run.attempt"], ondelete="CASCADE"
+        ),
+        UniqueConstraint("run_id", "split", "name"),
+    )
+
+
+class Release(WithId, WithCreation, Base):
+    """An immutable, numbered export (trigger)."""
+
+    __tablename__ = "release"
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    content_hash: Mapped[str] = mapped_column(String(64))
+    n_rows: Mapped[int]
+    card: Mapped[Json]
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    __table_args__ = (UniqueConstraint("project_id", "number"),)
+
+
+class ReleaseRow(Base):
+    """The manifest of a release, so that a rebuild is the same bytes (immutable, trigger)."""
+
+    __tablename__ = "release_row"
+    release_id: Mapped[int] = mapped_column(
+        ForeignKey("release.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True)
+    item_id: Mapped[int]
+    is_tombstone: Mapped[bool] = mapped_column(server_default=text("false"))
+    payload: Mapped[Json]

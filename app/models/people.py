@@ -1,0 +1,114 @@
+"""Accounts, links, projects and members, workers, and the history of all."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, func, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.lifecycle import Role, UserKind
+from app.models.base import Base, Json, WithCreation, WithId
+
+
+class User(WithId, WithCreation, Base):
+    """An account: a person who signs in, or a critic, whose verdicts never mix with people's."""
+
+    __tablename__ = "user"
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    kind: Mapped[UserKind] = mapped_column(server_default=UserKind.PERSON.value)
+    password_hash: Mapped[str | None]
+    is_admin: Mapped[bool] = mapped_column(server_default=text("false"))
+    session_number: Mapped[int] = mapped_column(server_default="0")
+    disabled_at: Mapped[datetime | None]
+    __table_args__ = (
+        CheckConstraint("kind = 'person' OR password_hash IS NULL", name="critic_has_no_password"),
+        UniqueConstraint("id", "kind"),
+    )
+
+
+class SignInLink(WithId, WithCreation, Base):
+    """A link that signs a person in once; a reset link also asks for a new password."""
+
+    __tablename__ = "sign_in_link"
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    is_reset: Mapped[bool] = mapped_column(server_default=text("false"))
+    next_path: Mapped[str] = mapped_column(server_default="/")
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class ApiToken(WithId, WithCreation, Base):
+    __tablename__ = "api_token"
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    revoked_at: Mapped[datetime | None]
+
+
+class Project(WithId, WithCreation, Base):
+    """A dataset with its guidelines, members and loop; every row below hangs under one project."""
+
+    __tablename__ = "project"
+    name: Mapped[str] = mapped_column(String(200))
+    slug: Mapped[str] = mapped_column(String(100), unique=True)
+    description: Mapped[str] = mapped_column(server_default="")
+    guidelines: Mapped[str] = mapped_column(server_default="")
+    guidelines_version: Mapped[int] = mapped_column(server_default="1")
+    licence: Mapped[str] = mapped_column(server_default="")
+    settings: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    pseudonym_secret: Mapped[str]
+    __table_args__ = (CheckConstraint("slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'", name="slug_is_plain"),)
+
+
+class Membership(WithId, WithCreation, Base):
+    __tablename__ = "membership"
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    role: Mapped[Role]
+    user: Mapped[User] = relationship(lazy="raise")
+    __table_args__ = (UniqueConstraint("project_id", "user_id"),)
+
+
+class Invite(WithId, WithCreation, Base):
+    __tablename__ = "invite"
+    project_id: Mapped[int] = mapped_column(
+        ForeignKey("project.id", ondelete="CASCADE"), index=True
+    )
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    role: Mapped[Role]
+    n_uses: Mapped[int] = mapped_column(server_default="0")
+    max_uses: Mapped[int | None]
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    __table_args__ = (
+        CheckConstraint("max_uses IS NULL OR n_uses <= max_uses", name="within_max_uses"),
+    )
+
+
+class Worker(WithId, Base):
+    """A live worker process; the pages tell from `seen_at` whether anyone will take a run."""
+
+    __tablename__ = "worker"
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    pid: Mapped[int]
+    device: Mapped[str] = mapped_column(server_default="")
+    queues: Mapped[list[str]]
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id", ondelete="SET NULL"))
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Event(WithId, Base):
+    """One line of history, tag `noun:what:verb`. Append-only (trigger)."""
+
+    __tablename__ = "event"
+    project_id: Mapped[int | None] = mapped_column(
+        ForeignKey("project.id", ondelete="CASCADE"), index=True
+    )
+    round_id: Mapped[int | None] = mapped_column(
+        ForeignKey("round.id", ondelete="CASCADE"), index=True
+    )
+    actor_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    tag: Mapped[str] = mapped_column(String(100))
+    details: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,0 +1,166 @@
+"""The settings of one loop: stored with the project, frozen into each round at its start."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Temperature = Annotated[float, Field(gt=0, le=5)]
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SamplingSettings(Frozen):
+    openers: tuple[str, ...] = Field(
+        default=(", seeing that",),
+        min_length=1,
+        max_length=10,
+        description="Words that continue the answer's sentence into a rationale, one prompt each.",
+    )
+    temperatures: tuple[Temperature, ...] = Field(
+        default=(0.01, 0.1, 0.3, 0.6, 0.9), min_length=1, max_length=20
+    )
+    n_samples: int = Field(default=5, ge=1, le=100, description="Draws per prompt and temperature.")
+    top_k_share: float = Field(
+        default=0.1, gt=0, le=1, description="Share of the vocabulary that draws may choose from."
+    )
+    max_new_tokens: int = Field(default=64, ge=1, le=1024)
+    min_characters: int = Field(
+        default=3, ge=1, le=100, description="Shorter texts are no candidates."
+    )
+    items_per_shard: int = Field(
+        default=16, ge=1, le=1024, description="Items sampled and stored in one transaction."
+    )
+
+    @property
+    def draws_per_item(self) -> int:
+        return len(self.openers) * len(self.temperatures) * self.n_samples
+
+
+class JudgingSettings(Frozen):
+    judges: str = Field(
+        default="people", description="people, or a critic: exact, rouge:0.5 …", max_length=100
+    )
+    control: Literal["none", "permuted"] = Field(
+        default="none",
+        description="permuted shuffles a critic's verdicts between candidates: a loop that learns "
+        "from them must not improve.",
+    )
+    overlap: int = Field(default=1, ge=1, le=20, description="Annotators per item.")
+    max_shown: int = Field(default=8, ge=1, le=10, description="Candidates shown per item.")
+    order: Literal["random", "fewest_first"] = "random"
+
+
+class AdmissionSettings(Frozen):
+    policy: Literal["any", "majority", "unanimous", "at_least"] = "majority"
+    threshold: int = Field(default=1, ge=1, le=20, description="The t of `at_least`.")
+
+
+class TrainingSettings(Frozen):
+    source: Literal["admitted", "gold"] = Field(
+        default="admitted",
+        description="gold trains on the rationales that came with the data (the upper line).",
+    )
+    start: Literal["continue", "restart"] = Field(
+        default="continue", description="continue from the last adapter (ILLUME) or restart (STaR)."
+    )
+    epochs: int = Field(default=5, ge=1, le=100)
+    batch_size: int = Field(default=32, ge=1, le=4096)
+    gradient_accumulation: int = Field(default=1, ge=1, le=1024)
+    learning_rate: float = Field(default=1e-3, gt=0, le=1)
+    warmup_share: float = Field(default=0.1, ge=0, le=1)
+    weight_decay: float = Field(default=0.0, ge=0, le=1)
+    rationale_weight: float = Field(default=1.0, gt=0, le=100)
+    replay_ratio: float = Field(
+        default=10.0, ge=0, le=100, description="Answer-only rows per rationale row."
+    )
+    max_balance: float = Field(
+        default=10.0, gt=0, le=1000, description="Upper limit of b = answer-only / rationale rows."
+    )
+    patience: int = Field(
+        default=2, ge=1, le=100, description="Epochs without a better validation loss."
+    )
+    rank: int = Field(default=8, ge=1, le=512)
+    alpha: float = Field(default=16, gt=0, le=2048)
+    dropout: float = Field(default=0.05, ge=0, lt=1)
+    targets: str = Field(
+        default="all-linear", description="all-linear, or module names separated by commas."
+    )
+    tower: bool = Field(default=False, description="Adapt the vision tower too.")
+    projector: bool = Field(default=False, description="Adapt the projector too.")
+    rslora: bool = False
+    dora: bool = False
+
+
+class EvaluationSettings(Frozen):
+    critic: str = Field(
+        default="rouge:0.5", description="Critic for the fit figures of held-out items."
+    )
+    temperature: Temperature = 0.01
+    test_each_round: bool = Field(
+        default=True,
+        description="Score the test split each round too; decisions never look at it.",
+    )
+    max_items: int | None = Field(
+        default=None, ge=1, description="Evaluate at most this many items of each split."
+    )
+
+
+class StopSettings(Frozen):
+    min_progress: float = Field(
+        default=0.01, ge=0, le=1, description="Newly covered share of open items that is progress."
+    )
+    patience: int = Field(default=1, ge=1, le=100, description="Rounds without progress.")
+    accuracy_floor: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Validation answer accuracy under which the loop stops; default: 5 points "
+        "under the base model.",
+    )
+    round_limit: int = Field(default=10, ge=1, le=1000)
+
+
+class LoopSettings(Frozen):
+    """Everything that a round is run with."""
+
+    base_model: str = Field(default="demo", description="Folder, hub name, or demo.")
+    revision: str | None = Field(default=None, description="Hub revision to pin.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    max_items: int | None = Field(
+        default=None, ge=1, description="At most this many train items are sampled in a round."
+    )
+    rest_after: int = Field(
+        default=3, ge=1, le=100, description="Admitted rationales after which an item rests."
+    )
+    rest_control_share: float = Field(
+        default=0.05, ge=0, le=1, description="Resting items that stay sampled as a control."
+    )
+    auto_advance: bool = Field(
+        default=True, description="Close judging, train and evaluate as soon as all is judged."
+    )
+    auto_continue: bool = Field(
+        default=False, description="Start the next round when the decision is to continue."
+    )
+    sampling: SamplingSettings = SamplingSettings()
+    judging: JudgingSettings = JudgingSettings()
+    admission: AdmissionSettings = AdmissionSettings()
+    training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    stop: StopSettings = StopSettings()
+
+    @model_validator(mode="after")
+    def policy_is_reachable(self) -> "LoopSettings":
+        is_people = self.judging.judges == "people"
+        if (
+            is_people
+            and self.admission.policy == "at_least"
+            and self.admission.threshold > self.judging.overlap
+        ):
+            raise ValueError(
+                f"the admission policy wants {self.admission.threshold} votes, but only "
+                f"{self.judging.overlap} people judge each item: raise the overlap or lower it"
+            )
+        return self
