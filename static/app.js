@@ -1,0 +1,115 @@
+"use strict";
+
+// What every page shares: toasts, the colour switch, copying, local times, errors of htmx requests.
+// Pages work without any of it.
+(() => {
+  const TOAST_MS = 6000;
+
+  function showToast(text, kind = "info") {
+    const toast = document.createElement("div");
+    toast.className = `toast toast--${kind}`;
+    toast.dataset.toast = "";
+    const message = document.createElement("span");
+    message.textContent = text;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.dataset.dismiss = "";
+    button.setAttribute("aria-label", "Dismiss");
+    button.textContent = "✕";
+    toast.append(message, button);
+    document.getElementById("toasts").append(toast);
+    expire(toast, kind);
+  }
+
+  // Errors stay until they are dismissed: people may look away.
+  function expire(toast, kind) {
+    if (kind === "bad" || toast.classList.contains("toast--bad")) return;
+    setTimeout(() => toast.remove(), TOAST_MS);
+  }
+
+  function localTimes(root) {
+    const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+    for (const element of root.querySelectorAll("time[data-local-time]")) {
+      const at = new Date(element.dateTime);
+      if (!Number.isNaN(at.getTime())) element.textContent = format.format(at);
+      delete element.dataset.localTime;
+    }
+  }
+
+  // The error page of the server carries its sentence in .lede; anything else is told by its status.
+  function errorText(xhr) {
+    const page = new DOMParser().parseFromString(xhr.responseText || "", "text/html");
+    const sentence = page.querySelector(".lede, [data-toast] span");
+    if (sentence && sentence.textContent.trim()) return sentence.textContent.trim();
+    return `The server answered ${xhr.status}. Nothing was changed; try again.`;
+  }
+
+  function switchTheme(form, value) {
+    const root = document.documentElement;
+    if (value === "system") delete root.dataset.theme;
+    else root.dataset.theme = value;
+    const year = 365 * 24 * 3600;
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `theme=${value}; Path=/; Max-Age=${year}; SameSite=Lax${secure}`;
+    const next = { light: "dark", dark: "system", system: "light" }[value];
+    const names = { light: "light", dark: "dark", system: "as the system" };
+    const button = form.querySelector("button");
+    button.value = next;
+    button.title = `Colours: ${names[value]}`;
+    button.setAttribute("aria-label", `Colours: ${names[value]}. Switch to ${names[next]}`);
+  }
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches("[data-theme-form]")) return;
+    event.preventDefault();
+    switchTheme(form, form.querySelector("button").value);
+  });
+
+  document.addEventListener("click", (event) => {
+    const dismiss = event.target.closest("[data-dismiss]");
+    if (dismiss) dismiss.closest("[data-toast]").remove();
+    const copy = event.target.closest("[data-copy]");
+    if (copy) {
+      navigator.clipboard.writeText(copy.dataset.copy).then(
+        () => showToast("Copied", "ok"),
+        () => showToast("This browser does not allow copying: select the text instead", "warn"),
+      );
+    }
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+  });
+
+  document.addEventListener("htmx:responseError", (event) => {
+    showToast(errorText(event.detail.xhr), "bad");
+  });
+  document.addEventListener("htmx:sendError", () => {
+    showToast("The server cannot be reached. Nothing was changed; try again.", "bad");
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    localTimes(event.detail.elt.parentNode || document);
+    for (const toast of document.querySelectorAll("#toasts [data-toast]:not([data-timed])")) {
+      toast.dataset.timed = "";
+      expire(toast);
+    }
+  });
+
+  document.addEventListener("DOMContentLoaded", () => {
+    localTimes(document);
+    for (const toast of document.querySelectorAll("[data-toast]")) {
+      toast.dataset.timed = "";
+      expire(toast);
+    }
+  });
+
+  window.illume = { showToast, localTimes };
+})();
