@@ -100,7 +100,6 @@ class Run(WithId, WithCreation, Base):
     retry_of_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"))
     requested_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
     heartbeat_at: Mapped[datetime | None]
-    cancel_requested_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     __table_args__ = (

@@ -573,7 +573,6 @@ def upgrade() -> None:
         sa.Column("retry_of_id", sa.BigInteger(), nullable=True),
         sa.Column("requested_by_id", sa.BigInteger(), nullable=True),
         sa.Column("heartbeat_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("cancel_requested_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),

@@ -1,0 +1,141 @@
+"""Candidates of items, their verdicts, and what was admitted of them."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Row, Select, func, select
+from sqlalchemy.orm import Session
+
+from app.lifecycle import JudgementStatus, RoundItemState, UserKind
+from app.models import (
+    Admission,
+    Candidate,
+    Item,
+    Judgement,
+    ProjectImage,
+    Round,
+    RoundCandidate,
+    RoundItem,
+    VerdictRow,
+)
+
+
+def list_judged_candidate_ids(
+    session: Session, item_ids: Sequence[int], *, before_round_id: int
+) -> set[int]:
+    """Candidates of these items that have a verdict from an earlier round."""
+    return set(
+        session.scalars(
+            select(VerdictRow.candidate_id)
+            .join(Candidate, Candidate.id == VerdictRow.candidate_id)
+            .where(Candidate.item_id.in_(item_ids), VerdictRow.round_id < before_round_id)
+            .distinct()
+        )
+    )
+
+
+def votes_statement(round_id: int, judge_kind: UserKind) -> Select[int, int, int, int]:
+    """(candidate, item, votes that it fits, votes) over submitted judgements of one kind.
+
+    Items set aside are left out: their answer is in doubt.
+    """
+    fits = func.count().filter(VerdictRow.fits)
+    return (
+        select(VerdictRow.candidate_id, RoundItem.item_id, fits, func.count())
+        .join(Judgement, Judgement.id == VerdictRow.judgement_id)
+        .join(RoundItem, RoundItem.id == Judgement.round_item_id)
+        .where(
+            VerdictRow.round_id == round_id,
+            Judgement.status == JudgementStatus.SUBMITTED,
+            Judgement.user_kind == judge_kind,
+            RoundItem.state != RoundItemState.SET_ASIDE,
+            RoundItem.purpose == "training",
+        )
+        .group_by(VerdictRow.candidate_id, RoundItem.item_id)
+        .order_by(VerdictRow.candidate_id)
+    )
+
+
+def list_votes(
+    session: Session, round_id: int, judge_kind: UserKind
+) -> Sequence[Row[int, int, int, int]]:
+    return session.execute(votes_statement(round_id, judge_kind)).all()
+
+
+def usable_items_statement(project_id: int) -> Select[int]:
+    """Ids of items that are neither excluded nor of a withdrawn image."""
+    return (
+        select(Item.id)
+        .join(
+            ProjectImage,
+            (ProjectImage.project_id == Item.project_id)
+            & (ProjectImage.image_sha256 == Item.image_sha256),
+        )
+        .where(
+            Item.project_id == project_id,
+            Item.excluded_at.is_(None),
+            ProjectImage.withdrawn_at.is_(None),
+        )
+    )
+
+
+def list_admitted(session: Session, project_id: int) -> Sequence[Row[int, int]]:
+    """(item, candidate) admitted in any round so far, usable items only, each once.
+
+    Items that the newest judgements set aside are left out until an admin resolves them.
+    """
+    set_aside = (
+        select(RoundItem.item_id)
+        .join(Item, Item.id == RoundItem.item_id)
+        .where(RoundItem.project_id == project_id, RoundItem.state == RoundItemState.SET_ASIDE)
+    )
+    return session.execute(
+        select(Admission.item_id, Admission.candidate_id)
+        .join(Round, Round.id == Admission.round_id)
+        .where(
+            Round.project_id == project_id,
+            Admission.item_id.in_(usable_items_statement(project_id)),
+            Admission.item_id.not_in(set_aside),
+        )
+        .distinct()
+        .order_by(Admission.item_id, Admission.candidate_id)
+    ).all()
+
+
+def count_admitted_per_item(session: Session, project_id: int) -> dict[int, int]:
+    rows = session.execute(
+        select(Admission.item_id, func.count(Admission.candidate_id.distinct()))
+        .join(Round, Round.id == Admission.round_id)
+        .where(Round.project_id == project_id)
+        .group_by(Admission.item_id)
+    ).tuples()
+    return dict(rows.all())
+
+
+def list_shown(session: Session, round_id: int, item_id: int) -> Sequence[RoundCandidate]:
+    return session.scalars(
+        select(RoundCandidate)
+        .where(
+            RoundCandidate.round_id == round_id,
+            RoundCandidate.item_id == item_id,
+            RoundCandidate.is_shown,
+        )
+        .order_by(RoundCandidate.rank)
+    ).all()
+
+
+def list_round_candidates(
+    session: Session, round_id: int
+) -> Sequence[Row[int, int, str, bool, int]]:
+    """(item, candidate, text, is shown, draws) of a round, items in order."""
+    return session.execute(
+        select(
+            RoundCandidate.item_id,
+            Candidate.id,
+            Candidate.text,
+            RoundCandidate.is_shown,
+            RoundCandidate.n_draws,
+        )
+        .join(Candidate, Candidate.id == RoundCandidate.candidate_id)
+        .where(RoundCandidate.round_id == round_id)
+        .order_by(RoundCandidate.item_id, RoundCandidate.rank)
+    ).all()
