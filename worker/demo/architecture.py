@@ -1,0 +1,85 @@
+"""The demo model's shape: a CLIP tower that sees one patch per cell, and a small Llama."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from transformers import (
+    CLIPImageProcessorPil,
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+
+from app.scenes.scene import N_CELLS, N_COLS
+from worker.demo.vocabulary import IMAGE, build_tokenizer
+
+PATCH_PX: Final = 20
+TOWER_PX: Final = PATCH_PX * N_COLS
+HIDDEN: Final = 128
+VISION_LAYERS: Final = 3
+TEXT_LAYERS: Final = 5
+
+
+def build_processor() -> LlavaProcessor:
+    side = {"height": TOWER_PX, "width": TOWER_PX}
+    images = CLIPImageProcessorPil(
+        size=side,
+        crop_size=side,
+        do_center_crop=False,
+        image_mean=[0.5, 0.5, 0.5],
+        image_std=[0.25, 0.25, 0.25],
+    )
+    return LlavaProcessor(
+        image_processor=images,
+        tokenizer=build_tokenizer(),
+        patch_size=PATCH_PX,
+        vision_feature_select_strategy="default",
+        image_token=IMAGE,
+        num_additional_image_tokens=1,
+    )
+
+
+def build_model(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
+    """Random weights; seed torch before the call."""
+    vision = CLIPVisionConfig(
+        hidden_size=HIDDEN,
+        intermediate_size=4 * HIDDEN,
+        num_hidden_layers=VISION_LAYERS,
+        num_attention_heads=4,
+        image_size=TOWER_PX,
+        patch_size=PATCH_PX,
+        projection_dim=HIDDEN,
+        hidden_act="gelu",
+    )
+    ids = {
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    text = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=HIDDEN,
+        intermediate_size=3 * HIDDEN,
+        num_hidden_layers=TEXT_LAYERS,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=256,
+        tie_word_embeddings=False,
+        **ids,
+    )
+    config = LlavaConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
+        image_seq_length=N_CELLS,
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="default",
+        **ids,
+    )
+    model = LlavaForConditionalGeneration(config)
+    model.generation_config.update(**ids, do_sample=False)
+    return model

@@ -1,0 +1,110 @@
+"""Train the demo model from scratch: `python -m worker.demo.recipe --out DIR --seed 0`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import platform
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy
+import PIL
+import tokenizers
+import torch
+import transformers
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from transformers import LlavaForConditionalGeneration, LlavaProcessor
+
+from worker.demo.architecture import build_model, build_processor
+from worker.demo.pixels import CellPixels
+from worker.demo.quick import answer_accuracy
+from worker.demo.training import Progress, Recipe, train
+
+_LOG_EVERY = 100
+_CHECK_EVERY = 800
+
+
+def main() -> None:
+    arguments = _arguments()
+    torch.set_num_threads(arguments.threads)
+    console = Console()
+    recipe = Recipe(seed=arguments.seed)
+    torch.manual_seed(recipe.seed)
+    processor = build_processor()
+    model = build_model(processor.tokenizer)
+    cells = CellPixels(processor)
+    deadline = time.monotonic() + 60 * arguments.minutes
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bar(*columns, TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task("training", total=recipe.n_steps)
+
+        def report(progress: Progress) -> None:
+            bar.update(task, completed=progress.step, description=progress.phase)
+            if progress.step % _LOG_EVERY == 0:
+                left = (progress.n_steps - progress.step) * progress.seconds_per_step / 60
+                console.log(
+                    f"step {progress.step}/{progress.n_steps} {progress.phase}"
+                    f" loss {progress.loss:.3f} {progress.seconds_per_step:.2f} s/step"
+                    f" ETA {left:.0f} min"
+                )
+            if progress.step % _CHECK_EVERY == 0:
+                console.log(answer_accuracy(model, processor.tokenizer, cells, n_items=400))
+
+        step = train(
+            model, processor.tokenizer, cells, recipe,
+            state_file=arguments.state or arguments.out / "state.pt",
+            deadline=deadline,
+            on_step=report,
+        )  # fmt: skip
+    save_checkpoint(arguments.out, model, processor)
+    figures = answer_accuracy(model, processor.tokenizer, cells, n_items=arguments.items)
+    console.log(figures)
+    _write_record(arguments.out, recipe, step, figures)
+
+
+def save_checkpoint(
+    folder: Path, model: LlavaForConditionalGeneration, processor: LlavaProcessor
+) -> None:
+    """What the auto classes need to load the model from the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.eval()
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
+def _write_record(folder: Path, recipe: Recipe, step: int, figures: dict[str, float]) -> None:
+    record = {
+        "recipe": asdict(recipe),
+        "steps": step,
+        "answer_accuracy": figures,
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "tokenizers": tokenizers.__version__,
+            "numpy": numpy.__version__,
+            "pillow": PIL.__version__,
+        },
+    }
+    text = json.dumps(record, indent=2, allow_nan=False) + "\n"
+    (folder / "recipe.json").write_text(text, encoding="utf-8")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
+    parser.add_argument("--state", type=Path, help="file to resume from (default: OUT/state.pt)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after this long")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--items", type=int, default=1000, help="held-out questions at the end")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
