@@ -1,0 +1,45 @@
+"""What tests ask about processes of the operating system."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import psycopg
+import redis
+
+Answer = TypeVar("Answer")
+
+
+def wait_for(question: Callable[[], Answer], seconds: float = 20.0) -> Answer:
+    """Ask until the answer is true; errors of a server that is away count as no."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if answer := question():
+                return answer
+        except (psycopg.OperationalError, redis.RedisError, OSError):
+            pass
+        time.sleep(0.02)
+    raise AssertionError(f"not so within {seconds} s")
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process still does anything; one that is only not yet buried does not."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return fields[0] not in "ZX"
+
+
+def processes_in(folder: Path) -> list[int]:
+    """Running processes whose current folder is `folder`: a server and all its children."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (entry / "cwd").samefile(folder):
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return [pid for pid in found if is_running(pid)]
