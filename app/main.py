@@ -1,0 +1,41 @@
+"""The web application: middleware, static files, routers and error handlers; nothing else."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from pkgutil import iter_modules
+
+from fastapi import FastAPI
+
+from app import routes
+from app.resources import STATIC
+from app.settings import get_settings
+from app.web.errors import add_error_handlers, error_page
+from app.web.logs import configure_logging
+from app.web.middleware import BodyLimit, RequestContext, SameOrigin, SecurityHeaders
+from app.web.sessions import Cookies
+from app.web.static import VersionedFiles
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - the signature is given
+    configure_logging(get_settings().log_format)
+    yield
+
+
+def create_app() -> FastAPI:
+    settings = get_settings()
+    app = FastAPI(
+        title="ILLUME", lifespan=_lifespan, openapi_url=None, docs_url=None, redoc_url=None
+    )
+    app.state.cookies = Cookies.of(settings)
+    app.mount("/static", VersionedFiles(directory=STATIC), name="static")
+    for module in iter_modules(routes.__path__):
+        app.include_router(import_module(f"app.routes.{module.name}").router)
+    add_error_handlers(app)
+    # Added from the inside out: the last one sees the request first.
+    app.add_middleware(BodyLimit, settings=settings, error_page=error_page)
+    app.add_middleware(SameOrigin, settings=settings, error_page=error_page)
+    app.add_middleware(RequestContext, error_page=error_page)
+    app.add_middleware(SecurityHeaders, settings=settings)
+    return app

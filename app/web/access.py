@@ -1,0 +1,134 @@
+"""Gates: each returns the object, or raises. Not there and not yours are both 404.
+
+Members read their project; its admins, and administrators of the installation, manage it. What a
+member may see but not do is 403.
+"""
+
+from typing import Annotated
+
+from fastapi import Depends
+from sqlalchemy.orm import Session
+
+from app.errors import Conflict, NotAllowed, NotFound
+from app.lifecycle import JUDGEABLE_ROUND, Role
+from app.models import Item, Project, Release, Round, RoundItem, Run, User
+from app.queries.projects import find_membership, find_project
+from app.web.deps import CurrentUser, SessionDep
+
+_ADMINS_ONLY = "Only an admin of this project can do that."
+
+
+def find_role(session: Session, project: Project, user: User) -> Role | None:
+    """What the person may do in the project; administrators of the installation do everything."""
+    if user.is_admin:
+        return Role.ADMIN
+    membership = find_membership(session, project.id, user.id)
+    return membership.role if membership else None
+
+
+def readable_project(slug: str, user: CurrentUser, session: SessionDep) -> Project:
+    project = find_project(session, slug)
+    if project is None or find_role(session, project, user) is None:
+        raise NotFound("There is no such project, or you are not a member of it.")
+    return project
+
+
+ReadableProject = Annotated[Project, Depends(readable_project)]
+
+
+def managed_project(project: ReadableProject, user: CurrentUser, session: SessionDep) -> Project:
+    if find_role(session, project, user) != Role.ADMIN:
+        raise NotAllowed(_ADMINS_ONLY)
+    return project
+
+
+ManagedProject = Annotated[Project, Depends(managed_project)]
+
+
+def _role_in(session: Session, project_id: int, user: User, missing: str) -> Role:
+    project = session.get(Project, project_id)
+    role = find_role(session, project, user) if project else None
+    if role is None:
+        raise NotFound(missing)
+    return role
+
+
+def readable_round(round_id: int, user: CurrentUser, session: SessionDep) -> Round:
+    missing = "There is no such round, or you are not a member of its project."
+    round_ = session.get(Round, round_id)
+    if round_ is None:
+        raise NotFound(missing)
+    _role_in(session, round_.project_id, user, missing)
+    return round_
+
+
+ReadableRound = Annotated[Round, Depends(readable_round)]
+
+
+def managed_round(round_: ReadableRound, user: CurrentUser, session: SessionDep) -> Round:
+    if _role_in(session, round_.project_id, user, "") != Role.ADMIN:
+        raise NotAllowed(_ADMINS_ONLY)
+    return round_
+
+
+ManagedRound = Annotated[Round, Depends(managed_round)]
+
+
+def readable_round_item(round_item_id: int, user: CurrentUser, session: SessionDep) -> RoundItem:
+    missing = "There is no such item, or you are not a member of its project."
+    round_item = session.get(RoundItem, round_item_id)
+    if round_item is None:
+        raise NotFound(missing)
+    _role_in(session, round_item.project_id, user, missing)
+    return round_item
+
+
+ReadableRoundItem = Annotated[RoundItem, Depends(readable_round_item)]
+
+
+def judgeable_round_item(round_item: ReadableRoundItem, session: SessionDep) -> RoundItem:
+    round_ = session.get(Round, round_item.round_id)
+    if round_ is None or round_.status not in JUDGEABLE_ROUND:
+        raise Conflict("Judging of this round is over: its answers can no longer be changed.")
+    return round_item
+
+
+JudgeableRoundItem = Annotated[RoundItem, Depends(judgeable_round_item)]
+
+
+def managed_item(item_id: int, user: CurrentUser, session: SessionDep) -> Item:
+    missing = "There is no such item, or you are not a member of its project."
+    item = session.get(Item, item_id)
+    if item is None:
+        raise NotFound(missing)
+    if _role_in(session, item.project_id, user, missing) != Role.ADMIN:
+        raise NotAllowed(_ADMINS_ONLY)
+    return item
+
+
+ManagedItem = Annotated[Item, Depends(managed_item)]
+
+
+def managed_run(run_id: int, user: CurrentUser, session: SessionDep) -> Run:
+    missing = "There is no such run, or you are not a member of its project."
+    run = session.get(Run, run_id)
+    if run is None:
+        raise NotFound(missing)
+    if _role_in(session, run.project_id, user, missing) != Role.ADMIN:
+        raise NotAllowed(_ADMINS_ONLY)
+    return run
+
+
+ManagedRun = Annotated[Run, Depends(managed_run)]
+
+
+def readable_release(release_id: int, user: CurrentUser, session: SessionDep) -> Release:
+    missing = "There is no such release, or you are not a member of its project."
+    release = session.get(Release, release_id)
+    if release is None:
+        raise NotFound(missing)
+    _role_in(session, release.project_id, user, missing)
+    return release
+
+
+ReadableRelease = Annotated[Release, Depends(readable_release)]

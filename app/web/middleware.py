@@ -1,0 +1,210 @@
+"""What happens to every request: an id and a log line, size limits, the same-origin check, headers.
+
+Pure ASGI, so that nothing is buffered on the way.
+"""
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import AppError, NotAllowed
+from app.settings import Settings
+from app.web.logs import request_id_var
+
+logger = logging.getLogger("app.web")
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+FORM_BYTES = 2_000_000
+"""Largest body of anything that is not an upload."""
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; "
+    "form-action 'self'"
+)
+
+ErrorPage = Callable[[Request, AppError], Response]
+
+
+class RequestContext:
+    """Gives the request an id, answers crashes with a plain page, and writes the log line."""
+
+    def __init__(self, app: ASGIApp, *, error_page: ErrorPage) -> None:
+        self.app = app
+        self.error_page = error_page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope))
+        scope.setdefault("state", {})["request_id"] = request_id
+        token = request_id_var.set(request_id)
+        started = time.perf_counter()
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        except Exception:
+            logger.exception("%s %s crashed", scope["method"], scope["path"])
+            if status:
+                raise  # too late for a page: the server closes the connection
+            crash = AppError("Something went wrong on our side.", status_code=500)
+            response = self.error_page(Request(scope, receive), crash)
+            await response(scope, receive, send_with_id)
+        finally:
+            _log_request(scope, status, time.perf_counter() - started)
+            request_id_var.reset(token)
+
+
+def _request_id(headers: Headers) -> str:
+    """The id that a proxy gave, when it looks like one, so that its log and ours can be joined."""
+    given = headers.get("X-Request-ID", "")
+    return given if re.fullmatch(r"[A-Za-z0-9_-]{8,64}", given) else secrets.token_hex(6)
+
+
+def _log_request(scope: Scope, status: int, seconds: float) -> None:
+    path = scope["path"]
+    # Probes and static files would drown the rest; links that sign in stay out of the log.
+    is_noise = path.startswith(("/static/", "/health/")) and status < 400
+    shown = re.sub(r"^(/sign-in/link/|/join/).+", r"\1…", path)
+    logger.log(
+        logging.DEBUG if is_noise else logging.INFO,
+        "%s %s %s in %.0f ms",
+        scope["method"],
+        shown,
+        status,
+        seconds * 1000,
+    )
+
+
+class SecurityHeaders:
+    """Headers that belong on every answer; HTML is neither cached nor mixed up with fragments."""
+
+    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+        self.app = app
+        self.headers = {
+            "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": "DENY",
+            # Not `no-referrer`: forms would then send `Origin: null`.
+            "Referrer-Policy": "same-origin",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+        }
+        if settings.base_url.startswith("https://"):
+            self.headers["Strict-Transport-Security"] = "max-age=31536000"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self.headers.items():
+                    headers.setdefault(name, value)
+                if headers.get("Content-Type", "").startswith("text/html"):
+                    headers.add_vary_header("HX-Request")
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+class SameOrigin:
+    """Refuses changes that another site's page asks for, by headers instead of tokens.
+
+    `Sec-Fetch-Site` decides where the browser sends it (it does not over plain HTTP except to
+    localhost); otherwise `Origin` must be our own. A request with neither is no browser's, and
+    carries no cookie of ours unless its owner wants it to.
+    """
+
+    def __init__(self, app: ASGIApp, *, settings: Settings, error_page: ErrorPage) -> None:
+        self.app = app
+        self.public_origin = origin_of(settings.public_url) if settings.public_url else None
+        self.error_page = error_page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
+            request = Request(scope, receive)
+            if not self.is_ours(request):
+                message = "This request came from another site and was refused."
+                if self.public_origin:
+                    message += f" Open the application at {self.public_origin}."
+                await self.error_page(request, NotAllowed(message))(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def is_ours(self, request: Request) -> bool:
+        fetch_site = request.headers.get("Sec-Fetch-Site")
+        if fetch_site is not None:
+            return fetch_site in {"same-origin", "none"}
+        origin = request.headers.get("Origin")
+        if origin is None:
+            return True
+        own = self.public_origin or origin_of(str(request.base_url))
+        return origin.lower() == own
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port as browsers write them: in small letters, the usual port left out."""
+    parts = urlsplit(url)
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    port = f":{parts.port}" if parts.port not in {None, usual} else ""
+    host = parts.hostname or ""
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
+
+
+class BodyLimit:
+    """Stops a body that is larger than what its address takes, before it fills the disk."""
+
+    def __init__(self, app: ASGIApp, *, settings: Settings, error_page: ErrorPage) -> None:
+        self.app = app
+        self.upload_bytes = settings.max_upload_mb * 1_000_000
+        self.error_page = error_page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
+            await self.app(scope, receive, send)
+            return
+        # Forms around a file need a little more than the file.
+        is_upload = scope["path"].endswith("/imports")
+        limit = self.upload_bytes + FORM_BYTES if is_upload else FORM_BYTES
+        error = AppError(
+            f"That is larger than the {limit // 1_000_000:,} MB that this address takes.",
+            status_code=413,
+        )
+        given = Headers(scope=scope).get("Content-Length", "")
+        if given.isdigit() and int(given) > limit:
+            response = self.error_page(Request(scope, receive), error)
+            response.headers["Connection"] = "close"
+            await response(scope, receive, send)
+            return
+        n_received = 0
+
+        async def receive_counted() -> Message:
+            nonlocal n_received
+            message = await receive()
+            n_received += len(message.get("body", b""))
+            if n_received > limit:
+                raise error  # reaches the handler of AppError
+            return message
+
+        await self.app(scope, receive_counted, send)

@@ -1,0 +1,83 @@
+"""The Jinja environment: strict about missing names, escaping everything."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.templating import Jinja2Templates
+
+from app.resources import STATIC, TEMPLATES
+
+
+def static_url(name: str) -> str:
+    """Address of a static file that changes with its content, so that it can be cached for ever."""
+    changed_at = (STATIC / name).stat().st_mtime_ns
+    return f"/static/{name}?v={_version(name, changed_at)}"
+
+
+@lru_cache(maxsize=256)
+def _version(name: str, changed_at: int) -> str:  # noqa: ARG001 - part of the cache key
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None else f"{value * 100:.{digits}f} %"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def count_of(value: int, one: str, many: str | None = None) -> str:
+    """`1 item`, `2 items`, `1,200 items`."""
+    return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def ago(at: datetime | None) -> str:
+    """How long ago, in the one unit that says most."""
+    return "never" if at is None else f"{duration(datetime.now(UTC) - at)} ago"
+
+
+def duration(span: timedelta | float | None) -> str:
+    if span is None:
+        return "–"
+    seconds = max(0.0, span.total_seconds() if isinstance(span, timedelta) else span)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def file_size(n_bytes: int) -> str:
+    size = float(n_bytes)
+    for unit in ("bytes", "KB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def make_environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["static_url"] = static_url
+    environment.filters.update(
+        percent=percent,
+        number=number,
+        count_of=count_of,
+        ago=ago,
+        duration=duration,
+        file_size=file_size,
+    )
+    return environment
+
+
+@lru_cache
+def get_templates() -> Jinja2Templates:
+    return Jinja2Templates(env=make_environment())
