@@ -1,0 +1,29 @@
+"""Text metrics as the field publishes them, and intervals. Pure Python and numpy."""
+
+from app.metrics.bleu import BleuCounts, bleu, bleu_per_item, count_bleu
+from app.metrics.cider import cider, cider_per_item
+from app.metrics.intervals import (
+    Interval,
+    bootstrap_interval,
+    bootstrap_mean_interval,
+    wilson_interval,
+)
+from app.metrics.rouge import rouge_l, rouge_l_of_tokens, rouge_l_per_item
+from app.metrics.tokens import tokenize
+
+__all__ = [
+    "BleuCounts",
+    "Interval",
+    "bleu",
+    "bleu_per_item",
+    "bootstrap_interval",
+    "bootstrap_mean_interval",
+    "cider",
+    "cider_per_item",
+    "count_bleu",
+    "rouge_l",
+    "rouge_l_of_tokens",
+    "rouge_l_per_item",
+    "tokenize",
+    "wilson_interval",
+]

@@ -1,0 +1,104 @@
+"""BLEU-1 to BLEU-4 over a corpus, as the COCO caption benchmark computes them.
+
+Papineni et al. 2002, section 2: clipped n-gram precisions, geometric mean, brevity penalty against
+the reference of the closest length (the shorter one of two equally close). Like the benchmark, and
+unlike the paper, every precision is smoothed by a hair, so that an empty count gives nearly zero.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from app.metrics.pairs import Tokenizer, Tokens, tokenize_pairs
+from app.metrics.tokens import tokenize
+
+MAX_N = 4
+_ADDED_TO_MATCHES = 1e-15
+_ADDED_TO_TOTAL = 1e-9
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class BleuCounts:
+    """What BLEU needs to know of each item; sums of rows score any part of the corpus.
+
+    `matches` and `totals` have the shape (items, 4), the lengths (items,).
+    """
+
+    matches: Counts
+    totals: Counts
+    hypothesis_lengths: Counts
+    reference_lengths: Counts
+
+    def score(self, items: npt.NDArray[np.int64] | None = None) -> list[float]:
+        """Corpus BLEU-1..4 of the given items (with repetition), or of all."""
+        chosen = slice(None) if items is None else items
+        return _score(
+            self.matches[chosen].sum(axis=0),
+            self.totals[chosen].sum(axis=0),
+            int(self.hypothesis_lengths[chosen].sum()),
+            int(self.reference_lengths[chosen].sum()),
+        )
+
+
+def bleu(
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    tokenizer: Tokenizer = tokenize,
+) -> list[float]:
+    """Corpus BLEU-1, -2, -3 and -4, each between 0 and 1."""
+    return count_bleu(hypotheses, references, tokenizer).score()
+
+
+def bleu_per_item(
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    tokenizer: Tokenizer = tokenize,
+) -> list[list[float]]:
+    """BLEU-1..4 of each item as if it were a corpus of its own."""
+    counts = count_bleu(hypotheses, references, tokenizer)
+    return [counts.score(np.array([item])) for item in range(len(hypotheses))]
+
+
+def count_bleu(
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    tokenizer: Tokenizer = tokenize,
+) -> BleuCounts:
+    """The counts behind BLEU, for scoring many resamples of one corpus."""
+    pairs = tokenize_pairs(hypotheses, references, tokenizer)
+    matches = np.zeros((len(pairs), MAX_N), dtype=np.int64)
+    totals = np.zeros((len(pairs), MAX_N), dtype=np.int64)
+    lengths = np.zeros((len(pairs), 2), dtype=np.int64)
+    for row, (hypothesis, texts) in enumerate(pairs):
+        length = len(hypothesis)
+        closest = min((abs(len(text) - length), len(text)) for text in texts)[1]
+        lengths[row] = length, closest
+        for n in range(1, MAX_N + 1):
+            totals[row, n - 1] = max(0, length - n + 1)
+            matches[row, n - 1] = _clipped_matches(hypothesis, texts, n)
+    return BleuCounts(matches, totals, lengths[:, 0], lengths[:, 1])
+
+
+def ngrams(tokens: Tokens, n: int) -> Counter[tuple[str, ...]]:
+    return Counter(tuple(tokens[start : start + n]) for start in range(len(tokens) - n + 1))
+
+
+def _clipped_matches(hypothesis: Tokens, texts: Sequence[Tokens], n: int) -> int:
+    """N-grams of the hypothesis, each counted at most as often as in one reference."""
+    allowed: Counter[tuple[str, ...]] = Counter()
+    for text in texts:
+        allowed |= ngrams(text, n)
+    return (ngrams(hypothesis, n) & allowed).total()
+
+
+def _score(matches: Counts, totals: Counts, length: int, reference_length: int) -> list[float]:
+    ratio = (length + _ADDED_TO_MATCHES) / (reference_length + _ADDED_TO_TOTAL)
+    penalty = 1.0 if ratio >= 1 else float(np.exp(1 - 1 / ratio))
+    precisions = (matches + _ADDED_TO_MATCHES) / (totals + _ADDED_TO_TOTAL)
+    products = np.cumprod(precisions)
+    return [float(products[n] ** (1 / (n + 1)) * penalty) for n in range(MAX_N)]

@@ -1,0 +1,31 @@
+"""Hypotheses and references as token lists, checked once for all metrics."""
+
+from collections.abc import Callable, Sequence
+
+from app.metrics.tokens import tokenize
+
+Tokens = Sequence[str]
+Tokenizer = Callable[[str], Tokens]
+
+
+def tokenize_pairs(
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    tokenizer: Tokenizer = tokenize,
+) -> list[tuple[Tokens, list[Tokens]]]:
+    """Token lists of each hypothesis with those of its references.
+
+    Raises ValueError when the two lists differ in length or an item has no reference: a score
+    without a reference would be an invention.
+    """
+    if len(hypotheses) != len(references):
+        raise ValueError(
+            f"{len(hypotheses)} hypotheses stand against {len(references)} lists of references"
+        )
+    for number, texts in enumerate(references):
+        if isinstance(texts, str) or not texts:
+            raise ValueError(f"item {number} has no list of references")
+    return [
+        (tokenizer(hypothesis), [tokenizer(text) for text in texts])
+        for hypothesis, texts in zip(hypotheses, references, strict=True)
+    ]

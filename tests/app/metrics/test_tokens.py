@@ -1,0 +1,34 @@
+import pytest
+
+from app.metrics import tokenize
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("It's the dog's ball.", "it 's the dog 's ball"),
+        ("they don't and can't and cannot", "they do n't and ca n't and can not"),
+        ("a black-clad man -- with (two) hats", "a black-clad man with -lrb- two -rrb- hats"),
+        (
+            "Mr. Smith waits, at 3:30 p.m. in the U.S. today.",
+            "mr. smith waits at 3:30 p.m. in the u.s. today",
+        ),
+        ("50% of 1,000 costs $5.00", "50 % of 1,000 costs $ 5.00"),
+        ("red,blue and green...", "red blue and green"),
+        ("what?! wow!", "what ?! wow"),
+        ("“curly” it’s", "curly it 's"),
+        ("from the mid 1800's", "from the mid 1800 's"),
+        ("a green m&m", "a green m & m"),
+        ("word-,word -start end-", "word word start end"),
+        ("He said: \"yes\"; 'no'.", "he said yes no"),
+        ("   ", ""),
+        ("...", ""),
+    ],
+)
+def test_text_is_cut_by_the_treebank_conventions(text: str, tokens: str) -> None:
+    assert tokenize(text) == tokens.split()
+
+
+def test_sentence_end_and_abbreviation_are_told_apart() -> None:
+    assert tokenize("This is no. 5") == ["this", "is", "no.", "5"]
+    assert tokenize("The answer is no.") == ["the", "answer", "is", "no"]
