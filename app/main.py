@@ -11,7 +11,7 @@ from app import routes
 from app.resources import STATIC
 from app.settings import get_settings
 from app.web.errors import add_error_handlers, error_page
-from app.web.logs import configure_logging
+from app.logs import configure_logging
 from app.web.middleware import BodyLimit, RequestContext, SameOrigin, SecurityHeaders
 from app.web.sessions import Cookies
 from app.web.static import VersionedFiles

@@ -139,3 +139,14 @@ def list_round_candidates(
         .where(RoundCandidate.round_id == round_id)
         .order_by(RoundCandidate.item_id, RoundCandidate.rank)
     ).all()
+
+
+def list_ids_by_key(session: Session, keys: Sequence[tuple[int, str]]) -> list[tuple[int, int]]:
+    """(item, candidate) of the given (item, text key) pairs."""
+    wanted = set(keys)
+    rows = session.execute(
+        select(Candidate.item_id, Candidate.id, Candidate.text_key)
+        .where(Candidate.item_id.in_({item_id for item_id, _ in keys}))
+        .order_by(Candidate.item_id, Candidate.id)
+    ).tuples()
+    return [(item_id, id_) for item_id, id_, key in rows if (item_id, key) in wanted]

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import AppError, NotAllowed
 from app.settings import Settings
-from app.web.logs import request_id_var
+from app.logs import request_id_var
 
 logger = logging.getLogger("app.web")
 

@@ -1,0 +1,34 @@
+"""The Celery app of the workers: `python -m celery -A worker.celery worker -Q gpu -c 1`.
+
+Use `illume worker`, which sets the queues, the pool and the concurrency.
+"""
+
+import logging
+from typing import Any
+
+from celery.signals import setup_logging, worker_init, worker_process_init
+
+from app.jobs import get_celery
+from app.logs import configure_logging
+from worker.process import start_process
+
+celery = get_celery()
+celery.autodiscover_tasks(["worker"], force=True)
+
+_queues: list[str] = []
+
+
+@setup_logging.connect
+def _set_up_logging(**_: Any) -> None:
+    configure_logging()
+    logging.getLogger("celery.beat").setLevel(logging.WARNING)
+
+
+@worker_init.connect
+def _remember_queues(sender: Any, **_: Any) -> None:
+    _queues[:] = sorted(str(name) for name in sender.app.amqp.queues.consume_from)
+
+
+@worker_process_init.connect
+def _start(**_: Any) -> None:
+    start_process(_queues)

@@ -1,0 +1,40 @@
+"""The model this process holds: loaded once, adapters swapped on it."""
+
+import logging
+from pathlib import Path
+
+from app.settings import get_settings
+from app.storage import adapter_folder
+from worker.ml.loading import Vlm, attach_adapter, load_vlm
+
+logger = logging.getLogger(__name__)
+
+DEMO_MODEL = "demo"
+DEMO_CHECKPOINT = Path(__file__).parent / "demo" / "checkpoint"
+
+_held: dict[tuple[str, str | None, str], Vlm] = {}
+
+
+def get_vlm(
+    base_model: str, *, revision: str | None, dtype: str, adapter_digest: str | None
+) -> Vlm:
+    """The base model with the adapter on it, or bare. Loading another base drops the last one."""
+    key = (base_model, revision, dtype)
+    if key not in _held:
+        _held.clear()
+        logger.info("loading %s", base_model)
+        _held[key] = load_vlm(
+            resolve(base_model), revision=revision, device=get_settings().device, dtype=dtype
+        )
+    folder = adapter_folder(adapter_digest) if adapter_digest else None
+    return attach_adapter(_held[key], folder)
+
+
+def forget_models() -> None:
+    """Drop what is held: after training, whose changes to the modules are not worth undoing."""
+    _held.clear()
+
+
+def resolve(base_model: str) -> str:
+    """`demo` names the model that comes with the project."""
+    return str(DEMO_CHECKPOINT) if base_model == DEMO_MODEL else base_model

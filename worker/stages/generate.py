@@ -1,0 +1,122 @@
+"""Sample candidates for the items of a round."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from app.models import Image, Item, Run, RunShard
+from app.queries.items_for_training import list_items
+from app.queries.rounds import get_round_model
+from app.round_settings import LoopSettings
+from app.services.sampling import DIRECT, Drawn, store_samples
+from app.storage import image_path
+from worker.heart import Heart
+from worker.ml.generate import sample
+from worker.ml.seeds import derive_seed
+from worker.ml.types import Draw, Prompt, SampleConfig
+from worker.models import get_vlm
+from worker.persist import persist
+from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
+from worker.stages.shards import Write, work_shards
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which draw of which item a sample is."""
+
+    item_id: int
+    opener: str
+    temperature: float
+    number: int
+    seed: int
+
+
+def generate(run_id: int, heart: Heart) -> None:
+    """Work on a generate run: all draws of all items of each shard this worker can claim."""
+    inputs = persist(lambda session: load_inputs(session, run_id))
+    adapter = persist(lambda session: _parent_adapter(session, inputs))
+    sampling = inputs.settings.sampling
+    config = SampleConfig(
+        max_new_tokens=sampling.max_new_tokens, top_k_share=sampling.top_k_share
+    )
+
+    def compute(item_ids: Sequence[int]) -> Write:
+        items = persist(lambda session: list_items(session, item_ids))
+        places, draws = plan_draws(items, inputs.settings, inputs.round_number)
+        vlm = get_vlm(
+            inputs.settings.base_model,
+            revision=inputs.settings.revision,
+            dtype=inputs.settings.dtype,
+            adapter_digest=adapter[1] if adapter else None,
+        )
+        sampled = sample(vlm, draws, config, should_stop=stop_when_lost(heart))
+        drawn = [
+            Drawn(
+                item_id=place.item_id,
+                prompt=place.opener,
+                temperature=place.temperature,
+                number=place.number,
+                seed=place.seed,
+                text=text.text,
+                log_probability=text.log_probability,
+                n_tokens=text.n_tokens,
+            )
+            for place, text in zip(places, sampled, strict=True)
+        ]
+
+        def write(session: Session, shard: RunShard, seconds: float) -> None:
+            store_samples(
+                session,
+                run=inputs.run,
+                shard_id=shard.id,
+                attempt=shard.attempt,
+                item_ids=item_ids,
+                drawn=drawn,
+                adapter_id=adapter[0] if adapter else None,
+                settings=inputs.settings,
+                seconds=seconds,
+            )
+
+        return write
+
+    work_shards(run_id, heart, compute, _finish)
+
+
+def plan_draws(
+    items: Sequence[tuple[Item, Image]], settings: LoopSettings, round_number: int
+) -> tuple[list[Place], list[Draw]]:
+    """All draws of some items, with seeds that depend on what is drawn and nothing else.
+
+    The seed is made of the item's own id in the data, not of a row number: the same data in
+    another database gives the same texts.
+    """
+    sampling = settings.sampling
+    places: list[Place] = []
+    draws: list[Draw] = []
+    for item, image in items:
+        path = image_path(image.sha256, image.media_type)
+        for opener in sampling.openers:
+            prompt = Prompt(image=path, question=item.question, answer=item.answer, opener=opener)
+            for temperature in sampling.temperatures:
+                for number in range(1, sampling.n_samples + 1):
+                    seed = derive_seed(
+                        settings.seed,
+                        round_number,
+                        item.external_id,
+                        DIRECT,
+                        opener,
+                        repr(temperature),
+                        number,
+                    )
+                    places.append(Place(item.id, opener, temperature, number, seed))
+                    draws.append(Draw(prompt=prompt, temperature=temperature, seed=seed))
+    return places, draws
+
+
+def _parent_adapter(session: Session, inputs: RunInputs) -> tuple[int, str] | None:
+    return inputs.find_adapter(session, get_round_model(session, inputs.round_id).parent_adapter_id)
+
+
+def _finish(session: Session, run: Run) -> dict[str, int]:  # noqa: ARG001 - nothing to add up
+    return {}

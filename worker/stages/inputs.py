@@ -1,0 +1,44 @@
+"""What every stage of a round reads first."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from app.models import Adapter, Round, Run
+from app.queries.runs import get_run
+from app.round_settings import LoopSettings
+from worker.heart import Heart
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    run: Run
+    round_id: int
+    round_number: int
+    project_id: int
+    settings: LoopSettings
+
+    def find_adapter(self, session: Session, adapter_id: int | None) -> tuple[int, str] | None:
+        """(id, digest) of an adapter, or None for the base model itself."""
+        if adapter_id is None:
+            return None
+        adapter = session.get_one(Adapter, adapter_id)
+        return adapter.id, adapter.digest
+
+
+def load_inputs(session: Session, run_id: int) -> RunInputs:
+    run = get_run(session, run_id)
+    round_ = session.get_one(Round, run.round_id)
+    return RunInputs(
+        run=run,
+        round_id=round_.id,
+        round_number=round_.number,
+        project_id=round_.project_id,
+        settings=LoopSettings.model_validate(round_.settings),
+    )
+
+
+def stop_when_lost(heart: Heart) -> Callable[[], bool]:
+    """What worker.ml asks at every step: whether the run is no longer ours, or cancelled."""
+    return heart.lost.is_set

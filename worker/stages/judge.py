@@ -1,0 +1,21 @@
+"""Let the round's critic judge, on a worker without torch."""
+
+from sqlalchemy.orm import Session
+
+from app.models import Round
+from app.queries.runs import get_run
+from app.services import rounds
+from app.services.critic_judging import judge_round
+from worker.persist import persist
+
+
+def judge(run_id: int, attempt: int) -> None:
+    """Judge a whole round in one transaction; a second try after a crash starts clean."""
+
+    def action(session: Session) -> None:
+        run = get_run(session, run_id)
+        round_ = session.get_one(Round, run.round_id)
+        figures = judge_round(session, round_)
+        rounds.finish_round_run(session, run_id, attempt=attempt, result=figures)
+
+    persist(action)

@@ -1,0 +1,75 @@
+"""How several workers share one run: each claims shards until none is left.
+
+1. Claim a shard (conditional update; its attempt rises).
+2. Compute with no session open; the heart keeps the shard ours.
+3. Write rows and finish the shard in one transaction, fenced by the attempt.
+4. Whoever finds all shards done finishes the run; the first to lock it wins.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.errors import AppError, LostRun
+from app.lifecycle import RunStatus, ShardStatus
+from app.models import Run, RunShard
+from app.queries import rounds as round_queries
+from app.queries import runs as run_queries
+from app.services import rounds, runs
+from worker.heart import Heart
+from worker.persist import persist
+
+logger = logging.getLogger(__name__)
+
+Write = Callable[[Session, RunShard, float], None]
+Compute = Callable[[Sequence[int]], Write]
+Finish = Callable[[Session, Run], dict[str, Any]]
+
+MAX_ATTEMPTS = 5
+"""A shard that took so many workers with it fails its run instead of taking the next."""
+
+
+def work_shards(run_id: int, heart: Heart, compute: Compute, finish: Finish) -> None:
+    """Do shards of a run until none is free; finish the run when all are done."""
+    while shard := persist(lambda session: _claim(session, run_id, heart)):
+        try:
+            with heart.holding_shard(run_id, shard.id, shard.attempt):
+                started = time.monotonic()
+                write = compute(shard.item_ids)
+                seconds = time.monotonic() - started
+                persist(lambda session: write(session, shard, seconds))  # noqa: B023 - runs now
+        except LostRun as loss:
+            logger.warning("%s", loss.message)
+    persist(lambda session: _finish_if_done(session, run_id, finish))
+
+
+def _claim(session: Session, run_id: int, heart: Heart) -> RunShard | None:
+    if not run_queries.start_sharded_run(session, run_id):
+        return None
+    shard = run_queries.claim_shard(
+        session, run_id, worker_id=heart.worker_id, stale_after=runs.stale_after()
+    )
+    if shard is not None and shard.attempt > MAX_ATTEMPTS:
+        raise AppError(
+            f"Shard {shard.number} was started {MAX_ATTEMPTS} times and its worker died each "
+            "time. Look at the workers' logs (memory?), then retry."
+        )
+    return shard
+
+
+def _finish_if_done(session: Session, run_id: int, finish: Finish) -> None:
+    counts = run_queries.count_shards(session, run_id)
+    if set(counts) - {ShardStatus.DONE}:
+        return
+    # The round before the run, as everywhere: two workers in different orders would deadlock.
+    run = run_queries.get_run(session, run_id)
+    if run.round_id is not None:
+        round_queries.lock_round(session, run.round_id)
+    run = run_queries.lock_run(session, run_id)
+    if run.status is not RunStatus.RUNNING:
+        return
+    result = finish(session, run)
+    rounds.finish_round_run(session, run_id, attempt=run.attempt, result=result)

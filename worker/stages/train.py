@@ -1,0 +1,233 @@
+"""Fine-tune the model on what was admitted."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.lifecycle import Split
+from app.models import Adapter, Item
+from app.queries import rounds as round_queries
+from app.queries import runs as run_queries
+from app.queries.candidates import usable_items_statement
+from app.queries.items_for_training import list_items, list_manifest
+from app.round_settings import LoopSettings, TrainingSettings
+from app.services import rounds, runs
+from app.settings import get_settings
+from app.storage import adapters_folder, image_path
+from worker.heart import Heart
+from worker.ml.adapters import publish_adapter
+from worker.ml.loading import load_vlm
+from worker.ml.train import train_lora
+from worker.ml.types import LoraSettings, TrainConfig, TrainProgress, TrainReport, TrainRow
+from worker.models import forget_models, resolve
+from worker.persist import persist
+from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
+
+CURVE_POINTS = 200
+"""Points of the loss curve kept with the run: more cannot be told apart on a page."""
+MAX_VALIDATION_ROWS = 512
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    rows: list[TrainRow]
+    validation: list[TrainRow]
+    parent: tuple[int, str] | None
+    state_name: str
+
+
+def train(run_id: int, attempt: int, heart: Heart) -> None:
+    """Train an adapter for a claimed run; resumes from the state a former attempt saved."""
+    inputs = persist(lambda session: load_inputs(session, run_id))
+    data = persist(lambda session: _load_training(session, inputs))
+    settings = inputs.settings
+    state_dir = get_settings().store_path / "state" / data.state_name
+    curve: list[dict[str, Any]] = []
+
+    def on_progress(progress: TrainProgress) -> None:
+        curve.append(asdict(progress))
+        heart.report({"step": progress.step, "n_steps": progress.n_steps, "curve": thin(curve)})
+
+    forget_models()
+    vlm = load_vlm(
+        resolve(settings.base_model),
+        revision=settings.revision,
+        device=get_settings().device,
+        dtype=settings.dtype,
+    )
+    report = train_lora(
+        vlm,
+        data.rows,
+        data.validation,
+        train_config(settings, balance=float(inputs.run.parameters["balance"])),
+        lora_settings(settings.training),
+        start_from=adapters_folder() / data.parent[1] if data.parent else None,
+        state_dir=state_dir,
+        out_dir=state_dir / "adapter",
+        on_progress=on_progress,
+        should_stop=stop_when_lost(heart),
+    )
+    digest, _ = publish_adapter(
+        state_dir / "adapter", adapters_folder(), _meta(inputs, data, vlm.revision, report)
+    )
+    persist(
+        lambda session: _finish(session, inputs, attempt, data, vlm.revision, digest, report)
+    )
+    shutil.rmtree(state_dir, ignore_errors=True)
+
+
+def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
+    opener = inputs.settings.sampling.openers[0]
+    # A retry reads its own manifest if it has one, else that of the run it goes on from.
+    chain = runs.list_chain(session, inputs.run)
+    manifest = next(rows for run in chain if (rows := list_manifest(session, run.id)))
+    rows = [
+        TrainRow(
+            image=image_path(image.sha256, image.media_type),
+            question=item.question,
+            answer=item.answer,
+            rationale=text,
+            opener=opener,
+            weight=weight,
+        )
+        for item, image, text, weight in manifest
+    ]
+    parent_id = round_queries.get_round_model(session, inputs.round_id).parent_adapter_id
+    if inputs.settings.training.start == "restart":
+        parent_id = None
+    return TrainingInputs(
+        rows=rows,
+        validation=_validation_rows(session, inputs.project_id, opener),
+        parent=inputs.find_adapter(session, parent_id),
+        state_name=f"train-{chain[-1].id}",
+    )
+
+
+def _validation_rows(session: Session, project_id: int, opener: str) -> list[TrainRow]:
+    """One row per validation item, with its first gold rationale where there is one."""
+    item_ids = session.scalars(
+        select(Item.id)
+        .where(
+            Item.id.in_(usable_items_statement(project_id)), Item.split == Split.VALIDATION
+        )
+        .order_by(Item.id)
+        .limit(MAX_VALIDATION_ROWS)
+    ).all()
+    return [
+        TrainRow(
+            image=image_path(image.sha256, image.media_type),
+            question=item.question,
+            answer=item.answer,
+            rationale=item.gold_rationales[0] if item.gold_rationales else None,
+            opener=opener,
+        )
+        for item, image in list_items(session, item_ids)
+    ]
+
+
+def train_config(settings: LoopSettings, *, balance: float) -> TrainConfig:
+    training = settings.training
+    return TrainConfig(
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        gradient_accumulation=training.gradient_accumulation,
+        learning_rate=training.learning_rate,
+        warmup_share=training.warmup_share,
+        weight_decay=training.weight_decay,
+        rationale_weight=training.rationale_weight,
+        balance=balance,
+        seed=settings.seed,
+        dtype=settings.dtype,
+        patience=training.patience,
+    )
+
+
+def lora_settings(training: TrainingSettings) -> LoraSettings:
+    targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    if training.targets != "all-linear":
+        targets = tuple(name.strip() for name in training.targets.split(",") if name.strip())
+    return LoraSettings(
+        rank=training.rank,
+        alpha=training.alpha,
+        dropout=training.dropout,
+        targets=targets,
+        tower=training.tower,
+        projector=training.projector,
+        use_rslora=training.rslora,
+        use_dora=training.dora,
+    )
+
+
+def _meta(
+    inputs: RunInputs, data: TrainingInputs, revision: str, report: TrainReport
+) -> dict[str, object]:
+    return {
+        "base_model": inputs.settings.base_model,
+        "base_revision": revision,
+        "parent": data.parent[1] if data.parent else None,
+        "round": inputs.round_number,
+        "seed": inputs.settings.seed,
+        "training": inputs.settings.training.model_dump(mode="json"),
+        "n_rows": report.n_rows,
+        "n_rationale_rows": report.n_rationale_rows,
+        "chosen_epoch": report.chosen_epoch,
+    }
+
+
+def _finish(  # noqa: PLR0913, PLR0917 - one transaction needs all of them
+    session: Session,
+    inputs: RunInputs,
+    attempt: int,
+    data: TrainingInputs,
+    revision: str,
+    digest: str,
+    report: TrainReport,
+) -> None:
+    """Insert the adapter and move the round on, in one transaction."""
+    round_queries.lock_round(session, inputs.round_id)
+    run_queries.lock_run(session, inputs.run.id)
+    adapter = Adapter(
+        project_id=inputs.project_id,
+        run_id=inputs.run.id,
+        run_attempt=attempt,
+        parent_id=data.parent[0] if data.parent else None,
+        base_model=inputs.settings.base_model,
+        base_revision=revision,
+        digest=digest,
+        meta=_meta(inputs, data, revision, report),
+    )
+    session.add(adapter)
+    session.flush()  # the round's row names the new adapter
+    round_queries.get_round_model(session, inputs.round_id).new_adapter_id = adapter.id
+    rounds.finish_round_run(
+        session,
+        inputs.run.id,
+        attempt=attempt,
+        result={
+            "chosen_epoch": report.chosen_epoch,
+            "epochs_run": report.epochs_run,
+            "n_steps": report.n_steps,
+            "n_rows": report.n_rows,
+            "n_rationale_rows": report.n_rationale_rows,
+            "trainable_parameters": report.trainable_parameters,
+            "resumed_from_step": report.resumed_from_step,
+            "validations": [asdict(entry) for entry in report.validations],
+            "curve": thin([asdict(entry) for entry in report.curve]),
+            "seconds": round(report.seconds, 2),
+        },
+    )
+
+
+def thin(curve: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """At most CURVE_POINTS entries, evenly spread, the last one among them."""
+    if len(curve) <= CURVE_POINTS:
+        return list(curve)
+    step = (len(curve) - 1) / (CURVE_POINTS - 1)
+    return [curve[round(index * step)] for index in range(CURVE_POINTS)]
+
+

@@ -1,0 +1,34 @@
+"""What beat asks for every few seconds: find what a crash left behind."""
+
+import logging
+
+import redis
+
+from app.errors import AppError
+from app.services import judging, rounds, runs
+from app.settings import get_settings
+from worker.heart import is_alive
+from worker.persist import persist
+
+logger = logging.getLogger(__name__)
+
+
+def sweep() -> None:
+    """Release expired leases, forget dead workers, close settled rounds, resend lost nudges."""
+    persist(judging.release_expired)
+    persist(lambda session: runs.release_dead_workers(session, is_alive))
+    persist(runs.forget_old_workers)
+    for round_id in persist(rounds.list_settled_rounds):
+        try:
+            persist(lambda session: rounds.close_if_all_judged(session, round_id))  # noqa: B023
+        except AppError as error:
+            logger.warning("round %s was not closed: %s", round_id, error.message)
+    broker = redis.Redis.from_url(get_settings().resolve_redis_url())
+    try:
+        n_sent = persist(
+            lambda session: runs.nudge_lost_runs(session, lambda queue: int(broker.llen(queue)))
+        )
+    finally:
+        broker.close()
+    if n_sent:
+        logger.info("sent %s nudges again", n_sent)

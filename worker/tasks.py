@@ -1,0 +1,23 @@
+"""The two tasks: do what a nudge says, and sweep for work whose nudge was lost."""
+
+import logging
+
+from celery import shared_task
+
+from app.jobs import SWEEP_TASK_NAME, TASK_NAME
+from worker.execute import execute
+from worker.process import current_heart
+from worker.sweep import sweep
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name=TASK_NAME, acks_late=True, ignore_result=True)
+def run(run_id: int) -> None:
+    """A nudge. Harmless when repeated: the claim decides."""
+    execute(run_id, current_heart())
+
+
+@shared_task(name=SWEEP_TASK_NAME, ignore_result=True)
+def sweep_for_lost_work() -> None:
+    sweep()
