@@ -1,0 +1,197 @@
+"""From prompts to tensors: one row at a time through the family's own processor, then batches.
+
+A *row* is a context with its image (by the processor) followed by continuation tokens (by the
+tokenizer). Rows are batched by putting their tensors together along the first axis, which is what
+processors do themselves; rows whose image tensors do not fit together (another number of tiles,
+say) go into different batches: see `signature`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from worker.ml.errors import MlError
+from worker.ml.loading import Vlm
+from worker.ml.prompts import PromptText
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """text: tensors with one column per token, each of shape (1, n_context, ...), input_ids and
+    attention_mask among them; image: all others (pixel_values, grids, masks). continuation: further
+    token ids."""
+
+    text: Tensors
+    image: Tensors
+    continuation: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        return self.text["input_ids"].shape[1] + len(self.continuation)
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """Rows with equal signatures can share a batch: equal names, types and inner shapes."""
+        return tuple(
+            (name, tensor.dtype, tensor.shape[1:]) for name, tensor in sorted(self.image.items())
+        )
+
+
+class RowEncoder:
+    """Encodes rows and remembers the newest contexts, since the same image and question come back
+    with other continuations, temperatures and epochs. Holds at most `max_bytes` of tensors."""
+
+    def __init__(self, vlm: Vlm, max_bytes: int = 512 * 2**20) -> None:
+        self._vlm = vlm
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._known: OrderedDict[tuple[Path, str], tuple[Tensors, Tensors]] = OrderedDict()
+
+    def row(self, image: Path, text: PromptText, more: Sequence[int] = ()) -> Row:
+        """The row of one prompt; `more`: token ids after its continuation."""
+        of_text, of_image = self.context(image, text.context)
+        ids = continuation_ids(self._vlm.tokenizer, text.context, text.continuation)
+        return Row(of_text, of_image, (*ids, *more))
+
+    def context(self, image: Path, context: str) -> tuple[Tensors, Tensors]:
+        """Tensors of (image, context) on the CPU: those per token, and the others."""
+        key = (image, context)
+        if (found := self._known.get(key)) is not None:
+            self._known.move_to_end(key)
+            return found
+        made = self._encode(image, context)
+        self._known[key] = made
+        self._bytes += _size(made)
+        while self._bytes > self._max_bytes and len(self._known) > 1:
+            self._bytes -= _size(self._known.popitem(last=False)[1])
+        return made
+
+    def _encode(self, image: Path, context: str) -> tuple[Tensors, Tensors]:
+        picture = read_image(image)
+        try:
+            made = self._vlm.processor(images=[picture], text=[context], return_tensors="pt")
+        except (ValueError, TypeError, IndexError, KeyError) as error:
+            raise MlError(
+                f"The model's processor refuses {image.name} with the prompt {context!r}: "
+                f"{str(error).strip().splitlines()[0]}"
+            ) from error
+        made.pop("labels", None)
+        tensors = {name: value for name, value in made.items() if isinstance(value, torch.Tensor)}
+        n_tokens = tensors["input_ids"].shape[1]
+        of_text = {
+            name: tensor
+            for name, tensor in tensors.items()
+            if tensor.ndim >= 2
+            and tensor.shape[:2] == (1, n_tokens)
+            and name.endswith(("input_ids", "attention_mask", "token_type_ids"))
+            and not name.startswith("pixel")
+        }
+        of_text.setdefault("attention_mask", torch.ones_like(tensors["input_ids"]))
+        return of_text, {name: t for name, t in tensors.items() if name not in of_text}
+
+
+def read_image(path: Path) -> Image.Image:
+    """The picture as RGB, turned as its camera said. Raises MlError if it cannot be read."""
+    try:
+        with Image.open(path) as picture:
+            turned = ImageOps.exif_transpose(picture)
+            return turned.convert("RGB")
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise MlError(f"The image {path.name} cannot be read: {error}.") from error
+
+
+def continuation_ids(tokenizer: Any, context: str, continuation: str) -> tuple[int, ...]:
+    """The tokens that `continuation` adds after `context`.
+
+    They are found by tokenizing both together, since a tokenizer may treat the beginning of a text
+    differently from its middle; where the joint tokens do not begin with the context's own, the
+    continuation is tokenized alone.
+    """
+    if not continuation:
+        return ()
+    before = _ids(tokenizer, context)
+    whole = _ids(tokenizer, context + continuation)
+    if whole[: len(before)] == before:
+        return tuple(whole[len(before) :])
+    return tuple(_ids(tokenizer, continuation))
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def end_ids(vlm: Vlm, end: str) -> tuple[int, tuple[int, ...]]:
+    """(the token that ends the model's words in training, all tokens that end a sample).
+
+    `end`: what the chat template writes after the assistant's words. Its first token is the end if
+    it is a special one ("<|im_end|>"); otherwise, and for plain models, it is the tokenizer's own.
+    """
+    tokenizer = vlm.tokenizer
+    configured = vlm.model.generation_config.eos_token_id
+    stops = [configured] if isinstance(configured, int) else list(configured or [])
+    if tokenizer.eos_token_id is not None:
+        stops.append(tokenizer.eos_token_id)
+    special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder, *stops}
+    first = _ids(tokenizer, end)[:1]
+    ends_turn = bool(first) and first[0] in special
+    if ends_turn:
+        stops.append(first[0])
+    if not stops:
+        raise MlError("The model's tokenizer names no end token; set eos_token in its folder.")
+    end_id = first[0] if ends_turn else (tokenizer.eos_token_id or stops[0])
+    return end_id, tuple(sorted(set(stops)))
+
+
+def collate(vlm: Vlm, rows: Sequence[Row], *, pad: str) -> Tensors:
+    """One batch of rows of equal signature on the model's device; pad: "left" or "right".
+
+    input_ids and attention_mask: (rows, longest); attention is 0 on padding. Image tensors are put
+    together along their first axis; floating point ones take the model's type.
+    """
+    texts = [_with_continuation(vlm, row) for row in rows]
+    width = max(text["input_ids"].shape[1] for text in texts)
+    batch: Tensors = {}
+    for name in texts[0]:
+        fill = vlm.tokenizer.pad_token_id or 0 if name == "input_ids" else 0
+        batch[name] = torch.cat([_padded(text[name], width, fill, pad) for text in texts])
+    for name in rows[0].image:
+        tensors = torch.cat([row.image[name] for row in rows])
+        batch[name] = tensors.to(vlm.dtype) if tensors.is_floating_point() else tensors
+    return {name: tensor.to(vlm.device) for name, tensor in batch.items()}
+
+
+def _with_continuation(vlm: Vlm, row: Row) -> Tensors:
+    """The row's text tensors with its continuation, whose token types the model's own rule for
+    generated tokens decides (PaliGemma: part of the causal suffix; Gemma 3, Qwen-VL: plain text).
+    """
+    n_more = len(row.continuation)
+    if n_more == 0:
+        return row.text
+    ids = torch.cat([row.text["input_ids"], torch.tensor([row.continuation])], dim=1)
+    types = {name: tensor for name, tensor in row.text.items() if name != "input_ids"}
+    longer = vlm.model._update_model_kwargs_for_generation({}, dict(types))
+    extended = {
+        name: torch.cat([tensor, longer[name][:, -1:].expand(-1, n_more, *tensor.shape[2:])], dim=1)
+        for name, tensor in types.items()
+    }
+    return {"input_ids": ids, **extended}
+
+
+def _padded(tensor: torch.Tensor, width: int, fill: int, side: str) -> torch.Tensor:
+    missing = width - tensor.shape[1]
+    if missing == 0:
+        return tensor
+    padding = tensor.new_full((1, missing, *tensor.shape[2:]), fill)
+    return torch.cat([padding, tensor] if side == "left" else [tensor, padding], dim=1)
+
+
+def _size(tensors: tuple[Tensors, Tensors]) -> int:
+    return sum(t.numel() * t.element_size() for part in tensors for t in part.values())

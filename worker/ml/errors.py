@@ -1,0 +1,29 @@
+"""What can go wrong in `worker.ml`, told to a person: what happened and what to do about it."""
+
+
+class MlError(Exception):
+    """A model, an adapter or a setting cannot be used. The message says why and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class ModelNotFoundError(MlError):
+    """There is no such folder, hub repository or revision, or it cannot be reached."""
+
+
+class ModelUnusableError(MlError):
+    """The files are there but they are not an image-text model that this program can drive."""
+
+
+class DeviceError(MlError):
+    """The device that was asked for is absent, or too small even for one row."""
+
+
+class AdapterError(MlError):
+    """An adapter is missing, damaged, or belongs to another base model."""
+
+
+class Stopped(Exception):
+    """`should_stop` said so; no error. Everything worth keeping has been saved."""

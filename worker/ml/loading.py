@@ -1,0 +1,254 @@
+"""The one way to load a vision-language model: AutoModelForImageTextToText and AutoProcessor, from
+a local folder or from the hub at a pinned revision."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+from worker.ml.errors import DeviceError, ModelNotFoundError, ModelUnusableError
+from worker.ml.lora import inject_adapter, remove_adapters
+from worker.ml.processing import load_processor
+
+logger = logging.getLogger(__name__)
+
+# Weights as safetensors only: a pickle from a stranger's repository would be run, not read.
+HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken"]
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(eq=False)
+class Vlm:
+    """A loaded model. `revision`: the commit of a hub model, the content digest of a folder.
+    `adapter`: the folder of the adapter that is on, None for the base alone. `probes`: what was
+    found out about this model (sharing.py), kept for as long as it is loaded."""
+
+    model: Any  # a PreTrainedModel that can generate; transformers has no type for that
+    processor: Any  # a ProcessorMixin; its attributes differ per family
+    tokenizer: Any
+    device: torch.device
+    name: str
+    revision: str
+    is_chat: bool
+    adapter: Path | None = None
+    probes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the floating point weights."""
+        dtype: torch.dtype = self.model.dtype
+        return dtype
+
+
+def load_vlm(
+    name_or_path: str, *, revision: str | None = None, device: str = "auto", dtype: str = "auto"
+) -> Vlm:
+    """Loads model and processor for inference (eval mode).
+
+    name_or_path: a folder, or a hub name such as "HuggingFaceTB/SmolVLM-256M-Instruct". revision:
+    branch, tag or commit of a hub name. device: "auto" (CUDA, else Apple's MPS, else CPU) or what
+    torch.device takes. dtype: "float32", "bfloat16", "float16" or "auto", which is float32 on a CPU
+    and what the checkpoint was saved in elsewhere.
+
+    Raises ModelNotFoundError, ModelUnusableError, DeviceError; each says what to do.
+    """
+    target = choose_device(device)
+    folder, found_revision = find_model(name_or_path, revision)
+    config = _read_config(folder, name_or_path)
+    processor = load_processor(folder, config, name_or_path)
+    weights_dtype = _choose_dtype(dtype, target)
+    try:
+        model: PreTrainedModel = AutoModelForImageTextToText.from_pretrained(
+            folder, config=config, dtype=weights_dtype, local_files_only=True
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise ModelUnusableError(
+            f"The weights of {name_or_path} cannot be loaded: {first_line(error)} "
+            "The folder needs config.json and model.safetensors (or its shards)."
+        ) from error
+    model.to(target)  # type: ignore[arg-type]
+    model.eval()  # type: ignore[no-untyped-call]
+    model.requires_grad_(False)
+    return Vlm(
+        model=model,
+        processor=processor,
+        tokenizer=processor.tokenizer,
+        device=target,
+        name=name_or_path,
+        revision=found_revision,
+        is_chat=bool(
+            getattr(processor, "chat_template", None)
+            or getattr(processor.tokenizer, "chat_template", None)
+        ),
+    )
+
+
+def choose_device(device: str) -> torch.device:
+    """The device for "auto", "cpu", "cuda", "cuda:1", "mps". Raises DeviceError if it is absent."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", torch.cuda.current_device())
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise DeviceError(
+            f"“{device}” is not a device. Use auto, cpu, cuda, cuda:1 or mps."
+        ) from error
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise DeviceError(
+            f"The device {device} was asked for, but torch {torch.__version__} sees no CUDA GPU. "
+            "Set the device to auto or cpu, or install a CUDA build of torch and check nvidia-smi."
+        )
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(
+            f"The device {device} was asked for, but there are only "
+            f"{torch.cuda.device_count()} GPUs, counted from 0."
+        )
+    if chosen.type == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("The device mps was asked for, but this is no Apple GPU. Use cpu.")
+    return chosen
+
+
+def find_model(name_or_path: str, revision: str | None) -> tuple[Path, str]:
+    """The local folder with the files and the revision that they are. Downloads a hub name once."""
+    folder = Path(name_or_path).expanduser()
+    if folder.is_dir():
+        if revision is not None and revision != (found := folder_digest(folder)):
+            raise ModelNotFoundError(
+                f"The folder {name_or_path} has the content {found}, not {revision}. "
+                "It was changed; restore it, or leave the revision out."
+            )
+        return folder, folder_digest(folder)
+    if folder.is_absolute() or name_or_path.startswith((".", "~")) or name_or_path.count("/") > 1:
+        raise ModelNotFoundError(
+            f"There is no folder {name_or_path}. Give the folder that holds config.json, "
+            "or the name of a hub model (owner/name)."
+        )
+    return _download(name_or_path, revision)
+
+
+def _download(name: str, revision: str | None) -> tuple[Path, str]:
+    try:
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=HUB_FILES))
+    except RevisionNotFoundError as error:
+        raise ModelNotFoundError(
+            f"{name} has no revision “{revision}”. Give a branch, tag or commit that it lists."
+        ) from error
+    except GatedRepoError as error:
+        raise ModelNotFoundError(
+            f"{name} asks for its terms to be accepted. Accept them on its page, then set HF_TOKEN."
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise ModelNotFoundError(
+            f"There is no hub model {name}, or it is private. Check the spelling; for a private "
+            "one set HF_TOKEN; for a local one give its folder."
+        ) from error
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+        raise ModelNotFoundError(
+            f"{name} is neither a folder here nor among the downloaded models"
+            f"{f' at revision {revision}' if revision else ''}, and the hub cannot be reached. "
+            "Connect once to download it, or give a folder."
+        ) from error
+    except HFValidationError as error:
+        raise ModelNotFoundError(
+            f"“{name}” is neither a folder nor a possible hub name (owner/name)."
+        ) from error
+    return folder, folder.name  # the cache names a snapshot's folder by its commit
+
+
+def folder_digest(folder: Path) -> str:
+    """sha256 over the names and bytes of the files that make a model, in the order of their names;
+    hidden files, notes and adapters do not count."""
+    digest = hashlib.sha256()
+    files = (path for path in folder.iterdir() if path.is_file())
+    for path in sorted(files, key=lambda path: path.name):
+        if path.name.startswith((".", "README", "LICENSE", "adapter_")):
+            continue
+        with path.open("rb") as stream:
+            digest.update(
+                f"{path.name}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode()
+            )
+    return digest.hexdigest()
+
+
+def _read_config(folder: Path, name: str) -> Any:
+    if not (folder / "config.json").is_file():
+        raise ModelUnusableError(
+            f"{name} holds no config.json. Give the folder that save_pretrained wrote."
+        )
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
+        raise ModelUnusableError(
+            f"The config.json of {name} cannot be read: {first_line(error)}"
+        ) from error
+    if config.model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        raise ModelUnusableError(
+            f"{name} is a {config.model_type} model, which does not take an image and a text. "
+            "Use an image-text-to-text model (LLaVA, SmolVLM, Qwen-VL, PaliGemma, Gemma 3, …)."
+        )
+    if config.is_encoder_decoder:
+        raise ModelUnusableError(
+            f"{name} is an encoder-decoder model; rationales continue a begun sentence, which "
+            "needs a decoder-only model (LLaVA, SmolVLM, Qwen-VL, PaliGemma, Gemma 3, …)."
+        )
+    return config
+
+
+def _choose_dtype(dtype: str, device: torch.device) -> torch.dtype | str:
+    if dtype == "auto":
+        return torch.float32 if device.type == "cpu" else "auto"
+    if dtype not in _DTYPES:
+        raise DeviceError(f"“{dtype}” is no number type. Use auto, {', '.join(_DTYPES)}.")
+    return _DTYPES[dtype]
+
+
+def attach_adapter(vlm: Vlm, folder: Path | None) -> Vlm:
+    """Puts the LoRA adapter of `folder` on the model in place of the one that is on; None takes it
+    off. The base weights are neither copied nor changed; the same `vlm` is returned.
+
+    Raises AdapterError if the adapter is damaged or made for another base; the base is then bare.
+    """
+    if folder == vlm.adapter:
+        return vlm
+    remove_adapters(vlm.model)
+    vlm.adapter = None
+    if folder is not None:
+        inject_adapter(vlm.model, folder)
+        vlm.adapter = folder
+    vlm.model.eval()
+    return vlm
+
+
+@contextmanager
+def adapter_attached(vlm: Vlm, folder: Path | None) -> Iterator[Vlm]:
+    """Within the block the adapter of `folder` is on; afterwards the one that was on before."""
+    before = vlm.adapter
+    try:
+        yield attach_adapter(vlm, folder)
+    finally:
+        attach_adapter(vlm, before)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a library said, ended as a sentence."""
+    text = (str(error).strip() or type(error).__name__).splitlines()[0].strip()
+    return text if text.endswith((".", "!", "?")) else text + "."

@@ -1,0 +1,48 @@
+"""How much fits: batch sizes from free memory, and telling an out-of-memory error from others."""
+
+import math
+from typing import Any
+
+import torch
+
+from worker.ml.loading import Vlm
+
+CPU_BATCH_ROWS = 256
+MAX_BATCH_ROWS = 1024
+MEMORY_SHARE = 0.5  # of what is free, for keys and values; the rest is activations and logits
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """True for CUDA's, MPS's and the CPU allocator's way of saying it."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "can't allocate memory" in text
+    )
+
+
+def free_cached_memory(device: torch.device) -> None:
+    """Gives memory that torch holds but does not use back to the device."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
+def row_bytes(config: Any, length: int, dtype: torch.dtype) -> int:
+    """Bytes of the keys and values of one row of `length` tokens, and of its logits (float32)."""
+    text = config.get_text_config(decoder=True)
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    per_token = 2 * text.num_hidden_layers * heads * width * dtype.itemsize
+    return int(per_token * length + 6 * 4 * text.vocab_size)
+
+
+def default_batch_rows(vlm: Vlm, length: int) -> int:
+    """Rows of `length` tokens to decode together."""
+    if vlm.device.type != "cuda":
+        return CPU_BATCH_ROWS
+    free, _ = torch.cuda.mem_get_info(vlm.device)
+    fits = math.floor(free * MEMORY_SHARE / row_bytes(vlm.model.config, length, vlm.dtype))
+    return max(1, min(MAX_BATCH_ROWS, fits))

@@ -1,0 +1,86 @@
+"""Loading a processor, also where an optional library for videos is missing."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer
+from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+from transformers.processing_utils import ProcessorMixin
+
+from worker.ml.errors import ModelUnusableError
+
+
+def load_processor(folder: Path, config: Any, name: str) -> Any:
+    """The processor of the model in `folder`, with a tokenizer that pads on the left.
+
+    Pictures are always prepared by PIL where the family has a PIL version: torchvision resizes a
+    little differently, and the same model must see the same pixels on every machine.
+    """
+    try:
+        processor = _with_all_parts(folder, config)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelUnusableError(
+            f"{name} has no processor that can be loaded: {str(error).strip().splitlines()[0]} "
+            "Its folder needs preprocessor_config.json or processor_config.json and the "
+            "tokenizer's files."
+        ) from error
+    if not isinstance(processor, ProcessorMixin) or not hasattr(processor, "image_processor"):
+        raise ModelUnusableError(
+            f"{name} has a {type(processor).__name__} but nothing that prepares images. "
+            "Its folder needs preprocessor_config.json or processor_config.json."
+        )
+    tokenizer: Any = processor.tokenizer
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    return processor
+
+
+def _with_all_parts(folder: Path, config: Any) -> Any:
+    family: Any = PROCESSOR_MAPPING.get(type(config), None)
+    takes_video = family is not None and "video_processor" in family.get_attributes()
+    if takes_video and not _video_works():
+        return _without_video(folder, family)
+    processor = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+        folder, config=config, local_files_only=True
+    )
+    if isinstance(processor, ProcessorMixin) and hasattr(processor, "image_processor"):
+        processor.image_processor = _image_processor(folder)
+    return processor
+
+
+def _image_processor(folder: Path) -> Any:
+    return AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+        folder, backend="pil", local_files_only=True
+    )
+
+
+def _video_works() -> bool:
+    try:
+        import_module("torchvision")
+    except (ImportError, RuntimeError, OSError):  # a build for another torch fails while loading
+        return False
+    return True
+
+
+def _without_video(folder: Path, family: Any) -> Any:
+    """A processor of `family` whose video part is missing: video preparation needs torchvision,
+    pictures do not, and this program only ever shows pictures."""
+
+    class ImageOnly(family):  # type: ignore[misc]
+        def check_argument_for_proper_class(self, argument_name: str, argument: object) -> object:
+            if argument_name == "video_processor" and argument is None:
+                return None
+            return super().check_argument_for_proper_class(argument_name, argument)
+
+    ImageOnly.__name__ = ImageOnly.__qualname__ = family.__name__
+    parts = {
+        "image_processor": _image_processor(folder),
+        "tokenizer": AutoTokenizer.from_pretrained(folder, local_files_only=True),
+        "video_processor": None,
+    }
+    settings, _ = family.get_processor_dict(folder, local_files_only=True)
+    return ImageOnly.from_args_and_dict(
+        [parts[attribute] for attribute in family.get_attributes()], settings
+    )

@@ -1,0 +1,138 @@
+"""The one place that makes prompt text.
+
+Every prompt is a *context*, which the processor turns into tokens together with the image, and a
+*continuation*, which follows it as plain tokens:
+
+    plain model   context "<image>Q: {question} A:"   continuation " {answer}{opener}"
+    chat model    context = the chat template up to the assistant's own words, which the
+                  continuation begins (a prefilled assistant turn)
+
+The same split serves training: what is learned follows the context as further tokens, so a model
+is sampled from exactly the token sequences that it was trained on.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import TemplateError
+
+from worker.ml.errors import ModelUnusableError
+from worker.ml.types import Prompt, TrainRow
+
+_MARK = "\u2063illume\u2063"  # stands for the assistant's text while a template is taken apart
+
+
+@dataclass(frozen=True, slots=True)
+class PromptStyle:
+    """Templates. `plain_context` may use {image} and {question}; `chat_question` {question}.
+    `image` overrides the family's own mark for "here is the image"."""
+
+    plain_context: str = "{image}Q: {question} A:"
+    gap: str = " "  # between a plain context and the answer, and before every rationale
+    chat_question: str = "{question}"
+    image: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptText:
+    """The whole prompt is context + continuation."""
+
+    context: str
+    continuation: str
+
+    @property
+    def text(self) -> str:
+        return self.context + self.continuation
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What stands around the model's own words for one question: `context` before them, `gap`
+    between it and the first word, `end` after the last one ("" for plain models).
+
+    The blank before the first word belongs to the word, not to the context: tokenizers join it to
+    what follows, and a context that ends in a blank would be one that the model never saw.
+    """
+
+    context: str
+    gap: str
+    end: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainText:
+    """A training row in pieces, in their order. Learned are `answer` and `rationale`, each up to
+    the end token that `end` begins with; `opener` is context. rationale None: answer only."""
+
+    context: str
+    answer: str
+    opener: str
+    rationale: str | None
+    end: str
+
+
+DEFAULT_STYLE = PromptStyle()
+
+
+def prompt_text(vlm: Any, prompt: Prompt, style: PromptStyle = DEFAULT_STYLE) -> PromptText:
+    """The text of one prompt for this model. `vlm`: a loading.Vlm (only processor, tokenizer and
+    is_chat are used)."""
+    frame = frame_of(vlm, prompt.question, style)
+    if prompt.answer is None:
+        return PromptText(frame.context, "")
+    return PromptText(frame.context, frame.gap + prompt.answer + prompt.opener)
+
+
+def train_text(vlm: Any, row: TrainRow, style: PromptStyle = DEFAULT_STYLE) -> TrainText:
+    """The pieces of a training row: exactly what prompt_text asks for, and what should follow.
+    The blank before the rationale is learned with it, since tokenizers join it to the first word.
+    """
+    frame = frame_of(vlm, row.question, style)
+    rationale = (row.rationale or "").strip()
+    return TrainText(
+        context=frame.context,
+        answer=frame.gap + row.answer,
+        opener=row.opener,
+        rationale=style.gap + rationale if rationale else None,
+        end=frame.end,
+    )
+
+
+def frame_of(vlm: Any, question: str, style: PromptStyle = DEFAULT_STYLE) -> Frame:
+    """The frame of a question. Raises ModelUnusableError for a chat template without a place for
+    the assistant's words."""
+    if not vlm.is_chat:
+        image = style.image if style.image is not None else image_mark(vlm.processor)
+        context = style.plain_context.format(image=image, question=question)
+        return Frame(context, style.gap, "")
+    whole = _render(vlm.processor, style.chat_question.format(question=question))
+    before, mark, end = whole.partition(_MARK)
+    if not mark:
+        raise ModelUnusableError(
+            "The model's chat template leaves out the assistant's words. Use a model whose "
+            "template takes a user turn with an image and an assistant turn."
+        )
+    context = before.rstrip(" ")
+    return Frame(context, before[len(context) :], end)
+
+
+def image_mark(processor: Any) -> str:
+    """The family's mark for an image in plain text; "" where the processor places it itself."""
+    mark = getattr(processor, "image_token", None)
+    if mark is None:
+        return ""
+    return mark if isinstance(mark, str) else str(mark.content)
+
+
+def _render(processor: Any, question: str) -> str:
+    """The template with the question, the image before it, and the mark as assistant's words."""
+    asked: list[dict[str, Any]] = [{"type": "image"}, {"type": "text", "text": question}]
+    for said in ([{"type": "text", "text": _MARK}], _MARK):  # some templates want plain text
+        turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
+        try:
+            whole: str = processor.apply_chat_template(turns)
+        except (TemplateError, TypeError):
+            continue
+        if _MARK in whole:
+            return whole
+    return ""

@@ -1,0 +1,77 @@
+"""Whether a model can share the prefill of an item among its draws: tried once, then remembered."""
+
+import logging
+from dataclasses import replace
+
+import torch
+
+from worker.ml.decode import decode_plain, decode_shared
+from worker.ml.encode import Row
+from worker.ml.loading import Vlm
+
+logger = logging.getLogger(__name__)
+
+N_STEPS = 3
+# Greatest difference of two logits, in units of the logits' spread, that is rounding.
+TOLERANCE = {torch.float32: 2e-3, torch.float16: 5e-2, torch.bfloat16: 4e-1}
+
+
+class _Recorder:
+    """Chooses the most probable token, or the tokens it is given, and keeps the logits by row."""
+
+    def __init__(self, n_rows: int, given: torch.Tensor | None = None, leaves: int = -1) -> None:
+        self.given = given
+        self.leaves = leaves
+        self.tokens: list[list[int]] = [[] for _ in range(n_rows)]
+        self.logits: list[list[torch.Tensor]] = [[] for _ in range(n_rows)]
+
+    def __call__(
+        self, step: int, rows: torch.Tensor, logits: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        tokens = logits.argmax(dim=-1) if self.given is None else self.given[rows, step]
+        for row, token, values in zip(rows.tolist(), tokens.tolist(), logits.float(), strict=True):
+            self.tokens[row].append(token)
+            self.logits[row].append(values.cpu())
+        return tokens, rows == self.leaves
+
+
+def can_share(vlm: Vlm, row: Row) -> bool:
+    """True if decode_shared gives this model the logits that its own `generate` gives it.
+
+    Tried on `row` and a longer copy of it (so that one is padded), two draws each, with one draw
+    leaving after the first token. A family without a suitable cache, with another idea of
+    padding, or that raises on the way, gets the plain way: slower, never different.
+    """
+    known: bool | None = vlm.probes.get("can_share")
+    if known is None:
+        known = vlm.probes["can_share"] = _try(vlm, row)
+        logger.info("Model %s shares prompts among draws: %s", vlm.name, known)
+    return known
+
+
+def _try(vlm: Vlm, row: Row) -> bool:
+    last = int(row.continuation[-1] if row.continuation else row.text["input_ids"][0, -1])
+    longer = replace(row, continuation=(*row.continuation, last, last))
+    expected: list[_Recorder] = []
+    for one in (row, longer):
+        recorder = _Recorder(1)
+        decode_plain(vlm, [one], recorder, N_STEPS)
+        expected.append(recorder)
+    given = torch.tensor([expected[i // 2].tokens[0] for i in range(4)], device=vlm.device)
+    got = _Recorder(4, given, leaves=0)
+    try:
+        decode_shared(vlm, [row, longer], [2, 2], got, N_STEPS)
+    except Exception as error:  # a family may object in any way it likes
+        logger.info("Sharing the prefill failed with %s: %s", type(error).__name__, error)
+        return False
+    return all(
+        _alike(got.logits[i][step], expected[i // 2].logits[0][step], vlm.dtype)
+        for i in range(4)
+        for step in range(1 if i == 0 else N_STEPS)
+    )
+
+
+def _alike(got: torch.Tensor, expected: torch.Tensor, dtype: torch.dtype) -> bool:
+    spread = max(float(expected.std()), 1e-6)
+    difference = float((got - expected).abs().max())
+    return difference <= TOLERANCE.get(dtype, TOLERANCE[torch.float32]) * max(spread, 1e-3)

@@ -1,0 +1,175 @@
+"""What goes into and comes out of `worker.ml`: plain frozen values, no tensors."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One thing to ask of the model.
+
+    answer None: the model is asked for the answer. Otherwise the answer's sentence is begun with
+    `answer` + `opener` (", seeing that") and the model goes on with the rationale.
+    """
+
+    image: Path
+    question: str
+    answer: str | None
+    opener: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One sample to make. `seed` (see seeds.derive_seed) alone decides the random numbers."""
+
+    prompt: Prompt
+    temperature: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class SampleConfig:
+    """top_k_share: the share of the vocabulary that stays possible at each step, rounded up to
+    whole tokens (0.1: ILLUME's top-k of 10 %). batch_rows: rows decoded together; None chooses by
+    device and free memory."""
+
+    max_new_tokens: int = 64
+    top_k_share: float = 0.1
+    batch_rows: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise ValueError("max_new_tokens must be at least 1")
+        if not 0.0 < self.top_k_share <= 1.0:
+            raise ValueError("top_k_share must be above 0 and at most 1")
+        if self.batch_rows is not None and self.batch_rows < 1:
+            raise ValueError("batch_rows must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """text: without special tokens, stripped, every run of blanks one space, cut at the first end
+    token. n_tokens: sampled tokens, the end token included. log_probability: sum over those tokens
+    of ln p(token) under the model at temperature 1 over the whole vocabulary (no top-k), so that
+    draws of different temperatures compare."""
+
+    text: str
+    n_tokens: int
+    log_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRow:
+    """One training or validation row; rationale None: answer only. weight multiplies both losses
+    of the row."""
+
+    image: Path
+    question: str
+    answer: str
+    rationale: str | None
+    opener: str
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.weight < 0:
+            raise ValueError("a row's weight must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class LoraSettings:
+    """targets: "all-linear" (every linear layer of the language model) or the last parts of module
+    names ("q_proj", "v_proj"). tower, projector: adapt the vision tower and what connects it, too.
+    """
+
+    rank: int = 8
+    alpha: float = 16.0
+    dropout: float = 0.05
+    targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    tower: bool = False
+    projector: bool = False
+    use_rslora: bool = False
+    use_dora: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """How to train.
+
+    batch_size: rows per forward (micro-batch); batch_size * gradient_accumulation rows make one
+    optimizer step. warmup_share: share of all steps over which the learning rate rises linearly.
+    balance: the paper's b, (#answer-only rows) / (#rationale rows); see losses.py. patience:
+    validations without improvement before training ends early (None: never). save_every_s: seconds
+    between saved states within an epoch; one is saved at every epoch end anyway.
+    """
+
+    epochs: int = 5
+    batch_size: int = 8
+    gradient_accumulation: int = 1
+    learning_rate: float = 2e-4
+    warmup_share: float = 0.05
+    weight_decay: float = 0.0
+    rationale_weight: float = 1.0
+    balance: float = 1.0
+    max_grad_norm: float = 1.0
+    seed: int = 0
+    dtype: Dtype = "auto"
+    patience: int | None = 2
+    schedule: Literal["linear", "cosine"] = "linear"
+    save_every_s: float = 30.0
+    save_every_steps: int | None = None
+    gradient_checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch_size, self.gradient_accumulation) < 1:
+            raise ValueError("epochs, batch_size and gradient_accumulation must be at least 1")
+        if not 0.0 <= self.warmup_share <= 1.0:
+            raise ValueError("warmup_share must be between 0 and 1")
+        if self.learning_rate <= 0 or self.balance < 0 or self.rationale_weight < 0:
+            raise ValueError("learning_rate must be positive, balance and weights not negative")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainProgress:
+    """After one optimizer step (counted from 1 over all epochs). answer_loss and rationale_loss are
+    means over the step's own rows, in nats per token; rationale_loss None: the step had no
+    rationale row. loss is what was descended (losses.py)."""
+
+    epoch: int
+    step: int
+    n_steps: int
+    loss: float
+    answer_loss: float
+    rationale_loss: float | None
+    learning_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """After one epoch (counted from 1). score: higher is better; minus the validation loss unless
+    the caller measures something else."""
+
+    epoch: int
+    score: float
+    loss: float | None
+    answer_loss: float | None
+    rationale_loss: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """chosen_epoch: counted from 1, the one written to out_dir. curve: one entry per step."""
+
+    chosen_epoch: int
+    n_steps: int
+    epochs_run: int
+    stopped_early: bool
+    resumed_from_step: int | None
+    n_rows: int
+    n_rationale_rows: int
+    trainable_parameters: int
+    validations: tuple[Validation, ...]
+    curve: tuple[TrainProgress, ...]
+    seconds: float
