@@ -42,16 +42,18 @@ def embedded_services(
     with_postgres: bool = True,
     with_redis: bool = True,
     notify: Notify = _say_nothing,
+    lock: HomeLock | None = None,
 ) -> Iterator[EmbeddedServices]:
     """Run PostgreSQL and Redis with their data in `home` for the length of the block.
 
     Other processes find the addresses in `home/services.json` (see app/settings.py). `notify` is
-    told, from another thread, when a server dies and is started again.
+    told, from another thread, when a server dies and is started again. `lock` is the folder's, for
+    a caller who holds it already.
     Raises SetupError when the folder is not usable, in use, or a server does not start.
     """
     open_home(home)
     with ExitStack() as stack:
-        lock = stack.enter_context(HomeLock(home))
+        held = lock or stack.enter_context(HomeLock(home))
         account = account_for(home)
         _open_logs(home)
         sockets = make_socket_folder(home, account)
@@ -61,7 +63,7 @@ def embedded_services(
         servers = [server for server in (postgres, redis) if server is not None]
         for server in servers:
             server.prepare()
-        keeper = Keeper(servers, lock.fileno, notify)
+        keeper = Keeper(servers, held.fileno, notify)
         stack.callback(keeper.stop)
         keeper.start()
         for server in servers:
