@@ -1,0 +1,115 @@
+"""What one person says about one item: read, compared and written to the row."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.errors import Conflict, InvalidInput, StaleVersion
+from app.models import Judgement
+
+MAX_COMMENT = 2000
+
+
+class AnswerKept(Conflict):
+    """The slot is gone, but the answer was written to the row before this was raised.
+
+    Whoever catches it lets the transaction commit.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The content of a judgement, in one form, so that two can be compared."""
+
+    picked: tuple[int, ...]
+    none_fits: bool
+    answer_is_wrong: bool
+    comment: str
+    is_flagged: bool
+
+    @property
+    def says_something(self) -> bool:
+        return bool(self.picked) or self.none_fits or self.answer_is_wrong
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "picked": list(self.picked),
+            "none_fits": self.none_fits,
+            "answer_is_wrong": self.answer_is_wrong,
+            "comment": self.comment,
+            "is_flagged": self.is_flagged,
+        }
+
+
+EMPTY = Answer(picked=(), none_fits=False, answer_is_wrong=False, comment="", is_flagged=False)
+
+
+def answer_of(judgement: Judgement) -> Answer:
+    """What is stored."""
+    return Answer(
+        picked=tuple(sorted(judgement.picked)),
+        none_fits=judgement.none_fits,
+        answer_is_wrong=judgement.answer_is_wrong,
+        comment=judgement.comment,
+        is_flagged=judgement.is_flagged,
+    )
+
+
+def read_answer(
+    judgement: Judgement,
+    *,
+    picked: Iterable[int],
+    none_fits: bool,
+    answer_is_wrong: bool,
+    comment: str,
+    is_flagged: bool,
+) -> Answer:
+    """Check what came in against what was shown.
+
+    Raises:
+        InvalidInput: two of the three facts at once, a candidate that was not shown, or a comment
+            that is too long.
+    """
+    answer = Answer(
+        picked=tuple(sorted(set(picked))),
+        none_fits=none_fits,
+        answer_is_wrong=answer_is_wrong,
+        # Browsers send line ends as CR LF: the same text must compare as the same.
+        comment=comment.replace("\r\n", "\n").strip(),
+        is_flagged=is_flagged,
+    )
+    if not set(answer.picked) <= set(judgement.shown_order):
+        raise InvalidInput("A chosen rationale does not belong to this item. Reload the page.")
+    if (bool(answer.picked), none_fits, answer_is_wrong).count(True) > 1:
+        raise InvalidInput(
+            "Choose rationales, or “None fits”, or “The answer is wrong”: only one of the three "
+            "can be true."
+        )
+    if len(answer.comment) > MAX_COMMENT:
+        raise InvalidInput(f"The comment is longer than {MAX_COMMENT} characters.")
+    return answer
+
+
+def write(judgement: Judgement, answer: Answer, *, version: int, now: datetime) -> None:
+    """Store the content, unless the same is there already (a request that came twice)."""
+    if answer == answer_of(judgement):
+        return
+    if version != judgement.version:
+        raise StaleVersion(
+            "This item was changed in another tab or window since this page was loaded. Nothing "
+            "was overwritten."
+        )
+    judgement.picked = list(answer.picked)
+    judgement.none_fits = answer.none_fits
+    judgement.answer_is_wrong = answer.answer_is_wrong
+    judgement.comment = answer.comment
+    judgement.is_flagged = answer.is_flagged
+    judgement.version += 1
+    judgement.updated_at = now
+
+
+def count_time(judgement: Judgement, active_ms: int, now: datetime) -> None:
+    """Active time only grows, and cannot exceed the time since the item was handed out."""
+    since_lease = int((now - judgement.leased_at) / timedelta(milliseconds=1))
+    judgement.active_ms = max(judgement.active_ms, min(active_ms, since_lease))

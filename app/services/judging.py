@@ -1,0 +1,269 @@
+"""Answers: every click kept, submitted, taken back, or the item skipped.
+
+- An answer that was acknowledged is never lost: an expired lease frees the slot, not the content.
+- The same request twice (double Enter, retried after a lost reply) does the same as once.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from sqlalchemy.orm import Session
+
+from app.db import on_commit, session_scope
+from app.errors import Conflict, InvalidInput, StaleVersion
+from app.lifecycle import JudgementStatus, RoundItemState
+from app.models import Judgement, JudgementRevision, RoundItem
+from app.queries import judging as queries
+from app.services import rounds
+from app.services.answers import Answer, AnswerKept, answer_of, count_time, read_answer, write
+from app.services.leases import (
+    advance,
+    heartbeat,
+    keep_or_refuse,
+    lease_end,
+    lease_next,
+    release,
+    release_expired,
+    require_judgeable,
+    resume,
+)
+
+__all__ = [
+    "AnswerKept",
+    "heartbeat",
+    "lease_next",
+    "release",
+    "release_expired",
+    "resume",
+    "save_draft",
+    "skip",
+    "submit",
+    "take_back",
+]
+
+N_TAKE_BACK = 10
+"""How many of their newest submissions people may take back."""
+
+MAX_SKIP_REASON = 500
+
+
+def save_draft(
+    session: Session,
+    judgement: Judgement,
+    *,
+    version: int,
+    picked: Iterable[int],
+    none_fits: bool,
+    answer_is_wrong: bool,
+    comment: str,
+    is_flagged: bool,
+    active_ms: int,
+    now: datetime | None = None,
+) -> Judgement:
+    """Keep what was clicked so far.
+
+    Raises:
+        StaleVersion: another tab stored something else since `version`.
+        AnswerKept: the slot went to somebody else; the content is stored nevertheless.
+        Conflict: the round is closed, or the judgement is already submitted.
+    """
+    now = now or datetime.now(UTC)
+    queries.lock_person(session, judgement.user_id)
+    require_judgeable(queries.lock_round_shared(session, judgement.round_id))
+    judgement = queries.lock_judgement(session, judgement.id)
+    answer = read_answer(
+        judgement,
+        picked=picked,
+        none_fits=none_fits,
+        answer_is_wrong=answer_is_wrong,
+        comment=comment,
+        is_flagged=is_flagged,
+    )
+    if judgement.status is JudgementStatus.SUBMITTED:
+        if answer == answer_of(judgement):
+            return judgement
+        raise StaleVersion(
+            "This item is already submitted with another answer. Take it back to change it."
+        )
+    write(judgement, answer, version=version, now=now)
+    count_time(judgement, active_ms, now)
+    keep_or_refuse(session, judgement, now)
+    if judgement.status is JudgementStatus.LEASED:
+        advance(session, judgement, JudgementStatus.DRAFT)
+    return judgement
+
+
+def submit(
+    session: Session,
+    judgement: Judgement,
+    *,
+    version: int,
+    picked: Iterable[int],
+    none_fits: bool,
+    answer_is_wrong: bool,
+    comment: str,
+    is_flagged: bool,
+    active_ms: int,
+    now: datetime | None = None,
+) -> Judgement:
+    """Make the answer count: verdicts, a revision, an event, and the item done when all slots are.
+
+    The same answer again is a success that changes nothing. A lease that ran out meanwhile is taken
+    up again if the item still has room.
+
+    Raises:
+        InvalidInput: nothing was chosen and nothing said.
+        StaleVersion, AnswerKept, Conflict: as in `save_draft`.
+    """
+    now = now or datetime.now(UTC)
+    queries.lock_person(session, judgement.user_id)
+    round_ = queries.lock_round_shared(session, judgement.round_id)
+    round_item = queries.lock_round_item(session, judgement.round_item_id)
+    judgement = queries.lock_judgement(session, judgement.id)
+    answer = read_answer(
+        judgement,
+        picked=picked,
+        none_fits=none_fits,
+        answer_is_wrong=answer_is_wrong,
+        comment=comment,
+        is_flagged=is_flagged,
+    )
+    if judgement.status is JudgementStatus.SUBMITTED:
+        if answer == answer_of(judgement):
+            return judgement
+        raise StaleVersion(
+            "This item is already submitted with another answer. Take it back to change it."
+        )
+    require_judgeable(round_)
+    if not answer.says_something:
+        raise InvalidInput(
+            "Nothing is chosen yet: pick at least one rationale, or say that none fits or that the "
+            "answer is wrong. An item can also be skipped."
+        )
+    write(judgement, answer, version=version, now=now)
+    count_time(judgement, active_ms, now)
+    keep_or_refuse(session, judgement, now)
+    advance(session, judgement, JudgementStatus.SUBMITTED, round_=round_)
+    judgement.submitted_at = now
+    judgement.lease_until = None
+    session.flush()  # verdicts refer to the flags as stored; the trigger counts the submission
+    _write_verdicts(session, judgement, answer)
+    _add_revision(session, judgement, "submit", answer)
+    session.refresh(round_item)
+    if round_item.n_submitted >= round_item.slots:
+        _finish_item(session, round_item)
+    return judgement
+
+
+def take_back(session: Session, judgement: Judgement, *, now: datetime | None = None) -> Judgement:
+    """Turn one of the newest own submissions into a draft again. It keeps its slot."""
+    now = now or datetime.now(UTC)
+    queries.lock_person(session, judgement.user_id)
+    round_ = queries.lock_round_shared(session, judgement.round_id)
+    round_item = queries.lock_round_item(session, judgement.round_item_id)
+    judgement = queries.lock_judgement(session, judgement.id)
+    if judgement.status is not JudgementStatus.SUBMITTED:
+        return judgement  # asked twice: it is a draft already
+    require_judgeable(round_)
+    newest = queries.list_recent_submissions(
+        session, judgement.round_id, judgement.user_id, N_TAKE_BACK
+    )
+    if judgement.id not in newest:
+        raise Conflict(f"Only your last {N_TAKE_BACK} submissions can be taken back.")
+    _add_revision(session, judgement, "take_back", answer_of(judgement))
+    queries.delete_verdicts(session, judgement.id)
+    advance(session, judgement, JudgementStatus.DRAFT, round_=round_)
+    judgement.submitted_at = None
+    judgement.lease_until = lease_end(now)
+    judgement.version += 1
+    judgement.updated_at = now
+    session.flush()  # the trigger counts the submission out before the item is looked at
+    session.refresh(round_item)
+    if round_item.state in (RoundItemState.DONE, RoundItemState.SET_ASIDE):
+        round_item.state = RoundItemState.OPEN
+    return judgement
+
+
+def skip(
+    session: Session, judgement: Judgement, *, reason: str, now: datetime | None = None
+) -> Judgement:
+    """Leave the item to others, with a reason. What was chosen so far is kept."""
+    now = now or datetime.now(UTC)
+    queries.lock_person(session, judgement.user_id)
+    round_ = queries.lock_round_shared(session, judgement.round_id)
+    judgement = queries.lock_judgement(session, judgement.id)
+    if judgement.status is JudgementStatus.SKIPPED:
+        return judgement
+    require_judgeable(round_)
+    reason = reason.strip()
+    if not reason:
+        raise InvalidInput("Say in a word why this item cannot be judged.")
+    if len(reason) > MAX_SKIP_REASON:
+        raise InvalidInput(f"The reason is longer than {MAX_SKIP_REASON} characters.")
+    if judgement.status is JudgementStatus.SUBMITTED:
+        raise Conflict("This item is already submitted. Take it back to skip it.")
+    if judgement.status is not JudgementStatus.RELEASED:
+        advance(session, judgement, JudgementStatus.SKIPPED, round_=round_, reason=reason)
+        judgement.slot = None
+        judgement.lease_until = None
+    judgement.skip_reason = reason
+    judgement.updated_at = now
+    return judgement
+
+
+# --- Steps ----------------------------------------------------------------------------------
+
+
+def _write_verdicts(session: Session, judgement: Judgement, answer: Answer) -> None:
+    """One verdict per shown candidate; none where the answer itself is wrong."""
+    if answer.answer_is_wrong:
+        return
+    queries.insert_verdicts(
+        session,
+        [
+            {
+                "judgement_id": judgement.id,
+                "candidate_id": candidate_id,
+                "round_id": judgement.round_id,
+                "none_fits": answer.none_fits,
+                "answer_is_wrong": False,
+                "fits": candidate_id in answer.picked,
+                "position": position,
+            }
+            for position, candidate_id in enumerate(judgement.shown_order, start=1)
+        ],
+    )
+
+
+def _add_revision(session: Session, judgement: Judgement, action: str, answer: Answer) -> None:
+    session.add(
+        JudgementRevision(
+            judgement_id=judgement.id,
+            number=queries.last_revision_number(session, judgement.id) + 1,
+            action=action,
+            content={
+                **answer.as_json(),
+                "shown_order": judgement.shown_order,
+                "guidelines_version": judgement.guidelines_version,
+                "active_ms": judgement.active_ms,
+            },
+        )
+    )
+
+
+def _finish_item(session: Session, round_item: RoundItem) -> None:
+    """All its slots are submitted: done, or set aside where most say that the answer is wrong."""
+    n_wrong = queries.count_wrong_answers(session, round_item.id)
+    is_wrong = 2 * n_wrong > round_item.n_submitted
+    round_item.state = RoundItemState.SET_ASIDE if is_wrong else RoundItemState.DONE
+    round_id = round_item.round_id
+    # After the commit and in a transaction of its own: two people who submit the last two items at
+    # the same moment do not see each other's before.
+    on_commit(session, lambda: close_if_all_judged(round_id))
+
+
+def close_if_all_judged(round_id: int) -> None:
+    """Close the round when this was its last item. The sweep does the same, should this be lost."""
+    with session_scope() as session:
+        if queries.is_all_judged(session, round_id):
+            rounds.close_if_all_judged(session, round_id)

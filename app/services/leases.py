@@ -1,0 +1,234 @@
+"""Handing out items: a slot held by one person until a time.
+
+An item of a round never has more than its number of slots held or submitted. The database enforces
+it (unique slot, CHECK and trigger on the counters); the order of locks, which keeps people from
+waiting for each other, is in app/queries/judging.py.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.errors import Conflict, InvalidTransition
+from app.lifecycle import (
+    JUDGEABLE_ROUND,
+    JudgementStatus,
+    RoundItemState,
+    RoundStatus,
+    can_advance,
+)
+from app.models import Judgement, Project, Round, RoundItem, User
+from app.queries import judging as queries
+from app.round_settings import LoopSettings
+from app.services.answers import EMPTY, AnswerKept, answer_of, count_time
+from app.services.events import record
+from app.settings import get_settings
+
+RELEASE_BATCH = 500
+"""Leases freed in one transaction."""
+
+
+def lease_next(
+    session: Session, round_: Round, user: User, *, now: datetime | None = None
+) -> Judgement | None:
+    """The item this person works on: their own unfinished one first, else the next of the queue.
+
+    1. Lock the person, so that two tabs get the same item.
+    2. Renew what they hold; else take up again what they lost, if its item still has room.
+    3. Free the slots of leases of the round that ran out.
+    4. Lock an item with a free slot, skipping what others lock at this moment, and take the slot.
+    """
+    now = now or datetime.now(UTC)
+    require_judgeable(round_)
+    queries.lock_person(session, user.id)
+    own = queries.find_own_work(session, round_.id, user.id)
+    # Not waiting for the item's lock: the caller may hold another one, after a submission.
+    if own is not None and hold(session, own, now, wait=False):
+        return own
+    release_expired(session, now=now, round_id=round_.id)
+    order = LoopSettings.model_validate(round_.settings).judging.order
+    round_item = queries.claim_open_item(session, round_.id, user.id, order)
+    if round_item is None:
+        return None
+    project = session.get_one(Project, round_.project_id)
+    judgement = Judgement(
+        round_item_id=round_item.id,
+        round_id=round_.id,
+        user_id=user.id,
+        user_kind=user.kind,
+        status=JudgementStatus.LEASED,
+        slot=_free_slot(session, round_item),
+        max_slots=round_item.max_slots,
+        lease_until=lease_end(now),
+        version=0,
+        shown_order=shown_order(
+            round_,
+            item_id=round_item.item_id,
+            user_id=user.id,
+            candidate_ids=queries.list_shown_candidate_ids(session, round_.id, round_item.item_id),
+        ),
+        picked=[],
+        none_fits=False,
+        answer_is_wrong=False,
+        is_flagged=False,
+        comment="",
+        guidelines_version=project.guidelines_version,
+        active_ms=0,
+        leased_at=now,
+        updated_at=now,
+    )
+    session.add(judgement)
+    session.flush()  # the page links to the judgement's id
+    return judgement
+
+
+def shown_order(
+    round_: Round, *, item_id: int, user_id: int, candidate_ids: Iterable[int]
+) -> list[int]:
+    """The order of the candidates for one person: random to them, the same at every look."""
+    key = round_.order_key.encode()
+
+    def place(candidate_id: int) -> bytes:
+        message = f"{item_id}:{user_id}:{candidate_id}".encode()
+        return hmac.new(key, message, hashlib.sha256).digest()
+
+    return sorted(candidate_ids, key=place)
+
+
+def release_expired(
+    session: Session, *, now: datetime | None = None, round_id: int | None = None
+) -> int:
+    """Free the slots of leases that ran out; how many. The sweep calls it for all rounds."""
+    return queries.release_expired(
+        session, now=now or datetime.now(UTC), round_id=round_id, limit=RELEASE_BATCH
+    )
+
+
+def heartbeat(
+    session: Session, judgement: Judgement, *, active_ms: int, now: datetime | None = None
+) -> Judgement:
+    """The page is open and somebody works on it: keep the item for them.
+
+    Raises:
+        AnswerKept: the lease ran out before, and the last place went to somebody else.
+        Conflict: the round is closed.
+    """
+    now = now or datetime.now(UTC)
+    queries.lock_person(session, judgement.user_id)
+    require_judgeable(queries.lock_round_shared(session, judgement.round_id))
+    judgement = queries.lock_judgement(session, judgement.id)
+    if judgement.status in (*queries.HELD, JudgementStatus.RELEASED):
+        keep_or_refuse(session, judgement, now)
+        count_time(judgement, active_ms, now)
+    return judgement
+
+
+def release(session: Session, judgement: Judgement) -> Judgement:
+    """Give the item back before the lease ends. What was chosen is kept for its author."""
+    queries.lock_person(session, judgement.user_id)
+    judgement = queries.lock_judgement(session, judgement.id)
+    if judgement.status in queries.HELD:
+        advance(session, judgement, JudgementStatus.RELEASED)
+        judgement.slot = None
+        judgement.lease_until = None
+    return judgement
+
+
+def resume(session: Session, judgement: Judgement, *, now: datetime | None = None) -> Judgement:
+    """Take up again an item that was skipped, given back or lost, if it still has room."""
+    now = now or datetime.now(UTC)
+    queries.lock_person(session, judgement.user_id)
+    require_judgeable(queries.lock_round_shared(session, judgement.round_id))
+    judgement = queries.lock_judgement(session, judgement.id)
+    if judgement.status is not JudgementStatus.SUBMITTED:
+        keep_or_refuse(session, judgement, now)
+        judgement.updated_at = now  # what was taken up last is shown first
+    return judgement
+
+
+# --- Shared with answers ----------------------------------------------------------------------
+
+
+def require_judgeable(round_: Round) -> None:
+    if round_.status in JUDGEABLE_ROUND:
+        return
+    reason = {
+        RoundStatus.DRAFT: "has not started yet",
+        RoundStatus.CANCELLED: "was cancelled",
+        RoundStatus.COMPLETED: "is completed",
+    }.get(round_.status, "is closed for judging; the model is learning from it now")
+    raise Conflict(
+        f"Round {round_.number} {reason}. Answers can be neither added nor changed any more; "
+        "what you submitted before is kept."
+    )
+
+
+def lease_end(now: datetime) -> datetime:
+    return now + timedelta(minutes=get_settings().lease_minutes)
+
+
+def hold(session: Session, judgement: Judgement, now: datetime, *, wait: bool) -> bool:
+    """Renew the lease; one that was lost is taken again while the item has room. False if not."""
+    if judgement.status not in queries.HELD:
+        lock = queries.lock_round_item if wait else queries.try_lock_round_item
+        round_item = lock(session, judgement.round_item_id)
+        if (
+            round_item is None
+            or round_item.state is not RoundItemState.OPEN
+            or round_item.n_taken >= round_item.slots
+        ):
+            return False
+        slot = _free_slot(session, round_item)
+        has_content = answer_of(judgement) != EMPTY
+        advance(
+            session, judgement, JudgementStatus.DRAFT if has_content else JudgementStatus.LEASED
+        )
+        judgement.slot = slot
+        judgement.skip_reason = None
+    judgement.lease_until = lease_end(now)
+    return True
+
+
+def keep_or_refuse(session: Session, judgement: Judgement, now: datetime) -> None:
+    if not hold(session, judgement, now, wait=True):
+        raise AnswerKept(
+            "Your reservation of this item ended and its last place went to somebody else. "
+            "Your answer is kept with the item, but it does not count."
+        )
+
+
+def advance(
+    session: Session,
+    judgement: Judgement,
+    status: JudgementStatus,
+    *,
+    round_: Round | None = None,
+    **details: Any,
+) -> None:
+    """The one door for a judgement's status; with `round_`, a change that history keeps."""
+    old = judgement.status
+    if not can_advance(old, status):
+        raise InvalidTransition(f"This item is {old}; it cannot become {status}.")
+    judgement.status = status
+    if round_ is not None:
+        record(
+            session,
+            "judgement:status:changed",
+            project_id=round_.project_id,
+            round_id=round_.id,
+            actor_id=judgement.user_id,
+            judgement_id=judgement.id,
+            old=old.value,
+            new=status.value,
+            **details,
+        )
+
+
+def _free_slot(session: Session, round_item: RoundItem) -> int:
+    """The lowest free number. The item is locked, and has fewer taken than it has slots."""
+    taken = set(queries.list_taken_slots(session, round_item.id))
+    return next(number for number in range(1, round_item.max_slots + 1) if number not in taken)
