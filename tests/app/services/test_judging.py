@@ -179,9 +179,7 @@ class TestLease:
         with pytest.raises(Conflict, match="closed for judging"):
             judging.lease_next(session, round_, make_user(session), now=NOW)
 
-    def test_order_differs_between_people_and_never_changes_for_one(
-        self, session: Session
-    ) -> None:
+    def test_order_differs_between_people_and_never_changes_for_one(self, session: Session) -> None:
         project = make_project(session)
         round_ = make_round(session, project)
         ids = list(range(100, 108))
@@ -363,9 +361,7 @@ class TestSubmit:
         submit(session, judgement, none_fits=True)
         assert [fits for _, fits in verdicts_of(session, judgement)] == [False] * 3
 
-    def test_a_wrong_answer_has_no_verdicts_and_sets_the_item_aside(
-        self, session: Session
-    ) -> None:
+    def test_a_wrong_answer_has_no_verdicts_and_sets_the_item_aside(self, session: Session) -> None:
         round_, (item,) = open_round(session)
         judgement = lease(session, round_, make_user(session))
         submit(session, judgement, answer_is_wrong=True)
