@@ -490,6 +490,8 @@ def _draw_relation(scene: Scene, rng: random.Random) -> Query | None:
 
 def _draw_neighbour(scene: Scene, rng: random.Random) -> Query | None:
     attribute = rng.choice(tuple(ATTRIBUTES))
+    # "The size of the thing next to the large thing" would answer itself.
+    exclude = (attribute,) if len(ATTRIBUTES[attribute]) == 2 else ()
     options = [
         (anchor, direction)
         for anchor in scene.objects
@@ -498,7 +500,7 @@ def _draw_neighbour(scene: Scene, rng: random.Random) -> Query | None:
     ]
     rng.shuffle(options)
     for anchor, direction in options:
-        named = unique_descriptions(scene, anchor)
+        named = unique_descriptions(scene, anchor, exclude)
         if named:
             return NeighbourQuery(attribute, direction, rng.choice(named))
     return None

@@ -278,12 +278,12 @@ def _same_attribute(query: SameAttributeQuery, scene: Scene) -> list[str]:
             f"{left} and {right} are both {both}",
             f"{left} is {is_left} and {right} is {is_right} too",
         ]
-    return [
-        *texts,
-        f"{left} is {is_left} but {right} is {is_right}",
-        f"{left} is {is_left} while {right} is {is_right}",
-        f"one is {is_left} and the other is {is_right}",
-    ]
+    texts.append(f"{left} is {is_left} but {right} is {is_right}")
+    texts.append(f"{left} is {is_left} while {right} is {is_right}")
+    if len(ATTRIBUTES[query.attribute]) > 2:
+        # Of two possible values this would only say once more that they differ.
+        texts.append(f"one is {is_left} and the other is {is_right}")
+    return texts
 
 
 # --------------------------------------------------------------------------------------- spatial
@@ -329,7 +329,9 @@ def _neighbour(query: NeighbourQuery, scene: Scene, rng: random.Random) -> list[
     obj = neighbour(scene, anchor, query.direction) if anchor else None
     if anchor is None or obj is None:
         raise ValueError("the query asks for a neighbour that the scene does not have")
-    extra = rng.choice([name for name in ATTRIBUTES if name != query.attribute])
+    # What the anchor alone is, others cannot be: next to "the small thing" all things are large.
+    known = {name for name in query.anchor.attributes() if len(ATTRIBUTES[name]) == 2}
+    extra = rng.choice([name for name in ATTRIBUTES if name not in {query.attribute, *known}])
     more = noun(describe(obj, (query.attribute, extra)))
     said = noun(describe(obj, (query.attribute,)))
     value = is_value(query.attribute, obj.value(query.attribute))

@@ -53,7 +53,8 @@ def main() -> None:
                     f" ETA {left:.0f} min"
                 )
             if progress.step % _CHECK_EVERY == 0:
-                console.log(answer_accuracy(model, processor.tokenizer, cells, n_items=400))
+                figures = answer_accuracy(model, processor.tokenizer, cells, n_items=400)
+                console.log(_in_words(figures))
 
         step = train(
             model, processor.tokenizer, cells, recipe,
@@ -63,8 +64,12 @@ def main() -> None:
         )  # fmt: skip
     save_checkpoint(arguments.out, model, processor)
     figures = answer_accuracy(model, processor.tokenizer, cells, n_items=arguments.items)
-    console.log(figures)
+    console.log(_in_words(figures))
     _write_record(arguments.out, recipe, step, figures)
+
+
+def _in_words(figures: dict[str, float]) -> str:
+    return "answers right: " + ", ".join(f"{kind} {share:.3f}" for kind, share in figures.items())
 
 
 def save_checkpoint(

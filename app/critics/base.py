@@ -1,0 +1,57 @@
+"""What every critic is: a program that gives verdicts on rationale texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from app.errors import AppError
+
+
+class Fault(StrEnum):
+    """Why a rationale does not fit; annotators tick the same words."""
+
+    WRONG_ABOUT_IMAGE = "wrong_about_image"
+    DOES_NOT_JUSTIFY = "does_not_justify"
+    RESTATES_ANSWER = "restates_answer"
+    UNCLEAR = "unclear"
+
+
+class CriticError(AppError):
+    """A critic cannot judge this item at all; the message says what it would need."""
+
+    status_code = 422
+
+
+@dataclass(frozen=True, slots=True)
+class CriticItem:
+    """What a critic may know of an item. `facts` are those stored with rendered scenes."""
+
+    question: str
+    answer: str
+    gold_rationales: tuple[str, ...] = ()
+    facts: dict[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Does the text fit, and why; `fault` is None exactly where it fits."""
+
+    fits: bool
+    reason: str
+    fault: Fault | None = None
+
+    def __post_init__(self) -> None:
+        if self.fits == (self.fault is not None):
+            raise ValueError("a verdict names a fault exactly where the text does not fit")
+
+
+class Critic(Protocol):
+    """Judges texts of one item, each by itself, always the same way."""
+
+    @property
+    def name(self) -> str: ...
+
+    def judge(self, item: CriticItem, texts: Sequence[str]) -> list[Verdict]: ...
