@@ -1,9 +1,13 @@
-"""Projects, members and invites."""
+"""Projects, their members, and what the lists of them show."""
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from app.models import Membership, Project
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session, joinedload
+
+from app.lifecycle import JudgementStatus, Role, Split, UserKind
+from app.models import Item, Judgement, Membership, Project, ProjectImage, Round, User
 
 
 def find_project(session: Session, slug: str) -> Project | None:
@@ -14,3 +18,133 @@ def find_membership(session: Session, project_id: int, user_id: int) -> Membersh
     return session.scalars(
         select(Membership).where(Membership.project_id == project_id, Membership.user_id == user_id)
     ).one_or_none()
+
+
+def find_membership_by_id(
+    session: Session, project_id: int, membership_id: int
+) -> Membership | None:
+    return session.scalars(
+        select(Membership)
+        .where(Membership.project_id == project_id, Membership.id == membership_id)
+        .options(joinedload(Membership.user))
+    ).one_or_none()
+
+
+def lock_admin_memberships(session: Session, project_id: int) -> Sequence[int]:
+    """Ids of the memberships of a project's admins, held until the end of the transaction."""
+    return session.scalars(
+        select(Membership.id)
+        .where(Membership.project_id == project_id, Membership.role == Role.ADMIN)
+        .with_for_update()
+    ).all()
+
+
+@dataclass(frozen=True)
+class ProjectOverview:
+    project: Project
+    role: Role
+    n_items: int
+    last_round: Round | None
+
+
+def list_project_overviews(session: Session, user: User | None = None) -> list[ProjectOverview]:
+    """All projects by name; for a person who is no administrator, those they are a member of."""
+    n_items = (
+        select(func.count())
+        .where(Item.project_id == Project.id, Item.excluded_at.is_(None))
+        .scalar_subquery()
+    )
+    last_number = (
+        select(func.max(Round.number)).where(Round.project_id == Project.id).scalar_subquery()
+    )
+    sees_all = user is None or user.is_admin
+    statement = (
+        select(Project, Membership.role, n_items, Round)
+        .outerjoin(
+            Membership,
+            (Membership.project_id == Project.id)
+            & (Membership.user_id == (user.id if user else None)),
+        )
+        .outerjoin(Round, (Round.project_id == Project.id) & (Round.number == last_number))
+        .order_by(func.lower(Project.name), Project.id)
+    )
+    if not sees_all:
+        statement = statement.where(Membership.id.is_not(None))
+    return [
+        ProjectOverview(project, Role.ADMIN if sees_all else role, n, round_)
+        for project, role, n, round_ in session.execute(statement).tuples()
+    ]
+
+
+@dataclass(frozen=True)
+class SplitCount:
+    split: Split
+    n_items: int
+    n_excluded: int
+    n_images: int
+
+
+def count_items_by_split(session: Session, project_id: int) -> list[SplitCount]:
+    """Items per split, always all three splits, in the order of use."""
+    rows = session.execute(
+        select(
+            Item.split,
+            func.count(),
+            func.count().filter(Item.excluded_at.is_not(None)),
+            func.count(Item.image_sha256.distinct()),
+        )
+        .where(Item.project_id == project_id)
+        .group_by(Item.split)
+    ).tuples()
+    found = {
+        split: SplitCount(split, n, n_excluded, n_images) for split, n, n_excluded, n_images in rows
+    }
+    return [found.get(split, SplitCount(split, 0, 0, 0)) for split in Split]
+
+
+@dataclass(frozen=True)
+class Member:
+    membership: Membership
+    n_submitted: int
+
+
+def list_members(session: Session, project_id: int) -> list[Member]:
+    """Members by name, with how much they have submitted in this project."""
+    n_submitted = (
+        select(func.count())
+        .join(Round, Round.id == Judgement.round_id)
+        .where(
+            Judgement.user_id == Membership.user_id,
+            Judgement.user_kind == UserKind.PERSON,
+            Judgement.status == JudgementStatus.SUBMITTED,
+            Round.project_id == project_id,
+        )
+        .select_from(Judgement)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        select(Membership, n_submitted)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.project_id == project_id)
+        .options(joinedload(Membership.user))
+        .order_by(func.lower(User.name))
+    ).tuples()
+    return [Member(membership, n) for membership, n in rows]
+
+
+def holds_image_for(session: Session, user: User, sha256: str) -> bool:
+    """Whether a project of this person holds the image, withdrawn ones left out."""
+    held = select(ProjectImage.project_id).where(
+        ProjectImage.image_sha256 == sha256, ProjectImage.withdrawn_at.is_(None)
+    )
+    if not user.is_admin:
+        held = held.join(
+            Membership,
+            (Membership.project_id == ProjectImage.project_id) & (Membership.user_id == user.id),
+        )
+    return session.scalar(select(exists(held))) or False
+
+
+def list_all_projects(session: Session) -> Sequence[Project]:
+    """For the command line, which is the operator's."""
+    return session.scalars(select(Project).order_by(func.lower(Project.name), Project.id)).all()

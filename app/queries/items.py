@@ -1,0 +1,355 @@
+"""Items: lists with filters, and all that is known of one: candidates, votes, lineage."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, exists, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from app.lifecycle import (
+    CLOSED_ROUND,
+    Job,
+    JudgementStatus,
+    RoundItemState,
+    RoundStatus,
+    Split,
+    UserKind,
+)
+from app.models import (
+    Adapter,
+    Admission,
+    Candidate,
+    Event,
+    Item,
+    Judgement,
+    Prediction,
+    Round,
+    RoundCandidate,
+    RoundItem,
+    Run,
+    Sample,
+    User,
+    VerdictRow,
+)
+
+PAGE_SIZE = 50
+
+
+class ItemFilter(StrEnum):
+    """What an admin looks for in the list of items."""
+
+    ALL = "all"
+    COVERED = "covered"
+    UNCOVERED = "uncovered"
+    SET_ASIDE = "set_aside"
+    EXCLUDED = "excluded"
+
+
+@dataclass(frozen=True)
+class ItemRow:
+    item: Item
+    n_candidates: int
+    n_admitted: int
+    is_set_aside: bool
+
+
+def _has_admission() -> ColumnElement[bool]:
+    return exists().where(Admission.item_id == Item.id)
+
+
+def _is_set_aside() -> ColumnElement[bool]:
+    return exists().where(RoundItem.item_id == Item.id, RoundItem.state == RoundItemState.SET_ASIDE)
+
+
+def _conditions(
+    project_id: int, split: Split | None, only: ItemFilter, text: str
+) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [Item.project_id == project_id]
+    if split is not None:
+        conditions.append(Item.split == split)
+    is_in, is_out = Item.excluded_at.is_(None), Item.excluded_at.is_not(None)
+    match only:
+        case ItemFilter.COVERED:
+            conditions += [is_in, _has_admission()]
+        case ItemFilter.UNCOVERED:
+            conditions += [is_in, Item.split == Split.TRAIN, ~_has_admission()]
+        case ItemFilter.SET_ASIDE:
+            conditions += [is_in, _is_set_aside()]
+        case ItemFilter.EXCLUDED:
+            conditions.append(is_out)
+        case ItemFilter.ALL:
+            pass
+    if text:
+        conditions.append(
+            or_(
+                Item.question.icontains(text, autoescape=True),
+                Item.answer.icontains(text, autoescape=True),
+                Item.external_id.icontains(text, autoescape=True),
+            )
+        )
+    return conditions
+
+
+def list_items(
+    session: Session,
+    project_id: int,
+    *,
+    split: Split | None = None,
+    only: ItemFilter = ItemFilter.ALL,
+    text: str = "",
+    after: int = 0,
+    limit: int = PAGE_SIZE,
+) -> list[ItemRow]:
+    """Items with an id above `after`, by id: pages stay in place while rows come and go."""
+    n_candidates = select(func.count()).where(Candidate.item_id == Item.id).scalar_subquery()
+    n_admitted = (
+        select(func.count(Admission.candidate_id.distinct()))
+        .where(Admission.item_id == Item.id)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        select(Item, n_candidates, n_admitted, _is_set_aside())
+        .where(*_conditions(project_id, split, only, text), Item.id > after)
+        .order_by(Item.id)
+        .limit(limit)
+    ).tuples()
+    return [ItemRow(*row) for row in rows]
+
+
+def count_items(
+    session: Session,
+    project_id: int,
+    *,
+    split: Split | None = None,
+    only: ItemFilter = ItemFilter.ALL,
+    text: str = "",
+) -> int:
+    return session.execute(
+        select(func.count()).where(*_conditions(project_id, split, only, text))
+    ).scalar_one()
+
+
+def has_been_used(session: Session, item_id: int) -> bool:
+    """Whether any round or evaluation has touched the item: then its wording is history."""
+    used = or_(
+        exists().where(RoundItem.item_id == item_id),
+        exists().where(Candidate.item_id == item_id),
+        exists().where(Prediction.item_id == item_id),
+    )
+    return session.scalar(select(used)) or False
+
+
+def lock_item(session: Session, item_id: int) -> Item:
+    return session.scalars(
+        select(Item)
+        .where(Item.id == item_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+
+
+def take_out_of_open_round(session: Session, item_id: int) -> list[int]:
+    """Let an unfinished item of an open round rest, and free who holds it; rounds it was in."""
+    open_rounds = select(Round.id).where(Round.status.not_in(CLOSED_ROUND))
+    taken = (
+        session.execute(
+            update(RoundItem)
+            .where(
+                RoundItem.item_id == item_id,
+                RoundItem.round_id.in_(open_rounds),
+                RoundItem.state.in_([RoundItemState.WAITING, RoundItemState.OPEN]),
+            )
+            .values(state=RoundItemState.RESTING)
+            .returning(RoundItem.id, RoundItem.round_id)
+        )
+        .tuples()
+        .all()
+    )
+    session.execute(
+        update(Judgement)
+        .where(
+            Judgement.round_item_id.in_([round_item_id for round_item_id, _ in taken]),
+            Judgement.status.in_([JudgementStatus.LEASED, JudgementStatus.DRAFT]),
+        )
+        .values(status=JudgementStatus.RELEASED, slot=None, lease_until=None)
+    )
+    return [round_id for _, round_id in taken]
+
+
+# --- One item -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Votes:
+    """Of one kind of judge, in one round, for one candidate."""
+
+    judge_kind: UserKind
+    n_fits: int
+    n_votes: int
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class CandidateInRound:
+    candidate_id: int
+    round_id: int
+    round_number: int
+    is_shown: bool
+    rank: int
+    n_draws: int
+    chosen_by: str
+    admission: Admission | None
+
+
+def list_candidates(session: Session, item_id: int) -> Sequence[Candidate]:
+    return session.scalars(
+        select(Candidate).where(Candidate.item_id == item_id).order_by(Candidate.id)
+    ).all()
+
+
+def list_candidate_rounds(session: Session, item_id: int) -> list[CandidateInRound]:
+    rows = session.execute(
+        select(RoundCandidate, Round.number, Admission)
+        .join(Round, Round.id == RoundCandidate.round_id)
+        .outerjoin(
+            Admission,
+            (Admission.round_id == RoundCandidate.round_id)
+            & (Admission.candidate_id == RoundCandidate.candidate_id),
+        )
+        .where(RoundCandidate.item_id == item_id)
+        .order_by(Round.number, RoundCandidate.rank)
+    ).tuples()
+    return [
+        CandidateInRound(
+            candidate_id=entry.candidate_id,
+            round_id=entry.round_id,
+            round_number=number,
+            is_shown=entry.is_shown,
+            rank=entry.rank,
+            n_draws=entry.n_draws,
+            chosen_by=entry.chosen_by,
+            admission=admission,
+        )
+        for entry, number, admission in rows
+    ]
+
+
+def list_votes(session: Session, item_id: int) -> dict[tuple[int, int], list[Votes]]:
+    """Votes by (round, candidate); people's and critics' apart."""
+    rows = session.execute(
+        select(
+            VerdictRow.round_id,
+            VerdictRow.candidate_id,
+            Judgement.user_kind,
+            func.count().filter(VerdictRow.fits),
+            func.count(),
+            func.array_agg(VerdictRow.position),
+        )
+        .join(Judgement, Judgement.id == VerdictRow.judgement_id)
+        .join(Candidate, Candidate.id == VerdictRow.candidate_id)
+        .where(Candidate.item_id == item_id)
+        .group_by(VerdictRow.round_id, VerdictRow.candidate_id, Judgement.user_kind)
+        .order_by(Judgement.user_kind.desc())
+    ).tuples()
+    votes: dict[tuple[int, int], list[Votes]] = {}
+    for round_id, candidate_id, kind, n_fits, n_votes, positions in rows:
+        entry = Votes(kind, n_fits, n_votes, tuple(sorted(positions)))
+        votes.setdefault((round_id, candidate_id), []).append(entry)
+    return votes
+
+
+@dataclass(frozen=True)
+class SampleRow:
+    sample: Sample
+    round_id: int | None
+    adapter_digest: str | None
+
+
+def list_samples(session: Session, item_id: int) -> list[SampleRow]:
+    rows = session.execute(
+        select(Sample, Run.round_id, Adapter.digest)
+        .join(Run, Run.id == Sample.run_id)
+        .outerjoin(Adapter, Adapter.id == Sample.adapter_id)
+        .where(Sample.item_id == item_id)
+        .order_by(Sample.run_id, Sample.prompt, Sample.temperature, Sample.number)
+    ).tuples()
+    return [SampleRow(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class JudgementRow:
+    judgement: Judgement
+    user_name: str
+    round_number: int
+
+
+def list_judgements(session: Session, item_id: int) -> list[JudgementRow]:
+    """What people and critics said of the item, submitted or skipped, newest round first."""
+    rows = session.execute(
+        select(Judgement, User.name, Round.number)
+        .join(RoundItem, RoundItem.id == Judgement.round_item_id)
+        .join(Round, Round.id == Judgement.round_id)
+        .join(User, User.id == Judgement.user_id)
+        .where(
+            RoundItem.item_id == item_id,
+            Judgement.status.in_([JudgementStatus.SUBMITTED, JudgementStatus.SKIPPED]),
+        )
+        .order_by(Round.number.desc(), Judgement.id)
+    ).tuples()
+    return [JudgementRow(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class PlaceInRound:
+    round_item: RoundItem
+    round_number: int
+    round_status: RoundStatus
+
+
+def list_places(session: Session, item_id: int) -> list[PlaceInRound]:
+    rows = session.execute(
+        select(RoundItem, Round.number, Round.status)
+        .join(Round, Round.id == RoundItem.round_id)
+        .where(RoundItem.item_id == item_id)
+        .order_by(Round.number.desc())
+    ).tuples()
+    return [PlaceInRound(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class PredictionRow:
+    prediction: Prediction
+    job: Job
+    round_number: int | None
+
+
+def list_predictions(session: Session, item_id: int) -> list[PredictionRow]:
+    rows = session.execute(
+        select(Prediction, Run.job, Round.number)
+        .join(Run, Run.id == Prediction.run_id)
+        .outerjoin(Round, Round.id == Run.round_id)
+        .where(Prediction.item_id == item_id)
+        .order_by(Prediction.id)
+    ).tuples()
+    return [PredictionRow(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class HistoryLine:
+    event: Event
+    actor_name: str | None
+
+
+def list_item_events(session: Session, item: Item) -> list[HistoryLine]:
+    rows = session.execute(
+        select(Event, User.name)
+        .outerjoin(User, User.id == Event.actor_id)
+        .where(
+            Event.project_id == item.project_id,
+            Event.tag.startswith("item:"),
+            Event.details["item_id"].as_integer() == item.id,
+        )
+        .order_by(Event.id.desc())
+    ).tuples()
+    return [HistoryLine(*row) for row in rows]

@@ -1,0 +1,119 @@
+"""Accounts, one-time links, invites and API tokens: look-ups and claims."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from app.lifecycle import UserKind
+from app.models import ApiToken, Invite, SignInLink, User
+
+
+def find_user(session: Session, name: str) -> User | None:
+    """The person of this name; capitals do not matter, but the exact spelling goes first."""
+    return session.scalars(
+        select(User)
+        .where(func.lower(User.name) == name.lower(), User.kind == UserKind.PERSON)
+        .order_by(User.name != name)
+        .limit(1)
+    ).one_or_none()
+
+
+def is_name_taken(session: Session, name: str) -> bool:
+    """Whether any account, a critic's too, has this name in any capitals."""
+    taken = select(User.id).where(func.lower(User.name) == name.lower()).exists()
+    return session.scalar(select(taken)) or False
+
+
+def has_people(session: Session) -> bool:
+    people = select(User.id).where(User.kind == UserKind.PERSON).exists()
+    return session.scalar(select(people)) or False
+
+
+def list_people(session: Session, *, after: str = "", limit: int = 100) -> Sequence[User]:
+    return session.scalars(
+        select(User)
+        .where(User.kind == UserKind.PERSON, User.name > after)
+        .order_by(User.name)
+        .limit(limit)
+    ).all()
+
+
+def lock_active_admins(session: Session) -> Sequence[int]:
+    """Ids of the installation's administrators, held so that two cannot depose each other."""
+    return session.scalars(
+        select(User.id)
+        .where(User.is_admin, User.disabled_at.is_(None), User.kind == UserKind.PERSON)
+        .with_for_update()
+    ).all()
+
+
+def find_sign_in_link(session: Session, token_hash: str) -> SignInLink | None:
+    return session.scalars(
+        select(SignInLink).where(SignInLink.token_hash == token_hash)
+    ).one_or_none()
+
+
+def claim_sign_in_link(session: Session, token_hash: str, *, now: datetime) -> SignInLink | None:
+    """Use the link up; None when it is unknown, used already, or over. Two at once: one gets it."""
+    return session.scalars(
+        update(SignInLink)
+        .where(
+            SignInLink.token_hash == token_hash,
+            SignInLink.used_at.is_(None),
+            SignInLink.expires_at > now,
+        )
+        .values(used_at=now)
+        .returning(SignInLink)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+
+
+def cancel_sign_in_links(session: Session, user_id: int, *, now: datetime) -> None:
+    """Make the unused links of a person worthless."""
+    session.execute(
+        update(SignInLink)
+        .where(SignInLink.user_id == user_id, SignInLink.used_at.is_(None))
+        .values(used_at=now)
+    )
+
+
+def _is_open(now: datetime) -> ColumnElement[bool]:
+    return and_(
+        Invite.revoked_at.is_(None),
+        Invite.expires_at > now,
+        or_(Invite.max_uses.is_(None), Invite.n_uses < Invite.max_uses),
+    )
+
+
+def find_valid_invite(session: Session, token_hash: str, *, now: datetime) -> Invite | None:
+    return session.scalars(
+        select(Invite).where(Invite.token_hash == token_hash, _is_open(now))
+    ).one_or_none()
+
+
+def claim_invite(session: Session, invite_id: int, *, now: datetime) -> bool:
+    """Count one use; False when the invite is over meanwhile."""
+    return bool(
+        session.execute(
+            update(Invite)
+            .where(Invite.id == invite_id, _is_open(now))
+            .values(n_uses=Invite.n_uses + 1)
+            .returning(Invite.id)
+        ).scalar_one_or_none()
+    )
+
+
+def list_open_invites(session: Session, project_id: int, *, now: datetime) -> Sequence[Invite]:
+    return session.scalars(
+        select(Invite)
+        .where(Invite.project_id == project_id, _is_open(now))
+        .order_by(Invite.id.desc())
+    ).all()
+
+
+def find_api_token(session: Session, token_hash: str) -> ApiToken | None:
+    return session.scalars(
+        select(ApiToken).where(ApiToken.token_hash == token_hash, ApiToken.revoked_at.is_(None))
+    ).one_or_none()

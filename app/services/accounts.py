@@ -1,0 +1,269 @@
+"""People: accounts, passwords, one-time links, API tokens. Tokens are stored as hashes only."""
+
+import hashlib
+import secrets
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.errors import AppError, Conflict, InvalidInput
+from app.lifecycle import UserKind
+from app.models import ApiToken, SignInLink, User
+from app.queries import users as queries
+from app.services import rate_limit
+from app.services.events import record
+from app.services.passwords import check_password_rules, hash_password, is_outdated, is_password
+
+MAX_NAME = 100
+ATTEMPTS_PER_NAME = 8
+ATTEMPTS_PER_ADDRESS = 100
+LINK_HOURS = 24.0
+API_TOKEN_PREFIX = "illume_"  # noqa: S105 - a prefix, so that scanners can tell what leaked
+
+_LINK_OVER = "This link was used already or has expired. Ask for a new one."
+
+
+class TooManyAttempts(AppError):
+    status_code = 429
+
+
+class LinkIsOver(AppError):
+    status_code = 410
+
+
+def hash_token(token: str) -> str:
+    """Tokens are long and random, so a plain hash is enough: there is nothing to guess."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def new_token() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def is_local_path(path: str) -> bool:
+    """Whether a path stays on this site, however a browser reads it."""
+    if not path.startswith("/") or path.startswith(("//", "/\\")) or "\\" in path:
+        return False
+    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in path):
+        return False
+    parts = urlsplit(path)
+    return not parts.scheme and not parts.netloc
+
+
+def safe_path(path: str | None, default: str = "/") -> str:
+    """Where to go next: only ever within this site."""
+    return path if path and is_local_path(path) else default
+
+
+# --- Accounts -------------------------------------------------------------------------------
+
+
+def add_user(
+    session: Session,
+    *,
+    name: str,
+    password: str | None = None,
+    is_admin: bool = False,
+    actor: User | None = None,
+) -> User:
+    """Add a person. Without a password they sign in by a link until they set one.
+
+    Raises:
+        InvalidInput: the name or the password breaks a rule, or the name is taken.
+    """
+    name = " ".join(name.split())
+    if not name:
+        raise InvalidInput("A name is needed.")
+    if len(name) > MAX_NAME:
+        raise InvalidInput(f"The name is longer than {MAX_NAME} characters.")
+    if not name.isprintable():
+        raise InvalidInput("The name has characters that cannot be shown.")
+    taken = f"The name {name} is taken. Choose another."
+    if queries.is_name_taken(session, name):
+        raise InvalidInput(taken)
+    if password is not None:
+        check_password_rules(password, name=name)
+    user = User(
+        name=name,
+        kind=UserKind.PERSON,
+        password_hash=hash_password(password) if password is not None else None,
+        is_admin=is_admin,
+        session_number=0,
+    )
+    try:
+        with session.begin_nested():
+            session.add(user)
+    except IntegrityError as error:
+        raise InvalidInput(taken) from error
+    record(session, "user:added", actor_id=_id(actor), user_id=user.id, is_admin=is_admin)
+    return user
+
+
+def set_password(session: Session, user: User, password: str, *, actor: User | None) -> None:
+    """Set a new password. All sessions and unused links of the person end."""
+    check_password_rules(password, name=user.name)
+    user.password_hash = hash_password(password)
+    user.session_number += 1
+    queries.cancel_sign_in_links(session, user.id, now=datetime.now(UTC))
+    record(session, "user:password:changed", actor_id=_id(actor), user_id=user.id)
+
+
+def change_password(session: Session, user: User, *, current: str, new: str) -> None:
+    """A person's own change. Somebody who signed in by a link may have no current password."""
+    if user.password_hash is not None:
+        scope = ("change-password", str(user.id))
+        if rate_limit.is_over_limit(*scope, limit=ATTEMPTS_PER_NAME):
+            raise TooManyAttempts("Too many wrong passwords. Wait a quarter of an hour.")
+        if not is_password(current, user.password_hash):
+            rate_limit.count_attempt(*scope)
+            raise InvalidInput("The current password is not right.")
+    set_password(session, user, new, actor=user)
+
+
+def sign_out_everywhere(session: Session, user: User) -> None:
+    user.session_number += 1
+    record(session, "user:sessions:ended", actor_id=user.id, user_id=user.id)
+
+
+def set_disabled(session: Session, user: User, is_disabled: bool, *, actor: User) -> None:
+    """Close or reopen an account. Its judgements stay; nobody locks themselves out."""
+    if is_disabled and user.id == actor.id:
+        raise Conflict("You cannot close your own account.")
+    user.disabled_at = datetime.now(UTC) if is_disabled else None
+    user.session_number += 1
+    tag = "user:disabled" if is_disabled else "user:enabled"
+    record(session, tag, actor_id=actor.id, user_id=user.id)
+
+
+def set_admin(session: Session, user: User, is_admin: bool, *, actor: User) -> None:
+    """Make somebody an administrator of the installation, or no longer. One always remains."""
+    if not is_admin and set(queries.lock_active_admins(session)) <= {user.id}:
+        raise Conflict("This is the last administrator: make somebody else one first.")
+    user.is_admin = is_admin
+    tag = "user:admin:granted" if is_admin else "user:admin:revoked"
+    record(session, tag, actor_id=actor.id, user_id=user.id)
+
+
+# --- Signing in -----------------------------------------------------------------------------
+
+
+def check_sign_in(session: Session, *, name: str, password: str, address: str) -> User | None:
+    """The person with this name and password, or None; failures are counted.
+
+    Raises:
+        TooManyAttempts: too many failures of this name from this address, or of the address.
+    """
+    name = " ".join(name.split())
+    by_name = ("sign-in", name.lower(), address)
+    by_address = ("sign-in", address)
+    if rate_limit.is_over_limit(*by_name, limit=ATTEMPTS_PER_NAME) or rate_limit.is_over_limit(
+        *by_address, limit=ATTEMPTS_PER_ADDRESS
+    ):
+        raise TooManyAttempts(
+            "Too many wrong passwords. Wait a quarter of an hour, or ask an administrator for a "
+            "sign-in link."
+        )
+    user = queries.find_user(session, name)
+    is_right = is_password(password, user.password_hash if user else None)
+    if user is None or not is_right or user.disabled_at is not None:
+        rate_limit.count_attempt(*by_name)
+        rate_limit.count_attempt(*by_address)
+        return None
+    rate_limit.forget_attempts(*by_name)
+    if user.password_hash is not None and is_outdated(user.password_hash):
+        user.password_hash = hash_password(password)
+    return user
+
+
+def make_sign_in_link(
+    session: Session,
+    user: User,
+    *,
+    next_path: str = "/",
+    is_reset: bool = False,
+    hours: float = LINK_HOURS,
+    actor: User | None = None,
+) -> str:
+    """The path of a link that signs the person in once; a reset link asks for a new password."""
+    token = new_token()
+    session.add(
+        SignInLink(
+            user_id=user.id,
+            token_hash=hash_token(token),
+            is_reset=is_reset,
+            next_path=safe_path(next_path),
+            expires_at=datetime.now(UTC) + timedelta(hours=hours),
+        )
+    )
+    tag = "user:reset-link:made" if is_reset else "user:sign-in-link:made"
+    record(session, tag, actor_id=_id(actor), user_id=user.id)
+    return f"/sign-in/link/{token}"
+
+
+def find_link(session: Session, token: str) -> SignInLink:
+    """The link, used or not. Raises LinkIsOver when there is none."""
+    link = queries.find_sign_in_link(session, hash_token(token))
+    if link is None:
+        raise LinkIsOver(_LINK_OVER)
+    return link
+
+
+def is_usable(link: SignInLink) -> bool:
+    return link.used_at is None and link.expires_at > datetime.now(UTC)
+
+
+def use_sign_in_link(session: Session, token: str) -> tuple[User, str]:
+    """Use a link up: who is signed in by it, and where they go. Raises LinkIsOver."""
+    user, link = _claim_link(session, token)
+    return user, safe_path(link.next_path)
+
+
+def reset_password(session: Session, token: str, password: str) -> tuple[User, str]:
+    """Set a new password by a reset link, which is used up only if the password is accepted."""
+    link = find_link(session, token)
+    if not link.is_reset:
+        raise LinkIsOver(_LINK_OVER)
+    check_password_rules(password, name=session.get_one(User, link.user_id).name)
+    user, link = _claim_link(session, token)
+    set_password(session, user, password, actor=user)
+    return user, safe_path(link.next_path)
+
+
+def _claim_link(session: Session, token: str) -> tuple[User, SignInLink]:
+    link = queries.claim_sign_in_link(session, hash_token(token), now=datetime.now(UTC))
+    user = session.get(User, link.user_id) if link else None
+    if link is None or user is None or user.disabled_at is not None:
+        raise LinkIsOver(_LINK_OVER)
+    record(session, "user:link:used", actor_id=user.id, user_id=user.id, is_reset=link.is_reset)
+    return user, link
+
+
+# --- API tokens -----------------------------------------------------------------------------
+
+
+def create_api_token(session: Session, user: User, *, name: str) -> str:
+    """A new token of the person, shown this once."""
+    token = API_TOKEN_PREFIX + new_token()
+    entry = ApiToken(user_id=user.id, name=name.strip() or "token", token_hash=hash_token(token))
+    session.add(entry)
+    record(session, "user:token:created", actor_id=user.id, user_id=user.id, name=entry.name)
+    return token
+
+
+def revoke_api_token(session: Session, token: ApiToken, *, actor: User | None) -> None:
+    if token.revoked_at is None:
+        token.revoked_at = datetime.now(UTC)
+        record(session, "user:token:revoked", actor_id=_id(actor), user_id=token.user_id)
+
+
+def find_token_user(session: Session, token: str) -> User | None:
+    """Whose API token this is; None when it is unknown, revoked, or the account is closed."""
+    entry = queries.find_api_token(session, hash_token(token))
+    user = session.get(User, entry.user_id) if entry else None
+    return user if user is not None and user.disabled_at is None else None
+
+
+def _id(actor: User | None) -> int | None:
+    return actor.id if actor else None

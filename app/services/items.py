@@ -1,0 +1,152 @@
+"""An admin's hand on single items: leave one out, take it back in, correct its wording.
+
+Judged work is never rewritten. An item that no round has touched is corrected in place; otherwise
+the correction is a new item beside the old one, which is excluded and keeps its candidates,
+verdicts and admissions as they were made.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.db import on_commit
+from app.errors import Conflict, InvalidInput
+from app.models import Item, User
+from app.queries import items as queries
+from app.services.events import record
+from app.services.judging import close_if_all_judged
+
+MAX_REASON = 500
+MAX_TEXT = 2000
+MAX_EXTERNAL_ID = 500
+
+
+def exclude_item(session: Session, item: Item, *, reason: str, actor: User | None) -> None:
+    """Leave an item out from now on: not sampled, judged, trained on, evaluated or released.
+
+    In an open round it leaves the queue, and who holds it is freed; what is submitted stays on
+    record.
+    """
+    reason = " ".join(reason.split())
+    if not reason:
+        raise InvalidInput("Say why the item is left out: the reason is kept with it.")
+    if len(reason) > MAX_REASON:
+        raise InvalidInput(f"The reason is longer than {MAX_REASON} characters.")
+    item = queries.lock_item(session, item.id)
+    if item.excluded_at is not None:
+        raise Conflict("This item is already excluded.")
+    item.excluded_at = datetime.now(UTC)
+    item.excluded_reason = reason
+    _record(session, "item:excluded", item, actor, reason=reason)
+    for round_id in queries.take_out_of_open_round(session, item.id):
+        # It may have been the last one that the round waited for.
+        on_commit(session, partial(close_if_all_judged, round_id))
+
+
+def include_item(session: Session, item: Item, *, actor: User | None) -> None:
+    """Take an excluded item back in; the next round finds it again."""
+    item = queries.lock_item(session, item.id)
+    if item.excluded_at is None:
+        raise Conflict("This item is not excluded.")
+    item.excluded_at = None
+    item.excluded_reason = None
+    _record(session, "item:included", item, actor)
+
+
+def correct_item(
+    session: Session,
+    item: Item,
+    *,
+    question: str,
+    answer: str,
+    gold_rationales: Sequence[str] | None = None,
+    actor: User | None,
+) -> Item:
+    """Change the wording; returns the item that has it now (a new one where judged work stands).
+
+    Args:
+        gold_rationales: new reference rationales; None keeps those that are there.
+    """
+    item = queries.lock_item(session, item.id)
+    if item.excluded_at is not None:
+        raise Conflict("This item is excluded: include it first.")
+    question, answer = _checked(question, "question"), _checked(answer, "answer")
+    gold = list(item.gold_rationales) if gold_rationales is None else _lines(gold_rationales)
+    if (question, answer, gold) == (item.question, item.answer, list(item.gold_rationales)):
+        raise InvalidInput("Nothing was changed.")
+    old = {"question": item.question, "answer": item.answer}
+    if not queries.has_been_used(session, item.id):
+        item.question, item.answer, item.gold_rationales = question, answer, gold
+        item.version += 1
+        _record(session, "item:corrected", item, actor, old=old, version=item.version)
+        return item
+    replacement = _add_replacement(session, item, question, answer, gold)
+    exclude_item(session, item, reason=f"Corrected as {replacement.external_id}.", actor=actor)
+    _record(session, "item:replaced", item, actor, replacement_id=replacement.id)
+    _record(
+        session,
+        "item:corrected",
+        replacement,
+        actor,
+        old=old,
+        version=replacement.version,
+        replaced_id=item.id,
+    )
+    return replacement
+
+
+def _add_replacement(
+    session: Session, item: Item, question: str, answer: str, gold: list[str]
+) -> Item:
+    """A new item on the same image, in the same split, with the next free name."""
+    stem, _, ending = item.external_id.rpartition("~")
+    stem = stem if stem and ending.isdigit() else item.external_id
+    for number in count(item.version + 1):
+        suffix = f"~{number}"
+        replacement = Item(
+            project_id=item.project_id,
+            image_sha256=item.image_sha256,
+            split=item.split,
+            external_id=stem[: MAX_EXTERNAL_ID - len(suffix)] + suffix,
+            question=question,
+            answer=answer,
+            gold_rationales=gold,
+            facts=item.facts,
+            version=item.version + 1,
+        )
+        try:
+            with session.begin_nested():
+                session.add(replacement)
+            return replacement
+        except IntegrityError:
+            continue  # the name is taken: the next number
+    raise AssertionError("count() does not end")
+
+
+def _checked(text: str, what: str) -> str:
+    text = " ".join(text.replace("\0", "").split())
+    if not text:
+        raise InvalidInput(f"The {what} must not be empty.")
+    if len(text) > MAX_TEXT:
+        raise InvalidInput(f"The {what} is longer than {MAX_TEXT} characters.")
+    return text
+
+
+def _lines(texts: Sequence[str]) -> list[str]:
+    return [_checked(text, "gold rationale") for text in texts if text.strip()]
+
+
+def _record(session: Session, tag: str, item: Item, actor: User | None, **details: Any) -> None:
+    record(
+        session,
+        tag,
+        project_id=item.project_id,
+        actor_id=actor.id if actor else None,
+        item_id=item.id,
+        **details,
+    )

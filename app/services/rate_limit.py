@@ -1,0 +1,57 @@
+"""Counts failed attempts in Redis, so that all web processes see the same number.
+
+When Redis is away attempts are let through: an outage of the broker must not lock everybody out,
+passwords still cost an argon2 hash each, and the log says so.
+"""
+
+import hashlib
+import logging
+from functools import lru_cache
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from app.settings import get_settings
+
+logger = logging.getLogger(__name__)
+
+WINDOW_SECONDS = 15 * 60
+
+
+@lru_cache
+def _redis(url: str) -> "Redis":
+    return Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1)
+
+
+def _key(scope: str, *parts: str) -> str:
+    digest = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+    return f"illume:attempts:{scope}:{digest}"
+
+
+def is_over_limit(scope: str, *parts: str, limit: int) -> bool:
+    """Whether `limit` attempts were counted for these parts within the window."""
+    try:
+        count = _redis(get_settings().resolve_redis_url()).get(_key(scope, *parts))
+    except RedisError:
+        logger.warning("Redis is away: attempts are not counted")
+        return False
+    return int(count or 0) >= limit
+
+
+def count_attempt(scope: str, *parts: str) -> None:
+    """Count one; the window begins with the first."""
+    key = _key(scope, *parts)
+    try:
+        pipeline = _redis(get_settings().resolve_redis_url()).pipeline()
+        pipeline.set(key, 0, ex=WINDOW_SECONDS, nx=True)
+        pipeline.incr(key)
+        pipeline.execute()
+    except RedisError:
+        logger.warning("Redis is away: attempts are not counted")
+
+
+def forget_attempts(scope: str, *parts: str) -> None:
+    try:
+        _redis(get_settings().resolve_redis_url()).delete(_key(scope, *parts))
+    except RedisError:
+        logger.warning("Redis is away: attempts are not counted")
