@@ -92,3 +92,11 @@ def dispose_engine() -> None:
     """Close all connections; a forked worker child starts with a pool of its own."""
     if get_engine.cache_info().currsize:
         get_engine().dispose(close=False)
+
+
+def forget_engine() -> None:
+    """Close all connections and make a new engine when next asked: the settings have changed."""
+    if get_engine.cache_info().currsize:
+        get_engine().dispose()
+    get_engine.cache_clear()
+    get_session_factory.cache_clear()

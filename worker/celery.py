@@ -10,6 +10,7 @@ from celery.signals import setup_logging, worker_init, worker_process_init
 
 from app.jobs import get_celery
 from app.logs import configure_logging
+from app.settings import get_settings
 from worker.process import start_process
 
 celery = get_celery()
@@ -20,7 +21,7 @@ _queues: list[str] = []
 
 @setup_logging.connect
 def _set_up_logging(**_: Any) -> None:
-    configure_logging()
+    configure_logging(get_settings().log_format)
     logging.getLogger("celery.beat").setLevel(logging.WARNING)
 
 

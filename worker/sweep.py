@@ -5,7 +5,7 @@ import logging
 import redis
 
 from app.errors import AppError
-from app.services import judging, rounds, runs
+from app.services import leases, rounds, runs
 from app.settings import get_settings
 from worker.heart import is_alive
 from worker.persist import persist
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 def sweep() -> None:
     """Release expired leases, forget dead workers, close settled rounds, resend lost nudges."""
-    persist(judging.release_expired)
+    persist(leases.release_expired)
     persist(lambda session: runs.release_dead_workers(session, is_alive))
     persist(runs.forget_old_workers)
     for round_id in persist(rounds.list_settled_rounds):

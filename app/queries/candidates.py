@@ -107,7 +107,7 @@ def count_admitted_per_item(session: Session, project_id: int) -> dict[int, int]
         .join(Round, Round.id == Admission.round_id)
         .where(Round.project_id == project_id)
         .group_by(Admission.item_id)
-    ).tuples()
+    )
     return dict(rows.all())
 
 
@@ -148,5 +148,5 @@ def list_ids_by_key(session: Session, keys: Sequence[tuple[int, str]]) -> list[t
         select(Candidate.item_id, Candidate.id, Candidate.text_key)
         .where(Candidate.item_id.in_({item_id for item_id, _ in keys}))
         .order_by(Candidate.item_id, Candidate.id)
-    ).tuples()
+    )
     return [(item_id, id_) for item_id, id_, key in rows if (item_id, key) in wanted]

@@ -113,7 +113,7 @@ def list_items(
         .where(*_conditions(project_id, split, only, text), Item.id > after)
         .order_by(Item.id)
         .limit(limit)
-    ).tuples()
+    )
     return [ItemRow(*row) for row in rows]
 
 
@@ -152,20 +152,16 @@ def lock_item(session: Session, item_id: int) -> Item:
 def take_out_of_open_round(session: Session, item_id: int) -> list[int]:
     """Let an unfinished item of an open round rest, and free who holds it; rounds it was in."""
     open_rounds = select(Round.id).where(Round.status.not_in(CLOSED_ROUND))
-    taken = (
-        session.execute(
-            update(RoundItem)
-            .where(
-                RoundItem.item_id == item_id,
-                RoundItem.round_id.in_(open_rounds),
-                RoundItem.state.in_([RoundItemState.WAITING, RoundItemState.OPEN]),
-            )
-            .values(state=RoundItemState.RESTING)
-            .returning(RoundItem.id, RoundItem.round_id)
+    taken = session.execute(
+        update(RoundItem)
+        .where(
+            RoundItem.item_id == item_id,
+            RoundItem.round_id.in_(open_rounds),
+            RoundItem.state.in_([RoundItemState.WAITING, RoundItemState.OPEN]),
         )
-        .tuples()
-        .all()
-    )
+        .values(state=RoundItemState.RESTING)
+        .returning(RoundItem.id, RoundItem.round_id)
+    ).all()
     session.execute(
         update(Judgement)
         .where(
@@ -219,7 +215,7 @@ def list_candidate_rounds(session: Session, item_id: int) -> list[CandidateInRou
         )
         .where(RoundCandidate.item_id == item_id)
         .order_by(Round.number, RoundCandidate.rank)
-    ).tuples()
+    )
     return [
         CandidateInRound(
             candidate_id=entry.candidate_id,
@@ -251,7 +247,7 @@ def list_votes(session: Session, item_id: int) -> dict[tuple[int, int], list[Vot
         .where(Candidate.item_id == item_id)
         .group_by(VerdictRow.round_id, VerdictRow.candidate_id, Judgement.user_kind)
         .order_by(Judgement.user_kind.desc())
-    ).tuples()
+    )
     votes: dict[tuple[int, int], list[Votes]] = {}
     for round_id, candidate_id, kind, n_fits, n_votes, positions in rows:
         entry = Votes(kind, n_fits, n_votes, tuple(sorted(positions)))
@@ -273,7 +269,7 @@ def list_samples(session: Session, item_id: int) -> list[SampleRow]:
         .outerjoin(Adapter, Adapter.id == Sample.adapter_id)
         .where(Sample.item_id == item_id)
         .order_by(Sample.run_id, Sample.prompt, Sample.temperature, Sample.number)
-    ).tuples()
+    )
     return [SampleRow(*row) for row in rows]
 
 
@@ -296,7 +292,7 @@ def list_judgements(session: Session, item_id: int) -> list[JudgementRow]:
             Judgement.status.in_([JudgementStatus.SUBMITTED, JudgementStatus.SKIPPED]),
         )
         .order_by(Round.number.desc(), Judgement.id)
-    ).tuples()
+    )
     return [JudgementRow(*row) for row in rows]
 
 
@@ -313,7 +309,7 @@ def list_places(session: Session, item_id: int) -> list[PlaceInRound]:
         .join(Round, Round.id == RoundItem.round_id)
         .where(RoundItem.item_id == item_id)
         .order_by(Round.number.desc())
-    ).tuples()
+    )
     return [PlaceInRound(*row) for row in rows]
 
 
@@ -331,7 +327,7 @@ def list_predictions(session: Session, item_id: int) -> list[PredictionRow]:
         .outerjoin(Round, Round.id == Run.round_id)
         .where(Prediction.item_id == item_id)
         .order_by(Prediction.id)
-    ).tuples()
+    )
     return [PredictionRow(*row) for row in rows]
 
 
@@ -351,5 +347,5 @@ def list_item_events(session: Session, item: Item) -> list[HistoryLine]:
             Event.details["item_id"].as_integer() == item.id,
         )
         .order_by(Event.id.desc())
-    ).tuples()
+    )
     return [HistoryLine(*row) for row in rows]

@@ -26,7 +26,7 @@ def list_items(session: Session, item_ids: Sequence[int]) -> list[tuple[Item, Im
         select(Item, Image)
         .join(Image, Image.sha256 == Item.image_sha256)
         .where(Item.id.in_(item_ids))
-    ).tuples()
+    )
     by_id = {item.id: (item, image) for item, image in rows}
     return [by_id[item_id] for item_id in item_ids if item_id in by_id]
 

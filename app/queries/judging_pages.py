@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from app.lifecycle import JudgementStatus, RoundItemState
-from app.models import Candidate, Item, Judgement, RoundItem
+from app.lifecycle import CLOSED_ROUND, JudgementStatus, Role, RoundItemState, RoundStatus
+from app.models import Candidate, Image, Item, Judgement, Membership, Project, Round, RoundItem
 from app.queries.judging import HELD
 
 
@@ -17,6 +17,17 @@ def get_candidate_texts(session: Session, candidate_ids: Sequence[int]) -> dict[
         select(Candidate.id, Candidate.text).where(Candidate.id.in_(candidate_ids))
     )
     return {row.id: row.text for row in rows}
+
+
+def get_item(session: Session, round_item_id: int) -> tuple[Item, Image]:
+    """The item behind a place in a round, with the size of its image."""
+    row = session.execute(
+        select(Item, Image)
+        .join(RoundItem, RoundItem.item_id == Item.id)
+        .join(Image, Image.sha256 == Item.image_sha256)
+        .where(RoundItem.id == round_item_id)
+    ).one()
+    return row[0], row[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +113,120 @@ def get_queue_figures(session: Session, round_id: int, user_id: int) -> QueueFig
         )
     ).one()
     return QueueFigures(*counts, next_free_at=next_free_at)
+
+
+@dataclass(frozen=True, slots=True)
+class HomeRow:
+    """A project of a person, with its open round (or its last one) and their part in it."""
+
+    name: str
+    slug: str
+    description: str
+    role: Role | None
+    round_id: int | None
+    round_number: int | None
+    round_status: RoundStatus | None
+    n_items: int
+    n_judged: int
+    n_mine: int
+    n_mine_since: int
+
+
+def list_home_rows(
+    session: Session, user_id: int, *, sees_all: bool, since: datetime
+) -> list[HomeRow]:
+    """One statement, whatever the number of projects; those with an open round first."""
+    newest = (
+        select(Round.id)
+        .where(Round.project_id == Project.id)
+        .order_by(Round.number.desc())
+        .limit(1)
+        .correlate(Project)
+        .scalar_subquery()
+    )
+    in_round = (
+        select(func.count())
+        .where(
+            RoundItem.round_id == Round.id,
+            RoundItem.state != RoundItemState.RESTING,
+        )
+        .correlate(Round)
+    )
+    mine = (
+        select(func.count())
+        .where(
+            Judgement.round_id == Round.id,
+            Judgement.user_id == user_id,
+            Judgement.submitted_at.is_not(None),
+        )
+        .correlate(Round)
+    )
+    judged = in_round.where(RoundItem.state.in_((RoundItemState.DONE, RoundItemState.SET_ASIDE)))
+    statement = (
+        select(
+            Project.name,
+            Project.slug,
+            Project.description,
+            Membership.role,
+            Round.id.label("round_id"),
+            Round.number.label("round_number"),
+            Round.status.label("round_status"),
+            in_round.scalar_subquery().label("n_items"),
+            judged.scalar_subquery().label("n_judged"),
+            mine.scalar_subquery().label("n_mine"),
+            mine.where(Judgement.submitted_at >= since).scalar_subquery().label("n_mine_since"),
+        )
+        .select_from(Project)
+        .outerjoin(
+            Membership,
+            and_(Membership.project_id == Project.id, Membership.user_id == user_id),
+        )
+        .outerjoin(Round, Round.id == newest)
+        .order_by(Round.status.in_(CLOSED_ROUND).asc().nulls_last(), Project.name, Project.id)
+    )
+    if not sees_all:
+        statement = statement.where(Membership.id.is_not(None))
+    return [HomeRow(**row._mapping) for row in session.execute(statement)]
+
+
+def count_own_since(session: Session, user_id: int, since: datetime) -> int:
+    """Submissions of a person since a time, over all rounds."""
+    return session.scalars(
+        select(func.count())
+        .select_from(Judgement)
+        .join(Round, Round.id == Judgement.round_id)
+        .where(Judgement.user_id == user_id, Judgement.submitted_at >= since)
+    ).one()
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The submissions of a person around one of their judgements, and the newest of all."""
+
+    previous_id: int | None
+    next_id: int | None
+    newest_id: int | None
+
+
+def find_neighbours(session: Session, judgement: Judgement) -> Neighbours:
+    """Own submissions before and after; for what is not submitted, the newest is the one before."""
+    own = select(Judgement.id).where(
+        Judgement.round_id == judgement.round_id,
+        Judgement.user_id == judgement.user_id,
+        Judgement.submitted_at.is_not(None),
+        Judgement.id != judgement.id,
+    )
+    newest_first = own.order_by(Judgement.submitted_at.desc(), Judgement.id.desc()).limit(1)
+    newest_id = session.scalar(newest_first)
+    if judgement.submitted_at is None:
+        return Neighbours(previous_id=newest_id, next_id=None, newest_id=newest_id)
+    at = judgement.submitted_at
+    return Neighbours(
+        previous_id=session.scalar(newest_first.where(Judgement.submitted_at <= at)),
+        next_id=session.scalar(
+            own.where(Judgement.submitted_at > at)
+            .order_by(Judgement.submitted_at, Judgement.id)
+            .limit(1)
+        ),
+        newest_id=newest_id,
+    )

@@ -72,7 +72,7 @@ def list_project_overviews(session: Session, user: User | None = None) -> list[P
         statement = statement.where(Membership.id.is_not(None))
     return [
         ProjectOverview(project, Role.ADMIN if sees_all else role, n, round_)
-        for project, role, n, round_ in session.execute(statement).tuples()
+        for project, role, n, round_ in session.execute(statement)
     ]
 
 
@@ -95,7 +95,7 @@ def count_items_by_split(session: Session, project_id: int) -> list[SplitCount]:
         )
         .where(Item.project_id == project_id)
         .group_by(Item.split)
-    ).tuples()
+    )
     found = {
         split: SplitCount(split, n, n_excluded, n_images) for split, n, n_excluded, n_images in rows
     }
@@ -128,7 +128,7 @@ def list_members(session: Session, project_id: int) -> list[Member]:
         .where(Membership.project_id == project_id)
         .options(joinedload(Membership.user))
         .order_by(func.lower(User.name))
-    ).tuples()
+    )
     return [Member(membership, n) for membership, n in rows]
 
 

@@ -209,9 +209,7 @@ def get_progress(session: Session, round_: Round) -> RoundProgress:
             select(RoundItem.state, func.count())
             .where(RoundItem.round_id == round_.id)
             .group_by(RoundItem.state)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     n_slots, n_submitted = session.execute(
         select(
@@ -287,7 +285,7 @@ def _list_run_progress(session: Session, round_id: int) -> tuple[RunProgress, ..
             .join(Worker, or_(Worker.id == Run.worker_id, Worker.run_id == Run.id))
             .where(Run.id.in_([run.id for run in runs]), Run.status == RunStatus.RUNNING)
         )
-    ).tuples():
+    ):
         names.setdefault(run_id, []).append(name)
     now = session.execute(select(func.now())).scalar_one()
     return tuple(

@@ -164,7 +164,7 @@ def count_shards(session: Session, run_id: int) -> dict[ShardStatus, int]:
         select(RunShard.status, func.count())
         .where(RunShard.run_id == run_id)
         .group_by(RunShard.status)
-    ).tuples()
+    )
     return {status: n for status, n in rows}  # noqa: C416 - typed unpacking
 
 

@@ -3,9 +3,10 @@
 import random
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
@@ -133,9 +134,7 @@ def _store(session: Session, round_: Round, settings: LoopSettings, judged: list
                 _judgement_row(round_item, user, shown[round_item.item_id])
                 for round_item in open_items
             ],
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     session.execute(
         insert(VerdictRow),
@@ -178,5 +177,5 @@ def _judgement_row(round_item: RoundItem, user: User, entries: list[Judged]) -> 
         "shown_order": [entry.candidate_id for entry in entries],
         "picked": picked,
         "none_fits": not picked,
-        "submitted_at": func.clock_timestamp(),
+        "submitted_at": datetime.now(UTC),
     }

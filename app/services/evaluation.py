@@ -1,6 +1,6 @@
 """Scores of a model on held-out items: answers, rationales, and whether anything has leaked."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,21 @@ from sqlalchemy.orm import Session
 from app.critics import CriticItem, get_critic
 from app.errors import LostRun
 from app.lifecycle import Split
-from app.metrics import bleu_items, bootstrap_interval, cider_items, rouge_l_items, wilson_interval
+from app.metrics import (
+    bootstrap_interval,
+    bootstrap_mean_interval,
+    cider_per_item,
+    count_bleu,
+    rouge_l_per_item,
+    wilson_interval,
+)
 from app.models import Adapter, Item, Prediction, Run, Score, TrainingRow
 from app.queries import runs as run_queries
 from app.round_settings import LoopSettings
 from app.services.runs import list_chain
 from app.texts import collapse, is_same_answer
+
+N_RESAMPLES = 500
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,7 @@ def score_run(session: Session, run: Run, *, adapter_id: int | None) -> dict[str
             .join(Item, Item.id == Prediction.item_id)
             .where(Prediction.run_id.in_(run_ids), Prediction.split == split)
             .order_by(Item.id)
-        ).tuples()
+        )
         pairs = list(rows)
         if pairs:
             session.add_all(_scores(run, split, pairs))
@@ -123,16 +132,16 @@ def _scores(run: Run, split: Split, pairs: list[tuple[Prediction, Item]]) -> lis
         return scores
     hypotheses = [prediction.rationale for prediction, _ in explained]
     references = [list(item.gold_rationales) for _, item in explained]
-    metrics: dict[str, Callable[[list[str], list[list[str]]], Sequence[float]]] = {
-        "bleu4": bleu_items,
-        "rouge_l": rouge_l_items,
-        "cider": cider_items,
-    }
-    for name, metric in metrics.items():
-        values = list(metric(hypotheses, references))
-        scores.append(
-            score(name, sum(values) / len(values), len(values), bootstrap_interval(values))
-        )
+    n = len(explained)
+    bleu = count_bleu(hypotheses, references)
+    interval = bootstrap_interval(n, lambda chosen: bleu.score(chosen)[3], n_resamples=N_RESAMPLES)
+    scores.append(score("bleu4", bleu.score()[3], n, interval))
+    for name, values in (
+        ("rouge_l", rouge_l_per_item(hypotheses, references)),
+        ("cider", cider_per_item(hypotheses, references)),
+    ):
+        interval = bootstrap_mean_interval(values, n_resamples=N_RESAMPLES)
+        scores.append(score(name, sum(values) / n, n, interval))
     return scores
 
 

@@ -137,7 +137,7 @@ def _fits(session: Session, run: Run) -> dict[int, bool]:
             Prediction.split == Split.VALIDATION,
             Prediction.fits.is_not(None),
         )
-    ).tuples()
+    )
     return {item_id: bool(fits) for item_id, fits in rows}
 
 

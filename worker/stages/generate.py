@@ -37,9 +37,7 @@ def generate(run_id: int, heart: Heart) -> None:
     inputs = persist(lambda session: load_inputs(session, run_id))
     adapter = persist(lambda session: _parent_adapter(session, inputs))
     sampling = inputs.settings.sampling
-    config = SampleConfig(
-        max_new_tokens=sampling.max_new_tokens, top_k_share=sampling.top_k_share
-    )
+    config = SampleConfig(max_new_tokens=sampling.max_new_tokens, top_k_share=sampling.top_k_share)
 
     def compute(item_ids: Sequence[int]) -> Write:
         items = persist(lambda session: list_items(session, item_ids))

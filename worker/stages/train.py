@@ -75,9 +75,7 @@ def train(run_id: int, attempt: int, heart: Heart) -> None:
     digest, _ = publish_adapter(
         state_dir / "adapter", adapters_folder(), _meta(inputs, data, vlm.revision, report)
     )
-    persist(
-        lambda session: _finish(session, inputs, attempt, data, vlm.revision, digest, report)
-    )
+    persist(lambda session: _finish(session, inputs, attempt, data, vlm.revision, digest, report))
     shutil.rmtree(state_dir, ignore_errors=True)
 
 
@@ -85,7 +83,7 @@ def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
     opener = inputs.settings.sampling.openers[0]
     # A retry reads its own manifest if it has one, else that of the run it goes on from.
     chain = runs.list_chain(session, inputs.run)
-    manifest = next(rows for run in chain if (rows := list_manifest(session, run.id)))
+    manifest = next(found for run in chain if (found := list_manifest(session, run.id)))
     rows = [
         TrainRow(
             image=image_path(image.sha256, image.media_type),
@@ -112,9 +110,7 @@ def _validation_rows(session: Session, project_id: int, opener: str) -> list[Tra
     """One row per validation item, with its first gold rationale where there is one."""
     item_ids = session.scalars(
         select(Item.id)
-        .where(
-            Item.id.in_(usable_items_statement(project_id)), Item.split == Split.VALIDATION
-        )
+        .where(Item.id.in_(usable_items_statement(project_id)), Item.split == Split.VALIDATION)
         .order_by(Item.id)
         .limit(MAX_VALIDATION_ROWS)
     ).all()
@@ -229,5 +225,3 @@ def thin(curve: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         return list(curve)
     step = (len(curve) - 1) / (CURVE_POINTS - 1)
     return [curve[round(index * step)] for index in range(CURVE_POINTS)]
-
-

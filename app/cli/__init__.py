@@ -1,0 +1,36 @@
+"""The `illume` command. Every error is one line that says what to do; exit codes are 0, 1 and 2."""
+
+import sys
+
+import typer
+
+from app.cli import data, loop, operate, people, rounds
+from app.errors import AppError, InvalidInput
+
+app = typer.Typer(
+    name="illume",
+    help="People teach a vision-language model to give good reasons, round by round.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+operate.add_to(app)
+people.add_to(app)
+data.add_to(app)
+rounds.add_to(app)
+loop.add_to(app)
+
+
+def main() -> None:
+    """Entry point of the console script and of `python -m app.cli`."""
+    try:
+        app()
+    except AppError as error:
+        sys.stderr.write(f"illume: {error.message}\n")
+        if isinstance(error, InvalidInput):
+            for line in error.errors:
+                sys.stderr.write(f"  {line}\n")
+        raise SystemExit(1) from error
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

@@ -1,0 +1,77 @@
+"""What the commands share: output, the database behind them, and look-ups by name."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import redis
+from alembic import command
+from alembic.config import Config
+from rich.console import Console
+from sqlalchemy.orm import Session
+
+from app import db
+from app.embedded import embedded_services
+from app.errors import SetupError
+from app.models import Project
+from app.queries.projects import find_project
+from app.resources import MIGRATIONS
+from app.settings import SERVICES_FILE, get_settings
+
+console = Console()
+"""For people. Commands with --json print only JSON to the standard output."""
+
+
+def print_json(data: Any) -> None:
+    sys.stdout.write(json.dumps(data, indent=2, default=str, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def running_services() -> Iterator[None]:
+    """The services of the settings, those of a running `illume up`, or our own for the block."""
+    settings = get_settings()
+    with ExitStack() as stack:
+        if settings.is_embedded and not _are_running():
+            stack.enter_context(
+                embedded_services(
+                    settings.illume_home,
+                    with_postgres=settings.database_url is None,
+                    with_redis=settings.redis_url is None,
+                )
+            )
+            migrate()
+            stack.callback(db.forget_engine)
+        yield
+
+
+def _are_running() -> bool:
+    """Whether the embedded services of this home answer; a crash may have left their file."""
+    settings = get_settings()
+    if not (settings.illume_home / SERVICES_FILE).exists():
+        return False
+    try:
+        broker = redis.Redis.from_url(settings.resolve_redis_url(), socket_connect_timeout=1)
+        broker.ping()
+        broker.close()
+    except (redis.RedisError, SetupError):
+        return False
+    return True
+
+
+def migrate() -> None:
+    """Bring the database to the newest schema; one process at a time (migrations/env.py)."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    command.upgrade(config, "head")
+
+
+def get_project(session: Session, slug: str) -> Project:
+    project = find_project(session, slug)
+    if project is None:
+        raise SetupError(
+            f"There is no project `{slug}`. `illume project list` shows the projects, "
+            "`illume project create` makes one."
+        )
+    return project

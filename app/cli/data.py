@@ -1,0 +1,163 @@
+"""Projects, and data in and out of them."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from sqlalchemy.orm import Session
+
+from app.cli import demo
+from app.cli.console import console, get_project, print_json, running_services
+from app.db import session_scope
+from app.errors import SetupError
+from app.models import Project, Release
+from app.queries.projects import count_items_by_split, list_all_projects
+from app.queries.releases import find_release
+from app.queries.rounds import find_last_round
+from app.services import imports, projects, releases
+
+project_app = typer.Typer(help="Projects.", no_args_is_help=True)
+model_app = typer.Typer(help="Models.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(project_app, name="project", rich_help_panel="Data")
+    app.add_typer(model_app, name="model", rich_help_panel="Data")
+    app.command("import", rich_help_panel="Data")(import_files)
+    app.command(rich_help_panel="Data")(release)
+
+
+@project_app.command("create")
+def create_project(
+    name: Annotated[str, typer.Argument(help="What the project is called.")],
+    is_demo: Annotated[
+        bool, typer.Option("--demo", help="Fill it with rendered scenes and the demo model.")
+    ] = False,
+    n_train: Annotated[int, typer.Option(help="Demo: train items.", min=1)] = 400,
+    n_validation: Annotated[int, typer.Option(help="Demo: validation items.", min=0)] = 200,
+    n_test: Annotated[int, typer.Option(help="Demo: test items.", min=0)] = 600,
+    seed: Annotated[int, typer.Option(help="Demo: seed of scenes and sampling.", min=0)] = 0,
+) -> None:
+    """Create a project.
+
+    Example: illume project create "Street scenes"
+    """
+    with running_services(), session_scope() as session:
+        if is_demo:
+            sizes = demo.Sizes(n_train=n_train, n_validation=n_validation, n_test=n_test)
+            project = demo.create_demo_project(session, name=name, seed=seed, sizes=sizes)
+        else:
+            project = projects.create_project(session, name=name, actor=None)
+        slug = project.slug
+    console.print(f"Created the project [bold]{slug}[/].")
+
+
+@project_app.command("list")
+def list_projects(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the projects.
+
+    Example: illume project list
+    """
+    with running_services(), session_scope() as session:
+        rows = [_describe(session, project) for project in list_all_projects(session)]
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("project", "name", "items", "round", "status")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    console.print(table)
+
+
+def _describe(session: Session, project: Project) -> dict[str, Any]:
+    last = find_last_round(session, project.id)
+    return {
+        "project": project.slug,
+        "name": project.name,
+        "items": sum(entry.n_items for entry in count_items_by_split(session, project.id)),
+        "round": last.number if last else None,
+        "status": last.status.value if last else "no round yet",
+    }
+
+
+def import_files(
+    project: Annotated[str, typer.Argument(help="The project's short name.")],
+    files: Annotated[list[Path], typer.Argument(help="JSONL, CSV, zip or VQA-X files.")],
+    images: Annotated[
+        Path | None, typer.Option(help="Folder with the images (default: beside the file).")
+    ] = None,
+    layout: Annotated[
+        imports.DataFormat, typer.Option("--format", help="Layout of the files.")
+    ] = imports.DataFormat.AUTO,
+    update: Annotated[
+        bool, typer.Option("--update", help="Store changed rows of items nobody judged yet.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Import items and images; nothing is stored unless every row is right.
+
+    Example: illume import scenes items.jsonl --images images/
+    """
+    with running_services():
+        parsed = imports.read_dataset(files, images=images, format=layout)
+        with session_scope() as session:
+            report = imports.import_dataset(
+                session, get_project(session, project), parsed, update=update, actor=None
+            )
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        for line in report.as_lines():
+            console.print(line, highlight=False)
+
+
+def release(
+    project: Annotated[str, typer.Argument(help="The project's short name.")],
+    out: Annotated[Path, typer.Argument(help="File or folder to write.")],
+    layout: Annotated[
+        releases.ReleaseFormat, typer.Option("--format", help="jsonl or huggingface.")
+    ] = releases.ReleaseFormat.JSONL,
+    number: Annotated[
+        int | None, typer.Option(help="Write this release again instead of making a new one.")
+    ] = None,
+) -> None:
+    """Make a numbered, immutable release of a project's data and write it out.
+
+    Example: illume release scenes out/ --format huggingface
+    """
+    with running_services(), session_scope() as session:
+        owner = get_project(session, project)
+        made: Release | None
+        if number is None:
+            made = releases.create_release(session, owner, actor=None)
+        else:
+            made = find_release(session, owner.id, number)
+            if made is None:
+                raise SetupError(f"Project `{project}` has no release {number}.")
+        releases.write_release(session, made, format=layout, out=out)
+        line = f"Release {made.number}: {made.n_rows} rows, content hash {made.content_hash}"
+    console.print(line, highlight=False)
+    console.print(f"Wrote {out}.", highlight=False)
+
+
+@model_app.command("check")
+def check_model(
+    model: Annotated[str, typer.Argument(help="Folder, hub name, or demo.")],
+    revision: Annotated[str | None, typer.Option(help="Hub revision to pin.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Load a model and show what the loop would do with it: LoRA targets, memory, prompts, samples.
+
+    Example: illume model check HuggingFaceTB/SmolVLM-256M-Instruct
+    """
+    command = [sys.executable, "-m", "worker.check_model", model]
+    if revision:
+        command += ["--revision", revision]
+    if as_json:
+        command += ["--json"]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)

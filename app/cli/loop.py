@@ -1,0 +1,299 @@
+"""The whole loop without people: a critic judges, the rounds go on by themselves."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from sqlalchemy.orm import Session
+
+from app.cli import demo
+from app.cli.console import console, get_project, running_services
+from app.critics import get_critic
+from app.db import session_scope
+from app.errors import AppError, Conflict
+from app.lifecycle import CLOSED_ROUND, Decision, Job, RoundStatus, Split
+from app.models import Project, Round, Score
+from app.processes import start_process, stop_process
+from app.queries import rounds as queries
+from app.queries.projects import find_project
+from app.queries.runs import find_latest_run
+from app.round_settings import LoopSettings
+from app.services import rounds
+
+POLL_SECONDS = 0.5
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(rich_help_panel="Loop")(loop)
+
+
+def loop(
+    project: Annotated[str, typer.Argument(help="The project's short name.")],
+    critic: Annotated[str, typer.Option(help="Who judges: exact, rouge:0.5 …")] = "exact",
+    n_rounds: Annotated[int, typer.Option("--rounds", help="At most so many rounds.", min=1)] = 3,
+    control: Annotated[
+        str,
+        typer.Option(
+            help="none; permuted: verdicts shuffled between candidates, must not improve; "
+            "gold: train on all gold rationales, the upper line."
+        ),
+    ] = "none",
+    seed: Annotated[int | None, typer.Option(help="Seed of sampling and training.")] = None,
+    n_workers: Annotated[int, typer.Option("--workers", help="Model workers.", min=1)] = 1,
+    stop_early: Annotated[
+        bool, typer.Option(help="Stop by the rule (covered, no progress), not only at the limit.")
+    ] = True,
+    is_demo: Annotated[
+        bool, typer.Option("--demo", help="Make the project from rendered scenes if absent.")
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the figures to this file.")
+    ] = None,
+) -> None:
+    """Run rounds without people and print what each brought.
+
+    Example: illume loop scenes --demo --critic exact --rounds 3 --json figures.json
+    """
+    if control not in {"none", "permuted", "gold"}:
+        raise AppError(f"Unknown control `{control}`: use none, permuted or gold.")
+    get_critic(critic)  # a wrong name is told before anything starts
+    started = time.monotonic()
+    with running_services():
+        with session_scope() as session:
+            if is_demo and find_project(session, project) is None:
+                console.print(f"Rendering the scenes of [bold]{project}[/] …")
+                demo.create_demo_project(
+                    session, name=project, seed=seed or 0, sizes=demo.Sizes(400, 200, 600)
+                )
+        with session_scope() as session:
+            owner = get_project(session, project)
+            settings = loop_settings(
+                LoopSettings.model_validate(owner.settings),
+                critic=critic,
+                n_rounds=_last_number(session, owner) + n_rounds,
+                control=control,
+                seed=seed,
+                stop_early=stop_early,
+            )
+            first = rounds.create_round(session, owner, settings=settings, actor=None)
+            rounds.start_round(session, first, actor=None)
+            project_id, first_number = owner.id, first.number
+        with _workers(n_workers):
+            _watch(project_id)
+        seconds = time.monotonic() - started
+        with session_scope() as session:
+            figures = collect(session, project_id, first_number, settings)
+    figures |= {"project": project, "critic": critic, "control": control, "seed": settings.seed}
+    figures["seconds"] = round(seconds, 1)
+    _print_table(figures)
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        console.print(f"Wrote {json_file}.", highlight=False)
+
+
+def loop_settings(
+    settings: LoopSettings,
+    *,
+    critic: str,
+    n_rounds: int,
+    control: str,
+    seed: int | None,
+    stop_early: bool,
+) -> LoopSettings:
+    """The project's settings, judged by a critic and going on by themselves."""
+    changed = settings.model_dump()
+    changed["auto_advance"] = changed["auto_continue"] = True
+    changed["judging"] |= {
+        "judges": critic,
+        "overlap": 1,
+        "control": "permuted" if control == "permuted" else "none",
+    }
+    changed["admission"] |= {"policy": "majority"}
+    changed["training"] |= {"source": "gold" if control == "gold" else "admitted"}
+    changed["evaluation"] |= {"critic": critic}
+    changed["stop"] |= {"round_limit": n_rounds}
+    if not stop_early:
+        changed["stop"] |= {"patience": 100, "accuracy_floor": 0.0}
+    if seed is not None:
+        changed["seed"] = seed
+    return LoopSettings.model_validate(changed)
+
+
+def collect(
+    session: Session, project_id: int, first_number: int, settings: LoopSettings
+) -> dict[str, Any]:
+    """Figures of the rounds since `first_number`, and of the base model before them."""
+    baseline = queries.find_baseline_run(session, project_id, settings)
+    entries: list[dict[str, Any]] = []
+    if baseline is not None:
+        scores = _scores(queries.list_scores(session, baseline.id))
+        entries.append({"round": 0, "scores": scores})
+    for round_ in queries.list_rounds(session, project_id):
+        if round_.number < first_number:
+            continue
+        run = find_latest_run(session, round_.id, Job.EVALUATE)
+        entries.append(
+            {
+                "round": round_.number,
+                "status": round_.status.value,
+                "decision": round_.decision.value if round_.decision else None,
+                "reason": round_.decision_reason,
+                "figures": round_.figures,
+                "scores": _scores(queries.list_scores(session, run.id)) if run else {},
+            }
+        )
+    return {"rounds": entries}
+
+
+def _scores(scores: Any) -> dict[str, dict[str, Any]]:
+    by_split: dict[str, dict[str, Any]] = {}
+    entry: Score
+    for entry in scores:
+        by_split.setdefault(entry.split.value, {})[entry.name] = {
+            "value": entry.value,
+            "n": entry.n,
+            "low": entry.low,
+            "high": entry.high,
+        }
+    return by_split
+
+
+def _last_number(session: Session, project: Project) -> int:
+    if queries.find_open_round(session, project.id) is not None:
+        raise Conflict(
+            f"Project {project.slug} has an open round. Complete it, or: "
+            f"illume round cancel {project.slug}"
+        )
+    last = queries.find_last_round(session, project.id)
+    return last.number if last else 0
+
+
+# --- Workers of our own, where none run -----------------------------------------------------
+
+
+@contextmanager
+def _workers(n_workers: int) -> Iterator[None]:
+    """Model workers, a light worker and beat, unless live ones are there already."""
+    with session_scope() as session:
+        live = {queue for worker in queries.list_live_workers(session) for queue in worker.queues}
+    program = (sys.executable, "-m", "app.cli")
+    commands: list[tuple[str, ...]] = []
+    if "gpu" not in live:
+        commands += [(*program, "worker", "--queues", "gpu")] * n_workers
+    if "cpu" not in live:
+        commands += [(*program, "worker", "--queues", "cpu"), (*program, "beat")]
+    env = dict(os.environ)  # noqa: TID251 - handed on, not read
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        for command in commands:
+            started.append(start_process(command, env=env))
+        yield
+    finally:
+        for process in started:
+            stop_process(process, (signal.SIGTERM, 5.0), (signal.SIGQUIT, 3.0))
+
+
+# --- What a person sees ---------------------------------------------------------------------
+
+
+def _watch(project_id: int) -> None:
+    """Show progress bars until the loop has ended; raise when a run of it has failed."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        console=console,
+    ) as bars:
+        shown: dict[tuple[int, Job], TaskID] = {}
+        while True:
+            with session_scope() as session:
+                round_ = queries.find_last_round(session, project_id)
+                assert round_ is not None  # noqa: S101 - the loop has started one
+                for entry in queries.list_rounds(session, project_id)[-2:]:
+                    _show(session, bars, shown, entry)
+                failed = queries.find_failed_run(session, round_.id)
+                if failed is not None:
+                    raise AppError(
+                        f"Round {round_.number}: {failed.job} failed. {failed.error}\n"
+                        "Mend the cause, then: illume round retry, or illume round cancel."
+                    )
+                has_ended = round_.status is RoundStatus.CANCELLED or (
+                    round_.status in CLOSED_ROUND and round_.decision is not Decision.CONTINUE
+                )
+                baseline_runs = has_ended and _is_baseline_live(session, project_id)
+            if has_ended and not baseline_runs:
+                return
+            time.sleep(POLL_SECONDS)
+
+
+def _is_baseline_live(session: Session, project_id: int) -> bool:
+    first = next(iter(queries.list_rounds(session, project_id)))
+    run = find_latest_run(session, first.id, Job.BASELINE)
+    return run is not None and run.finished_at is None
+
+
+def _show(
+    session: Session, bars: Progress, shown: dict[tuple[int, Job], TaskID], round_: Round
+) -> None:
+    for entry in queries.get_progress(session, round_).runs:
+        key = (round_.number, entry.run.job)
+        step, n_steps = entry.run.progress.get("step"), entry.run.progress.get("n_steps")
+        total = entry.n_shards or n_steps or 1
+        done = entry.n_shards_done if entry.n_shards else (step or 0)
+        if entry.run.finished_at is not None:
+            done = total
+        if key not in shown:
+            shown[key] = bars.add_task(f"round {key[0]} {key[1].value}", total=total, note="")
+        note = f"{entry.per_second:.0f}/s" if entry.per_second and entry.n_shards else ""
+        bars.update(shown[key], total=total, completed=done, note=note)
+
+
+def _print_table(figures: dict[str, Any]) -> None:
+    table = Table(
+        title=f"{figures['project']}: critic {figures['critic']}, control {figures['control']}, "
+        f"seed {figures['seed']}, {figures['seconds']} s"
+    )
+    for name in ("round", "covered", "fitting draws", "test fit", "accuracy", "ROUGE-L", "CIDEr"):
+        table.add_column(name, justify="right")
+    for entry in figures["rounds"]:
+        test = entry["scores"].get(Split.TEST.value, {})
+        brought = entry.get("figures", {})
+        draws = brought.get("critic_draws")
+        table.add_row(
+            "base" if entry["round"] == 0 else str(entry["round"]),
+            f"{brought['n_covered']}/{brought['n_items']}" if "n_covered" in brought else "",
+            f"{brought['critic_fitting_draws'] / draws:.1%}" if draws else "",
+            _share(test.get("fit")),
+            _share(test.get("answer_accuracy")),
+            _number(test.get("rouge_l")),
+            _number(test.get("cider")),
+        )
+    console.print(table)
+    last = figures["rounds"][-1]
+    if last.get("reason"):
+        console.print(f"Ended after round {last['round']}: {last['decision']}. {last['reason']}")
+
+
+def _share(score: dict[str, Any] | None) -> str:
+    if score is None:
+        return ""
+    return f"{score['value']:.1%} ({score['low']:.1%} to {score['high']:.1%})"
+
+
+def _number(score: dict[str, Any] | None) -> str:
+    if score is None:
+        return ""
+    interval = f" ({score['low']:.2f} to {score['high']:.2f})" if score["low"] is not None else ""
+    return f"{score['value']:.2f}{interval}"

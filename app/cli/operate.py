@@ -1,0 +1,167 @@
+"""Starting, migrating, checking, backing up."""
+
+import os
+import shutil
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli import archive, demo
+from app.cli.console import console, migrate, print_json, running_services
+from app.errors import AppError, SetupError
+from app.services.checks import check_installation
+from app.settings import Settings, get_settings
+from app.supervisor import up as supervise
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(rich_help_panel="Run")(up)
+    app.command(rich_help_panel="Run")(web)
+    app.command(rich_help_panel="Run")(worker)
+    app.command(rich_help_panel="Run")(beat)
+    app.command("migrate", rich_help_panel="Operate")(migrate_database)
+    app.command(rich_help_panel="Operate")(backup)
+    app.command(rich_help_panel="Operate")(restore)
+    app.command(rich_help_panel="Operate")(check)
+
+
+def up(
+    demo_project: Annotated[
+        bool, typer.Option("--demo", help="Fill a demo project and print sign-in links.")
+    ] = False,
+    host: Annotated[str | None, typer.Option(help="Address to bind to.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to bind to.", min=1, max=65535)] = None,
+) -> None:
+    """Start everything: web, workers, beat, and PostgreSQL and Redis where no URL is given.
+
+    Example: illume up --demo --port 8000
+    """
+    settings = _with_address(host, port)
+    if demo_project:
+        supervise(settings, prepare=demo.prepare, announce=demo.announce)
+    else:
+        supervise(settings, announce=demo.say_how_to_begin)
+
+
+def web(
+    host: Annotated[str | None, typer.Option(help="Address to bind to.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to bind to.", min=1, max=65535)] = None,
+) -> None:
+    """Start the web server alone.
+
+    Example: illume web --host 0.0.0.0 --port 8000
+    """
+    settings = _with_address(host, port)
+    _become(
+        *(sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory"),
+        *("--host", settings.host, "--port", str(settings.port)),
+        *("--workers", str(settings.web_processes), "--no-access-log", "--log-level", "warning"),
+    )
+
+
+def worker(
+    queues: Annotated[
+        str, typer.Option(help="cpu (import, release, critics, sweep) or gpu (the model).")
+    ] = "cpu",
+) -> None:
+    """Start a worker process: `cpu` for light work, `gpu` for the model. Start more to go faster.
+
+    Example: illume worker --queues gpu
+    """
+    names = sorted({name.strip() for name in queues.split(",") if name.strip()})
+    if not names or set(names) - {"cpu", "gpu"}:
+        raise AppError(f"Unknown queues `{queues}`: use cpu, gpu or cpu,gpu.")
+    _become(
+        *(sys.executable, "-m", "celery", "-A", "worker.celery", "--quiet", "worker"),
+        *("--queues", ",".join(names), "--concurrency", "1", "--pool", "prefork"),
+        *("--hostname", f"{'-'.join(names)}-{os.getpid()}@%h", "--loglevel", "WARNING"),
+        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+    )
+
+
+def beat() -> None:
+    """Start the clock that lets a light worker sweep for lost work. One is enough.
+
+    Example: illume beat
+    """
+    home = get_settings().illume_home
+    home.mkdir(parents=True, exist_ok=True)
+    _become(
+        *(sys.executable, "-m", "celery", "-A", "worker.celery", "--quiet", "beat"),
+        *("--schedule", str(home / "beat-schedule"), "--pidfile", "", "--loglevel", "WARNING"),
+    )
+
+
+def migrate_database() -> None:
+    """Bring the database to the newest schema.
+
+    Example: illume migrate
+    """
+    with running_services():
+        migrate()
+    console.print("The database is up to date.")
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="The archive to write, for example backup.tar.")],
+) -> None:
+    """Write the database and the store into one file.
+
+    Example: illume backup illume-2026-11-21.tar
+    """
+    with running_services():
+        n_bytes = archive.backup(file)
+    console.print(f"Wrote {file} ({n_bytes / 1e6:.1f} MB) at {datetime.now(UTC):%Y-%m-%d %H:%M}Z.")
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="An archive written by `illume backup`.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace what the database holds now.")
+    ] = False,
+) -> None:
+    """Restore a backup into an empty installation; nothing else may be running.
+
+    Example: illume restore illume-2026-11-21.tar
+    """
+    with running_services():
+        archive.restore(file, replace=replace)
+    console.print(f"Restored {file}.")
+
+
+def check(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what is wrong with the installation, and how to mend it.
+
+    Example: illume check
+    """
+    findings = check_installation()
+    if as_json:
+        print_json([finding.as_dict() for finding in findings])
+    else:
+        for finding in findings:
+            mark = "[green]ok  [/]" if finding.is_ok else "[red]fix [/]"
+            console.print(f"{mark} {finding.name}: {finding.text}", highlight=False)
+    if not all(finding.is_ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def _with_address(host: str | None, port: int | None) -> Settings:
+    settings = get_settings()
+    changes = {name: value for name, value in (("host", host), ("port", port)) if value}
+    return settings.model_copy(update=changes)
+
+
+def _become(*command: str) -> None:
+    """Replace this process by the command, so that signals and its death reach it directly."""
+    if shutil.which(command[0]) is None:
+        raise SetupError(f"{command[0]} is not there; install the program again.")
+    sys.stdout.flush()
+    try:
+        os.execv(command[0], command)  # noqa: S606 - our own program, no shell
+    except OSError as error:
+        raise SetupError(f"{command[0]} does not start: {error.strerror}") from error

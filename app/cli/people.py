@@ -1,0 +1,107 @@
+"""Accounts, invites and tokens. No mail is needed: links are printed."""
+
+from typing import Annotated
+
+import typer
+
+from app.cli.console import console, get_project, print_json, running_services
+from app.db import session_scope
+from app.errors import AppError, NotFound
+from app.lifecycle import Role
+from app.models import User
+from app.queries.users import find_user_by_name
+from app.services import accounts, projects
+from app.settings import get_settings
+
+user_app = typer.Typer(help="Accounts.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(user_app, name="user", rich_help_panel="People")
+    app.command(rich_help_panel="People")(invite)
+    app.command(rich_help_panel="People")(token)
+
+
+@user_app.command("add")
+def add_user(
+    name: Annotated[str, typer.Argument(help="The name to sign in with.")],
+    is_admin: Annotated[
+        bool, typer.Option("--admin", help="May create projects and manage all of them.")
+    ] = False,
+) -> None:
+    """Add a person and print a link with which they set their password.
+
+    Example: illume user add ada --admin
+    """
+    with running_services(), session_scope() as session:
+        user = accounts.add_user(session, name=name, is_admin=is_admin)
+        path = accounts.make_sign_in_link(session, user, is_reset=True)
+    console.print(f"Added {name}. Link to set a password, good once:")
+    _print_link(path)
+
+
+@user_app.command("password")
+def reset_password(name: Annotated[str, typer.Argument(help="Whose password.")]) -> None:
+    """Print a link with which a person sets a new password.
+
+    Example: illume user password ada
+    """
+    with running_services(), session_scope() as session:
+        user = find_user_by_name(session, name)
+        if user is None:
+            raise NotFound(f"There is nobody called `{name}`.")
+        path = accounts.make_sign_in_link(session, user, is_reset=True)
+    console.print(f"Link for {name} to set a new password, good once:")
+    _print_link(path)
+
+
+def invite(
+    project: Annotated[str, typer.Argument(help="The project's short name.")],
+    role: Annotated[Role, typer.Option(help="What the invited will be.")] = Role.ANNOTATOR,
+    uses: Annotated[int | None, typer.Option(help="How many may use it.", min=1)] = None,
+    days: Annotated[int, typer.Option(help="Days until it expires.", min=1)] = 14,
+) -> None:
+    """Print a link with which people join a project.
+
+    Example: illume invite scenes --uses 20
+    """
+    with running_services(), session_scope() as session:
+        path = projects.create_invite(
+            session,
+            get_project(session, project),
+            role=role,
+            max_uses=uses,
+            days=days,
+            actor=None,
+        )
+    _print_link(path)
+
+
+def token(
+    name: Annotated[str, typer.Argument(help="Whose token.")],
+    label: Annotated[str, typer.Option(help="What it is for.")] = "command line",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Make an API token for a person; it is shown this once.
+
+    Example: illume token ada --label notebook
+    """
+    with running_services(), session_scope() as session:
+        user = _find_person(find_user_by_name(session, name), name)
+        secret = accounts.create_api_token(session, user, name=label)
+    if as_json:
+        print_json({"user": name, "label": label, "token": secret})
+    else:
+        console.print(secret, highlight=False, soft_wrap=True)
+
+
+def _find_person(user: User | None, name: str) -> User:
+    if user is None:
+        raise NotFound(f"There is nobody called `{name}`. Add them: illume user add {name}")
+    if user.disabled_at is not None:
+        raise AppError(f"The account of `{name}` is disabled.")
+    return user
+
+
+def _print_link(path: str) -> None:
+    console.print(f"  {get_settings().base_url}{path}", highlight=False, soft_wrap=True)

@@ -1,0 +1,143 @@
+"""The loop by hand."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from sqlalchemy.orm import Session
+
+from app.cli.console import console, get_project, print_json, running_services
+from app.db import session_scope
+from app.errors import Conflict
+from app.models import Round
+from app.queries.rounds import find_last_round, find_open_round, get_progress, list_live_workers
+from app.round_settings import LoopSettings
+from app.services import rounds
+
+round_app = typer.Typer(help="Rounds of a project.", no_args_is_help=True)
+
+ProjectName = Annotated[str, typer.Argument(help="The project's short name.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(round_app, name="round", rich_help_panel="Loop")
+
+
+@round_app.command("start")
+def start(project: ProjectName) -> None:
+    """Start the next round with the project's settings.
+
+    Example: illume round start scenes
+    """
+    with running_services(), session_scope() as session:
+        owner = get_project(session, project)
+        settings = LoopSettings.model_validate(owner.settings)
+        round_ = rounds.create_round(session, owner, settings=settings, actor=None)
+        rounds.start_round(session, round_, actor=None)
+        has_worker = any("gpu" in worker.queues for worker in list_live_workers(session))
+        console.print(f"Started round {round_.number} of {project}.")
+    if not has_worker:
+        console.print(
+            "No model worker is running, so nothing is sampled yet. Start one: "
+            "[bold]illume worker --queues gpu[/]"
+        )
+
+
+@round_app.command("status")
+def status(project: ProjectName, as_json: AsJson = False) -> None:
+    """Show what the newest round is doing.
+
+    Example: illume round status scenes --json
+    """
+    with running_services(), session_scope() as session:
+        owner = get_project(session, project)
+        round_ = find_last_round(session, owner.id)
+        if round_ is None:
+            raise Conflict(f"Project {project} has no round yet: illume round start {project}")
+        data = describe(session, round_)
+    if as_json:
+        print_json(data)
+        return
+    console.print(f"Round {data['round']} of {project}: [bold]{data['status']}[/]")
+    if data["decision"]:
+        console.print(f"Decision: {data['decision']}. {data['reason']}", highlight=False)
+    items = ", ".join(f"{count} {state}" for state, count in data["items"].items() if count)
+    console.print(f"Items: {items or 'none'}; judgements: {data['n_submitted']}", highlight=False)
+    table = Table("job", "status", "shards", "written", "attempt", "worker", "error")
+    for run in data["runs"]:
+        table.add_row(*(str(run[name] or "") for name in run))
+    console.print(table)
+
+
+@round_app.command("close")
+def close(project: ProjectName) -> None:
+    """End judging: admit rationales by the round's policy, then train.
+
+    Example: illume round close scenes
+    """
+    with running_services(), session_scope() as session:
+        preview = rounds.close_judging(session, _open_round(session, project), actor=None)
+        console.print(f"Admitted {preview.n_rationales} rationales of {preview.n_items} items.")
+
+
+@round_app.command("retry")
+def retry(project: ProjectName) -> None:
+    """Run the failed job of the open round again; finished parts are kept.
+
+    Example: illume round retry scenes
+    """
+    with running_services(), session_scope() as session:
+        run = rounds.retry_round(session, _open_round(session, project), actor=None)
+        console.print(f"Queued a new {run.job} run.")
+
+
+@round_app.command("cancel")
+def cancel(project: ProjectName) -> None:
+    """Cancel the open round and its runs. Samples and judgements stay on record.
+
+    Example: illume round cancel scenes
+    """
+    with running_services(), session_scope() as session:
+        round_ = _open_round(session, project)
+        rounds.cancel_round(session, round_, actor=None)
+        console.print(f"Cancelled round {round_.number}.")
+
+
+def describe(session: Session, round_: Round) -> dict[str, Any]:
+    """A round's state as plain data."""
+    progress = get_progress(session, round_)
+    return {
+        "round": round_.number,
+        "status": round_.status.value,
+        "decision": round_.decision.value if round_.decision else None,
+        "reason": round_.decision_reason,
+        "items": {
+            "waiting": progress.n_waiting,
+            "open": progress.n_open,
+            "done": progress.n_done,
+            "resting": progress.n_resting,
+            "set aside": progress.n_set_aside,
+        },
+        "n_submitted": progress.n_submitted,
+        "figures": round_.figures,
+        "runs": [
+            {
+                "job": entry.run.job.value,
+                "status": entry.run.status.value,
+                "shards": f"{entry.n_shards_done}/{entry.n_shards}" if entry.n_shards else "",
+                "written": entry.n_written,
+                "attempt": entry.run.attempt,
+                "worker": ", ".join(entry.worker_names),
+                "error": entry.run.error,
+            }
+            for entry in progress.runs
+        ],
+    }
+
+
+def _open_round(session: Session, project: str) -> Round:
+    round_ = find_open_round(session, get_project(session, project).id)
+    if round_ is None:
+        raise Conflict(f"Project {project} has no open round: illume round start {project}")
+    return round_

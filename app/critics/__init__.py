@@ -1,0 +1,42 @@
+"""Programs that give verdicts, by name: `exact`, `rouge:0.5`. Their figures never mix with
+people's."""
+
+from app.critics.base import Critic, CriticError, CriticItem, Fault, Verdict
+from app.critics.exact import ExactCritic
+from app.critics.rouge import PAPER_THRESHOLD, PAPER_WARNING, RougeCritic
+from app.errors import InvalidInput
+
+__all__ = [
+    "Critic",
+    "CriticError",
+    "CriticItem",
+    "Fault",
+    "Verdict",
+    "find_warning",
+    "get_critic",
+]
+
+
+def get_critic(spec: str) -> Critic:
+    """The critic that `spec` names. Raises InvalidInput for anything else."""
+    if spec == "exact":
+        return ExactCritic()
+    name, _, value = spec.partition(":")
+    if name == "rouge" and value:
+        try:
+            threshold = float(value)
+        except ValueError:
+            threshold = -1.0
+        if 0 < threshold <= 1:
+            return RougeCritic(threshold)
+        raise InvalidInput(f"The threshold of `{spec}` must be a number above 0 and at most 1.")
+    raise InvalidInput(
+        f"Unknown critic `{spec}`: use `exact` (rendered scenes) or `rouge:0.5` (gold rationales)."
+    )
+
+
+def find_warning(spec: str) -> str | None:
+    """What to tell somebody who chooses this critic, if anything."""
+    critic = get_critic(spec)
+    is_strict = isinstance(critic, RougeCritic) and critic.threshold >= PAPER_THRESHOLD
+    return PAPER_WARNING if is_strict else None

@@ -1,0 +1,103 @@
+"""A whole round on a tiny random model: every stage for real, without Celery in between."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.lifecycle import Decision, Job, RoundStatus, RunStatus, Split
+from app.models import (
+    Adapter,
+    Admission,
+    Item,
+    Prediction,
+    Round,
+    RoundItem,
+    RoundModel,
+    Run,
+    Sample,
+    Score,
+    TrainingRow,
+)
+from app.storage import adapter_folder
+from tests.worker.ml.families import build_llava
+from tests.worker.stages.rounds_in_process import (
+    make_picture_project,
+    start_first_round,
+    tiny_settings,
+    work_until_done,
+)
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("llava")
+    build_llava(folder)
+    return folder
+
+
+def test_a_round_goes_from_sampling_to_a_decision(
+    database: sessionmaker[Session], tiny_model: Path, tmp_path: Path
+) -> None:
+    with database.begin() as session:
+        project = make_picture_project(session, tiny_settings(tiny_model), tmp_path)
+    round_id = start_first_round(database, project)
+    work_until_done(database)
+
+    with database() as session:
+        round_ = session.get_one(Round, round_id)
+        assert {run.job: run.error for run in session.scalars(select(Run)) if run.error} == {}
+        assert round_.status is RoundStatus.COMPLETED
+        assert round_.decision in set(Decision)
+        # 6 train items x 1 opener x 2 temperatures x 2 draws, none of a held-out item
+        assert session.scalar(select(func.count()).select_from(Sample)) == 24
+        splits = session.scalars(
+            select(Item.split).join(RoundItem, RoundItem.item_id == Item.id)
+        ).all()
+        assert set(splits) == {Split.TRAIN}
+        # baseline and new model, each on 3 validation and 3 test items
+        assert session.scalar(select(func.count()).select_from(Prediction)) == 12
+        names = set(session.scalars(select(Score.name).where(Score.split == Split.TEST)))
+        assert names == {"answer_accuracy", "fit", "bleu4", "rouge_l", "cider"}
+
+
+def test_what_is_admitted_is_trained_on_and_the_adapter_is_kept(
+    database: sessionmaker[Session], tiny_model: Path, tmp_path: Path
+) -> None:
+    with database.begin() as session:
+        project = make_picture_project(session, tiny_settings(tiny_model), tmp_path)
+    round_id = start_first_round(database, project)
+    work_until_done(database)
+
+    with database() as session:
+        admitted = set(session.scalars(select(Admission.candidate_id)))
+        trained = set(
+            session.scalars(
+                select(TrainingRow.candidate_id).where(TrainingRow.candidate_id.is_not(None))
+            )
+        )
+        assert admitted, "the lenient critic admits something"
+        assert trained == admitted
+        adapter = session.scalars(select(Adapter)).one()
+        assert (adapter_folder(adapter.digest) / "meta.json").is_file()
+        model = session.get_one(RoundModel, (round_id, "direct", "model"))
+        assert model.new_adapter_id == adapter.id
+        assert model.parent_adapter_id is None
+
+
+def test_a_gold_round_trains_without_sampling(
+    database: sessionmaker[Session], tiny_model: Path, tmp_path: Path
+) -> None:
+    training = {"source": "gold", "epochs": 1, "batch_size": 4, "rank": 2, "alpha": 4}
+    settings = tiny_settings(tiny_model, training=training)
+    with database.begin() as session:
+        project = make_picture_project(session, settings, tmp_path)
+    round_id = start_first_round(database, project)
+    work_until_done(database)
+
+    with database() as session:
+        assert session.get_one(Round, round_id).status is RoundStatus.COMPLETED
+        assert session.scalar(select(func.count()).select_from(Sample)) == 0
+        jobs = set(session.scalars(select(Run.job).where(Run.status == RunStatus.SUCCEEDED)))
+        assert jobs == {Job.BASELINE, Job.TRAIN, Job.EVALUATE}
