@@ -34,9 +34,9 @@ class Chooser(Protocol):
 
 @dataclass(eq=False)
 class SeededChooser:
-    """The sampling rule. temperatures (rows,), uniforms (rows, max_new_tokens) float64, both on
-    the model's device. Collects tokens (rows, max_new_tokens; -1 after the end) and the sum of
-    their ln p."""
+    """The sampling rule. temperatures (rows,), uniforms (rows, max_new_tokens) float64, ends (end
+    token ids,), all on the device that shall choose: the model's if that knows float64. Collects
+    tokens (rows, max_new_tokens; -1 after the end) and the sum of their ln p."""
 
     temperatures: torch.Tensor
     uniforms: torch.Tensor
@@ -50,6 +50,8 @@ class SeededChooser:
     def __call__(
         self, step: int, rows: torch.Tensor, logits: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        device = logits.device
+        rows, logits = rows.to(self.tokens.device), logits.to(self.tokens.device)
         tokens, log_p = choose_tokens(
             logits,
             self.temperatures[rows],
@@ -58,7 +60,7 @@ class SeededChooser:
         )
         self.tokens[rows, step] = tokens
         self.log_probabilities[rows] += log_p
-        return tokens, torch.isin(tokens, self.ends)
+        return tokens.to(device), torch.isin(tokens, self.ends).to(device)
 
 
 def decode_shared(
@@ -189,7 +191,7 @@ def _generate(vlm: Vlm, batch: Tensors, max_new_tokens: int, **how: Any) -> Any:
         do_sample=False,
         num_beams=1,
         use_cache=True,
-        eos_token_id=list(vlm.probes["ends"]),
+        eos_token_id=list(vlm.memo["ends"]),
         pad_token_id=vlm.tokenizer.pad_token_id,
         bos_token_id=vlm.tokenizer.bos_token_id,
     )

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from worker.ml.errors import MlError
-from worker.ml.loading import Vlm
+from worker.ml.errors import ImageError, MlError
+from worker.ml.loading import Vlm, first_line
 from worker.ml.prompts import PromptText
 
 Tensors = dict[str, torch.Tensor]
@@ -52,7 +52,7 @@ class RowEncoder:
         self._vlm = vlm
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._known: OrderedDict[tuple[Path, str], tuple[Tensors, Tensors]] = OrderedDict()
+        self._known: OrderedDict[tuple[object, ...], tuple[Tensors, Tensors]] = OrderedDict()
 
     def row(self, image: Path, text: PromptText, more: Sequence[int] = ()) -> Row:
         """The row of one prompt; `more`: token ids after its continuation."""
@@ -62,7 +62,7 @@ class RowEncoder:
 
     def context(self, image: Path, context: str) -> tuple[Tensors, Tensors]:
         """Tensors of (image, context) on the CPU: those per token, and the others."""
-        key = (image, context)
+        key = (image, _file_mark(image), context)
         if (found := self._known.get(key)) is not None:
             self._known.move_to_end(key)
             return found
@@ -75,12 +75,18 @@ class RowEncoder:
 
     def _encode(self, image: Path, context: str) -> tuple[Tensors, Tensors]:
         picture = read_image(image)
+        bos = self._vlm.tokenizer.bos_token
+        # A chat template that writes the first token itself must not get a second one.
+        options = {"add_special_tokens": False} if bos and context.startswith(bos) else {}
         try:
-            made = self._vlm.processor(images=[picture], text=[context], return_tensors="pt")
+            made = self._vlm.processor(
+                images=[picture], text=[context], return_tensors="pt", **options
+            )
         except (ValueError, TypeError, IndexError, KeyError) as error:
-            raise MlError(
+            raise ImageError(
                 f"The model's processor refuses {image.name} with the prompt {context!r}: "
-                f"{str(error).strip().splitlines()[0]}"
+                f"{first_line(error)}",
+                image,
             ) from error
         made.pop("labels", None)
         tensors = {name: value for name, value in made.items() if isinstance(value, torch.Tensor)}
@@ -97,14 +103,34 @@ class RowEncoder:
         return of_text, {name: t for name, t in tensors.items() if name not in of_text}
 
 
+def encoder_of(vlm: Vlm) -> RowEncoder:
+    """The encoder of a loaded model: one for all calls, so that an image that was asked for its
+    answer is not read again for its rationale."""
+    encoder: RowEncoder = vlm.memo.setdefault("encoder", RowEncoder(vlm))
+    return encoder
+
+
+def _file_mark(path: Path) -> tuple[int, int] | None:
+    """Tells a file that was written anew from the one that is remembered."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None  # reading it will say what is wrong
+    return found.st_mtime_ns, found.st_size
+
+
 def read_image(path: Path) -> Image.Image:
-    """The picture as RGB, turned as its camera said. Raises MlError if it cannot be read."""
+    """The picture as RGB, turned as its camera said. Raises ImageError if it cannot be read."""
     try:
         with Image.open(path) as picture:
             turned = ImageOps.exif_transpose(picture)
             return turned.convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise MlError(f"The image {path.name} cannot be read: {error}.") from error
+        raise ImageError(
+            f"The image {path.name} cannot be read: {first_line(error)} "
+            "Replace it, or exclude the items that show it.",
+            path,
+        ) from error
 
 
 def continuation_ids(tokenizer: Any, context: str, continuation: str) -> tuple[int, ...]:

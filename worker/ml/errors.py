@@ -1,5 +1,7 @@
 """What can go wrong in `worker.ml`, told to a person: what happened and what to do about it."""
 
+from pathlib import Path
+
 
 class MlError(Exception):
     """A model, an adapter or a setting cannot be used. The message says why and what to do."""
@@ -23,6 +25,14 @@ class DeviceError(MlError):
 
 class AdapterError(MlError):
     """An adapter is missing, damaged, or belongs to another base model."""
+
+
+class ImageError(MlError):
+    """One image cannot be read or is refused by the processor; `image` says which."""
+
+    def __init__(self, message: str, image: Path) -> None:
+        super().__init__(message)
+        self.image = image
 
 
 class Stopped(Exception):

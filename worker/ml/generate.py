@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 
 from worker.ml.decode import SeededChooser, ShouldStop, decode_plain, decode_shared
-from worker.ml.encode import Row, RowEncoder, end_ids
-from worker.ml.errors import DeviceError, Stopped
+from worker.ml.encode import Row, encoder_of, end_ids
+from worker.ml.errors import Stopped
 from worker.ml.loading import Vlm
-from worker.ml.memory import default_batch_rows, free_cached_memory, is_out_of_memory
+from worker.ml.memory import default_batch_rows, free_cached_memory, is_out_of_memory, too_small
 from worker.ml.prompts import DEFAULT_STYLE, PromptStyle, frame_of, prompt_text
 from worker.ml.seeds import uniforms
 from worker.ml.sharing import can_share
@@ -49,17 +49,17 @@ def sample(
     almost never moves a choice. Draws of one prompt share one pass over image and prompt.
 
     on_progress(done, total) after each batch. should_stop is asked before each token and raises
-    Stopped. When memory runs out the batch is halved. Raises MlError for an unreadable image,
+    Stopped. When memory runs out the batch is halved. Raises ImageError for an unreadable image,
     DeviceError if not even one row fits.
     """
-    if "ends" not in vlm.probes:
+    if "ends" not in vlm.memo:
         frame = frame_of(vlm, draws[0].prompt.question if draws else "", style)
-        vlm.probes["ends"] = end_ids(vlm, frame.end)[1]
+        vlm.memo["ends"] = end_ids(vlm, frame.end)[1]
     results: list[Sampled | None] = [None] * len(draws)
     by_prompt: dict[Prompt, list[int]] = {}
     for index, draw in enumerate(draws):
         by_prompt.setdefault(draw.prompt, []).append(index)
-    encoder = RowEncoder(vlm)
+    encoder = encoder_of(vlm)
     prompts = list(by_prompt.items())
     was_training = vlm.model.training
     vlm.model.eval()
@@ -96,7 +96,7 @@ def _sample_items(
         longest = max(item.row.length for item in alike)
         limit = (
             config.batch_rows
-            or vlm.probes.get("batch_rows")
+            or vlm.memo.get("batch_rows")
             or default_batch_rows(vlm, longest + config.max_new_tokens)
         )
         waiting = [(item, index) for item in alike for index in item.draws]
@@ -128,11 +128,8 @@ def _halved(vlm: Vlm, n_rows: int) -> int:
     """Half as many rows, remembered for this model. Raises DeviceError at the end of the line."""
     free_cached_memory(vlm.device)
     if n_rows == 1:
-        raise DeviceError(
-            f"The {vlm.device.type} memory does not hold the model and one row. Use a smaller "
-            "model, another number type (bfloat16), smaller images or another device."
-        )
-    vlm.probes["batch_rows"] = max(1, n_rows // 2)
+        raise too_small(vlm)
+    vlm.memo["batch_rows"] = max(1, n_rows // 2)
     logger.warning("Out of memory with %d rows; going on with %d.", n_rows, n_rows // 2)
     return max(1, n_rows // 2)
 
@@ -148,12 +145,13 @@ def _decode(
 ) -> list[Sampled]:
     wanted = [draws[index] for _, index in batch]
     numbers = uniforms([draw.seed for draw in wanted], config.max_new_tokens)
+    device = "cpu" if vlm.device.type == "mps" else vlm.device  # MPS has no float64
     chooser = SeededChooser(
         temperatures=torch.tensor(
-            [max(draw.temperature, MIN_TEMPERATURE) for draw in wanted], device=vlm.device
+            [max(draw.temperature, MIN_TEMPERATURE) for draw in wanted], device=device
         ),
-        uniforms=torch.from_numpy(numbers).to(vlm.device),
-        ends=torch.tensor(vlm.probes["ends"], device=vlm.device),
+        uniforms=torch.from_numpy(numbers).to(device),
+        ends=torch.tensor(vlm.memo["ends"], device=device),
         top_k_share=config.top_k_share,
     )
     if shares:
@@ -173,7 +171,7 @@ def _decode(
 
 
 def _texts(vlm: Vlm, chooser: SeededChooser) -> list[Sampled]:
-    ends = set(vlm.probes["ends"])
+    ends = set(vlm.memo["ends"])
     log_probabilities = chooser.log_probabilities.tolist()
     made: list[Sampled] = []
     for tokens, log_probability in zip(chooser.tokens.tolist(), log_probabilities, strict=True):

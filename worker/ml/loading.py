@@ -24,7 +24,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedMode
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from worker.ml.errors import DeviceError, ModelNotFoundError, ModelUnusableError
-from worker.ml.lora import inject_adapter, remove_adapters
+from worker.ml.lora import WEIGHTS_FILE, inject_adapter, remove_adapters
 from worker.ml.processing import load_processor
 
 logger = logging.getLogger(__name__)
@@ -37,8 +37,8 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 @dataclass(eq=False)
 class Vlm:
     """A loaded model. `revision`: the commit of a hub model, the content digest of a folder.
-    `adapter`: the folder of the adapter that is on, None for the base alone. `probes`: what was
-    found out about this model (sharing.py), kept for as long as it is loaded."""
+    `adapter`: the folder of the adapter that is on, None for the base alone. `memo`: what was found
+    out about this model or prepared for it, kept for as long as it is loaded."""
 
     model: Any  # a PreTrainedModel that can generate; transformers has no type for that
     processor: Any  # a ProcessorMixin; its attributes differ per family
@@ -48,7 +48,7 @@ class Vlm:
     revision: str
     is_chat: bool
     adapter: Path | None = None
-    probes: dict[str, Any] = field(default_factory=dict)
+    memo: dict[str, Any] = field(default_factory=dict)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -227,15 +227,26 @@ def attach_adapter(vlm: Vlm, folder: Path | None) -> Vlm:
 
     Raises AdapterError if the adapter is damaged or made for another base; the base is then bare.
     """
-    if folder == vlm.adapter:
+    mark = _file_mark(folder)
+    if folder == vlm.adapter and mark == vlm.memo.get("adapter_mark"):
         return vlm
     remove_adapters(vlm.model)
     vlm.adapter = None
     if folder is not None:
         inject_adapter(vlm.model, folder)
         vlm.adapter = folder
+        vlm.memo["adapter_mark"] = mark
     vlm.model.eval()
     return vlm
+
+
+def _file_mark(folder: Path | None) -> tuple[int, int] | None:
+    """Tells a folder that was written anew from the one that is on the model."""
+    weights = folder / WEIGHTS_FILE if folder is not None else None
+    if weights is None or not weights.is_file():
+        return None
+    found = weights.stat()
+    return found.st_mtime_ns, found.st_size
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from worker.ml.errors import DeviceError
 from worker.ml.loading import Vlm
 
 CPU_BATCH_ROWS = 256
@@ -19,6 +20,23 @@ def is_out_of_memory(error: BaseException) -> bool:
     text = str(error).lower()
     return isinstance(error, RuntimeError) and (
         "out of memory" in text or "can't allocate memory" in text
+    )
+
+
+def too_small(vlm: Vlm) -> DeviceError:
+    """What to say when not even the smallest batch fits."""
+    return DeviceError(
+        f"The {vlm.device.type} memory does not hold the model and one row. Use a smaller model, "
+        "another number type (bfloat16), smaller images or another device."
+    )
+
+
+def too_large(vlm: Vlm, n_rows: int) -> DeviceError:
+    """What to say when a training batch does not fit."""
+    return DeviceError(
+        f"The {vlm.device.type} memory does not hold a training batch of {n_rows} rows. Lower "
+        "batch_size and raise gradient_accumulation by the same factor (the result is the same), "
+        "or switch gradient_checkpointing on."
     )
 
 

@@ -19,7 +19,7 @@ def load_processor(folder: Path, config: Any, name: str) -> Any:
     """
     try:
         processor = _with_all_parts(folder, config)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise ModelUnusableError(
             f"{name} has no processor that can be loaded: {str(error).strip().splitlines()[0]} "
             "Its folder needs preprocessor_config.json or processor_config.json and the "
@@ -65,22 +65,26 @@ def _video_works() -> bool:
 
 
 def _without_video(folder: Path, family: Any) -> Any:
-    """A processor of `family` whose video part is missing: video preparation needs torchvision,
-    pictures do not, and this program only ever shows pictures."""
-
-    class ImageOnly(family):  # type: ignore[misc]
-        def check_argument_for_proper_class(self, argument_name: str, argument: object) -> object:
-            if argument_name == "video_processor" and argument is None:
-                return None
-            return super().check_argument_for_proper_class(argument_name, argument)
-
-    ImageOnly.__name__ = ImageOnly.__qualname__ = family.__name__
     parts = {
         "image_processor": _image_processor(folder),
         "tokenizer": AutoTokenizer.from_pretrained(folder, local_files_only=True),
         "video_processor": None,
     }
     settings, _ = family.get_processor_dict(folder, local_files_only=True)
-    return ImageOnly.from_args_and_dict(
+    settings.pop("video_processor", None)
+    return image_only(family).from_args_and_dict(
         [parts[attribute] for attribute in family.get_attributes()], settings
     )
+
+
+def image_only(family: Any) -> Any:
+    """The processor class `family` without its video part: preparing videos needs
+    torchvision, pictures do not, and this program only ever shows pictures."""
+
+    class ImageOnly(family):  # type: ignore[misc]
+        @classmethod
+        def get_attributes(cls) -> list[str]:
+            return [name for name in super().get_attributes() if name != "video_processor"]
+
+    ImageOnly.__name__ = ImageOnly.__qualname__ = family.__name__  # what save_pretrained writes
+    return ImageOnly

@@ -8,6 +8,7 @@ import torch
 from worker.ml.decode import decode_plain, decode_shared
 from worker.ml.encode import Row
 from worker.ml.loading import Vlm
+from worker.ml.memory import is_out_of_memory, too_small
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +43,14 @@ def can_share(vlm: Vlm, row: Row) -> bool:
     leaving after the first token. A family without a suitable cache, with another idea of
     padding, or that raises on the way, gets the plain way: slower, never different.
     """
-    known: bool | None = vlm.probes.get("can_share")
+    known: bool | None = vlm.memo.get("can_share")
     if known is None:
-        known = vlm.probes["can_share"] = _try(vlm, row)
+        try:
+            known = vlm.memo["can_share"] = _try(vlm, row)
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise too_small(vlm) from error
+            raise
         logger.info("Model %s shares prompts among draws: %s", vlm.name, known)
     return known
 
@@ -62,6 +68,8 @@ def _try(vlm: Vlm, row: Row) -> bool:
     try:
         decode_shared(vlm, [row, longer], [2, 2], got, N_STEPS)
     except Exception as error:  # a family may object in any way it likes
+        if is_out_of_memory(error):
+            raise
         logger.info("Sharing the prefill failed with %s: %s", type(error).__name__, error)
         return False
     return all(

@@ -15,6 +15,7 @@ from worker.ml.adapters import content_digest, sync_folder, sync_tree
 from worker.ml.types import LoraSettings, TrainConfig, TrainProgress, TrainRow, Validation
 
 STATE_FILE = "state.pt"
+_EPOCHS = "epochs"
 _FORMAT = 1
 
 
@@ -105,6 +106,17 @@ def load_state(folder: Path, mark: str) -> State | None:
         curve=[TrainProgress(*values) for values in content["curve"]],
         seconds=content["seconds"],
     )
+
+
+def forget_state(folder: Path) -> None:
+    """Removes what save_state and the epochs left, and nothing else that may lie there."""
+    (folder / STATE_FILE).unlink(missing_ok=True)
+    shutil.rmtree(folder / _EPOCHS, ignore_errors=True)
+
+
+def epoch_folder(folder: Path, epoch: int) -> Path:
+    """Where the adapter of an epoch (counted from 1) is kept."""
+    return folder / _EPOCHS / f"{epoch:04d}"
 
 
 def replace_folder(place: Path, write: Callable[[Path], None]) -> None:

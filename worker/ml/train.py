@@ -1,36 +1,29 @@
-"""Training a LoRA adapter, resumable at every step."""
+"""Training a LoRA adapter: the loop over steps and epochs, resumable at every step."""
 
 import logging
 import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import torch
-from accelerate import Accelerator  # type: ignore[import-untyped]
-from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
 
-from worker.ml.adapters import content_digest
-from worker.ml.encode import RowEncoder
-from worker.ml.errors import AdapterError, DeviceError, MlError, Stopped
+from worker.ml.errors import AdapterError, MlError, Stopped
 from worker.ml.loading import Vlm, attach_adapter
-from worker.ml.lora import (
-    adapter_weights,
-    add_new_adapter,
-    load_weights,
-    read_adapter,
-    remove_adapters,
-    trainable,
-    write_adapter,
-)
-from worker.ml.losses import RowLosses, Scale, make_examples, row_losses
+from worker.ml.lora import remove_adapters, write_adapter
+from worker.ml.memory import is_out_of_memory, too_large
 from worker.ml.prompts import DEFAULT_STYLE, PromptStyle
-from worker.ml.schedule import epoch_batches, learning_rate, steps_per_epoch
-from worker.ml.seeds import derive_seed
-from worker.ml.state import State, fingerprint, load_state, replace_folder, save_state
+from worker.ml.state import (
+    State,
+    epoch_folder,
+    fingerprint,
+    forget_state,
+    load_state,
+    replace_folder,
+    save_state,
+)
+from worker.ml.trainer import Trainer
 from worker.ml.types import (
     LoraSettings,
     TrainConfig,
@@ -42,6 +35,7 @@ from worker.ml.types import (
 
 logger = logging.getLogger(__name__)
 
+OnProgress = Callable[[TrainProgress], None]
 Validate = Callable[[Vlm, int], float]
 
 
@@ -55,7 +49,7 @@ def train_lora(
     start_from: Path | None,
     state_dir: Path,
     out_dir: Path,
-    on_progress: Callable[[TrainProgress], None] | None = None,
+    on_progress: OnProgress | None = None,
     should_stop: Callable[[], bool] | None = None,
     validate: Validate | None = None,
     style: PromptStyle = DEFAULT_STYLE,
@@ -70,7 +64,8 @@ def train_lora(
     on_progress after each step; should_stop is asked before each step: state saved, then Stopped.
 
     The base weights do not change, and `vlm` comes back as it was, with the adapter that was on.
-    Raises AdapterError (start_from does not fit), DeviceError (memory), MlError (no rows, image).
+    Raises AdapterError (start_from does not fit), DeviceError (memory), ImageError, MlError (no
+    rows, a loss that is not finite).
     """
     if not rows:
         raise MlError("There are no rows to train on. Admit at least one rationale first.")
@@ -82,206 +77,87 @@ def train_lora(
     devices = [vlm.device] if vlm.device.type == "cuda" else []
     try:
         with torch.random.fork_rng(devices=devices):
-            trainer = _Trainer(
+            trainer = Trainer(
                 vlm, rows, validation, config=config, lora=lora, start_from=start_from, style=style
             )
             try:
-                return trainer.run(
-                    state_dir,
-                    out_dir,
-                    mark,
-                    on_progress=on_progress,
-                    should_stop=should_stop,
-                    validate=validate,
-                )
+                loop = _Loop(trainer, state_dir, mark)
+                loop.run(on_progress, should_stop, validate)
             finally:
                 trainer.close()
-    except torch.OutOfMemoryError as error:
-        raise DeviceError(
-            f"The {vlm.device.type} memory does not hold a batch of {config.batch_size} rows. "
-            "Lower batch_size and raise gradient_accumulation by the same factor (the result is "
-            "the same), or switch gradient_checkpointing on."
-        ) from error
+        return loop.finish(out_dir)
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise too_large(vlm, config.batch_size) from error
+        raise
     finally:
         remove_adapters(vlm.model)
         vlm.adapter = None
         attach_adapter(vlm, before)
 
 
-class _Trainer:
-    """The objects of one call. The position is `state.step` alone: order, learning rate and random
-    numbers are functions of it."""
+class _Loop:
+    """Steps, saved states, epochs, and the choice among them. The position is `state.step`."""
 
-    def __init__(
-        self,
-        vlm: Vlm,
-        rows: Sequence[TrainRow],
-        validation: Sequence[TrainRow],
-        *,
-        config: TrainConfig,
-        lora: LoraSettings,
-        start_from: Path | None,
-        style: PromptStyle,
-    ) -> None:
-        self.vlm, self.rows, self.validation, self.config = vlm, rows, validation, config
-        self.style = style
-        self.encoder = RowEncoder(vlm)
-        factor = config.rationale_weight * config.balance
-        self.scale = Scale.of(rows, factor)
-        self.validation_scale = Scale.of(validation, factor)
-        self.per_epoch = steps_per_epoch(len(rows), config)
-        self.n_steps = self.per_epoch * config.epochs
-        self.state = State()
-        torch.manual_seed(derive_seed(config.seed, "adapter"))
-        add_new_adapter(vlm.model, lora)
-        if start_from is not None:
-            _start_from(vlm, start_from)
-        for parameter in trainable(vlm.model):  # a half-precision base still learns in float32
-            parameter.data = parameter.data.float()
-        self.parameters = trainable(vlm.model)
-        self._plain_forward = vlm.model.__dict__.get("forward")
-        self.accelerator = _accelerator(vlm, config)
-        optimizer = torch.optim.AdamW(
-            self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay
-        )
-        self.model, self.optimizer = self.accelerator.prepare(vlm.model, optimizer)
-        if config.gradient_checkpointing:
-            vlm.model.gradient_checkpointing_enable({"use_reentrant": False})
-
-    def close(self) -> None:
-        """Takes off what accelerate and checkpointing put on the model."""
-        if self.config.gradient_checkpointing:
-            self.vlm.model.gradient_checkpointing_disable()
-        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
-        if self._plain_forward is None:
-            self.vlm.model.__dict__.pop("forward", None)
-        self.vlm.model.zero_grad(set_to_none=True)
-        self.vlm.model.eval()
-        self.accelerator.free_memory()
+    def __init__(self, trainer: Trainer, state_dir: Path, mark: str) -> None:
+        self.trainer, self.state_dir, self.mark = trainer, state_dir, mark
+        self.config = trainer.config
+        found = load_state(state_dir, mark)
+        if found is None:
+            forget_state(state_dir)
+        else:
+            trainer.restore(found)
+            logger.info("Training goes on from step %d of %d.", found.step, trainer.n_steps)
+        self.state = found or State()
+        self.resumed_from = found.step if found is not None else None
+        self._saved_at, self._saved_step = time.monotonic(), self.state.step
 
     def run(
         self,
-        state_dir: Path,
-        out_dir: Path,
-        mark: str,
-        *,
-        on_progress: Callable[[TrainProgress], None] | None,
+        on_progress: OnProgress | None,
         should_stop: Callable[[], bool] | None,
         validate: Validate | None,
-    ) -> TrainReport:
-        resumed = self._resume(state_dir, mark)
-        saved_at, saved_step = time.monotonic(), self.state.step
+    ) -> None:
         while not self.state.finished:
             if should_stop is not None and should_stop():
-                self._save(state_dir, mark)
+                self._save()
                 raise Stopped
             began = time.monotonic()
-            progress = self._step()
+            progress = self.trainer.step(self.state.step + 1)
+            self.state.step = progress.step
             self.state.curve.append(progress)
+            ends_epoch = progress.step % self.trainer.per_epoch == 0
+            if ends_epoch:
+                self._end_epoch(progress.epoch, validate)
             self.state.seconds += time.monotonic() - began
+            if ends_epoch or self._save_is_due():
+                self._save()
             if on_progress is not None:
                 on_progress(progress)
-            if self.state.step % self.per_epoch == 0:
-                self._end_epoch(state_dir, validate)
-                due = True
-            else:
-                every = self.config.save_every_steps
-                due = time.monotonic() - saved_at >= self.config.save_every_s or (
-                    every is not None and self.state.step - saved_step >= every
-                )
-            if due:
-                self._save(state_dir, mark)
-                saved_at, saved_step = time.monotonic(), self.state.step
-        return self._finish(state_dir, out_dir, resumed)
 
-    def _resume(self, state_dir: Path, mark: str) -> int | None:
-        found = load_state(state_dir, mark)
-        if found is None:
-            shutil.rmtree(state_dir, ignore_errors=True)
-            return None
-        self.state = found
-        if found.adapter is not None and found.optimizer is not None:
-            load_weights(self.vlm.model, found.adapter)
-            self.optimizer.load_state_dict(found.optimizer)
-            if found.scaler is not None and self.accelerator.scaler is not None:
-                self.accelerator.scaler.load_state_dict(found.scaler)
-        logger.info("Training goes on from step %d of %d.", found.step, self.n_steps)
-        return found.step
-
-    def _save(self, state_dir: Path, mark: str) -> None:
-        self.state.adapter = {
-            name: tensor.detach().to("cpu", copy=True)
-            for name, tensor in adapter_weights(self.vlm.model).items()
-        }
-        self.state.optimizer = self.optimizer.state_dict()
-        scaler = self.accelerator.scaler
-        self.state.scaler = scaler.state_dict() if scaler is not None else None
-        save_state(state_dir, self.state, mark)
-
-    def _step(self) -> TrainProgress:
-        """One optimizer step over batch_size * gradient_accumulation rows."""
-        step = self.state.step + 1
-        epoch = 1 + self.state.step // self.per_epoch
-        indices = epoch_batches(self.rows, self.config, epoch)[self.state.step % self.per_epoch]
-        rate = learning_rate(self.config, step, self.n_steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        torch.manual_seed(derive_seed(self.config.seed, "step", step))  # LoRA's dropout
-        self.vlm.model.train()
-        self.optimizer.zero_grad(set_to_none=True)
-        micro = [
-            indices[start : start + self.config.batch_size]
-            for start in range(0, len(indices), self.config.batch_size)
-        ]
-        total, means = 0.0, _Means()
-        for place, part in enumerate(micro):
-            syncs = place == len(micro) - 1
-            with nullcontext() if syncs else self.accelerator.no_sync(self.model):
-                losses, weights = self._losses(self.rows, part)
-                loss = self.scale.loss(losses, weights, len(indices))
-                self.accelerator.backward(loss)
-            total += float(loss.detach())
-            means.add(losses, weights)
-        if self.config.max_grad_norm > 0:
-            self.accelerator.clip_grad_norm_(self.parameters, self.config.max_grad_norm)
-        self.optimizer.step()
-        self.state.step = step
-        return TrainProgress(
-            epoch=epoch,
-            step=step,
-            n_steps=self.n_steps,
-            loss=total,
-            answer_loss=means.answer or 0.0,
-            rationale_loss=means.rationale,
-            learning_rate=rate,
+    def _save_is_due(self) -> bool:
+        every = self.config.save_every_steps
+        return time.monotonic() - self._saved_at >= self.config.save_every_s or (
+            every is not None and self.state.step - self._saved_step >= every
         )
 
-    def _losses(
-        self, rows: Sequence[TrainRow], indices: Sequence[int]
-    ) -> tuple[RowLosses, torch.Tensor]:
-        """Losses and weights of some rows, both in the order of `indices`."""
-        examples = [
-            example
-            for index in indices
-            for example in make_examples(self.vlm, self.encoder, rows[index], index, self.style)
-        ]
-        with self.accelerator.autocast():
-            losses = row_losses(self.vlm, self.model, examples)
-        weights = torch.tensor([rows[index].weight for index in indices], device=self.vlm.device)
-        return losses, weights
+    def _save(self) -> None:
+        self.trainer.save_into(self.state)
+        save_state(self.state_dir, self.state, self.mark)
+        self._saved_at, self._saved_step = time.monotonic(), self.state.step
 
-    def _end_epoch(self, state_dir: Path, validate: Validate | None) -> None:
+    def _end_epoch(self, epoch: int, validate: Validate | None) -> None:
         """Keeps the epoch's adapter, measures it, and decides whether there is a next epoch."""
-        epoch = self.state.step // self.per_epoch
-        folder = _epoch_folder(state_dir, epoch)
+        vlm = self.trainer.vlm
+        folder = epoch_folder(self.state_dir, epoch)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        replace_folder(folder, lambda f: write_adapter(self.vlm.model, f, self.vlm.revision))
-        self.vlm.model.eval()
-        measured = self._validation_losses()
+        replace_folder(folder, lambda place: write_adapter(vlm.model, place, vlm.revision))
+        measured = self.trainer.validation_losses()
         loss = measured[0] if measured else None
         if validate is not None:
-            self.vlm.adapter = folder
-            score = float(validate(self.vlm, epoch))
+            vlm.model.eval()
+            vlm.adapter = folder
+            score = float(validate(vlm, epoch))
         else:
             score = -loss if loss is not None else float(epoch)  # without a measure: the last
         self.state.validations.append(
@@ -294,109 +170,43 @@ class _Trainer:
             )
         )
         patience = self.config.patience
-        tired = patience is not None and epoch - self._best_epoch() >= patience
+        tired = patience is not None and epoch - self.best_epoch() >= patience
         self.state.finished = epoch == self.config.epochs or tired
 
-    def _validation_losses(self) -> tuple[float, float, float | None] | None:
-        """(J, mean answer loss, mean rationale loss) over the validation rows; None without any."""
-        if not self.validation:
-            return None
-        total, means = 0.0, _Means()
-        n_rows = len(self.validation)
-        with torch.no_grad():
-            for start in range(0, n_rows, self.config.batch_size):
-                part = range(start, min(start + self.config.batch_size, n_rows))
-                losses, weights = self._losses(self.validation, part)
-                total += float(self.validation_scale.loss(losses, weights, n_rows))
-                means.add(losses, weights)
-        return total, means.answer or 0.0, means.rationale
-
-    def _best_epoch(self) -> int:
-        """The epoch with the highest score; the earlier one of equals. A NaN is never the best."""
+    def best_epoch(self) -> int:
+        """The epoch with the highest score, the earlier one of equals; a NaN is never the best."""
         best = self.state.validations[0]
         for found in self.state.validations[1:]:
             if found.score > best.score or math.isnan(best.score):
                 best = found
         return best.epoch
 
-    def _finish(self, state_dir: Path, out_dir: Path, resumed: int | None) -> TrainReport:
-        chosen = self._best_epoch()
-        source = _epoch_folder(state_dir, chosen)
+    def finish(self, out_dir: Path) -> TrainReport:
+        """Writes the best epoch's adapter to `out_dir`, whole or not at all."""
+        chosen = self.best_epoch()
+        source = epoch_folder(self.state_dir, chosen)
+        if not source.is_dir():
+            raise AdapterError(
+                f"The adapter of epoch {chosen} is gone from {source.parent.parent}. Remove that "
+                "folder and train again."
+            )
         out_dir.parent.mkdir(parents=True, exist_ok=True)
-        replace_folder(out_dir, lambda f: _copy(source, f))
-        epochs_run = len(self.state.validations)
+        replace_folder(out_dir, lambda place: _copy(source, place))
+        rows, state = self.trainer.rows, self.state
         return TrainReport(
             chosen_epoch=chosen,
-            n_steps=self.state.step,
-            epochs_run=epochs_run,
-            stopped_early=epochs_run < self.config.epochs,
-            resumed_from_step=resumed,
-            n_rows=len(self.rows),
-            n_rationale_rows=sum(1 for row in self.rows if row.rationale),
-            trainable_parameters=sum(p.numel() for p in self.parameters),
-            validations=tuple(self.state.validations),
-            curve=tuple(self.state.curve),
-            seconds=self.state.seconds,
+            n_steps=state.step,
+            epochs_run=len(state.validations),
+            stopped_early=len(state.validations) < self.config.epochs,
+            resumed_from_step=self.resumed_from,
+            n_rows=len(rows),
+            n_rationale_rows=sum(1 for row in rows if row.rationale),
+            trainable_parameters=sum(p.numel() for p in self.trainer.parameters),
+            validations=tuple(state.validations),
+            curve=tuple(state.curve),
+            seconds=state.seconds,
         )
 
 
-class _Means:
-    """Weighted means of the rows' losses over several micro-batches."""
-
-    def __init__(self) -> None:
-        self._sums = [0.0, 0.0]
-        self._weights = [0.0, 0.0]
-
-    def add(self, losses: RowLosses, weights: torch.Tensor) -> None:
-        with_rationale = weights * losses.has_rationale
-        for kind, (values, own) in enumerate(
-            ((losses.answer, weights), (losses.rationale, with_rationale))
-        ):
-            self._sums[kind] += float((values.detach() * own).sum())
-            self._weights[kind] += float(own.sum())
-
-    @property
-    def answer(self) -> float | None:
-        return self._mean(0)
-
-    @property
-    def rationale(self) -> float | None:
-        return self._mean(1)
-
-    def _mean(self, kind: int) -> float | None:
-        return self._sums[kind] / self._weights[kind] if self._weights[kind] > 0 else None
-
-
-def _accelerator(vlm: Vlm, config: TrainConfig) -> Accelerator:
-    """An accelerator for this device and number type. accelerate keeps its choice for the whole
-    process; a worker trains with other settings later, so the choice is forgotten first."""
-    if AcceleratorState._shared_state:
-        AcceleratorState._reset_state(reset_partial_state=True)
-    own = {torch.bfloat16: "bf16", torch.float16: "fp16"}
-    by_name = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
-    precision = by_name.get(config.dtype) or own.get(vlm.dtype, "no")
-    if precision == "fp16" and vlm.device.type == "cpu":
-        raise DeviceError("A CPU does not train in float16. Use float32 or bfloat16.")
-    settings: dict[str, Any] = {"mixed_precision": precision, "device_placement": False}
-    return Accelerator(cpu=vlm.device.type == "cpu", **settings)
-
-
-def _start_from(vlm: Vlm, folder: Path) -> None:
-    _, weights = read_adapter(folder)
-    try:
-        load_weights(vlm.model, weights)
-    except (ValueError, RuntimeError) as error:
-        raise AdapterError(
-            f"The adapter {folder.name} was trained with other LoRA settings or another base: "
-            f"{error} Use its settings, or start from the base."
-        ) from error
-
-
-def _epoch_folder(state_dir: Path, epoch: int) -> Path:
-    return state_dir / "epochs" / f"{epoch:04d}"
-
-
 def _copy(source: Path, target: Path) -> None:
-    if not source.is_dir() or not content_digest(source):
-        raise AdapterError(f"The adapter of the chosen epoch is gone from {source}; train again.")
     shutil.copytree(source, target, dirs_exist_ok=True)
