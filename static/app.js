@@ -103,7 +103,14 @@
     }
   });
 
+  // "Today" begins at midnight where the reader is; the server learns the zone from this cookie.
+  function tellTimeZone() {
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if (zone) document.cookie = `tz=${zone}; Path=/; Max-Age=31536000; SameSite=Lax`;
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
+    tellTimeZone();
     localTimes(document);
     for (const toast of document.querySelectorAll("[data-toast]")) {
       toast.dataset.timed = "";

@@ -56,6 +56,14 @@ def answer_of(judgement: Judgement) -> Answer:
     )
 
 
+def clean_text(text: str) -> str:
+    """As it is stored: without NUL, which PostgreSQL refuses, and with the line ends of one kind.
+
+    Browsers send line ends as CR LF; the same text must compare as the same.
+    """
+    return text.replace("\0", "").replace("\r\n", "\n").strip()
+
+
 def read_answer(
     judgement: Judgement,
     *,
@@ -75,8 +83,7 @@ def read_answer(
         picked=tuple(sorted(set(picked))),
         none_fits=none_fits,
         answer_is_wrong=answer_is_wrong,
-        # Browsers send line ends as CR LF: the same text must compare as the same.
-        comment=comment.replace("\r\n", "\n").strip(),
+        comment=clean_text(comment),
         is_flagged=is_flagged,
     )
     if not set(answer.picked) <= set(judgement.shown_order):

@@ -15,7 +15,15 @@ from app.lifecycle import JudgementStatus, RoundItemState
 from app.models import Judgement, JudgementRevision, RoundItem
 from app.queries import judging as queries
 from app.services import rounds
-from app.services.answers import Answer, AnswerKept, answer_of, count_time, read_answer, write
+from app.services.answers import (
+    Answer,
+    AnswerKept,
+    answer_of,
+    clean_text,
+    count_time,
+    read_answer,
+    write,
+)
 from app.services.leases import (
     advance,
     heartbeat,
@@ -195,7 +203,7 @@ def skip(
     if judgement.status is JudgementStatus.SKIPPED:
         return judgement
     require_judgeable(round_)
-    reason = reason.strip()
+    reason = clean_text(reason)
     if not reason:
         raise InvalidInput("Say in a word why this item cannot be judged.")
     if len(reason) > MAX_SKIP_REASON:

@@ -1,0 +1,41 @@
+"""The start page: projects, open rounds, own progress. And the colours of the pages."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, Request, Response
+
+from app.web.deps import CurrentUser, SessionDep
+from app.web.home_contexts import build_home
+from app.web.htmx import redirect, respond
+from app.web.judge_contexts import day_start
+
+router = APIRouter()
+
+THEME_COOKIE = "theme"
+THEME_SECONDS = 365 * 24 * 3600
+
+
+@router.get("/")
+def show_home(user: CurrentUser, session: SessionDep, request: Request) -> Response:
+    home = build_home(session, user, today=day_start(request.cookies))
+    return respond(request, page="home/show.html", context={"home": home})
+
+
+@router.post("/theme")
+def set_theme(
+    request: Request,
+    theme: Annotated[Literal["light", "dark", "system"], Form()],
+    next: Annotated[str, Form()] = "/",
+) -> Response:
+    """Without JavaScript; app.js sets the same cookie. Readable by the script, holds no secret."""
+    # Only a path of ours: another address would make the form a way to lead people elsewhere.
+    is_local = next.startswith("/") and not next.startswith(("//", "/\\"))
+    response = redirect(request, next if is_local else "/")
+    response.set_cookie(
+        THEME_COOKIE,
+        theme,
+        max_age=THEME_SECONDS,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+    return response

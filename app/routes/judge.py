@@ -1,0 +1,192 @@
+"""Judging: the next item, each click, submit, skip, take back.
+
+Every form has a real address and works without JavaScript. With it, static/judge.js sends the same
+forms and swaps `#work`; a submission is answered with the next item.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from pydantic import BaseModel
+
+from app.errors import AppError, Conflict, InvalidInput
+from app.lifecycle import JUDGEABLE_ROUND
+from app.models import Judgement, User
+from app.services import judging
+from app.services.answers import Answer
+from app.web.access import ReadableRound
+from app.web.deps import CurrentUser, SessionDep
+from app.web.htmx import is_htmx, redirect
+from app.web.judge_access import OwnJudgement
+from app.web.judge_pages import JudgeView
+
+router = APIRouter()
+
+
+class JudgementForm(BaseModel):
+    """The whole state of the form, sent with every click and every submission."""
+
+    version: int
+    picked: list[int] = []
+    none_fits: bool = False
+    answer_is_wrong: bool = False
+    is_flagged: bool = False
+    comment: str = ""
+    active_ms: int = 0
+
+    def as_answer(self) -> Answer:
+        """What was chosen, unchecked: to show it again."""
+        return Answer(
+            picked=tuple(self.picked),
+            none_fits=self.none_fits,
+            answer_is_wrong=self.answer_is_wrong,
+            comment=self.comment,
+            is_flagged=self.is_flagged,
+        )
+
+
+class SkipForm(BaseModel):
+    """A reason from the list, or another one."""
+
+    reason: str = ""
+    other_reason: str = ""
+
+
+JudgementFormData = Annotated[JudgementForm, Form()]
+
+
+@router.get("/rounds/{round_id}/judge")
+def show_next(
+    round_: ReadableRound, user: CurrentUser, session: SessionDep, request: Request
+) -> Response:
+    """The item to judge now. It is reserved by being shown; asking again shows the same one."""
+    view = JudgeView(request, session, user, round_)
+    judgement = None
+    if round_.status in JUDGEABLE_ROUND:
+        judgement = judging.lease_next(session, round_, user)
+    return view.item(judgement) if judgement else view.empty()
+
+
+@router.get("/rounds/{round_id}/mine")
+def list_mine(
+    round_: ReadableRound, user: CurrentUser, session: SessionDep, request: Request
+) -> Response:
+    return JudgeView(request, session, user, round_).mine()
+
+
+@router.get("/judgements/{judgement_id}")
+def show_judgement(
+    judgement: OwnJudgement, user: CurrentUser, session: SessionDep, request: Request
+) -> Response:
+    return JudgeView.of(request, session, user, judgement).item(judgement)
+
+
+@router.post("/judgements/{judgement_id}/draft")
+def save_draft(
+    judgement: OwnJudgement,
+    form: JudgementFormData,
+    user: CurrentUser,
+    session: SessionDep,
+    request: Request,
+) -> Response:
+    view = JudgeView.of(request, session, user, judgement)
+    try:
+        judgement = judging.save_draft(session, judgement, **form.model_dump())
+    except AppError as error:
+        return _refused(view, judgement, form, error)
+    if is_htmx(request):
+        return view.saved(judgement)
+    return redirect(request, f"/judgements/{judgement.id}", toast_text="Draft saved")
+
+
+@router.post("/judgements/{judgement_id}/submit")
+def submit(
+    judgement: OwnJudgement,
+    form: JudgementFormData,
+    user: CurrentUser,
+    session: SessionDep,
+    request: Request,
+) -> Response:
+    view = JudgeView.of(request, session, user, judgement)
+    try:
+        judging.submit(session, judgement, **form.model_dump())
+    except AppError as error:
+        return _refused(view, judgement, form, error)
+    return _go_on(view, user)
+
+
+@router.post("/judgements/{judgement_id}/skip")
+def skip(
+    judgement: OwnJudgement,
+    form: Annotated[SkipForm, Form()],
+    user: CurrentUser,
+    session: SessionDep,
+    request: Request,
+) -> Response:
+    judging.skip(session, judgement, reason=form.other_reason or form.reason)
+    return _go_on(JudgeView.of(request, session, user, judgement), user)
+
+
+@router.post("/judgements/{judgement_id}/take-back")
+def take_back(
+    judgement: OwnJudgement, user: CurrentUser, session: SessionDep, request: Request
+) -> Response:
+    judgement = judging.take_back(session, judgement)
+    return _go_to(request, session, user, judgement, "Taken back. Change it and submit it again.")
+
+
+@router.post("/judgements/{judgement_id}/resume")
+def resume(
+    judgement: OwnJudgement, user: CurrentUser, session: SessionDep, request: Request
+) -> Response:
+    judgement = judging.resume(session, judgement)
+    return _go_to(request, session, user, judgement, "")
+
+
+@router.post("/judgements/{judgement_id}/heartbeat")
+def heartbeat(
+    judgement: OwnJudgement,
+    session: SessionDep,
+    active_ms: Annotated[int, Form()] = 0,
+) -> Response:
+    judging.heartbeat(session, judgement, active_ms=active_ms)
+    return Response(status_code=204)
+
+
+@router.post("/judgements/{judgement_id}/release")
+def release(judgement: OwnJudgement, session: SessionDep, request: Request) -> Response:
+    """Stop for now: the item is free for others at once."""
+    judging.release(session, judgement)
+    return redirect(request, "/", toast_text="Paused. What you chose is kept.")
+
+
+def _go_on(view: JudgeView, user: User) -> Response:
+    """The next item, in the same answer; a browser without script is sent to its page."""
+    if not is_htmx(view.request):
+        return redirect(view.request, f"/rounds/{view.round_.id}/judge")
+    judgement = None
+    if view.round_.status in JUDGEABLE_ROUND:
+        judgement = judging.lease_next(view.session, view.round_, user)
+    return view.item(judgement) if judgement else view.empty()
+
+
+def _go_to(
+    request: Request, session: SessionDep, user: User, judgement: Judgement, notice: str
+) -> Response:
+    if is_htmx(request):
+        return JudgeView.of(request, session, user, judgement).item(judgement, notice=notice)
+    return redirect(request, f"/judgements/{judgement.id}", toast_text=notice, kind="info")
+
+
+def _refused(
+    view: JudgeView, judgement: Judgement, form: JudgementForm, error: AppError
+) -> Response:
+    """Show what was chosen beside the reason; nothing of it is thrown away.
+
+    The transaction is committed nevertheless: an answer that came too late is kept on its row.
+    """
+    if isinstance(error, InvalidInput):
+        return view.item(judgement, content=form.as_answer(), error=error)
+    if isinstance(error, Conflict):
+        return view.conflict(judgement, content=form.as_answer(), error=error)
+    raise error

@@ -1,0 +1,418 @@
+"""What the judging pages show: one frozen dataclass each, built from query results."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from markupsafe import Markup
+from sqlalchemy.orm import Session
+
+from app.lifecycle import JUDGEABLE_ROUND, JudgementStatus, RoundStatus
+from app.models import Judgement, Project, Round, User
+from app.queries import judging as queries
+from app.queries import judging_pages as page_queries
+from app.queries.judging_pages import OwnRow, QueueFigures
+from app.round_settings import LoopSettings
+from app.services.answers import MAX_COMMENT, Answer, answer_of
+from app.services.judging import MAX_SKIP_REASON, N_TAKE_BACK
+from app.settings import get_settings
+from app.web.markdown import render_markdown
+
+TIME_ZONE_COOKIE = "tz"
+
+
+@dataclass(frozen=True)
+class Key:
+    """A keyboard shortcut: the key, the action of static/judge.js, and what people read."""
+
+    key: str
+    action: str
+    label: str
+
+
+# The one registry. The page prints it as the table of keys, and the script reads it from there.
+KEYS = (
+    *(Key(digit, "pick", f"Rationale {number}") for number, digit in enumerate("1234567890", 1)),
+    Key("Enter", "submit", "Submit, and bring the next item"),
+    Key("n", "none", "None fits"),
+    Key("w", "wrong", "The answer is wrong"),
+    Key("s", "skip", "Skip, with a reason"),
+    Key("u", "take-back", "Take back the last answer"),
+    Key("f", "flag", "Flag for the admins"),
+    Key("c", "comment", "Write a comment (Esc leaves it)"),
+    Key("ArrowLeft", "previous", "Your item before this one"),
+    Key("ArrowRight", "next", "Your item after this one"),
+    Key("z", "zoom", "Zoom the image; drag to move it"),
+    Key("g", "guidelines", "Show or hide the guidelines"),
+    Key("?", "keys", "Show or hide this table"),
+)
+
+SKIP_REASONS = (
+    "I cannot tell from the image",
+    "The question is unclear",
+    "The rationales are not readable",
+    "I would rather not judge this image",
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A candidate as it is offered."""
+
+    candidate_id: int
+    text: str
+    key: str
+    is_picked: bool
+
+
+@dataclass(frozen=True)
+class Work:
+    """One item in front of one person."""
+
+    judgement_id: int
+    status: JudgementStatus
+    version: int
+    round_id: int
+    question: str
+    answer: str
+    image_url: str
+    image_width: int
+    image_height: int
+    choices: tuple[Choice, ...]
+    content: Answer
+    active_ms: int
+    lease_seconds: float
+    is_editable: bool
+    can_take_back: bool
+    previous_id: int | None
+    next_id: int | None
+    last_submitted_id: int | None
+    upcoming_image_urls: tuple[str, ...]
+    n_in_round: int
+    n_today: int
+    notice: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Empty:
+    """Why there is nothing to judge, and what happens next."""
+
+    round_id: int
+    title: str
+    text: str
+    n_in_round: int
+    n_today: int
+    last_submitted_id: int | None
+    n_skipped: int
+    refreshes: bool
+
+
+@dataclass(frozen=True)
+class JudgePage:
+    """What stands around the item."""
+
+    project_name: str
+    project_slug: str
+    round_id: int
+    round_number: int
+    user_id: int
+    guidelines: Markup
+    shows_guidelines: bool
+    keys: tuple[Key, ...]
+    skip_reasons: tuple[str, ...]
+    max_skip_reason: int
+    max_comment: int
+
+
+@dataclass(frozen=True)
+class Conflicting:
+    """Two versions of an answer: what is stored, and what the page held that was refused."""
+
+    judgement_id: int
+    round_id: int
+    version: int
+    message: str
+    question: str
+    stored: Answer
+    stored_lines: tuple[str, ...]
+    here: Answer
+    here_lines: tuple[str, ...]
+    can_overwrite: bool
+
+
+@dataclass(frozen=True)
+class MinePage:
+    """A person's own judgements in a round."""
+
+    project_name: str
+    round_id: int
+    round_number: int
+    is_judgeable: bool
+    n_in_round: int
+    n_today: int
+    rows: tuple["MineRow", ...]
+    n_take_back: int
+
+
+@dataclass(frozen=True)
+class MineRow:
+    judgement_id: int
+    status: JudgementStatus
+    question: str
+    answer: str
+    image_url: str
+    said: str
+    at: datetime
+    can_take_back: bool
+    can_resume: bool
+    is_flagged: bool
+
+
+def day_start(cookies: Mapping[str, str], now: datetime | None = None) -> datetime:
+    """When today began where the reader is; app.js tells the time zone in a cookie."""
+    now = now or datetime.now(UTC)
+    try:
+        zone = ZoneInfo(cookies.get(TIME_ZONE_COOKIE, "UTC"))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone = ZoneInfo("UTC")
+    return now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def image_url(slug: str, sha256: str) -> str:
+    """Address of an image, readable by the members of the project."""
+    return f"/projects/{slug}/images/{sha256}"
+
+
+def build_work(
+    session: Session,
+    judgement: Judgement,
+    *,
+    project: Project,
+    round_: Round,
+    today: datetime,
+    content: Answer | None = None,
+    notice: str = "",
+    error: str = "",
+) -> Work:
+    """The item of a judgement. `content` overrides what is stored: a form that was refused."""
+    item, image = page_queries.get_item(session, judgement.round_item_id)
+    texts = page_queries.get_candidate_texts(session, judgement.shown_order)
+    neighbours = page_queries.find_neighbours(session, judgement)
+    n_in_round, n_today = page_queries.count_own(
+        session, judgement.round_id, judgement.user_id, since=today
+    )
+    is_editable = judgement.status in queries.HELD
+    upcoming: Sequence[str] = ()
+    if is_editable:
+        order = LoopSettings.model_validate(round_.settings).judging.order
+        upcoming = queries.list_upcoming_images(session, round_.id, judgement.user_id, order)
+    shown = content or answer_of(judgement)
+    return Work(
+        judgement_id=judgement.id,
+        status=judgement.status,
+        version=judgement.version,
+        round_id=round_.id,
+        question=item.question,
+        answer=item.answer,
+        image_url=image_url(project.slug, item.image_sha256),
+        image_width=image.width,
+        image_height=image.height,
+        choices=tuple(
+            Choice(candidate_id, texts[candidate_id], key, candidate_id in shown.picked)
+            for candidate_id, key in zip(judgement.shown_order, "1234567890", strict=False)
+        ),
+        content=shown,
+        active_ms=judgement.active_ms,
+        lease_seconds=get_settings().lease_minutes * 60,
+        is_editable=is_editable,
+        can_take_back=judgement.status is JudgementStatus.SUBMITTED
+        and round_.status in JUDGEABLE_ROUND,
+        previous_id=neighbours.previous_id,
+        next_id=neighbours.next_id,
+        last_submitted_id=neighbours.newest_id,
+        upcoming_image_urls=tuple(image_url(project.slug, sha256) for sha256 in upcoming),
+        n_in_round=n_in_round,
+        n_today=n_today,
+        notice=notice,
+        error=error,
+    )
+
+
+def build_empty(session: Session, round_: Round, user: User, *, today: datetime) -> Empty:
+    n_in_round, n_today = page_queries.count_own(session, round_.id, user.id, since=today)
+    last = queries.list_recent_submissions(session, round_.id, user.id, 1)
+    is_judgeable = round_.status in JUDGEABLE_ROUND
+    figures = page_queries.get_queue_figures(session, round_.id, user.id) if is_judgeable else None
+    title, text = explain_empty(round_.status, figures)
+    return Empty(
+        round_id=round_.id,
+        title=title,
+        text=text,
+        n_in_round=n_in_round,
+        n_today=n_today,
+        last_submitted_id=last[0] if last and is_judgeable else None,
+        n_skipped=figures.n_skipped if figures else 0,
+        refreshes=round_.status not in (RoundStatus.COMPLETED, RoundStatus.CANCELLED),
+    )
+
+
+def explain_empty(status: RoundStatus, figures: QueueFigures | None) -> tuple[str, str]:
+    """A title and a sentence: why the queue is empty, and what happens next."""
+    if figures is None:
+        return {
+            RoundStatus.DRAFT: (
+                "This round has not started",
+                "Items appear here as soon as an admin starts it.",
+            ),
+            RoundStatus.TRAINING: (
+                "Judging is over: the model is learning",
+                "It is being trained on what was picked. The next round brings new rationales.",
+            ),
+            RoundStatus.EVALUATING: (
+                "Judging is over: the new model is being measured",
+                "The next round, if there is one, brings new rationales.",
+            ),
+            RoundStatus.COMPLETED: (
+                "This round is completed",
+                "Thank you. Look at the start page for the next one.",
+            ),
+            RoundStatus.CANCELLED: (
+                "This round was cancelled",
+                "What you submitted is kept on record.",
+            ),
+        }[status]
+    if figures.n_waiting:
+        return (
+            "The next items are being prepared",
+            f"The model is still writing rationales for {_items(figures.n_waiting)}. They appear "
+            "here by themselves.",
+        )
+    if figures.n_held_by_others:
+        verb = "is" if figures.n_held_by_others == 1 else "are"
+        return (
+            "The last items are with others",
+            f"{_items(figures.n_held_by_others)} {verb} being judged by other people right now. If "
+            "one is let go, it appears here by itself.",
+        )
+    if figures.n_skipped:
+        return (
+            "Only items that you skipped are left",
+            f"You skipped {_items(figures.n_skipped)} that nobody has finished yet. You can take "
+            "them up again from your list.",
+        )
+    if figures.n_for_others:
+        return (
+            "You have judged everything that you can",
+            f"{_items(figures.n_for_others)} still need the view of somebody else.",
+        )
+    return ("All items of this round are judged", "Thank you. The round moves on from here.")
+
+
+def _items(number: int) -> str:
+    return "1 item" if number == 1 else f"{number:,} items"
+
+
+def build_page(project: Project, round_: Round, user: User, *, n_in_round: int) -> JudgePage:
+    return JudgePage(
+        project_name=project.name,
+        project_slug=project.slug,
+        round_id=round_.id,
+        round_number=round_.number,
+        user_id=user.id,
+        guidelines=render_markdown(project.guidelines),
+        # Open for people who are new to the round; the script remembers what they do with it.
+        shows_guidelines=bool(project.guidelines) and n_in_round == 0,
+        keys=KEYS,
+        skip_reasons=SKIP_REASONS,
+        max_skip_reason=MAX_SKIP_REASON,
+        max_comment=MAX_COMMENT,
+    )
+
+
+def build_conflict(
+    session: Session,
+    judgement: Judgement,
+    here: Answer,
+    *,
+    message: str,
+    can_overwrite: bool,
+) -> Conflicting:
+    item, _ = page_queries.get_item(session, judgement.round_item_id)
+    texts = page_queries.get_candidate_texts(session, judgement.shown_order)
+    stored = answer_of(judgement)
+    return Conflicting(
+        judgement_id=judgement.id,
+        round_id=judgement.round_id,
+        version=judgement.version,
+        message=message,
+        question=item.question,
+        stored=stored,
+        stored_lines=_lines(stored, texts),
+        here=here,
+        here_lines=_lines(here, texts),
+        # A submitted answer has to be taken back before another one can replace it.
+        can_overwrite=can_overwrite and judgement.status in queries.HELD,
+    )
+
+
+def _lines(answer: Answer, texts: Mapping[int, str]) -> tuple[str, ...]:
+    """An answer as lines to read."""
+    lines = [texts[candidate_id] for candidate_id in answer.picked if candidate_id in texts]
+    if answer.none_fits:
+        lines.append("None fits")
+    if answer.answer_is_wrong:
+        lines.append("The answer is wrong")
+    if answer.is_flagged:
+        lines.append("Flagged")
+    if answer.comment:
+        lines.append(f"Comment: {answer.comment}")
+    return tuple(lines or ["Nothing chosen"])
+
+
+def build_mine(
+    session: Session, project: Project, round_: Round, user: User, *, today: datetime
+) -> MinePage:
+    own = page_queries.list_own(session, round_.id, user.id, limit=N_TAKE_BACK)
+    n_in_round, n_today = page_queries.count_own(session, round_.id, user.id, since=today)
+    is_judgeable = round_.status in JUDGEABLE_ROUND
+    return MinePage(
+        project_name=project.name,
+        round_id=round_.id,
+        round_number=round_.number,
+        is_judgeable=is_judgeable,
+        n_in_round=n_in_round,
+        n_today=n_today,
+        rows=tuple(_mine_row(row, project.slug, is_judgeable=is_judgeable) for row in own),
+        n_take_back=N_TAKE_BACK,
+    )
+
+
+def _mine_row(row: OwnRow, slug: str, *, is_judgeable: bool) -> MineRow:
+    judgement = row.judgement
+    return MineRow(
+        judgement_id=judgement.id,
+        status=judgement.status,
+        question=row.question,
+        answer=row.answer,
+        image_url=image_url(slug, row.image_sha256),
+        said=describe(judgement),
+        at=judgement.submitted_at or judgement.updated_at,
+        can_take_back=is_judgeable and judgement.status is JudgementStatus.SUBMITTED,
+        can_resume=is_judgeable and judgement.status is not JudgementStatus.SUBMITTED,
+        is_flagged=judgement.is_flagged,
+    )
+
+
+def describe(judgement: Judgement) -> str:
+    """What was said, in one line."""
+    if judgement.status is JudgementStatus.SKIPPED:
+        return f"Skipped: {judgement.skip_reason}"
+    if judgement.answer_is_wrong:
+        return "The answer is wrong"
+    if judgement.none_fits:
+        return "None fits"
+    if judgement.picked:
+        return f"{len(judgement.picked)} of {len(judgement.shown_order)} fit"
+    return "Nothing chosen yet"

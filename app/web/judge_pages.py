@@ -1,0 +1,113 @@
+"""Answers of the judging routes: which page or fragment shows what."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from sqlalchemy.orm import Session
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.errors import AppError, StaleVersion
+from app.models import Judgement, Project, Round, User
+from app.services.answers import Answer
+from app.web.htmx import respond
+from app.web.judge_contexts import (
+    build_conflict,
+    build_empty,
+    build_mine,
+    build_page,
+    build_work,
+    day_start,
+)
+
+
+@dataclass(frozen=True)
+class JudgeView:
+    """One request of one person about one round."""
+
+    request: Request
+    session: Session
+    user: User
+    round_: Round
+
+    @classmethod
+    def of(cls, request: Request, session: Session, user: User, judgement: Judgement) -> Self:
+        return cls(request, session, user, session.get_one(Round, judgement.round_id))
+
+    @property
+    def project(self) -> Project:
+        return self.session.get_one(Project, self.round_.project_id)
+
+    def item(
+        self,
+        judgement: Judgement,
+        *,
+        content: Answer | None = None,
+        notice: str = "",
+        error: AppError | None = None,
+    ) -> Response:
+        work = build_work(
+            self.session,
+            judgement,
+            project=self.project,
+            round_=self.round_,
+            today=day_start(self.request.cookies),
+            content=content,
+            notice=notice,
+            error=error.message if error else "",
+        )
+        page = build_page(self.project, self.round_, self.user, n_in_round=work.n_in_round)
+        return respond(
+            self.request,
+            page="judge/show.html",
+            fragments=["judge/_work.html"],
+            context={"page": page, "work": work, "empty": None},
+            status=error.status_code if error else 200,
+        )
+
+    def empty(self) -> Response:
+        empty = build_empty(
+            self.session, self.round_, self.user, today=day_start(self.request.cookies)
+        )
+        page = build_page(self.project, self.round_, self.user, n_in_round=empty.n_in_round)
+        return respond(
+            self.request,
+            page="judge/show.html",
+            fragments=["judge/_empty.html"],
+            context={"page": page, "work": None, "empty": empty},
+        )
+
+    def saved(self, judgement: Judgement) -> Response:
+        return respond(
+            self.request,
+            page="judge/_saved.html",
+            fragments=["judge/_saved.html"],
+            context={"version": judgement.version},
+        )
+
+    def conflict(self, judgement: Judgement, *, content: Answer, error: AppError) -> Response:
+        """The reason, what is stored, and what this page holds, side by side."""
+        conflict = build_conflict(
+            self.session,
+            judgement,
+            content,
+            message=error.message,
+            can_overwrite=isinstance(error, StaleVersion),
+        )
+        return respond(
+            self.request,
+            page="judge/conflict.html",
+            fragments=["judge/_conflict.html"],
+            context={"conflict": conflict},
+            status=error.status_code,
+        )
+
+    def mine(self) -> Response:
+        mine = build_mine(
+            self.session,
+            self.project,
+            self.round_,
+            self.user,
+            today=day_start(self.request.cookies),
+        )
+        return respond(self.request, page="judge/mine.html", context={"mine": mine})
