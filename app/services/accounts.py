@@ -22,7 +22,7 @@ ATTEMPTS_PER_ADDRESS = 100
 LINK_HOURS = 24.0
 API_TOKEN_PREFIX = "illume_"  # noqa: S105 - a prefix, so that scanners can tell what leaked
 
-_LINK_OVER = "This link was used already or has expired. Ask for a new one."
+LINK_OVER = "This link was used already or has expired. Ask for a new one."
 
 
 class TooManyAttempts(AppError):
@@ -58,6 +58,16 @@ def safe_path(path: str | None, default: str = "/") -> str:
 
 
 # --- Accounts -------------------------------------------------------------------------------
+
+
+def has_people(session: Session) -> bool:
+    """Whether anybody can sign in at all; the first account comes from the command line."""
+    return queries.has_people(session)
+
+
+def check_repeated(password: str, again: str) -> None:
+    if password != again:
+        raise InvalidInput("The two passwords are not the same.")
 
 
 def add_user(
@@ -206,7 +216,7 @@ def find_link(session: Session, token: str) -> SignInLink:
     """The link, used or not. Raises LinkIsOver when there is none."""
     link = queries.find_sign_in_link(session, hash_token(token))
     if link is None:
-        raise LinkIsOver(_LINK_OVER)
+        raise LinkIsOver(LINK_OVER)
     return link
 
 
@@ -224,7 +234,7 @@ def reset_password(session: Session, token: str, password: str) -> tuple[User, s
     """Set a new password by a reset link, which is used up only if the password is accepted."""
     link = find_link(session, token)
     if not link.is_reset:
-        raise LinkIsOver(_LINK_OVER)
+        raise LinkIsOver(LINK_OVER)
     check_password_rules(password, name=session.get_one(User, link.user_id).name)
     user, link = _claim_link(session, token)
     set_password(session, user, password, actor=user)
@@ -235,7 +245,7 @@ def _claim_link(session: Session, token: str) -> tuple[User, SignInLink]:
     link = queries.claim_sign_in_link(session, hash_token(token), now=datetime.now(UTC))
     user = session.get(User, link.user_id) if link else None
     if link is None or user is None or user.disabled_at is not None:
-        raise LinkIsOver(_LINK_OVER)
+        raise LinkIsOver(LINK_OVER)
     record(session, "user:link:used", actor_id=user.id, user_id=user.id, is_reset=link.is_reset)
     return user, link
 

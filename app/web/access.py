@@ -10,7 +10,7 @@ from fastapi import Depends
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict, NotAllowed, NotFound
-from app.lifecycle import JUDGEABLE_ROUND, Role
+from app.lifecycle import JUDGEABLE_ROUND, Role, UserKind
 from app.models import Item, Project, Release, Round, RoundItem, Run, User
 from app.queries.projects import find_membership, find_project
 from app.web.deps import CurrentUser, SessionDep
@@ -94,6 +94,17 @@ def judgeable_round_item(round_item: ReadableRoundItem, session: SessionDep) -> 
 
 
 JudgeableRoundItem = Annotated[RoundItem, Depends(judgeable_round_item)]
+
+
+def listed_person(user_id: int, session: SessionDep) -> User:
+    """An account of a person. Only behind AdminUser."""
+    person = session.get(User, user_id)
+    if person is None or person.kind is not UserKind.PERSON:
+        raise NotFound("There is no such account.")
+    return person
+
+
+ListedPerson = Annotated[User, Depends(listed_person)]
 
 
 def managed_item(item_id: int, user: CurrentUser, session: SessionDep) -> Item:

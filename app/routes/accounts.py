@@ -1,0 +1,192 @@
+"""Signing in and out, one-time links, invites, and the own account."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from starlette.responses import Response
+
+from app.errors import InvalidInput
+from app.services import accounts, projects
+from app.services.accounts import safe_path
+from app.web.deps import CurrentUser, OptionalUser, SessionDep, find_current_user
+from app.web.htmx import redirect, respond
+from app.web.prefetch import is_opened_by_a_person
+from app.web.sessions import get_cookies
+
+router = APIRouter()
+
+Text = Annotated[str, Form()]
+
+
+@router.get("/sign-in")
+def show_sign_in(
+    request: Request, user: OptionalUser, session: SessionDep, next: str = "/"
+) -> Response:
+    if user is not None:
+        return redirect(request, safe_path(next))
+    context = {
+        "name": "",
+        "next": safe_path(next),
+        "error": "",
+        "has_people": accounts.has_people(session),
+    }
+    return respond(request, page="account/sign_in.html", context=context)
+
+
+@router.post("/sign-in")
+def sign_in(
+    request: Request, session: SessionDep, name: Text = "", password: Text = "", next: Text = "/"
+) -> Response:
+    address = request.client.host if request.client else ""
+    error, status = "", 422
+    try:
+        user = accounts.check_sign_in(session, name=name, password=password, address=address)
+    except accounts.TooManyAttempts as refusal:
+        user, error, status = None, refusal.message, refusal.status_code
+    if user is None:
+        context = {
+            "name": name,
+            "next": safe_path(next),
+            "error": error or "The name or the password is not right.",
+            "has_people": True,
+        }
+        return respond(request, page="account/sign_in.html", context=context, status=status)
+    response = redirect(request, safe_path(next))
+    get_cookies(request).sign_in(response, user)
+    return response
+
+
+@router.post("/sign-out")
+def sign_out(request: Request) -> Response:
+    response = redirect(request, "/sign-in", toast_text="You are signed out.")
+    get_cookies(request).sign_out(response)
+    return response
+
+
+# --- One-time links -------------------------------------------------------------------------
+
+
+@router.get("/sign-in/link/{token}")
+def open_link(request: Request, token: str, viewer: OptionalUser, session: SessionDep) -> Response:
+    """Sign in at once where a person opened the link; else ask, so that previews do not use it up.
+
+    Links are printed on a terminal or passed on by an admin. Something that merely looks at them
+    (a chat's preview, a mail scanner, a prefetch) must not use them up. Without PUBLIC_URL nothing
+    like that can reach us; with it, only a browser's own navigation signs in directly.
+    """
+    link = accounts.find_link(session, token)
+    if not accounts.is_usable(link) and viewer is not None and viewer.id == link.user_id:
+        return redirect(request, safe_path(link.next_path))
+    if not accounts.is_usable(link):
+        raise accounts.LinkIsOver(accounts.LINK_OVER)
+    if link.is_reset:
+        return _ask_for_password(request, token, "")
+    if not is_opened_by_a_person(request):
+        return respond(request, page="account/link.html", context={"token": token})
+    return _use_link(request, token, session)
+
+
+@router.post("/sign-in/link/{token}")
+def use_link(
+    request: Request, token: str, session: SessionDep, password: Text = "", again: Text = ""
+) -> Response:
+    link = accounts.find_link(session, token)
+    if not link.is_reset:
+        return _use_link(request, token, session)
+    try:
+        accounts.check_repeated(password, again)
+        user, next_path = accounts.reset_password(session, token, password)
+    except InvalidInput as error:
+        return _ask_for_password(request, token, error.message, status=422)
+    response = redirect(request, next_path, toast_text="The new password is set.")
+    get_cookies(request).sign_in(response, user)
+    return response
+
+
+def _use_link(request: Request, token: str, session: SessionDep) -> Response:
+    user, next_path = accounts.use_sign_in_link(session, token)
+    response = redirect(request, next_path)
+    get_cookies(request).sign_in(response, user)
+    return response
+
+
+def _ask_for_password(request: Request, token: str, error: str, status: int = 200) -> Response:
+    context = {"token": token, "error": error}
+    return respond(request, page="account/reset.html", context=context, status=status)
+
+
+# --- Invites --------------------------------------------------------------------------------
+
+
+@router.get("/join/{token}", dependencies=[Depends(find_current_user)])
+def show_invite(request: Request, token: str, session: SessionDep) -> Response:
+    _, project = projects.find_invite(session, token)
+    context = {"token": token, "project": project, "name": "", "error": ""}
+    return respond(request, page="account/join.html", context=context)
+
+
+@router.post("/join/{token}")
+def join(
+    *,
+    request: Request,
+    token: str,
+    viewer: OptionalUser,
+    session: SessionDep,
+    name: Text = "",
+    password: Text = "",
+    again: Text = "",
+) -> Response:
+    if viewer is not None:
+        project = projects.join(session, token, viewer)
+        return redirect(request, "/", toast_text=f"You are now a member of {project.name}.")
+    _, project = projects.find_invite(session, token)
+    try:
+        accounts.check_repeated(password, again)
+        user, project = projects.join_as_new(session, token, name=name, password=password)
+    except InvalidInput as error:
+        context = {"token": token, "project": project, "name": name, "error": error.message}
+        return respond(request, page="account/join.html", context=context, status=422)
+    response = redirect(request, "/", toast_text=f"Welcome to {project.name}, {user.name}.")
+    get_cookies(request).sign_in(response, user)
+    return response
+
+
+# --- The own account ------------------------------------------------------------------------
+
+
+@router.get("/account")
+def show_account(request: Request, user: CurrentUser) -> Response:
+    context = {"has_password": user.password_hash is not None, "error": ""}
+    return respond(request, page="account/show.html", context=context)
+
+
+@router.post("/account/password")
+def change_password(
+    *,
+    request: Request,
+    user: CurrentUser,
+    session: SessionDep,
+    current: Text = "",
+    password: Text = "",
+    again: Text = "",
+) -> Response:
+    had_password = user.password_hash is not None
+    try:
+        accounts.check_repeated(password, again)
+        accounts.change_password(session, user, current=current, new=password)
+    except InvalidInput as error:
+        context = {"has_password": had_password, "error": error.message}
+        return respond(request, page="account/show.html", context=context, status=422)
+    response = redirect(
+        request, "/account", toast_text="The password is changed. Other sessions have ended."
+    )
+    get_cookies(request).sign_in(response, user)
+    return response
+
+
+@router.post("/account/sign-out-everywhere")
+def sign_out_everywhere(request: Request, user: CurrentUser, session: SessionDep) -> Response:
+    accounts.sign_out_everywhere(session, user)
+    response = redirect(request, "/sign-in", toast_text="All your sessions have ended.")
+    get_cookies(request).sign_out(response)
+    return response

@@ -1,0 +1,83 @@
+"""All accounts of the installation, for its administrators."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from starlette.responses import Response
+
+from app.errors import InvalidInput
+from app.models import User
+from app.services import accounts
+from app.web.access import ListedPerson
+from app.web.contexts_people import PeoplePage, people_page
+from app.web.deps import AdminUser, SessionDep, get_admin_user
+from app.web.htmx import redirect, respond
+
+router = APIRouter(prefix="/people", dependencies=[Depends(get_admin_user)])
+
+Text = Annotated[str, Form()]
+
+
+@router.get("")
+def list_people(request: Request, session: SessionDep, after: str = "") -> Response:
+    return _show(request, people_page(session, after=after))
+
+
+@router.post("")
+def add_person(
+    request: Request,
+    admin: AdminUser,
+    session: SessionDep,
+    name: Text = "",
+    is_admin: Annotated[bool, Form()] = False,
+) -> Response:
+    try:
+        person = accounts.add_user(session, name=name, is_admin=is_admin, actor=admin)
+    except InvalidInput as error:
+        return _show(request, people_page(session, name=name, error=error.message), status=422)
+    return _show_link(request, session, person, admin)
+
+
+@router.post("/{user_id}/link")
+def make_reset_link(
+    request: Request, admin: AdminUser, person: ListedPerson, session: SessionDep
+) -> Response:
+    return _show_link(request, session, person, admin)
+
+
+@router.post("/{user_id}/close")
+def close_account(
+    request: Request, admin: AdminUser, person: ListedPerson, session: SessionDep
+) -> Response:
+    accounts.set_disabled(session, person, True, actor=admin)
+    return redirect(request, "/people", toast_text=f"The account of {person.name} is closed.")
+
+
+@router.post("/{user_id}/reopen")
+def reopen_account(
+    request: Request, admin: AdminUser, person: ListedPerson, session: SessionDep
+) -> Response:
+    accounts.set_disabled(session, person, False, actor=admin)
+    return redirect(request, "/people", toast_text=f"The account of {person.name} is open again.")
+
+
+@router.post("/{user_id}/admin")
+def set_admin(
+    request: Request,
+    admin: AdminUser,
+    person: ListedPerson,
+    session: SessionDep,
+    is_admin: Annotated[bool, Form()] = False,
+) -> Response:
+    accounts.set_admin(session, person, is_admin, actor=admin)
+    text = "is now an administrator" if is_admin else "is no administrator any more"
+    return redirect(request, "/people", toast_text=f"{person.name} {text}.")
+
+
+def _show_link(request: Request, session: SessionDep, person: User, admin: User) -> Response:
+    path = accounts.make_sign_in_link(session, person, is_reset=True, actor=admin)
+    return _show(request, people_page(session, link_for=person.name, link_path=path))
+
+
+def _show(request: Request, page: PeoplePage, status: int = 200) -> Response:
+    return respond(request, page="people/index.html", context={"page": page}, status=status)
