@@ -1,0 +1,56 @@
+"""JSONL: one object per line."""
+
+import json
+from collections.abc import Iterator
+from typing import IO, Any, NoReturn
+
+from app.services.import_formats.lines import read_lines
+from app.services.import_formats.problems import Problems
+from app.services.import_formats.rows import ColumnCheck, Row, check_row, describe
+
+
+def read_jsonl(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row]:
+    """Checked rows; empty lines are passed over."""
+    columns = ColumnCheck(problems)
+    for number, line in enumerate(read_lines(stream, name), start=1):
+        if not line.strip():
+            continue
+        place = f"{name}, line {number}"
+        try:
+            values = parse_json(line)
+        except ValueError as error:
+            problems.add(place, f"is no JSON ({error})")
+            continue
+        if not isinstance(values, dict):
+            problems.add(place, f"must be an object, but is {describe(values)}")
+            continue
+        if columns.look_at(place, values):
+            row = check_row(place, values, problems)
+            if row is not None:
+                yield row
+    columns.report()
+
+
+def parse_json(text: str) -> Any:
+    """JSON without NaN and without double keys. Raises ValueError, also for absurd nesting."""
+    try:
+        return json.loads(
+            text, parse_constant=_refuse_constant, object_pairs_hook=_refuse_double_keys
+        )
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{error.msg} at character {error.pos + 1}") from error
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _refuse_double_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        double = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {double!r} is there twice")
+    return values

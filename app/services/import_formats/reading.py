@@ -1,0 +1,308 @@
+"""From files to a checked dataset; nothing is stored here.
+
+Everything that can be wrong without looking into the database is found in two passes: fields, ids
+and missing images first, then the images themselves and their splits. Each pass tells all it found.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import IO, Literal, Self
+
+from app.errors import InvalidInput
+from app.lifecycle import Split
+from app.models import Json
+from app.services.import_formats.archives import Archive
+from app.services.import_formats.images import (
+    ArchiveSource,
+    BadImage,
+    FolderSource,
+    ImageSource,
+    ParsedImage,
+    verify_image,
+)
+from app.services.import_formats.jsonl import read_jsonl
+from app.services.import_formats.problems import Problems
+from app.services.import_formats.rows import Row
+from app.services.import_formats.table import read_csv
+from app.services.import_formats.vqa_x import MAX_FILE_BYTES, read_vqa_x
+from app.settings import get_settings
+
+Format = Literal["auto", "jsonl", "csv", "zip", "vqa-x"]
+Progress = Callable[[Json], None]
+Reader = Callable[[IO[bytes], str, Problems], Iterator[Row]]
+Place = tuple[ImageSource, str]
+
+READERS: dict[str, Reader] = {"jsonl": read_jsonl, "csv": read_csv, "vqa-x": read_vqa_x}
+FORMAT_OF_SUFFIX = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "vqa-x",
+    ".zip": "zip",
+}
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file to import: where it lies, how it is called, and where its images may lie."""
+
+    path: Path
+    name: str
+    image_folders: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedItem:
+    row: Row
+    image_sha256: str
+
+
+@dataclass(frozen=True)
+class ParsedDataset:
+    """Checked items with verified images. Close it: it keeps the zip files open."""
+
+    items: tuple[ParsedItem, ...]
+    images: Mapping[str, ParsedImage]
+    splits: Mapping[str, tuple[Split, str]]
+    """The split of each image that the file names one for, and the row that does."""
+    warnings: tuple[str, ...]
+    resources: ExitStack
+
+    def close(self) -> None:
+        self.resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def read_sources(
+    sources: Sequence[SourceFile], *, format: Format, progress: Progress | None = None
+) -> ParsedDataset:
+    """Read and check everything. Raises InvalidInput with all that is wrong."""
+    with ExitStack() as stack:
+        rows: list[tuple[Row, list[ImageSource]]] = []
+        problems = Problems()
+        archives = _open_archives(sources, format, stack)
+        shared: list[ImageSource] = [ArchiveSource(archive) for archive in archives.values()]
+        for source in sources:
+            if source in archives:
+                rows += _read_archive(archives[source], shared, problems)
+            else:
+                rows += _read_file(source, format, shared, problems)
+        if not rows and not problems.count:
+            names = ", ".join(source.name for source in sources)
+            raise InvalidInput(
+                f"Nothing was imported: there are no rows in {names}. Rows come from files that "
+                "end in .jsonl, .csv or .json, alone or in a zip."
+            )
+        _check_ids([row for row, _ in rows], problems)
+        places = _find_images(rows, problems)
+        problems.raise_if_any()
+
+        images = _verify_images(rows, places, problems, progress)
+        problems.raise_if_any()
+        items = tuple(
+            ParsedItem(row, images[place].sha256)
+            for (row, _), place in zip(rows, places, strict=True)
+            if place is not None
+        )
+        splits = _collect_splits(items, problems)
+        problems.raise_if_any()
+        return ParsedDataset(
+            items=items,
+            images={image.sha256: image for image in images.values()},
+            splits=splits,
+            warnings=tuple(_warnings(items)),
+            resources=stack.pop_all(),
+        )
+
+
+def _open_archives(
+    sources: Sequence[SourceFile], format: Format, stack: ExitStack
+) -> dict[SourceFile, Archive]:
+    archives = {}
+    for source in sources:
+        _check_size(source)
+        if format == "zip" or source.name.lower().endswith(".zip"):
+            archive = Archive(source.path, source.name)
+            stack.callback(archive.close)
+            archives[source] = archive
+    return archives
+
+
+def _check_size(source: SourceFile) -> None:
+    if source.path.is_dir():
+        raise InvalidInput(f"{source.name} is a folder. Name the data file in it.")
+    if not source.path.is_file():
+        raise InvalidInput(f"There is no file {source.name}.")
+    limit = get_settings().max_upload_mb
+    if source.path.stat().st_size > limit << 20:
+        raise InvalidInput(f"{source.name} is larger than {limit} MB (MAX_UPLOAD_MB).")
+    if source.path.stat().st_size == 0:
+        raise InvalidInput(f"Nothing was imported: {source.name} is empty.")
+
+
+def _format_of(name: str, format: Format) -> str:
+    if format in READERS:
+        return format
+    known = FORMAT_OF_SUFFIX.get(PurePosixPath(name).suffix.lower())
+    if known is None:
+        raise InvalidInput(
+            f"The format of {name} cannot be told from its name. Say which it is: jsonl, csv, zip "
+            "or vqa-x."
+        )
+    return known
+
+
+def _read_file(
+    source: SourceFile, format: Format, shared: Sequence[ImageSource], problems: Problems
+) -> list[tuple[Row, list[ImageSource]]]:
+    sources = list(shared)
+    if source.image_folders:
+        sources.insert(0, FolderSource(source.image_folders))
+    reader = READERS[_format_of(source.name, format)]
+    with source.path.open("rb") as stream:
+        return [(row, sources) for row in reader(stream, source.name, problems)]
+
+
+def _read_archive(
+    archive: Archive, shared: Sequence[ImageSource], problems: Problems
+) -> list[tuple[Row, list[ImageSource]]]:
+    """Rows of every data file in the archive; one that holds only images is fine too."""
+    rows: list[tuple[Row, list[ImageSource]]] = []
+    for member in sorted(archive.members):
+        path = PurePosixPath(member)
+        format = FORMAT_OF_SUFFIX.get(path.suffix.lower())
+        if format is None or format == "zip":
+            continue
+        folder = "" if path.parent == PurePosixPath() else f"{path.parent}/"
+        sources = [ArchiveSource(archive, folder), *shared]
+        name = f"{archive.name}/{member}"
+        with archive.open(member, MAX_FILE_BYTES) as stream:
+            rows += [(row, sources) for row in READERS[format](stream, name, problems)]
+    return rows
+
+
+def _check_ids(rows: Sequence[Row], problems: Problems) -> None:
+    first: dict[str, str] = {}
+    for row in rows:
+        if row.external_id in first:
+            problems.add(
+                row.place,
+                f"the id {row.external_id!r} is taken already by {first[row.external_id]}",
+            )
+        else:
+            first[row.external_id] = row.place
+
+
+def _find_images(
+    rows: Sequence[tuple[Row, list[ImageSource]]], problems: Problems
+) -> list[Place | None]:
+    """Where each row's image lies; a missing one is told once, with the first row that asks."""
+    places: list[Place | None] = []
+    missing: set[str] = set()
+    for row, sources in rows:
+        place = _find_image(row, sources)
+        places.append(place)
+        if place is None and row.images[0] not in missing:
+            missing.add(row.images[0])
+            where = ", ".join(dict.fromkeys(source.label for source in sources))
+            looked = f"is not in {where}" if where else "came without a folder or zip of images"
+            problems.add(row.place, f"the image {row.images[0]} {looked}")
+    return places
+
+
+def _find_image(row: Row, sources: Sequence[ImageSource]) -> Place | None:
+    for source in sources:
+        name = source.find(row.images)
+        if name is not None:
+            return source, name
+    return None
+
+
+def _verify_images(
+    rows: Sequence[tuple[Row, list[ImageSource]]],
+    places: Sequence[Place | None],
+    problems: Problems,
+    progress: Progress | None,
+) -> dict[Place, ParsedImage]:
+    """Decode every image once; several at a time, since decoding leaves Python's lock."""
+    first_row: dict[Place, Row] = {}
+    for (row, _), place in zip(rows, places, strict=True):
+        if place is not None:
+            first_row.setdefault(place, row)
+
+    def verify(place: Place) -> ParsedImage | str:
+        try:
+            return verify_image(*place)
+        except BadImage as error:
+            return str(error)
+
+    images: dict[Place, ParsedImage] = {}
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        for done, (place, result) in enumerate(
+            zip(first_row, pool.map(verify, first_row), strict=True), start=1
+        ):
+            if isinstance(result, str):
+                row = first_row[place]
+                problems.add(row.place, f"the image {row.images[0]} {result}")
+            else:
+                images[place] = result
+            if progress and done % 50 == 0:
+                progress({"step": "checking images", "done": done, "total": len(first_row)})
+    return images
+
+
+def _collect_splits(
+    items: Sequence[ParsedItem], problems: Problems
+) -> dict[str, tuple[Split, str]]:
+    """The split of each image that has one; two rows that differ are told, both of them."""
+    splits: dict[str, tuple[Split, str]] = {}
+    for item in items:
+        row = item.row
+        if row.split is None:
+            continue
+        split, place = splits.setdefault(item.image_sha256, (row.split, row.place))
+        if split is not row.split:
+            problems.add(
+                row.place,
+                f"the image {row.images[0]} is in split {row.split}, but in split {split} by "
+                f"{place}. An image can be in one split only",
+            )
+    return splits
+
+
+def _warnings(items: Sequence[ParsedItem]) -> Iterator[str]:
+    n_without = sum(not item.row.gold_rationales for item in items)
+    if n_without:
+        yield (
+            f"{n_without:,} of {len(items):,} rows have no rationale: the rouge critic and the "
+            "text metrics have nothing to compare with there."
+        )
+    seen: dict[tuple[str, str, str], str] = {}
+    doubles = []
+    for item in items:
+        key = (item.image_sha256, item.row.question, item.row.answer)
+        if key in seen:
+            doubles.append(f"{item.row.external_id} (as {seen[key]})")
+        seen.setdefault(key, item.row.external_id)
+    if doubles:
+        yield (
+            f"{len(doubles):,} rows ask the same of the same image as another row: "
+            + ", ".join(doubles[:10])
+            + ("…" if len(doubles) > 10 else "")
+        )

@@ -1,0 +1,208 @@
+"""One row of a data file: which columns it has, and what each may hold."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from app.lifecycle import Split
+from app.models import Json
+from app.services.import_formats.problems import Problems
+
+REQUIRED = ("id", "image", "question", "answer")
+OPTIONAL = ("rationales", "rationale", "split", "facts")
+EXPECTED = (
+    "expected are id, image, question, answer, and where there are any rationales (or rationale), "
+    "split, facts"
+)
+MAX_LENGTHS = {"id": 500, "image": 1000, "question": 2000, "answer": 500, "rationale": 2000}
+MAX_RATIONALES = 50
+MAX_FACTS_CHARACTERS = 100_000
+
+SPLITS = {
+    "train": Split.TRAIN,
+    "training": Split.TRAIN,
+    "validation": Split.VALIDATION,
+    "valid": Split.VALIDATION,
+    "val": Split.VALIDATION,
+    "dev": Split.VALIDATION,
+    "test": Split.TEST,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row whose fields are checked. `images` are the names its image may have."""
+
+    place: str
+    external_id: str
+    images: tuple[str, ...]
+    question: str
+    answer: str
+    gold_rationales: tuple[str, ...] = ()
+    split: Split | None = None
+    facts: Json | None = None
+
+
+@dataclass
+class ColumnCheck:
+    """Gathers rows with wrong columns, so that one mistake in the naming gives one line."""
+
+    problems: Problems
+    _unknown: dict[str, list[str]] = field(default_factory=dict)
+    _missing: dict[str, list[str]] = field(default_factory=dict)
+
+    def look_at(self, place: str, columns: Iterable[str]) -> bool:
+        """Whether the row can be read; what is wrong is told by `report`."""
+        names = set(columns)
+        unknown = names.difference(REQUIRED, OPTIONAL)
+        missing = [name for name in REQUIRED if name not in names]
+        for name in sorted(unknown):
+            self._unknown.setdefault(name, []).append(place)
+        for name in missing:
+            self._missing.setdefault(name, []).append(place)
+        return not unknown and not missing
+
+    def report(self) -> None:
+        for kind, found in (("unknown", self._unknown), ("missing", self._missing)):
+            for name, places in found.items():
+                more = f" (and {len(places) - 1:,} more rows)" if len(places) > 1 else ""
+                text = (
+                    f"the column {name!r} is not known; {EXPECTED}"
+                    if kind == "unknown"
+                    else f"the column {name!r} is missing; {EXPECTED}"
+                )
+                self.problems.add(places[0] + more, text)
+
+
+class BadField(Exception):
+    """What is wrong with one field, as a sentence."""
+
+
+def check_row(place: str, values: Mapping[str, Any], problems: Problems) -> Row | None:
+    """The checked row, or None after its problems were added."""
+    found: dict[str, Any] = {}
+    before = problems.count
+    for name, check in (
+        ("external_id", lambda: check_text(values.get("id"), "id")),
+        ("images", lambda: (check_image_name(values.get("image")),)),
+        ("question", lambda: check_text(values.get("question"), "question")),
+        ("answer", lambda: check_text(values.get("answer"), "answer")),
+        ("gold_rationales", lambda: check_rationales(values)),
+        ("split", lambda: check_split(values.get("split"))),
+        ("facts", lambda: check_facts(values.get("facts"))),
+    ):
+        try:
+            found[name] = check()
+        except BadField as error:
+            problems.add(place, str(error))
+    if problems.count > before:
+        return None
+    return Row(place=place, **found)
+
+
+def check_text(value: object, name: str) -> str:
+    """A text without outer blanks. Whole numbers are taken too, as ids and answers often are."""
+    if value is None:
+        raise BadField(f"{name} is missing")
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise BadField(f"{name} must be a text, but is {describe(value)}")
+    text = value.strip()
+    if not text:
+        raise BadField(f"{name} is empty")
+    limit = MAX_LENGTHS[name]
+    if len(text) > limit:
+        raise BadField(f"{name} has {len(text):,} characters; at most {limit:,} are allowed")
+    if not is_storable(text):
+        raise BadField(f"{name} holds a control character or half of a character")
+    return text
+
+
+def check_image_name(value: object) -> str:
+    name = check_text(value, "image")
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in path.parts[0]:
+        raise BadField(
+            f"image must be a file name inside the images folder, but is {shorten(name)!r}"
+        )
+    return path.as_posix()
+
+
+def check_rationales(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """The gold rationales, each once, from `rationales` (a list) and `rationale` (a text)."""
+    given = values.get("rationales")
+    if given is not None and not isinstance(given, list):
+        raise BadField(f"rationales must be a list of texts, but is {describe(given)}")
+    texts = list(given or [])
+    if values.get("rationale") is not None:
+        texts.append(values["rationale"])
+    if len(texts) > MAX_RATIONALES:
+        raise BadField(f"there are {len(texts)} rationales; at most {MAX_RATIONALES} are allowed")
+    checked = [check_text(text, "rationale") for text in texts]
+    return tuple(dict.fromkeys(checked))
+
+
+def check_split(value: object) -> Split | None:
+    if value is None or value == "":
+        return None
+    split = SPLITS.get(value.strip().lower()) if isinstance(value, str) else None
+    if split is None:
+        raise BadField(f"split must be train, validation or test, but is {describe(value)}")
+    return split
+
+
+def check_facts(value: object) -> Json | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise BadField(f"facts must be an object, but is {describe(value)}")
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise BadField("facts hold a number that is not finite, or are nested too deep") from error
+    if len(text) > MAX_FACTS_CHARACTERS:
+        raise BadField(
+            f"facts have {len(text):,} characters; at most {MAX_FACTS_CHARACTERS:,} are allowed"
+        )
+    if not all(is_storable(part) for part in _texts(value)):
+        raise BadField("facts hold a control character or half of a character")
+    return value
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in a JSON value, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield key
+            yield from _texts(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
+
+
+def is_storable(text: str) -> bool:
+    """Whether the database and every browser can hold this text."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+    return not any(character < " " and character not in "\t\n\r" for character in text)
+
+
+def describe(value: object) -> str:
+    """A short name of a wrong value, for the message."""
+    if isinstance(value, str):
+        return repr(shorten(value))
+    if isinstance(value, bool):
+        return "true or false"
+    names = {"dict": "an object", "list": "a list", "int": "a number", "float": "a number"}
+    return names.get(type(value).__name__, "null")
+
+
+def shorten(text: str, length: int = 80) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,224 @@
+"""The store: image files, adapters, uploads and releases in one folder that all processes share.
+
+Images and adapters are addressed by their content. A file appears whole or not at all: it is
+written under a temporary name, flushed to the disk and renamed in one step.
+"""
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from app.errors import AppError, InvalidInput, SetupError
+from app.settings import get_settings
+
+EXTENSIONS = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "image/gif": ".gif",
+}
+"""File name endings of the media types that an image may have."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_UPLOAD = re.compile(r"[0-9a-f]{32}(\.[a-z0-9]{1,8})?")
+_TEMPORARY = ".part-"
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that somebody sent: `name` finds it in the store, `filename` is their name for it."""
+
+    name: str
+    filename: str
+    n_bytes: int
+
+
+# --- Where things are -----------------------------------------------------------------------
+
+
+def store_folder() -> Path:
+    return get_settings().store_path
+
+
+def image_path(sha256: str, media_type: str) -> Path:
+    """Where the image with this content lies, or would lie."""
+    _check_digest(sha256)
+    return store_folder() / "images" / sha256[:2] / f"{sha256}{EXTENSIONS[media_type]}"
+
+
+def adapters_folder() -> Path:
+    return store_folder() / "adapters"
+
+
+def adapter_folder(digest: str) -> Path:
+    _check_digest(digest)
+    return adapters_folder() / digest
+
+
+def release_path(project_id: int, number: int, content_hash: str, name: str) -> Path:
+    """A built file of a release; the hash keeps a restored database from meeting another's file."""
+    _check_digest(content_hash)
+    return store_folder() / "releases" / f"{project_id}-{number}-{content_hash[:16]}" / name
+
+
+def upload_path(name: str) -> Path:
+    """The kept upload of this name. Raises InvalidInput when it is not kept any more."""
+    if not _UPLOAD.fullmatch(name):
+        raise InvalidInput(f"{name!r} is not the name of an upload.")
+    path = store_folder() / "uploads" / name
+    if not path.is_file():
+        raise InvalidInput("The uploaded file is not kept any more. Upload it again.")
+    return path
+
+
+# --- Writing --------------------------------------------------------------------------------
+
+
+def put_image(content: bytes, media_type: str) -> tuple[str, bool]:
+    """Keep an image; its sha256, and whether it is new. Only verified images may be put here."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    path = image_path(sha256, media_type)
+    if path.is_file():
+        # Young again, so that `remove_unused_images` leaves it to whoever is about to use it.
+        path.touch()
+        return sha256, False
+    with atomic_file(path) as stream:
+        stream.write(content)
+    return sha256, True
+
+
+def put_upload(stream: IO[bytes], filename: str) -> Upload:
+    """Keep what somebody sends, up to the size limit of the settings."""
+    limit = get_settings().max_upload_mb << 20
+    suffix = Path(filename).suffix.lower()
+    name = secrets.token_hex(16)
+    if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix):
+        name += suffix
+    n_bytes = 0
+    with atomic_file(store_folder() / "uploads" / name) as target:
+        while chunk := stream.read(_CHUNK):
+            n_bytes += len(chunk)
+            if n_bytes > limit:
+                raise InvalidInput(
+                    f"{filename} is larger than {limit >> 20} MB, the limit of this installation "
+                    "(MAX_UPLOAD_MB). Split it into several files."
+                )
+            target.write(chunk)
+    return Upload(name=name, filename=Path(filename).name, n_bytes=n_bytes)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Write a file that appears when the block ends well, and leaves nothing when it does not."""
+    with storing_at(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}")
+        try:
+            with draft.open("xb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Fill a folder that appears when the block ends well; `path` must not exist, or be empty."""
+    with storing_at(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}")
+        draft.mkdir()
+        try:
+            yield draft
+            for folder, _, names in os.walk(draft):
+                for name in names:
+                    with Path(folder, name).open("rb") as stream:
+                        os.fsync(stream.fileno())
+                sync_folder(Path(folder))
+            draft.replace(path)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        sync_folder(path.parent)
+
+
+@contextmanager
+def storing_at(path: Path) -> Iterator[None]:
+    """Say plainly when the disk is full or the folder is not ours."""
+    try:
+        yield
+    except AppError:
+        raise
+    except OSError as error:
+        if error.filename is not None and not _is_below(Path(str(error.filename)), path.parent):
+            raise  # about another file, read while this one was written
+        raise SetupError(
+            f"{path.parent} cannot be written ({error.strerror}). Free some space or correct the "
+            "folder's permissions."
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+# --- Tidying --------------------------------------------------------------------------------
+
+
+def remove_old_uploads(older_than: timedelta) -> int:
+    """Forget uploads that no import came back for; how many."""
+    return _remove_older(list_files(store_folder() / "uploads"), older_than)
+
+
+def remove_unused_images(used: Iterable[str], older_than: timedelta) -> int:
+    """Remove image files that no row names: left by an import that crashed; how many.
+
+    The age protects files that an import has put here and whose rows it has not committed yet.
+    """
+    kept = set(used)
+    unused = (path for path in list_files(store_folder() / "images") if path.stem not in kept)
+    return _remove_older(unused, older_than)
+
+
+def list_files(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder):
+        for name in sorted(names):
+            yield Path(parent, name)
+
+
+def _remove_older(paths: Iterable[Path], older_than: timedelta) -> int:
+    limit = time.time() - older_than.total_seconds()
+    n_removed = 0
+    for path in paths:
+        with suppress(FileNotFoundError):  # another process tidies too
+            if path.stat().st_mtime < limit:
+                path.unlink()
+                n_removed += 1
+    return n_removed
+
+
+def _check_digest(digest: str) -> None:
+    # Digests come from rows and addresses; a path must not be made of anything else.
+    if not _SHA256.fullmatch(digest):
+        raise ValueError(f"{digest!r} is no sha256")
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return path.absolute().is_relative_to(folder.absolute())
