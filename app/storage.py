@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import IO, BinaryIO
 
 from app.errors import AppError, InvalidInput, SetupError
@@ -100,6 +100,8 @@ def put_image(content: bytes, media_type: str) -> tuple[str, bool]:
 def put_upload(stream: IO[bytes], filename: str) -> Upload:
     """Keep what somebody sends, up to the size limit of the settings."""
     limit = get_settings().max_upload_mb << 20
+    # Some browsers send a whole path; this knows both kinds of slashes.
+    filename = PureWindowsPath(filename).name
     suffix = Path(filename).suffix.lower()
     name = secrets.token_hex(16)
     if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix):
@@ -114,7 +116,7 @@ def put_upload(stream: IO[bytes], filename: str) -> Upload:
                     "(MAX_UPLOAD_MB). Split it into several files."
                 )
             target.write(chunk)
-    return Upload(name=name, filename=Path(filename).name, n_bytes=n_bytes)
+    return Upload(name=name, filename=filename, n_bytes=n_bytes)
 
 
 @contextmanager

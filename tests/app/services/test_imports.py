@@ -8,9 +8,11 @@ from PIL import Image as PillowImage
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.db import get_session_factory
 from app.errors import Conflict, InvalidInput
 from app.lifecycle import JudgementStatus, RoundStatus, Split
 from app.models import Event, Image, Item, Judgement, Project, ProjectImage
+from app.queries.imports import try_lock_import
 from app.services.imports import ImportReport, import_dataset, read_dataset
 from app.storage import image_path
 from tests.app.services.dataset_files import (
@@ -222,9 +224,7 @@ def test_changed_rows_are_listed_and_wait_for_update(
     assert event.details["new"] == {"answer": "blue"}
 
 
-def test_a_judged_item_is_not_rewritten(
-    session: Session, project: Project, tmp_path: Path
-) -> None:
+def test_a_judged_item_is_not_rewritten(session: Session, project: Project, tmp_path: Path) -> None:
     write_images(tmp_path)
     load(session, project, write_jsonl(tmp_path / "data.jsonl", [row(1), row(2)]))
     round_ = make_round(session, project, status=RoundStatus.CANCELLED)
@@ -338,9 +338,6 @@ def test_the_same_image_serves_two_projects(
 def test_only_one_import_at_a_time(
     session: Session, project: Project, tmp_path: Path, services: object
 ) -> None:
-    from app.db import get_session_factory
-    from app.queries.imports import try_lock_import
-
     write_images(tmp_path)
     path = write_jsonl(tmp_path / "data.jsonl", [row(1)])
     with get_session_factory()() as other:
