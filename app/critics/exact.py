@@ -9,7 +9,7 @@ exactly the scenes in which the answer is right says the answer again and justif
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -29,16 +29,24 @@ from app.scenes.questions import (
     Query,
     answer_query,
     noun,
+    phrase,
 )
 from app.scenes.scene import Scene
-from app.scenes.statements import Clause, Exists, Mention, Phrase, Quantifier, Statement
+from app.scenes.statements import (
+    ALL_CELLS,
+    Clause,
+    Exists,
+    Mention,
+    Phrase,
+    Quantifier,
+    Says,
+    Statement,
+)
 from app.scenes.truth import Referents, Truth, phrase_of, referents_of, resolve
 from app.scenes.worlds import Flags, Ints, Worlds, alternatives, answers, asked_sets, count
 
 _FITS: Final = Verdict(True, "True of the picture, and it justifies the answer.")
-_UNCLEAR: Final = Verdict(
-    False, "Not understood as statements about the picture.", Fault.UNCLEAR
-)
+_UNCLEAR: Final = Verdict(False, "Not understood as statements about the picture.", Fault.UNCLEAR)
 # Of two readings of a text the kinder one counts; of two faults the milder one is named.
 _SEVERITY: Final = (
     None,
@@ -61,7 +69,9 @@ class ExactCritic:
         query, scene = _read_item(item)
         right = answer_query(query, scene)
         if right is None:
-            raise CriticError(f"The question presumes what the scene does not have: {item.question}")
+            raise CriticError(
+                f"The question presumes what the scene does not have: {item.question}"
+            )
         if _plain(item.answer) != right:
             return [_wrong_answer(item.answer, right)] * len(texts)
         case = _case(query, scene)
@@ -97,12 +107,10 @@ def _case(query: Query, scene: Scene) -> _Case:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """One statement of a text: where it holds, and whether it is about what was asked."""
+    """One statement of a text and where it holds."""
 
     statement: Statement
-    text: str
     holds: Flags
-    is_relevant: bool
 
 
 class _Case:
@@ -134,21 +142,25 @@ class _Case:
 
     def _judge(self, clauses: tuple[Clause, ...]) -> Verdict:
         statements = resolve([clause.statement for clause in clauses], self.referents)
+        for statement, clause in zip(statements, clauses, strict=True):
+            if not self.truth.holds(statement)[0]:
+                reason = self._untrue(statement, clause.text)
+                return Verdict(False, reason, Fault.WRONG_ABOUT_IMAGE)
         said = [
-            _Said(statement, clause.text, self.truth.holds(statement), self._is_relevant(statement))
-            for statement, clause in zip(statements, clauses, strict=True)
+            _Said(part, self.truth.holds(part))
+            for statement in statements
+            for part in _parts(statement)
         ]
-        for one in said:
-            if not one.holds[0]:
-                return Verdict(False, self._untrue(one), Fault.WRONG_ABOUT_IMAGE)
-        return self._weigh([one for one in said if one.is_relevant])
+        return self._weigh([one for one in said if self._is_relevant(one)])
 
     def _weigh(self, said: list[_Said]) -> Verdict:
         """All statements are true; do those about what was asked settle the answer?"""
         if not said:
-            reason = f"True, but not about {self._asked_words()}."
+            reason = f"True, but not about what was asked: {self._asked_words()}."
             return Verdict(False, reason, Fault.DOES_NOT_JUSTIFY)
-        evidence = said if self._is_about_one_thing() else [s for s in said if not self._again(s.holds)]
+        evidence = (
+            said if self._is_about_one_thing() else [s for s in said if not self._again(s.holds)]
+        )
         extent = self._extent(said)
         if not self._settles(_all([one.holds for one in evidence], len(self.worlds)) & extent):
             everything = _all([one.holds for one in said], len(self.worlds)) & extent
@@ -186,9 +198,18 @@ class _Case:
             masks |= int(self.truth.things(self.referents.asked)[0])
         return masks
 
-    def _is_relevant(self, statement: Statement) -> bool:
-        """About at least one thing that was asked about; where there is none, about anything."""
-        return self.about == 0 or bool(int(self.truth.mentioned(statement)[0]) & self.about)
+    def _is_relevant(self, said: _Said) -> bool:
+        """About at least one thing that was asked about; where there is none, about anything.
+
+        If one thing was asked about, about that thing and no other, or else enough by itself:
+        "the cone is green and there are five things" only says that the cone is green.
+        """
+        if self.about == 0:
+            return True
+        if self._is_about_one_thing():
+            subject = int(self.truth.subject(said.statement)[0])
+            return subject & ~self.about == 0 or self._settles(said.holds)
+        return bool(int(self.truth.mentioned(said.statement)[0]) & self.about)
 
     def _extent(self, said: list[_Said]) -> Flags:
         """A list of the things asked for is read as complete, if it is.
@@ -210,25 +231,27 @@ class _Case:
         return extent
 
     def _listed(self, target: Description, said: list[_Said]) -> list[Mention]:
+        """The mentions that count things of a set, `three cubes, one red and two blue` once."""
         wanted = phrase_of(target)
-        return [
+        counted = [
             mention
             for one in said
-            if isinstance(one.statement, Exists)
-            for mention in one.statement.mentions
+            for mention in _counted_things(one.statement)
             if mention.quantifier in {Quantifier.SOME, Quantifier.EXACTLY}
             and _implies(mention.phrase, wanted)
         ]
+        narrower = [mention for mention in counted if not _implies(wanted, mention.phrase)]
+        return narrower or counted
 
     # ------------------------------------------------------------------------------------ reasons
 
-    def _untrue(self, said: _Said) -> str:
-        if isinstance(said.statement, Exists) and not said.statement.is_all:
-            for mention in said.statement.mentions:
-                there = int(count(self.truth.things(mention.phrase))[0])
-                if not self.truth.holds(Exists((mention,)))[0]:
-                    return f'Not so: "{said.text}"; of these there {_be(there)} {_number(there)}.'
-        return f'Not true of the picture: "{said.text}".'
+    def _untrue(self, statement: Statement, text: str) -> str:
+        for part in _parts(statement):
+            if isinstance(part, Exists) and not part.is_all and not self.truth.holds(part)[0]:
+                counted = part.mentions[0].phrase
+                number = int(count(self.truth.things(counted))[0])
+                return f'Not so: "{text}". The picture has {_in_words(counted, number)}.'
+        return f'Not true of the picture: "{text}".'
 
     def _gap(self, said: list[_Said]) -> str:
         if isinstance(self.query, CountQuery):
@@ -236,11 +259,12 @@ class _Case:
             number = sum(mention.n for mention in self._listed(target, said))
             total = int(count(masks)[0])
             if 0 < number < total:
-                return f"It names {_number(number)} of the {_number(total)} {noun(target)}s."
+                things = noun(target, plural=True)
+                return f"It names {_number(number)} of the {_number(total)} {things}."
         return "True, but the answer could still be another."
 
     def _asked_words(self) -> str:
-        return " and ".join(f"any {noun(target)}" for target, _ in self.asked)
+        return " and ".join(phrase(target) for target, _ in self.asked)
 
 
 def _all(flags: list[Flags], size: int) -> Flags:
@@ -254,9 +278,35 @@ def _implies(phrase: Phrase, wanted: Phrase) -> bool:
     return set(wanted.values) <= set(phrase.values) and phrase.cells & ~wanted.cells == 0
 
 
+def _parts(statement: Statement) -> list[Statement]:
+    """A list of things says each of its parts."""
+    if isinstance(statement, Exists) and not statement.is_all:
+        return [Exists((mention,)) for mention in statement.mentions]
+    return [statement]
+
+
+def _counted_things(statement: Statement) -> tuple[Mention, ...]:
+    """`there are two red cubes` and `two cubes are red` count the same things."""
+    if isinstance(statement, Exists):
+        return statement.mentions
+    if isinstance(statement, Says) and not statement.predicate.is_negated:
+        options = statement.predicate.options
+        if len(options) == 1 and isinstance(options[0], Phrase):
+            return (replace(statement.subject, phrase=_both(statement.subject.phrase, options[0])),)
+    return ()
+
+
+def _both(one: Phrase, other: Phrase) -> Phrase:
+    values = (*one.values, *other.values)
+    return Phrase(values, one.cells & other.cells, (*one.beside, *other.beside))
+
+
+def _in_words(phrase: Phrase, number: int) -> str:
+    """`two red cubes`, `no cone there`."""
+    said = Description().saying(dict(phrase.values))
+    place = " there" if phrase.cells != ALL_CELLS or phrase.beside else ""
+    return f"{_number(number) if number else 'no'} {noun(said, plural=number > 1)}{place}"
+
+
 def _number(number: int) -> str:
-    return "none" if number == 0 else NUMBER_WORDS[number]
-
-
-def _be(number: int) -> str:
-    return "is" if number <= 1 else "are"
+    return NUMBER_WORDS[number]

@@ -35,7 +35,8 @@ from app.scenes.statements import (
 
 MAX_TOKENS: Final = 60
 MAX_READINGS: Final = 12
-_JOINERS: Final = frozenset({"and", "but", "while", ",", ";"})
+_JOINERS: Final = frozenset({"and", "but", "while", ",", ";", "because", "since", "so"})
+_DETERMINED: Final = frozenset({"some", "several", "at", "more", "fewer", "less", "a", "any"})
 _MORE: Final = {"more": "more", "fewer": "fewer", "less": "fewer"}
 
 Readings = Iterator[tuple[Statement, int]]
@@ -55,9 +56,11 @@ class _Grammar(PhraseReader):
             if end == len(self.tokens):
                 yield clauses
 
-    def _clauses(self, i: int, before: Statement | None) -> Iterator[tuple[tuple[Clause, ...], int]]:
+    def _clauses(
+        self, i: int, before: Statement | None
+    ) -> Iterator[tuple[tuple[Clause, ...], int]]:
         for statements, j in self._clause(i, before):
-            words = " ".join(self.tokens[i:j]).replace("see", "there is", 1)
+            words = " ".join(self.tokens[i:j]).removeprefix("see ").replace(" see ", " there is ")
             here = tuple(Clause(statement, words) for statement in statements)
             k = j
             while self.at(k) in _JOINERS:
@@ -117,11 +120,11 @@ class _Grammar(PhraseReader):
         """Lists without pronouns: "i see it" says nothing that could be true or false."""
         empty = {Pronoun.IT, Pronoun.THEY}
         for mentions, j in self.mentions(i):
-            if not any(mention.phrase.pronoun in empty for mention in mentions):
-                if len(mentions) > 1:
-                    # "red and blue things": each colour is there, not two things of each.
-                    mentions = tuple(_at_least_one(mention) for mention in mentions)
-                yield mentions, j
+            if any(mention.phrase.pronoun in empty for mention in mentions):
+                continue
+            # "red and blue things": each colour is there, not two things of each.
+            is_list = len(mentions) > 1
+            yield (tuple(map(_at_least_one, mentions)) if is_list else mentions), j
 
     # ------------------------------------------------------------------------------- comparisons
 
@@ -252,8 +255,14 @@ class _Grammar(PhraseReader):
                     yield (Mention(Quantifier.ONLY, core.phrase),), k
         for mentions, j in self.mentions(i):
             definite = {Quantifier.THE, Quantifier.THE_ALL}
-            if len(mentions) == 1 or all(one.quantifier in definite for one in mentions):
+            if len(mentions) == 1 and self._is_generic(i, mentions[0]):
+                yield (replace(mentions[0], quantifier=Quantifier.ALL),), j
+            elif len(mentions) == 1 or all(one.quantifier in definite for one in mentions):
                 yield mentions, j
+
+    def _is_generic(self, i: int, mention: Mention) -> bool:
+        """`cubes are red`: said of all cubes."""
+        return mention.quantifier is Quantifier.SOME and self.at(i) not in _DETERMINED
 
     def _said_shortly(
         self, i: int, before: Says | Exists

@@ -40,6 +40,7 @@ _PHRASES: Final[tuple[tuple[str, str], ...]] = (
     (r"\b(just) (left|right|above|below)\b", r"directly \2"),
     (r"\bnone of the\b", "no"),
     (r"\b(all|both|each|every one|any) of the\b", r"\1 the"),
+    (r"\b(all|both|each) of (them|these|those)\b", r"\2"),
     (r"\bnothing\b", "no thing"),
     (r"\bnone\b", "no one"),
     (r"\b(everything|every thing|anything)\b", "all things"),

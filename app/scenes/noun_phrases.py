@@ -142,6 +142,16 @@ class PhraseReader:
             elif values:
                 yield Core(Phrase(values), is_plural=False, head=False), j
 
+    def _core_after(self, i: int) -> Iterator[tuple[Core, int]]:
+        """What follows a determiner: `cubes`, `of the cubes`, `of them`."""
+        yield from self.core(i)
+        if self.at(i) == "of" and self.at(i + 1) in {"them", "these", "those"}:
+            yield Core(Phrase(pronoun=Pronoun.THEY), is_plural=True), i + 2
+        elif self.at(i) == "of" and self.at(i + 1) == "the":
+            for core, j in self.core(i + 2):
+                if core.is_plural:
+                    yield core, j
+
     def adjectives(self, i: int) -> Iterator[tuple[tuple[tuple[str, str], ...], int]]:
         """Adjectives of different attributes, `small and red`; the empty list is a reading too."""
         values: list[tuple[str, str]] = []
@@ -176,10 +186,12 @@ class PhraseReader:
         if self.at(i) in {"they", "these", "those"}:
             yield Mention(Quantifier.THE_ALL, Phrase(pronoun=Pronoun.THEY)), True, i + 1
         for quantifier, n, j in self._determiner(i):
-            for core, k in self.core(j):
-                mention = _fitted(quantifier, n, core)
-                if mention is not None:
-                    yield mention, core.head, k
+            for core, k in self._core_after(j):
+                yield _fitted(quantifier, n, core), core.head, k
+                if not core.head and self.at(j - 1) in _NUMBERS and j > i:
+                    # "one red and two blue": of those that the question asks for.
+                    asked = replace(core.phrase, pronoun=Pronoun.ONE)
+                    yield Mention(quantifier, asked, n), True, k
             if quantifier in {Quantifier.EXACTLY, Quantifier.SOME, Quantifier.NO} and j > i:
                 yield from self._bare_number(quantifier, n, i, j)
 
@@ -267,8 +279,8 @@ _SIMPLE: Final[dict[str, tuple[Quantifier, int]]] = {
 }
 
 
-def _fitted(quantifier: Quantifier, n: int, core: Core) -> Mention | None:
-    """The mention, if determiner and number of the noun go together."""
+def _fitted(quantifier: Quantifier, n: int, core: Core) -> Mention:
+    """The mention; `the` and a missing determiner mean different things before a plural."""
     phrase, is_plural = core.phrase, core.is_plural
     if quantifier is Quantifier.THE:
         return Mention(Quantifier.THE_ALL if is_plural else Quantifier.THE, phrase)

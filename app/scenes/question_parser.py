@@ -20,7 +20,7 @@ from app.scenes.questions import (
     RelationQuery,
     SameAttributeQuery,
 )
-from app.scenes.scene import ATTRIBUTES, N_CELLS, N_COLS, N_ROWS
+from app.scenes.scene import N_CELLS, N_COLS, N_ROWS
 from app.scenes.statements import ALL_CELLS, Phrase
 
 _A: Final = r"(?P<a>colou?r|shape|size|material)"
@@ -62,7 +62,8 @@ _SAME: Final = (
     rf"are the {_LR[0]} and the {_LR[1]} alike in {_A}{_END}",
 )
 _RELATION: Final = (
-    rf"(?:is|can you see|does the (?:picture|image|scene) show) the {_LR[0]} {_D} the {_LR[1]}{_END}",
+    rf"(?:is|can you see) the {_LR[0]} {_D} the {_LR[1]}{_END}",
+    rf"does the (?:picture|image|scene) show the {_LR[0]} {_D} the {_LR[1]}{_END}",
     rf"would you say the {_LR[0]} is {_D} the {_LR[1]}{_END}",
 )
 _EXISTENCE: Final = (
@@ -80,15 +81,16 @@ def parse_question(text: str) -> Query | None:
     for pattern in _NEIGHBOUR:
         if found := re.fullmatch(pattern, words):
             anchor = _described(found["t"])
-            return anchor and NeighbourQuery(_name(found["a"]), Direction(found["d"]), anchor)
+            where = Direction(found["d"])
+            return NeighbourQuery(_name(found["a"]), where, anchor) if anchor else None
     for pattern in _SAME:
         if found := re.fullmatch(pattern, words):
             pair = _pair(found)
-            return pair and SameAttributeQuery(_name(found["a"]), *pair)
+            return SameAttributeQuery(_name(found["a"]), *pair) if pair else None
     for pattern in _ATTRIBUTE:
         if found := re.fullmatch(pattern, words):
             target = _described(found["t"])
-            return target and AttributeQuery(_name(found["a"]), target)
+            return AttributeQuery(_name(found["a"]), target) if target else None
     return _parse_counts(words) or _parse_yes_no(words)
 
 
@@ -96,11 +98,11 @@ def _parse_counts(words: str) -> Query | None:
     for pattern in _COUNT:
         if found := re.fullmatch(pattern, words):
             target = _described(found["t"])
-            return target and CountQuery(target)
+            return CountQuery(target) if target else None
     for pattern in _COUNT_COMPARISON:
         if found := re.fullmatch(pattern, words):
             pair = _pair(found)
-            return pair and CountComparisonQuery(_RELATIONS[found["q"]], *pair)
+            return CountComparisonQuery(_RELATIONS[found["q"]], *pair) if pair else None
     return None
 
 
@@ -108,11 +110,11 @@ def _parse_yes_no(words: str) -> Query | None:
     for pattern in _RELATION:
         if found := re.fullmatch(pattern, words):
             pair = _pair(found)
-            return pair and RelationQuery(Direction(found["d"]), *pair)
+            return RelationQuery(Direction(found["d"]), *pair) if pair else None
     for pattern in _EXISTENCE:
         if found := re.fullmatch(pattern, words):
             target = _described(found["t"])
-            return target and ExistenceQuery(target)
+            return ExistenceQuery(target) if target else None
     return None
 
 
@@ -135,7 +137,7 @@ def _described(words: str) -> Description | None:
 
 
 def _description(core: Core) -> Description | None:
-    said = Description(**dict(core.phrase.values))
+    said = Description().saying(dict(core.phrase.values))
     return said if core.phrase.cells == ALL_CELLS else _placed(said, core.phrase)
 
 

@@ -7,8 +7,8 @@ A `Query` is what is asked, free of wording. `ask` draws one about a scene with 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -71,6 +71,12 @@ class Description:
             and self.row in (None, obj.row)
             and self.col in (None, obj.col)
         )
+
+    def saying(self, values: Mapping[str, str]) -> Description:
+        """The same and these attributes besides, or instead."""
+        said = {**self.attributes(), **values}
+        color, shape = said.get("color"), said.get("shape")
+        return Description(said.get("size"), color, said.get("material"), shape, self.row, self.col)
 
     def has_place(self) -> bool:
         return self.row is not None or self.col is not None
@@ -245,8 +251,6 @@ def phrase(target: Description, *, plural: bool = False) -> str:
     return words
 
 
-Wording = Callable[..., str]
-
 _ATTRIBUTE_WORDINGS: Final = (
     "what {a} is the {t}?",
     "which {a} does the {t} have?",
@@ -308,25 +312,30 @@ N_WORDINGS: Final = 4
 
 def word_query(query: Query, wording: int) -> str:
     """The question in its wording number 0 to N_WORDINGS - 1."""
+    templates: tuple[str, ...]
     match query:
         case AttributeQuery(attribute, target):
-            return _ATTRIBUTE_WORDINGS[wording].format(a=attribute, t=phrase(target))
+            templates = _ATTRIBUTE_WORDINGS
+            words = {"a": attribute, "t": phrase(target)}
         case CountQuery(target):
-            return _COUNT_WORDINGS[wording].format(t=phrase(target, plural=True))
+            templates = _COUNT_WORDINGS
+            words = {"t": phrase(target, plural=True)}
         case ExistenceQuery(target):
-            return _EXISTENCE_WORDINGS[wording].format(t=phrase(target))
+            templates = _EXISTENCE_WORDINGS
+            words = {"t": phrase(target)}
         case CountComparisonQuery(relation, left, right):
-            template = _COUNT_COMPARISON_WORDINGS[relation][wording]
-            return template.format(l=phrase(left, plural=True), r=phrase(right, plural=True))
+            templates = _COUNT_COMPARISON_WORDINGS[relation]
+            words = {"l": phrase(left, plural=True), "r": phrase(right, plural=True)}
         case SameAttributeQuery(attribute, left, right):
-            template = _SAME_ATTRIBUTE_WORDINGS[wording]
-            return template.format(a=attribute, l=phrase(left), r=phrase(right))
+            templates = _SAME_ATTRIBUTE_WORDINGS
+            words = {"a": attribute, "l": phrase(left), "r": phrase(right)}
         case RelationQuery(direction, left, right):
-            template = _RELATION_WORDINGS[wording]
-            return template.format(d=direction.value, l=phrase(left), r=phrase(right))
+            templates = _RELATION_WORDINGS
+            words = {"d": direction.value, "l": phrase(left), "r": phrase(right)}
         case NeighbourQuery(attribute, direction, anchor):
-            template = _NEIGHBOUR_WORDINGS[wording]
-            return template.format(a=attribute, d=direction.value, t=phrase(anchor))
+            templates = _NEIGHBOUR_WORDINGS
+            words = {"a": attribute, "d": direction.value, "t": phrase(anchor)}
+    return templates[wording].format(**words)
 
 
 # ---------------------------------------------------------------------------------------- asking
@@ -345,7 +354,7 @@ def ask(scene: Scene, kind: Kind, rng: random.Random) -> Question | None:
 
 
 def describe(obj: Obj, names: Iterable[str]) -> Description:
-    return Description(**{name: obj.value(name) for name in names})
+    return Description().saying({name: obj.value(name) for name in names})
 
 
 def unique_descriptions(scene: Scene, obj: Obj, exclude: Sequence[str] = ()) -> list[Description]:
@@ -426,7 +435,7 @@ def _draw_existence(scene: Scene, rng: random.Random) -> Query | None:
             # Near misses: one attribute comes from a thing that is there.
             near = rng.choice(scene.objects)
             name = rng.choice(tuple(target.attributes()))
-            target = replace(target, **{name: near.value(name)})
+            target = target.saying({name: near.value(name)})
         if bool(find_all(scene, target)) == is_wanted:
             return ExistenceQuery(target)
     return None
@@ -446,7 +455,7 @@ def _draw_count_comparison(scene: Scene, rng: random.Random) -> Query | None:
         if left not in there and right not in there:
             continue
         query = CountComparisonQuery(
-            relation, Description(**{name: left}), Description(**{name: right})
+            relation, Description().saying({name: left}), Description().saying({name: right})
         )
         if answer_query(query, scene) == _yes_no(is_wanted):
             return query

@@ -54,21 +54,21 @@ def explain(query: Query, scene: Scene, rng: random.Random) -> str:
     """One careful rationale for the right answer, in a wording drawn at random."""
     match query:
         case AttributeQuery():
-            return rng.choice(_attribute(query, scene, rng))
+            texts = _attribute(query, scene, rng)
         case CountQuery(target):
-            return rng.choice(_count(target, scene, rng))
+            texts = _count(target, scene, rng)
         case ExistenceQuery(target):
-            if find_all(scene, target):
-                return rng.choice(_present(target, scene, rng))
-            return rng.choice(_absent(target, scene))
+            is_there = bool(find_all(scene, target))
+            texts = _present(target, scene, rng) if is_there else _absent(target, scene)
         case CountComparisonQuery():
-            return rng.choice(_count_comparison(query, scene))
+            texts = _count_comparison(query, scene)
         case SameAttributeQuery():
-            return rng.choice(_same_attribute(query, scene))
+            texts = _same_attribute(query, scene)
         case RelationQuery():
-            return rng.choice(_relation(query, scene))
+            texts = _relation(query, scene)
         case NeighbourQuery():
-            return rng.choice(_neighbour(query, scene, rng))
+            texts = _neighbour(query, scene, rng)
+    return rng.choice(texts)
 
 
 # ------------------------------------------------------------------------------------ word parts
@@ -100,7 +100,7 @@ def join(parts: Sequence[str], word: str = "and") -> str:
 def _extended(target: Description, obj: Obj, names: Sequence[str]) -> Description:
     """What `target` says without its place, and these attributes of `obj` besides."""
     more = {name: obj.value(name) for name in names}
-    return replace(target, row=None, col=None, **more)
+    return replace(target, row=None, col=None).saying(more)
 
 
 def _free_attributes(target: Description, *taken: str) -> list[str]:
@@ -145,7 +145,7 @@ def _count(target: Description, scene: Scene, rng: random.Random) -> list[str]:
     if len(found) == 1:
         return _count_one(target, found[0], extra)
     groups = [
-        how_many(sum(obj.value(extra) == value for obj in found), replace(target, **{extra: value}))
+        how_many(sum(obj.value(extra) == value for obj in found), target.saying({extra: value}))
         for value in ATTRIBUTES[extra]
         if any(obj.value(extra) == value for obj in found)
     ]
@@ -161,7 +161,7 @@ def _count(target: Description, scene: Scene, rng: random.Random) -> list[str]:
 
 def _count_one(target: Description, obj: Obj, extra: str) -> list[str]:
     words, place = noun(target), place_of(obj)
-    more = noun(replace(target, **{extra: obj.value(extra)}))
+    more = noun(target.saying({extra: obj.value(extra)}))
     return [
         f"the only {words} is {place}",
         f"the only {words} is {is_value(extra, obj.value(extra))}",
@@ -176,7 +176,7 @@ def _present(target: Description, scene: Scene, rng: random.Random) -> list[str]
     obj = rng.choice(find_all(scene, target))
     place = place_of(obj)
     extra = rng.choice(_free_attributes(target))
-    more = noun(replace(target, **{extra: obj.value(extra)}))
+    more = noun(target.saying({extra: obj.value(extra)}))
     texts = [f"{see} a {more} {place}" for see in SEE]
     texts += [f"{see} a {noun(target)} {place}" for see in SEE]
     texts += [f"there is a {more}", f"i see a {more}", f"there is one {place}"]
@@ -193,7 +193,7 @@ def _absent(target: Description, scene: Scene) -> list[str]:
         ((name, _),) = said.items()
         return _only(name, scene)
     for name, value in said.items():
-        group = Description(**{name: value})
+        group = Description().saying({name: value})
         members = find_all(scene, group)
         plural = noun(group, plural=True)
         if not members:
@@ -224,7 +224,7 @@ def _values(objects: Sequence[Obj], attribute: str) -> list[str]:
 
 def _only(attribute: str, scene: Scene) -> list[str]:
     values = _values(scene.objects, attribute)
-    plural = join([noun(Description(**{attribute: value}), plural=True) for value in values])
+    plural = join([noun(Description().saying({attribute: value}), plural=True) for value in values])
     one_of = join([is_value(attribute, value) for value in values], "or")
     any_of = join([are_value(attribute, value) for value in values], "or")
     return [

@@ -24,7 +24,7 @@ _FADE_PX: Final = 12
 _SUPERSAMPLE: Final = 3
 _LIGHT: Final = np.array([-0.45, -0.62, 0.64])
 _BOARD: Final = (226, 229, 234)
-_TILE: Final = (239, 241, 244)
+TILE_RGB: Final = (239, 241, 244)
 
 _RGB: Final[dict[str, tuple[int, int, int]]] = {
     "red": (208, 48, 50),
@@ -65,7 +65,7 @@ def _board() -> Image.Image:
             left, top = (col * CELL_PX + 3) * scale, (row * CELL_PX + 3) * scale
             side = (CELL_PX - 6) * scale - 1
             box = (left, top, left + side, top + side)
-            draw.rounded_rectangle(box, radius=9 * scale, fill=_TILE)
+            draw.rounded_rectangle(box, radius=9 * scale, fill=TILE_RGB)
     return board.resize((WIDTH_PX, HEIGHT_PX), Image.Resampling.BOX)
 
 

@@ -88,7 +88,8 @@ def _obj_from(entry: Any) -> Obj:
         raise ValueError("an object in facts has no row and col")
     if not (0 <= row < N_ROWS and 0 <= col < N_COLS):
         raise ValueError("an object in facts stands outside the grid")
-    return Obj(*(str(entry[name]) for name in ("shape", "color", "size", "material")), row, col)
+    said = {name: str(entry[name]) for name in ATTRIBUTES}
+    return Obj(said["shape"], said["color"], said["size"], said["material"], row, col)
 
 
 # One scene in eight is never shown to the demo model while it is trained from scratch.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Final
@@ -9,9 +10,8 @@ from typing import Final
 import numpy as np
 
 from app.scenes.questions import Description, NeighbourQuery, Query
-from app.scenes.scene import ATTRIBUTES
+from app.scenes.scene import ATTRIBUTES, N_CELLS, N_COLS
 from app.scenes.statements import (
-    ALL_CELLS,
     Beside,
     ComparesCounts,
     ComparesSizes,
@@ -45,8 +45,8 @@ class Referents:
 def phrase_of(target: Description) -> Phrase:
     cells = sum(
         1 << cell
-        for cell in range(ALL_CELLS.bit_length())
-        if target.row in (None, cell // 3) and target.col in (None, cell % 3)
+        for cell in range(N_CELLS)
+        if target.row in (None, cell // N_COLS) and target.col in (None, cell % N_COLS)
     )
     return Phrase(tuple(target.attributes().items()), cells)
 
@@ -124,6 +124,20 @@ def _settle(statement: Statement, last: Phrase, asked: Phrase) -> Statement:
 # ----------------------------------------------------------------------------------------- truth
 
 
+# How many things a quantifier allows: the least and the most.
+_RANGES: Final[dict[Quantifier, Callable[[int], tuple[int, int]]]] = {
+    Quantifier.SOME: lambda n: (n, N_CELLS),
+    Quantifier.EXACTLY: lambda n: (n, n),
+    Quantifier.EACH_OF: lambda n: (n, n),
+    Quantifier.AT_MOST: lambda n: (0, n),
+    Quantifier.THE: lambda _: (1, 1),
+    Quantifier.THE_ALL: lambda _: (2, N_CELLS),
+    Quantifier.ALL: lambda _: (1, N_CELLS),
+    Quantifier.ONLY: lambda _: (1, N_CELLS),
+    Quantifier.NO: lambda _: (0, 0),
+}
+
+
 class Truth:
     """Evaluates resolved statements over worlds; every result is [W]."""
 
@@ -151,56 +165,68 @@ class Truth:
         return region(anchors, beside.where, is_adjacent=beside.is_adjacent)
 
     def holds(self, statement: Statement) -> Flags:
+        """[W]: in which worlds the statement is true."""
         match statement:
             case Exists(mentions, is_all):
-                return self._exists(mentions, is_all=is_all)
+                held = self._exists(mentions, is_all=is_all)
             case Says(subject, predicate):
-                return self._says(subject, predicate)
-            case PairSays(predicate):
-                pair = self._pair(None)
-                return self._both(pair, predicate, predicate) if pair else self._they(predicate)
-            case OneAndOther(one, other):
-                pair = self._pair(None)
-                if pair is None:
-                    return np.zeros(len(self.worlds), dtype=bool)
-                return self._both(pair, one, other) | self._both(pair, other, one)
-            case ComparesCounts(relation, left, right, is_negated):
-                difference = count(self.things(left)) - count(self.things(right))
-                is_so = {"more": difference > 0, "fewer": difference < 0, "same": difference == 0}
-                return is_so[relation] != is_negated
+                held = self._says(subject, predicate)
+            case ComparesCounts():
+                held = self._compares_counts(statement)
             case ComparesSizes(size, left, right):
-                other = "small" if size == "large" else "large"
-                return self._one(left, self.worlds.having("size", size)) & self._one(
-                    right, self.worlds.having("size", other)
-                )
-            case SharesValue(attribute, pair, is_negated):
-                return self._shares_value(attribute, self._pair(pair), is_negated=is_negated)
-            case SharesLine(name, pair, is_negated):
-                return self._shares_line(name, self._pair(pair), is_negated=is_negated)
+                other_size = "small" if size == "large" else "large"
+                held = self._one(left, self.worlds.having("size", size))
+                held = held & self._one(right, self.worlds.having("size", other_size))
+            case PairSays() | OneAndOther() | SharesValue() | SharesLine():
+                held = self._pair_holds(statement)
+        return held
+
+    def _pair_holds(self, statement: PairSays | OneAndOther | SharesValue | SharesLine) -> Flags:
+        named = statement.pair if isinstance(statement, SharesValue | SharesLine) else None
+        pair = self._pair(named)
+        match statement:
+            case PairSays(said):
+                held = self._both(pair, said, said) if pair else self._they(said)
+            case _ if pair is None:
+                held = np.zeros(len(self.worlds), dtype=bool)
+            case OneAndOther(one, other):
+                held = self._both(pair, one, other) | self._both(pair, other, one)
+            case SharesValue(attribute, _, is_negated):
+                held = self._shares_value(attribute, pair, is_negated=is_negated)
+            case SharesLine(name, _, is_negated):
+                held = self._shares_line(name, pair, is_negated=is_negated)
+        return held
 
     def mentioned(self, statement: Statement) -> Ints:
         """The mask of the things that a statement is about."""
+        everything = self.worlds.occupied
         match statement:
             case Exists(mentions, is_all):
-                if is_all:
-                    return self.worlds.occupied
-                none_of = [m.phrase for m in mentions if m.quantifier is Quantifier.NO]
-                if none_of:
-                    return self.worlds.occupied
-                return reduce(np.bitwise_or, [self.things(m.phrase) for m in mentions])
+                is_about_all = is_all or any(m.quantifier is Quantifier.NO for m in mentions)
+                named: Ints = reduce(np.bitwise_or, [self.things(m.phrase) for m in mentions])
+                masks = everything if is_about_all else named
             case Says(subject, predicate):
-                masks = self.things(subject.phrase)
-                if subject.quantifier in {Quantifier.ONLY, Quantifier.NO}:
-                    masks = masks | self.worlds.occupied
-                return masks | self._anchors(subject.phrase) | self._named(predicate)
+                is_about_all = subject.quantifier in {Quantifier.ONLY, Quantifier.NO}
+                masks = everything if is_about_all else self.things(subject.phrase)
+                masks = masks | self._anchors(subject.phrase) | self._named(predicate)
             case ComparesCounts(_, left, right) | ComparesSizes(_, left, right):
-                return self.things(left) | self.things(right)
-            case SharesValue(_, pair) | SharesLine(_, pair):
-                both = self._pair(pair)
-                return both[0] | both[1] if both else self.worlds.occupied
-            case PairSays() | OneAndOther():
-                both = self._pair(None)
-                return both[0] | both[1] if both else self.things(self.referents.asked)
+                masks = self.things(left) | self.things(right)
+            case SharesValue() | SharesLine() | PairSays() | OneAndOther():
+                named_pair = (
+                    statement.pair if isinstance(statement, SharesValue | SharesLine) else None
+                )
+                both = self._pair(named_pair)
+                masks = both[0] | both[1] if both else self.things(self.referents.asked)
+        return masks
+
+    def subject(self, statement: Statement) -> Ints:
+        """The mask of the things that a statement says something of, without those it uses to
+        say where they are."""
+        match statement:
+            case Says(subject, _) if subject.quantifier not in {Quantifier.ONLY, Quantifier.NO}:
+                return self.things(subject.phrase)
+            case _:
+                return self.mentioned(statement)
 
     def _named(self, predicate: Predicate) -> Ints:
         masks = np.zeros(len(self.worlds), dtype=np.int64)
@@ -217,6 +243,12 @@ class Truth:
 
     # ------------------------------------------------------------------------------------- parts
 
+    def _compares_counts(self, said: ComparesCounts) -> Flags:
+        difference = count(self.things(said.left)) - count(self.things(said.right))
+        is_so = {"more": difference > 0, "fewer": difference < 0, "same": difference == 0}
+        held: Flags = is_so[said.relation] != said.is_negated
+        return held
+
     def _exists(self, mentions: tuple[Mention, ...], *, is_all: bool) -> Flags:
         held = np.ones(len(self.worlds), dtype=bool)
         for mention in mentions:
@@ -232,22 +264,10 @@ class Truth:
         return held
 
     def _counts(self, mention: Mention, masks: Ints) -> Flags:
+        least, most = _RANGES[mention.quantifier](mention.n)
         numbers = count(masks)
-        match mention.quantifier:
-            case Quantifier.SOME:
-                return numbers >= mention.n
-            case Quantifier.EXACTLY | Quantifier.EACH_OF:
-                return numbers == mention.n
-            case Quantifier.AT_MOST:
-                return numbers <= mention.n
-            case Quantifier.THE:
-                return numbers == 1
-            case Quantifier.THE_ALL:
-                return numbers >= 2
-            case Quantifier.ALL | Quantifier.ONLY:
-                return numbers >= 1
-            case Quantifier.NO:
-                return numbers == 0
+        held: Flags = (numbers >= least) & (numbers <= most)
+        return held
 
     def _says(self, subject: Mention, predicate: Predicate) -> Flags:
         masks = self.things(subject.phrase)
@@ -256,9 +276,10 @@ class Truth:
             is_single = subject.quantifier is Quantifier.THE
             return presumed & self._fits_all(masks, predicate, is_single=is_single)
         fitting = self._fitting(predicate)
-        if subject.quantifier is Quantifier.ONLY:
-            return (fitting != 0) & (fitting & ~masks == 0)
-        return self._counts(subject, masks & fitting)
+        if subject.quantifier is not Quantifier.ONLY:
+            return self._counts(subject, masks & fitting)
+        held: Flags = (fitting != 0) & (fitting & ~masks == 0)
+        return held
 
     def _option(self, option: Phrase | Mention) -> Ints:
         return self.things(option.phrase if isinstance(option, Mention) else option)
@@ -267,13 +288,14 @@ class Truth:
         """The mask of all things that a predicate is true of, one by one."""
         join = np.bitwise_or if predicate.is_either else np.bitwise_and
         masks: Ints = reduce(join, [self._option(option) for option in predicate.options])
-        return self.worlds.occupied & ~masks if predicate.is_negated else masks
+        others: Ints = self.worlds.occupied & ~masks
+        return others if predicate.is_negated else masks
 
     def _fits_all(self, masks: Ints, predicate: Predicate, *, is_single: bool) -> Flags:
         """Is the predicate true of the things in `masks`, taken together?"""
         is_list = len(predicate.options) > 1 and not predicate.is_either
         if is_single or predicate.is_negated or not (is_list and _is_spread(predicate)):
-            held = masks & ~self._fitting(predicate) == 0
+            held: Flags = masks & ~self._fitting(predicate) == 0
             return held & self._counted(masks, predicate) if not is_single else held
         # "the red things are a cube and two cones", "... are in the top left and in the center":
         # each option is there, and together they are all.
@@ -294,42 +316,38 @@ class Truth:
 
     def _one(self, phrase: Phrase, among: Ints) -> Flags:
         masks = self.things(phrase)
-        return (count(masks) == 1) & (masks & among != 0)
+        held: Flags = (count(masks) == 1) & (masks & among != 0)
+        return held
 
     def _pair(self, pair: tuple[Phrase, Phrase] | None) -> tuple[Ints, Ints] | None:
         both = pair or self.referents.pair
         return (self.things(both[0]), self.things(both[1])) if both else None
 
     def _both(self, pair: tuple[Ints, Ints], one: Predicate, other: Predicate) -> Flags:
-        held = (count(pair[0]) == 1) & (count(pair[1]) == 1)
+        held: Flags = (count(pair[0]) == 1) & (count(pair[1]) == 1)
         held &= self._fits_all(pair[0], one, is_single=True)
         return held & self._fits_all(pair[1], other, is_single=True)
 
     def _they(self, predicate: Predicate) -> Flags:
         """`both are red` where the question has no pair: its things are two."""
         masks = self.things(self.referents.asked)
-        return (count(masks) == 2) & self._fits_all(masks, predicate, is_single=False)
+        held: Flags = (count(masks) == 2) & self._fits_all(masks, predicate, is_single=False)
+        return held
 
-    def _shares_value(
-        self, attribute: str, pair: tuple[Ints, Ints] | None, *, is_negated: bool
-    ) -> Flags:
-        if pair is None:
-            return np.zeros(len(self.worlds), dtype=bool)
+    def _shares_value(self, attribute: str, pair: tuple[Ints, Ints], *, is_negated: bool) -> Flags:
         one, other = pair
         shared = np.zeros(len(self.worlds), dtype=bool)
         for value in ATTRIBUTES[attribute]:
             having = self.worlds.having(attribute, value)
             shared |= (one & having != 0) & (other & having != 0)
-        return (count(one) == 1) & (count(other) == 1) & (shared != is_negated)
+        held: Flags = (count(one) == 1) & (count(other) == 1) & (shared != is_negated)
+        return held
 
-    def _shares_line(
-        self, name: Line, pair: tuple[Ints, Ints] | None, *, is_negated: bool
-    ) -> Flags:
-        if pair is None:
-            return np.zeros(len(self.worlds), dtype=bool)
+    def _shares_line(self, name: Line, pair: tuple[Ints, Ints], *, is_negated: bool) -> Flags:
         one, other = pair
         shared = line(one, name.value) & other != 0
-        return (count(one) == 1) & (count(other) == 1) & (shared != is_negated)
+        held: Flags = (count(one) == 1) & (count(other) == 1) & (shared != is_negated)
+        return held
 
 
 def _is_spread(predicate: Predicate) -> bool:

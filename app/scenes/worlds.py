@@ -86,15 +86,21 @@ _LINES: Final = _lines()
 
 
 def count(masks: Ints) -> Ints:
-    return _POPCOUNT[masks]
+    """How many cells each mask has."""
+    numbers: Ints = _POPCOUNT[masks]
+    return numbers
 
 
 def region(masks: Ints, where: Direction, *, is_adjacent: bool) -> Ints:
-    return _REGIONS[where, is_adjacent][masks]
+    """The cells beside the one cell of each mask; none where a mask has not exactly one."""
+    cells: Ints = _REGIONS[where, is_adjacent][masks]
+    return cells
 
 
 def line(masks: Ints, name: str) -> Ints:
-    return _LINES[name][masks]
+    """The row or column of the one cell of each mask; none where a mask has not exactly one."""
+    cells: Ints = _LINES[name][masks]
+    return cells
 
 
 class Worlds:
@@ -108,7 +114,8 @@ class Worlds:
 
     @cached_property
     def occupied(self) -> Ints:
-        return ((self.codes != EMPTY) * _BITS).sum(axis=1)
+        masks: Ints = ((self.codes != EMPTY) * _BITS).sum(axis=1)
+        return masks
 
     @cached_property
     def _by_value(self) -> dict[tuple[str, str], Ints]:
@@ -151,26 +158,27 @@ def answers(query: Query, worlds: Worlds) -> Ints:
     """The answer in every world as a number; NO_ANSWER where the query presumes what is not so."""
     match query:
         case AttributeQuery(attribute, target):
-            return _value_of(attribute, worlds.matching(target), worlds)
+            numbers = _value_of(attribute, worlds.matching(target), worlds)
         case NeighbourQuery(attribute, direction, anchor):
             beside = region(worlds.matching(anchor), direction, is_adjacent=True)
-            return _value_of(attribute, beside & worlds.occupied, worlds)
+            numbers = _value_of(attribute, beside & worlds.occupied, worlds)
         case CountQuery(target):
-            return count(worlds.matching(target))
+            numbers = count(worlds.matching(target))
         case ExistenceQuery(target):
-            return (worlds.matching(target) != 0).astype(np.int64)
+            numbers = (worlds.matching(target) != 0).astype(np.int64)
         case CountComparisonQuery(relation, left, right):
             difference = count(worlds.matching(left)) - count(worlds.matching(right))
             is_so = {"more": difference > 0, "fewer": difference < 0, "same": difference == 0}
-            return is_so[relation].astype(np.int64)
+            numbers = is_so[relation].astype(np.int64)
         case SameAttributeQuery(attribute, left, right):
             one, other = worlds.matching(left), worlds.matching(right)
             same = _value_of(attribute, one, worlds) == _value_of(attribute, other, worlds)
-            return _of_pair(same, one, other)
+            numbers = _of_pair(same, one, other)
         case RelationQuery(direction, left, right):
             one, other = worlds.matching(left), worlds.matching(right)
             is_there = (one & region(other, direction, is_adjacent=False)) != 0
-            return _of_pair(is_there, one, other)
+            numbers = _of_pair(is_there, one, other)
+    return numbers
 
 
 def _value_of(attribute: str, masks: Ints, worlds: Worlds) -> Ints:
@@ -225,7 +233,9 @@ def _pool(query: Query, base: Ints) -> Ints:
         for target in asked_sets(query)
     ]
     return np.unique(
-        np.concatenate([[EMPTY], there, _MUTATIONS[there].ravel(), *(codes[:24] for codes in asked)])
+        np.concatenate(
+            [[EMPTY], there, _MUTATIONS[there].ravel(), *(codes[:24] for codes in asked)]
+        )
     ).astype(np.int64)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+import torch
 from transformers import (
     CLIPImageProcessorPil,
     CLIPVisionConfig,
+    GenerationConfig,
     LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
@@ -14,14 +16,16 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from app.scenes.render import TILE_RGB
 from app.scenes.scene import N_CELLS, N_COLS
 from worker.demo.vocabulary import IMAGE, build_tokenizer
 
 PATCH_PX: Final = 20
 TOWER_PX: Final = PATCH_PX * N_COLS
 HIDDEN: Final = 128
-VISION_LAYERS: Final = 3
-TEXT_LAYERS: Final = 5
+VISION_LAYERS: Final = 2
+TEXT_LAYERS: Final = 4
+POSITION_STD: Final = 0.5
 
 
 def build_processor() -> LlavaProcessor:
@@ -30,10 +34,11 @@ def build_processor() -> LlavaProcessor:
         size=side,
         crop_size=side,
         do_center_crop=False,
-        image_mean=[0.5, 0.5, 0.5],
+        # The board becomes zero, so that a patch says what stands in it and nothing else.
+        image_mean=[channel / 255 for channel in TILE_RGB],
         image_std=[0.25, 0.25, 0.25],
     )
-    return LlavaProcessor(
+    return LlavaProcessor(  # type: ignore[no-untyped-call]
         image_processor=images,
         tokenizer=build_tokenizer(),
         patch_size=PATCH_PX,
@@ -74,12 +79,18 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGenera
     config = LlavaConfig(
         vision_config=vision,
         text_config=text,
-        image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
+        image_token_index=tokenizer.vocab[IMAGE],
         image_seq_length=N_CELLS,
         vision_feature_layer=-1,
         vision_feature_select_strategy="default",
         **ids,
     )
     model = LlavaForConditionalGeneration(config)
-    model.generation_config.update(**ids, do_sample=False)
+    # CLIP starts its positions at a fiftieth of what a patch says, too faint to find a cell by:
+    # the model would count things for an hour before it looked at a place.
+    positions = model.model.vision_tower.embeddings.position_embedding
+    torch.nn.init.normal_(positions.weight, std=POSITION_STD)
+    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
+        **ids, do_sample=False
+    )
     return model

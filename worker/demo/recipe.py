@@ -25,8 +25,8 @@ from worker.demo.pixels import CellPixels
 from worker.demo.quick import answer_accuracy
 from worker.demo.training import Progress, Recipe, train
 
-_LOG_EVERY = 100
-_CHECK_EVERY = 800
+_LOG_EVERY = 50
+_CHECK_EVERY = 600
 
 
 def main() -> None:
@@ -77,7 +77,7 @@ def save_checkpoint(
 ) -> None:
     """What the auto classes need to load the model from the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    model.eval()
+    model.train(False)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
 

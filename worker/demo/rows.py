@@ -20,7 +20,7 @@ from app.scenes.questions import (
     noun,
     place_words,
 )
-from app.scenes.scene import ATTRIBUTES, Scene, is_held_out, random_scene
+from app.scenes.scene import ATTRIBUTES, Obj, Scene, is_held_out, random_scene
 
 LINK = ", seeing that"
 _KINDS = tuple(Kind)
@@ -78,6 +78,14 @@ def draw_question(rng: random.Random, *, held_out: bool = False) -> tuple[Scene,
             return scene, question
 
 
+def look_row(rng: random.Random) -> Row:
+    """Every place first and then what stands there: nothing can be said without looking."""
+    scene = training_scene(rng)
+    objects = rng.sample(scene.objects, len(scene.objects))
+    text = " and ".join(f"{place_words(obj.row, obj.col)} a {_full(obj)}" for obj in objects)
+    return Row(scene, ((f" {text}", True),))
+
+
 def caption_row(rng: random.Random) -> Row:
     scene = training_scene(rng)
     text = _things(scene, rng) if rng.random() < 0.6 else _tallies(scene, rng)
@@ -107,10 +115,13 @@ def _things(scene: Scene, rng: random.Random) -> str:
     objects = rng.sample(scene.objects, len(scene.objects))
     parts = []
     for obj in objects:
-        words = noun(Description(obj.size, obj.color, obj.material, obj.shape))
         place = place_words(obj.row, obj.col)
-        parts.append(f"a {words} {place}" if rng.random() < 0.5 else f"{place} a {words}")
+        parts.append(f"a {_full(obj)} {place}" if rng.random() < 0.5 else f"{place} a {_full(obj)}")
     return " and ".join(parts)
+
+
+def _full(obj: Obj) -> str:
+    return noun(Description(obj.size, obj.color, obj.material, obj.shape))
 
 
 def _tallies(scene: Scene, rng: random.Random) -> str:
@@ -118,7 +129,7 @@ def _tallies(scene: Scene, rng: random.Random) -> str:
     parts = []
     for name in rng.sample(tuple(ATTRIBUTES), 2):
         for value in rng.sample(ATTRIBUTES[name], len(ATTRIBUTES[name])):
-            target = Description(**{name: value})
+            target = Description().saying({name: value})
             number = len(find_all(scene, target))
             parts.append(f"{NUMBER_WORDS[number]} {noun(target, plural=number != 1)}")
     return " and ".join(parts)

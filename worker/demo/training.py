@@ -15,10 +15,11 @@ from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
 from worker.demo.batches import Batch, make_batch
 from worker.demo.pixels import CellPixels
-from worker.demo.rows import Row, answer_row, caption_row, explanation_row
+from worker.demo.rows import Row, answer_row, caption_row, explanation_row, look_row
 
 BLOCK: Final = 8
 _DRAW: Final[tuple[Callable[[random.Random], Row], ...]] = (
+    look_row,
     caption_row,
     answer_row,
     explanation_row,
@@ -27,11 +28,11 @@ _DRAW: Final[tuple[Callable[[random.Random], Row], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """`mix`: of BLOCK batches, how many are captions, answers and explanations."""
+    """`mix`: of BLOCK batches, how many are looks, captions, answers and explanations."""
 
     name: str
     until: int
-    mix: tuple[int, int, int]
+    mix: tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,12 @@ class Recipe:
     learning_rate: float = 6e-4
     weight_decay: float = 0.01
     warmup_steps: int = 200
-    decay_steps: int = 2400
+    decay_steps: int = 1600
     phases: tuple[Phase, ...] = field(
         default=(
             # Without a start on captions alone the model never learns to look at the picture.
-            Phase("look", 1200, (8, 0, 0)),
-            Phase("talk", 8000, (2, 2, 4)),
+            Phase("look", 600, (8, 0, 0, 0)),
+            Phase("talk", 5200, (0, 2, 2, 4)),
         )
     )
 
@@ -83,7 +84,7 @@ def rows_from(recipe: Recipe, step: int) -> Iterator[list[Row]]:
     """
     while step < recipe.n_steps:
         first = step - step % BLOCK
-        rng = random.Random(f"demo-rows-{recipe.seed}-{first}")
+        rng = random.Random(f"demo-rows-{recipe.seed}-{first}")  # noqa: S311 - no secrets
         batches: list[list[Row]] = []
         for draw, n_batches in zip(_DRAW, recipe.phase_at(first).mix, strict=True):
             rows = [draw(rng) for _ in range(n_batches * recipe.batch_size)]
@@ -104,7 +105,7 @@ def train(
     state_file: Path,
     deadline: float = math.inf,
     on_step: Callable[[Progress], None],
-    save_every: int = 400,
+    save_every: int = 200,
 ) -> int:
     """Train in place, going on from `state_file` if it is there; returns the steps done.
 

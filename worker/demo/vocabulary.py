@@ -19,7 +19,7 @@ UNK: Final = "<unk>"
 IMAGE: Final = "<image>"
 
 # Words of scenes, questions and rationales, and words that people use for the same things.
-WORDS: Final = """
+_LISTED: Final = """
 q a an the this that these those there here it its they them their one ones both each every either
 neither none nothing everything anything all any some other another others else only just exactly
 single same different similar alike equal equals and or but while whereas because since so also too
@@ -34,7 +34,8 @@ materials made red blue green yellow purple gray grey small large big little tin
 metallic matte shiny top middle bottom left right center centre corner row rows column columns side
 edge above below under over directly stands sits lies placed located up down upper lower matches
 match total altogether together differ agree matching first second third last
-""".split()
+"""
+WORDS: Final = tuple(_LISTED.split())
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
@@ -55,7 +56,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer.post_processor = TemplateProcessing(
         single=f"{BOS} $A", special_tokens=[(BOS, tokenizer.token_to_id(BOS))]
     )
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         bos_token=BOS,
         eos_token=EOS,
