@@ -48,15 +48,17 @@ def make_picture_project(
         path = tmp_path / f"{number}.png"
         PillowImage.new("RGB", (56 + number, 56), color).save(path)
         digest, _ = put_image(path.read_bytes(), "image/png")
-        image = Image(
-            sha256=digest,
-            media_type="image/png",
-            width=56 + number,
-            height=56,
-            n_bytes=path.stat().st_size,
-        )
-        session.add(image)
-        session.flush()
+        image = session.get(Image, digest)
+        if image is None:
+            image = Image(
+                sha256=digest,
+                media_type="image/png",
+                width=56 + number,
+                height=56,
+                n_bytes=path.stat().st_size,
+            )
+            session.add(image)
+            session.flush()
         make_item(
             session,
             project,

@@ -1,0 +1,283 @@
+"""`kill -9` at the worst moments: the round goes on, nothing is lost and nothing is done twice.
+
+Each test holds a database lock that stops a worker exactly where it should die, kills it there,
+and lets go. Settings are those of production; 90 seconds is what a death may cost.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.embedded import EmbeddedServices
+from app.lifecycle import Job, RoundStatus, RunStatus, ShardStatus
+from app.models import Adapter, Prediction, Round, Run, RunShard, Sample
+from app.storage import adapters_folder
+from tests.worker.ml.families import build_llava
+from tests.worker.stages.rounds_in_process import (
+    make_picture_project,
+    start_first_round,
+    tiny_settings,
+)
+from tests.worker.worker_processes import (
+    Processes,
+    pids_of_workers,
+    processes,
+    wait_for,
+    wait_until_closed,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+COST_OF_A_DEATH = 90.0
+A_WHOLE_ROUND = 90.0
+N_TRAIN = 12
+DRAWS_PER_ITEM = 4
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("llava")
+    build_llava(folder)
+    return folder
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Processes]:
+    with processes(tmp_path) as started:
+        yield started
+
+
+def begin(
+    database: sessionmaker[Session], model: Path, folder: Path, **settings: object
+) -> int:
+    with database.begin() as session:
+        project = make_picture_project(
+            session, tiny_settings(model, **settings), folder, n_train=N_TRAIN
+        )
+    return start_first_round(database, project)
+
+
+def start_workers(running: Processes) -> None:
+    running.start("worker", "--queues", "gpu")
+    running.start("worker", "--queues", "cpu")
+    running.start("beat")
+
+
+@contextmanager
+def holding(database: sessionmaker[Session], statement: str) -> Iterator[None]:
+    """Hold the locks of a statement for the length of the block."""
+    with database() as session:
+        session.execute(text(statement))
+        yield
+        session.rollback()
+
+
+def somebody_waits_for(database: sessionmaker[Session], query: str) -> Callable[[], bool]:
+    def waits() -> bool:
+        with database() as session:
+            return bool(
+                session.scalar(
+                    text(
+                        "SELECT count(*) FROM pg_stat_activity"
+                        " WHERE wait_event_type = 'Lock' AND query ILIKE :query"
+                    ),
+                    {"query": query},
+                )
+            )
+
+    return waits
+
+
+def kill_model_worker(database: sessionmaker[Session]) -> None:
+    for pid in pids_of_workers(database, "gpu"):
+        os.kill(pid, signal.SIGKILL)
+
+
+def run_of(database: sessionmaker[Session], round_id: int, job: Job) -> Run | None:
+    with database() as session:
+        return session.scalars(
+            select(Run).where(Run.round_id == round_id, Run.job == job)
+        ).one_or_none()
+
+
+def round_is(
+    database: sessionmaker[Session], round_id: int, status: RoundStatus
+) -> Callable[[], bool]:
+    def has_status() -> bool:
+        with database() as session:
+            return session.get_one(Round, round_id).status is status
+
+    return has_status
+
+
+def assert_complete(database: sessionmaker[Session], round_id: int, running: Processes) -> None:
+    """The round ends in time, with every draw and prediction exactly once."""
+    started = time.monotonic()
+    round_ = wait_until_closed(
+        database, round_id, running, seconds=A_WHOLE_ROUND + COST_OF_A_DEATH
+    )
+    print(f"closed {time.monotonic() - started:.1f} s after the death")  # noqa: T201 - a figure
+    assert round_.status is RoundStatus.COMPLETED
+    with database() as session:
+        assert session.scalar(select(func.count()).select_from(Sample)) == N_TRAIN * DRAWS_PER_ITEM
+        assert session.scalar(select(func.count()).select_from(Prediction)) == 2 * 6
+        assert session.scalar(select(func.count()).select_from(Adapter)) == 1
+        shards = set(session.scalars(select(RunShard.status)))
+        assert shards == {ShardStatus.DONE}
+        assert set(session.scalars(select(Run.status))) == {RunStatus.SUCCEEDED}
+
+
+def test_generate_between_insert_and_commit(
+    database: sessionmaker[Session], tiny_model: Path, tmp_path: Path, running: Processes
+) -> None:
+    round_id = begin(database, tiny_model, tmp_path)
+    # Samples are inserted, then the items are opened: there the worker stops, uncommitted.
+    with holding(database, "SELECT 1 FROM round_item FOR NO KEY UPDATE"):
+        start_workers(running)
+        wait_for(
+            somebody_waits_for(database, "UPDATE round_item%"), seconds=90, describe=running.logs
+        )
+        kill_model_worker(database)
+        time.sleep(0.5)
+    assert_complete(database, round_id, running)
+
+
+def test_generate_when_celery_dies_too(
+    database: sessionmaker[Session], tiny_model: Path, tmp_path: Path, running: Processes
+) -> None:
+    round_id = begin(database, tiny_model, tmp_path)
+    with holding(database, "SELECT 1 FROM round_item FOR NO KEY UPDATE"):
+        model_worker = running.start("worker", "--queues", "gpu")
+        running.start("worker", "--queues", "cpu")
+        running.start("beat")
+        wait_for(
+            somebody_waits_for(database, "UPDATE round_item%"), seconds=90, describe=running.logs
+        )
+        model_worker.send_signal(signal.SIGKILL)
+        model_worker.wait(10)
+    running.start("worker", "--queues", "gpu")  # what the supervisor does
+    assert_complete(database, round_id, running)
+
+
+def test_train_between_adapter_and_row(
+    database: sessionmaker[Session], tiny_model: Path, tmp_path: Path, running: Processes
+) -> None:
+    round_id = begin(database, tiny_model, tmp_path)
+    before = set(adapters_folder().glob("*")) if adapters_folder().is_dir() else set()
+
+    def is_training() -> bool:
+        return round_is(database, round_id, RoundStatus.TRAINING)()
+
+    start_workers(running)
+    wait_for(is_training, seconds=120, describe=running.logs, every=0.02)
+    with holding(database, f"SELECT 1 FROM round WHERE id = {round_id} FOR NO KEY UPDATE"):
+        wait_for(
+            lambda: {p for p in adapters_folder().glob("*") if p.name[0] != "."} - before,
+            seconds=90,
+            describe=running.logs,
+        )
+        wait_for(somebody_waits_for(database, "%round%"), seconds=30, describe=running.logs)
+        kill_model_worker(database)
+        time.sleep(0.5)
+        with database() as session:
+            assert session.scalar(select(func.count()).select_from(Adapter)) == 0
+    assert_complete(database, round_id, running)
+
+
+def test_train_goes_on_from_its_saved_state(
+    database: sessionmaker[Session], tiny_model: Path, tmp_path: Path, running: Processes
+) -> None:
+    training = {"epochs": 60, "batch_size": 2, "rank": 2, "alpha": 4, "patience": 100}
+    round_id = begin(database, tiny_model, tmp_path, training=training)
+    start_workers(running)
+
+    def has_progress() -> bool:
+        run = run_of(database, round_id, Job.TRAIN)
+        return run is not None and run.progress.get("step", 0) >= 10
+
+    wait_for(has_progress, seconds=150, describe=running.logs)
+    kill_model_worker(database)
+    assert_complete(database, round_id, running)
+    run = run_of(database, round_id, Job.TRAIN)
+    assert run is not None
+    assert run.attempt == 2
+    assert run.result["resumed_from_step"] >= 5
+
+
+def test_evaluate_before_its_predictions_are_stored(
+    database: sessionmaker[Session], tiny_model: Path, tmp_path: Path, running: Processes
+) -> None:
+    round_id = begin(database, tiny_model, tmp_path)
+    start_workers(running)
+    wait_for(
+        round_is(database, round_id, RoundStatus.TRAINING),
+        seconds=120,
+        describe=running.logs,
+        every=0.02,
+    )
+    with holding(database, "LOCK TABLE prediction IN SHARE MODE"):
+        wait_for(
+            somebody_waits_for(database, "INSERT INTO prediction%"),
+            seconds=120,
+            describe=running.logs,
+        )
+        kill_model_worker(database)
+        time.sleep(0.5)
+    assert_complete(database, round_id, running)
+
+
+@pytest.mark.parametrize("service", ["postgres", "redis"])
+def test_a_service_dies_while_the_round_runs(
+    service: str,
+    services: EmbeddedServices,
+    database: sessionmaker[Session],
+    tiny_model: Path,
+    tmp_path: Path,
+    running: Processes,
+) -> None:
+    round_id = begin(database, tiny_model, tmp_path)
+    stop = threading.Event()
+    killed: list[int] = []
+
+    def kill_now_and_then() -> None:
+        # While sampling, while training, while evaluating: wherever the moments fall.
+        while not stop.wait(6.0) and len(killed) < 3:
+            pid = services.pids()[service]
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+
+    start_workers(running)
+    wait_for(lambda: pids_of_workers(database, "gpu"), seconds=60, describe=running.logs)
+    killer = threading.Thread(target=kill_now_and_then)
+    killer.start()
+    try:
+        wait_until_settled(database, round_id, running)
+    finally:
+        stop.set()
+        killer.join()
+    assert killed
+    assert_complete(database, round_id, running)
+
+
+def wait_until_settled(
+    database: sessionmaker[Session], round_id: int, running: Processes
+) -> None:
+    """Like wait_until_closed, for a database that comes and goes."""
+    deadline = time.monotonic() + A_WHOLE_ROUND + COST_OF_A_DEATH
+    while time.monotonic() < deadline:
+        try:
+            with database() as session:
+                if session.get_one(Round, round_id).status is RoundStatus.COMPLETED:
+                    return
+        except Exception:  # noqa: BLE001, S110 - away for a moment, which is the point
+            pass
+        time.sleep(0.5)
+    raise AssertionError(f"the round did not complete\n{running.logs()}")
