@@ -13,6 +13,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Processes for `make test`; each has its own PostgreSQL and Redis.
 TEST_PROCESSES ?= 2
+# Modules are compiled when they are first used and then kept, instead of all at installation: half a
+# minute less until the first page. That needs leave to write the results.
+unexport PYTHONDONTWRITEBYTECODE
 # More arguments: make test ARGS="-k judging", make demo ARGS="--port 9000"
 ARGS ?=
 
@@ -32,6 +35,7 @@ up: setup ## Start everything: web, workers, beat, and PostgreSQL and Redis unle
 
 .PHONY: setup
 setup: $(STAMP) ## Make .venv and install what is missing (runs by itself where needed)
+	@:
 
 # A name on PATH is not enough: a version manager's shim may stand there for a version that is not
 # installed, and a system's Python may lack the module that makes environments.
@@ -50,8 +54,8 @@ $(BIN)/python:
 $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing what pyproject.toml asks for, at the versions of constraints.txt"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	    --constraint constraints.txt setuptools
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
+	    --no-compile --constraint constraints.txt setuptools
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-compile \
 	    --constraint constraints.txt --editable '.[worker,embedded,dev]'
 	@touch $@
 
@@ -94,7 +98,7 @@ check: lint types contracts ## Linters, types, import contracts, templates, spel
 lint: setup ## ruff, djlint, codespell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/djlint --quiet --check --lint templates
+	$(BIN)/djlint --quiet --lint templates
 	$(BIN)/codespell
 
 .PHONY: types
@@ -107,10 +111,9 @@ contracts: setup ## Import contracts, and the house rules that are tests (migrat
 	$(BIN)/python -m pytest -q tests/architecture
 
 .PHONY: format
-format: setup ## Rewrite code and templates in the house style
+format: setup ## Rewrite code in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	-$(BIN)/djlint --quiet --reformat templates
 
 # ----------------------------------------------------------------------------------- to change it
 
