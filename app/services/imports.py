@@ -7,7 +7,6 @@ keeps the split it came in with, so that nothing held out is ever trained on.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -25,17 +24,18 @@ from app.services import runs
 from app.services.events import record
 from app.services.import_formats.images import ParsedImage
 from app.services.import_formats.reading import (
-    Format,
+    DataFormat,
     ParsedDataset,
     Progress,
     SourceFile,
     read_sources,
 )
 from app.services.import_plan import Plan, make_plan, row_content
+from app.services.import_report import ImportReport
 from app.storage import Upload, image_path, put_image, upload_path
 
 __all__ = [
-    "Format",
+    "DataFormat",
     "ImportReport",
     "ParsedDataset",
     "import_dataset",
@@ -44,42 +44,15 @@ __all__ = [
     "request_import",
 ]
 
-MAX_LISTED = 1000
 ROWS_PER_INSERT = 1000
 IMAGES_PER_INSERT = 100
-
-
-@dataclass(frozen=True)
-class ImportReport:
-    """What an import did, for people and for `--json`."""
-
-    n_rows: int
-    n_added: int
-    n_unchanged: int
-    n_updated: int
-    n_images: int
-    """Images that are new in the project."""
-    splits: dict[str, int]
-    """Rows of the file per split."""
-    changed: list[str] = field(default_factory=list)
-    """Ids whose rows differ from their items and were left alone: they need `update`."""
-    refused: list[str] = field(default_factory=list)
-    """Ids whose rows differ but may not be rewritten, each with the reason."""
-    warnings: list[str] = field(default_factory=list)
-
-    def to_json(self) -> Json:
-        report = asdict(self)
-        for name in ("changed", "refused"):
-            report[f"n_{name}"] = len(report[name])
-            report[name] = report[name][:MAX_LISTED]
-        return report
 
 
 def read_dataset(
     paths: Sequence[Path],
     *,
     images: Path | None = None,
-    format: Format = "auto",
+    format: DataFormat = DataFormat.AUTO,
     progress: Progress | None = None,
 ) -> ParsedDataset:
     """Read data files of this machine, with the images in the folder `images`, in a folder of that
@@ -153,7 +126,7 @@ class ImportParameters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     uploads: list[Upload]
-    format: Format = "auto"
+    format: DataFormat = DataFormat.AUTO
     update: bool = False
 
 
@@ -162,7 +135,7 @@ def request_import(
     project: Project,
     *,
     uploads: Sequence[Upload],
-    format: Format = "auto",
+    format: DataFormat = DataFormat.AUTO,
     update: bool = False,
     actor: User | None,
 ) -> Run:
@@ -221,7 +194,7 @@ def _import_uploads(
         )
         # Held only now: the heartbeat writes to the row while the import runs.
         run = lock_run(session, run_id)
-        runs.finish_run(session, run, attempt=attempt, result=report.to_json())
+        runs.finish_run(session, run, attempt=attempt, result=report.as_dict())
 
 
 def _keep_errors(run_id: int, attempt: int, error: InvalidInput) -> None:

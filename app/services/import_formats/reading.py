@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import IO, Literal, Self
+from typing import IO, Self
 
 from app.errors import InvalidInput
 from app.lifecycle import Split
@@ -32,19 +33,32 @@ from app.services.import_formats.table import read_csv
 from app.services.import_formats.vqa_x import MAX_FILE_BYTES, read_vqa_x
 from app.settings import get_settings
 
-Format = Literal["auto", "jsonl", "csv", "zip", "vqa-x"]
 Progress = Callable[[Json], None]
 Reader = Callable[[IO[bytes], str, Problems], Iterator[Row]]
 Place = tuple[ImageSource, str]
 
-READERS: dict[str, Reader] = {"jsonl": read_jsonl, "csv": read_csv, "vqa-x": read_vqa_x}
+
+class DataFormat(StrEnum):
+    """Layouts of data files; `auto` goes by the name's ending."""
+
+    AUTO = "auto"
+    JSONL = "jsonl"
+    CSV = "csv"
+    ZIP = "zip"
+    VQA_X = "vqa-x"
+
+
+READERS: dict[DataFormat, Reader] = {
+    DataFormat.JSONL: read_jsonl,
+    DataFormat.CSV: read_csv,
+    DataFormat.VQA_X: read_vqa_x,
+}
 FORMAT_OF_SUFFIX = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".json": "vqa-x",
-    ".zip": "zip",
+    ".jsonl": DataFormat.JSONL,
+    ".ndjson": DataFormat.JSONL,
+    ".csv": DataFormat.CSV,
+    ".tsv": DataFormat.CSV,
+    ".json": DataFormat.VQA_X,
 }
 
 
@@ -90,7 +104,7 @@ class ParsedDataset:
 
 
 def read_sources(
-    sources: Sequence[SourceFile], *, format: Format, progress: Progress | None = None
+    sources: Sequence[SourceFile], *, format: DataFormat, progress: Progress | None = None
 ) -> ParsedDataset:
     """Read and check everything. Raises InvalidInput with all that is wrong."""
     with ExitStack() as stack:
@@ -132,12 +146,12 @@ def read_sources(
 
 
 def _open_archives(
-    sources: Sequence[SourceFile], format: Format, stack: ExitStack
+    sources: Sequence[SourceFile], format: DataFormat, stack: ExitStack
 ) -> dict[SourceFile, Archive]:
     archives = {}
     for source in sources:
         _check_size(source)
-        if format == "zip" or source.name.lower().endswith(".zip"):
+        if format is DataFormat.ZIP or source.name.lower().endswith(".zip"):
             archive = Archive(source.path, source.name)
             stack.callback(archive.close)
             archives[source] = archive
@@ -156,7 +170,7 @@ def _check_size(source: SourceFile) -> None:
         raise InvalidInput(f"Nothing was imported: {source.name} is empty.")
 
 
-def _format_of(name: str, format: Format) -> str:
+def _format_of(name: str, format: DataFormat) -> DataFormat:
     if format in READERS:
         return format
     known = FORMAT_OF_SUFFIX.get(PurePosixPath(name).suffix.lower())
@@ -169,7 +183,7 @@ def _format_of(name: str, format: Format) -> str:
 
 
 def _read_file(
-    source: SourceFile, format: Format, shared: Sequence[ImageSource], problems: Problems
+    source: SourceFile, format: DataFormat, shared: Sequence[ImageSource], problems: Problems
 ) -> list[tuple[Row, list[ImageSource]]]:
     sources = list(shared)
     if source.image_folders:
@@ -187,7 +201,7 @@ def _read_archive(
     for member in sorted(archive.members):
         path = PurePosixPath(member)
         format = FORMAT_OF_SUFFIX.get(path.suffix.lower())
-        if format is None or format == "zip":
+        if format is None:
             continue
         folder = "" if path.parent == PurePosixPath() else f"{path.parent}/"
         sources = [ArchiveSource(archive, folder), *shared]

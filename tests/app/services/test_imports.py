@@ -210,6 +210,11 @@ def test_changed_rows_are_listed_and_wait_for_update(
     assert (report.n_added, report.n_unchanged, report.n_updated) == (1, 1, 0)
     assert report.changed == ["q1"]
     assert items_of(session, project)["q1"].answer == "red"
+    assert report.as_lines() == [
+        "3 rows (3 train): 1 added, 0 updated, 1 unchanged; 1 new images.",
+        "1 rows differ from their items and were left alone; import again with --update to write "
+        "them: q1",
+    ]
 
     actor = make_user(session)
     with read_dataset([path]) as parsed:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import InvalidInput
 from app.models import Project
-from app.services.imports import import_dataset, read_dataset
+from app.services.imports import DataFormat, import_dataset, read_dataset
 from app.settings import get_settings
 from tests.app.services.dataset_files import (
     blank_png,
@@ -390,7 +390,7 @@ def test_files_that_are_not_there(refuse: Refuse, tmp_path: Path) -> None:
 def test_format_that_cannot_be_told(refuse: Refuse, tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "data.txt", [row(1)])
     assert "The format of data.txt cannot be told from its name" in refuse(path).message
-    assert read_dataset([path], format="jsonl").items
+    assert read_dataset([path], format=DataFormat.JSONL).items
 
 
 def test_file_above_the_limit(
