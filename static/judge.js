@@ -96,7 +96,7 @@
       try {
         await send(`/judgements/${id}/${act}`, new URLSearchParams(body));
         Outbox.drop(id);
-        toast("An answer from before the interruption was stored.", "ok");
+        if (act === "submit") toast("An answer from before the interruption was stored.", "ok");
       } catch (error) {
         if (!(error instanceof Refused) || error.status === 401) return;
         Outbox.drop(id);
@@ -193,8 +193,7 @@
     async submit() {
       if (!this.isEditable || this.isSubmitting || this.isGone) return;
       if (!this.saysSomething()) {
-        announce("Nothing is chosen yet.");
-        toast("Nothing is chosen yet: pick what fits, or press n (none fits) or w (the answer is wrong).", "warn");
+        toast("Nothing is chosen yet: pick what fits, or say that none fits or that the answer is wrong.", "warn");
         return;
       }
       this.isSubmitting = true;
@@ -302,6 +301,7 @@
     clearInterval(heartbeatTimer);
     clearTimeout(refreshTimer);
     clearTimeout(commentTimer);
+    commentTimer = 0;
     const work = $("#work");
     const form = $("#answer");
     item = form ? new Item(form) : null;
@@ -413,10 +413,18 @@
     clearTimeout(commentTimer);
     item.show("is-waiting", "Saving…");
     const typedIn = item;
-    commentTimer = setTimeout(() => typedIn.changed(), COMMENT_MS);
+    commentTimer = setTimeout(() => {
+      commentTimer = 0;
+      typedIn.changed();
+    }, COMMENT_MS);
   });
 
   document.addEventListener("click", (event) => {
+    if (event.target.closest("button[data-action=guidelines]")) $("#guidelines").open = false;
+    if (event.target.closest("[data-action=comment]")) {
+      $("#remark").open = true;
+      $("#comment").focus();
+    }
     if (!event.target.closest("[data-send-again]")) return;
     $("#dialog").close();
     item?.again();
@@ -499,8 +507,7 @@
     const target = $(`[data-action="${action}"]:not(:disabled)`);
     if (!target || target.closest("fieldset:disabled")) return;
     target.click();
-    if (action === "comment" && $("#remark").open) $("#comment").focus();
-    if (action === "skip" && $("#skip").open) $("#skip .btn", $("#skip")).focus();
+    if (action === "skip" && $("#skip").open) $("#skip [name=reason]").focus();
   }
 
   function isTyping(target) {
@@ -530,6 +537,27 @@
   }
 
   document.addEventListener("keydown", onKey);
+
+  // Escape leaves the skip panel for the item, not for its button: Enter is to submit again.
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      const skip = $("#skip[open]");
+      if (event.key !== "Escape" || !skip) return;
+      event.stopPropagation();
+      skip.open = false;
+      $("#question").focus({ preventScroll: true });
+    },
+    { capture: true },
+  );
+
+  // A click with the mouse leaves no focus on a button, where Enter would press it again.
+  document.addEventListener("click", (event) => {
+    const pressed = event.target.closest(".judge button, .judge summary");
+    if (pressed && event.detail > 0 && !$("#dialog").open && !pressed.closest(".menu__panel, [data-action=comment]")) {
+      $("#question")?.focus({ preventScroll: true });
+    }
+  });
 
   // ------------------------------------------------------------------------------------ remembered
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Request, Response
 
+from app.services.accounts import safe_path
 from app.web.deps import CurrentUser, SessionDep
 from app.web.home_contexts import build_home
 from app.web.htmx import redirect, respond
@@ -28,9 +29,7 @@ def set_theme(
     next: Annotated[str, Form()] = "/",
 ) -> Response:
     """Without JavaScript; app.js sets the same cookie. Readable by the script, holds no secret."""
-    # Only a path of ours: another address would make the form a way to lead people elsewhere.
-    is_local = next.startswith("/") and not next.startswith(("//", "/\\"))
-    response = redirect(request, next if is_local else "/")
+    response = redirect(request, safe_path(next))
     response.set_cookie(
         THEME_COOKIE,
         theme,

@@ -31,9 +31,11 @@ class Key:
     label: str
 
 
+DIGITS = "1234567890"
+
 # The one registry. The page prints it as the table of keys, and the script reads it from there.
 KEYS = (
-    *(Key(digit, "pick", f"Rationale {number}") for number, digit in enumerate("1234567890", 1)),
+    *(Key(digit, "pick", "Pick a rationale, or not") for digit in DIGITS),
     Key("Enter", "submit", "Submit, and bring the next item"),
     Key("n", "none", "None fits"),
     Key("w", "wrong", "The answer is wrong"),
@@ -156,10 +158,21 @@ class MinePage:
     n_take_back: int
 
 
+# What the statuses mean to the person who did it, and the colour of the badge.
+_STATUS_WORDS = {
+    JudgementStatus.LEASED: ("begun", "info"),
+    JudgementStatus.DRAFT: ("begun", "info"),
+    JudgementStatus.SUBMITTED: ("submitted", "ok"),
+    JudgementStatus.SKIPPED: ("skipped", ""),
+    JudgementStatus.RELEASED: ("let go", "warn"),
+}
+
+
 @dataclass(frozen=True)
 class MineRow:
     judgement_id: int
-    status: JudgementStatus
+    label: str
+    kind: str
     question: str
     answer: str
     image_url: str
@@ -221,7 +234,7 @@ def build_work(
         image_height=image.height,
         choices=tuple(
             Choice(candidate_id, texts[candidate_id], key, candidate_id in shown.picked)
-            for candidate_id, key in zip(judgement.shown_order, "1234567890", strict=False)
+            for candidate_id, key in zip(judgement.shown_order, DIGITS, strict=False)
         ),
         content=shown,
         active_ms=judgement.active_ms,
@@ -391,9 +404,11 @@ def build_mine(
 
 def _mine_row(row: OwnRow, slug: str, *, is_judgeable: bool) -> MineRow:
     judgement = row.judgement
+    label, kind = _STATUS_WORDS[judgement.status]
     return MineRow(
         judgement_id=judgement.id,
-        status=judgement.status,
+        label=label,
+        kind=kind,
         question=row.question,
         answer=row.answer,
         image_url=image_url(slug, row.image_sha256),
