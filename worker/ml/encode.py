@@ -6,6 +6,7 @@ processors do themselves; rows whose image tensors do not fit together (another 
 say) go into different batches: see `signature`.
 """
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,9 +80,12 @@ class RowEncoder:
         # A chat template that writes the first token itself must not get a second one.
         options = {"add_special_tokens": False} if bos and context.startswith(bos) else {}
         try:
-            made = self._vlm.processor(
-                images=[picture], text=[context], return_tensors="pt", **options
-            )
+            with warnings.catch_warnings():
+                # PaliGemma's processor hands torch tensors to numpy in a way that numpy 2 bemoans.
+                warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+                made = self._vlm.processor(
+                    images=[picture], text=[context], return_tensors="pt", **options
+                )
         except (ValueError, TypeError, IndexError, KeyError) as error:
             raise ImageError(
                 f"The model's processor refuses {image.name} with the prompt {context!r}: "

@@ -37,9 +37,9 @@ def steps_per_epoch(n_rows: int, config: TrainConfig) -> int:
 def learning_rate(config: TrainConfig, step: int, n_steps: int) -> float:
     """The rate of a step (counted from 1): a linear rise over the warm-up, then a fall towards 0
     that reaches it one step after the last."""
-    warmup = math.ceil(config.warmup_share * n_steps)
+    warmup = max(1, math.ceil(config.warmup_share * n_steps))
     if step <= warmup:
-        return config.learning_rate * step / max(1, warmup)
+        return config.learning_rate * step / warmup
     left = (n_steps + 1 - step) / (n_steps + 1 - warmup)
     if config.schedule == "cosine":
         return config.learning_rate * 0.5 * (1.0 - math.cos(math.pi * left))

@@ -65,12 +65,15 @@ class Trainer:
         )
         self.model, self.optimizer = self.accelerator.prepare(vlm.model, optimizer)
         if config.gradient_checkpointing:
-            vlm.model.gradient_checkpointing_enable({"use_reentrant": False})
+            vlm.model.activation_checkpointing_enable({"use_reentrant": False})
+            # Only the reentrant kind needs gradients at the embeddings, and they would make the
+            # backward pass run through the frozen tower.
+            vlm.model.disable_input_require_grads()
 
     def close(self) -> None:
         """Takes off what accelerate and checkpointing put on the model."""
         if self.config.gradient_checkpointing:
-            self.vlm.model.gradient_checkpointing_disable()
+            self.vlm.model.activation_checkpointing_disable()
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         if self._plain_forward is None:
             self.vlm.model.__dict__.pop("forward", None)

@@ -1,0 +1,145 @@
+"""One round on a tiny random model of every family: the same code for all, checked against the
+family's own way of doing things."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.worker.ml.conftest import OPENER
+from tests.worker.ml.families import FAMILIES, build_llava, write_pictures
+from worker.ml.decode import decode_plain
+from worker.ml.encode import encoder_of, end_ids
+from worker.ml.generate import sample
+from worker.ml.loading import Vlm, adapter_attached, load_vlm
+from worker.ml.lora import linear_modules
+from worker.ml.losses import Example, row_losses
+from worker.ml.prompts import frame_of, prompt_text
+from worker.ml.sharing import _Recorder
+from worker.ml.train import train_lora
+from worker.ml.types import Draw, LoraSettings, Prompt, SampleConfig, TrainConfig, TrainRow
+
+pytestmark = pytest.mark.slow
+
+CONFIG = SampleConfig(max_new_tokens=8)
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def vlm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Vlm:
+    folder = tmp_path_factory.mktemp(request.param)
+    FAMILIES[request.param](folder)
+    return load_vlm(str(folder), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two shapes of pictures, so that families that tile see different numbers of tokens."""
+    folder = tmp_path_factory.mktemp("pictures")
+    return write_pictures(folder / "a", 2) + write_pictures(folder / "b", 2, (110, 50))
+
+
+@pytest.fixture(scope="module")
+def draws(pictures: list[Path]) -> list[Draw]:
+    questions = ["what is it ?", "how many cubes are there left of the ball ?"]
+    return [
+        Draw(Prompt(picture, question, answer, OPENER), temperature, 100 * place + number)
+        for place, picture in enumerate(pictures)
+        for question in questions
+        for answer in ("yes", None)
+        for temperature in (0.01, 0.6, 1.0)
+        for number in range(2)
+    ]
+
+
+def test_prompts_are_shared_and_texts_are_those_of_the_plain_way(
+    vlm: Vlm, draws: list[Draw], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = sample(vlm, draws, CONFIG)
+    assert vlm.memo["can_share"] is True
+    small = sample(vlm, draws, SampleConfig(max_new_tokens=8, batch_rows=5))
+    monkeypatch.setitem(vlm.memo, "can_share", False)
+    plain = sample(vlm, draws, CONFIG)
+    assert [s.text for s in shared] == [s.text for s in plain] == [s.text for s in small]
+    for one, other in zip(shared, plain, strict=True):
+        assert one.log_probability == pytest.approx(other.log_probability, abs=1e-3)
+    assert len({s.text for s in shared}) > len(draws) // 4
+
+
+def test_training_sees_the_probabilities_that_sampling_saw(vlm: Vlm, draws: list[Draw]) -> None:
+    """The loss of a continuation in a padded batch is the ln p with which it was decoded alone:
+    the same prompts, positions, masks and token types on both sides."""
+    examples, expected = [], []
+    for index, draw in enumerate(draws[::6]):
+        row = encoder_of(vlm).row(draw.prompt.image, prompt_text(vlm, draw.prompt))
+        vlm.memo.setdefault("ends", end_ids(vlm, frame_of(vlm, "?").end)[1])
+        recorder = _Recorder(1)
+        decode_plain(vlm, [row], recorder, 4)
+        tokens = recorder.tokens[0]
+        log_p = [
+            float(torch.log_softmax(values, -1)[token])
+            for values, token in zip(recorder.logits[0], tokens, strict=True)
+        ]
+        expected.append(-sum(log_p) / len(log_p))
+        longer = encoder_of(vlm).row(draw.prompt.image, prompt_text(vlm, draw.prompt), tokens[:-1])
+        targets = tuple((row.length - 1 + place, token) for place, token in enumerate(tokens))
+        examples.append(Example(longer, (), targets, index))
+    with torch.no_grad():
+        losses = row_losses(vlm, vlm.model, examples)
+    assert losses.rationale.tolist() == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_round_trains_resumes_and_is_sampled_from(
+    vlm: Vlm, pictures: list[Path], draws: list[Draw], tmp_path: Path
+) -> None:
+    rows = [
+        TrainRow(picture, "what is it ?", "yes", rationale, OPENER)
+        for picture, rationale in zip(
+            pictures, ("the cube is red", None, "there are two balls", None), strict=True
+        )
+    ]
+    before = {name: tensor.clone() for name, tensor in vlm.model.state_dict().items()}
+    base_texts = [s.text for s in sample(vlm, draws[:12], CONFIG)]
+    config = TrainConfig(epochs=12, batch_size=4, learning_rate=2e-2, patience=None)
+    lora = LoraSettings(dropout=0.0, tower=True, projector=True)
+    report = train_lora(
+        vlm,
+        rows,
+        rows,
+        config,
+        lora,
+        start_from=None,
+        state_dir=tmp_path / "state",
+        out_dir=tmp_path / "adapter",
+    )
+    assert report.curve[-1].loss < 0.8 * report.curve[0].loss
+    after = vlm.model.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    with adapter_attached(vlm, tmp_path / "adapter"):
+        tuned = [s.text for s in sample(vlm, draws[:12], CONFIG)]
+    assert tuned != base_texts
+    assert [s.text for s in sample(vlm, draws[:12], CONFIG)] == base_texts
+
+
+def test_all_parts_are_found(vlm: Vlm) -> None:
+    parts = linear_modules(vlm.model)
+    assert all(parts["language"])
+    assert parts["language"]
+    assert parts["tower"]
+    every = sum(isinstance(m, torch.nn.Linear) for m in vlm.model.modules())
+    assert sum(map(len, parts.values())) == every - 1  # all but the output layer
+
+
+def test_a_family_that_cannot_share_falls_back(
+    tmp_path: Path, draws: list[Draw], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model whose cache cannot be repeated per draw is sampled from the plain way."""
+    build_llava(tmp_path)
+    honest, stubborn = (load_vlm(str(tmp_path), device="cpu") for _ in range(2))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise NotImplementedError("no such cache operation")
+
+    expected = [s.text for s in sample(honest, draws, CONFIG)]
+    monkeypatch.setattr("worker.ml.decode.expand", refuse)
+    assert [s.text for s in sample(stubborn, draws, CONFIG)] == expected
+    assert stubborn.memo["can_share"] is False
