@@ -55,7 +55,10 @@ def list_project_overviews(session: Session, user: User | None = None) -> list[P
         .scalar_subquery()
     )
     last_number = (
-        select(func.max(Round.number)).where(Round.project_id == Project.id).scalar_subquery()
+        select(func.max(Round.number))
+        .where(Round.project_id == Project.id)
+        .correlate(Project)
+        .scalar_subquery()
     )
     sees_all = user is None or user.is_admin
     statement = (

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from app.errors import Conflict, NotAllowed, NotFound
 from app.lifecycle import JUDGEABLE_ROUND, Role, UserKind
-from app.models import Item, Project, Release, Round, RoundItem, Run, User
-from app.queries.projects import find_membership, find_project
+from app.models import Invite, Item, Membership, Project, Release, Round, RoundItem, Run, User
+from app.queries.projects import find_membership, find_membership_by_id, find_project
 from app.web.deps import CurrentUser, SessionDep
 
 _ADMINS_ONLY = "Only an admin of this project can do that."
@@ -43,6 +43,28 @@ def managed_project(project: ReadableProject, user: CurrentUser, session: Sessio
 
 
 ManagedProject = Annotated[Project, Depends(managed_project)]
+
+
+def managed_membership(
+    membership_id: int, project: ManagedProject, session: SessionDep
+) -> Membership:
+    membership = find_membership_by_id(session, project.id, membership_id)
+    if membership is None:
+        raise NotFound("There is no such member.")
+    return membership
+
+
+ManagedMembership = Annotated[Membership, Depends(managed_membership)]
+
+
+def managed_invite(invite_id: int, project: ManagedProject, session: SessionDep) -> Invite:
+    invite = session.get(Invite, invite_id)
+    if invite is None or invite.project_id != project.id:
+        raise NotFound("There is no such invite.")
+    return invite
+
+
+ManagedInvite = Annotated[Invite, Depends(managed_invite)]
 
 
 def _role_in(session: Session, project_id: int, user: User, missing: str) -> Role:

@@ -1,0 +1,128 @@
+"""Members of a project and the links that invite them."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import Response
+
+from app.errors import InvalidInput
+from app.lifecycle import Role
+from app.models import Project
+from app.services import projects
+from app.settings import get_settings
+from app.web.access import ManagedInvite, ManagedMembership, ManagedProject
+from app.web.contexts_project import members_page
+from app.web.deps import CurrentUser, SessionDep
+from app.web.htmx import redirect, respond
+
+router = APIRouter(prefix="/projects/{slug}")
+
+
+@router.get("/members")
+def show(request: Request, project: ManagedProject, session: SessionDep) -> Response:
+    return _show(request, session, project)
+
+
+@router.post("/invites")
+def make_invite(
+    *,
+    request: Request,
+    project: ManagedProject,
+    user: CurrentUser,
+    session: SessionDep,
+    role: Annotated[Role, Form()] = Role.ANNOTATOR,
+    max_uses: Annotated[str, Form()] = "",
+    days: Annotated[str, Form()] = "14",
+) -> Response:
+    try:
+        link = projects.make_invite(
+            session,
+            project,
+            role=role,
+            max_uses=_number(max_uses) if max_uses.strip() else None,
+            days=_number(days),
+            actor=user,
+        )
+    except InvalidInput as error:
+        return _show(request, session, project, error=error.message, status=422)
+    return _show(request, session, project, new_link=get_settings().base_url + link)
+
+
+@router.post("/invites/{invite_id}/revoke")
+def revoke_invite(
+    request: Request,
+    project: ManagedProject,
+    invite: ManagedInvite,
+    user: CurrentUser,
+    session: SessionDep,
+) -> Response:
+    projects.revoke_invite(session, invite, actor=user)
+    return redirect(
+        request, f"/projects/{project.slug}/members", toast_text="The link does not work any more."
+    )
+
+
+@router.post("/members/{membership_id}/role")
+def set_role(
+    *,
+    request: Request,
+    project: ManagedProject,
+    membership: ManagedMembership,
+    user: CurrentUser,
+    session: SessionDep,
+    role: Annotated[Role, Form()],
+) -> Response:
+    projects.set_role(session, membership, role, actor=user)
+    return redirect(
+        request,
+        f"/projects/{project.slug}/members",
+        toast_text=f"{membership.user.name} is now {'an' if role.value[0] in 'aeiou' else 'a'} "
+        f"{role}.",
+    )
+
+
+@router.get("/members/{membership_id}/remove")
+def confirm_removal(
+    request: Request, project: ManagedProject, membership: ManagedMembership
+) -> Response:
+    context = {"project": project, "membership": membership}
+    return respond(request, page="member/remove.html", context=context)
+
+
+@router.post("/members/{membership_id}/remove")
+def remove(
+    request: Request,
+    project: ManagedProject,
+    membership: ManagedMembership,
+    user: CurrentUser,
+    session: SessionDep,
+) -> Response:
+    name = membership.user.name
+    projects.remove_member(session, membership, actor=user)
+    return redirect(
+        request,
+        f"/projects/{project.slug}/members",
+        toast_text=f"{name} is no member any more. What they judged stays.",
+    )
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise InvalidInput(f"{text!r} is no whole number.") from error
+
+
+def _show(
+    request: Request,
+    session: SessionDep,
+    project: Project,
+    *,
+    new_link: str = "",
+    error: str = "",
+    status: int = 200,
+) -> Response:
+    page = members_page(session, project, now=datetime.now(UTC), new_link=new_link, error=error)
+    context = {"project": project, "page": page}
+    return respond(request, page="member/index.html", context=context, status=status)
