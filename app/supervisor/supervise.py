@@ -70,13 +70,14 @@ def up(
     announce: Step | None = None,
     output: Output | None = None,
     make_plan: Callable[[Settings, int], Plan] = default_plan,
+    packages: Sequence[str] = WORKER_PACKAGES,
 ) -> None:
     """Run until Ctrl-C or SIGTERM; all that was started is stopped when this returns.
 
     `prepare` runs once the database is migrated, beside the starting processes; `announce` once it
     is done and the web server is ready. Raises SetupError, in one line, when something is missing.
     """
-    check_worker_packages()
+    check_packages(packages)
     supervisor = _Supervisor(settings, output or Output())
     with ExitStack() as stack:
         stack.enter_context(_signals(supervisor.ask_to_stop))
@@ -97,8 +98,9 @@ def up(
         supervisor.run(make_plan(settings, listener.fileno()), prepare, announce)
 
 
-def check_worker_packages() -> None:
-    missing = [name for name in WORKER_PACKAGES if find_spec(name) is None]
+def check_packages(packages: Sequence[str]) -> None:
+    """Look, without importing anything, whether the model worker could run."""
+    missing = [name for name in packages if find_spec(name) is None]
     if missing:
         raise SetupError(
             f"The model worker needs {', '.join(missing)}. "

@@ -91,6 +91,7 @@ try:
         prepare=prepare,
         announce=lambda: print("announced", flush=True),
         make_plan=make_plan,
+        packages=(),
     )
 except SetupError as error:
     print("refused:", error, flush=True)
@@ -293,7 +294,7 @@ def test_second_start_finds_the_first(small: Installation) -> None:
     small.wait_for_line("Ctrl-C stops everything")
     begun = time.monotonic()
     with pytest.raises(SetupError, match=rf"already running .* \(process {small.process.pid}\)"):
-        up(Settings(illume_home=small.home, port=small.port))
+        up(Settings(illume_home=small.home, port=small.port), packages=())
     assert time.monotonic() - begun < 5
     assert small.ask_web() == b"here"
     assert small.end() == 0
@@ -303,7 +304,7 @@ def test_port_in_use_names_another_one(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SetupError, match=rf"Port {port} is in use .*illume up --port \d+"):
-            up(Settings(illume_home=home, port=port))
+            up(Settings(illume_home=home, port=port), packages=())
     assert not (home / "postgres").exists()
     with HomeLock(home):  # and nothing is held
         pass
@@ -328,7 +329,7 @@ def test_missing_extra_names_the_command(home: Path, monkeypatch: pytest.MonkeyP
 def test_unusable_folder_is_refused_before_anything_starts(home: Path) -> None:
     home.write_text("a file")
     with pytest.raises(SetupError, match="is a file, but ILLUME_HOME must be a folder"):
-        up(Settings(illume_home=home))
+        up(Settings(illume_home=home), packages=())
 
 
 def test_default_plan_has_web_two_kinds_of_workers_and_beat() -> None:
