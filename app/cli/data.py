@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from app.queries.projects import count_items_by_split, list_all_projects
 from app.queries.releases import find_release
 from app.queries.rounds import find_last_round
 from app.services import imports, projects, releases
+from app.services.import_formats.reading import DataFormat
 
 project_app = typer.Typer(help="Projects.", no_args_is_help=True)
 model_app = typer.Typer(help="Models.", no_args_is_help=True)
@@ -92,8 +94,8 @@ def import_files(
         Path | None, typer.Option(help="Folder with the images (default: beside the file).")
     ] = None,
     layout: Annotated[
-        imports.DataFormat, typer.Option("--format", help="Layout of the files.")
-    ] = imports.DataFormat.AUTO,
+        DataFormat, typer.Option("--format", help="Layout of the files.")
+    ] = DataFormat.AUTO,
     update: Annotated[
         bool, typer.Option("--update", help="Store changed rows of items nobody judged yet.")
     ] = False,
@@ -105,7 +107,7 @@ def import_files(
     """
     with running_services():
         parsed = imports.read_dataset(files, images=images, format=layout)
-        with session_scope() as session:
+        with closing(parsed), session_scope() as session:
             report = imports.import_dataset(
                 session, get_project(session, project), parsed, update=update, actor=None
             )

@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from app.lifecycle import Role, RoundItemState
 from app.models import Project, Round, RoundItem, User
 from app.queries.projects import find_project
 from app.queries.rounds import find_last_round
-from app.queries.users import find_user_by_name
+from app.queries.users import find_user
 from app.round_settings import (
     EvaluationSettings,
     LoopSettings,
@@ -76,8 +77,8 @@ def create_demo_project(session: Session, *, name: str, seed: int, sizes: Sizes)
             n_validation=sizes.n_validation,
             n_test=sizes.n_test,
         )
-        parsed = imports.read_dataset([Path(folder) / "items.jsonl"], images=None)
-        imports.import_dataset(session, project, parsed, update=False, actor=None)
+        with closing(imports.read_dataset([Path(folder) / "items.jsonl"])) as parsed:
+            imports.import_dataset(session, project, parsed, update=False, actor=None)
     return project
 
 
@@ -128,7 +129,7 @@ def say_how_to_begin() -> None:
 def _add_member(
     session: Session, project: Project, name: str, role: Role, *, is_admin: bool
 ) -> None:
-    user = find_user_by_name(session, name)
+    user = find_user(session, name)
     if user is None:
         user = accounts.add_user(session, name=name, is_admin=is_admin)
     projects.add_member(session, project, user, role=role, actor=None)
@@ -150,7 +151,7 @@ def _wait_for_items(round_id: int) -> None:
 
 
 def _link(session: Session, name: str, next_path: str) -> str:
-    user = find_user_by_name(session, name)
+    user = find_user(session, name)
     assert user is not None  # noqa: S101 - prepare() added it
     return get_settings().base_url + accounts.make_sign_in_link(
         session, user, next_path=next_path, hours=12

@@ -9,7 +9,7 @@ from app.db import session_scope
 from app.errors import AppError, NotFound
 from app.lifecycle import Role
 from app.models import User
-from app.queries.users import find_user_by_name
+from app.queries.users import find_user
 from app.services import accounts, projects
 from app.settings import get_settings
 
@@ -47,7 +47,7 @@ def reset_password(name: Annotated[str, typer.Argument(help="Whose password.")])
     Example: illume user password ada
     """
     with running_services(), session_scope() as session:
-        user = find_user_by_name(session, name)
+        user = find_user(session, name)
         if user is None:
             raise NotFound(f"There is nobody called `{name}`.")
         path = accounts.make_sign_in_link(session, user, is_reset=True)
@@ -66,7 +66,7 @@ def invite(
     Example: illume invite scenes --uses 20
     """
     with running_services(), session_scope() as session:
-        path = projects.create_invite(
+        path = projects.make_invite(
             session,
             get_project(session, project),
             role=role,
@@ -87,7 +87,7 @@ def token(
     Example: illume token ada --label notebook
     """
     with running_services(), session_scope() as session:
-        user = _find_person(find_user_by_name(session, name), name)
+        user = _find_person(find_user(session, name), name)
         secret = accounts.create_api_token(session, user, name=label)
     if as_json:
         print_json({"user": name, "label": label, "token": secret})

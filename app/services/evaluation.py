@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Row, func, insert, select
 from sqlalchemy.orm import Session
 
 from app.critics import CriticItem, get_critic
@@ -100,13 +100,13 @@ def score_run(session: Session, run: Run, *, adapter_id: int | None) -> dict[str
             .where(Prediction.run_id.in_(run_ids), Prediction.split == split)
             .order_by(Item.id)
         )
-        pairs = list(rows)
+        pairs = rows.all()
         if pairs:
             session.add_all(_scores(run, split, pairs))
     return {"n_leaked_images": count_leaked_images(session, run, adapter_id)}
 
 
-def _scores(run: Run, split: Split, pairs: list[tuple[Prediction, Item]]) -> list[Score]:
+def _scores(run: Run, split: Split, pairs: Sequence[Row[Prediction, Item]]) -> list[Score]:
     def score(name: str, value: float, n: int, interval: tuple[float, float] | None) -> Score:
         low, high = interval if interval else (None, None)
         return Score(
