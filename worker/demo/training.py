@@ -44,12 +44,12 @@ class Recipe:
     learning_rate: float = 6e-4
     weight_decay: float = 0.01
     warmup_steps: int = 200
-    decay_steps: int = 1600
+    decay_steps: int = 1400
     phases: tuple[Phase, ...] = field(
         default=(
             # Without a start on captions alone the model never learns to look at the picture.
-            Phase("look", 600, (8, 0, 0, 0)),
-            Phase("talk", 5200, (0, 2, 2, 4)),
+            Phase("look", 1000, (8, 0, 0, 0)),
+            Phase("talk", 4600, (1, 1, 2, 4)),
         )
     )
 
