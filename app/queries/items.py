@@ -130,6 +130,15 @@ def count_items(
     ).scalar_one()
 
 
+def count_round_items(session: Session, round_id: int) -> dict[RoundItemState, int]:
+    rows = session.execute(
+        select(RoundItem.state, func.count())
+        .where(RoundItem.round_id == round_id)
+        .group_by(RoundItem.state)
+    )
+    return {state: n for state, n in rows}  # noqa: C416 - typed unpacking
+
+
 def has_been_used(session: Session, item_id: int) -> bool:
     """Whether any round or evaluation has touched the item: then its wording is history."""
     used = or_(

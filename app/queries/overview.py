@@ -19,8 +19,10 @@ from app.models import (
     Run,
     Score,
     User,
+    Worker,
 )
 from app.queries.candidates import usable_items_statement
+from app.queries.rounds import list_live_workers
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class RoundScore:
 
 
 def list_scores_by_round(session: Session, project_id: int) -> list[RoundScore]:
-    """Scores of each round's newest evaluation, and of baselines, the newest of which comes last."""
+    """Scores of each round's newest evaluation, and of baselines, the newest one last."""
     newest = (
         select(func.max(Run.id))
         .where(
@@ -148,3 +150,25 @@ def list_round_events(session: Session, round_id: int, *, limit: int = 100) -> l
         .limit(limit)
     )
     return [EventLine(event, name) for event, name in rows]
+
+
+@dataclass(frozen=True)
+class WorkerLine:
+    worker: Worker
+    run: Run | None
+    round_number: int | None
+
+
+def list_worker_lines(session: Session) -> list[WorkerLine]:
+    """Live workers with what they do."""
+    workers = list_live_workers(session)
+    rows = session.execute(
+        select(Run, Round.number)
+        .outerjoin(Round, Round.id == Run.round_id)
+        .where(
+            Run.id.in_([worker.run_id for worker in workers if worker.run_id]),
+            Run.status == RunStatus.RUNNING,
+        )
+    )
+    busy = {run.id: (run, number) for run, number in rows}
+    return [WorkerLine(worker, *busy.get(worker.run_id or 0, (None, None))) for worker in workers]

@@ -12,7 +12,7 @@ from app.models import Project
 from app.services import projects
 from app.settings import get_settings
 from app.web.access import ManagedInvite, ManagedMembership, ManagedProject
-from app.web.contexts_project import members_page
+from app.web.contexts_members import members_page
 from app.web.deps import CurrentUser, SessionDep
 from app.web.htmx import redirect, respond
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -11,20 +10,16 @@ from app.lifecycle import (
     CLOSED_ROUND,
     JUDGEABLE_ROUND,
     Decision,
-    Role,
     RoundStatus,
     Split,
 )
-from app.models import Invite, Project, Round, Score
+from app.models import Project, Round, Score
 from app.queries import overview
 from app.queries.projects import (
-    Member,
     SplitCount,
     count_items_by_split,
-    list_members,
 )
 from app.queries.rounds import find_failed_run, list_rounds
-from app.queries.users import list_open_invites
 from app.services.projects import settings_of
 from app.web.charts import Chart, line_chart
 from app.web.markdown import render_markdown
@@ -290,30 +285,3 @@ def _step_of_open_round(session: Session, project: Project, round_: Round) -> Ne
         )
     title, text, label = _OPEN_STEPS[round_.status]
     return NextStep(f"Round {round_.number} {title}", text, label, url)
-
-
-# --- Members --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class MembersPage:
-    project: Project
-    members: Sequence[Member]
-    invites: Sequence[Invite]
-    roles: Sequence[Role]
-    new_link: str
-    error: str
-
-
-def members_page(
-    session: Session, project: Project, *, now: datetime, new_link: str = "", error: str = ""
-) -> MembersPage:
-    session.flush()  # an invite made a moment ago is in the list
-    return MembersPage(
-        project=project,
-        members=list_members(session, project.id),
-        invites=list_open_invites(session, project.id, now=now),
-        roles=list(Role),
-        new_link=new_link,
-        error=error,
-    )

@@ -1,0 +1,292 @@
+"""What a round's page shows: where it stands, what runs, what it brought."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.lifecycle import (
+    CLOSED_ROUND,
+    JUDGEABLE_ROUND,
+    LIVE_RUN,
+    Job,
+    RoundStatus,
+    RunStatus,
+    Split,
+    can_advance,
+)
+from app.models import Project, Round, Run, Score
+from app.queries import overview
+from app.queries.rounds import RoundProgress, find_failed_run, get_progress
+from app.round_settings import LoopSettings
+from app.web.charts import Chart, line_chart
+from app.web.contexts_history import describe_event, flat_settings
+from app.web.contexts_run import RunCard, run_card
+
+
+@dataclass(frozen=True)
+class Step:
+    label: str
+    state: str
+    """is-done, is-current, is-failed or nothing: the classes of the stylesheet."""
+
+
+@dataclass(frozen=True)
+class ScoreLine:
+    split: Split
+    label: str
+    as_percent: bool
+    base: Score | None
+    score: Score | None
+
+    @property
+    def change(self) -> float | None:
+        return self.score.value - self.base.value if self.score and self.base else None
+
+
+@dataclass(frozen=True)
+class Tile:
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class RoundState:
+    """The part of the page that renews itself."""
+
+    round_id: int
+    status: RoundStatus
+    announcement: str
+    polls: bool
+    steps: tuple[Step, ...]
+    runs: tuple[RunCard, ...]
+    progress: RoundProgress
+    tiles: tuple[Tile, ...]
+    loss_chart: Chart | None
+    scores: tuple[ScoreLine, ...]
+    fit_critic: str
+    workers: Sequence[overview.WorkerLine]
+    n_leaked_images: int
+    is_judged_by_people: bool
+    can_start: bool
+    can_judge: bool
+    can_close: bool
+    can_retry: bool
+    can_cancel: bool
+
+
+@dataclass(frozen=True)
+class RoundPage:
+    project: Project
+    round: Round
+    settings: LoopSettings
+    setting_lines: Sequence[tuple[str, str]]
+    state: RoundState
+    events: Sequence[tuple[overview.EventLine, str]]
+
+
+METRICS = (
+    ("fit", "Rationale fits", True),
+    ("answer_accuracy", "Answer is right", True),
+    ("bleu4", "BLEU-4", False),
+    ("rouge_l", "ROUGE-L", False),
+    ("cider", "CIDEr", False),
+)
+
+STEPS = (
+    (RoundStatus.GENERATING, "Sample"),
+    (RoundStatus.JUDGING, "Judge"),
+    (RoundStatus.TRAINING, "Train"),
+    (RoundStatus.EVALUATING, "Evaluate"),
+    (RoundStatus.COMPLETED, "Decided"),
+)
+
+ANNOUNCEMENTS = {
+    RoundStatus.DRAFT: "is set up and not started yet",
+    RoundStatus.GENERATING: "is being sampled",
+    RoundStatus.JUDGING: "is being judged",
+    RoundStatus.TRAINING: "trains the model",
+    RoundStatus.EVALUATING: "is being evaluated",
+    RoundStatus.COMPLETED: "is completed",
+    RoundStatus.CANCELLED: "is cancelled",
+}
+
+
+def round_page(session: Session, project: Project, round_: Round) -> RoundPage:
+    settings = LoopSettings.model_validate(round_.settings)
+    lines = overview.list_round_events(session, round_.id)
+    return RoundPage(
+        project=project,
+        round=round_,
+        settings=settings,
+        setting_lines=flat_settings(settings.model_dump(mode="json")),
+        state=round_state(session, round_),
+        events=[(line, describe_event(line.event.tag, line.event.details)) for line in lines],
+    )
+
+
+def round_state(session: Session, round_: Round) -> RoundState:
+    settings = LoopSettings.model_validate(round_.settings)
+    progress = get_progress(session, round_)
+    workers = overview.list_worker_lines(session)
+    has_failed = find_failed_run(session, round_.id) is not None
+    is_open = round_.status not in CLOSED_ROUND
+    is_by_people = settings.judging.judges == "people"
+    has_live_runs = any(entry.run.status in LIVE_RUN for entry in progress.runs)
+    return RoundState(
+        round_id=round_.id,
+        status=round_.status,
+        announcement=f"Round {round_.number} {ANNOUNCEMENTS[round_.status]}.",
+        # A draft changes by hand only; a closed round whose baseline still runs does not end yet.
+        polls=has_live_runs or (is_open and round_.status is not RoundStatus.DRAFT),
+        steps=_steps(round_.status, settings, has_failed=has_failed and is_open),
+        runs=tuple(
+            run_card(
+                entry.run,
+                workers,
+                n_shards=entry.n_shards,
+                n_shards_done=entry.n_shards_done,
+                n_written=entry.n_written,
+                per_second=entry.per_second,
+                seconds_left=entry.seconds_left,
+                worker_names=entry.worker_names,
+            )
+            for entry in progress.runs
+        ),
+        progress=progress,
+        tiles=_tiles(session, round_, progress, is_by_people=is_by_people),
+        loss_chart=_loss_chart(progress),
+        scores=_score_lines(progress),
+        fit_critic=settings.evaluation.critic,
+        workers=workers,
+        n_leaked_images=_count_leaked(progress),
+        is_judged_by_people=is_by_people,
+        can_start=round_.status is RoundStatus.DRAFT,
+        can_judge=is_by_people and round_.status in JUDGEABLE_ROUND,
+        can_close=is_by_people and round_.status is RoundStatus.JUDGING,
+        can_retry=has_failed and is_open,
+        can_cancel=can_advance(round_.status, RoundStatus.CANCELLED),
+    )
+
+
+def _steps(status: RoundStatus, settings: LoopSettings, *, has_failed: bool) -> tuple[Step, ...]:
+    skipped = (
+        {RoundStatus.GENERATING, RoundStatus.JUDGING}
+        if settings.training.source == "gold"
+        else set()
+    )
+    shown = [(own, label) for own, label in STEPS if own not in skipped]
+    order = [own for own, _ in shown]
+    current = order.index(status) if status in order else -1
+    steps = []
+    for index, (own, label) in enumerate(shown):
+        if index < current or (index == current and own is RoundStatus.COMPLETED):
+            state = "is-done"
+        elif index == current:
+            state = "is-failed" if has_failed else "is-current"
+        else:
+            state = ""
+        steps.append(Step(label, state))
+    return tuple(steps)
+
+
+def _tiles(
+    session: Session, round_: Round, progress: RoundProgress, *, is_by_people: bool
+) -> tuple[Tile, ...]:
+    figures: Mapping[str, Any] = round_.figures
+    n_in = progress.n_items - progress.n_resting
+    tiles = [
+        Tile(
+            "Items",
+            f"{n_in:,}",
+            f"{progress.n_resting:,} resting" if progress.n_resting else "in this round",
+        ),
+        Tile("Draws", f"{progress.n_samples:,}", f"{progress.n_candidates:,} distinct texts"),
+    ]
+    if is_by_people:
+        minutes = overview.human_ms_of_round(session, round_.id) / 60_000
+        n_people = progress.n_annotators
+        people = f"by {n_people} {'person' if n_people == 1 else 'people'}, {minutes:,.0f} min"
+        tiles.append(Tile("Judgements", f"{progress.n_submitted:,} / {progress.n_slots:,}", people))
+        if figures.get("n_admitted"):
+            tiles.append(
+                Tile("Minutes per rationale", f"{minutes / figures['n_admitted']:.1f}", "admitted")
+            )
+    if progress.n_set_aside:
+        tiles.append(Tile("Set aside", f"{progress.n_set_aside:,}", "answer called wrong"))
+    if figures:
+        tiles += _result_tiles(figures)
+    return tuple(tiles)
+
+
+def _result_tiles(figures: Mapping[str, Any]) -> list[Tile]:
+    tiles = [
+        Tile(
+            "Covered",
+            f"{figures['n_covered']:,} / {figures['n_items']:,}",
+            f"{figures['newly_covered']:,} newly",
+        ),
+        Tile("Admitted", f"{figures.get('n_admitted', 0):,}", "rationales"),
+    ]
+    if figures.get("n_draws_judged"):
+        share = figures["n_draws_fitting"] / figures["n_draws_judged"]
+        n_judged = figures["n_draws_judged"]
+        tiles.append(Tile("Draws that fit", f"{share:.1%}", f"of {n_judged:,} judged"))
+    tiles.append(
+        Tile(
+            "Improved − regressed",
+            f"{figures['improved'] - figures['regressed']:+,}",
+            f"{figures['improved']:,} better, {figures['regressed']:,} worse",
+        )
+    )
+    return tiles
+
+
+def _find_run(progress: RoundProgress, job: Job) -> Run | None:
+    return next((entry.run for entry in progress.runs if entry.run.job is job), None)
+
+
+def _loss_chart(progress: RoundProgress) -> Chart | None:
+    run = _find_run(progress, Job.TRAIN)
+    if run is None:
+        return None
+    curve = run.result.get("curve") or run.progress.get("curve") or []
+
+    def points(name: str) -> list[tuple[float, float]]:
+        return [(entry["step"], entry[name]) for entry in curve if entry[name] is not None]
+
+    validation = []
+    if curve and run.status is RunStatus.SUCCEEDED:
+        steps_per_epoch = run.result["n_steps"] / max(1, run.result["epochs_run"])
+        validation = [
+            (entry["epoch"] * steps_per_epoch, entry["loss"])
+            for entry in run.result.get("validations", [])
+            if entry.get("loss") is not None
+        ]
+    return line_chart(
+        "Training loss",
+        [
+            ("answers", points("answer_loss")),
+            ("rationales", points("rationale_loss")),
+            ("validation", validation),
+        ],
+        x_label="nats per token, by step",
+    )
+
+
+def _score_lines(progress: RoundProgress) -> tuple[ScoreLine, ...]:
+    now = {(score.split, score.name): score for score in progress.scores}
+    base = {(score.split, score.name): score for score in progress.baseline_scores}
+    return tuple(
+        ScoreLine(split, label, as_percent, base.get((split, name)), now.get((split, name)))
+        for split in (Split.VALIDATION, Split.TEST)
+        for name, label, as_percent in METRICS
+        if (split, name) in now or (split, name) in base
+    )
+
+
+def _count_leaked(progress: RoundProgress) -> int:
+    run = _find_run(progress, Job.EVALUATE)
+    return int(run.result.get("n_leaked_images", 0)) if run else 0
