@@ -37,9 +37,8 @@ class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
 
     def reorder_cache(self, beam_idx: torch.Tensor) -> None:
         n_used = self.keys.shape[-2]
-        room = self._keys.shape[-2]
-        self._keys = _with_room(self.keys, beam_idx, room)
-        self._values = _with_room(self.values, beam_idx, room)
+        self._keys = self._keys.index_select(0, beam_idx)
+        self._values = self._values.index_select(0, beam_idx)
         self._show(n_used)
 
     def _show(self, n_used: int) -> None:

@@ -21,7 +21,7 @@ from worker.ml.loading import Vlm
 
 ShouldStop = Callable[[], bool]
 # A batch is made smaller once this share of its rows has ended: leaving rows costs a copy.
-LEAVE_SHARE = 0.125
+LEAVE_SHARE = 0.25
 
 
 class Chooser(Protocol):

@@ -38,6 +38,10 @@ class Row:
         return self.text["input_ids"].shape[1] + len(self.continuation)
 
     @property
+    def n_bytes(self) -> int:
+        return _size((self.text, self.image))
+
+    @property
     def signature(self) -> tuple[Any, ...]:
         """Rows with equal signatures can share a batch: equal names, types and inner shapes."""
         return tuple(

@@ -1,7 +1,7 @@
 """Sampling texts: the same draw gives the same text, whatever it is batched with."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +19,7 @@ from worker.ml.types import Draw, Prompt, SampleConfig, Sampled
 logger = logging.getLogger(__name__)
 
 MIN_TEMPERATURE = 1e-4  # a temperature of 0 divides by this: the most probable token
-WINDOW_ITEMS = 256  # items whose image tensors are held at once
+WINDOW_BYTES = 256 * 2**20  # image tensors held at once; items of a window are sorted by length
 
 OnProgress = Callable[[int, int], None]
 
@@ -59,17 +59,11 @@ def sample(
     by_prompt: dict[Prompt, list[int]] = {}
     for index, draw in enumerate(draws):
         by_prompt.setdefault(draw.prompt, []).append(index)
-    encoder = encoder_of(vlm)
-    prompts = list(by_prompt.items())
     was_training = vlm.model.training
     vlm.model.eval()
     done = 0
     try:
-        for start in range(0, len(prompts), WINDOW_ITEMS):
-            window = [
-                _Item(encoder.row(prompt.image, prompt_text(vlm, prompt, style)), tuple(indices))
-                for prompt, indices in prompts[start : start + WINDOW_ITEMS]
-            ]
+        for window in _windows(vlm, by_prompt, style):
             for indices, texts in _sample_items(vlm, window, draws, config, should_stop):
                 for index, text in zip(indices, texts, strict=True):
                     results[index] = text
@@ -79,6 +73,23 @@ def sample(
     finally:
         vlm.model.train(was_training)
     return [result for result in results if result is not None]
+
+
+def _windows(
+    vlm: Vlm, by_prompt: Mapping[Prompt, Sequence[int]], style: PromptStyle
+) -> Iterator[list[_Item]]:
+    """The prompts, encoded, as many at a time as WINDOW_BYTES allow."""
+    encoder = encoder_of(vlm)
+    window: list[_Item] = []
+    n_bytes = 0
+    for prompt, indices in by_prompt.items():
+        row = encoder.row(prompt.image, prompt_text(vlm, prompt, style))
+        window.append(_Item(row, tuple(indices)))
+        n_bytes += row.n_bytes
+        if n_bytes >= WINDOW_BYTES:
+            yield window
+            window, n_bytes = [], 0
+    yield window
 
 
 def _sample_items(

@@ -1,6 +1,6 @@
 """How much fits: batch sizes from free memory, and telling an out-of-memory error from others."""
 
-import math
+import os
 from typing import Any
 
 import torch
@@ -8,9 +8,11 @@ import torch
 from worker.ml.errors import DeviceError
 from worker.ml.loading import Vlm
 
-CPU_BATCH_ROWS = 256
+CPU_BATCH_ROWS = 256  # beyond that a CPU gains nothing
 MAX_BATCH_ROWS = 1024
 MEMORY_SHARE = 0.5  # of what is free, for keys and values; the rest is activations and logits
+CPU_MEMORY_SHARE = 0.25  # of all the machine's memory, which others use as well
+CPU_MEMORY_BYTES = 4 * 2**30
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -59,8 +61,10 @@ def row_bytes(config: Any, length: int, dtype: torch.dtype) -> int:
 
 def default_batch_rows(vlm: Vlm, length: int) -> int:
     """Rows of `length` tokens to decode together."""
-    if vlm.device.type != "cuda":
-        return CPU_BATCH_ROWS
-    free, _ = torch.cuda.mem_get_info(vlm.device)
-    fits = math.floor(free * MEMORY_SHARE / row_bytes(vlm.model.config, length, vlm.dtype))
-    return max(1, min(MAX_BATCH_ROWS, fits))
+    per_row = row_bytes(vlm.model.config, length, vlm.dtype)
+    if vlm.device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(vlm.device)
+        return max(1, min(MAX_BATCH_ROWS, int(free * MEMORY_SHARE) // per_row))
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    room = min(int(machine * CPU_MEMORY_SHARE), CPU_MEMORY_BYTES)
+    return max(1, min(CPU_BATCH_ROWS, room // per_row))

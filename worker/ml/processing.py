@@ -86,5 +86,9 @@ def image_only(family: Any) -> Any:
         def get_attributes(cls) -> list[str]:
             return [name for name in super().get_attributes() if name != "video_processor"]
 
+        def apply_chat_template(self, *args: Any, **kwargs: Any) -> Any:
+            # What SmolVLM's own version adds is a default for the number of video frames.
+            return ProcessorMixin.apply_chat_template(self, *args, **kwargs)
+
     ImageOnly.__name__ = ImageOnly.__qualname__ = family.__name__  # what save_pretrained writes
     return ImageOnly

@@ -17,7 +17,7 @@ N_STEPS = 3
 TOLERANCE = {torch.float32: 2e-3, torch.float16: 5e-2, torch.bfloat16: 4e-1}
 
 
-class _Recorder:
+class Recorder:
     """Chooses the most probable token, or the tokens it is given, and keeps the logits by row."""
 
     def __init__(self, n_rows: int, given: torch.Tensor | None = None, leaves: int = -1) -> None:
@@ -58,13 +58,13 @@ def can_share(vlm: Vlm, row: Row) -> bool:
 def _try(vlm: Vlm, row: Row) -> bool:
     last = int(row.continuation[-1] if row.continuation else row.text["input_ids"][0, -1])
     longer = replace(row, continuation=(*row.continuation, last, last))
-    expected: list[_Recorder] = []
+    expected: list[Recorder] = []
     for one in (row, longer):
-        recorder = _Recorder(1)
+        recorder = Recorder(1)
         decode_plain(vlm, [one], recorder, N_STEPS)
         expected.append(recorder)
     given = torch.tensor([expected[i // 2].tokens[0] for i in range(4)], device=vlm.device)
-    got = _Recorder(4, given, leaves=0)
+    got = Recorder(4, given, leaves=0)
     try:
         decode_shared(vlm, [row, longer], [2, 2], got, N_STEPS)
     except Exception as error:  # a family may object in any way it likes

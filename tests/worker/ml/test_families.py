@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.worker.ml.conftest import OPENER
-from tests.worker.ml.families import FAMILIES, build_llava, write_pictures
+from tests.worker.ml.families import FAMILIES, MORE_FAMILIES, build_llava, write_pictures
 from worker.ml.decode import decode_plain
 from worker.ml.encode import encoder_of, end_ids
 from worker.ml.generate import sample
@@ -15,19 +15,20 @@ from worker.ml.loading import Vlm, adapter_attached, load_vlm
 from worker.ml.lora import linear_modules
 from worker.ml.losses import Example, row_losses
 from worker.ml.prompts import frame_of, prompt_text
-from worker.ml.sharing import _Recorder
+from worker.ml.sharing import Recorder
 from worker.ml.train import train_lora
 from worker.ml.types import Draw, LoraSettings, Prompt, SampleConfig, TrainConfig, TrainRow
 
 pytestmark = pytest.mark.slow
 
 CONFIG = SampleConfig(max_new_tokens=8)
+EVERY = FAMILIES | MORE_FAMILIES
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=EVERY)
 def vlm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Vlm:
     folder = tmp_path_factory.mktemp(request.param)
-    FAMILIES[request.param](folder)
+    EVERY[request.param](folder)
     return load_vlm(str(folder), device="cpu")
 
 
@@ -72,7 +73,7 @@ def test_training_sees_the_probabilities_that_sampling_saw(vlm: Vlm, draws: list
     for index, draw in enumerate(draws[::6]):
         row = encoder_of(vlm).row(draw.prompt.image, prompt_text(vlm, draw.prompt))
         vlm.memo.setdefault("ends", end_ids(vlm, frame_of(vlm, "?").end)[1])
-        recorder = _Recorder(1)
+        recorder = Recorder(1)
         decode_plain(vlm, [row], recorder, 4)
         tokens = recorder.tokens[0]
         log_p = [
