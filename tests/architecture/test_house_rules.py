@@ -1,0 +1,201 @@
+"""Rules of this project that no linter knows. Each failure names the file and the line."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from app.embedded import EmbeddedServices
+from app.jobs import SWEEP_TASK_NAME, TASK_NAME
+from app.lifecycle import SHARDED, Job
+from app.settings import Settings
+from tests.architecture.lock import REPOSITORY
+
+SOURCES = [path for name in ("app", "worker") for path in sorted((REPOSITORY / name).rglob("*.py"))]
+README = REPOSITORY / "README.md"
+README_ROW = re.compile(r"^\|\s*`(?P<name>[A-Z_]+)`\s*\|(?P<rest>.*)\|\s*$")
+
+
+@cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def find(
+    is_wanted: Callable[[ast.AST], bool], *, besides: tuple[str, ...] = ()
+) -> Iterator[tuple[Path, int]]:
+    """Places in our code that match, other than in the files named."""
+    for path in SOURCES:
+        if path.relative_to(REPOSITORY).as_posix() in besides:
+            continue
+        for node in ast.walk(parse(path)):
+            if is_wanted(node):
+                yield path, node.lineno  # type: ignore[attr-defined]
+
+
+def places(found: Iterator[tuple[Path, int]]) -> list[str]:
+    return [f"{path.relative_to(REPOSITORY)}:{line}" for path, line in found]
+
+
+def line_of(path: Path, number: int) -> str:
+    return path.read_text(encoding="utf-8").splitlines()[number - 1]
+
+
+def called_method(node: ast.AST) -> str | None:
+    is_method = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    return node.func.attr if is_method else None  # type: ignore[attr-defined]
+
+
+def test_only_db_commits() -> None:
+    found = find(lambda node: called_method(node) in {"commit", "rollback"}, besides=("app/db.py",))
+    assert places(found) == []
+
+
+def test_only_db_makes_sessions() -> None:
+    def makes_session(node: ast.AST) -> bool:
+        if isinstance(node, ast.alias):
+            return node.name == "sessionmaker"
+        return (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "Session"
+        )
+
+    assert places(find(makes_session, besides=("app/db.py",))) == []
+
+
+def test_only_db_reads_the_transaction_hooks_of_sessions() -> None:
+    def listens(node: ast.AST) -> bool:
+        return isinstance(node, ast.Attribute) and node.attr == "listens_for"
+
+    assert places(find(listens, besides=("app/db.py",))) == []
+
+
+def test_every_flush_of_a_session_says_why() -> None:
+    def flushes(node: ast.AST) -> bool:
+        if called_method(node) != "flush":
+            return False
+        receiver: ast.expr = node.func.value  # type: ignore[attr-defined]
+        return "session" in ast.unparse(receiver)
+
+    found = list(find(flushes))
+    assert found, "the rule looks at something else than the code does"
+    silent = [(path, line) for path, line in found if "#" not in line_of(path, line)]
+    assert places(iter(silent)) == []
+
+
+def test_only_settings_read_the_environment() -> None:
+    """Others may hand all of it on to a child, and say so."""
+
+    def reads(node: ast.AST) -> bool:
+        if isinstance(node, ast.ImportFrom) and node.module == "os":
+            return any(alias.name in {"environ", "getenv"} for alias in node.names)
+        return (
+            isinstance(node, ast.Attribute)
+            and node.attr in {"environ", "getenv", "environb", "putenv"}
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "os"
+        )
+
+    found = find(reads, besides=("app/settings.py",))
+    reading = [
+        (path, line)
+        for path, line in found
+        if not re.search(
+            r"(\*\*os\.environ|dict\(os\.environ\)).*# .*handed on", line_of(path, line)
+        )
+    ]
+    assert places(iter(reading)) == []
+
+
+def test_only_one_file_renders_pages() -> None:
+    found = find(
+        lambda node: called_method(node) == "TemplateResponse", besides=("app/web/htmx.py",)
+    )
+    assert places(found) == []
+
+
+def test_services_and_below_know_no_request() -> None:
+    lower = ("services", "queries", "models", "critics", "metrics", "scenes")
+    web = re.compile(r"fastapi|starlette|jinja2|app\.(web|routes|cli)")
+    found = [
+        (path, node.lineno)
+        for path in SOURCES
+        if path.relative_to(REPOSITORY).parts[:2] in {("app", name) for name in lower}
+        for node in ast.walk(parse(path))
+        if (isinstance(node, ast.ImportFrom) and web.match(node.module or ""))
+        or (isinstance(node, ast.Import) and any(web.match(a.name) for a in node.names))
+    ]
+    assert places(iter(found)) == []
+
+
+# --- Settings -------------------------------------------------------------------------------
+
+
+def readme_rows() -> dict[str, str]:
+    """The settings table: variable and what the rest of its row says."""
+    text = README.read_text(encoding="utf-8")
+    _, header, table = text.partition("| Variable ")
+    assert header, "README.md has no table that begins with `| Variable `"
+    rows: dict[str, str] = {}
+    for line in table.splitlines()[1:]:
+        if not line.startswith("|"):
+            break
+        if found := README_ROW.match(line):
+            rows[found["name"]] = found["rest"]
+    return rows
+
+
+def test_readme_lists_every_setting_and_no_other() -> None:
+    assert sorted(readme_rows()) == sorted(name.upper() for name in Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_readme_tells_the_default(name: str) -> None:
+    field = Settings.model_fields[name]
+    row = readme_rows()[name.upper()]
+    if field.default is not None:
+        value = field.default
+        shown = f"{value:g}" if isinstance(value, float) else str(value)
+        assert shown in row
+    assert len(row.strip(" |")) > len(str(field.default)), "and what it is for"
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_described_and_in_the_example(name: str) -> None:
+    assert Settings.model_fields[name].description
+    example = (REPOSITORY / ".env.example").read_text(encoding="utf-8")
+    assert re.search(rf"^(# )?{name.upper()}=", example, re.MULTILINE)
+
+
+# --- Jobs -----------------------------------------------------------------------------------
+
+
+def test_every_message_has_a_task_and_none_needs_torch(services: EmbeddedServices) -> None:
+    script = (
+        "import json, sys; from worker.celery import celery; "
+        "print(json.dumps([sorted(celery.tasks), 'torch' in sys.modules]))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    tasks, has_torch = json.loads(ended.stdout)
+    assert {TASK_NAME, SWEEP_TASK_NAME} == {name for name in tasks if name.startswith("illume.")}
+    assert not has_torch
+
+
+@pytest.mark.parametrize("job", Job)
+def test_every_job_has_work_behind_it(job: Job) -> None:
+    """A job is either worked shard by shard or has a case of its own."""
+    cases = {
+        ast.unparse(node.pattern)
+        for node in ast.walk(parse(REPOSITORY / "worker" / "execute.py"))
+        if isinstance(node, ast.match_case)
+    }
+    assert (job in SHARDED) != (f"Job.{job.name}" in cases)
