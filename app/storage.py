@@ -27,6 +27,7 @@ EXTENSIONS = {
     "image/gif": ".gif",
 }
 """File name endings of the media types that an image may have."""
+MEDIA_TYPES = {ending: media_type for media_type, ending in EXTENSIONS.items()}
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UPLOAD = re.compile(r"[0-9a-f]{32}(\.[a-z0-9]{1,8})?")

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from app.db import session_scope
 from app.errors import Conflict, InvalidInput, LostRun, NotFound
 from app.lifecycle import Job, RunStatus, Split
-from app.models import Image, Item, Json, Project, ProjectImage, Run, User
+from app.models import Image, Item, Project, ProjectImage, Run, User
 from app.queries import imports as queries
 from app.queries.runs import get_run, lock_run
 from app.services import runs

@@ -1,0 +1,59 @@
+"""The card of a release: everything its README says, frozen with it."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from app.models import Json, Project, Release
+from app.queries.releases import RoundSource
+from app.round_settings import LoopSettings
+from app.services.release_figures import Figures
+
+
+def make_card(
+    project: Project,
+    rounds: Sequence[RoundSource],
+    figures: Figures,
+    *,
+    n_tombstones: int,
+    released_on: date,
+    previous: Release | None,
+) -> Json:
+    return {
+        "project": project.name,
+        "slug": project.slug,
+        "description": project.description,
+        "licence": project.licence,
+        "guidelines": project.guidelines,
+        "guidelines_version": project.guidelines_version,
+        "released_on": released_on.isoformat(),
+        "previous": {"number": previous.number, "content_hash": previous.content_hash}
+        if previous
+        else None,
+        "rounds": [_describe_round(source) for source in rounds],
+        "figures": {**figures.as_dict(), "tombstones": n_tombstones},
+    }
+
+
+def _describe_round(source: RoundSource) -> Json:
+    settings = LoopSettings.model_validate(source.round.settings)
+    admission = settings.admission
+    policy: str = admission.policy
+    if policy == "at_least":
+        policy = f"at_least_{admission.threshold}"
+    return {
+        "number": source.round.number,
+        "status": source.round.status.value,
+        "base_model": settings.base_model,
+        "base_revision": settings.revision,
+        "sampled_from": source.parent_digest,
+        "trained": source.new_digest,
+        "openers": list(settings.sampling.openers),
+        "temperatures": list(settings.sampling.temperatures),
+        "n_samples": settings.sampling.n_samples,
+        "judges": settings.judging.judges,
+        "control": settings.judging.control,
+        "overlap": settings.judging.overlap,
+        "max_shown": settings.judging.max_shown,
+        "policy": policy,
+        "training_source": settings.training.source,
+    }

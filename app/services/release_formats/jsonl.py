@@ -1,0 +1,63 @@
+"""JSONL: one file per kind of row, each row with its whole lineage."""
+
+import json
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+
+from app.models import Json
+from app.services.release_formats.packing import Entry
+from app.services.release_formats.readme import render_readme
+
+FILES = {
+    "rationale": "rationales.jsonl",
+    "candidate": "candidates.jsonl",
+    "item": "items.jsonl",
+    "tombstone": "withdrawn.jsonl",
+}
+README = """\
+- `rationales.jsonl`: one row per admitted rationale, with every draw and verdict behind it;
+- `candidates.jsonl`: what was judged and not admitted, in the same form;
+- `items.jsonl`: the judged items, with the outcome of each judgement (`picked`, `none_fits`,
+  `answer_is_wrong`: three different facts);
+- `withdrawn.jsonl`: rows of earlier releases that this one does not hold, with the reason;
+- `release.json`: number, content hash, settings and figures of this release.
+
+A row of `rationales.jsonl` or `candidates.jsonl` names its image by the sha256 of the file.
+"""
+
+
+def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[Entry]:
+    with ExitStack() as stack:
+        streams = {
+            kind: stack.enter_context((folder / name).open("w", encoding="utf-8", newline="\n"))
+            for kind, name in FILES.items()
+        }
+        for payload in payloads:
+            kind = payload["kind"]
+            row = {name: payload[name] for name in _ordered(payload)}
+            streams[kind].write(json.dumps(row, ensure_ascii=False) + "\n")
+    write_json(folder / "release.json", release)
+    (folder / "README.md").write_text(
+        render_readme(release, front_matter="", files=README), encoding="utf-8", newline="\n"
+    )
+    names = [*FILES.values(), "release.json", "README.md"]
+    return [Entry(name, folder / name) for name in names]
+
+
+def write_json(path: Path, content: Json) -> None:
+    text = json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True)
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+# What a reader looks for first comes first; the database does not keep an order of keys.
+_FIRST = (
+    *("row_id", "item", "item_version", "image", "image_file", "split", "question", "answer"),
+    *("rationale", "gold_rationales", "author_kind", "author", "n_rationales"),
+    *("people_fits", "people_votes", "critic_fits", "critic_votes"),
+)
+
+
+def _ordered(payload: Json) -> list[str]:
+    first = [name for name in _FIRST if name in payload]
+    return first + sorted(name for name in payload if name not in _FIRST and name != "kind")

@@ -1,0 +1,55 @@
+"""Rows that a former release held and the new one does not: named with the reason, not the text."""
+
+from collections.abc import Iterator
+
+from sqlalchemy.orm import Session
+
+from app.models import Json, Release
+from app.queries import releases as queries
+from app.queries.releases import ItemFate
+from app.services.release_rows import ReleasedRow
+
+
+def build_tombstones(
+    session: Session, last: Release | None, held: set[tuple[str, str]]
+) -> Iterator[ReleasedRow]:
+    """One per row of the last release, or tombstone in it, that `held` does not bring back.
+
+    `held` has (row id, kind) of every row of the new release. A candidate that became a rationale
+    is no loss; a rationale that is only a candidate now has been withdrawn.
+    """
+    if last is None:
+        return
+    gone: dict[tuple[str, str], tuple[int, Json]] = {}
+    for item_id, row in queries.list_released_rows(session, last.id):
+        kind = row["former_kind"] if row["kind"] == "tombstone" else row["kind"]
+        key = (row["row_id"], kind)
+        is_back = key in held or (kind == "candidate" and (row["row_id"], "rationale") in held)
+        if not is_back:
+            gone.setdefault(key, (item_id, row))
+    fates = queries.find_item_fates(session, sorted({item_id for item_id, _ in gone.values()}))
+    for (row_id, kind), (item_id, row) in sorted(gone.items()):
+        is_new = row["kind"] != "tombstone"
+        yield ReleasedRow(
+            item_id,
+            {
+                "kind": "tombstone",
+                "row_id": row_id,
+                "former_kind": kind,
+                "item": row["item"],
+                "reason": _reason(fates.get(item_id)) if is_new else row["reason"],
+                "last_release": last.number if is_new else int(row["last_release"]),
+            },
+        )
+
+
+def _reason(fate: ItemFate | None) -> str:
+    if fate is None:
+        return "the item was removed"
+    if fate.is_excluded:
+        return "the item was excluded"
+    if fate.is_withdrawn:
+        return "the image was withdrawn"
+    if fate.is_set_aside:
+        return "annotators found the answer wrong"
+    return "the rationale is no longer admitted"

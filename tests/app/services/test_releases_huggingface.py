@@ -1,0 +1,153 @@
+"""The folder is read by the library that people will read it with, without a network."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.models import Project, Release, RoundItem
+from app.services.releases import ReleaseFormat, create_release, write_release
+from tests.app.services.dataset_files import own_store, stored_files
+from tests.app.services.released_project import admit, import_items, make_released_project
+
+LOAD = """
+import json, sys
+from datasets import load_dataset
+rows = load_dataset(**json.loads(sys.argv[1]), split="train")
+print(json.dumps({
+    "types": {name: str(feature) for name, feature in rows.features.items()},
+    "rows": [{**row, "image": [row["image"].size, row["image"].getpixel((0, 0))]} for row in rows],
+}))
+"""
+
+
+@pytest.fixture(autouse=True)
+def store(services: object, tmp_path: Path) -> Iterator[Path]:
+    with own_store(tmp_path) as folder:
+        yield folder
+
+
+def load_with_datasets(tmp_path: Path, **arguments: str) -> dict[str, Any]:
+    """In a process of its own: the library reads its settings when it is imported."""
+    offline = {"HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, json.dumps(arguments)],
+        env={**os.environ, **offline},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return loaded
+
+
+def write(session: Session, project: Project, out: Path) -> Release:
+    release = create_release(session, project, actor=None)
+    write_release(session, release, format=ReleaseFormat.HUGGINGFACE, out=out)
+    return release
+
+
+def front_matter(out: Path) -> dict[str, Any]:
+    _, yaml_text, _ = (out / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    loaded: dict[str, Any] = yaml.safe_load(yaml_text)
+    return loaded
+
+
+def test_datasets_loads_the_folder(session: Session, tmp_path: Path) -> None:
+    project, items = make_released_project(session, tmp_path)
+    out = tmp_path / "out"
+    write(session, project, out)
+    loaded = load_with_datasets(tmp_path, path=str(out))
+    first, second = loaded["rows"]
+    assert (first["item"], first["rationale"], first["adapter"]) == ("q1", "it is red", "")
+    assert (second["rationale"], second["adapter"]) == ("it looks red", "d" * 64)
+    # Item number n has a picture of one color, (n, 0, 77).
+    assert [row["image"] for row in (first, second)] == [
+        [[64, 48], [1, 0, 77]],
+        [[64, 48], [3, 0, 77]],
+    ]
+    assert first["image_sha256"] == items[0].image_sha256
+    assert (first["temperature"], first["n_draws"], first["people_votes"]) == (0.01, 2, 2)
+    assert [draw["temperature"] for draw in json.loads(first["draws"])] == [0.01, 0.9]
+    assert len(json.loads(first["verdicts"])) == 2
+    assert {name for name, kind in loaded["types"].items() if "null" in kind.lower()} == set()
+
+    by_builder = load_with_datasets(tmp_path, path="imagefolder", data_dir=str(out))
+    assert [row["rationale"] for row in by_builder["rows"]] == ["it is red", "it looks red"]
+
+
+def test_the_folder_holds_pictures_metadata_and_the_card(session: Session, tmp_path: Path) -> None:
+    project, items = make_released_project(session, tmp_path)
+    out = tmp_path / "out"
+    write(session, project, out)
+    pictures = [f"{items[number].image_sha256}.png" for number in (0, 2)]
+    assert stored_files(out) == sorted(["README.md", "metadata.jsonl", "release.json", *pictures])
+    assert front_matter(out) == {
+        "license": "cc-by-4.0",
+        "pretty_name": "Street scenes",
+        "task_categories": ["visual-question-answering"],
+        "tags": ["rationales", "explanations", "human-feedback"],
+        "size_categories": ["n<1K"],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [{"split": "train", "path": "train/**"}],
+            }
+        ],
+    }
+
+
+def test_a_picture_of_two_rationales_is_there_once(session: Session, tmp_path: Path) -> None:
+    project, items = make_released_project(session, tmp_path)
+    q1 = session.scalars(select(RoundItem).where(RoundItem.item_id == items[0].id)).one()
+    admit(session, q1, "a ball", n_fits=1, n_votes=2)
+    release = create_release(session, project, actor=None)
+    write_release(session, release, format=ReleaseFormat.HUGGINGFACE, out=tmp_path / "out")
+    lines = (tmp_path / "out/train/metadata.jsonl").read_text().splitlines()
+    names = [json.loads(line)["file_name"] for line in lines]
+    assert len(names) == 3
+    assert sorted(set(names)) == sorted(
+        path.relative_to(tmp_path / "out/train").as_posix()
+        for path in (tmp_path / "out/train/images").iterdir()
+    )
+
+
+@pytest.mark.parametrize(
+    ("licence", "expected"),
+    [
+        ("", {"license": "unknown"}),
+        (
+            'Photos: "COCO" terms\nTexts: CC BY',
+            {"license": "other", "license_name": 'Photos: "COCO" terms'},
+        ),
+    ],
+)
+def test_any_licence_and_name_make_a_readable_card(
+    session: Session, tmp_path: Path, licence: str, expected: dict[str, str]
+) -> None:
+    project, _ = make_released_project(session, tmp_path)
+    project.licence = licence
+    project.name = 'A: "b" # c \\ ü'
+    write(session, project, tmp_path / "out")
+    found = front_matter(tmp_path / "out")
+    assert expected.items() <= found.items()
+    assert found["pretty_name"] == project.name
+
+
+def test_an_empty_release_says_that_there_is_nothing_to_load(
+    session: Session, tmp_path: Path
+) -> None:
+    project, _ = import_items(session, tmp_path, n_items=1)
+    write(session, project, tmp_path / "out")
+    assert "nothing to load" in (tmp_path / "out/README.md").read_text()
+    assert (tmp_path / "out/train/metadata.jsonl").read_text() == ""
