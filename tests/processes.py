@@ -43,3 +43,21 @@ def processes_in(folder: Path) -> list[int]:
         except OSError:
             continue
     return [pid for pid in found if is_running(pid)]
+
+
+def descendants(pid: int) -> set[int]:
+    """Every running process below `pid`, by asking the kernel."""
+    children: dict[int, set[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            children.setdefault(int(fields[1]), set()).add(int(entry.name))
+    found: set[int] = set()
+    edge = {pid}
+    while edge:
+        edge = {child for parent in edge for child in children.get(parent, set())} - found
+        found |= edge
+    return {child for child in found if is_running(child)}

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,10 +14,11 @@ from types import FrameType
 
 from app.embedded import EmbeddedServices, HomeLock, embedded_services, open_home
 from app.errors import SetupError
-from app.processes import start_process, stop_process
+from app.schema import migrate
 from app.settings import Settings
 from app.supervisor.address import is_ready, listen
 from app.supervisor.child import Child, Hurry, Spec, stop_together
+from app.supervisor.commands import beat_command, web_command, worker_command
 from app.supervisor.output import Output
 
 PROCESSES_FILE = "processes.json"
@@ -33,32 +32,27 @@ Step = Callable[[], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """The processes of an installation; tests supervise smaller ones."""
+    """What an installation consists of; tests supervise smaller ones."""
 
-    migrate: tuple[str, ...]
+    migrate: Step
     specs: tuple[Spec, ...]
 
 
 def default_plan(settings: Settings, listener: int) -> Plan:
     """Web processes on the socket `listener`, one light and one model worker, and beat."""
-    program = (sys.executable, "-m", "app.cli")
-    web = (
-        *(sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory"),
-        *("--fd", str(listener), "--no-access-log", "--log-level", "warning"),
-        *("--timeout-graceful-shutdown", "5"),
-    )
     # A worker first finishes what it has begun, then stops at once: its shard or its saved state
     # goes on from there at the next start.
     patient = ((signal.SIGTERM, 10.0), (signal.SIGQUIT, 5.0))
     numbers = range(1, settings.web_processes + 1)
     names = [f"web-{number}" for number in numbers] if settings.web_processes > 1 else ["web"]
+    web = web_command(settings, listener)
     return Plan(
-        migrate=(*program, "migrate"),
+        migrate=migrate,
         specs=(
             *(Spec(name, web, stop_order=1, pass_fds=(listener,)) for name in names),
-            Spec("worker", (*program, "worker", "--queues", "cpu"), stop_steps=patient),
-            Spec("model worker", (*program, "worker", "--queues", "gpu"), stop_steps=patient),
-            Spec("beat", (*program, "beat")),
+            Spec("worker", worker_command(["cpu"]), stop_steps=patient),
+            Spec("model worker", worker_command(["gpu"]), stop_steps=patient),
+            Spec("beat", beat_command(settings.illume_home)),
         ),
     )
 
@@ -115,7 +109,9 @@ def _signals(on_stop: Step) -> Iterator[None]:
     def receive(_number: int, _frame: FrameType | None) -> None:
         on_stop()
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # not under nohup
+        numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, receive) for number in numbers}
     try:
         yield
@@ -145,9 +141,10 @@ class _Supervisor:
             os._exit(130)  # the kernel ends the children of a process that is gone
 
     def run(self, plan: Plan, prepare: Step | None, announce: Step | None) -> None:
-        env = self._environment()
-        if not self._migrate(plan.migrate, env) or self._is_stopping:
+        self._migrate(plan.migrate)
+        if self._is_stopping:
             return
+        env = self._environment()
         self._children = [Child(spec, self.output, env) for spec in plan.specs]
         for child in self._children:
             child.start()
@@ -181,22 +178,17 @@ class _Supervisor:
             "PYTHONUNBUFFERED": "1",
         }
 
-    def _migrate(self, command: Sequence[str], env: Mapping[str, str]) -> bool:
-        """Bring the schema up to date; False when we were asked to stop meanwhile."""
-        process = start_process(command, env=env, output=subprocess.PIPE)
-        printing = self.output.follow("migrate", process)
-        while process.poll() is None:
-            if self._is_stopping:
-                stop_process(process, (signal.SIGTERM, 5.0))
-                return False
-            time.sleep(POLL_SECONDS)
-        printing.join(timeout=5)
-        if process.returncode != 0:
+    def _migrate(self, step: Step) -> None:
+        """In this process: a program of its own would first load all of SQLAlchemy again."""
+        begun = time.monotonic()
+        try:
+            step()
+        except Exception as error:
             raise SetupError(
-                "The database could not be brought up to date; the lines of `migrate` above say "
-                "why. Nothing else was started."
-            )
-        return True
+                f"The database could not be brought to the newest schema: {_first_line(error)}. "
+                "Nothing else was started. `illume check` says more."
+            ) from error
+        self.output.say(f"up to date after {time.monotonic() - begun:.1f} s", "migrate")
 
     def _wait_until_ready(self, preparation: "_Preparation") -> bool:
         """Tend the children until the web server answers; False when asked to stop before."""
@@ -265,6 +257,10 @@ class _Preparation:
                 self._step()
         except BaseException as error:
             self._error = error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__).strip().rstrip(".")
 
 
 def _replace_json(path: Path, content: Mapping[str, int]) -> None:
