@@ -23,6 +23,7 @@ from transformers import LlavaForConditionalGeneration, LlavaProcessor
 from worker.demo.architecture import build_model, build_processor
 from worker.demo.pixels import CellPixels
 from worker.demo.quick import answer_accuracy
+from worker.demo.tower import train_tower
 from worker.demo.training import Progress, Recipe, train
 
 _LOG_EVERY = 50
@@ -56,9 +57,16 @@ def main() -> None:
                 figures = answer_accuracy(model, processor.tokenizer, cells, n_items=400)
                 console.log(_in_words(figures))
 
+        state_file = arguments.state or arguments.out / "state.pt"
+        if not state_file.exists():
+            share = train_tower(
+                model, cells, seed=recipe.seed, n_steps=recipe.tower_steps,
+                on_step=lambda step, _: bar.update(task, description=f"tower {step}"),
+            )  # fmt: skip
+            console.log(f"tower: {share:.3f} of patches read rightly")
         step = train(
             model, processor.tokenizer, cells, recipe,
-            state_file=arguments.state or arguments.out / "state.pt",
+            state_file=state_file,
             deadline=deadline,
             on_step=report,
         )  # fmt: skip

@@ -40,6 +40,7 @@ class Recipe:
     """Everything that decides the weights besides the versions of the libraries."""
 
     seed: int = 0
+    tower_steps: int = 300
     batch_size: int = 64
     learning_rate: float = 6e-4
     weight_decay: float = 0.01
@@ -48,8 +49,8 @@ class Recipe:
     phases: tuple[Phase, ...] = field(
         default=(
             # Without a start on captions alone the model never learns to look at the picture.
-            Phase("look", 1000, (8, 0, 0, 0)),
-            Phase("talk", 4600, (1, 1, 2, 4)),
+            Phase("look", 600, (8, 0, 0, 0)),
+            Phase("talk", 4400, (0, 2, 2, 4)),
         )
     )
 
