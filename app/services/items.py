@@ -22,7 +22,8 @@ from app.services.events import record
 from app.services.judging import close_if_all_judged
 
 MAX_REASON = 500
-MAX_TEXT = 2000
+MAX_LENGTHS = {"question": 2000, "answer": 500, "gold rationale": 2000}
+"""As imports have them."""
 MAX_EXTERNAL_ID = 500
 
 
@@ -58,6 +59,11 @@ def include_item(session: Session, item: Item, *, actor: User | None) -> None:
     _record(session, "item:included", item, actor)
 
 
+def is_history(session: Session, item: Item) -> bool:
+    """Whether work was done under the item's wording: then a correction is a new item."""
+    return queries.has_been_used(session, item.id)
+
+
 def correct_item(
     session: Session,
     item: Item,
@@ -80,7 +86,7 @@ def correct_item(
     if (question, answer, gold) == (item.question, item.answer, list(item.gold_rationales)):
         raise InvalidInput("Nothing was changed.")
     old = {"question": item.question, "answer": item.answer}
-    if not queries.has_been_used(session, item.id):
+    if not is_history(session, item):
         item.question, item.answer, item.gold_rationales = question, answer, gold
         item.version += 1
         _record(session, "item:corrected", item, actor, old=old, version=item.version)
@@ -132,8 +138,8 @@ def _checked(text: str, what: str) -> str:
     text = " ".join(text.replace("\0", "").split())
     if not text:
         raise InvalidInput(f"The {what} must not be empty.")
-    if len(text) > MAX_TEXT:
-        raise InvalidInput(f"The {what} is longer than {MAX_TEXT} characters.")
+    if len(text) > MAX_LENGTHS[what]:
+        raise InvalidInput(f"The {what} is longer than {MAX_LENGTHS[what]} characters.")
     return text
 
 

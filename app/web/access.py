@@ -10,11 +10,29 @@ from fastapi import Depends
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict, NotAllowed, NotFound
-from app.lifecycle import JUDGEABLE_ROUND, Role, UserKind
-from app.models import Invite, Item, Membership, Project, Release, Round, RoundItem, Run, User
-from app.queries.projects import find_membership, find_membership_by_id, find_project
+from app.lifecycle import JUDGEABLE_ROUND, Job, Role, UserKind
+from app.models import (
+    Image,
+    Invite,
+    Item,
+    Membership,
+    Project,
+    ProjectImage,
+    Release,
+    Round,
+    RoundItem,
+    Run,
+    User,
+)
+from app.queries.projects import (
+    find_membership,
+    find_membership_by_id,
+    find_project,
+    holds_image_for,
+)
 from app.web.deps import CurrentUser, SessionDep
 
+_NO_IMAGE = "There is no such image, or you are not a member of its project."
 _ADMINS_ONLY = "Only an admin of this project can do that."
 
 
@@ -65,6 +83,25 @@ def managed_invite(invite_id: int, project: ManagedProject, session: SessionDep)
 
 
 ManagedInvite = Annotated[Invite, Depends(managed_invite)]
+
+
+def readable_image(sha256: str, user: CurrentUser, session: SessionDep) -> Image:
+    if not holds_image_for(session, user, sha256):
+        raise NotFound(_NO_IMAGE)
+    return session.get_one(Image, sha256)
+
+
+ReadableImage = Annotated[Image, Depends(readable_image)]
+
+
+def readable_project_image(sha256: str, project: ReadableProject, session: SessionDep) -> Image:
+    held = session.get(ProjectImage, (project.id, sha256))
+    if held is None or held.withdrawn_at is not None:
+        raise NotFound(_NO_IMAGE)
+    return session.get_one(Image, sha256)
+
+
+ReadableProjectImage = Annotated[Image, Depends(readable_project_image)]
 
 
 def _role_in(session: Session, project_id: int, user: User, missing: str) -> Role:
@@ -155,13 +192,33 @@ def managed_run(run_id: int, user: CurrentUser, session: SessionDep) -> Run:
 ManagedRun = Annotated[Run, Depends(managed_run)]
 
 
-def readable_release(release_id: int, user: CurrentUser, session: SessionDep) -> Release:
+def managed_lone_run(run: ManagedRun) -> Run:
+    """A run that no round hangs on; the others are cancelled and retried with their round."""
+    if run.round_id is not None:
+        raise Conflict("This run belongs to a round: use the round's page.")
+    return run
+
+
+ManagedLoneRun = Annotated[Run, Depends(managed_lone_run)]
+
+
+def managed_import_run(run: ManagedRun) -> Run:
+    if run.job is not Job.IMPORT:
+        raise NotFound("This run is no import.")
+    return run
+
+
+ManagedImportRun = Annotated[Run, Depends(managed_import_run)]
+
+
+def managed_release(release_id: int, user: CurrentUser, session: SessionDep) -> Release:
     missing = "There is no such release, or you are not a member of its project."
     release = session.get(Release, release_id)
     if release is None:
         raise NotFound(missing)
-    _role_in(session, release.project_id, user, missing)
+    if _role_in(session, release.project_id, user, missing) != Role.ADMIN:
+        raise NotAllowed(_ADMINS_ONLY)
     return release
 
 
-ReadableRelease = Annotated[Release, Depends(readable_release)]
+ManagedRelease = Annotated[Release, Depends(managed_release)]

@@ -1,0 +1,31 @@
+"""Images of a project, for its members."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.errors import NotFound
+from app.web.access import ReadableImage, ReadableProjectImage
+from app.web.images import THUMB_WIDTHS, image_response
+
+router = APIRouter()
+
+
+@router.get("/images/{sha256}")
+def show(request: Request, image: ReadableImage, w: int | None = None) -> Response:
+    """By content alone: for members of any project that holds it."""
+    return image_response(request, image, width=_checked(w))
+
+
+@router.get("/projects/{slug}/images/{sha256}")
+def show_in_project(
+    request: Request, image: ReadableProjectImage, w: int | None = None
+) -> Response:
+    return image_response(request, image, width=_checked(w))
+
+
+def _checked(width: int | None) -> int | None:
+    if width is not None and width not in THUMB_WIDTHS:
+        raise NotFound(
+            "Images come in their own size and in " + " and ".join(map(str, THUMB_WIDTHS))
+        )
+    return width

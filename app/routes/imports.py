@@ -1,0 +1,76 @@
+"""Data in: files are kept, and a run checks and stores them as a whole."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from starlette.responses import Response
+
+from app.errors import InvalidInput
+from app.models import Project
+from app.services import imports
+from app.settings import get_settings
+from app.storage import put_upload
+from app.web.access import ManagedImportRun, ManagedProject
+from app.web.contexts_data import list_imports
+from app.web.deps import CurrentUser, SessionDep
+from app.web.htmx import redirect, respond
+
+router = APIRouter()
+
+
+@router.get("/projects/{slug}/imports")
+def show(request: Request, project: ManagedProject, session: SessionDep) -> Response:
+    return _show(request, project, session)
+
+
+@router.post("/projects/{slug}/imports")
+def upload(
+    *,
+    request: Request,
+    project: ManagedProject,
+    user: CurrentUser,
+    session: SessionDep,
+    files: Annotated[list[UploadFile], File()] = [],  # noqa: B006 - FastAPI copies it
+    layout: Annotated[imports.DataFormat, Form()] = imports.DataFormat.AUTO,
+    update: Annotated[bool, Form()] = False,
+) -> Response:
+    try:
+        # A browser sends an empty part where nothing was chosen.
+        uploads = [put_upload(file.file, file.filename) for file in files if file.filename]
+        run = imports.request_import(
+            session, project, uploads=uploads, format=layout, update=update, actor=user
+        )
+    except InvalidInput as error:
+        return _show(request, project, session, error=error.message, status=422)
+    return redirect(request, f"/runs/{run.id}")
+
+
+@router.post("/runs/{run_id}/update")
+def import_again(
+    request: Request, run: ManagedImportRun, user: CurrentUser, session: SessionDep
+) -> Response:
+    """The same files again, now writing the rows that differ from their items."""
+    project = session.get_one(Project, run.project_id)
+    parameters = imports.ImportParameters.model_validate(run.parameters)
+    again = imports.request_import(
+        session,
+        project,
+        uploads=parameters.uploads,
+        format=parameters.format,
+        update=True,
+        actor=user,
+    )
+    return redirect(request, f"/runs/{again.id}")
+
+
+def _show(
+    request: Request, project: Project, session: SessionDep, *, error: str = "", status: int = 200
+) -> Response:
+    context = {
+        "project": project,
+        "lines": list_imports(session, project),
+        "layouts": [(layout.value, layout.value) for layout in imports.DataFormat],
+        "max_mb": get_settings().max_upload_mb,
+        "error": error,
+    }
+    return respond(request, page="import/index.html", context=context, status=status)

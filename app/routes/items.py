@@ -1,0 +1,147 @@
+"""Items of a project: the list, one item, and an admin's hand on it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Query, Request
+from starlette.responses import Response
+
+from app.errors import InvalidInput
+from app.lifecycle import Split
+from app.models import Item, Project
+from app.queries.items import ItemFilter
+from app.services import items
+from app.web.access import ManagedItem, ManagedProject
+from app.web.contexts_item import ItemQuery, item_page, items_page
+from app.web.deps import CurrentUser, SessionDep
+from app.web.htmx import redirect, respond
+
+router = APIRouter()
+
+Text = Annotated[str, Form()]
+
+
+@router.get("/projects/{slug}/items")
+def list_items(
+    *,
+    request: Request,
+    project: ManagedProject,
+    session: SessionDep,
+    split: str = "",
+    only: str = "",
+    q: Annotated[str, Query(max_length=200)] = "",
+    after: int = 0,
+) -> Response:
+    """Filters that are not known are as good as none: addresses are typed and kept."""
+    query = ItemQuery(
+        split=Split(split) if split in list(Split) else None,
+        only=ItemFilter(only) if only in list(ItemFilter) else ItemFilter.ALL,
+        text=q.strip(),
+    )
+    context = {"project": project, "page": items_page(session, project, query, after=after)}
+    return respond(
+        request, page="item/index.html", context=context, fragments=["item/_results.html"]
+    )
+
+
+@router.get("/items/{item_id}")
+def show(request: Request, item: ManagedItem, session: SessionDep) -> Response:
+    page = item_page(session, _project(session, item), item)
+    context = {"project": page.project, "page": page}
+    return respond(request, page="item/show.html", context=context)
+
+
+@router.get("/items/{item_id}/exclude")
+def confirm_exclude(request: Request, item: ManagedItem, session: SessionDep) -> Response:
+    return _show_exclude(request, session, item, "", "")
+
+
+@router.post("/items/{item_id}/exclude")
+def exclude(
+    request: Request, item: ManagedItem, user: CurrentUser, session: SessionDep, reason: Text = ""
+) -> Response:
+    try:
+        items.exclude_item(session, item, reason=reason, actor=user)
+    except InvalidInput as error:
+        return _show_exclude(request, session, item, reason, error.message, status=422)
+    return redirect(request, f"/items/{item.id}", toast_text="The item is excluded.")
+
+
+@router.post("/items/{item_id}/include")
+def include(
+    request: Request, item: ManagedItem, user: CurrentUser, session: SessionDep
+) -> Response:
+    items.include_item(session, item, actor=user)
+    return redirect(
+        request, f"/items/{item.id}", toast_text="The item is included from the next round on."
+    )
+
+
+@router.get("/items/{item_id}/correct")
+def show_correct(request: Request, item: ManagedItem, session: SessionDep) -> Response:
+    gold = "\n".join(item.gold_rationales)
+    return _show_correct(request, session, item, (item.question, item.answer, gold))
+
+
+@router.post("/items/{item_id}/correct")
+def correct(
+    *,
+    request: Request,
+    item: ManagedItem,
+    user: CurrentUser,
+    session: SessionDep,
+    question: Text = "",
+    answer: Text = "",
+    gold_rationales: Text = "",
+) -> Response:
+    try:
+        corrected = items.correct_item(
+            session,
+            item,
+            question=question,
+            answer=answer,
+            gold_rationales=gold_rationales.splitlines(),
+            actor=user,
+        )
+    except InvalidInput as error:
+        typed = (question, answer, gold_rationales)
+        return _show_correct(request, session, item, typed, error.message, status=422)
+    return redirect(request, f"/items/{corrected.id}", toast_text="The item is corrected.")
+
+
+def _show_exclude(
+    request: Request,
+    session: SessionDep,
+    item: Item,
+    reason: str,
+    error: str,
+    *,
+    status: int = 200,
+) -> Response:
+    context = {"project": _project(session, item), "item": item, "reason": reason, "error": error}
+    return respond(request, page="item/exclude.html", context=context, status=status)
+
+
+def _show_correct(
+    request: Request,
+    session: SessionDep,
+    item: Item,
+    typed: tuple[str, str, str],
+    error: str = "",
+    *,
+    status: int = 200,
+) -> Response:
+    question, answer, gold = typed
+    context = {
+        "project": _project(session, item),
+        "item": item,
+        "is_replaced": items.is_history(session, item),
+        "question": question,
+        "answer": answer,
+        "gold_rationales": gold,
+        "error": error,
+    }
+    return respond(request, page="item/correct.html", context=context, status=status)
+
+
+def _project(session: SessionDep, item: Item) -> Project:
+    return session.get_one(Project, item.project_id)

@@ -1,0 +1,126 @@
+"""What the pages of imports and releases show, and the page of one such run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.lifecycle import LIVE_RUN, Job, RunStatus
+from app.models import Project, Release, Run
+from app.queries import overview
+from app.queries.releases import list_releases
+from app.services.releases import ReleaseFormat, archive_path
+from app.web.contexts_run import RunCard, run_card
+
+MAX_SHOWN_ERRORS = 200
+MAX_SHOWN_NAMES = 50
+
+
+@dataclass(frozen=True)
+class RunLine:
+    run: Run
+    summary: str
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """One import or release run; `polls` until it is over."""
+
+    project: Project
+    run: Run
+    card: RunCard
+    polls: bool
+    files: tuple[str, ...]
+    errors: tuple[str, ...]
+    n_errors: int
+    report: Mapping[str, Any]
+    changed: tuple[str, ...]
+    n_changed: int
+    refused: tuple[str, ...]
+    warnings: tuple[str, ...]
+    release_id: int | None
+
+
+def run_page(session: Session, project: Project, run: Run) -> RunPage:
+    result: Mapping[str, Any] = run.result
+    errors = result.get("errors", [])
+    report = result if run.status is RunStatus.SUCCEEDED else {}
+    return RunPage(
+        project=project,
+        run=run,
+        card=run_card(run, overview.list_worker_lines(session)),
+        polls=run.status in LIVE_RUN,
+        files=tuple(upload["filename"] for upload in run.parameters.get("uploads", [])),
+        errors=tuple(errors[:MAX_SHOWN_ERRORS]),
+        n_errors=len(errors),
+        report=report,
+        changed=tuple(report.get("changed", [])[:MAX_SHOWN_NAMES]),
+        n_changed=int(report.get("n_changed", 0)),
+        refused=tuple(report.get("refused", [])[:MAX_SHOWN_NAMES]),
+        warnings=tuple(report.get("warnings", [])),
+        release_id=result.get("release_id"),
+    )
+
+
+def list_imports(session: Session, project: Project) -> list[RunLine]:
+    runs = overview.list_project_runs(session, project.id, Job.IMPORT)
+    return [RunLine(run, _import_summary(run)) for run in runs]
+
+
+def _import_summary(run: Run) -> str:
+    if run.status is RunStatus.FAILED:
+        errors = run.result.get("errors", [])
+        first = (errors[0] if errors else run.error or "").partition("\n")[0]
+        return f"{first} … and {len(errors) - 1} more" if len(errors) > 1 else first
+    if run.status is not RunStatus.SUCCEEDED:
+        return ""
+    result = run.result
+    return (
+        f"{result['n_added']:,} added, {result['n_updated']:,} updated, "
+        f"{result['n_unchanged']:,} unchanged"
+    )
+
+
+@dataclass(frozen=True)
+class ReleaseLine:
+    release: Release
+    files: tuple[tuple[ReleaseFormat, int], ...]
+    """Format and size of what can be downloaded."""
+
+    @property
+    def is_built(self) -> bool:
+        return len(self.files) == len(ReleaseFormat)
+
+
+@dataclass(frozen=True)
+class ReleasesPage:
+    releases: Sequence[ReleaseLine]
+    live_run: Run | None
+    failed_run: Run | None
+    n_admitted: int
+
+
+FORMAT_LABELS = {
+    ReleaseFormat.JSONL: "JSONL with full lineage",
+    ReleaseFormat.HUGGINGFACE: "Hugging Face image folder",
+}
+
+
+def release_line(release: Release) -> ReleaseLine:
+    paths = [(format_, archive_path(release, format_)) for format_ in ReleaseFormat]
+    return ReleaseLine(
+        release,
+        tuple((format_, path.stat().st_size) for format_, path in paths if path.is_file()),
+    )
+
+
+def releases_page(session: Session, project: Project) -> ReleasesPage:
+    runs = overview.list_project_runs(session, project.id, Job.RELEASE, limit=1)
+    newest = runs[0] if runs else None
+    return ReleasesPage(
+        releases=[release_line(release) for release in list_releases(session, project.id)],
+        live_run=newest if newest and newest.status in LIVE_RUN else None,
+        failed_run=newest if newest and newest.status is RunStatus.FAILED else None,
+        n_admitted=overview.count_project(session, project.id).n_admitted,
+    )

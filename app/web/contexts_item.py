@@ -1,0 +1,188 @@
+"""What the pages of items show: the list, and one item with all that is known of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from sqlalchemy.orm import Session
+
+from app.lifecycle import JudgementStatus, RoundItemState, Split, UserKind
+from app.models import Candidate, Image, Item, Project
+from app.queries import items as queries
+from app.queries.items import ItemFilter, ItemRow
+
+FILTER_LABELS: dict[ItemFilter, str] = {
+    ItemFilter.ALL: "all items",
+    ItemFilter.COVERED: "with an admitted rationale",
+    ItemFilter.UNCOVERED: "train items without one",
+    ItemFilter.SET_ASIDE: "set aside: answer called wrong",
+    ItemFilter.EXCLUDED: "excluded",
+}
+
+
+@dataclass(frozen=True)
+class ItemQuery:
+    split: Split | None
+    only: ItemFilter
+    text: str
+
+    def url(self, project: Project, *, after: int = 0) -> str:
+        values = {
+            "split": self.split.value if self.split else "",
+            "only": self.only.value if self.only is not ItemFilter.ALL else "",
+            "q": self.text,
+            "after": after or "",
+        }
+        query = urlencode({name: value for name, value in values.items() if value})
+        return f"/projects/{project.slug}/items" + (f"?{query}" if query else "")
+
+
+@dataclass(frozen=True)
+class ItemsPage:
+    query: ItemQuery
+    rows: Sequence[ItemRow]
+    n_items: int
+    is_first: bool
+    first_url: str
+    next_url: str
+    filters: Sequence[tuple[str, str]]
+    splits: Sequence[tuple[str, str]]
+
+
+def items_page(session: Session, project: Project, query: ItemQuery, *, after: int) -> ItemsPage:
+    rows = queries.list_items(
+        session, project.id, split=query.split, only=query.only, text=query.text, after=after,
+        limit=queries.PAGE_SIZE + 1,
+    )  # fmt: skip
+    has_more = len(rows) > queries.PAGE_SIZE
+    rows = rows[: queries.PAGE_SIZE]
+    return ItemsPage(
+        query=query,
+        rows=rows,
+        n_items=queries.count_items(
+            session, project.id, split=query.split, only=query.only, text=query.text
+        ),
+        is_first=after == 0,
+        first_url=query.url(project),
+        next_url=query.url(project, after=rows[-1].item.id) if has_more else "",
+        filters=[(key.value, label) for key, label in FILTER_LABELS.items()],
+        splits=[("", "every split"), *((split.value, split.value) for split in Split)],
+    )
+
+
+# --- One item -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class InRound:
+    """A candidate in a round: what was drawn, shown, voted and decided."""
+
+    place: queries.CandidateInRound
+    votes: Sequence[queries.Votes]
+    samples: Sequence[queries.SampleRow]
+
+
+@dataclass(frozen=True)
+class CandidateLine:
+    candidate: Candidate
+    rounds: Sequence[InRound]
+    is_admitted: bool
+    n_fits: int
+    n_votes: int
+
+
+@dataclass(frozen=True)
+class ItemPage:
+    project: Project
+    item: Item
+    image: Image
+    candidates: Sequence[CandidateLine]
+    judgements: Sequence[tuple[queries.JudgementRow, str]]
+    places: Sequence[queries.PlaceInRound]
+    predictions: Sequence[queries.PredictionRow]
+    history: Sequence[tuple[queries.HistoryLine, str]]
+    is_set_aside: bool
+
+
+def item_page(session: Session, project: Project, item: Item) -> ItemPage:
+    places = queries.list_places(session, item.id)
+    judgements = queries.list_judgements(session, item.id)
+    history = queries.list_item_events(session, item)
+    return ItemPage(
+        project=project,
+        item=item,
+        image=session.get_one(Image, item.image_sha256),
+        candidates=_candidates(session, item),
+        judgements=[(row, describe_judgement(row)) for row in judgements],
+        places=places,
+        predictions=queries.list_predictions(session, item.id),
+        history=[(line, describe_item_event(line)) for line in history],
+        is_set_aside=any(place.round_item.state is RoundItemState.SET_ASIDE for place in places),
+    )
+
+
+def _candidates(session: Session, item: Item) -> list[CandidateLine]:
+    """Best first: admitted, then by the share of people who call it fitting, then by draws."""
+    votes = queries.list_votes(session, item.id)
+    samples: dict[tuple[int | None, int | None], list[queries.SampleRow]] = {}
+    for row in queries.list_samples(session, item.id):
+        samples.setdefault((row.round_id, row.sample.candidate_id), []).append(row)
+    places: dict[int, list[InRound]] = {}
+    for place in queries.list_candidate_rounds(session, item.id):
+        key = (place.round_id, place.candidate_id)
+        places.setdefault(place.candidate_id, []).append(
+            InRound(place, votes.get(key, []), samples.get(key, []))
+        )
+    lines = [
+        _candidate_line(candidate, places.get(candidate.id, []))
+        for candidate in queries.list_candidates(session, item.id)
+    ]
+    return sorted(lines, key=_rank)
+
+
+def _candidate_line(candidate: Candidate, rounds: list[InRound]) -> CandidateLine:
+    votes = [vote for entry in rounds for vote in entry.votes if vote.judge_kind is UserKind.PERSON]
+    return CandidateLine(
+        candidate=candidate,
+        rounds=rounds,
+        is_admitted=any(entry.place.admission for entry in rounds),
+        n_fits=sum(vote.n_fits for vote in votes),
+        n_votes=sum(vote.n_votes for vote in votes),
+    )
+
+
+def _rank(line: CandidateLine) -> tuple[bool, float, int, int]:
+    n_draws = sum(entry.place.n_draws for entry in line.rounds)
+    share = line.n_fits / line.n_votes if line.n_votes else 0.0
+    return (not line.is_admitted, -share, -n_draws, line.candidate.id)
+
+
+def describe_judgement(row: queries.JudgementRow) -> str:
+    judgement = row.judgement
+    if judgement.status is JudgementStatus.SKIPPED:
+        return f"skipped: {judgement.skip_reason or 'no reason given'}"
+    if judgement.answer_is_wrong:
+        return "says that the answer is wrong"
+    if judgement.none_fits:
+        return "says that none fits"
+    n = len(judgement.picked)
+    return f"picked {n} of {len(judgement.shown_order)}"
+
+
+EVENT_TEXTS = {
+    "item:included": "Included again",
+    "item:replaced": "Replaced by its correction",
+    "item:content:changed": "Changed by an import",
+}
+
+
+def describe_item_event(line: queries.HistoryLine) -> str:
+    details = line.event.details
+    match line.event.tag:
+        case "item:excluded":
+            return f"Excluded: {details['reason']}"
+        case "item:corrected":
+            old = details["old"]
+            return f"Corrected; it was “{old['question']}” – “{old['answer']}”"
+        case tag:
+            return EVENT_TEXTS.get(tag, tag)
