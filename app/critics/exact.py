@@ -43,7 +43,7 @@ from app.scenes.statements import (
     Statement,
 )
 from app.scenes.truth import Referents, Truth, phrase_of, referents_of, resolve
-from app.scenes.worlds import Flags, Ints, Worlds, alternatives, answers, asked_sets, count
+from app.scenes.worlds import Flags, Ints, alternatives, answers, asked_sets, count
 
 _FITS: Final = Verdict(True, "True of the picture, and it justifies the answer.")
 _UNCLEAR: Final = Verdict(False, "Not understood as statements about the picture.", Fault.UNCLEAR)
@@ -100,7 +100,7 @@ def _wrong_answer(answer: str, right: str) -> Verdict:
     return Verdict(False, reason, Fault.DOES_NOT_JUSTIFY)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _case(query: Query, scene: Scene) -> _Case:
     return _Case(query, scene)
 
@@ -122,7 +122,7 @@ class _Case:
         numbers = answers(query, worlds)
         # Scenes in which the question makes no sense say nothing about its answer.
         kept = numbers >= 0
-        self.worlds = Worlds(worlds.codes[kept])
+        self.worlds = worlds.only(kept)
         self.is_right: Flags = numbers[kept] == numbers[0]
         self.referents: Referents = referents_of(query)
         self.truth = Truth(self.worlds, self.referents)

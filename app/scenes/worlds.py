@@ -6,7 +6,7 @@ and the answer is another? The scenes are drawn from a fixed seed, so a verdict 
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import Final
 
@@ -80,6 +80,44 @@ def _lines() -> dict[str, Ints]:
     return {"row": rows, "column": cols}
 
 
+# Masks of seven attribute values fit side by side into one integer of 63 bits.
+_PER_PACK: Final = 63 // N_CELLS
+_ALL: Final = (1 << N_CELLS) - 1
+_PLACE: Final = {
+    pair: place
+    for place, pair in enumerate(
+        (name, value) for name, values in ATTRIBUTES.items() for value in values
+    )
+}
+
+
+def _packs() -> tuple[Ints, ...]:
+    """For each pack [cells, codes]: what a code in a cell adds to the masks of the pack."""
+    n_packs = -(-len(_PLACE) // _PER_PACK)
+    packs = tuple(np.zeros((N_CELLS, len(_LOOKS) + 1), dtype=np.int64) for _ in range(n_packs))
+    for look, code in _CODE.items():
+        for name, value in zip(ATTRIBUTES, look, strict=True):
+            pack, place = divmod(_PLACE[name, value], _PER_PACK)
+            packs[pack][:, code] += _BITS << (place * N_CELLS)
+    return packs
+
+
+def _recodings() -> Ints:
+    """[recodings, codes]: all values of an attribute made one value, or shifted by some steps."""
+    tables = []
+    for place, values in enumerate(ATTRIBUTES.values()):
+        for number, value in enumerate(values):
+            same, shifted = (np.zeros(len(_LOOKS) + 1, dtype=np.int64) for _ in range(2))
+            for look, code in _CODE.items():
+                other = values[(values.index(look[place]) + number) % len(values)]
+                same[code] = _CODE[(*look[:place], value, *look[place + 1 :])]
+                shifted[code] = _CODE[(*look[:place], other, *look[place + 1 :])]
+            tables += [same, shifted]
+    return np.array(tables)
+
+
+_PACKED: Final = _packs()
+_RECODINGS: Final = _recodings()
 _MUTATIONS: Final = _mutations()
 _REGIONS: Final = _regions()
 _LINES: Final = _lines()
@@ -112,23 +150,31 @@ class Worlds:
     def __len__(self) -> int:
         return len(self.codes)
 
+    def only(self, kept: Flags) -> Worlds:
+        """Some of the worlds; masks that were worked out already are kept."""
+        worlds = Worlds(self.codes[kept])
+        worlds.__dict__["_packed"] = tuple(pack[kept] for pack in self._packed)
+        return worlds
+
     @cached_property
     def occupied(self) -> Ints:
-        masks: Ints = ((self.codes != EMPTY) * _BITS).sum(axis=1)
+        name, values = next(iter(ATTRIBUTES.items()))
+        masks = np.zeros(len(self), dtype=np.int64)
+        for value in values:
+            masks |= self.having(name, value)
         return masks
 
     @cached_property
-    def _by_value(self) -> dict[tuple[str, str], Ints]:
-        masks: dict[tuple[str, str], Ints] = {}
-        for place, (name, values) in enumerate(ATTRIBUTES.items()):
-            of_code = np.array([-1, *(values.index(look[place]) for look in _LOOKS)])
-            numbers = of_code[self.codes]
-            for number, value in enumerate(values):
-                masks[name, value] = ((numbers == number) * _BITS).sum(axis=1)
-        return masks
+    def _packed(self) -> tuple[Ints, ...]:
+        """The masks of all attribute values, packed as in _PACKED."""
+        cells = np.arange(N_CELLS)
+        return tuple(table[cells, self.codes].sum(axis=1) for table in _PACKED)
 
     def having(self, name: str, value: str) -> Ints:
-        return self._by_value[name, value]
+        """The mask of the things with this attribute value."""
+        pack, place = divmod(_PLACE[name, value], _PER_PACK)
+        masks: Ints = self._packed[pack] >> (place * N_CELLS) & _ALL
+        return masks
 
     def matching(self, target: Description) -> Ints:
         masks = self.occupied
@@ -221,22 +267,24 @@ def alternatives(query: Query, scene: Scene, n_drawn: int = 2400) -> Worlds:
     for edit in range(4):
         changed = _edited(drawn, pool, rng)
         drawn = np.where((n_edits > edit)[:, None], changed, drawn)
-    near = (_single_edits(base, pool), _filled(base, pool), _subsets(base), _uniform(base))
+    near = (_single_edits(base, pool), _filled(base, pool), _subsets(base), _RECODINGS[:, base])
     return Worlds(np.vstack([base[None], *near, *_added(query, base), drawn]))
 
 
 def _pool(query: Query, base: Ints) -> Ints:
     """Codes worth putting somewhere: what is there, the same with one change, what is asked for."""
     there = base[base != EMPTY]
-    asked = [
-        [code for look, code in _CODE.items() if _fits(look, target)]
-        for target in asked_sets(query)
-    ]
+    asked = [_codes_fitting(target) for target in asked_sets(query)]
     return np.unique(
         np.concatenate(
             [[EMPTY], there, _MUTATIONS[there].ravel(), *(codes[:24] for codes in asked)]
         )
     ).astype(np.int64)
+
+
+@lru_cache(maxsize=256)
+def _codes_fitting(target: Description) -> tuple[int, ...]:
+    return tuple(code for look, code in _CODE.items() if _fits(look, target))
 
 
 def _fits(look: tuple[str, ...], target: Description) -> bool:
@@ -260,23 +308,11 @@ def _filled(base: Ints, pool: Ints) -> Ints:
 
 def _subsets(base: Ints) -> Ints:
     """The scene with any of its things taken away."""
-    subsets = np.arange(1 << N_CELLS)[:, None] & _BITS != 0
-    worlds: Ints = np.unique(np.where(subsets, base, EMPTY), axis=0)
+    full = np.flatnonzero(base != EMPTY)
+    is_kept = np.arange(1 << len(full))[:, None] & _BITS[: len(full)] != 0
+    worlds = np.full((len(is_kept), N_CELLS), EMPTY)
+    worlds[:, full] = np.where(is_kept, base[full], EMPTY)
     return worlds
-
-
-def _uniform(base: Ints) -> Ints:
-    """All things of one size, of one colour, and so on; and all values shifted by some steps."""
-    worlds = []
-    for place, values in enumerate(ATTRIBUTES.values()):
-        for number, value in enumerate(values):
-            same, shifted = (np.zeros(len(_LOOKS) + 1, dtype=np.int64) for _ in range(2))
-            for look, code in _CODE.items():
-                other = values[(values.index(look[place]) + number) % len(values)]
-                same[code] = _CODE[(*look[:place], value, *look[place + 1 :])]
-                shifted[code] = _CODE[(*look[:place], other, *look[place + 1 :])]
-            worlds += [same[base], shifted[base]]
-    return np.array(worlds)
 
 
 def _added(query: Query, base: Ints) -> list[Ints]:
@@ -285,7 +321,7 @@ def _added(query: Query, base: Ints) -> list[Ints]:
     empty, full = np.flatnonzero(base == EMPTY), np.flatnonzero(base != EMPTY)
     worlds = []
     for target in asked_sets(query):
-        code = next(code for look, code in _CODE.items() if _fits(look, target))
+        code = _codes_fitting(target)[0]
         for n_added in range(len(empty) + 1):
             for n_removed in range(len(full) + 1):
                 world = base.copy()

@@ -42,7 +42,7 @@ def train_tower(
     Cross-entropy per patch, summed over the targets, AdamW with warm-up and linear decay.
     """
     tower = model.model.vision_tower
-    width = int(model.config.vision_config.hidden_size)
+    width = int(tower.config.hidden_size)
     heads = nn.ModuleDict({name: nn.Linear(width, size) for name, size in _TARGETS.items()})
     parameters = [*tower.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.01)
