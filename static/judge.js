@@ -154,6 +154,7 @@
     changed() {
       if (!this.isEditable || this.isGone) return;
       this.isDirty = true;
+      Outbox.put(this.id, this.body(), "draft");
       this.show("is-waiting", "Saving…");
       this.save();
     }
@@ -169,10 +170,8 @@
     async saveAll() {
       while (this.isDirty && !this.isGone) {
         this.isDirty = false;
-        const body = this.body();
-        Outbox.put(this.id, body, "draft");
         try {
-          this.acknowledge(await send(`/judgements/${this.id}/draft`, body));
+          this.acknowledge(await send(`/judgements/${this.id}/draft`, this.body()));
         } catch (error) {
           this.isDirty = true;
           this.failed(error);
@@ -182,7 +181,7 @@
     }
 
     acknowledge(html) {
-      Outbox.drop(this.id);
+      if (!this.isDirty) Outbox.drop(this.id);
       this.failures = 0;
       const saved = $("#saved", parse(html));
       if (this.isGone || !saved) return;

@@ -30,4 +30,11 @@ def _link_open(
 
 @lru_cache(maxsize=64)
 def render_markdown(text: str) -> Markup:
-    return Markup(_parser().render(text))  # noqa: S704 - the parser escapes all that it is given
+    """HTML of an admin's text. Its headings start at the second level: the page has the first."""
+    parser = _parser()
+    tokens = parser.parse(text)
+    for token in tokens:
+        if token.type in {"heading_open", "heading_close"}:
+            token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
+    html = parser.renderer.render(tokens, parser.options, {})
+    return Markup(html)  # noqa: S704 - the renderer escapes all that it is given

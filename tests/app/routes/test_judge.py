@@ -198,7 +198,7 @@ def test_guidelines_are_rendered_without_anything_dangerous(
     assert not panel.select("script, img")
     assert next(link["href"] for link in panel.select("a")) == "https://example.org"
     assert all(not str(link["href"]).startswith("javascript") for link in panel.select("a"))
-    assert panel.select_one("h1")
+    assert panel.select_one("h2")
 
 
 def test_guidelines_are_open_for_those_who_are_new_to_the_round(
