@@ -36,6 +36,7 @@ from app.storage import Upload, image_path, put_image, upload_path
 
 __all__ = [
     "DataFormat",
+    "ImportParameters",
     "ImportReport",
     "ParsedDataset",
     "import_dataset",

@@ -127,6 +127,7 @@ def test_an_upload_that_is_gone_says_so(
         perform_import(run_id, attempt=1, progress=ignore)
 
 
+@pytest.mark.slow
 def test_thirty_thousand_rows_take_seconds(
     database: Database, project: Project, tmp_path: Path
 ) -> None:
@@ -135,8 +136,8 @@ def test_thirty_thousand_rows_take_seconds(
     uploads = (data, photos(tmp_path, *range(50)))
     for expected in ({"n_added": 30_000}, {"n_unchanged": 30_000}):
         run_id = running(database, project, *uploads)
-        started = time.monotonic()
+        started = time.process_time()  # of this process: other load does not count
         perform_import(run_id, attempt=1, progress=ignore)
-        seconds = time.monotonic() - started
+        seconds = time.process_time() - started
         assert expected.items() <= get(database, run_id).result.items()
-        assert seconds < 40
+        assert seconds < 20

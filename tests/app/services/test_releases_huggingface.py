@@ -21,11 +21,15 @@ from tests.app.services.released_project import admit, import_items, make_releas
 LOAD = """
 import json, sys
 from datasets import load_dataset
-rows = load_dataset(**json.loads(sys.argv[1]), split="train")
-print(json.dumps({
-    "types": {name: str(feature) for name, feature in rows.features.items()},
-    "rows": [{**row, "image": [row["image"].size, row["image"].getpixel((0, 0))]} for row in rows],
-}))
+
+def describe(rows):
+    rows_read = [
+        {**row, "image": [row["image"].size, row["image"].getpixel((0, 0))]} for row in rows
+    ]
+    return {"types": {name: str(kind) for name, kind in rows.features.items()}, "rows": rows_read}
+
+calls = json.loads(sys.argv[1])
+print(json.dumps([describe(load_dataset(**call, split="train")) for call in calls]))
 """
 
 
@@ -35,11 +39,11 @@ def store(services: object, tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-def load_with_datasets(tmp_path: Path, **arguments: str) -> dict[str, Any]:
+def load_with_datasets(tmp_path: Path, *calls: dict[str, str]) -> list[dict[str, Any]]:
     """In a process of its own: the library reads its settings when it is imported."""
     offline = {"HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", LOAD, json.dumps(arguments)],
+        [sys.executable, "-c", LOAD, json.dumps(calls)],
         env={**os.environ, **offline},
         capture_output=True,
         text=True,
@@ -47,7 +51,7 @@ def load_with_datasets(tmp_path: Path, **arguments: str) -> dict[str, Any]:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    loaded: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    loaded: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return loaded
 
 
@@ -67,7 +71,9 @@ def test_datasets_loads_the_folder(session: Session, tmp_path: Path) -> None:
     project, items = make_released_project(session, tmp_path)
     out = tmp_path / "out"
     write(session, project, out)
-    loaded = load_with_datasets(tmp_path, path=str(out))
+    loaded, by_builder = load_with_datasets(
+        tmp_path, {"path": str(out)}, {"path": "imagefolder", "data_dir": str(out)}
+    )
     first, second = loaded["rows"]
     assert (first["item"], first["rationale"], first["adapter"]) == ("q1", "it is red", "")
     assert (second["rationale"], second["adapter"]) == ("it looks red", "d" * 64)
@@ -81,8 +87,6 @@ def test_datasets_loads_the_folder(session: Session, tmp_path: Path) -> None:
     assert [draw["temperature"] for draw in json.loads(first["draws"])] == [0.01, 0.9]
     assert len(json.loads(first["verdicts"])) == 2
     assert {name for name, kind in loaded["types"].items() if "null" in kind.lower()} == set()
-
-    by_builder = load_with_datasets(tmp_path, path="imagefolder", data_dir=str(out))
     assert [row["rationale"] for row in by_builder["rows"]] == ["it is red", "it looks red"]
 
 
