@@ -2,19 +2,47 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import import_module
-from pkgutil import iter_modules
 
 from fastapi import FastAPI
 
-from app import routes
+from app.logs import configure_logging
 from app.resources import STATIC
+from app.routes import (
+    accounts,
+    health,
+    home,
+    images,
+    imports,
+    items,
+    judge,
+    members,
+    people,
+    projects,
+    releases,
+    rounds,
+    runs,
+)
 from app.settings import get_settings
 from app.web.errors import add_error_handlers, error_page
-from app.logs import configure_logging
 from app.web.middleware import BodyLimit, RequestContext, SameOrigin, SecurityHeaders
 from app.web.sessions import Cookies
 from app.web.static import VersionedFiles
+
+ROUTES = (
+    accounts,
+    health,
+    home,
+    images,
+    imports,
+    items,
+    judge,
+    members,
+    people,
+    projects,
+    releases,
+    rounds,
+    runs,
+)
 
 
 @asynccontextmanager
@@ -30,8 +58,8 @@ def create_app() -> FastAPI:
     )
     app.state.cookies = Cookies.of(settings)
     app.mount("/static", VersionedFiles(directory=STATIC), name="static")
-    for module in iter_modules(routes.__path__):
-        app.include_router(import_module(f"app.routes.{module.name}").router)
+    for module in ROUTES:
+        app.include_router(module.router)
     add_error_handlers(app)
     # Added from the inside out: the last one sees the request first.
     app.add_middleware(BodyLimit, settings=settings, error_page=error_page)

@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,13 +17,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import AppError, NotAllowed
-from app.settings import Settings
 from app.logs import request_id_var
+from app.settings import Settings
 
 logger = logging.getLogger("app.web")
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-FORM_BYTES = 2_000_000
+FORM_BYTES = 2 << 20
 """Largest body of anything that is not an upload."""
 
 CONTENT_SECURITY_POLICY = (
@@ -177,7 +178,7 @@ class BodyLimit:
 
     def __init__(self, app: ASGIApp, *, settings: Settings, error_page: ErrorPage) -> None:
         self.app = app
-        self.upload_bytes = settings.max_upload_mb * 1_000_000
+        self.upload_bytes = settings.max_upload_mb << 20
         self.error_page = error_page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -188,14 +189,12 @@ class BodyLimit:
         is_upload = scope["path"].endswith("/imports")
         limit = self.upload_bytes + FORM_BYTES if is_upload else FORM_BYTES
         error = AppError(
-            f"That is larger than the {limit // 1_000_000:,} MB that this address takes.",
+            f"That is larger than the {limit >> 20:,} MB that this address takes.",
             status_code=413,
         )
         given = Headers(scope=scope).get("Content-Length", "")
         if given.isdigit() and int(given) > limit:
-            response = self.error_page(Request(scope, receive), error)
-            response.headers["Connection"] = "close"
-            await response(scope, receive, send)
+            await self._refuse(error, scope, receive, send)
             return
         n_received = 0
 
@@ -204,7 +203,20 @@ class BodyLimit:
             message = await receive()
             n_received += len(message.get("body", b""))
             if n_received > limit:
-                raise error  # reaches the handler of AppError
+                raise error
             return message
 
-        await self.app(scope, receive_counted, send)
+        async def send_unless_stopped(message: Message) -> None:
+            # Whoever was reading the body may turn our error into one of its own.
+            if n_received <= limit:
+                await send(message)
+
+        with suppress(AppError):
+            await self.app(scope, receive_counted, send_unless_stopped)
+        if n_received > limit:
+            await self._refuse(error, scope, receive, send)
+
+    async def _refuse(self, error: AppError, scope: Scope, receive: Receive, send: Send) -> None:
+        response = self.error_page(Request(scope, receive), error)
+        response.headers["Connection"] = "close"  # the rest of the body is not read
+        await response(scope, receive, send)
