@@ -22,7 +22,9 @@ _queues: list[str] = []
 @setup_logging.connect
 def _set_up_logging(**_: Any) -> None:
     configure_logging(get_settings().log_format)
-    logging.getLogger("celery.beat").setLevel(logging.WARNING)
+    # Celery's own lines on every message would bury what the runs have to say.
+    for name in ("celery.app.trace", "celery.worker", "celery.beat", "celery.apps"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @worker_init.connect

@@ -3,6 +3,8 @@
 import logging
 from pathlib import Path
 
+from transformers.utils.logging import disable_progress_bar
+
 from app.settings import get_settings
 from app.storage import adapter_folder
 from worker.ml.loading import Vlm, attach_adapter, load_vlm
@@ -23,16 +25,12 @@ def get_vlm(
     if key not in _held:
         _held.clear()
         logger.info("loading %s", base_model)
+        disable_progress_bar()  # bars are for terminals; here they would land in a log
         _held[key] = load_vlm(
             resolve(base_model), revision=revision, device=get_settings().device, dtype=dtype
         )
     folder = adapter_folder(adapter_digest) if adapter_digest else None
     return attach_adapter(_held[key], folder)
-
-
-def forget_models() -> None:
-    """Drop what is held: after training, whose changes to the modules are not worth undoing."""
-    _held.clear()
 
 
 def resolve(base_model: str) -> str:

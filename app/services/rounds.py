@@ -104,7 +104,6 @@ def start_round(session: Session, round_: Round, *, actor: User | None) -> None:
             "resting. Import items with the split `train`, or raise `rest_after`."
         )
     advance(session, round_, RoundStatus.GENERATING, actor=actor)
-    _request_baseline(session, round_, settings, actor)
     runs.request_run(
         session,
         project_id=round_.project_id,
@@ -113,6 +112,8 @@ def start_round(session: Session, round_: Round, *, actor: User | None) -> None:
         item_blocks=split_into_blocks(item_ids, settings.sampling.items_per_shard),
         actor=actor,
     )
+    # After sampling in the queue: people wait for candidates, nobody waits for the baseline yet.
+    _request_baseline(session, round_, settings, actor)
 
 
 def close_judging(session: Session, round_: Round, *, actor: User | None) -> AdmissionPreview:

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import select
@@ -21,10 +20,9 @@ from app.settings import get_settings
 from app.storage import adapters_folder, image_path
 from worker.heart import Heart
 from worker.ml.adapters import publish_adapter
-from worker.ml.loading import load_vlm
 from worker.ml.train import train_lora
 from worker.ml.types import LoraSettings, TrainConfig, TrainProgress, TrainReport, TrainRow
-from worker.models import forget_models, resolve
+from worker.models import get_vlm
 from worker.persist import persist
 from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
 
@@ -53,12 +51,11 @@ def train(run_id: int, attempt: int, heart: Heart) -> None:
         curve.append(asdict(progress))
         heart.report({"step": progress.step, "n_steps": progress.n_steps, "curve": thin(curve)})
 
-    forget_models()
-    vlm = load_vlm(
-        resolve(settings.base_model),
+    vlm = get_vlm(
+        settings.base_model,
         revision=settings.revision,
-        device=get_settings().device,
         dtype=settings.dtype,
+        adapter_digest=None,
     )
     report = train_lora(
         vlm,
@@ -175,7 +172,7 @@ def _meta(
     }
 
 
-def _finish(  # noqa: PLR0913, PLR0917 - one transaction needs all of them
+def _finish(  # noqa: PLR0917 - one transaction needs all of them
     session: Session,
     inputs: RunInputs,
     attempt: int,

@@ -182,3 +182,16 @@ def test_a_replaced_picture_is_read_again(llava: Vlm, pictures: list[Path], tmp_
 def test_senseless_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         SampleConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_prompt_that_ends_at_once_does_not_stop_sharing(
+    llava: Vlm, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Short answers end after a token or two, sooner than sharing is tried for."""
+    prompt = Prompt(pictures[0], "what is it ?", None, OPENER)
+    first = sample(llava, [Draw(prompt, 0.01, 1)], replace(CONFIG, max_new_tokens=1))[0]
+    token = llava.tokenizer(first.text, add_special_tokens=False)["input_ids"][0]
+    monkeypatch.setattr(llava.model.generation_config, "eos_token_id", [token])
+    monkeypatch.delitem(llava.memo, "can_share")
+    sample(llava, [Draw(prompt, 0.01, 1)], CONFIG)
+    assert llava.memo["can_share"] is True
