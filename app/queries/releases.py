@@ -47,10 +47,10 @@ ROWS_IN_ONE_QUERY = 2000
 T = TypeVar("T")
 
 
-def lock_releases(session: Session, project_id: int) -> None:
-    """One release of a project is made at a time: it gets the next number."""
+def try_lock_releases(session: Session, project_id: int) -> bool:
+    """Hold the project's releases until the transaction ends; False when another one has them."""
     key = func.hashtextextended(f"illume release {project_id}", 0)
-    session.execute(select(func.pg_advisory_xact_lock(key)))
+    return bool(session.scalar(select(func.pg_try_advisory_xact_lock(key))))
 
 
 def get_release(session: Session, release_id: int) -> Release:

@@ -19,7 +19,7 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from app.db import session_scope
-from app.errors import AppError, LostRun, NotFound
+from app.errors import AppError, Conflict, LostRun, NotFound
 from app.lifecycle import Job, RunStatus
 from app.models import Json, Project, Release, ReleaseRow, Run, User
 from app.queries import releases as queries
@@ -53,7 +53,8 @@ def create_release(session: Session, project: Project, *, actor: User | None) ->
     `n_rows` counts the rationales. The manifest also holds the judged candidates that were not
     admitted, the judged items, and the tombstones of withdrawn rows.
     """
-    queries.lock_releases(session, project.id)
+    if not queries.try_lock_releases(session, project.id):
+        raise Conflict("Another release of this project is being made. Try again when it is done.")
     last = queries.find_last_release(session, project.id)
     rounds = queries.list_judged_rounds(session, project.id)
     round_ids = sorted({source.round.id for source in rounds})

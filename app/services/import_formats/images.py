@@ -57,7 +57,7 @@ class ImageSource(Protocol):
 
 class FolderSource:
     def __init__(self, folders: tuple[Path, ...]) -> None:
-        self.label = str(folders[0])
+        self.label = " or ".join(str(folder) for folder in folders)
         self._folders = folders
 
     def find(self, names: tuple[str, ...]) -> str | None:

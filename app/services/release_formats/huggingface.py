@@ -14,7 +14,7 @@ from typing import TextIO
 
 from app.lifecycle import Split
 from app.models import Json
-from app.services.release_formats.jsonl import write_json
+from app.services.release_formats.jsonl import json_line, write_json
 from app.services.release_formats.packing import Entry
 from app.services.release_formats.readme import render_readme
 from app.storage import MEDIA_TYPES, image_path
@@ -45,7 +45,7 @@ def build_huggingface(payloads: Iterable[Json], release: Json, folder: Path) -> 
             split = payload["split"]
             if split not in streams:
                 streams[split] = stack.enter_context(_open_metadata(folder, split))
-            streams[split].write(json.dumps(_flat(payload), ensure_ascii=False) + "\n")
+            streams[split].write(json_line(_flat(payload)))
             entry = _image_entry(payload)
             entries[entry.name] = entry
         if not streams:

@@ -36,13 +36,21 @@ def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[E
         for payload in payloads:
             kind = payload["kind"]
             row = {name: payload[name] for name in _ordered(payload)}
-            streams[kind].write(json.dumps(row, ensure_ascii=False) + "\n")
+            streams[kind].write(json_line(row))
     write_json(folder / "release.json", release)
     (folder / "README.md").write_text(
         render_readme(release, front_matter="", files=README), encoding="utf-8", newline="\n"
     )
     names = [*FILES.values(), "release.json", "README.md"]
     return [Entry(name, folder / name) for name in names]
+
+
+def json_line(row: Json) -> str:
+    """One line for every reader: some also break lines at Unicode's own separators."""
+    text = json.dumps(row, ensure_ascii=False)
+    for separator in ("\u2028", "\u2029", "\x85"):
+        text = text.replace(separator, f"\\u{ord(separator):04x}")
+    return text + "\n"
 
 
 def write_json(path: Path, content: Json) -> None:

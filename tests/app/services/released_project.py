@@ -30,6 +30,8 @@ from app.services.imports import import_dataset, read_dataset
 from tests.app.services.dataset_files import row, write_images, write_jsonl
 from tests.factories import make_project, make_round, make_round_item, make_user
 
+TRICKY = "grün | \n\u2028 ünïcode"
+
 SETTINGS = LoopSettings.model_validate(
     {"base_model": "org/tiny-vlm", "revision": "abc123", "judging": {"overlap": 2}}
 )
@@ -226,14 +228,14 @@ def make_released_project(session: Session, folder: Path) -> tuple[Project, list
     project, items = import_items(session, folder)
     ann, ben = make_user(session), make_user(session)
     first, run, shard = add_round(session, project, 1)
-    q1 = show(session, first, items[0], ["it is red", "a ball", "grün | \n ünïcode"])
+    q1 = show(session, first, items[0], ["it is red", "a ball", TRICKY])
     q2 = show(session, first, items[1], ["nothing", "something"])
     found = candidates_of(session, q1)
     draw(session, run, shard, found["it is red"], temperature=0.9, number=2)
     draw(session, run, shard, found["it is red"], temperature=0.01)
     draw(session, run, shard, found["a ball"])
     judge(session, q1, ann, ["it is red", "a ball"], slot=1)
-    backwards = ["grün | \n ünïcode", "a ball", "it is red"]
+    backwards = [TRICKY, "a ball", "it is red"]
     judge(session, q1, ben, ["it is red"], slot=2, order=backwards, faults=["unclear"])
     judge(session, q2, ann, slot=1)
     judge(session, q2, ben, slot=2, answer_is_wrong=True)

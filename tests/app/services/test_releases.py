@@ -15,7 +15,8 @@ from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from app.errors import AppError, InvalidInput, SetupError
+from app.db import get_session_factory
+from app.errors import AppError, Conflict, InvalidInput, SetupError
 from app.lifecycle import RoundItemState, RoundStatus
 from app.models import (
     Admission,
@@ -28,9 +29,10 @@ from app.models import (
     RoundItem,
     User,
 )
+from app.queries.releases import try_lock_releases
 from app.services.releases import ReleaseFormat, create_release, write_release
 from tests.app.services.dataset_files import own_store, stored_files
-from tests.app.services.released_project import import_items, make_released_project
+from tests.app.services.released_project import TRICKY, import_items, make_released_project
 from tests.factories import make_user
 
 JSONL, HUGGINGFACE = ReleaseFormat.JSONL, ReleaseFormat.HUGGINGFACE
@@ -68,7 +70,7 @@ def test_a_release_holds_rationales_candidates_and_items(session: Session, tmp_p
     held = [(row["kind"], row["item"], row.get("rationale")) for row in rows_of(session, release)]
     assert held == [
         ("candidate", "q1", "a ball"),
-        ("candidate", "q1", "grün | \n ünïcode"),
+        ("candidate", "q1", TRICKY),
         ("rationale", "q1", "it is red"),
         ("item", "q1", None),
         ("candidate", "q2", "nothing"),
@@ -308,7 +310,9 @@ def test_jsonl_files(session: Session, tmp_path: Path) -> None:
     rationales = read_jsonl(out / "rationales.jsonl")
     assert [row["rationale"] for row in rationales] == ["it is red", "it looks red"]
     assert list(rationales[0])[:3] == ["row_id", "item", "item_version"]
-    assert len(read_jsonl(out / "candidates.jsonl")) == 5
+    candidates = read_jsonl(out / "candidates.jsonl")
+    assert len(candidates) == 5
+    assert TRICKY in {row["rationale"] for row in candidates}
     items = read_jsonl(out / "items.jsonl")
     assert [item["facts"] for item in items] == [{"n": 0.1}, {"n": 0.2}, {"n": 3 * 0.1}]
     assert (out / "withdrawn.jsonl").read_text() == ""
@@ -390,6 +394,16 @@ def test_agreement_is_told_in_words_and_figures(session: Session, tmp_path: Path
     assert "critic" in readme
     assert "cc-by-4.0" in readme
     assert "> Pick every rationale that fits." in readme
+
+
+def test_only_one_release_of_a_project_at_a_time(session: Session, tmp_path: Path) -> None:
+    project, _ = import_items(session, tmp_path, n_items=1)
+    with get_session_factory()() as other:
+        assert try_lock_releases(other, project.id)
+        with pytest.raises(Conflict, match="Another release of this project is being made"):
+            create_release(session, project, actor=None)
+        other.rollback()
+    assert create_release(session, project, actor=None).number == 1
 
 
 def test_releases_of_two_projects_do_not_mix(session: Session, tmp_path: Path) -> None:
