@@ -9,14 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.testclient import TestClient
 
 from app import db
 from app.embedded import EmbeddedServices, embedded_services
+from app.main import create_app
 from app.models import Base
 from app.settings import get_settings
+from app.web.deps import get_session
 
 # One thread each: several test processes share the cores, and torch would start one per core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -49,9 +53,6 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServi
 
 
 def migrate() -> None:
-    from alembic import command
-    from alembic.config import Config
-
     config = Config(toml_file=str(Path(__file__).parents[1] / "pyproject.toml"))
     command.upgrade(config, "head")
 
@@ -80,8 +81,6 @@ def database(services: EmbeddedServices) -> Iterator[sessionmaker[Session]]:
 @pytest.fixture
 def client(session: Session) -> Iterator[TestClient]:
     """An anonymous browser on the test's own session, which forgets what the test had loaded."""
-    from app.main import create_app
-    from app.web.deps import get_session
 
     def same_session() -> Iterator[Session]:
         session.flush()

@@ -217,9 +217,7 @@ def make_run(
     round_: Round | None = None,
     status: RunStatus = RunStatus.QUEUED,
 ) -> Run:
-    run = Run(
-        project_id=project.id, round_id=round_.id if round_ else None, job=job, status=status
-    )
+    run = Run(project_id=project.id, round_id=round_.id if round_ else None, job=job, status=status)
     session.add(run)
     session.flush()
     return run

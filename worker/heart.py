@@ -76,9 +76,7 @@ class Heart:
         try:
             with session_scope() as session:
                 run_id = run[0] if run else shard[0] if shard else None
-                if self.worker_id is None or not runs.hold_worker(
-                    session, self.worker_id, run_id
-                ):
+                if self.worker_id is None or not runs.hold_worker(session, self.worker_id, run_id):
                     self.worker_id = runs.register_worker(
                         session,
                         name=self.name,

@@ -38,8 +38,9 @@ BEGIN
   LOOP EXECUTE command; END LOOP;
 END $$;
 """
-# The workers of then are not those of now: the sweep finds what they held.
-FORGET_WORKERS = "DELETE FROM public.worker;\n"
+# The workers of then are not those of now: the sweep finds what they held. A dump brings no
+# statistics, without which the first pages would be slow.
+AFTERWARDS = "DELETE FROM public.worker;\nANALYZE;\n"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Dumped:
 
 def connect() -> psycopg.Connection[Any]:
     """A connection of our own, outside the application's pool."""
-    conninfo, password = _connection()
+    conninfo, password = split_password(get_settings().resolve_database_url())
     try:
         return psycopg.connect(
             make_conninfo(conninfo, connect_timeout=CONNECT_SECONDS),
@@ -92,11 +93,12 @@ def load_database(dump: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".restore-", dir=dump.parent) as folder:
         before, data, after = (Path(folder) / f"{name}.sql" for name in ("before", "data", "after"))
         before.write_text(EMPTY_SCHEMA, encoding="utf-8")
-        after.write_text(FORGET_WORKERS, encoding="utf-8")
+        after.write_text(AFTERWARDS, encoding="utf-8")
         # A script first, and psql only when it is whole: cut off, it could be committed.
         run_tool(
             find_postgres_program("pg_restore"),
-            *("--no-owner", "--no-privileges", f"--file={data}", str(dump)),
+            # The schema itself is there: of a dump of one schema, only what is in it.
+            *("--no-owner", "--no-privileges", "--schema=public", f"--file={data}", str(dump)),
         )
         _run(
             "psql",
@@ -126,21 +128,20 @@ def run_tool(program: Path, *arguments: str, env: dict[str, str] | None = None) 
 
 def one_line(text: str) -> str:
     """What a program said went wrong, without its place and what follows from it."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"\b(error|fatal):", line, re.IGNORECASE)]
-    return next(iter(telling or lines[:1]), "")
+    found = re.search(r"\b(?:error|fatal):\s*(.+)", text, re.IGNORECASE)
+    return found[1].strip() if found else next(iter(text.strip().splitlines()), "")
 
 
 def _run(name: str, *arguments: str) -> None:
     """Run a program on our database. The password travels where `ps` does not show it."""
-    conninfo, password = _connection()
+    conninfo, password = split_password(get_settings().resolve_database_url())
     given = {"PGPASSWORD": password} if password else {}
     env = {**os.environ, **given}  # noqa: TID251 - handed on, not read
     run_tool(find_postgres_program(name), *arguments, f"--dbname={conninfo}", env=env)
 
 
-def _connection() -> tuple[str, str | None]:
-    url = get_settings().resolve_database_url()
+def split_password(url: str) -> tuple[str, str | None]:
+    """What libpq and its programs call a connection, and the password apart."""
     parts = conninfo_to_dict(url.replace("postgresql+psycopg://", "postgresql://", 1))
     password = parts.pop("password", None)
     return make_conninfo("", **parts), str(password) if password is not None else None

@@ -108,7 +108,7 @@ def _store_candidates(
         select(Candidate.id, Candidate.item_id, Candidate.text_key).where(
             Candidate.item_id.in_({item_id for item_id, _ in texts})
         )
-    ).tuples()
+    )
     return {(item_id, key): id_ for id_, item_id, key in rows if (item_id, key) in texts}
 
 

@@ -3,20 +3,19 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from uuid import uuid4
 
 import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, make_url, pool, text
+from sqlalchemy import text
 
 from app.embedded import EmbeddedServices
 from app.models import Base
 from app.resources import MIGRATIONS
 from app.settings import get_settings
 from tests.architecture.lock import REPOSITORY
+from tests.databases import connected, new_database
 
 # What PostgreSQL itself says about every table, constraint, index, trigger and function of ours.
 # `alembic check` compares neither checks nor triggers; this does.
@@ -51,23 +50,6 @@ def fresh_database(services: EmbeddedServices) -> Iterator[str]:
         yield url
 
 
-@contextmanager
-def new_database(services: EmbeddedServices) -> Iterator[str]:
-    assert services.database_url is not None
-    name = f"test_{uuid4().hex}"
-    maintenance = create_engine(
-        services.database_url, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT"
-    )
-    with maintenance.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    try:
-        url = make_url(services.database_url).set(database=name)
-        yield url.render_as_string(hide_password=False)
-    finally:
-        with maintenance.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-
-
 @pytest.fixture
 def alembic(fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
     """Alembic's commands, turned to the fresh database."""
@@ -78,12 +60,6 @@ def alembic(fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Co
     yield config
     monkeypatch.undo()
     get_settings.cache_clear()
-
-
-@contextmanager
-def connected(url: str) -> Iterator[Connection]:
-    with create_engine(url, poolclass=pool.NullPool).begin() as connection:
-        yield connection
 
 
 def read_structure(url: str) -> Structure:

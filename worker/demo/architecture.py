@@ -38,7 +38,7 @@ def build_processor() -> LlavaProcessor:
         image_mean=[channel / 255 for channel in TILE_RGB],
         image_std=[0.25, 0.25, 0.25],
     )
-    return LlavaProcessor(  # type: ignore[no-untyped-call]
+    return LlavaProcessor(
         image_processor=images,
         tokenizer=build_tokenizer(),
         patch_size=PATCH_PX,
@@ -90,7 +90,5 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGenera
     # the model would count things for an hour before it looked at a place.
     positions = model.model.vision_tower.embeddings.position_embedding
     torch.nn.init.normal_(positions.weight, std=POSITION_STD)
-    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
-        **ids, do_sample=False
-    )
+    model.generation_config = GenerationConfig(**ids, do_sample=False)
     return model

@@ -50,7 +50,7 @@ class DemoModel:
     """A checkpoint with its processor, for text in and text out."""
 
     def __init__(self, folder: Path) -> None:
-        self.processor: Any = AutoProcessor.from_pretrained(folder)  # type: ignore[no-untyped-call]
+        self.processor: Any = AutoProcessor.from_pretrained(folder)
         self.model: Any = AutoModelForImageTextToText.from_pretrained(folder)
 
     @torch.no_grad()

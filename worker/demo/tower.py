@@ -1,8 +1,9 @@
 """A start for the tower: it learns to tell things apart before the language model reads it.
 
 Each patch is one cell, so the tower can be trained by itself, like any image classifier: what
-stands in the cell, and which cell it is. That takes a minute; through the language model, which at
-first looks nowhere, it takes an hour. The classifying heads are thrown away.
+stands in the cell, which cell it is, and how many things of each kind stand in the whole picture.
+That takes two minutes; through the language model, which at first looks nowhere, it takes hours.
+The classifying heads are thrown away.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from app.scenes.scene import ATTRIBUTES, N_CELLS, N_COLS, N_ROWS, Scene
 from worker.demo.pixels import CellPixels
 from worker.demo.rows import training_scene
 
+_VALUES: Final = tuple((name, value) for name, values in ATTRIBUTES.items() for value in values)
 # What is asked of every patch, and how many answers there are; 0 is "nothing here".
 _TARGETS: Final = {
     **{name: len(values) + 1 for name, values in ATTRIBUTES.items()},
     "row": N_ROWS,
     "col": N_COLS,
+    **{f"number of {value}": N_CELLS + 1 for _, value in _VALUES},
 }
 
 
@@ -39,7 +42,8 @@ def train_tower(
 ) -> float:
     """Train `model`'s vision tower in place; returns the share of right answers at the end.
 
-    Cross-entropy per patch, summed over the targets, AdamW with warm-up and linear decay.
+    Cross-entropy per patch, summed over the targets, AdamW with warm-up and linear decay. The share
+    is that of the target which is worst read.
     """
     tower = model.model.vision_tower
     width = int(tower.config.hidden_size)
@@ -76,4 +80,10 @@ def _wanted(scenes: list[Scene]) -> dict[str, torch.Tensor]:
         for obj in scene.objects:
             for name, values in ATTRIBUTES.items():
                 wanted[name][number, obj.cell] = values.index(obj.value(name)) + 1
-    return {**wanted, "row": cells // N_COLS, "col": cells % N_COLS}
+    numbers = {
+        f"number of {value}": torch.tensor(
+            [sum(obj.value(name) == value for obj in scene.objects) for scene in scenes]
+        )[:, None].expand_as(cells)
+        for name, value in _VALUES
+    }
+    return {**wanted, "row": cells // N_COLS, "col": cells % N_COLS, **numbers}

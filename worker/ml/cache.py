@@ -6,7 +6,7 @@ import torch
 from transformers.cache_utils import DynamicLayer
 
 
-class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
+class RoomyLayer(DynamicLayer):
     """Keys and values of one layer, (rows, heads, room, width), of which the first n are in use.
 
     transformers' own growing layer copies everything at every token, which for a small model costs

@@ -186,7 +186,7 @@ def _generate(vlm: Vlm, batch: Tensors, max_new_tokens: int, **how: Any) -> Any:
     """`model.generate` without any rule of the model's own generation_config (penalties, beams,
     minimum lengths): the distribution is the model's, and the choice is ours."""
     model = vlm.model
-    config = GenerationConfig(  # type: ignore[no-untyped-call]
+    config = GenerationConfig(
         max_new_tokens=max_new_tokens,
         do_sample=False,
         num_beams=1,

@@ -84,7 +84,7 @@ def load_vlm(
             "The folder needs config.json and model.safetensors (or its shards)."
         ) from error
     model.to(target)  # type: ignore[arg-type]
-    model.eval()  # type: ignore[no-untyped-call]
+    model.eval()
     model.requires_grad_(False)
     return Vlm(
         model=model,

@@ -42,18 +42,14 @@ def _with_all_parts(folder: Path, config: Any) -> Any:
     takes_video = family is not None and "video_processor" in family.get_attributes()
     if takes_video and not _video_works():
         return _without_video(folder, family)
-    processor = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
-        folder, config=config, local_files_only=True
-    )
+    processor = AutoProcessor.from_pretrained(folder, config=config, local_files_only=True)
     if isinstance(processor, ProcessorMixin) and hasattr(processor, "image_processor"):
         processor.image_processor = _image_processor(folder)
     return processor
 
 
 def _image_processor(folder: Path) -> Any:
-    return AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
-        folder, backend="pil", local_files_only=True
-    )
+    return AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
 
 
 def _video_works() -> bool:
