@@ -15,7 +15,7 @@ from types import FrameType
 from app.embedded import EmbeddedServices, HomeLock, embedded_services, open_home
 from app.errors import SetupError
 from app.schema import migrate
-from app.settings import Settings
+from app.settings import Settings, get_settings
 from app.supervisor.address import is_ready, listen
 from app.supervisor.child import Child, Hurry, Spec, stop_together
 from app.supervisor.commands import beat_command, web_command, worker_command
@@ -141,6 +141,7 @@ class _Supervisor:
             os._exit(130)  # the kernel ends the children of a process that is gone
 
     def run(self, plan: Plan, prepare: Step | None, announce: Step | None) -> None:
+        self._hand_on_address()
         self._migrate(plan.migrate)
         if self._is_stopping:
             return
@@ -168,15 +169,18 @@ class _Supervisor:
             stop_together(group, self._hurry, self.output)
         self._children = []
 
-    def _environment(self) -> Mapping[str, str]:
-        """Ours, with the address that was chosen on the command line."""
-        return {
-            **os.environ,  # noqa: TID251 - handed on, not read
+    def _hand_on_address(self) -> None:
+        """Let children, and the steps that run in this process, know what the command line chose."""
+        chosen = {
             "HOST": self._settings.host,
             "PORT": str(self._settings.port),
             "ILLUME_HOME": str(self._settings.illume_home),
-            "PYTHONUNBUFFERED": "1",
         }
+        os.environ.update(chosen)  # noqa: TID251 - written for the one reader, app/settings.py
+        get_settings.cache_clear()
+
+    def _environment(self) -> Mapping[str, str]:
+        return {**os.environ, "PYTHONUNBUFFERED": "1"}  # noqa: TID251 - handed on, not read
 
     def _migrate(self, step: Step) -> None:
         """In this process: a program of its own would first load all of SQLAlchemy again."""

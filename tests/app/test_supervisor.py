@@ -29,7 +29,7 @@ SMALL = '''
 import json, signal, sys
 from pathlib import Path
 from app.errors import SetupError
-from app.settings import Settings
+from app.settings import Settings, get_settings
 from app.supervisor import up
 from app.supervisor.child import Spec
 from app.supervisor.supervise import Plan
@@ -94,7 +94,7 @@ try:
             database_url=None if "postgres" in options else "postgresql://unused/unused",
         ),
         prepare=prepare,
-        announce=lambda: print("announced", flush=True),
+        announce=lambda: print("announced", get_settings().base_url, flush=True),
         make_plan=make_plan,
         packages=(),
     )
@@ -178,7 +178,7 @@ def test_starts_in_order_announces_and_stops_in_order(
         "migrate      | up to date after",
         "web          | web begins",
         "ready after",
-        "announced",
+        f"announced http://127.0.0.1:{small.port}",
         "worker       | worker finishes its step",
         "worker       | worker stops",
         "web          | web stops",
