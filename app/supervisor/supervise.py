@@ -170,7 +170,7 @@ class _Supervisor:
         self._children = []
 
     def _hand_on_address(self) -> None:
-        """Let children, and the steps that run in this process, know what the command line chose."""
+        """Let children, and the steps that run in here, know what the command line chose."""
         chosen = {
             "HOST": self._settings.host,
             "PORT": str(self._settings.port),
