@@ -189,6 +189,18 @@ def test_enter_submits_after_the_mouse_pressed_a_button(noor: Page) -> None:
     expect_next(noor, first)
 
 
+def test_stopping_for_now_keeps_what_was_chosen_and_frees_the_item(noor: Page, site: Site) -> None:
+    first = answer_id(noor)
+    noor.keyboard.press("3")
+    expect_saved(noor, 1)
+    noor.click("text=Stop for now")
+    expect(noor.locator("#toasts")).to_contain_text("What you chose is kept")
+    assert stored()[0].status is JudgementStatus.RELEASED
+    noor.click("text=Start judging")
+    assert answer_id(noor) == first
+    expect(noor.locator("input[name=picked]:checked")).to_have_count(1)
+
+
 # --- Trouble ---------------------------------------------------------------------------------
 
 
