@@ -1,10 +1,11 @@
 """The lock is complete, the wheel carries all it needs, and the verbs are what they say."""
 
+import ast
 import re
 import shutil
 import subprocess
 import sys
-from importlib.metadata import distribution, version
+from importlib.metadata import distribution, packages_distributions, version
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -218,3 +219,36 @@ def test_ci_runs_the_verbs_that_people_use() -> None:
     script = (REPOSITORY / ".ci" / "run").read_text()
     assert "for verb in test test-slow check" in script
     assert (REPOSITORY / ".ci" / "run").stat().st_mode & 0o111
+
+
+def imported_distributions(*folders: str) -> set[str]:
+    """The distributions that the code below these folders imports, anywhere in a file."""
+    by_module = packages_distributions()
+    names = set()
+    for folder in folders:
+        for path in (REPOSITORY / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    names |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    names.add(node.module.partition(".")[0])
+    ours = {"app", "worker", "migrations", "tests"}
+    foreign = names - ours - sys.stdlib_module_names
+    return {canonicalize_name(by_module[name][0]) for name in foreign}
+
+
+def declared(*extras: str) -> set[str]:
+    project = read_pyproject()["project"]
+    texts = list(project["dependencies"])
+    for extra in extras:
+        texts += project["optional-dependencies"][extra]
+    return {canonicalize_name(Requirement(text).name) for text in texts}
+
+
+def test_code_imports_only_what_is_declared_for_it() -> None:
+    # Starlette is FastAPI's own face, kombu is Celery's; they come with them at matching versions.
+    through_others = {"starlette", "kombu"}
+    assert imported_distributions("app", "migrations") - through_others <= declared()
+    assert imported_distributions("worker") - through_others <= declared("worker")
+    allowed = declared("embedded", "worker", "dev") | {"setuptools", "packaging", *through_others}
+    assert imported_distributions("tests") <= allowed
