@@ -10,10 +10,12 @@ from app.embedded import EmbeddedServices
 
 
 @contextmanager
-def new_database(services: EmbeddedServices, like: str | None = None) -> Iterator[str]:
+def new_database(
+    services: EmbeddedServices, *, like: str | None = None, options: str = ""
+) -> Iterator[str]:
     """The address of an empty database, or of a copy of the one at `like`.
 
-    It is dropped afterwards, whoever is still connected.
+    `options` are those of CREATE DATABASE. It is dropped afterwards, whoever is still connected.
     """
     assert services.database_url is not None
     name = f"test_{uuid4().hex}"
@@ -22,7 +24,7 @@ def new_database(services: EmbeddedServices, like: str | None = None) -> Iterato
     )
     template = f" TEMPLATE {make_url(like).database}" if like else ""
     with maintenance.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}{template}"))
+        connection.execute(text(f"CREATE DATABASE {name}{template} {options}"))
     try:
         url = make_url(services.database_url).set(database=name)
         yield url.render_as_string(hide_password=False)

@@ -134,22 +134,19 @@ def _check_store(settings: Settings) -> str:
 
 
 def _require_writable(folder: Path, variable: str) -> None:
-    """Write for a moment where the folder is, or ask the folder above it that would hold it."""
-    if folder.is_dir():
-        try:
-            with tempfile.NamedTemporaryFile(dir=folder, prefix=".check-"):
-                return
-        except OSError as error:
-            raise Problem(
-                f"{folder} cannot be written ({error.strerror}). Correct its permissions, or set "
-                f"{variable} to another folder."
-            ) from error
-    parent = _nearest_folder(folder)
-    if not os.access(parent, os.W_OK | os.X_OK):
+    """Write for a moment where the folder is, or in the one above that would come to hold it.
+
+    Asked of the system itself: what the mode bits say is no answer for root or a read-only disk.
+    """
+    place = _nearest_folder(folder)
+    try:
+        with tempfile.NamedTemporaryFile(dir=place, prefix=".check-"):
+            return
+    except OSError as error:
         raise Problem(
-            f"{folder} is not there and cannot be made in {parent}. Set {variable} to a folder "
-            "that you can write to."
-        )
+            f"{place} cannot be written ({error.strerror}). Correct its permissions, or set "
+            f"{variable} to another folder."
+        ) from error
 
 
 def _nearest_folder(path: Path) -> Path:

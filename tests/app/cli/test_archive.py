@@ -32,6 +32,7 @@ from app.lifecycle import Job, RunStatus
 from app.models import Base, Image
 from app.services import events, runs
 from app.settings import get_settings
+from tests.command_line import run_illume
 from tests.databases import connected, new_database
 from tests.factories import (
     make_image,
@@ -611,32 +612,25 @@ def test_nothing_can_start_during_a_restore(
 # --- The commands ---------------------------------------------------------------------------
 
 
-def run_illume(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    env = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "REDIS_URL", "STORE"}}
-    return subprocess.run(
-        [sys.executable, "-m", "app.cli", *arguments],
-        cwd=REPOSITORY,
-        env={**env, "ILLUME_HOME": str(home), "COLUMNS": "400"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-
 @pytest.mark.slow
 def test_commands_on_embedded_services(tmp_path: Path) -> None:
-    first, second, file = tmp_path / "first", tmp_path / "second", tmp_path / "backup.tar"
-    assert run_illume(first, "user", "add", "ada", "--admin").returncode == 0
-    saved = run_illume(first, "backup", str(file))
+    file = tmp_path / "backup.tar"
+
+    def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        home = str(tmp_path / name)
+        without = ("DATABASE_URL", "REDIS_URL", "STORE")
+        return run_illume(*arguments, without=without, ILLUME_HOME=home)
+
+    assert run("first", "user", "add", "ada", "--admin").returncode == 0
+    saved = run("first", "backup", str(file))
     assert (saved.returncode, saved.stderr) == (0, "")
     assert f"Wrote {file}" in saved.stdout
-    restored = run_illume(second, "restore", str(file))
+    restored = run("second", "restore", str(file))
     assert (restored.returncode, restored.stderr) == (0, "")
-    again = run_illume(second, "user", "add", "ada")
+    again = run("second", "user", "add", "ada")
     assert again.returncode == 1
     assert "taken" in again.stderr
-    refused = run_illume(second, "restore", str(file))
+    refused = run("second", "restore", str(file))
     assert refused.returncode == 1
     assert refused.stderr.startswith("illume: The database is not empty")
-    assert run_illume(second, "restore", "--replace", str(file)).returncode == 0
+    assert run("second", "restore", "--replace", str(file)).returncode == 0
