@@ -10,7 +10,7 @@ import argparse
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -175,6 +175,11 @@ def _share(flags: list[bool]) -> float:
     return round(sum(flags) / max(1, len(flags)), 4)
 
 
+def write_figures(path: Path, figures: Figures) -> None:
+    text = json.dumps(asdict(figures), indent=2, allow_nan=False) + "\n"
+    path.write_text(text, encoding="utf-8")
+
+
 def as_table(figures: Figures) -> Table:
     table = Table(title=f"{figures.n_items} held-out items")
     for column in ("kind", "answers right", "near-greedy fit", "right draws"):
@@ -208,9 +213,7 @@ def main() -> None:
         f" distinct openings {figures.distinct_right_openings}"
     )
     if arguments.json:
-        record = {name: getattr(figures, name) for name in Figures.__slots__}
-        text = json.dumps(record, indent=2, allow_nan=False) + "\n"
-        arguments.json.write_text(text, encoding="utf-8")
+        write_figures(arguments.json, figures)
 
 
 if __name__ == "__main__":

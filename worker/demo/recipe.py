@@ -21,6 +21,8 @@ from rich.progress import Progress as Bar
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from worker.demo.architecture import build_model, build_processor
+from worker.demo.card import write_card
+from worker.demo.evaluate import DemoModel, as_table, evaluate, write_figures
 from worker.demo.pixels import CellPixels
 from worker.demo.quick import answer_accuracy
 from worker.demo.tower import train_tower
@@ -73,7 +75,12 @@ def main() -> None:
     save_checkpoint(arguments.out, model, processor)
     figures = answer_accuracy(model, processor.tokenizer, cells, n_items=arguments.items)
     console.log(_in_words(figures))
-    _write_record(arguments.out, recipe, step, figures)
+    _write_record(arguments.out, recipe, step, figures, model.num_parameters())
+    # Once more as others will use it: loaded from the folder, on rendered pictures, by generation.
+    seen = evaluate(DemoModel(arguments.out), n_items=arguments.items, seed=1)
+    write_figures(arguments.out / "figures.json", seen)
+    write_card(arguments.out)
+    console.print(as_table(seen))
 
 
 def _in_words(figures: dict[str, float]) -> str:
@@ -90,10 +97,13 @@ def save_checkpoint(
     processor.save_pretrained(folder)
 
 
-def _write_record(folder: Path, recipe: Recipe, step: int, figures: dict[str, float]) -> None:
+def _write_record(
+    folder: Path, recipe: Recipe, step: int, figures: dict[str, float], n_parameters: int
+) -> None:
     record = {
         "recipe": asdict(recipe),
         "steps": step,
+        "parameters": n_parameters,
         "answer_accuracy": figures,
         "versions": {
             "python": platform.python_version(),

@@ -13,13 +13,17 @@ from app.scenes.loose import found_explanation
 from app.scenes.questions import (
     NUMBER_WORDS,
     Description,
+    Direction,
     Kind,
     Question,
     ask,
     find_all,
+    neighbour,
     noun,
     place_words,
+    unique_descriptions,
 )
+from app.scenes.rationales import explain
 from app.scenes.scene import ATTRIBUTES, Obj, Scene, is_held_out, random_scene
 
 LINK = ", seeing that"
@@ -92,15 +96,32 @@ def caption_row(rng: random.Random) -> Row:
     return Row(scene, ((f" {text}", True),))
 
 
+def study_row(rng: random.Random) -> Row:
+    """What questions need, without questions: which thing is meant, and how many fit."""
+    scene = training_scene(rng)
+    text = _pair_tallies(scene, rng) if rng.random() < 0.5 else _referents(scene, rng)
+    return Row(scene, ((f" {text}", True),))
+
+
 def answer_row(rng: random.Random) -> Row:
     scene, question = draw_question(rng)
     parts = ((answer_prompt(question.text), False), (f" {question.answer}", True))
     return Row(scene, parts)
 
 
-def explanation_row(rng: random.Random) -> Row:
+def careful_row(rng: random.Random) -> Row:
+    """A question, its answer and a careful explanation."""
     scene, question = draw_question(rng)
-    text = found_explanation(question, scene, rng)
+    return _explained(scene, question, explain(question.query, scene, rng))
+
+
+def explanation_row(rng: random.Random) -> Row:
+    """A question, its answer and an explanation as it is found, careful or loose."""
+    scene, question = draw_question(rng)
+    return _explained(scene, question, found_explanation(question, scene, rng))
+
+
+def _explained(scene: Scene, question: Question, text: str) -> Row:
     parts = (
         (answer_prompt(question.text), False),
         (f" {question.answer}", True),
@@ -118,6 +139,36 @@ def _things(scene: Scene, rng: random.Random) -> str:
         place = place_words(obj.row, obj.col)
         parts.append(f"a {_full(obj)} {place}" if rng.random() < 0.5 else f"{place} a {_full(obj)}")
     return " and ".join(parts)
+
+
+def _pair_tallies(scene: Scene, rng: random.Random) -> str:
+    """How many there are of some kinds named by two attributes, often of kinds nearly there."""
+    parts = []
+    for _ in range(6):
+        one, other = (rng.choice(scene.objects) for _ in range(2))
+        first, second = rng.sample(tuple(ATTRIBUTES), 2)
+        values = {first: one.value(first), second: other.value(second)}
+        target = Description().saying(values)
+        number = len(find_all(scene, target))
+        parts.append(f"{NUMBER_WORDS[number]} {noun(target, plural=number != 1)}")
+    return " and ".join(parts)
+
+
+def _referents(scene: Scene, rng: random.Random) -> str:
+    """Things by their shortest names, and what stands beside them, described in full."""
+    parts = []
+    for obj in rng.sample(scene.objects, len(scene.objects))[:4]:
+        names = unique_descriptions(scene, obj)
+        if not names:
+            continue
+        name = noun(rng.choice(names))
+        direction = rng.choice(tuple(Direction))
+        beside = neighbour(scene, obj, direction)
+        if beside is not None and rng.random() < 0.6:
+            parts.append(f"the thing directly {direction.value} the {name} is a {_full(beside)}")
+        else:
+            parts.append(f"the {name} is a {_full(obj)} {place_words(obj.row, obj.col)}")
+    return " and ".join(parts) or _tallies(scene, rng)
 
 
 def _full(obj: Obj) -> str:

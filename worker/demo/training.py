@@ -15,7 +15,15 @@ from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
 from worker.demo.batches import Batch, make_batch
 from worker.demo.pixels import CellPixels
-from worker.demo.rows import Row, answer_row, caption_row, explanation_row, look_row
+from worker.demo.rows import (
+    Row,
+    answer_row,
+    caption_row,
+    careful_row,
+    explanation_row,
+    look_row,
+    study_row,
+)
 
 BLOCK: Final = 8
 _DRAW: Final[tuple[Callable[[random.Random], Row], ...]] = (
@@ -23,16 +31,20 @@ _DRAW: Final[tuple[Callable[[random.Random], Row], ...]] = (
     caption_row,
     answer_row,
     explanation_row,
+    study_row,
+    careful_row,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """`mix`: of BLOCK batches, how many are looks, captions, answers and explanations."""
+    """`mix`: of BLOCK batches, how many are of each kind of row, in the order of _DRAW: looks,
+    captions, answers, explanations as found, studies, careful explanations.
+    """
 
     name: str
     until: int
-    mix: tuple[int, int, int, int]
+    mix: tuple[int, int, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +61,12 @@ class Recipe:
     phases: tuple[Phase, ...] = field(
         default=(
             # Without a start on places alone the model is slow to look at the picture.
-            Phase("look", 500, (8, 0, 0, 0)),
-            # Explanations are noisy by design and drown the one word of an answer; so answers
-            # are learned nearly by themselves, and the habit of explaining last.
-            Phase("answer", 3200, (0, 1, 7, 0)),
-            Phase("talk", 4400, (0, 1, 3, 4)),
+            Phase("look", 500, (8, 0, 0, 0, 0, 0)),
+            Phase("answer", 1600, (0, 1, 7, 0, 0, 0)),
+            # One word of an answer teaches little; what leads to it, spelled out, teaches much.
+            Phase("study", 3600, (0, 1, 2, 0, 2, 3)),
+            # The habits of explaining come last: they are quickly learned, and noisy by design.
+            Phase("talk", 4600, (0, 1, 2, 4, 1, 0)),
         )
     )
 

@@ -12,10 +12,12 @@ from worker.demo.rows import (
     Row,
     answer_row,
     caption_row,
+    careful_row,
     draw_question,
     explanation_row,
     look_row,
     rationale_prompt,
+    study_row,
 )
 from worker.demo.vocabulary import EOS, WORDS, build_tokenizer
 
@@ -67,7 +69,7 @@ def test_training_and_processor_agree_on_the_tokens(cells: CellPixels) -> None:
 
 def test_rows_never_show_held_out_scenes_and_held_out_questions_always_do() -> None:
     rng = random.Random(4)
-    for draw in (answer_row, caption_row, explanation_row, look_row):
+    for draw in (answer_row, caption_row, explanation_row, look_row, study_row, careful_row):
         assert not any(is_held_out(draw(rng).scene) for _ in range(40))
     assert all(is_held_out(draw_question(rng, held_out=True)[0]) for _ in range(40))
 
@@ -75,7 +77,7 @@ def test_rows_never_show_held_out_scenes_and_held_out_questions_always_do() -> N
 def test_every_word_of_the_rows_is_one_token() -> None:
     rng = random.Random(5)
     for _ in range(300):
-        for draw in (answer_row, caption_row, explanation_row):
+        for draw in (answer_row, caption_row, explanation_row, study_row, careful_row):
             words = draw(rng).text.replace("?", "").replace(":", "").replace(",", "").split()
             assert all(len(TOKENIZER.tokenize(word)) == 1 for word in words), words
     assert all(len(TOKENIZER.tokenize(word)) == 1 for word in WORDS)
