@@ -10,8 +10,8 @@ from app.errors import InvalidInput
 from app.lifecycle import Role
 from app.models import Project
 from app.services import projects
-from app.settings import get_settings
 from app.web.access import ManagedInvite, ManagedMembership, ManagedProject
+from app.web.addresses import full_address
 from app.web.contexts_members import members_page
 from app.web.deps import CurrentUser, SessionDep
 from app.web.htmx import redirect, respond
@@ -46,7 +46,7 @@ def make_invite(
         )
     except InvalidInput as error:
         return _show(request, session, project, error=error.message, status=422)
-    return _show(request, session, project, new_link=get_settings().base_url + link)
+    return _show(request, session, project, new_link=full_address(request, link))
 
 
 @router.post("/invites/{invite_id}/revoke")

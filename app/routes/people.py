@@ -9,6 +9,7 @@ from app.errors import InvalidInput
 from app.models import User
 from app.services import accounts
 from app.web.access import ListedPerson
+from app.web.addresses import full_address
 from app.web.contexts_people import PeoplePage, people_page
 from app.web.deps import AdminUser, SessionDep, get_admin_user
 from app.web.htmx import redirect, respond
@@ -76,7 +77,9 @@ def set_admin(
 
 def _show_link(request: Request, session: SessionDep, person: User, admin: User) -> Response:
     path = accounts.make_sign_in_link(session, person, is_reset=True, actor=admin)
-    return _show(request, people_page(session, link_for=person.name, link_path=path))
+    return _show(
+        request, people_page(session, link_for=person.name, link=full_address(request, path))
+    )
 
 
 def _show(request: Request, page: PeoplePage, status: int = 200) -> Response:

@@ -7,7 +7,6 @@ from sqlalchemy.orm import Session
 
 from app.models import User
 from app.queries.users import list_people
-from app.settings import get_settings
 
 PAGE_SIZE = 100
 
@@ -29,9 +28,9 @@ def people_page(
     name: str = "",
     error: str = "",
     link_for: str = "",
-    link_path: str = "",
+    link: str = "",
 ) -> PeoplePage:
-    """`link_path` is shown this once, as a full address, for the person `link_for`."""
+    """`link` is shown this once, for the person `link_for`."""
     session.flush()  # a person added a moment ago is in the list
     people = list_people(session, after=after, limit=PAGE_SIZE + 1)
     has_more = len(people) > PAGE_SIZE
@@ -40,6 +39,6 @@ def people_page(
         next_after=people[PAGE_SIZE - 1].name if has_more else None,
         name=name,
         error=error,
-        link=get_settings().base_url + link_path if link_path else "",
+        link=link,
         link_for=link_for,
     )

@@ -179,13 +179,16 @@ def _chart(lines: Sequence[RoundLine]) -> Chart | None:
             if value is not None
         ]
 
+    covered = points("covered_share")
+    if covered and lines[0].number == 0:
+        covered = [(0, 0.0), *covered]  # before the first round nothing is
     fit = points("test_fit") or points("validation_fit")
     accuracy = points("test_accuracy") or points("validation_accuracy")
     split = "test" if points("test_fit") else "validation"
     return line_chart(
         "What each round brought",
         [
-            ("train items covered", points("covered_share")),
+            ("train items covered", covered),
             (f"{split} rationales that fit", fit),
             (f"{split} answers right", accuracy),
         ],

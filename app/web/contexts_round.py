@@ -23,6 +23,7 @@ from app.round_settings import LoopSettings
 from app.web.charts import Chart, line_chart
 from app.web.contexts_history import describe_event, flat_settings
 from app.web.contexts_run import RunCard, run_card
+from app.web.templating import percent
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class RoundState:
     runs: tuple[RunCard, ...]
     progress: RoundProgress
     tiles: tuple[Tile, ...]
+    results: tuple[Tile, ...]
     loss_chart: Chart | None
     scores: tuple[ScoreLine, ...]
     fit_critic: str
@@ -157,6 +159,7 @@ def round_state(session: Session, round_: Round) -> RoundState:
         ),
         progress=progress,
         tiles=_tiles(session, round_, progress, is_by_people=is_by_people),
+        results=_result_tiles(round_.figures) if round_.figures else (),
         loss_chart=_loss_chart(progress),
         scores=_score_lines(progress),
         fit_critic=settings.evaluation.critic,
@@ -216,12 +219,10 @@ def _tiles(
             )
     if progress.n_set_aside:
         tiles.append(Tile("Set aside", f"{progress.n_set_aside:,}", "answer called wrong"))
-    if figures:
-        tiles += _result_tiles(figures)
     return tuple(tiles)
 
 
-def _result_tiles(figures: Mapping[str, Any]) -> list[Tile]:
+def _result_tiles(figures: Mapping[str, Any]) -> tuple[Tile, ...]:
     tiles = [
         Tile(
             "Covered",
@@ -233,7 +234,7 @@ def _result_tiles(figures: Mapping[str, Any]) -> list[Tile]:
     if figures.get("n_draws_judged"):
         share = figures["n_draws_fitting"] / figures["n_draws_judged"]
         n_judged = figures["n_draws_judged"]
-        tiles.append(Tile("Draws that fit", f"{share:.1%}", f"of {n_judged:,} judged"))
+        tiles.append(Tile("Draws that fit", percent(share), f"of {n_judged:,} judged"))
     tiles.append(
         Tile(
             "Improved − regressed",
@@ -241,7 +242,7 @@ def _result_tiles(figures: Mapping[str, Any]) -> list[Tile]:
             f"{figures['improved']:,} better, {figures['regressed']:,} worse",
         )
     )
-    return tiles
+    return tuple(tiles)
 
 
 def _find_run(progress: RoundProgress, job: Job) -> Run | None:

@@ -62,7 +62,7 @@ def _warnings(
     if "gpu" not in queues:
         warnings.append(
             "No model worker is alive: the round waits until one is started with "
-            "`illume worker --queues gpu`."
+            "illume worker --queues gpu."
         )
     if not usable[Split.VALIDATION]:
         warnings.append(

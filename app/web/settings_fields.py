@@ -36,7 +36,7 @@ GROUPS: tuple[SettingGroup, ...] = (
                 "base_model",
                 "Base model",
                 "text",
-                "demo, a folder on the workers, or a hub name. `illume model check` tries it.",
+                "demo, a folder on the workers, or a hub name (illume model check tries it).",
             ),
             SettingField(
                 "revision",
@@ -108,7 +108,7 @@ GROUPS: tuple[SettingGroup, ...] = (
                     ("at_least", "at least t say it fits"),
                 ),
             ),
-            _integer("admission.threshold", "t", "Only for “at least t”."),
+            _integer("admission.threshold", "Votes t", "Only for “at least t say it fits”."),
         ),
         (
             SettingField(

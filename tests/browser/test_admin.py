@@ -1,0 +1,299 @@
+"""What admins do, in a real browser: with and without script, on small screens, in the dark."""
+
+import io
+import json
+import re
+import zipfile
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.db import session_scope
+from app.lifecycle import Decision, Job, Role, RoundStatus, RunStatus
+from app.models import Item, Project, Round, Run
+from app.queries.runs import claim_run
+from app.services import accounts
+from app.services.imports import perform_import
+from tests.browser.conftest import PHONE, NewContext, Site
+from tests.factories import (
+    make_membership,
+    make_project,
+    make_round,
+    make_run,
+    make_user,
+    png_bytes,
+)
+from tests.serving import WebServer
+
+pytestmark = pytest.mark.browser
+
+PASSWORD = "correct horse battery"
+
+FAULTS = """() => {
+  const faults = [];
+  if (document.querySelectorAll("h1").length !== 1) faults.push("not one h1");
+  for (const field of document.querySelectorAll("input:not([type=hidden]), select, textarea")) {
+    if (!field.labels?.length && !field.ariaLabel) faults.push("no label: " + field.outerHTML);
+  }
+  for (const part of document.querySelectorAll("button, a[href], summary")) {
+    const name = part.textContent.trim() || part.ariaLabel || part.querySelector("img[alt]")?.alt;
+    if (!name) faults.push("no name: " + part.outerHTML);
+  }
+  const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  if (wide > 0) faults.push("wider than the screen by " + wide);
+  return faults;
+}"""
+
+
+def sign_in_as_admin(page: Page, site: Site) -> None:
+    page.goto(site.link("Ada", is_admin=True))
+
+
+def newest_run(job: Job) -> Run:
+    with session_scope() as session:
+        return session.scalars(select(Run).where(Run.job == job).order_by(Run.id.desc())).first()
+
+
+def test_from_an_empty_installation_to_a_running_round(
+    web: WebServer, database: sessionmaker[Session], new_context: NewContext, tmp_path: Path
+) -> None:
+    """Sign in by the printed link, make a project, bring data, start a round: all by clicking."""
+    with session_scope() as session:
+        ada = accounts.add_user(session, name="Ada", is_admin=True)
+        link = accounts.make_sign_in_link(session, ada, is_reset=True)
+    page = new_context().new_page()
+    page.goto(web.url + link)
+    page.get_by_label("New password").fill(PASSWORD)
+    page.get_by_label("The same again").fill(PASSWORD)
+    page.get_by_role("button", name="Set the password").click()
+    page.goto(web.url + "/projects")
+    page.get_by_role("link", name="Create a project").click()
+    page.get_by_label("Name").fill("Balls")
+    page.get_by_role("button", name="Create the project").click()
+    expect(page.locator("#toasts")).to_contain_text("Balls is created.")
+
+    page.get_by_role("link", name="Import a dataset").click()
+    page.get_by_label("Files").set_input_files([dataset(tmp_path), pictures(tmp_path)])
+    page.get_by_role("button", name="Upload and check").click()
+    expect(page.locator("#run-status")).to_contain_text("no live worker")
+    do_import(newest_run(Job.IMPORT))
+    expect(page.locator("#run-status")).to_contain_text("Stored.")  # by itself
+    expect(page.locator("#run-status")).not_to_have_attribute("hx-get", "")
+    page.get_by_role("link", name="Go on to the project").click()
+
+    page.get_by_role("link", name="Look at round 1").click()
+    expect(page.locator(".facts")).to_contain_text("3 items × 25 draws = 75 draws")
+    page.get_by_role("button", name="Start round 1").click()
+    expect(page.locator("#round-status")).to_contain_text("illume worker --queues gpu")
+    expect(page.locator(".steps .is-current")).to_have_text("Sample")
+
+
+def dataset(folder: Path) -> Path:
+    path = folder / "balls.jsonl"
+    rows = [
+        {"id": f"b{n}", "image": f"{n}.png", "question": "what is it?", "answer": "a ball",
+         "split": "train"}
+        for n in range(3)
+    ]  # fmt: skip
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return path
+
+
+def pictures(folder: Path) -> Path:
+    path = folder / "pictures.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(3):
+            archive.writestr(f"{number}.png", png_bytes((90 * number, 40, 120)))
+    return path
+
+
+def do_import(run: Run) -> None:
+    with session_scope() as session:
+        attempt = claim_run(session, run.id, worker_id=None, stale_after=timedelta(minutes=1))
+    assert attempt is not None
+    perform_import(run.id, attempt=attempt, progress=lambda _: None)
+
+
+def test_round_page_follows_the_round_and_stops_at_its_end(
+    site: Site, new_context: NewContext
+) -> None:
+    page = new_context().new_page()
+    sign_in_as_admin(page, site)
+    page.goto(f"{site.web.url}/rounds/{site.round_id}")
+    status = page.locator("#round-status")
+    expect(status).to_have_attribute("data-status", "judging")
+    page.locator("#close-round").focus()
+    with session_scope() as session:
+        round_ = session.get_one(Round, site.round_id)
+        round_.status = RoundStatus.TRAINING
+        run = make_run(
+            session, session.get_one(Project, site.project_id), Job.TRAIN, round_=round_,
+            status=RunStatus.RUNNING,
+        )  # fmt: skip
+        run.progress = {"step": 2, "n_steps": 8, "curve": curve(2)}
+        run.heartbeat_at = run.started_at = func.now()
+        run_id = run.id
+    expect(status).to_have_attribute("data-status", "training")
+    expect(page.locator("#round-announcement")).to_have_text("Round 1 trains the model.")
+    expect(page.locator("svg.chart polyline").first).to_have_attribute("points", has_points(2))
+    expect(page.locator("progress")).to_have_attribute("value", "2")
+    with session_scope() as session:
+        session.get_one(Run, run_id).progress = {"step": 5, "n_steps": 8, "curve": curve(5)}
+    expect(page.locator("progress")).to_have_attribute("value", "5")
+    with session_scope() as session:
+        run = session.get_one(Run, run_id)
+        run.status, run.finished_at = RunStatus.SUCCEEDED, func.now()
+        run.result = {"n_steps": 8, "epochs_run": 1, "chosen_epoch": 1, "n_rows": 4,
+                      "n_rationale_rows": 2, "curve": curve(8), "validations": []}  # fmt: skip
+        round_ = session.get_one(Round, site.round_id)
+        round_.status, round_.decision = RoundStatus.COMPLETED, Decision.ALL_COVERED
+        round_.decision_reason = "All are covered."
+    expect(status).to_have_attribute("data-status", "completed")
+    assert status.get_attribute("hx-get") is None
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(2500)
+    assert asked == []
+
+
+def curve(n: int) -> list[dict[str, float | None]]:
+    return [
+        {"step": step, "answer_loss": 1 / step, "rationale_loss": 2 / step}
+        for step in range(1, n + 1)
+    ]
+
+
+def has_points(n: int) -> "re.Pattern[str]":
+    return re.compile(rf"^\S+( \S+){{{n - 1}}}$")
+
+
+def test_items_are_found_while_typing(site: Site, new_context: NewContext) -> None:
+    page = new_context().new_page()
+    sign_in_as_admin(page, site)
+    with session_scope() as session:
+        slug = session.get_one(Project, site.project_id).slug
+    page.goto(f"{site.web.url}/projects/{slug}/items")
+    expect(page.locator("#items tbody tr")).to_have_count(6)
+    page.get_by_label("Find").press_sequentially("number 4")
+    expect(page.locator("#items tbody tr")).to_have_count(1)
+    assert page.url.endswith("q=number+4&only=all&split=") or "q=number" in page.url
+    page.get_by_label("Split").select_option("test")
+    expect(page.locator("#items")).to_contain_text("Nothing matches")
+    page.go_back()
+    page.go_back()
+    expect(page.locator("#items tbody tr")).to_have_count(6)
+    assert page.locator("header.topbar").count() == 1  # a page, not a fragment of one
+
+
+def test_without_script_everything_works_by_forms(site: Site, new_context: NewContext) -> None:
+    """Password, invite, settings, correct an item, exclude one, close the round: plain HTML."""
+    with session_scope() as session:
+        accounts.add_user(session, name="Ada", password=PASSWORD, is_admin=True)
+        slug = session.get_one(Project, site.project_id).slug
+    base = f"{site.web.url}/projects/{slug}"
+    page = new_context(javascript=False).new_page()
+    page.goto(f"{base}/members")
+    page.get_by_label("Name").fill("Ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    assert page.url == f"{base}/members"
+    page.get_by_role("button", name="Make a link").click()
+    invite = page.locator(".copy code").inner_text()
+
+    guest = new_context(javascript=False).new_page()
+    guest.goto(invite)
+    guest.get_by_label("Your name").fill("Noor")
+    guest.get_by_label("New password").fill(PASSWORD)
+    guest.get_by_label("The same again").fill(PASSWORD)
+    guest.get_by_role("button", name="Make my account and join").click()
+    expect(guest.locator("#toasts")).to_contain_text("Welcome to Things in boxes, Noor.")
+
+    page.goto(f"{base}/settings")
+    page.get_by_label("Annotators per item").fill("0")
+    page.get_by_role("button", name="Save the settings").click()
+    expect(page.get_by_label("Annotators per item")).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("Annotators per item").fill("2")
+    page.get_by_role("button", name="Save the settings").click()
+    expect(page.locator("#toasts")).to_contain_text("Saved.")
+
+    page.goto(f"{base}/items")
+    page.get_by_label("Find").fill("number 3")
+    page.get_by_role("button", name="Find").click()
+    page.locator("#items tbody a").click()
+    page.get_by_role("link", name="Exclude").click()
+    page.get_by_label("Why").fill("blurred")
+    page.get_by_role("button", name="Exclude the item").click()
+    expect(page.locator(".notice--warn")).to_contain_text("blurred")
+
+    page.goto(f"{site.web.url}/rounds/{site.round_id}")
+    page.get_by_role("link", name="Close judging").click()
+    expect(page.locator("main")).to_contain_text("5 items are not judged by enough people")
+    page.get_by_role("button", name="Close judging and train").click()
+    expect(page.locator("#round-status")).to_have_attribute("data-status", "completed")
+    expect(page.locator("main")).to_contain_text("nothing to train on")
+
+
+@pytest.mark.parametrize(
+    ("size", "scheme"), [((1280, 900), "light"), (PHONE, "light"), (PHONE, "dark")]
+)
+def test_every_page_fits_its_screen_and_names_its_parts(
+    site: Site, new_context: NewContext, size: tuple[int, int], scheme: str
+) -> None:
+    with session_scope() as session:
+        project = session.get_one(Project, site.project_id)
+        item = session.scalars(select(Item).where(Item.project_id == project.id)).first()
+        assert item is not None
+        other = make_project(session, name="A project with a rather long name of many words")
+        failed = make_run(session, other, Job.TRAIN, round_=make_round(session, other))
+        failed.status, failed.finished_at = RunStatus.FAILED, func.now()
+        failed.error = "OutOfMemory: " + "x" * 300 + "\n\nFile " + "y" * 300
+        lost = make_run(session, project, Job.IMPORT)
+        lost.status, lost.finished_at, lost.error = RunStatus.FAILED, func.now(), "2 problems"
+        lost.result = {"errors": ["items.jsonl line 3: " + "z" * 200, "line 4: no image"]}
+        make_membership(session, other, make_user(session, name="M" * 60), Role.ADMIN)
+        base = f"/projects/{project.slug}"
+        paths = [
+            "/projects", "/projects/new", base, f"{base}/members", f"{base}/settings",
+            f"{base}/items", f"{base}/imports", f"{base}/releases", f"{base}/rounds/new",
+            f"/rounds/{site.round_id}", f"/rounds/{site.round_id}/close",
+            f"/rounds/{site.round_id}/cancel", f"/rounds/{failed.round_id}",
+            f"/projects/{other.slug}/members", f"/runs/{lost.id}", f"/items/{item.id}",
+            f"/items/{item.id}/correct", f"/items/{item.id}/exclude", "/account", "/people",
+            "/nowhere",
+        ]  # fmt: skip
+    context = new_context(size, scheme=scheme, touch=size == PHONE)
+    page = context.new_page()
+    anonymous = context.new_page()
+    anonymous.goto(site.web.url + "/sign-in")
+    assert anonymous.evaluate(FAULTS) == []
+    sign_in_as_admin(page, site)
+    for path in paths:
+        page.goto(site.web.url + path)
+        assert page.evaluate(FAULTS) == [], path
+
+
+def test_uploaded_files_with_problems_are_told_line_by_line(
+    site: Site, new_context: NewContext
+) -> None:
+    page = new_context().new_page()
+    sign_in_as_admin(page, site)
+    with session_scope() as session:
+        slug = session.get_one(Project, site.project_id).slug
+    page.goto(f"{site.web.url}/projects/{slug}/imports")
+    rows = b'{"id": "a", "image": "no.png", "question": "", "answer": "x"}\n{"id": 7}\n'
+    page.get_by_label("Files").set_input_files(
+        {"name": "rows.jsonl", "mimeType": "application/jsonl", "buffer": io.BytesIO(rows).read()}
+    )
+    page.get_by_role("button", name="Upload and check").click()
+    run = newest_run(Job.IMPORT)
+    with pytest.raises(Exception, match="rows"):
+        do_import(run)
+    with session_scope() as session:
+        stored = session.get_one(Run, run.id)
+        stored.status, stored.finished_at, stored.error = RunStatus.FAILED, func.now(), "problems"
+    expect(page.locator("#run-status")).to_contain_text("Nothing was stored.")
+    expect(page.locator("#run-status li").first).to_contain_text("rows.jsonl")
