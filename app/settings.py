@@ -1,6 +1,7 @@
 """Settings of the installation, read once; the only reader of the environment."""
 
 import json
+import os
 import secrets
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic_settings import (
     EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from app.errors import SetupError
@@ -197,10 +199,25 @@ def _generated_secret(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def choose_settings(**chosen: str) -> None:
+    """Let a choice of the command line count for this process and for those that it starts."""
+    os.environ.update({name.upper(): value for name, value in chosen.items()})
+    get_settings.cache_clear()
+
+
+def environment_for_children() -> dict[str, str]:
+    """Our environment, to be handed on to a process that we start."""
+    return dict(os.environ)
+
+
 @lru_cache
 def get_settings() -> Settings:
     try:
         return Settings()
+    except SettingsError as error:
+        if isinstance(error.__cause__, SetupError):
+            raise error.__cause__ from error
+        raise
     except ValidationError as error:
         lines = [
             f"{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"

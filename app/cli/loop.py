@@ -1,7 +1,6 @@
 """The whole loop without people: a critic judges, the rounds go on by themselves."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from app.queries.projects import find_project
 from app.queries.runs import find_latest_run
 from app.round_settings import LoopSettings
 from app.services import rounds
+from app.settings import environment_for_children
 
 POLL_SECONDS = 0.5
 
@@ -192,7 +192,7 @@ def _workers(n_workers: int) -> Iterator[None]:
         commands += [(*program, "worker", "--queues", "gpu")] * n_workers
     if "cpu" not in live:
         commands += [(*program, "worker", "--queues", "cpu"), (*program, "beat")]
-    env = dict(os.environ)  # noqa: TID251 - handed on, not read
+    env = environment_for_children()
     started: list[subprocess.Popen[bytes]] = []
     try:
         for command in commands:

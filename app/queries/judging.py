@@ -217,6 +217,10 @@ def release_expired(session: Session, *, now: datetime, round_id: int | None, li
     return len(ids)
 
 
+def is_excluded(session: Session, item_id: int) -> bool:
+    return session.get_one(Item, item_id).excluded_at is not None
+
+
 def count_wrong_answers(session: Session, round_item_id: int) -> int:
     """Submissions of people that say the answer of this item is wrong."""
     return session.scalars(

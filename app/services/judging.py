@@ -178,6 +178,8 @@ def take_back(session: Session, judgement: Judgement, *, now: datetime | None = 
     )
     if judgement.id not in newest:
         raise Conflict(f"Only your last {N_TAKE_BACK} submissions can be taken back.")
+    if queries.is_excluded(session, round_item.item_id):
+        raise Conflict("An admin took this item out; what you submitted stays as it is.")
     _add_revision(session, judgement, "take_back", answer_of(judgement))
     queries.delete_verdicts(session, judgement.id)
     advance(session, judgement, JudgementStatus.DRAFT, round_=round_)

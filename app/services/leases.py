@@ -194,11 +194,19 @@ def hold(session: Session, judgement: Judgement, now: datetime, *, wait: bool) -
 
 
 def keep_or_refuse(session: Session, judgement: Judgement, now: datetime) -> None:
-    if not hold(session, judgement, now, wait=True):
-        raise AnswerKept(
-            "Your reservation of this item ended and its last place went to somebody else. "
-            "Your answer is kept with the item, but it does not count."
-        )
+    """Hold the item, or say why that is over; what was written to the row stays."""
+    if hold(session, judgement, now, wait=True):
+        return
+    round_item = session.get_one(RoundItem, judgement.round_item_id)
+    reason = (
+        "its last place went to somebody else"
+        if round_item.state in (RoundItemState.OPEN, RoundItemState.DONE)
+        else "the item was taken out of this round"
+    )
+    raise AnswerKept(
+        f"Your reservation of this item ended: {reason}. Your answer is kept with the item, but it "
+        "does not count."
+    )
 
 
 def advance(

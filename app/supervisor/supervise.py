@@ -15,7 +15,7 @@ from types import FrameType
 from app.embedded import EmbeddedServices, HomeLock, embedded_services, open_home
 from app.errors import SetupError
 from app.schema import migrate
-from app.settings import Settings, get_settings
+from app.settings import Settings, choose_settings, environment_for_children
 from app.supervisor.address import is_ready, listen
 from app.supervisor.child import Child, Hurry, Spec, stop_together
 from app.supervisor.commands import beat_command, web_command, worker_command
@@ -171,16 +171,14 @@ class _Supervisor:
 
     def _hand_on_address(self) -> None:
         """Let children, and the steps that run in here, know what the command line chose."""
-        chosen = {
-            "HOST": self._settings.host,
-            "PORT": str(self._settings.port),
-            "ILLUME_HOME": str(self._settings.illume_home),
-        }
-        os.environ.update(chosen)  # noqa: TID251 - written for the one reader, app/settings.py
-        get_settings.cache_clear()
+        choose_settings(
+            host=self._settings.host,
+            port=str(self._settings.port),
+            illume_home=str(self._settings.illume_home),
+        )
 
     def _environment(self) -> Mapping[str, str]:
-        return {**os.environ, "PYTHONUNBUFFERED": "1"}  # noqa: TID251 - handed on, not read
+        return {**environment_for_children(), "PYTHONUNBUFFERED": "1"}
 
     def _migrate(self, step: Step) -> None:
         """In this process: a program of its own would first load all of SQLAlchemy again."""

@@ -22,6 +22,7 @@ from worker.demo.vocabulary import IMAGE, build_tokenizer
 
 PATCH_PX: Final = 20
 TOWER_PX: Final = PATCH_PX * N_COLS
+N_IMAGE_TOKENS: Final = N_CELLS + 1
 HIDDEN: Final = 128
 VISION_LAYERS: Final = 2
 TEXT_LAYERS: Final = 4
@@ -42,7 +43,8 @@ def build_processor() -> LlavaProcessor:
         image_processor=images,
         tokenizer=build_tokenizer(),
         patch_size=PATCH_PX,
-        vision_feature_select_strategy="default",
+        # The class token comes first and stands for the whole picture; see tower.py.
+        vision_feature_select_strategy="full",
         image_token=IMAGE,
         num_additional_image_tokens=1,
     )
@@ -80,9 +82,9 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGenera
         vision_config=vision,
         text_config=text,
         image_token_index=tokenizer.vocab[IMAGE],
-        image_seq_length=N_CELLS,
+        image_seq_length=N_IMAGE_TOKENS,
         vision_feature_layer=-1,
-        vision_feature_select_strategy="default",
+        vision_feature_select_strategy="full",
         **ids,
     )
     model = LlavaForConditionalGeneration(config)

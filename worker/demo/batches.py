@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from app.scenes.scene import N_CELLS
+from worker.demo.architecture import N_IMAGE_TOKENS
 from worker.demo.pixels import CellPixels
 from worker.demo.rows import Row
 from worker.demo.vocabulary import IMAGE
@@ -31,7 +31,7 @@ class Batch:
 
 
 def make_batch(rows: list[Row], tokenizer: PreTrainedTokenizerFast, cells: CellPixels) -> Batch:
-    head = [tokenizer.bos_token_id] + [tokenizer.convert_tokens_to_ids(IMAGE)] * N_CELLS
+    head = [tokenizer.bos_token_id] + [tokenizer.convert_tokens_to_ids(IMAGE)] * N_IMAGE_TOKENS
     encoded = tokenizer(
         [row.text for row in rows], add_special_tokens=False, return_offsets_mapping=True
     )

@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 
 from app.errors import Conflict, InvalidInput, StaleVersion
 from app.lifecycle import JudgementStatus, RoundItemState, RoundStatus
-from app.models import Event, Judgement, JudgementRevision, Round, RoundItem, User, VerdictRow
+from app.models import Event, Item, Judgement, JudgementRevision, Round, RoundItem, User, VerdictRow
 from app.queries import judging_pages
 from app.round_settings import JudgingSettings, LoopSettings
 from app.services import judging
+from app.services.items import exclude_item
 from app.services.leases import shown_order
 from tests.factories import make_item, make_project, make_round, make_round_item, make_user
 
@@ -282,6 +283,16 @@ class TestExpiry:
         assert judgement.picked == judgement.shown_order[:1]
         assert state_of(session, item) == (RoundItemState.OPEN, 1, 0)
 
+    def test_an_answer_for_an_item_that_was_taken_out_is_kept(self, session: Session) -> None:
+        round_, (item,) = open_round(session)
+        judgement = lease(session, round_, make_user(session))
+        exclude_item(session, session.get_one(Item, item.item_id), reason="blurred", actor=None)
+        with pytest.raises(judging.AnswerKept, match="taken out of this round"):
+            submit(session, judgement, none_fits=True)
+        session.flush()
+        session.refresh(judgement)
+        assert judgement.none_fits
+
     def test_released_by_hand_it_is_free_at_once(self, session: Session) -> None:
         round_, (item,) = open_round(session)
         judging.release(session, lease(session, round_, make_user(session)))
@@ -529,6 +540,16 @@ class TestTakeBack:
         session.flush()
         with pytest.raises(Conflict, match="closed for judging"):
             judging.take_back(session, judgement, now=NOW)
+
+    def test_not_when_an_admin_took_the_item_out(self, session: Session) -> None:
+        round_, (item,) = open_round(session)
+        judgement = lease(session, round_, make_user(session))
+        submit(session, judgement, none_fits=True)
+        exclude_item(session, session.get_one(Item, item.item_id), reason="blurred", actor=None)
+        session.flush()
+        with pytest.raises(Conflict, match="took this item out"):
+            judging.take_back(session, judgement, now=NOW)
+        assert state_of(session, item) == (RoundItemState.DONE, 1, 1)
 
 
 class TestSkip:

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from app.scenes.scene import N_CELLS, is_held_out, random_scene
-from worker.demo.architecture import build_processor
+from app.scenes.scene import is_held_out, random_scene
+from worker.demo.architecture import N_IMAGE_TOKENS, build_processor
 from worker.demo.batches import IGNORED, make_batch
 from worker.demo.pixels import CellPixels
 from worker.demo.rows import (
@@ -63,7 +63,7 @@ def test_training_and_processor_agree_on_the_tokens(cells: CellPixels) -> None:
     prompt = rationale_prompt(question.text, question.answer)
     trained = make_batch([Row(scene, ((prompt, False),))], TOKENIZER, cells).input_ids[0, :-1]
     for text in (f"<image>{prompt}", f"<image>\n{prompt}", f"<image> {prompt}"):
-        asked = TOKENIZER(text.replace("<image>", "<image>" * N_CELLS)).input_ids
+        asked = TOKENIZER(text.replace("<image>", "<image>" * N_IMAGE_TOKENS)).input_ids
         assert asked == trained.tolist()
 
 
