@@ -150,7 +150,7 @@ def test_overview_shows_what_each_round_brought(
     response = client.get(f"/projects/{project.slug}")
     rows = [
         [" ".join(cell.get_text(" ").split()) for cell in row.select("th, td")]
-        for row in page(response).select("tbody tr")
+        for row in page(response).select('section[aria-labelledby="rounds-title"] tbody tr')
     ]
     assert rows[0][:2] == ["Base model", ""]
     assert rows[0][8] == "25.0 %"
