@@ -56,13 +56,13 @@ def create_app() -> FastAPI:
     app = FastAPI(
         title="ILLUME", lifespan=_lifespan, openapi_url=None, docs_url=None, redoc_url=None
     )
-    app.state.cookies = Cookies.of(settings)
+    cookies = app.state.cookies = Cookies.of(settings)
     app.mount("/static", VersionedFiles(directory=STATIC), name="static")
     for module in ROUTES:
         app.include_router(module.router)
     add_error_handlers(app)
     # Added from the inside out: the last one sees the request first.
-    app.add_middleware(BodyLimit, settings=settings, error_page=error_page)
+    app.add_middleware(BodyLimit, settings=settings, cookies=cookies, error_page=error_page)
     app.add_middleware(SameOrigin, settings=settings, error_page=error_page)
     app.add_middleware(RequestContext, error_page=error_page)
     app.add_middleware(SecurityHeaders, settings=settings)

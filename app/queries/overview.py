@@ -10,7 +10,6 @@ from app.lifecycle import Job, JudgementStatus, RoundItemState, RunStatus, Split
 from app.models import (
     Admission,
     Event,
-    Invite,
     Item,
     Judgement,
     Membership,
@@ -109,17 +108,10 @@ def human_ms_of_round(session: Session, round_id: int) -> int:
 
 
 def count_annotators(session: Session, project_id: int) -> int:
-    """People who could judge: members, and those an open invite may bring."""
+    """Members of the project: admins may judge too."""
     return session.execute(
         select(func.count()).where(Membership.project_id == project_id)
     ).scalar_one()
-
-
-def has_invites(session: Session, project_id: int) -> bool:
-    return (
-        session.scalar(select(select(Invite.id).where(Invite.project_id == project_id).exists()))
-        or False
-    )
 
 
 def list_project_runs(

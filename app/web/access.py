@@ -10,7 +10,7 @@ from fastapi import Depends
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict, NotAllowed, NotFound
-from app.lifecycle import JUDGEABLE_ROUND, Job, Role, UserKind
+from app.lifecycle import Job, Role, UserKind
 from app.models import (
     Image,
     Invite,
@@ -20,7 +20,6 @@ from app.models import (
     ProjectImage,
     Release,
     Round,
-    RoundItem,
     Run,
     User,
 )
@@ -131,28 +130,6 @@ def managed_round(round_: ReadableRound, user: CurrentUser, session: SessionDep)
 
 
 ManagedRound = Annotated[Round, Depends(managed_round)]
-
-
-def readable_round_item(round_item_id: int, user: CurrentUser, session: SessionDep) -> RoundItem:
-    missing = "There is no such item, or you are not a member of its project."
-    round_item = session.get(RoundItem, round_item_id)
-    if round_item is None:
-        raise NotFound(missing)
-    _role_in(session, round_item.project_id, user, missing)
-    return round_item
-
-
-ReadableRoundItem = Annotated[RoundItem, Depends(readable_round_item)]
-
-
-def judgeable_round_item(round_item: ReadableRoundItem, session: SessionDep) -> RoundItem:
-    round_ = session.get(Round, round_item.round_id)
-    if round_ is None or round_.status not in JUDGEABLE_ROUND:
-        raise Conflict("Judging of this round is over: its answers can no longer be changed.")
-    return round_item
-
-
-JudgeableRoundItem = Annotated[RoundItem, Depends(judgeable_round_item)]
 
 
 def listed_person(user_id: int, session: SessionDep) -> User:

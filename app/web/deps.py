@@ -15,7 +15,6 @@ from app.db import session_scope
 from app.errors import NotAllowed, NotSignedIn
 from app.lifecycle import UserKind
 from app.models import User
-from app.web.htmx import is_htmx as _is_htmx
 from app.web.sessions import get_cookies
 
 
@@ -70,10 +69,3 @@ def get_admin_user(user: CurrentUser) -> User:
 
 
 AdminUser = Annotated[User, Depends(get_admin_user)]
-
-
-def wants_fragment(request: Request) -> bool:
-    return _is_htmx(request)
-
-
-IsHtmx = Annotated[bool, Depends(wants_fragment)]

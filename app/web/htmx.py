@@ -14,7 +14,6 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from app.web.sessions import FLASH_COOKIE, Toast, get_cookies
 from app.web.templating import get_templates
 
-STOP_POLLING = 286
 TOASTS_FRAGMENT = "_toasts.html"
 
 

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.errors import AppError, NotAllowed
 from app.logs import request_id_var
 from app.settings import Settings
+from app.web.sessions import Cookies
 
 logger = logging.getLogger("app.web")
 
@@ -176,18 +177,19 @@ def origin_of(url: str) -> str:
 class BodyLimit:
     """Stops a body that is larger than what its address takes, before it fills the disk."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, error_page: ErrorPage) -> None:
+    def __init__(
+        self, app: ASGIApp, *, settings: Settings, cookies: Cookies, error_page: ErrorPage
+    ) -> None:
         self.app = app
         self.upload_bytes = settings.max_upload_mb << 20
+        self.cookies = cookies
         self.error_page = error_page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
             await self.app(scope, receive, send)
             return
-        # Forms around a file need a little more than the file.
-        is_upload = scope["path"].endswith("/imports")
-        limit = self.upload_bytes + FORM_BYTES if is_upload else FORM_BYTES
+        limit = self._limit(Request(scope, receive))
         error = AppError(
             f"That is larger than the {limit >> 20:,} MB that this address takes.",
             status_code=413,
@@ -215,6 +217,13 @@ class BodyLimit:
             await self.app(scope, receive_counted, send_unless_stopped)
         if n_received > limit:
             await self._refuse(error, scope, receive, send)
+
+    def _limit(self, request: Request) -> int:
+        """Uploads are for people with a session: the body is read before anybody asks who it is."""
+        is_upload = request.url.path.endswith("/imports")
+        if is_upload and self.cookies.read_session(request) is not None:
+            return self.upload_bytes + FORM_BYTES  # the form around a file needs a little more
+        return FORM_BYTES
 
     async def _refuse(self, error: AppError, scope: Scope, receive: Receive, send: Send) -> None:
         response = self.error_page(Request(scope, receive), error)

@@ -106,6 +106,12 @@ def test_upload_that_is_too_large_is_413(
     assert "larger than" in text_of(response, ".lede")
 
 
+def test_nobody_fills_the_disk_without_a_session(client: TestClient, project: Project) -> None:
+    """The body is read before any handler can ask who sends it."""
+    response = client.post(f"/projects/{project.slug}/imports", content=b"x" * (5 << 20))
+    assert response.status_code == 413
+
+
 def finish(run: Run, status: RunStatus, result: dict[str, object], error: str | None) -> None:
     run.status, run.result, run.error, run.finished_at = status, result, error, func.now()
 
