@@ -1,16 +1,21 @@
 """What beat asks for every few seconds: find what a crash left behind."""
 
 import logging
+from datetime import timedelta
 
 import redis
 
 from app.errors import AppError
 from app.services import leases, rounds, runs
 from app.settings import get_settings
+from app.storage import remove_old_uploads
 from worker.heart import is_alive
 from worker.persist import persist
 
 logger = logging.getLogger(__name__)
+
+KEPT_UPLOADS = timedelta(days=7)
+"""How long a file that was imported, or refused, can still be looked at."""
 
 
 def sweep() -> None:
@@ -18,6 +23,7 @@ def sweep() -> None:
     persist(leases.release_expired)
     persist(lambda session: runs.release_dead_workers(session, is_alive))
     persist(runs.forget_old_workers)
+    remove_old_uploads(KEPT_UPLOADS)
     for round_id in persist(rounds.list_settled_rounds):
         try:
             persist(lambda session: rounds.close_if_all_judged(session, round_id))  # noqa: B023

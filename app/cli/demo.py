@@ -59,7 +59,7 @@ def demo_settings(seed: int) -> LoopSettings:
         base_model="demo",
         seed=seed,
         sampling=SamplingSettings(max_new_tokens=32),
-        training=TrainingSettings(),
+        training=TrainingSettings(dropout=0.0),
         evaluation=EvaluationSettings(critic="exact"),
     )
 

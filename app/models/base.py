@@ -52,7 +52,7 @@ class Base(DeclarativeBase):
         int: BigInteger,
         str: Text,
         datetime: DateTime(timezone=True),
-        Json: JSONB,
+        Json: JSONB(none_as_null=True),
         list[str]: JSONB,
         list[int]: ARRAY(BigInteger),
         AuthorKind: enum_values(AuthorKind, "author_kind"),

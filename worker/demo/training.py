@@ -52,21 +52,20 @@ class Recipe:
     """Everything that decides the weights besides the versions of the libraries."""
 
     seed: int = 0
-    tower_steps: int = 1500
+    tower_steps: int = 2000
     batch_size: int = 64
-    learning_rate: float = 8e-4
+    learning_rate: float = 6e-4
     weight_decay: float = 0.01
     warmup_steps: int = 200
     decay_steps: int = 1500
     phases: tuple[Phase, ...] = field(
         default=(
             # Without a start on places alone the model is slow to look at the picture.
-            Phase("look", 500, (8, 0, 0, 0, 0, 0)),
-            Phase("answer", 1600, (0, 1, 7, 0, 0, 0)),
+            Phase("look", 700, (8, 0, 0, 0, 0, 0)),
             # One word of an answer teaches little; what leads to it, spelled out, teaches much.
-            Phase("study", 3600, (0, 1, 2, 0, 2, 3)),
+            Phase("study", 2900, (0, 1, 2, 0, 2, 3)),
             # The habits of explaining come last: they are quickly learned, and noisy by design.
-            Phase("talk", 4600, (0, 1, 2, 4, 1, 0)),
+            Phase("talk", 3900, (0, 1, 2, 4, 1, 0)),
         )
     )
 
@@ -122,7 +121,7 @@ def train(
     state_file: Path,
     deadline: float = math.inf,
     on_step: Callable[[Progress], None],
-    save_every: int = 200,
+    save_every: int = 100,
 ) -> int:
     """Train in place, going on from `state_file` if it is there; returns the steps done.
 
