@@ -1,0 +1,55 @@
+"""One whole round on a tiny random model of each architecture family."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.lifecycle import RoundStatus
+from app.models import Adapter, Prediction, Project, Round, Run, Sample
+from app.round_settings import LoopSettings
+from app.services import rounds
+from tests.worker.ml.families import FAMILIES
+from tests.worker.stages.rounds_in_process import (
+    make_picture_project,
+    start_first_round,
+    tiny_settings,
+    work_until_done,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_a_whole_round(family: str, database: sessionmaker[Session], tmp_path: Path) -> None:
+    FAMILIES[family](tmp_path / "model")
+    settings = tiny_settings(tmp_path / "model")
+    with database.begin() as session:
+        project = make_picture_project(session, settings, tmp_path)
+    round_id = start_first_round(database, project)
+    work_until_done(database)
+
+    with database() as session:
+        assert [run.error for run in session.scalars(select(Run)) if run.error] == []
+        assert session.get_one(Round, round_id).status is RoundStatus.COMPLETED
+        assert session.scalar(select(func.count()).select_from(Sample)) == 24
+        assert session.scalar(select(func.count()).select_from(Prediction)) in {6, 12}
+        n_adapters = session.scalar(select(func.count()).select_from(Adapter))
+    if n_adapters == 0:
+        train_on_gold(database, project_id=project.id)
+
+
+def train_on_gold(database: sessionmaker[Session], *, project_id: int) -> None:
+    """A random model may write nothing that fits: then the round has nothing to train on."""
+    with database.begin() as session:
+        project = session.get_one(Project, project_id)
+        settings = LoopSettings.model_validate(project.settings)
+        training = settings.training.model_copy(update={"source": "gold"})
+        gold = settings.model_copy(update={"training": training})
+        round_ = rounds.create_round(session, project, settings=gold, actor=None)
+        rounds.start_round(session, round_, actor=None)
+    work_until_done(database)
+    with database() as session:
+        assert session.scalar(select(func.count()).select_from(Adapter)) == 1
+        assert session.scalar(select(func.count()).select_from(Prediction)) == 12
