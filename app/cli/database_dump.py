@@ -1,6 +1,5 @@
 """The database out of and into a file, with PostgreSQL's own programs."""
 
-import os
 import re
 import subprocess
 import tempfile
@@ -14,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.embedded import find_postgres_program
 from app.errors import AppError, SetupError
-from app.settings import get_settings
+from app.settings import environment_for_children, get_settings
 from app.storage import adapter_folder, image_path, store_folder
 
 CONNECT_SECONDS = 10
@@ -136,7 +135,7 @@ def _run(name: str, *arguments: str) -> None:
     """Run a program on our database. The password travels where `ps` does not show it."""
     conninfo, password = split_password(get_settings().resolve_database_url())
     given = {"PGPASSWORD": password} if password else {}
-    env = {**os.environ, **given}  # noqa: TID251 - handed on, not read
+    env = {**environment_for_children(), **given}
     run_tool(find_postgres_program(name), *arguments, f"--dbname={conninfo}", env=env)
 
 
