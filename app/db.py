@@ -20,6 +20,7 @@ from app.settings import get_settings
 logger = logging.getLogger(__name__)
 
 _CALLBACKS = "after_commit_callbacks"
+_MARKS = "callbacks_before_savepoint"
 
 
 @lru_cache
@@ -59,15 +60,23 @@ def session_scope() -> Iterator[Session]:
 
 def on_commit(session: Session, callback: Callable[[], Any]) -> None:
     """Run `callback` once the current outermost transaction has been committed."""
-    transaction = session.get_nested_transaction() or session.get_transaction()
-    session.info.setdefault(_CALLBACKS, []).append((transaction, callback))
+    session.info.setdefault(_CALLBACKS, []).append(callback)
+
+
+@event.listens_for(Session, "after_transaction_create")
+def _mark_savepoint(session: Session, transaction: SessionTransaction) -> None:
+    """Remember how many callbacks there were when a savepoint began."""
+    if transaction.nested:
+        n_callbacks = len(session.info.get(_CALLBACKS, []))
+        session.info.setdefault(_MARKS, {})[id(transaction)] = n_callbacks
 
 
 @event.listens_for(Session, "after_commit")
 def _run_callbacks(session: Session) -> None:
     if session.in_nested_transaction():
         return
-    for _, callback in session.info.pop(_CALLBACKS, []):
+    session.info.pop(_MARKS, None)
+    for callback in session.info.pop(_CALLBACKS, []):
         try:
             callback()
         except Exception:
@@ -77,15 +86,13 @@ def _run_callbacks(session: Session) -> None:
 
 @event.listens_for(Session, "after_soft_rollback")
 def _forget_callbacks(session: Session, previous_transaction: SessionTransaction) -> None:
+    """Forget what was asked for since the savepoint began, inner savepoints included, or all."""
     if previous_transaction.nested:
-        kept = [
-            entry
-            for entry in session.info.get(_CALLBACKS, [])
-            if entry[0] is not previous_transaction
-        ]
-        session.info[_CALLBACKS] = kept
+        n_kept = session.info.get(_MARKS, {}).pop(id(previous_transaction), 0)
+        del session.info.get(_CALLBACKS, [])[n_kept:]
         return
     session.info.pop(_CALLBACKS, None)
+    session.info.pop(_MARKS, None)
 
 
 def dispose_engine() -> None:
