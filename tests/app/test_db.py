@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import jobs
@@ -159,6 +160,22 @@ def test_rolled_back_savepoint_forgets_what_was_released_into_it(
         session.commit()
     assert sent == []
     assert count_projects(database) == 0
+
+
+def test_refused_row_in_a_savepoint_forgets_nothing_of_before(
+    database: Sessions, sent: list[str]
+) -> None:
+    """The pattern "insert and see whether the constraint objects" is no rollback of the rest."""
+    with database() as session:
+        slug = make_project(session).slug
+        on_commit(session, lambda: sent.append("before"))
+        with pytest.raises(IntegrityError), session.begin_nested():
+            session.add(Project(name="Again", slug=slug, settings={}, pseudonym_secret="x"))
+        with pytest.raises(IntegrityError), session.begin_nested():
+            session.execute(insert(Project).values(name="x", slug=slug, pseudonym_secret="x"))
+        on_commit(session, lambda: sent.append("after"))
+        session.commit()
+    assert sent == ["before", "after"]
 
 
 def test_session_inside_a_foreign_transaction_sends_with_its_own_commit(
