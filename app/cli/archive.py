@@ -31,7 +31,6 @@ from app.cli.archive_file import (
     read_archive,
     verify_archive,
 )
-from app.cli.console import migrate
 from app.cli.database_dump import (
     Dumped,
     connect,
@@ -43,6 +42,7 @@ from app.embedded import HomeLock, open_home
 from app.embedded.home import LOCK_FILE
 from app.errors import AppError, SetupError
 from app.resources import MIGRATIONS
+from app.schema import migrate
 from app.services.runs import LIVE_WORKER_SECONDS
 from app.settings import get_settings
 from app.storage import atomic_file, list_files, store_folder, storing_at, sync_folder

@@ -7,8 +7,6 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import redis
-from alembic import command
-from alembic.config import Config
 from rich.console import Console
 from sqlalchemy.orm import Session
 
@@ -17,11 +15,12 @@ from app.embedded import embedded_services
 from app.errors import SetupError
 from app.models import Project
 from app.queries.projects import find_project
-from app.resources import MIGRATIONS
+from app.schema import migrate
 from app.settings import SERVICES_FILE, get_settings
 
-console = Console()
-"""For people. Commands with --json print only JSON to the standard output."""
+console = Console(width=None if sys.stdout.isatty() else 120)
+"""For people. In a file or a pipe lines may be wider than a small terminal. Commands with --json
+print only JSON to the standard output."""
 
 
 def print_json(data: Any) -> None:
@@ -58,13 +57,6 @@ def _are_running() -> bool:
     except (redis.RedisError, SetupError):
         return False
     return True
-
-
-def migrate() -> None:
-    """Bring the database to the newest schema; one process at a time (migrations/env.py)."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    command.upgrade(config, "head")
 
 
 def get_project(session: Session, slug: str) -> Project:

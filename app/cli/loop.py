@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +27,8 @@ from app.queries.projects import find_project
 from app.queries.runs import find_latest_run
 from app.round_settings import LoopSettings
 from app.services import rounds
-from app.settings import environment_for_children
+from app.settings import environment_for_children, get_settings
+from app.supervisor.commands import Command, beat_command, worker_command
 
 POLL_SECONDS = 0.5
 
@@ -186,12 +186,11 @@ def _workers(n_workers: int) -> Iterator[None]:
     """Model workers, a light worker and beat, unless live ones are there already."""
     with session_scope() as session:
         live = {queue for worker in queries.list_live_workers(session) for queue in worker.queues}
-    program = (sys.executable, "-m", "app.cli")
-    commands: list[tuple[str, ...]] = []
+    commands: list[Command] = []
     if "gpu" not in live:
-        commands += [(*program, "worker", "--queues", "gpu")] * n_workers
+        commands += [worker_command(["gpu"]) for _ in range(n_workers)]
     if "cpu" not in live:
-        commands += [(*program, "worker", "--queues", "cpu"), (*program, "beat")]
+        commands += [worker_command(["cpu"]), beat_command(get_settings().illume_home)]
     env = environment_for_children()
     started: list[subprocess.Popen[bytes]] = []
     try:
@@ -289,11 +288,11 @@ def _print_table(figures: dict[str, Any]) -> None:
 def _share(score: dict[str, Any] | None) -> str:
     if score is None:
         return ""
-    return f"{score['value']:.1%} ({score['low']:.1%} to {score['high']:.1%})"
+    return f"{score['value']:.1%} ({score['low']:.1%}–{score['high']:.1%})"
 
 
 def _number(score: dict[str, Any] | None) -> str:
     if score is None:
         return ""
-    interval = f" ({score['low']:.2f} to {score['high']:.2f})" if score["low"] is not None else ""
+    interval = f" ({score['low']:.2f}–{score['high']:.2f})" if score["low"] is not None else ""
     return f"{score['value']:.2f}{interval}"

@@ -1,7 +1,6 @@
 """Starting, migrating, checking, backing up."""
 
 import os
-import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,11 +9,13 @@ from typing import Annotated
 import typer
 
 from app.cli import archive, demo
-from app.cli.console import console, migrate, print_json, running_services
+from app.cli.console import console, print_json, running_services
 from app.errors import AppError, SetupError
+from app.schema import migrate
 from app.services.checks import check_installation
 from app.settings import Settings, get_settings
 from app.supervisor import up as supervise
+from app.supervisor.commands import Command, beat_command, web_command, worker_command
 
 
 def add_to(app: typer.Typer) -> None:
@@ -55,11 +56,7 @@ def web(
     Example: illume web --host 0.0.0.0 --port 8000
     """
     settings = _with_address(host, port)
-    _become(
-        *(sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory"),
-        *("--host", settings.host, "--port", str(settings.port)),
-        *("--workers", str(settings.web_processes), "--no-access-log", "--log-level", "warning"),
-    )
+    _become(web_command(settings))
 
 
 def worker(
@@ -74,12 +71,7 @@ def worker(
     names = sorted({name.strip() for name in queues.split(",") if name.strip()})
     if not names or set(names) - {"cpu", "gpu"}:
         raise AppError(f"Unknown queues `{queues}`: use cpu, gpu or cpu,gpu.")
-    _become(
-        *(sys.executable, "-m", "celery", "-A", "worker.celery", "--quiet", "worker"),
-        *("--queues", ",".join(names), "--concurrency", "1", "--pool", "prefork"),
-        *("--hostname", f"{'-'.join(names)}-{os.getpid()}@%h", "--loglevel", "WARNING"),
-        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-    )
+    _become(worker_command(names))
 
 
 def beat() -> None:
@@ -89,10 +81,7 @@ def beat() -> None:
     """
     home = get_settings().illume_home
     home.mkdir(parents=True, exist_ok=True)
-    _become(
-        *(sys.executable, "-m", "celery", "-A", "worker.celery", "--quiet", "beat"),
-        *("--schedule", str(home / "beat-schedule"), "--pidfile", "", "--loglevel", "WARNING"),
-    )
+    _become(beat_command(home))
 
 
 def migrate_database() -> None:
@@ -156,10 +145,8 @@ def _with_address(host: str | None, port: int | None) -> Settings:
     return settings.model_copy(update=changes)
 
 
-def _become(*command: str) -> None:
+def _become(command: Command) -> None:
     """Replace this process by the command, so that signals and its death reach it directly."""
-    if shutil.which(command[0]) is None:
-        raise SetupError(f"{command[0]} is not there; install the program again.")
     sys.stdout.flush()
     try:
         os.execv(command[0], command)  # noqa: S606 - our own program, no shell
