@@ -88,11 +88,13 @@ def _run_callbacks(session: Session) -> None:
 def _forget_callbacks(session: Session, previous_transaction: SessionTransaction) -> None:
     """Forget what was asked for since the savepoint began, inner savepoints included, or all."""
     if previous_transaction.nested:
-        n_kept = session.info.get(_MARKS, {}).pop(id(previous_transaction), 0)
-        del session.info.get(_CALLBACKS, [])[n_kept:]
-        return
-    session.info.pop(_CALLBACKS, None)
-    session.info.pop(_MARKS, None)
+        n_kept = session.info.get(_MARKS, {}).pop(id(previous_transaction), None)
+        if n_kept is not None:
+            del session.info.get(_CALLBACKS, [])[n_kept:]
+    elif previous_transaction.parent is None:
+        session.info.pop(_CALLBACKS, None)
+        session.info.pop(_MARKS, None)
+    # Else a flush failed: the savepoint or transaction around it is rolled back next, and tells.
 
 
 def dispose_engine() -> None:

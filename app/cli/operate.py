@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from app.cli import archive, demo
 from app.cli.console import console, print_json, running_services
@@ -103,7 +104,8 @@ def backup(
     """
     with running_services():
         n_bytes = archive.backup(file)
-    console.print(f"Wrote {file} ({n_bytes / 1e6:.1f} MB) at {datetime.now(UTC):%Y-%m-%d %H:%M}Z.")
+    at = f"{datetime.now(UTC):%Y-%m-%d %H:%M}Z"
+    console.print(f"Wrote {file} ({n_bytes / 1e6:.1f} MB) at {at}.", markup=False)
 
 
 def restore(
@@ -118,7 +120,7 @@ def restore(
     """
     with running_services():
         archive.restore(file, replace=replace)
-    console.print(f"Restored {file}.")
+    console.print(f"Restored {file}.", markup=False)
 
 
 def check(
@@ -134,7 +136,8 @@ def check(
     else:
         for finding in findings:
             mark = "[green]ok  [/]" if finding.is_ok else "[red]fix [/]"
-            console.print(f"{mark} {finding.name}: {finding.text}", highlight=False)
+            line = f"{mark} {finding.name}: {escape(finding.text)}"
+            console.print(line, highlight=False, soft_wrap=True)
     if not all(finding.is_ok for finding in findings):
         raise typer.Exit(1)
 

@@ -36,14 +36,16 @@ def list_judged_candidate_ids(
 def votes_statement(round_id: int, judge_kind: UserKind) -> Select[int, int, int, int]:
     """(candidate, item, votes that it fits, votes) over submitted judgements of one kind.
 
-    Items set aside are left out: their answer is in doubt.
+    Items set aside are left out, since their answer is in doubt, and so are excluded ones.
     """
     fits = func.count().filter(VerdictRow.fits)
     return (
         select(VerdictRow.candidate_id, RoundItem.item_id, fits, func.count())
         .join(Judgement, Judgement.id == VerdictRow.judgement_id)
         .join(RoundItem, RoundItem.id == Judgement.round_item_id)
+        .join(Item, Item.id == RoundItem.item_id)
         .where(
+            Item.excluded_at.is_(None),
             VerdictRow.round_id == round_id,
             Judgement.status == JudgementStatus.SUBMITTED,
             Judgement.user_kind == judge_kind,

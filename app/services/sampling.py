@@ -160,7 +160,12 @@ def _choose_candidates(
             opened.append(item_id)
     if rows:
         session.execute(insert(RoundCandidate), rows)
-    in_round = (RoundItem.round_id == round_id, RoundItem.purpose == Purpose.TRAINING)
+    # Only those still waiting: an item that was excluded meanwhile stays out.
+    in_round = (
+        RoundItem.round_id == round_id,
+        RoundItem.purpose == Purpose.TRAINING,
+        RoundItem.state == RoundItemState.WAITING,
+    )
     session.execute(
         update(RoundItem)
         .where(*in_round, RoundItem.item_id.in_(opened))
