@@ -296,7 +296,7 @@ def test_exclude_asks_for_a_reason_and_include_takes_it_back(
 def test_correct_in_place_and_by_replacement(
     admin: TestClient, session: Session, project: Project
 ) -> None:
-    item = make_item(session, project, question="waht?", external_id="a")
+    item = make_item(session, project, question="what colour?", external_id="a")
     url = f"/items/{item.id}/correct"
     form = admin.get(url)
     assert "Save the correction" in form.text
