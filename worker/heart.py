@@ -92,7 +92,7 @@ class Heart:
             with self._lock:
                 is_current = (run, shard) == (self._run, self._shard)
             if is_current:
-                logger.warning("%s", loss.message)
+                logger.info("%s", loss.message)  # also said when we have just finished it ourselves
                 self.lost.set()
         except (OperationalError, InterfaceError):
             logger.warning("no heartbeat: the database is away")
