@@ -148,10 +148,12 @@ def _pair_tallies(scene: Scene, rng: random.Random) -> str:
         one, other = (rng.choice(scene.objects) for _ in range(2))
         first, second = rng.sample(tuple(ATTRIBUTES), 2)
         values = {first: one.value(first), second: other.value(second)}
-        target = Description().saying(values)
-        number = len(find_all(scene, target))
-        parts.append(f"{NUMBER_WORDS[number]} {noun(target, plural=number != 1)}")
+        parts.append(_tally(Description().saying(values), scene))
     return " and ".join(parts)
+
+
+def _tally(target: Description, scene: Scene) -> str:
+    return f"{noun(target, plural=True)} {NUMBER_WORDS[len(find_all(scene, target))]}"
 
 
 def _referents(scene: Scene, rng: random.Random) -> str:
@@ -176,11 +178,12 @@ def _full(obj: Obj) -> str:
 
 
 def _tallies(scene: Scene, rng: random.Random) -> str:
-    """How many there are of each value of two attributes, in random order."""
+    """How many there are of each value of two attributes, in random order.
+
+    The number comes last: said first, before it is known of what, it could only be guessed.
+    """
     parts = []
     for name in rng.sample(tuple(ATTRIBUTES), 2):
         for value in rng.sample(ATTRIBUTES[name], len(ATTRIBUTES[name])):
-            target = Description().saying({name: value})
-            number = len(find_all(scene, target))
-            parts.append(f"{NUMBER_WORDS[number]} {noun(target, plural=number != 1)}")
+            parts.append(_tally(Description().saying({name: value}), scene))
     return " and ".join(parts)

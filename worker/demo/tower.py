@@ -53,7 +53,7 @@ def train_tower(
 ) -> float:
     """Train `model`'s vision tower in place; returns the share of right answers at the end.
 
-    Mean cross-entropy of the patch targets plus that of the counts, AdamW with warm-up and linear
+    Cross-entropy of the patch targets plus four times that of the counts; AdamW, warm-up and linear
     decay. The share is that of the patch target, or of all counts, whichever is read worse.
     """
     tower = model.model.vision_tower
@@ -79,7 +79,7 @@ def train_tower(
         logits = counter(hidden[:, 0]).view(len(scenes), len(_KINDS), _MAX_COUNT + 1)
         counted = nn.functional.cross_entropy(logits.flatten(0, 1), counts.flatten())
         rights.append((logits.argmax(-1) == counts).float().mean())
-        loss = torch.stack(losses).mean() + 4 * counted
+        loss = torch.stack(losses).sum() + 4 * counted
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

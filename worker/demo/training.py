@@ -52,20 +52,21 @@ class Recipe:
     """Everything that decides the weights besides the versions of the libraries."""
 
     seed: int = 0
-    tower_steps: int = 2000
+    tower_steps: int = 1500
     batch_size: int = 64
-    learning_rate: float = 6e-4
+    learning_rate: float = 1.2e-3
     weight_decay: float = 0.01
     warmup_steps: int = 200
-    decay_steps: int = 1500
+    decay_steps: int = 1800
     phases: tuple[Phase, ...] = field(
         default=(
             # Without a start on places alone the model is slow to look at the picture.
-            Phase("look", 700, (8, 0, 0, 0, 0, 0)),
+            Phase("look", 800, (8, 0, 0, 0, 0, 0)),
             # One word of an answer teaches little; what leads to it, spelled out, teaches much.
-            Phase("study", 2900, (0, 1, 2, 0, 2, 3)),
+            Phase("study", 2700, (0, 2, 2, 0, 2, 2)),
+            Phase("ask", 5400, (0, 1, 4, 0, 1, 2)),
             # The habits of explaining come last: they are quickly learned, and noisy by design.
-            Phase("talk", 3900, (0, 1, 2, 4, 1, 0)),
+            Phase("talk", 6400, (0, 1, 2, 4, 1, 0)),
         )
     )
 
