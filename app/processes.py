@@ -146,3 +146,14 @@ def describe_exit(returncode: int) -> str:
         return f"was ended by {signal.Signals(-returncode).name}"
     except ValueError:
         return f"was ended by signal {-returncode}"
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine exists; one of another user counts as alive."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

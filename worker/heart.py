@@ -22,17 +22,6 @@ from app.settings import get_settings
 logger = logging.getLogger(__name__)
 
 
-def is_alive(pid: int) -> bool:
-    """Whether a process of this machine exists; one of another user counts as alive."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 class Heart:
     """Registers this process as a worker and keeps its rows fresh."""
 

@@ -6,10 +6,10 @@ from datetime import timedelta
 import redis
 
 from app.errors import AppError
+from app.processes import is_alive
 from app.services import leases, rounds, runs
 from app.settings import get_settings
 from app.storage import remove_old_uploads
-from worker.heart import is_alive
 from worker.persist import persist
 
 logger = logging.getLogger(__name__)

@@ -21,12 +21,12 @@ from app.db import session_scope
 from app.errors import AppError, Conflict
 from app.lifecycle import CLOSED_ROUND, Decision, Job, RoundStatus, Split
 from app.models import Project, Round, Score
-from app.processes import start_process, stop_process
+from app.processes import is_alive, start_process, stop_process
 from app.queries import rounds as queries
 from app.queries.projects import find_project
 from app.queries.runs import find_latest_run
 from app.round_settings import LoopSettings
-from app.services import rounds
+from app.services import rounds, runs
 from app.settings import environment_for_children, get_settings
 from app.supervisor.commands import Command, beat_command, worker_command
 
@@ -185,6 +185,8 @@ def _last_number(session: Session, project: Project) -> int:
 def _workers(n_workers: int) -> Iterator[None]:
     """Model workers, a light worker and beat, unless live ones are there already."""
     with session_scope() as session:
+        # Those of a loop that has just ended would still count as heard of.
+        runs.release_dead_workers(session, is_alive)
         live = {queue for worker in queries.list_live_workers(session) for queue in worker.queues}
     commands: list[Command] = []
     if "gpu" not in live:

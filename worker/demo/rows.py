@@ -103,6 +103,36 @@ def study_row(rng: random.Random) -> Row:
     return Row(scene, ((f" {text}", True),))
 
 
+def pair_row(rng: random.Random) -> Row:
+    """Of pairs of things, named shortly: on which sides the first stands, and what they share."""
+    scene = training_scene(rng)
+    parts = []
+    for _ in range(4):
+        one, other = rng.sample(scene.objects, 2)
+        names, others = unique_descriptions(scene, one), unique_descriptions(scene, other)
+        if names and others:
+            pair = f"the {noun(rng.choice(names))} and the {noun(rng.choice(others))}"
+            parts.append(f"{pair} are {_sides(one, other)} and {_shared(one, other)}")
+    return Row(scene, ((f" {' and '.join(parts) or _tallies(scene, rng)}", True),))
+
+
+def _sides(one: Obj, other: Obj) -> str:
+    across = ("left", "same", "right")[_sign(one.col - other.col) + 1]
+    down = ("above", "same", "below")[_sign(one.row - other.row) + 1]
+    return f"{across} {down}"
+
+
+def _sign(number: int) -> int:
+    return (number > 0) - (number < 0)
+
+
+def _shared(one: Obj, other: Obj) -> str:
+    return " ".join(
+        f"{name} {'same' if one.value(name) == other.value(name) else 'different'}"
+        for name in ATTRIBUTES
+    )
+
+
 def answer_row(rng: random.Random) -> Row:
     scene, question = draw_question(rng)
     parts = ((answer_prompt(question.text), False), (f" {question.answer}", True))

@@ -22,6 +22,7 @@ from worker.demo.rows import (
     careful_row,
     explanation_row,
     look_row,
+    pair_row,
     study_row,
 )
 
@@ -33,18 +34,19 @@ _DRAW: Final[tuple[Callable[[random.Random], Row], ...]] = (
     explanation_row,
     study_row,
     careful_row,
+    pair_row,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
     """`mix`: of BLOCK batches, how many are of each kind of row, in the order of _DRAW: looks,
-    captions, answers, explanations as found, studies, careful explanations.
+    captions, answers, explanations as found, studies, careful explanations, pairs.
     """
 
     name: str
     until: int
-    mix: tuple[int, int, int, int, int, int]
+    mix: tuple[int, int, int, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,13 @@ class Recipe:
     phases: tuple[Phase, ...] = field(
         default=(
             # Without a start on places alone the model is slow to look at the picture.
-            Phase("look", 800, (8, 0, 0, 0, 0, 0)),
+            Phase("look", 800, (8, 0, 0, 0, 0, 0, 0)),
             # One word of an answer teaches little; what leads to it, spelled out, teaches much.
-            Phase("study", 2700, (0, 2, 2, 0, 2, 2)),
-            Phase("ask", 5400, (0, 1, 4, 0, 1, 2)),
+            Phase("study", 2700, (0, 2, 2, 0, 2, 2, 0)),
+            Phase("ask", 4400, (0, 1, 4, 0, 1, 2, 0)),
+            Phase("pair", 5900, (0, 0, 4, 0, 0, 1, 3)),
             # The habits of explaining come last: they are quickly learned, and noisy by design.
-            Phase("talk", 6400, (0, 1, 2, 4, 1, 0)),
+            Phase("talk", 6900, (0, 0, 3, 4, 0, 0, 1)),
         )
     )
 

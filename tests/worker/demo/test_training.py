@@ -17,7 +17,7 @@ RECIPE = Recipe(
     batch_size=2,
     warmup_steps=2,
     decay_steps=4,
-    phases=(Phase("look", BLOCK, (8, 0, 0, 0, 0, 0)), Phase("talk", 2 * BLOCK, (1, 1, 1, 2, 1, 2))),
+    phases=(Phase("look", BLOCK, (8, 0, 0, 0, 0, 0, 0)), Phase("talk", 2 * BLOCK, (1, 1, 1, 2, 1, 1, 1))),
 )
 
 
@@ -96,7 +96,7 @@ def test_loss_falls(cells: CellPixels, tmp_path: Path) -> None:
     recipe = replace(
         RECIPE,
         batch_size=8,
-        phases=(Phase("look", 5 * BLOCK, (8, 0, 0, 0, 0, 0)),),
+        phases=(Phase("look", 5 * BLOCK, (8, 0, 0, 0, 0, 0, 0)),),
         warmup_steps=10,
     )
     seen = trained(recipe, cells, tmp_path / "state.pt", until=5 * BLOCK)
