@@ -17,7 +17,10 @@ RECIPE = Recipe(
     batch_size=2,
     warmup_steps=2,
     decay_steps=4,
-    phases=(Phase("look", BLOCK, (8, 0, 0, 0, 0, 0, 0)), Phase("talk", 2 * BLOCK, (1, 1, 1, 2, 1, 1, 1))),
+    phases=(
+        Phase("look", BLOCK, (8, 0, 0, 0, 0, 0, 0)),
+        Phase("talk", 2 * BLOCK, (1, 1, 1, 2, 1, 1, 1)),
+    ),
 )
 
 
