@@ -20,6 +20,7 @@ from pydantic_settings import (
 from app.errors import SetupError
 
 SERVICES_FILE = "services.json"
+ADDRESS_FILE = "address"
 
 
 class SecretFiles(EnvSettingsSource):
@@ -139,6 +140,13 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """The address that links are made with."""
         return self.public_url or f"http://{self.host}:{self.port}"
+
+    def running_url(self) -> str:
+        """`base_url` of the program that runs in ILLUME_HOME: its command line may name a port."""
+        try:
+            return self.public_url or (self.illume_home / ADDRESS_FILE).read_text(encoding="utf-8")
+        except OSError:
+            return self.base_url
 
     @property
     def store_path(self) -> Path:

@@ -104,4 +104,4 @@ def _find_person(user: User | None, name: str) -> User:
 
 
 def _print_link(path: str) -> None:
-    console.print(f"  {get_settings().base_url}{path}", highlight=False, soft_wrap=True)
+    console.print(f"  {get_settings().running_url()}{path}", highlight=False, soft_wrap=True)

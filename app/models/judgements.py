@@ -62,7 +62,15 @@ class Judgement(WithId, Base):
         ForeignKeyConstraint(["user_id", "user_kind"], ["user.id", "user.kind"]),
         UniqueConstraint("round_item_id", "slot"),
         UniqueConstraint("round_item_id", "user_id"),
-        UniqueConstraint("id", "round_id", "none_fits", "answer_is_wrong"),
+        # What verdicts refer to.
+        UniqueConstraint(
+            "id",
+            "round_id",
+            "status",
+            "none_fits",
+            "answer_is_wrong",
+            name="uq_judgement_submitted_answer",
+        ),
         CheckConstraint("slot BETWEEN 1 AND max_slots", name="slot_within_max"),
         CheckConstraint(
             "(slot IS NOT NULL) = "
@@ -113,12 +121,16 @@ class JudgementRevision(WithId, Base):
 
 
 class VerdictRow(Base):
-    """Fits or not, for one shown candidate of a submitted judgement."""
+    """Fits or not, for one shown candidate of a submitted judgement.
+
+    That it says what the judgement says, of a candidate of its item, is checked by a trigger.
+    """
 
     __tablename__ = "verdict"
     judgement_id: Mapped[int] = mapped_column(primary_key=True)
     candidate_id: Mapped[int] = mapped_column(primary_key=True)
     round_id: Mapped[int]
+    status: Mapped[str] = mapped_column(String(20), server_default=JudgementStatus.SUBMITTED.value)
     none_fits: Mapped[bool]
     answer_is_wrong: Mapped[bool]
     is_shown: Mapped[bool] = mapped_column(server_default=text("true"))
@@ -127,15 +139,18 @@ class VerdictRow(Base):
     faults: Mapped[list[str]] = mapped_column(server_default=text("'[]'::jsonb"))
     __table_args__ = (
         ForeignKeyConstraint(
-            ["judgement_id", "round_id", "none_fits", "answer_is_wrong"],
+            ["judgement_id", "round_id", "status", "none_fits", "answer_is_wrong"],
             [
                 "judgement.id",
                 "judgement.round_id",
+                "judgement.status",
                 "judgement.none_fits",
                 "judgement.answer_is_wrong",
             ],
+            name="fk_verdict_submitted_answer",
             ondelete="CASCADE",
         ),
+        CheckConstraint("status = 'submitted'", name="submitted_only"),
         # A candidate that was never shown has no verdict.
         ForeignKeyConstraint(
             ["round_id", "candidate_id", "is_shown"],

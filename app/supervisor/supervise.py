@@ -15,7 +15,7 @@ from types import FrameType
 from app.embedded import EmbeddedServices, HomeLock, embedded_services, open_home
 from app.errors import SetupError
 from app.schema import migrate
-from app.settings import Settings, choose_settings, environment_for_children
+from app.settings import ADDRESS_FILE, Settings, choose_settings, environment_for_children
 from app.supervisor.address import is_ready, listen
 from app.supervisor.child import Child, Hurry, Spec, stop_together
 from app.supervisor.commands import beat_command, web_command, worker_command
@@ -78,6 +78,8 @@ def up(
         home = open_home(settings.illume_home)
         lock = stack.enter_context(HomeLock(home))
         listener = stack.enter_context(listen(settings.host, settings.port))
+        stack.callback((home / ADDRESS_FILE).unlink, missing_ok=True)
+        (home / ADDRESS_FILE).write_text(settings.base_url, encoding="utf-8")
         if settings.is_embedded:
             services = embedded_services(
                 home,

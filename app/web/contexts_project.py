@@ -276,7 +276,7 @@ def _step_of_open_round(session: Session, project: Project, round_: Round) -> Ne
         if overview.count_annotators(session, project.id) < 2:
             return NextStep(
                 f"Round {round_.number} waits for judgements",
-                "Nobody else is a member yet: make an invite link, or judge yourself.",
+                "Fewer than two people are members: make an invite link, or judge yourself.",
                 "Invite annotators",
                 f"/projects/{project.slug}/members",
             )

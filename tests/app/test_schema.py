@@ -510,7 +510,7 @@ def test_none_fits_has_only_verdicts_that_say_so(world: World) -> None:
     judgement = world.submit(none_fits=True)
     with refused(world, "ck_verdict_none_fits_means_none"):
         world.verdict(judgement, none_fits=True, fits=True)
-    with refused(world, "fk_verdict_judgement_id_round_id_none_fits_answer_is_wrong"):
+    with refused(world, "fk_verdict_submitted_answer"):
         world.verdict(judgement, none_fits=False, fits=True)  # a lie about the judgement
     world.verdict(judgement, none_fits=True, fits=False)
 
@@ -519,15 +519,57 @@ def test_wrong_answer_has_no_verdicts(world: World) -> None:
     judgement = world.submit(answer_is_wrong=True)
     with refused(world, "ck_verdict_wrong_answer_has_no_verdicts"):
         world.verdict(judgement, answer_is_wrong=True, fits=False)
-    with refused(world, "fk_verdict_judgement_id_round_id_none_fits_answer_is_wrong"):
+    with refused(world, "fk_verdict_submitted_answer"):
         world.verdict(judgement, fits=False)
 
 
 @pytest.mark.parametrize("answer", ["none_fits", "answer_is_wrong"])
 def test_answer_cannot_change_under_its_verdicts(world: World, answer: str) -> None:
     world.verdict(world.submit())
-    with refused(world, "fk_verdict_judgement_id_round_id_none_fits_answer_is_wrong"):
+    with refused(world, "fk_verdict_submitted_answer"):
         world.execute(f"UPDATE judgement SET picked = '{{}}', {answer} = true")  # noqa: S608
+
+
+def test_only_a_submitted_judgement_has_verdicts(world: World) -> None:
+    world.judge(world.bob, slot=2, picked=[world.candidate_id()])
+    lease = world.value("SELECT max(id) FROM judgement")
+    with refused(world, "fk_verdict_submitted_answer"):
+        world.verdict(lease)
+    with refused(world, "ck_verdict_submitted_only"):
+        world.verdict(lease, status="leased")
+
+
+def test_submission_with_verdicts_cannot_turn_into_a_draft(world: World) -> None:
+    world.verdict(world.submit())
+    with refused(world, "fk_verdict_submitted_answer"):
+        world.execute(
+            "UPDATE judgement SET status = 'draft', submitted_at = NULL, lease_until = '2100-01-01'"
+        )
+
+
+def test_verdict_is_about_the_item_that_was_judged(world: World) -> None:
+    stranger = world.candidate_id(place=world.test_place)  # shown in this round, of another item
+    judgement = world.submit()
+    with refused(world, "a verdict says what its judgement says"):
+        world.verdict(judgement, candidate_id=stranger, fits=False)
+    # Not even where the judgement claims that it was shown.
+    shown = [*world.shown(), stranger]
+    lying = world.submit(world.bob, slot=2, shown_order=shown, picked=[stranger])
+    with refused(world, "a verdict says what its judgement says"):
+        world.verdict(lying, candidate_id=stranger)
+    world.verdict(judgement)
+    with refused(world, "a verdict says what its judgement says"):
+        world.execute("UPDATE verdict SET candidate_id = :id, fits = false", id=stranger)
+
+
+def test_verdict_says_what_was_picked(world: World) -> None:
+    judgement = world.submit()
+    with refused(world, "a verdict says what its judgement says"):
+        world.verdict(judgement, fits=False)
+    with refused(world, "a verdict says what its judgement says"):
+        world.verdict(judgement, candidate_id=world.candidate_id(2), fits=True)
+    world.verdict(judgement)
+    world.verdict(judgement, candidate_id=world.candidate_id(2), fits=False, position=2)
 
 
 def test_candidate_that_was_not_shown_has_no_verdict(world: World) -> None:

@@ -103,6 +103,8 @@ def test_killed_supervisor_leaves_no_process_and_the_next_start_has_the_data(
     first = installation.start()
     assert set(installation.pids()) == NAMES
     assert installation.status_of("/health/ready") == 200
+    address = (installation.home / "address").read_text()
+    assert address == f"http://127.0.0.1:{installation.port}"
     installation.ask_database("CREATE TABLE kept AS SELECT 42 AS n")
     installation.wait_for_pools()
 

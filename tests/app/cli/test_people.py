@@ -146,6 +146,12 @@ def test_admins_of_a_project_can_be_invited(
         assert session.scalars(select(Membership.role)).all() == [Role.ADMIN]
 
 
+def test_link_leads_to_the_port_that_up_was_given(slug: str) -> None:
+    (get_settings().illume_home / "address").write_text("http://127.0.0.1:8123")
+    assert "http://127.0.0.1:8123/" in output_of("invite", slug)
+    assert "http://127.0.0.1:8123/" in output_of("user", "add", "zoe")
+
+
 def test_invite_to_nothing(database: Sessions) -> None:
     line = refusal_of("invite", "nowhere")
     assert "no project `nowhere`" in line
