@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from itertools import combinations
 
 from app.scenes.loose import found_explanation
 from app.scenes.questions import (
@@ -18,7 +17,6 @@ from app.scenes.questions import (
     Kind,
     Question,
     ask,
-    describe,
     find_all,
     neighbour,
     noun,
@@ -103,25 +101,6 @@ def study_row(rng: random.Random) -> Row:
     scene = training_scene(rng)
     text = _pair_tallies(scene, rng) if rng.random() < 0.5 else _referents(scene, rng)
     return Row(scene, ((f" {text}", True),))
-
-
-def refer_row(rng: random.Random) -> Row:
-    """Every thing by some name that fits it alone, and where it stands.
-
-    To find the thing that is meant is what most questions begin with, and what is learned last.
-    """
-    scene = training_scene(rng)
-    parts = []
-    for obj in rng.sample(scene.objects, len(scene.objects)):
-        names = [
-            target
-            for n_said in range(1, len(ATTRIBUTES) + 1)
-            for said in combinations(ATTRIBUTES, n_said)
-            if len(find_all(scene, target := describe(obj, said))) == 1
-        ]
-        if names:
-            parts.append(f"the {noun(rng.choice(names))} is {place_words(obj.row, obj.col)}")
-    return Row(scene, ((f" {' and '.join(parts) or _tallies(scene, rng)}", True),))
 
 
 def pair_row(rng: random.Random) -> Row:

@@ -23,7 +23,6 @@ from worker.demo.rows import (
     explanation_row,
     look_row,
     pair_row,
-    refer_row,
     study_row,
 )
 
@@ -36,19 +35,18 @@ _DRAW: Final[tuple[Callable[[random.Random], Row], ...]] = (
     study_row,
     careful_row,
     pair_row,
-    refer_row,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
     """`mix`: of BLOCK batches, how many are of each kind of row, in the order of _DRAW: looks,
-    captions, answers, explanations as found, studies, careful explanations, pairs, referents.
+    captions, answers, explanations as found, studies, careful explanations, pairs.
     """
 
     name: str
     until: int
-    mix: tuple[int, int, int, int, int, int, int, int]
+    mix: tuple[int, int, int, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +59,17 @@ class Recipe:
     learning_rate: float = 1.2e-3
     weight_decay: float = 0.01
     warmup_steps: int = 200
-    decay_steps: int = 2600
+    decay_steps: int = 1800
     phases: tuple[Phase, ...] = field(
         default=(
             # Without a start on places alone the model is slow to look at the picture.
-            Phase("look", 800, (8, 0, 0, 0, 0, 0, 0, 0)),
+            Phase("look", 800, (8, 0, 0, 0, 0, 0, 0)),
             # One word of an answer teaches little; what leads to it, spelled out, teaches much.
-            Phase("study", 2700, (0, 2, 2, 0, 2, 2, 0, 0)),
-            Phase("ask", 4400, (0, 1, 4, 0, 1, 2, 0, 0)),
-            Phase("refer", 5600, (0, 1, 2, 0, 0, 0, 0, 5)),
-            Phase("pair", 7400, (0, 0, 3, 0, 1, 1, 3, 0)),
+            Phase("study", 2700, (0, 2, 2, 0, 2, 2, 0)),
+            Phase("ask", 4400, (0, 1, 4, 0, 1, 2, 0)),
+            Phase("pair", 5900, (0, 0, 4, 0, 0, 1, 3)),
             # The habits of explaining come last: they are quickly learned, and noisy by design.
-            Phase("talk", 9000, (0, 0, 3, 4, 0, 0, 1, 0)),
+            Phase("talk", 6900, (0, 0, 3, 4, 0, 0, 1)),
         )
     )
 

@@ -43,15 +43,15 @@ def test_its_processor_is_the_one_that_the_recipe_builds(model: DemoModel) -> No
 def test_it_answers_as_its_figures_say(figures: Figures) -> None:
     """Measured anew on other questions, within what a hundred of them can tell."""
     recorded = json.loads((CHECKPOINT / "figures.json").read_text(encoding="utf-8"))
-    assert abs(figures.answer_accuracy["all"] - recorded["answer_accuracy"]["all"]) < 0.15
-    assert figures.answer_accuracy["all"] > 0.4, "guessing gets about three in ten"
+    assert recorded["answer_accuracy"]["all"] > 0.8
+    assert abs(figures.answer_accuracy["all"] - recorded["answer_accuracy"]["all"]) < 0.12
 
 
 def test_it_explains_rightly_only_sometimes_and_in_many_ways(figures: Figures) -> None:
-    assert 0.03 < figures.right_draws_over_all < 0.45
-    assert figures.near_greedy_fit["all"] < 0.45
-    assert figures.distinct_right_texts > 15
-    assert figures.distinct_right_openings > 5
+    assert 0.1 < figures.right_draws_over_all < 0.4
+    assert figures.near_greedy_fit["all"] < 0.4
+    assert figures.distinct_right_texts > 40
+    assert figures.distinct_right_openings > 15
 
 
 def test_figures_are_shares_of_every_kind_and_temperature(figures: Figures) -> None:

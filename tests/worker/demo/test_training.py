@@ -18,8 +18,8 @@ RECIPE = Recipe(
     warmup_steps=2,
     decay_steps=4,
     phases=(
-        Phase("look", BLOCK, (8, 0, 0, 0, 0, 0, 0, 0)),
-        Phase("talk", 2 * BLOCK, (1, 1, 1, 1, 1, 1, 1, 1)),
+        Phase("look", BLOCK, (8, 0, 0, 0, 0, 0, 0)),
+        Phase("talk", 2 * BLOCK, (1, 1, 1, 2, 1, 1, 1)),
     ),
 )
 
@@ -57,7 +57,7 @@ def test_rows_of_a_step_do_not_depend_on_where_the_training_began() -> None:
 
 
 def test_a_recipe_may_end_within_a_block() -> None:
-    phases = (Phase("look", BLOCK + 3, (8, 0, 0, 0, 0, 0, 0, 0)),)
+    phases = (Phase("look", BLOCK + 3, (8, 0, 0, 0, 0, 0, 0)),)
     assert len(list(rows_from(replace(RECIPE, phases=phases), 0))) == BLOCK + 3
 
 
@@ -104,7 +104,7 @@ def test_loss_falls(cells: CellPixels, tmp_path: Path) -> None:
     recipe = replace(
         RECIPE,
         batch_size=8,
-        phases=(Phase("look", 5 * BLOCK, (8, 0, 0, 0, 0, 0, 0, 0)),),
+        phases=(Phase("look", 5 * BLOCK, (8, 0, 0, 0, 0, 0, 0)),),
         warmup_steps=10,
     )
     seen = trained(recipe, cells, tmp_path / "state.pt", until=5 * BLOCK)
