@@ -121,7 +121,7 @@ def check_model(
             vlm.model.config, _prompt_length(vlm, text.context), vlm.dtype
         ),
         free_device_bytes=_free_bytes(vlm.device),
-        shares_prompts=bool(vlm.memo["can_share"]),
+        shares_prompts=vlm.memo["sharing"] != "none",
         train_text=f"{text.context}{text.answer}{text.opener}{text.rationale}{text.end}",
         train_loss=loss,
         items=items,

@@ -4,6 +4,8 @@ import math
 
 import torch
 
+_BLOCK = 128
+
 
 def top_k_of(vocabulary: int, share: float) -> int:
     """How many tokens stay possible: ceil(share * vocabulary), at least 1."""
@@ -28,10 +30,25 @@ def choose_tokens(
     if top_k < vocabulary:
         least = logits.topk(top_k, dim=-1, sorted=False).values.amin(dim=-1, keepdim=True)
         weights.masked_fill_(logits < least, 0.0)
-    cumulative = weights.cumsum(dim=-1, dtype=torch.float64)
-    aim = uniforms.to(cumulative.dtype).unsqueeze(-1) * cumulative[:, -1:]
-    tokens = torch.searchsorted(cumulative, aim, right=True).squeeze(-1)
-    # A number so close to 1 that the product rounds up to the total would point past the end.
-    tokens = torch.where(tokens < vocabulary, tokens, logits.argmax(dim=-1))
+    tokens = _where_passed(weights, uniforms)
     chosen = logits.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
     return tokens, chosen - torch.logsumexp(logits, dim=-1)
+
+
+def _where_passed(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """The first place, (rows,), where the running sum of `weights` (rows, n) passes the share
+    `uniforms` (rows,) of the whole. In two steps, blocks and then places in a block: torch sums
+    blocks ten times as fast as it makes running sums."""
+    n = weights.shape[-1]
+    blocks = torch.nn.functional.pad(weights, (0, -n % _BLOCK)).unflatten(-1, (-1, _BLOCK))
+    upto = blocks.sum(dim=-1, dtype=torch.float64).cumsum(dim=-1)
+    aim = uniforms.to(upto.dtype).unsqueeze(-1) * upto[:, -1:]
+    # A number so close to 1 that the product rounds up to the total would point past the end.
+    number = torch.searchsorted(upto, aim, right=True).clamp_(max=upto.shape[-1] - 1)
+    before = torch.where(number > 0, upto.gather(-1, (number - 1).clamp_(min=0)), 0.0)
+    block = blocks.gather(1, number.unsqueeze(-1).expand(-1, -1, _BLOCK)).squeeze(1)
+    within = torch.searchsorted(block.cumsum(-1, dtype=torch.float64) + before, aim, right=True)
+    # Sums in another order may differ in the last digit: never past the last possible token.
+    places = torch.arange(_BLOCK, device=weights.device)
+    last = torch.where(block > 0, places, 0).amax(dim=-1, keepdim=True)
+    return (number * _BLOCK + torch.minimum(within, last)).squeeze(-1)

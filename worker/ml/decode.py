@@ -1,12 +1,14 @@
 """Two ways to decode a batch, with one rule for choosing tokens.
 
-*Shared*: the image and the prompt of an item pass through the model once; its key-value cache is
-then repeated for all draws of the item, and rows that have ended leave the batch. *Plain*: every
+*Shared*: the image and the prompt of an item pass through the model once, and all its draws go on
+from there: over one copy of its keys and values (shared_attention.py), or over a copy each where
+the model's attention cannot do that. Rows that have ended leave the batch. *Plain*: every
 draw is a row of its own in `model.generate`. Both give the same texts up to floating point; which
 one a model can do is found out by trying (sharing.py).
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +20,7 @@ from worker.ml.choose import choose_tokens, top_k_of
 from worker.ml.encode import Row, Tensors, collate
 from worker.ml.errors import Stopped
 from worker.ml.loading import Vlm
+from worker.ml.shared_attention import share, understood_by
 
 ShouldStop = Callable[[], bool]
 # A batch is made smaller once this share of its rows has ended: leaving rows costs a copy.
@@ -70,10 +73,12 @@ def decode_shared(
     choose: Chooser,
     max_new_tokens: int,
     *,
+    keeps_prefix: bool = True,
     should_stop: ShouldStop | None = None,
 ) -> None:
     """Decodes repeats[i] draws of rows[i] with one prefill of rows[i]; `choose` is told row numbers
-    0 … sum(repeats) - 1, the draws of rows[0] first."""
+    0 … sum(repeats) - 1, the draws of rows[0] first. keeps_prefix: draws of a row attend to one
+    copy of its keys and values, if the model's attention can; otherwise each gets its own."""
     batch = collate(vlm, rows, pad="left")
     counts = torch.tensor(repeats, device=vlm.device)
     source = torch.repeat_interleave(torch.arange(len(rows), device=vlm.device), counts)
@@ -85,11 +90,12 @@ def decode_shared(
         outputs = model(**first, return_dict=True)
         state = model._update_model_kwargs_for_generation(outputs, kwargs)
         state = {name: value for name, value in state.items() if name not in rows[0].image}
-        expand(state["past_key_values"], source, max_new_tokens)
-        state = _select(state, source)
         logits = outputs.logits[:, -1].index_select(0, source)
         del outputs
-        _continue(model, state, logits, choose, max_new_tokens, should_stop=should_stop)
+        with understood_by(model) if keeps_prefix else nullcontext(False) as is_understood:
+            (share if is_understood else expand)(state["past_key_values"], source, max_new_tokens)
+            state = _select(state, source)
+            _continue(model, state, logits, choose, max_new_tokens, should_stop=should_stop)
         return input_ids
 
     _generate(vlm, batch, max_new_tokens, custom_generate=loop)

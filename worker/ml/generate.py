@@ -13,7 +13,7 @@ from worker.ml.loading import Vlm
 from worker.ml.memory import default_batch_rows, free_cached_memory, is_out_of_memory, too_small
 from worker.ml.prompts import DEFAULT_STYLE, PromptStyle, frame_of, prompt_text
 from worker.ml.seeds import uniforms
-from worker.ml.sharing import can_share
+from worker.ml.sharing import Sharing, how_to_share
 from worker.ml.types import Draw, Prompt, SampleConfig, Sampled
 
 logger = logging.getLogger(__name__)
@@ -102,8 +102,8 @@ def _sample_items(
     """Batches of positions in `draws` with their texts."""
     if not items:
         return
-    shares = can_share(vlm, items[0].row)
-    for alike in _alike(items, by_length=not shares):
+    sharing = how_to_share(vlm, items[0].row)
+    for alike in _alike(items, by_length=sharing == "none"):
         longest = max(item.row.length for item in alike)
         limit = (
             config.batch_rows
@@ -116,7 +116,7 @@ def _sample_items(
                 raise Stopped
             batch = waiting[:limit]
             try:
-                texts = _decode(vlm, batch, draws, config, shares=shares, should_stop=should_stop)
+                texts = _decode(vlm, batch, draws, config, sharing=sharing, should_stop=should_stop)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -151,7 +151,7 @@ def _decode(
     draws: Sequence[Draw],
     config: SampleConfig,
     *,
-    shares: bool,
+    sharing: Sharing,
     should_stop: ShouldStop | None,
 ) -> list[Sampled]:
     wanted = [draws[index] for _, index in batch]
@@ -165,7 +165,7 @@ def _decode(
         ends=torch.tensor(vlm.memo["ends"], device=device),
         top_k_share=config.top_k_share,
     )
-    if shares:
+    if sharing != "none":
         rows: list[Row] = []
         repeats: list[int] = []
         for item, _ in batch:  # draws of one item are neighbours
@@ -174,7 +174,10 @@ def _decode(
             else:
                 rows.append(item.row)
                 repeats.append(1)
-        decode_shared(vlm, rows, repeats, chooser, config.max_new_tokens, should_stop=should_stop)
+        decode_shared(
+            vlm, rows, repeats, chooser, config.max_new_tokens,
+            keeps_prefix=sharing == "prefix", should_stop=should_stop,
+        )  # fmt: skip
     else:
         rows = [item.row for item, _ in batch]
         decode_plain(vlm, rows, chooser, config.max_new_tokens, should_stop=should_stop)

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from typing import Literal
 
 import torch
 
@@ -9,6 +10,7 @@ from worker.ml.decode import decode_plain, decode_shared
 from worker.ml.encode import Row
 from worker.ml.loading import Vlm
 from worker.ml.memory import is_out_of_memory, too_small
+from worker.ml.shared_attention import understood_by
 
 logger = logging.getLogger(__name__)
 
@@ -36,26 +38,31 @@ class Recorder:
         return tokens, rows == self.leaves
 
 
-def can_share(vlm: Vlm, row: Row) -> bool:
-    """True if decode_shared gives this model the logits that its own `generate` gives it.
+Sharing = Literal["prefix", "copies", "none"]
 
-    Tried on `row` and a longer copy of it (so that one is padded), two draws each, with one draw
-    leaving after the first token. A family without a suitable cache, with another idea of
-    padding, or that raises on the way, gets the plain way: slower, never different.
+
+def how_to_share(vlm: Vlm, row: Row) -> Sharing:
+    """The best way of decode_shared that gives this model the logits of its own `generate`.
+
+    "prefix": all draws over one copy of an item's keys and values; "copies": a copy each; "none":
+    the model takes every draw as a row of its own. Tried on `row` and a longer copy of it (so that
+    one is padded), two draws each, with one draw leaving after the first token. A family without a
+    suitable cache, with another idea of padding, or that raises on the way, gets the next way:
+    slower, never different.
     """
-    known: bool | None = vlm.memo.get("can_share")
+    known: Sharing | None = vlm.memo.get("sharing")
     if known is None:
         try:
-            known = vlm.memo["can_share"] = _try(vlm, row)
+            known = vlm.memo["sharing"] = _try(vlm, row)
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 raise too_small(vlm) from error
             raise
-        logger.info("Model %s shares prompts among draws: %s", vlm.name, known)
+        logger.info("How model %s shares prompts among draws: %s", vlm.name, known)
     return known
 
 
-def _try(vlm: Vlm, row: Row) -> bool:
+def _try(vlm: Vlm, row: Row) -> Sharing:
     last = int(row.continuation[-1] if row.continuation else row.text["input_ids"][0, -1])
     longer = replace(row, continuation=(*row.continuation, last, last))
     expected: list[Recorder] = []
@@ -68,19 +75,25 @@ def _try(vlm: Vlm, row: Row) -> bool:
     given = torch.tensor(
         [expected[i // 2].tokens[0][:n_steps] for i in range(4)], device=vlm.device
     )
-    got = Recorder(4, given, leaves=0)
-    try:
-        decode_shared(vlm, [row, longer], [2, 2], got, n_steps)
-    except Exception as error:  # a family may object in any way it likes
-        if is_out_of_memory(error):
-            raise
-        logger.info("Sharing the prefill failed with %s: %s", type(error).__name__, error)
-        return False
-    return all(
-        _alike(got.logits[i][step], expected[i // 2].logits[0][step], vlm.dtype)
-        for i in range(4)
-        for step in range(1 if i == 0 else n_steps)
-    )
+    with understood_by(vlm.model) as is_understood:
+        ways: tuple[Sharing, ...] = ("prefix", "copies") if is_understood else ("copies",)
+    for way in ways:
+        got = Recorder(4, given, leaves=0)
+        try:
+            keeps_prefix = way == "prefix"
+            decode_shared(vlm, [row, longer], [2, 2], got, n_steps, keeps_prefix=keeps_prefix)
+        except Exception as error:  # a family may object in any way it likes
+            if is_out_of_memory(error):
+                raise
+            logger.info("Sharing (%s) failed with %s: %s", way, type(error).__name__, error)
+            continue
+        if all(
+            _alike(got.logits[i][step], expected[i // 2].logits[0][step], vlm.dtype)
+            for i in range(4)
+            for step in range(1 if i == 0 else n_steps)
+        ):
+            return way
+    return "none"
 
 
 def _alike(got: torch.Tensor, expected: torch.Tensor, dtype: torch.dtype) -> bool:

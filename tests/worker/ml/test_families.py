@@ -56,9 +56,9 @@ def test_prompts_are_shared_and_texts_are_those_of_the_plain_way(
     vlm: Vlm, draws: list[Draw], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = sample(vlm, draws, CONFIG)
-    assert vlm.memo["can_share"] is True
+    assert vlm.memo["sharing"] == "prefix"
     small = sample(vlm, draws, SampleConfig(max_new_tokens=8, batch_rows=5))
-    monkeypatch.setitem(vlm.memo, "can_share", False)
+    monkeypatch.setitem(vlm.memo, "sharing", "none")
     plain = sample(vlm, draws, CONFIG)
     assert [s.text for s in shared] == [s.text for s in plain] == [s.text for s in small]
     for one, other in zip(shared, plain, strict=True):
@@ -143,4 +143,4 @@ def test_a_family_that_cannot_share_falls_back(
     expected = [s.text for s in sample(honest, draws, CONFIG)]
     monkeypatch.setattr("worker.ml.decode.expand", refuse)
     assert [s.text for s in sample(stubborn, draws, CONFIG)] == expected
-    assert stubborn.memo["can_share"] is False
+    assert stubborn.memo["sharing"] == "none"

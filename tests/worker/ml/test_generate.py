@@ -62,8 +62,8 @@ def test_a_text_does_not_depend_on_its_partners_or_their_order(
 def test_the_plain_way_gives_the_same_texts(
     llava: Vlm, draws: list[Draw], texts: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert llava.memo["can_share"] is True
-    monkeypatch.setitem(llava.memo, "can_share", False)
+    assert llava.memo["sharing"] == "prefix"
+    monkeypatch.setitem(llava.memo, "sharing", "none")
     got = sample(llava, draws, CONFIG)
     assert [sampled.text for sampled in got] == texts
 
@@ -192,6 +192,6 @@ def test_a_prompt_that_ends_at_once_does_not_stop_sharing(
     first = sample(llava, [Draw(prompt, 0.01, 1)], replace(CONFIG, max_new_tokens=1))[0]
     token = llava.tokenizer(first.text, add_special_tokens=False)["input_ids"][0]
     monkeypatch.setattr(llava.model.generation_config, "eos_token_id", [token])
-    monkeypatch.delitem(llava.memo, "can_share")
+    monkeypatch.delitem(llava.memo, "sharing")
     sample(llava, [Draw(prompt, 0.01, 1)], CONFIG)
-    assert llava.memo["can_share"] is True
+    assert llava.memo["sharing"] == "prefix"

@@ -1,0 +1,62 @@
+"""Benchmarks as cells: each is measured in a process of its own and kept as a line of JSON.
+
+A cell is keyed by its configuration, so that a benchmark that was stopped goes on where it was, and
+a table shows what is there.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+Config = dict[str, Any]
+Result = dict[str, Any]
+
+
+class Cells:
+    """The measured cells of one benchmark module, in one file."""
+
+    def __init__(self, module: str, path: Path) -> None:
+        self.module, self.path = module, path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        entries = [json.loads(line) for line in lines]
+        self._found: dict[str, Result] = {_key(e["config"]): e["result"] for e in entries}
+
+    def measure(self, config: Config) -> Result:
+        """The result of a cell; runs `python -m MODULE --cell CONFIG` if it is not there yet."""
+        key = _key(config)
+        if key not in self._found:
+            print(f"measuring {key}", file=sys.stderr)  # noqa: T201 - a command line program
+            command = [sys.executable, "-m", self.module, "--cell", key]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            result = json.loads(done.stdout.splitlines()[-1])
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"config": config, "result": result}) + "\n")
+            self._found[key] = result
+        return self._found[key]
+
+    def find(self, config: Config) -> Result | None:
+        return self._found.get(_key(config))
+
+
+def _key(config: Config) -> str:
+    return json.dumps(config, sort_keys=True)
+
+
+def print_result(result: Result) -> None:
+    """What a cell's process says at its end."""
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    from rich.table import Table  # noqa: PLC0415 - cells' processes need no tables
+
+    table = Table(*columns, title=title)
+    for row in rows:
+        table.add_row(*row)
+    Console(width=160).print(table)

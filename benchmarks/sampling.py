@@ -1,0 +1,254 @@
+"""Sampling rationales: ours against `generate`, in float32, 32 new tokens forced per sample.
+
+    python -m benchmarks.sampling --threads 2
+
+Every item is asked for 5 samples at each of 5 temperatures. Models: `demo`, and `llava`, random
+weights of real proportions (benchmarks/llava.py). Ways:
+
+ours   worker.ml.generate.sample, all draws of all items in one call.
+a      one `generate` call per sample, as ILLUME's published code does.
+b      one `generate` call per item and temperature, with num_return_sequences.
+c      one `generate` call per temperature over a batch of items, with num_return_sequences, at the
+       batch size that suits it best (the sizes tried are cells of their own).
+
+All are given the same prompts, top-k and number of new tokens, and read each image file once. Each
+cell runs in a process of its own; the first call, which warms up, is not counted.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cells import Cells, Config, Result, print_result, print_table
+
+TEMPERATURES = (0.01, 0.1, 0.3, 0.6, 0.9)
+N_SAMPLES = 5
+N_NEW_TOKENS = 32
+TOP_K_SHARE = 0.1
+# Items per way: enough for a steady figure, few enough that the slow ways end.
+N_ITEMS = {
+    "demo": {"ours": 100, "a": 4, "b": 16, "c": 100},
+    "llava": {"ours": 8, "a": 1, "b": 2, "c": 4},
+}
+BATCHES = {"demo": (10, 25, 50, 100), "llava": (1, 2, 4)}
+QUICK_ITEMS = {
+    "demo": {"ours": 25, "a": 1, "b": 4, "c": 25},
+    "llava": {"ours": 2, "a": 1, "b": 1, "c": 2},
+}
+QUICK_BATCHES = {"demo": (25,), "llava": (2,)}
+AIMS = {"a": 10, "b": 6, "c": 2}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--models", nargs="+", choices=list(N_ITEMS), default=list(N_ITEMS))
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/sampling.jsonl"))
+    parser.add_argument("--quick", action="store_true", help="few items, one batch size")
+    parser.add_argument("--cell", help="measure one configuration and print it (used by itself)")
+    arguments = parser.parse_args()
+    if arguments.cell:
+        print_result(measure(json.loads(arguments.cell)))
+        return
+    cells = Cells("benchmarks.sampling", arguments.out)
+    rows: list[list[str]] = []
+    for model in arguments.models:
+        results = {
+            way: best(cells, configs)
+            for way, configs in configurations(model, arguments.threads, arguments.quick).items()
+        }
+        rows += [_line(model, way, results) for way in results]
+    columns = ("model", "way", "items", "batch", "samples/s", "tokens/s", "peak MB", "ours is")
+    print_table(f"sampling, {arguments.threads} threads, float32", columns, rows)
+
+
+def configurations(model: str, threads: int, is_quick: bool) -> dict[str, list[Config]]:
+    """Per way, the cells of which the best counts."""
+    n_items = (QUICK_ITEMS if is_quick else N_ITEMS)[model]
+    batches = (QUICK_BATCHES if is_quick else BATCHES)[model]
+    found: dict[str, list[Config]] = {}
+    for way, n in n_items.items():
+        sizes: Sequence[int | None] = batches if way == "c" else (None,)
+        found[way] = [
+            {"model": model, "way": way, "n_items": n, "batch": size, "threads": threads}
+            for size in sizes
+        ]
+    return found
+
+
+def best(cells: Cells, configs: Sequence[Config]) -> Result:
+    measured = [config | cells.measure(config) for config in configs]
+    return max(measured, key=lambda entry: entry["samples_per_s"])
+
+
+def _line(model: str, way: str, results: dict[str, Result]) -> list[str]:
+    entry = results[way]
+    ratio = results["ours"]["samples_per_s"] / entry["samples_per_s"]
+    aim = f" (aim {AIMS[way]})" if way in AIMS else ""
+    return [
+        model,
+        way,
+        str(entry["n_items"]),
+        str(entry["batch"] or ""),
+        f"{entry['samples_per_s']:.2f}",
+        f"{entry['samples_per_s'] * N_NEW_TOKENS:.0f}",
+        f"{entry['peak_mb']:.0f}",
+        f"{ratio:.1f} x as fast{aim}" if way != "ours" else "",
+    ]
+
+
+# ------------------------------------------------------------------------------------- one cell
+
+
+def measure(config: Config) -> Result:
+    """Run one way on one model; samples per second of wall-clock time and the peak resident set."""
+    import resource  # noqa: PLC0415 - what follows is for the cell's own process
+
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(config["threads"])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        vlm, prompts = _load(config["model"], config["n_items"] + 1, folder)
+        run: Callable[[Any, Any], int] = {
+            "ours": _ours,
+            "a": _one_call_per_sample,
+            "b": _one_call_per_temperature,
+            "c": lambda vlm, prompts: _batches(vlm, prompts, config["batch"]),
+        }[config["way"]]
+        run(vlm, prompts[-1:])  # the last item warms up
+        started = time.perf_counter()
+        n_samples = run(vlm, prompts[:-1])
+        seconds = time.perf_counter() - started
+    return {
+        "seconds": seconds,
+        "samples_per_s": n_samples / seconds,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "parameters": vlm.model.num_parameters(),
+    }
+
+
+def _load(model: str, n_items: int, folder: Path) -> tuple[Any, list[Any]]:
+    from worker.ml.loading import load_vlm  # noqa: PLC0415
+    from worker.ml.types import Prompt  # noqa: PLC0415
+
+    if model == "demo":
+        from worker.models import DEMO_CHECKPOINT  # noqa: PLC0415
+
+        images, texts = _demo_items(folder, n_items)
+        source = DEMO_CHECKPOINT
+    else:
+        from benchmarks.llava import save_images, save_llava, words  # noqa: PLC0415
+
+        images = save_images(folder, n_items)
+        texts = [(words(6 + n % 12, n), words(1 + n % 2, n)) for n in range(n_items)]
+        source = save_llava(folder / "model")
+    vlm = load_vlm(str(source), device="cpu", dtype="float32")
+    prompts = [
+        Prompt(image=image, question=question, answer=answer, opener=", seeing that")
+        for image, (question, answer) in zip(images, texts, strict=True)
+    ]
+    return vlm, prompts
+
+
+def _demo_items(folder: Path, n_items: int) -> tuple[list[Path], list[tuple[str, str]]]:
+    import random  # noqa: PLC0415
+
+    from app.scenes.render import render_png  # noqa: PLC0415
+    from worker.demo.rows import draw_question  # noqa: PLC0415
+
+    rng = random.Random(0)  # noqa: S311 - draws scenes
+    images, texts = [], []
+    for number in range(n_items):
+        scene, question = draw_question(rng)
+        images.append(folder / f"scene-{number}.png")
+        images[-1].write_bytes(render_png(scene))
+        texts.append((question.text, question.answer))
+    return images, texts
+
+
+def _ours(vlm: Any, prompts: Sequence[Any]) -> int:
+    from worker.ml.generate import sample  # noqa: PLC0415
+    from worker.ml.types import Draw, SampleConfig  # noqa: PLC0415
+
+    vlm.memo["ends"] = ()  # no token ends a sample
+    draws = [
+        Draw(prompt=prompt, temperature=temperature, seed=number)
+        for prompt in prompts
+        for temperature in TEMPERATURES
+        for number in range(N_SAMPLES)
+    ]
+    config = SampleConfig(max_new_tokens=N_NEW_TOKENS, top_k_share=TOP_K_SHARE)
+    sampled = sample(vlm, draws, config)
+    assert all(entry.n_tokens == N_NEW_TOKENS for entry in sampled)
+    return len(sampled)
+
+
+def _one_call_per_sample(vlm: Any, prompts: Sequence[Any]) -> int:
+    n_samples = 0
+    for prompt in prompts:
+        batch = _inputs(vlm, [prompt])
+        for temperature in TEMPERATURES:
+            for _ in range(N_SAMPLES):
+                n_samples += _generate(vlm, batch, temperature, n_sequences=1)
+    return n_samples
+
+
+def _one_call_per_temperature(vlm: Any, prompts: Sequence[Any]) -> int:
+    n_samples = 0
+    for prompt in prompts:
+        batch = _inputs(vlm, [prompt])
+        for temperature in TEMPERATURES:
+            n_samples += _generate(vlm, batch, temperature, n_sequences=N_SAMPLES)
+    return n_samples
+
+
+def _batches(vlm: Any, prompts: Sequence[Any], size: int) -> int:
+    n_samples = 0
+    for start in range(0, len(prompts), size):
+        batch = _inputs(vlm, prompts[start : start + size])
+        for temperature in TEMPERATURES:
+            n_samples += _generate(vlm, batch, temperature, n_sequences=N_SAMPLES)
+    return n_samples
+
+
+def _inputs(vlm: Any, prompts: Sequence[Any]) -> Any:
+    from worker.ml.encode import read_image  # noqa: PLC0415
+    from worker.ml.prompts import DEFAULT_STYLE, prompt_text  # noqa: PLC0415
+
+    texts = [prompt_text(vlm, prompt, DEFAULT_STYLE) for prompt in prompts]
+    return vlm.processor(
+        images=[read_image(prompt.image) for prompt in prompts],
+        text=[text.context + text.continuation for text in texts],
+        padding=True,
+        return_tensors="pt",
+    )
+
+
+def _generate(vlm: Any, batch: Any, temperature: float, *, n_sequences: int) -> int:
+    import torch  # noqa: PLC0415
+    from transformers import GenerationConfig  # noqa: PLC0415
+
+    from worker.ml.choose import top_k_of  # noqa: PLC0415
+
+    vocabulary = vlm.model.config.get_text_config().vocab_size
+    config = GenerationConfig(
+        do_sample=True, temperature=temperature, top_k=top_k_of(vocabulary, TOP_K_SHARE),
+        num_return_sequences=n_sequences, max_new_tokens=N_NEW_TOKENS, eos_token_id=None,
+        pad_token_id=vlm.tokenizer.pad_token_id, bos_token_id=vlm.tokenizer.bos_token_id,
+    )  # fmt: skip
+    vlm.model.generation_config = config
+    with torch.no_grad():
+        made = vlm.model.generate(**batch, generation_config=config)
+    assert made.shape[1] - batch["input_ids"].shape[1] == N_NEW_TOKENS
+    return int(made.shape[0])
+
+
+if __name__ == "__main__":
+    main()
