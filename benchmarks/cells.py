@@ -54,7 +54,7 @@ def print_result(result: Result) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    from rich.table import Table  # noqa: PLC0415 - cells' processes need no tables
+    from rich.table import Table
 
     table = Table(*columns, title=title)
     for row in rows:

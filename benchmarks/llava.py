@@ -1,4 +1,4 @@
-"""A LLaVA of real proportions with random weights: 576 image tokens, 32,000 words, 130 M parameters.
+"""A LLaVA of real proportions with random weights: 576 image tokens, 32,000 words, 134 M weights.
 
 Speed does not depend on what the weights are, so nothing has to be downloaded.
 """
@@ -73,7 +73,7 @@ def _config(tokenizer: PreTrainedTokenizerFast) -> LlavaConfig:
 def _processor() -> LlavaProcessor:
     names = (*SPECIAL, *(f"w{number}" for number in range(N_WORDS - len(SPECIAL))))
     vocabulary = {name: number for number, name in enumerate(names)}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))  # noqa: S106 - no secret
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A", special_tokens=[("<s>", 1)]

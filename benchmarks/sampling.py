@@ -108,9 +108,9 @@ def _line(model: str, way: str, results: dict[str, Result]) -> list[str]:
 
 def measure(config: Config) -> Result:
     """Run one way on one model; samples per second of wall-clock time and the peak resident set."""
-    import resource  # noqa: PLC0415 - what follows is for the cell's own process
+    import resource
 
-    import torch  # noqa: PLC0415
+    import torch
 
     torch.set_num_threads(config["threads"])
     with tempfile.TemporaryDirectory() as name:
@@ -135,16 +135,16 @@ def measure(config: Config) -> Result:
 
 
 def _load(model: str, n_items: int, folder: Path) -> tuple[Any, list[Any]]:
-    from worker.ml.loading import load_vlm  # noqa: PLC0415
-    from worker.ml.types import Prompt  # noqa: PLC0415
+    from worker.ml.loading import load_vlm
+    from worker.ml.types import Prompt
 
     if model == "demo":
-        from worker.models import DEMO_CHECKPOINT  # noqa: PLC0415
+        from worker.models import DEMO_CHECKPOINT
 
         images, texts = _demo_items(folder, n_items)
         source = DEMO_CHECKPOINT
     else:
-        from benchmarks.llava import save_images, save_llava, words  # noqa: PLC0415
+        from benchmarks.llava import save_images, save_llava, words
 
         images = save_images(folder, n_items)
         texts = [(words(6 + n % 12, n), words(1 + n % 2, n)) for n in range(n_items)]
@@ -158,12 +158,12 @@ def _load(model: str, n_items: int, folder: Path) -> tuple[Any, list[Any]]:
 
 
 def _demo_items(folder: Path, n_items: int) -> tuple[list[Path], list[tuple[str, str]]]:
-    import random  # noqa: PLC0415
+    import random
 
-    from app.scenes.render import render_png  # noqa: PLC0415
-    from worker.demo.rows import draw_question  # noqa: PLC0415
+    from app.scenes.render import render_png
+    from worker.demo.rows import draw_question
 
-    rng = random.Random(0)  # noqa: S311 - draws scenes
+    rng = random.Random(0)
     images, texts = [], []
     for number in range(n_items):
         scene, question = draw_question(rng)
@@ -174,8 +174,8 @@ def _demo_items(folder: Path, n_items: int) -> tuple[list[Path], list[tuple[str,
 
 
 def _ours(vlm: Any, prompts: Sequence[Any]) -> int:
-    from worker.ml.generate import sample  # noqa: PLC0415
-    from worker.ml.types import Draw, SampleConfig  # noqa: PLC0415
+    from worker.ml.generate import sample
+    from worker.ml.types import Draw, SampleConfig
 
     vlm.memo["ends"] = ()  # no token ends a sample
     draws = [
@@ -219,8 +219,8 @@ def _batches(vlm: Any, prompts: Sequence[Any], size: int) -> int:
 
 
 def _inputs(vlm: Any, prompts: Sequence[Any]) -> Any:
-    from worker.ml.encode import read_image  # noqa: PLC0415
-    from worker.ml.prompts import DEFAULT_STYLE, prompt_text  # noqa: PLC0415
+    from worker.ml.encode import read_image
+    from worker.ml.prompts import DEFAULT_STYLE, prompt_text
 
     texts = [prompt_text(vlm, prompt, DEFAULT_STYLE) for prompt in prompts]
     return vlm.processor(
@@ -232,10 +232,10 @@ def _inputs(vlm: Any, prompts: Sequence[Any]) -> Any:
 
 
 def _generate(vlm: Any, batch: Any, temperature: float, *, n_sequences: int) -> int:
-    import torch  # noqa: PLC0415
-    from transformers import GenerationConfig  # noqa: PLC0415
+    import torch
+    from transformers import GenerationConfig
 
-    from worker.ml.choose import top_k_of  # noqa: PLC0415
+    from worker.ml.choose import top_k_of
 
     vocabulary = vlm.model.config.get_text_config().vocab_size
     config = GenerationConfig(

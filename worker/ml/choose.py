@@ -4,6 +4,8 @@ import math
 
 import torch
 
+from worker.ml.errors import MlError
+
 _BLOCK = 128
 
 
@@ -21,6 +23,7 @@ def choose_tokens(
     most probable token. uniforms: (rows,) float64 in [0, 1): the token is where the cumulative
     distribution, in the order of token ids, passes this number. The order of ids, unlike the order
     of probabilities, cannot be turned around by the rounding of a near tie; sums are float64.
+    Raises MlError if probabilities are not finite.
     As in ILLUME: first the k most probable tokens, then softmax at the temperature.
     """
     logits = logits.float()
@@ -40,8 +43,13 @@ def _where_passed(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor
     `uniforms` (rows,) of the whole. In two steps, blocks and then places in a block: torch sums
     blocks ten times as fast as it makes running sums."""
     n = weights.shape[-1]
-    blocks = torch.nn.functional.pad(weights, (0, -n % _BLOCK)).unflatten(-1, (-1, _BLOCK))
+    blocks = torch.nn.functional.pad(weights, (0, -n % _BLOCK)).view(len(weights), -1, _BLOCK)
     upto = blocks.sum(dim=-1, dtype=torch.float64).cumsum(dim=-1)
+    if not bool(torch.isfinite(upto[:, -1]).all()):
+        raise MlError(
+            "The model's probabilities are not finite numbers. If it runs in float16, choose "
+            "bfloat16 or float32; otherwise its weights or its adapter are damaged."
+        )
     aim = uniforms.to(upto.dtype).unsqueeze(-1) * upto[:, -1:]
     # A number so close to 1 that the product rounds up to the total would point past the end.
     number = torch.searchsorted(upto, aim, right=True).clamp_(max=upto.shape[-1] - 1)

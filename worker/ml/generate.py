@@ -1,19 +1,20 @@
 """Sampling texts: the same draw gives the same text, whatever it is batched with."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from itertools import count, islice
 
 import torch
 
 from worker.ml.decode import SeededChooser, ShouldStop, decode_plain, decode_shared
-from worker.ml.encode import Row, encoder_of, end_ids
+from worker.ml.decoding import Group
+from worker.ml.encode import encoder_of, end_ids
 from worker.ml.errors import Stopped
 from worker.ml.loading import Vlm
 from worker.ml.memory import default_batch_rows, free_cached_memory, is_out_of_memory, too_small
 from worker.ml.prompts import DEFAULT_STYLE, PromptStyle, frame_of, prompt_text
 from worker.ml.seeds import uniforms
-from worker.ml.sharing import Sharing, how_to_share
+from worker.ml.sharing import how_to_share
 from worker.ml.types import Draw, Prompt, SampleConfig, Sampled
 
 logger = logging.getLogger(__name__)
@@ -22,14 +23,6 @@ MIN_TEMPERATURE = 1e-4  # a temperature of 0 divides by this: the most probable 
 WINDOW_BYTES = 256 * 2**20  # image tensors held at once; items of a window are sorted by length
 
 OnProgress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, eq=False)
-class _Item:
-    """One prompt and the draws (positions in the caller's list) that want it."""
-
-    row: Row
-    draws: tuple[int, ...]
 
 
 def sample(
@@ -64,10 +57,10 @@ def sample(
     done = 0
     try:
         for window in _windows(vlm, by_prompt, style):
-            for indices, texts in _sample_items(vlm, window, draws, config, should_stop):
-                for index, text in zip(indices, texts, strict=True):
-                    results[index] = text
-                done += len(indices)
+            for numbers, texts in _sample_groups(vlm, window, draws, config, should_stop):
+                for number, text in zip(numbers, texts, strict=True):
+                    results[number] = text
+                done += len(numbers)
                 if on_progress is not None:
                     on_progress(done, len(draws))
     finally:
@@ -77,14 +70,14 @@ def sample(
 
 def _windows(
     vlm: Vlm, by_prompt: Mapping[Prompt, Sequence[int]], style: PromptStyle
-) -> Iterator[list[_Item]]:
-    """The prompts, encoded, as many at a time as WINDOW_BYTES allow."""
+) -> Iterator[list[Group]]:
+    """The prompts, encoded, with their draws, as many at a time as WINDOW_BYTES allow."""
     encoder = encoder_of(vlm)
-    window: list[_Item] = []
+    window: list[Group] = []
     n_bytes = 0
-    for prompt, indices in by_prompt.items():
+    for prompt, numbers in by_prompt.items():
         row = encoder.row(prompt.image, prompt_text(vlm, prompt, style))
-        window.append(_Item(row, tuple(indices)))
+        window.append(Group(row, tuple(numbers)))
         n_bytes += row.n_bytes
         if n_bytes >= WINDOW_BYTES:
             yield window
@@ -92,47 +85,83 @@ def _windows(
     yield window
 
 
-def _sample_items(
+def _sample_groups(
     vlm: Vlm,
-    items: Sequence[_Item],
+    groups: Sequence[Group],
     draws: Sequence[Draw],
     config: SampleConfig,
     should_stop: ShouldStop | None,
 ) -> Iterator[tuple[list[int], list[Sampled]]]:
-    """Batches of positions in `draws` with their texts."""
-    if not items:
+    """Numbers of draws with their texts, as they are done."""
+    if not groups:
         return
-    sharing = how_to_share(vlm, items[0].row)
-    for alike in _alike(items, by_length=sharing == "none"):
-        longest = max(item.row.length for item in alike)
-        limit = (
-            config.batch_rows
-            or vlm.memo.get("batch_rows")
-            or default_batch_rows(vlm, longest + config.max_new_tokens)
-        )
-        waiting = [(item, index) for item in alike for index in item.draws]
+    sharing = how_to_share(vlm, groups[0].row)
+    for alike in _alike(groups, by_length=sharing == "none"):
+        # The chooser numbers the draws of this call only.
+        numbers = [number for group in alike for number in group.numbers]
+        chooser = _chooser(vlm, [draws[number] for number in numbers], config)
+        waiting = _renumbered(alike)
+        limit = config.batch_rows or vlm.memo.get("batch_rows") or _fitting(vlm, waiting, config)
         while waiting:
             if should_stop is not None and should_stop():
                 raise Stopped
-            batch = waiting[:limit]
+            before = chooser.is_done.clone()
             try:
-                texts = _decode(vlm, batch, draws, config, sharing=sharing, should_stop=should_stop)
+                if sharing == "none":
+                    batch = _first(waiting, limit)
+                    decode_plain(
+                        vlm, batch, chooser, config.max_new_tokens, should_stop=should_stop
+                    )
+                else:
+                    decode_shared(
+                        vlm, waiting, chooser, config.max_new_tokens, limit=limit,
+                        keeps_prefix=sharing == "prefix", should_stop=should_stop,
+                    )  # fmt: skip
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                limit = _halved(vlm, len(batch))
-                continue
-            waiting = waiting[len(batch) :]
-            yield [index for _, index in batch], texts
+                limit = _halved(vlm, min(limit, sum(len(group.numbers) for group in waiting)))
+                chooser.forget_unfinished()
+            newly = (chooser.is_done & ~before).nonzero().squeeze(-1).tolist()
+            waiting = _without(waiting, set(newly))
+            yield [numbers[place] for place in newly], _texts(vlm, chooser, newly)
 
 
-def _alike(items: Sequence[_Item], *, by_length: bool) -> list[list[_Item]]:
-    """Items that can share a batch, each group in the order of length, so that little is padded."""
-    groups: dict[object, list[_Item]] = {}
-    for item in items:
-        key = (item.row.signature, item.row.length if by_length else 0)
-        groups.setdefault(key, []).append(item)
-    return [sorted(group, key=lambda item: item.row.length) for group in groups.values()]
+def _alike(groups: Sequence[Group], *, by_length: bool) -> list[list[Group]]:
+    """Groups that can share a batch, each lot in the order of length, so that little is padded."""
+    lots: dict[object, list[Group]] = {}
+    for group in groups:
+        key = (group.row.signature, group.row.length if by_length else 0)
+        lots.setdefault(key, []).append(group)
+    return [sorted(lot, key=lambda group: group.row.length) for lot in lots.values()]
+
+
+def _renumbered(groups: Sequence[Group]) -> list[Group]:
+    """The same draws, numbered from 0 on."""
+    counter = count()
+    return [Group(group.row, tuple(islice(counter, len(group.numbers)))) for group in groups]
+
+
+def _first(groups: Sequence[Group], limit: int) -> list[Group]:
+    """The first `limit` draws."""
+    chosen: list[Group] = []
+    for group in groups:
+        if limit <= 0:
+            break
+        chosen.append(Group(group.row, group.numbers[:limit]))
+        limit -= len(chosen[-1].numbers)
+    return chosen
+
+
+def _without(groups: Sequence[Group], done: Set[int]) -> list[Group]:
+    left = (Group(g.row, tuple(n for n in g.numbers if n not in done)) for g in groups)
+    return [group for group in left if group.numbers]
+
+
+def _fitting(vlm: Vlm, groups: Sequence[Group], config: SampleConfig) -> int:
+    """How many draws to decode together."""
+    longest = max(group.row.length for group in groups)
+    return default_batch_rows(vlm, longest + config.max_new_tokens)
 
 
 def _halved(vlm: Vlm, n_rows: int) -> int:
@@ -145,50 +174,26 @@ def _halved(vlm: Vlm, n_rows: int) -> int:
     return max(1, n_rows // 2)
 
 
-def _decode(
-    vlm: Vlm,
-    batch: Sequence[tuple[_Item, int]],
-    draws: Sequence[Draw],
-    config: SampleConfig,
-    *,
-    sharing: Sharing,
-    should_stop: ShouldStop | None,
-) -> list[Sampled]:
-    wanted = [draws[index] for _, index in batch]
-    numbers = uniforms([draw.seed for draw in wanted], config.max_new_tokens)
+def _chooser(vlm: Vlm, draws: Sequence[Draw], config: SampleConfig) -> SeededChooser:
+    numbers = uniforms([draw.seed for draw in draws], config.max_new_tokens)
     device = "cpu" if vlm.device.type == "mps" else vlm.device  # MPS has no float64
-    chooser = SeededChooser(
+    return SeededChooser(
         temperatures=torch.tensor(
-            [max(draw.temperature, MIN_TEMPERATURE) for draw in wanted], device=device
+            [max(draw.temperature, MIN_TEMPERATURE) for draw in draws], device=device
         ),
         uniforms=torch.from_numpy(numbers).to(device),
-        ends=torch.tensor(vlm.memo["ends"], device=device),
+        ends=torch.tensor(vlm.memo["ends"], device=device, dtype=torch.long),
         top_k_share=config.top_k_share,
     )
-    if sharing != "none":
-        rows: list[Row] = []
-        repeats: list[int] = []
-        for item, _ in batch:  # draws of one item are neighbours
-            if rows and rows[-1] is item.row:
-                repeats[-1] += 1
-            else:
-                rows.append(item.row)
-                repeats.append(1)
-        decode_shared(
-            vlm, rows, repeats, chooser, config.max_new_tokens,
-            keeps_prefix=sharing == "prefix", should_stop=should_stop,
-        )  # fmt: skip
-    else:
-        rows = [item.row for item, _ in batch]
-        decode_plain(vlm, rows, chooser, config.max_new_tokens, should_stop=should_stop)
-    return _texts(vlm, chooser)
 
 
-def _texts(vlm: Vlm, chooser: SeededChooser) -> list[Sampled]:
+def _texts(vlm: Vlm, chooser: SeededChooser, places: Sequence[int]) -> list[Sampled]:
     ends = set(vlm.memo["ends"])
-    log_probabilities = chooser.log_probabilities.tolist()
+    chosen = torch.tensor(places, dtype=torch.long, device=chooser.tokens.device)
+    rows = chooser.tokens[chosen].tolist()
+    log_probabilities = chooser.log_probabilities[chosen].tolist()
     made: list[Sampled] = []
-    for tokens, log_probability in zip(chooser.tokens.tolist(), log_probabilities, strict=True):
+    for tokens, log_probability in zip(rows, log_probabilities, strict=True):
         sampled = [token for token in tokens if token >= 0]
         words = sampled[:-1] if sampled and sampled[-1] in ends else sampled
         text: str = vlm.tokenizer.decode(words, skip_special_tokens=True)

@@ -41,7 +41,9 @@ class Groups:
         self._is_even = len(item_of) == self.n_items * self.width
         place_in_item = torch.arange(len(item_of), device=item_of.device) - firsts[item_of]
         self._places = item_of * self.width + place_in_item
+        # Every layer asks for the same: the newest answer is kept.
         self._selected: tuple[torch.Tensor, Groups, torch.Tensor] | None = None
+        self._joined: tuple[Groups, Groups] | None = None
 
     def pad(self, rows: torch.Tensor) -> torch.Tensor:
         shape = (self.n_items, self.width, *rows.shape[1:])
@@ -56,10 +58,17 @@ class Groups:
 
     def select(self, rows: torch.Tensor) -> "tuple[Groups, torch.Tensor]":
         """The groups of some rows, in ascending order, and which items are still among them."""
-        if self._selected is None or self._selected[0] is not rows:  # every layer asks the same
+        if self._selected is None or self._selected[0] is not rows:
             kept, item_of = torch.unique_consecutive(self.item_of[rows], return_inverse=True)
             self._selected = rows, Groups(item_of), kept
         return self._selected[1:]
+
+    def joined(self, other: "Groups") -> "Groups":
+        """These and, after them, the others."""
+        if self._joined is None or self._joined[0] is not other:
+            both = torch.cat([self.item_of, other.item_of + self.n_items])
+            self._joined = other, Groups(both)
+        return self._joined[1]
 
 
 class SharedLayer(DynamicLayer):
@@ -75,23 +84,28 @@ class SharedLayer(DynamicLayer):
         self.shared_values: torch.Tensor = layer.values
         heads, width = layer.keys.shape[1], layer.values.shape[3]
         n_rows = len(groups.item_of)
-        self._keys = layer.keys.new_empty((n_rows, heads, room, layer.keys.shape[3]))
-        self._values = layer.values.new_empty((n_rows, heads, room, width))
-        self._n_own = 0
+        # Zeros: what a row has not written is masked, but a weight of 0 on a NaN would be NaN.
+        self._keys = layer.keys.new_zeros((n_rows, heads, room, layer.keys.shape[3]))
+        self._values = layer.values.new_zeros((n_rows, heads, room, width))
+        self.n_own = 0
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        end = self._n_own + key_states.shape[-2]
-        self._keys[:, :, self._n_own : end] = key_states
-        self._values[:, :, self._n_own : end] = value_states
-        self._n_own = end
+        end = self.n_own + key_states.shape[-2]
+        self._keys[:, :, self.n_own : end] = key_states
+        self._values[:, :, self.n_own : end] = value_states
+        self.n_own = end
         keys = self._keys[:, :, :end]
-        keys.shared_layer = self  # type: ignore[attr-defined] # read by shared_attention
+        keys.shared_layer = self  # read by shared_attention
         return keys, self._values[:, :, :end]
 
+    @property
+    def n_shared(self) -> int:
+        return int(self.shared_keys.shape[-2])
+
     def get_seq_length(self) -> int:
-        return int(self.shared_keys.shape[-2]) + self._n_own
+        return self.n_shared + self.n_own
 
     def reorder_cache(self, beam_idx: torch.Tensor) -> None:
         """Keep some rows, in ascending order; items without a row leave."""
@@ -102,6 +116,34 @@ class SharedLayer(DynamicLayer):
             self.shared_values = self.shared_values.index_select(0, items)
         self._keys = self._keys.index_select(0, beam_idx)
         self._values = self._values.index_select(0, beam_idx)
+
+    def join(self, other: "SharedLayer", n_unused: int) -> None:
+        """Take in rows that have written nothing yet, with their items; the first `n_unused` places
+        of our rows are given up. Shorter prefixes are padded on the left, for the mask to hide."""
+        if n_unused:
+            kept = self.n_own - n_unused
+            for states in (self._keys, self._values):
+                states[:, :, :kept] = states[:, :, n_unused : self.n_own].clone()
+            self.n_own = kept
+        longest = max(self.n_shared, other.n_shared)
+        self.shared_keys = _stacked(self.shared_keys, other.shared_keys, longest)
+        self.shared_values = _stacked(self.shared_values, other.shared_values, longest)
+        self._keys = torch.cat([self._keys, other._keys])
+        self._values = torch.cat([self._values, other._values])
+        self.groups = self.groups.joined(other.groups)
+
+
+def _stacked(ours: torch.Tensor, theirs: torch.Tensor, length: int) -> torch.Tensor:
+    padded = (
+        torch.nn.functional.pad(states, (0, 0, length - states.shape[-2], 0))
+        for states in (ours, theirs)
+    )
+    return torch.cat(list(padded))
+
+
+def keeps_prefixes(cache: Any) -> bool:
+    """Whether every layer is a shared one, so that others can join."""
+    return all(type(layer) is SharedLayer for layer in cache.layers)
 
 
 def share(cache: Any, item_of: torch.Tensor, room: int) -> None:

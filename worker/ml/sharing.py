@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from worker.ml.decode import decode_plain, decode_shared
+from worker.ml.decoding import Group
 from worker.ml.encode import Row
 from worker.ml.loading import Vlm
 from worker.ml.memory import is_out_of_memory, too_small
@@ -29,13 +30,15 @@ class Recorder:
         self.logits: list[list[torch.Tensor]] = [[] for _ in range(n_rows)]
 
     def __call__(
-        self, step: int, rows: torch.Tensor, logits: torch.Tensor
+        self, steps: torch.Tensor, numbers: torch.Tensor, logits: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        tokens = logits.argmax(dim=-1) if self.given is None else self.given[rows, step]
-        for row, token, values in zip(rows.tolist(), tokens.tolist(), logits.float(), strict=True):
+        tokens = logits.argmax(dim=-1) if self.given is None else self.given[numbers, steps]
+        for row, token, values in zip(
+            numbers.tolist(), tokens.tolist(), logits.float(), strict=True
+        ):
             self.tokens[row].append(token)
             self.logits[row].append(values.cpu())
-        return tokens, rows == self.leaves
+        return tokens, numbers == self.leaves
 
 
 Sharing = Literal["prefix", "copies", "none"]
@@ -68,20 +71,22 @@ def _try(vlm: Vlm, row: Row) -> Sharing:
     expected: list[Recorder] = []
     for one in (row, longer):
         recorder = Recorder(1)
-        decode_plain(vlm, [one], recorder, N_STEPS)
+        decode_plain(vlm, [Group(one, (0,))], recorder, N_STEPS)
         expected.append(recorder)
     # `generate` stops at an end token, which a short answer has right away.
     n_steps = min(len(recorder.tokens[0]) for recorder in expected)
     given = torch.tensor(
         [expected[i // 2].tokens[0][:n_steps] for i in range(4)], device=vlm.device
     )
+    groups = [Group(row, (0, 1)), Group(longer, (2, 3))]
     with understood_by(vlm.model) as is_understood:
         ways: tuple[Sharing, ...] = ("prefix", "copies") if is_understood else ("copies",)
     for way in ways:
         got = Recorder(4, given, leaves=0)
         try:
             keeps_prefix = way == "prefix"
-            decode_shared(vlm, [row, longer], [2, 2], got, n_steps, keeps_prefix=keeps_prefix)
+            limit = 3 if keeps_prefix else 4  # with 3, the longer row enters when a draw has left
+            decode_shared(vlm, groups, got, n_steps, limit=limit, keeps_prefix=keeps_prefix)
         except Exception as error:  # a family may object in any way it likes
             if is_out_of_memory(error):
                 raise

@@ -1,7 +1,10 @@
+import math
+
 import pytest
 import torch
 
 from worker.ml.choose import choose_tokens, top_k_of
+from worker.ml.errors import MlError
 from worker.ml.seeds import uniforms
 
 
@@ -45,3 +48,24 @@ def test_the_ends_of_the_interval_choose_a_possible_token(number: float) -> None
         logits, torch.ones(1), torch.tensor([number], dtype=torch.float64), top_k=2
     )
     assert tokens.item() in (1, 2)
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_a_broken_model_is_not_sampled_from(broken: float) -> None:
+    logits = torch.tensor([[1.0, 0.5, broken, 0.1], [1.0, 0.5, 0.2, 0.1]])
+    with pytest.raises(MlError, match="not finite"):
+        choose_tokens(logits, torch.ones(2), torch.full((2,), 0.5, dtype=torch.float64), top_k=4)
+
+
+def test_every_token_of_a_large_vocabulary_can_be_chosen_and_none_beyond() -> None:
+    """The search goes block by block: its seams must not show."""
+    n = 1000
+    weights = torch.rand(n, generator=torch.Generator().manual_seed(0)) + 0.01
+    upto = (weights / weights.sum()).double().cumsum(0)
+    middles = upto - (weights / weights.sum()).double() / 2
+    logits = weights.log().expand(n, n)
+    tokens, _ = choose_tokens(logits, torch.ones(n), middles, top_k=n)
+    assert tokens.tolist() == list(range(n))
+    ends = torch.tensor([0.0, 1 - 2**-53], dtype=torch.float64)
+    tokens, _ = choose_tokens(logits[:2], torch.ones(2), ends, top_k=n)
+    assert tokens.tolist() == [0, n - 1]

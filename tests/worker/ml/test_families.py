@@ -9,6 +9,7 @@ import torch
 from tests.worker.ml.conftest import OPENER
 from tests.worker.ml.families import FAMILIES, MORE_FAMILIES, build_llava, write_pictures
 from worker.ml.decode import decode_plain
+from worker.ml.decoding import Group
 from worker.ml.encode import encoder_of, end_ids
 from worker.ml.generate import sample
 from worker.ml.loading import Vlm, adapter_attached, load_vlm
@@ -74,7 +75,7 @@ def test_training_sees_the_probabilities_that_sampling_saw(vlm: Vlm, draws: list
         row = encoder_of(vlm).row(draw.prompt.image, prompt_text(vlm, draw.prompt))
         vlm.memo.setdefault("ends", end_ids(vlm, frame_of(vlm, "?").end)[1])
         recorder = Recorder(1)
-        decode_plain(vlm, [row], recorder, 4)
+        decode_plain(vlm, [Group(row, (0,))], recorder, 4)
         tokens = recorder.tokens[0]
         log_p = [
             float(torch.log_softmax(values, -1)[token])
@@ -141,6 +142,7 @@ def test_a_family_that_cannot_share_falls_back(
         raise NotImplementedError("no such cache operation")
 
     expected = [s.text for s in sample(honest, draws, CONFIG)]
-    monkeypatch.setattr("worker.ml.decode.expand", refuse)
+    monkeypatch.setattr("worker.ml.decoding.expand", refuse)
+    monkeypatch.setattr("worker.ml.decoding.share", refuse)
     assert [s.text for s in sample(stubborn, draws, CONFIG)] == expected
     assert stubborn.memo["sharing"] == "none"

@@ -7,6 +7,7 @@ import torch
 
 from tests.worker.ml.conftest import OPENER
 from worker.ml import generate
+from worker.ml.decoding import Decoding, Group
 from worker.ml.errors import DeviceError, ImageError, Stopped
 from worker.ml.generate import sample
 from worker.ml.loading import Vlm
@@ -132,18 +133,43 @@ def test_out_of_memory_halves_the_batch(
     real, sizes = generate.decode_shared, []
 
     def small_device(
-        vlm: Vlm, rows: object, repeats: list[int], *more: object, **how: object
+        vlm: Vlm, groups: list[Group], *more: object, limit: int, **how: object
     ) -> None:
-        sizes.append(sum(repeats))
+        sizes.append(min(limit, sum(len(group.numbers) for group in groups)))
         if sizes[-1] > 20:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.")
-        real(vlm, rows, repeats, *more, **how)  # type: ignore[arg-type]
+        real(vlm, groups, *more, limit=limit, **how)  # type: ignore[arg-type]
 
     monkeypatch.setattr(generate, "decode_shared", small_device)
     got: list[Sampled] = sample(llava, draws, CONFIG)
     assert [sampled.text for sampled in got] == texts
     assert sizes[:3] == [80, 40, 20]
     assert llava.memo.pop("batch_rows") == 20
+
+
+def test_what_was_done_before_memory_ran_out_is_kept(
+    llava: Vlm, draws: list[Draw], texts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, n_calls = Decoding.advance, 0
+
+    def fails_once(self: Decoding) -> None:
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == 12:  # some have ended, others have entered
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.")
+        real(self)
+
+    monkeypatch.setattr(Decoding, "advance", fails_once)
+    seen: list[int] = []
+    got = sample(
+        llava,
+        draws,
+        replace(CONFIG, batch_rows=24),
+        on_progress=lambda done, _: seen.append(done),
+    )
+    assert [sampled.text for sampled in got] == texts
+    assert 0 < seen[0] < len(draws)
+    assert llava.memo.pop("batch_rows") == 12
 
 
 def test_a_device_without_room_for_one_row_says_so(

@@ -1,0 +1,216 @@
+"""Draws that are decoded together, between two tokens: the state of transformers' own generation
+loop, from which rows can leave and which others can join."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from transformers import GenerationConfig
+
+from worker.ml.cache import expand
+from worker.ml.encode import Row, Tensors, collate
+from worker.ml.loading import Vlm
+from worker.ml.shared_attention import SharedLayer, share
+
+
+class Chooser(Protocol):
+    """Says the next tokens of some draws, and which of them end with it.
+
+    steps, numbers: (n,), the place of the token in its draw and the number of the draw; logits:
+    (n, vocabulary)."""
+
+    def __call__(
+        self, steps: torch.Tensor, numbers: torch.Tensor, logits: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Draws of one row: their numbers, as the chooser knows them."""
+
+    row: Row
+    numbers: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class Decoding:
+    """All tensors have a row per draw: its number, the tokens it has, whether it has ended, its
+    newest token, the logits of the next, and the place among the rows' own keys where it began.
+
+    `state` is what the model's `prepare_inputs_for_generation` wants: the cache, and tensors with a
+    column per token (attention mask, positions, token types).
+    """
+
+    model: Any
+    state: dict[str, Any]
+    numbers: torch.Tensor
+    logits: torch.Tensor
+    steps: torch.Tensor
+    ended: torch.Tensor
+    tokens: torch.Tensor
+    began: torch.Tensor
+
+    @classmethod
+    def start(
+        cls, vlm: Vlm, groups: Sequence[Group], room: int, *, keeps_prefix: bool
+    ) -> "Decoding":
+        """One pass over image and prompt of each group. room: tokens that may be written after."""
+        rows = [group.row for group in groups]
+        counts = torch.tensor([len(group.numbers) for group in groups], device=vlm.device)
+        source = torch.repeat_interleave(torch.arange(len(rows), device=vlm.device), counts)
+        state, logits = _prefill(vlm, rows)
+        (share if keeps_prefix else expand)(state["past_key_values"], source, room)
+        nothing = torch.zeros_like(source)
+        return cls(
+            model=vlm.model,
+            state=_select(state, source),
+            numbers=torch.tensor([n for g in groups for n in g.numbers], device=vlm.device),
+            logits=logits.index_select(0, source),
+            steps=nothing,
+            ended=nothing.bool(),
+            tokens=nothing.clone(),
+            began=nothing.clone(),
+        )
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.numbers)
+
+    def choose(self, chooser: Chooser, max_new_tokens: int) -> int:
+        """Give each draw that goes on its next token; how many go on after that."""
+        live = (~self.ended).nonzero().squeeze(-1)
+        steps = self.steps[live]
+        self.tokens[live], ended = chooser(steps, self.numbers[live], self.logits[live])
+        self.steps = self.steps.index_add(0, live, torch.ones_like(live))
+        self.ended[live] = ended | (steps + 1 == max_new_tokens)
+        return self.n_rows - int(self.ended.sum())
+
+    def drop_ended(self) -> None:
+        stay = (~self.ended).nonzero().squeeze(-1)
+        if len(stay) == self.n_rows:
+            return
+        self.state["past_key_values"].reorder_cache(stay)
+        self.state = _select(self.state, stay)
+        for name in ("numbers", "logits", "steps", "ended", "tokens", "began"):
+            setattr(self, name, getattr(self, name)[stay])
+
+    def advance(self) -> None:
+        """Read the newest token of every row."""
+        inputs = self.model.prepare_inputs_for_generation(
+            self.tokens.unsqueeze(-1), next_sequence_length=1, **self.state
+        )
+        outputs = self.model(**inputs, return_dict=True)
+        self.logits = outputs.logits[:, -1]
+        self.state = self.model._update_model_kwargs_for_generation(outputs, self.state)
+
+    def join(self, other: "Decoding") -> None:
+        """Take in draws that have read nothing after their prompts. Both keep their prefixes.
+
+        Their next token is written beside ours: the places before it are masked for them. Places
+        that none of our rows uses any more are given up first.
+        """
+        ours, theirs = self.state["past_key_values"], other.state["past_key_values"]
+        layer: SharedLayer = ours.layers[0]
+        n_unused = int(self.began.min())
+        n_own = layer.n_own - n_unused
+        sizes = layer.n_shared, theirs.layers[0].n_shared
+        longest = max(sizes)
+        masked, other_masked = self._masked_state(), other._masked_state()
+        for mine, new in zip(ours.layers, theirs.layers, strict=True):
+            mine.join(new, n_unused)
+        state = dict(masked)
+        for name, mine in _rowwise(masked).items():
+            new = other_masked[name]
+            joined = (
+                _moved(mine, sizes[0], longest - sizes[0], drop=n_unused, gap=0),
+                _moved(new, sizes[1], longest - sizes[1], drop=0, gap=n_own),
+            )
+            state[name] = torch.cat(joined, dim=_row_axis(name, mine))
+        self.state = state
+        self.began = torch.cat([self.began - n_unused, torch.full_like(other.began, n_own)])
+        for name in ("numbers", "logits", "steps", "ended", "tokens"):
+            setattr(self, name, torch.cat([getattr(self, name), getattr(other, name)]))
+
+    def _masked_state(self) -> dict[str, Any]:
+        """The state with its attention mask, which `generate` leaves out where nothing is padded.
+        It has a column for the newest token, which the cache has not."""
+        if self.state.get("attention_mask") is not None:
+            return self.state
+        shape = (self.n_rows, self.state["past_key_values"].get_seq_length() + 1)
+        return {**self.state, "attention_mask": self.tokens.new_ones(shape)}
+
+
+def _prefill(vlm: Vlm, rows: Sequence[Row]) -> tuple[dict[str, Any], torch.Tensor]:
+    """The state after reading the rows, and the logits, (rows, vocabulary), of what comes next."""
+    found: list[tuple[dict[str, Any], torch.Tensor]] = []
+
+    def read(model: Any, input_ids: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        for name in ("logits_processor", "stopping_criteria", "generation_config"):
+            kwargs.pop(name, None)
+        first = model.prepare_inputs_for_generation(input_ids, is_first_iteration=True, **kwargs)
+        outputs = model(**first, return_dict=True)
+        state = model._update_model_kwargs_for_generation(outputs, kwargs)
+        state = {name: value for name, value in state.items() if name not in rows[0].image}
+        found.append((state, outputs.logits[:, -1]))
+        return input_ids
+
+    run_generate(vlm, collate(vlm, rows, pad="left"), 1, custom_generate=read)
+    return found[0]
+
+
+def run_generate(vlm: Vlm, batch: Tensors, max_new_tokens: int, **how: Any) -> Any:
+    """`model.generate` without any rule of the model's own generation_config (penalties, beams,
+    minimum lengths): the distribution is the model's, and the choice is ours."""
+    model = vlm.model
+    config = GenerationConfig(
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        num_beams=1,
+        use_cache=True,
+        eos_token_id=list(vlm.memo["ends"]) or None,
+        pad_token_id=vlm.tokenizer.pad_token_id,
+        bos_token_id=vlm.tokenizer.bos_token_id,
+    )
+    before = model.generation_config
+    model.generation_config = config  # `generate` fills what is unset from the model's own
+    try:
+        with torch.no_grad():
+            return model.generate(**batch, generation_config=config, **how)
+    finally:
+        model.generation_config = before
+
+
+def _rowwise(state: dict[str, Any]) -> Tensors:
+    return {
+        name: value
+        for name, value in state.items()
+        if isinstance(value, torch.Tensor) and value.ndim >= 2
+    }
+
+
+def _row_axis(name: str, value: torch.Tensor) -> int:
+    """Position ids of multi-dimensional rotary embeddings have their rows on axis 1."""
+    return 1 if name == "position_ids" and value.ndim == 3 else 0
+
+
+def _select(state: dict[str, Any], rows: torch.Tensor) -> dict[str, Any]:
+    """Every per-row tensor of the state, row i being the old rows[i]."""
+    chosen = {
+        name: value.index_select(_row_axis(name, value), rows)
+        for name, value in _rowwise(state).items()
+    }
+    return {**state, **chosen}
+
+
+def _moved(value: torch.Tensor, n_shared: int, left: int, *, drop: int, gap: int) -> torch.Tensor:
+    """Columns of tokens: `left` empty ones, the prefix, `gap` empty ones, then what follows but for
+    its first `drop`. Zero is "masked" in a mask, and never read elsewhere: only the last column is.
+    """
+    prefix, own = value[..., :n_shared], value[..., n_shared + drop :]
+    parts = [_columns(value, left), prefix, _columns(value, gap), own]
+    return torch.cat(parts, dim=-1)
+
+
+def _columns(value: torch.Tensor, n_columns: int) -> torch.Tensor:
+    return value.new_zeros((*value.shape[:-1], n_columns))
