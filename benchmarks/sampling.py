@@ -141,7 +141,7 @@ def _load(model: str, n_items: int, folder: Path) -> tuple[Any, list[Any]]:
     if model == "demo":
         from worker.models import DEMO_CHECKPOINT
 
-        images, texts = _demo_items(folder, n_items)
+        images, texts = demo_items(folder, n_items)
         source = DEMO_CHECKPOINT
     else:
         from benchmarks.llava import save_images, save_llava, words
@@ -157,7 +157,10 @@ def _load(model: str, n_items: int, folder: Path) -> tuple[Any, list[Any]]:
     return vlm, prompts
 
 
-def _demo_items(folder: Path, n_items: int) -> tuple[list[Path], list[tuple[str, str]]]:
+def demo_items(
+    folder: Path, n_items: int, *, is_held_out: bool = False
+) -> tuple[list[Path], list[tuple[str, str]]]:
+    """Pictures of scenes, with a question and its answer each; the same every time."""
     import random
 
     from app.scenes.render import render_png
@@ -166,7 +169,7 @@ def _demo_items(folder: Path, n_items: int) -> tuple[list[Path], list[tuple[str,
     rng = random.Random(0)
     images, texts = [], []
     for number in range(n_items):
-        scene, question = draw_question(rng)
+        scene, question = draw_question(rng, held_out=is_held_out)
         images.append(folder / f"scene-{number}.png")
         images[-1].write_bytes(render_png(scene))
         texts.append((question.text, question.answer))
