@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,16 +18,28 @@ from app.db import session_scope
 from app.errors import LostRun
 from app.services import runs
 from app.settings import get_settings
+from worker.pace import Pace
 
 logger = logging.getLogger(__name__)
 
 
-class Heart:
-    """Registers this process as a worker and keeps its rows fresh."""
+Memory = tuple[int | None, int | None]
 
-    def __init__(self, queues: Sequence[str], device: str) -> None:
+
+class Heart:
+    """Registers this process as a worker and keeps its rows fresh. `read_memory`: bytes in use, and
+    of how many."""
+
+    def __init__(
+        self,
+        queues: Sequence[str],
+        device: str,
+        read_memory: Callable[[], Memory] = lambda: (None, None),
+    ) -> None:
         self.queues = tuple(queues)
         self.device = device
+        self.pace = Pace()
+        self._read_memory = read_memory
         self.name = f"{socket.gethostname()}:{'+'.join(self.queues)}:{os.getpid()}"
         self.worker_id: int | None = None
         self.lost = threading.Event()
@@ -65,7 +77,9 @@ class Heart:
         try:
             with session_scope() as session:
                 run_id = run[0] if run else shard[0] if shard else None
-                if self.worker_id is None or not runs.hold_worker(session, self.worker_id, run_id):
+                if self.worker_id is None or not runs.hold_worker(
+                    session, self.worker_id, run_id, self._figures()
+                ):
                     self.worker_id = runs.register_worker(
                         session,
                         name=self.name,
@@ -87,6 +101,10 @@ class Heart:
             logger.warning("no heartbeat: the database is away")
         except Exception:
             logger.exception("no heartbeat")
+
+    def _figures(self) -> runs.WorkerFigures:
+        used, total = self._read_memory()
+        return runs.WorkerFigures(used, total, *self.pace.read())
 
     def _hold(
         self,

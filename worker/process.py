@@ -1,10 +1,11 @@
 """The state of one worker process: its heart, made in the child after the fork."""
 
 import os
+from pathlib import Path
 
 from app import db
 from app.settings import get_settings
-from worker.heart import Heart
+from worker.heart import Heart, Memory
 
 QUEUES_VARIABLE = "ILLUME_WORKER_QUEUES"
 
@@ -15,8 +16,10 @@ def start_process(queues: list[str]) -> None:
     """Called once in each pool child. Connections of the parent must not be shared."""
     global _heart  # noqa: PLW0603 - one per process, like the process itself
     db.dispose_engine()
-    device = "cpu" if "gpu" not in queues else _describe_device()
-    _heart = Heart(queues, device)
+    if "gpu" in queues:
+        _heart = Heart(queues, _describe_device(), _read_device_memory)
+    else:
+        _heart = Heart(queues, "cpu", _read_own_memory)
     _heart.start()
 
 
@@ -39,3 +42,29 @@ def _describe_device() -> str:
     if wanted.startswith("cuda"):
         return f"{wanted} ({torch.cuda.get_device_name(torch.device(wanted))})"
     return f"cpu ({torch.get_num_threads()} of {os.cpu_count()} threads)"
+
+
+def _read_device_memory() -> Memory:
+    """Of the GPU, whoever uses it; of this process where it computes on the CPU."""
+    import torch
+
+    settings = get_settings()
+    if settings.device in ("auto", "cuda") or settings.device.startswith("cuda:"):
+        if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            index = None if settings.device in ("auto", "cuda") else torch.device(settings.device)
+            free, total = torch.cuda.mem_get_info(index)
+            return total - free, total
+        if torch.cuda.is_available():
+            return None, None  # nothing is on it yet, and asking would put something there
+    return _read_own_memory()
+
+
+def _read_own_memory() -> Memory:
+    """Resident bytes of this process, and those of the machine; nothing where the system does not
+    say."""
+    try:
+        page = os.sysconf("SC_PAGE_SIZE")
+        resident = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return resident * page, os.sysconf("SC_PHYS_PAGES") * page
+    except (OSError, ValueError, IndexError):
+        return None, None

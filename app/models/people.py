@@ -94,6 +94,12 @@ class Worker(WithId, Base):
     device: Mapped[str] = mapped_column(server_default="")
     queues: Mapped[list[str]]
     run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id", ondelete="SET NULL"))
+    memory_used: Mapped[int | None]
+    """Bytes: of the device for a GPU, of the process for a CPU."""
+    memory_total: Mapped[int | None]
+    per_second: Mapped[float | None]
+    """What it does at the moment, in `unit`; nothing while it does nothing."""
+    unit: Mapped[str] = mapped_column(String(20), server_default="")
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

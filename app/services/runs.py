@@ -10,6 +10,7 @@ Numbered rules of the race between workers:
 import logging
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -235,13 +236,30 @@ def register_worker(
     return worker.id
 
 
-def hold_worker(session: Session, worker_id: int, run_id: int | None) -> bool:
+@dataclass(frozen=True)
+class WorkerFigures:
+    """What a worker says of itself. Memory in bytes; per_second in `unit`, None while idle."""
+
+    memory_used: int | None = None
+    memory_total: int | None = None
+    per_second: float | None = None
+    unit: str = ""
+
+
+def hold_worker(
+    session: Session,
+    worker_id: int,
+    run_id: int | None,
+    figures: WorkerFigures | None = None,
+) -> bool:
     """Heartbeat of a worker process; False when its row is gone and it must register anew."""
     return bool(
         session.execute(
             update(Worker)
             .where(Worker.id == worker_id)
-            .values(seen_at=func.clock_timestamp(), run_id=run_id)
+            .values(
+                seen_at=func.clock_timestamp(), run_id=run_id, **asdict(figures or WorkerFigures())
+            )
             .returning(Worker.id)
         ).scalar_one_or_none()
     )

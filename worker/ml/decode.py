@@ -33,12 +33,14 @@ ENTER_SHARE = 0.25
 class SeededChooser:
     """The sampling rule. temperatures (draws,), uniforms (draws, max_new_tokens) float64, ends (end
     token ids,), all on the device that shall choose: the model's if that knows float64. Collects
-    tokens (draws, max_new_tokens; -1 after the end), the sum of their ln p, and who is done."""
+    tokens (draws, max_new_tokens; -1 after the end), the sum of their ln p, and who is done; says
+    how many more are done to `on_done`."""
 
     temperatures: torch.Tensor
     uniforms: torch.Tensor
     ends: torch.Tensor
     top_k_share: float
+    on_done: Callable[[int], None]
 
     def __post_init__(self) -> None:
         self.tokens = torch.full_like(self.uniforms, -1, dtype=torch.long)
@@ -59,7 +61,10 @@ class SeededChooser:
         self.tokens[numbers, steps] = tokens
         self.log_probabilities[numbers] += log_p
         ended = torch.isin(tokens, self.ends)
-        self.is_done[numbers] = ended | (steps + 1 == self.uniforms.shape[1])
+        is_done = ended | (steps + 1 == self.uniforms.shape[1])
+        self.is_done[numbers] = is_done
+        if n_done := int(is_done.sum()):
+            self.on_done(n_done)
         return tokens.to(device), ended.to(device)
 
     def forget_unfinished(self) -> None:
@@ -77,7 +82,6 @@ def decode_shared(
     limit: int,
     keeps_prefix: bool = True,
     should_stop: ShouldStop | None = None,
-    on_step: Callable[[], None] | None = None,
 ) -> None:
     """Decodes all draws of all groups, with one prefill of each group's row and at most `limit`
     draws at a time. keeps_prefix: draws of a row attend to one copy of its keys and values, if the
@@ -95,8 +99,6 @@ def decode_shared(
                 if should_stop is not None and should_stop():
                     raise Stopped
                 n_left = batch.choose(choose, max_new_tokens)
-                if on_step is not None:
-                    on_step()
                 if n_left == 0:
                     break
                 free = limit - n_left

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 MIN_TEMPERATURE = 1e-4  # a temperature of 0 divides by this: the most probable token
 WINDOW_BYTES = 256 * 2**20  # image tensors held at once; items of a window are sorted by length
 
-OnProgress = Callable[[int, int], None]
+OnDone = Callable[[int], None]
 
 
 def sample(
@@ -30,7 +30,7 @@ def sample(
     draws: Sequence[Draw],
     config: SampleConfig,
     *,
-    on_progress: OnProgress | None = None,
+    on_done: OnDone | None = None,
     should_stop: ShouldStop | None = None,
     style: PromptStyle = DEFAULT_STYLE,
 ) -> list[Sampled]:
@@ -41,8 +41,8 @@ def sample(
     partners floating point may differ in the last digits (about 4e-6 in a float32 logit), which
     almost never moves a choice. Draws of one prompt share one pass over image and prompt.
 
-    on_progress(done, total) after each batch. should_stop is asked before each token and raises
-    Stopped. When memory runs out the batch is halved. Raises ImageError for an unreadable image,
+    on_done(n): n more draws are done. should_stop is asked before each token and raises Stopped.
+    When memory runs out the batch is halved. Raises ImageError for an unreadable image,
     DeviceError if not even one row fits.
     """
     if "ends" not in vlm.memo:
@@ -54,15 +54,14 @@ def sample(
         by_prompt.setdefault(draw.prompt, []).append(index)
     was_training = vlm.model.training
     vlm.model.eval()
-    done = 0
     try:
         for window in _windows(vlm, by_prompt, style):
-            for numbers, texts in _sample_groups(vlm, window, draws, config, should_stop):
+            for numbers, texts in _sample_groups(
+                vlm, window, draws, config,
+                on_done=on_done or _nobody_asks, should_stop=should_stop,
+            ):  # fmt: skip
                 for number, text in zip(numbers, texts, strict=True):
                     results[number] = text
-                done += len(numbers)
-                if on_progress is not None:
-                    on_progress(done, len(draws))
     finally:
         vlm.model.train(was_training)
     return [result for result in results if result is not None]
@@ -90,6 +89,8 @@ def _sample_groups(
     groups: Sequence[Group],
     draws: Sequence[Draw],
     config: SampleConfig,
+    *,
+    on_done: OnDone,
     should_stop: ShouldStop | None,
 ) -> Iterator[tuple[list[int], list[Sampled]]]:
     """Numbers of draws with their texts, as they are done."""
@@ -99,7 +100,7 @@ def _sample_groups(
     for alike in _alike(groups, by_length=sharing == "none"):
         # The chooser numbers the draws of this call only.
         numbers = [number for group in alike for number in group.numbers]
-        chooser = _chooser(vlm, [draws[number] for number in numbers], config)
+        chooser = _chooser(vlm, [draws[number] for number in numbers], config, on_done)
         waiting = _renumbered(alike)
         limit = config.batch_rows or vlm.memo.get("batch_rows") or _fitting(vlm, waiting, config)
         while waiting:
@@ -174,7 +175,13 @@ def _halved(vlm: Vlm, n_rows: int) -> int:
     return max(1, n_rows // 2)
 
 
-def _chooser(vlm: Vlm, draws: Sequence[Draw], config: SampleConfig) -> SeededChooser:
+def _nobody_asks(n_done: int) -> None:
+    pass
+
+
+def _chooser(
+    vlm: Vlm, draws: Sequence[Draw], config: SampleConfig, on_done: OnDone
+) -> SeededChooser:
     numbers = uniforms([draw.seed for draw in draws], config.max_new_tokens)
     device = "cpu" if vlm.device.type == "mps" else vlm.device  # MPS has no float64
     return SeededChooser(
@@ -184,6 +191,7 @@ def _chooser(vlm: Vlm, draws: Sequence[Draw], config: SampleConfig) -> SeededCho
         uniforms=torch.from_numpy(numbers).to(device),
         ends=torch.tensor(vlm.memo["ends"], device=device, dtype=torch.long),
         top_k_share=config.top_k_share,
+        on_done=on_done,
     )
 
 

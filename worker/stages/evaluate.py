@@ -56,7 +56,9 @@ def evaluate(run_id: int, heart: Heart) -> None:
             config = SampleConfig(
                 max_new_tokens=max_new_tokens, top_k_share=settings.sampling.top_k_share
             )
-            sampled = sample(vlm, draws, config, should_stop=stop_when_lost(heart))
+            sampled = sample(
+                vlm, draws, config, on_done=heart.pace.count, should_stop=stop_when_lost(heart)
+            )
             return [text.text for text in sampled]
 
         answers = ask("answer", [None] * len(items), ANSWER_TOKENS)
@@ -82,7 +84,7 @@ def evaluate(run_id: int, heart: Heart) -> None:
     def finish(session: Session, run: Run) -> dict[str, object]:
         return score_run(session, run, adapter_id=adapter[0] if adapter else None)
 
-    work_shards(run_id, heart, compute, finish)
+    work_shards(run_id, heart, compute, finish, unit="samples")
 
 
 def _adapter(session: Session, inputs: RunInputs) -> tuple[int, str] | None:

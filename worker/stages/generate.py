@@ -48,7 +48,9 @@ def generate(run_id: int, heart: Heart) -> None:
             dtype=inputs.settings.dtype,
             adapter_digest=adapter[1] if adapter else None,
         )
-        sampled = sample(vlm, draws, config, should_stop=stop_when_lost(heart))
+        sampled = sample(
+            vlm, draws, config, on_done=heart.pace.count, should_stop=stop_when_lost(heart)
+        )
         drawn = [
             Drawn(
                 item_id=place.item_id,
@@ -78,7 +80,7 @@ def generate(run_id: int, heart: Heart) -> None:
 
         return write
 
-    work_shards(run_id, heart, compute, _finish)
+    work_shards(run_id, heart, compute, _finish, unit="samples")
 
 
 def plan_draws(

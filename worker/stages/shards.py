@@ -32,8 +32,18 @@ MAX_ATTEMPTS = 5
 """A shard that took so many workers with it fails its run instead of taking the next."""
 
 
-def work_shards(run_id: int, heart: Heart, compute: Compute, finish: Finish) -> None:
-    """Do shards of a run until none is free; finish the run when all are done."""
+def work_shards(run_id: int, heart: Heart, compute: Compute, finish: Finish, *, unit: str) -> None:
+    """Do shards of a run until none is free; finish the run when all are done. unit: what `compute`
+    counts on the heart's pace."""
+    heart.pace.start(unit)
+    try:
+        _work(run_id, heart, compute)
+    finally:
+        heart.pace.stop()
+    persist(lambda session: _finish_if_done(session, run_id, finish))
+
+
+def _work(run_id: int, heart: Heart, compute: Compute) -> None:
     while shard := persist(lambda session: _claim(session, run_id, heart)):
         try:
             with heart.holding_shard(run_id, shard.id, shard.attempt):
@@ -43,7 +53,6 @@ def work_shards(run_id: int, heart: Heart, compute: Compute, finish: Finish) -> 
                 persist(lambda session: write(session, shard, seconds))  # noqa: B023 - runs now
         except LostRun as loss:
             logger.warning("%s", loss.message)
-    persist(lambda session: _finish_if_done(session, run_id, finish))
 
 
 def _claim(session: Session, run_id: int, heart: Heart) -> RunShard | None:

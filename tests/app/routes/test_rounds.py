@@ -173,6 +173,22 @@ def add_worker(session: Session, queues: list[str], run: Run | None = None) -> W
     return worker
 
 
+def test_workers_are_shown_with_device_memory_and_speed(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    round_ = make_round(session, project, status=RoundStatus.GENERATING)
+    run = make_run(session, project, Job.GENERATE, round_=round_, status=RunStatus.RUNNING)
+    add_worker(session, ["cpu"])
+    busy = add_worker(session, ["gpu"], run)
+    busy.memory_used, busy.memory_total = 12_300_000_000, 80_000_000_000
+    busy.per_second, busy.unit = 41.26, "samples"
+    session.flush()
+    table = text_of(admin.get(f"/rounds/{round_.id}"), "section[aria-labelledby=workers-title]")
+    assert "cuda:0" in table
+    assert "12.3 GB of 80.0 GB" in table
+    assert "41.3 samples/s" in table
+
+
 def test_queued_run_says_whether_anybody_will_take_it(
     admin: TestClient, session: Session, project: Project
 ) -> None:
