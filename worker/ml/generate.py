@@ -14,7 +14,7 @@ from worker.ml.loading import Vlm
 from worker.ml.memory import default_batch_rows, free_cached_memory, is_out_of_memory, too_small
 from worker.ml.prompts import DEFAULT_STYLE, PromptStyle, frame_of, prompt_text
 from worker.ml.seeds import uniforms
-from worker.ml.sharing import how_to_share
+from worker.ml.sharing import Sharing, how_to_share
 from worker.ml.types import Draw, Prompt, SampleConfig, Sampled
 
 logger = logging.getLogger(__name__)
@@ -102,7 +102,11 @@ def _sample_groups(
         numbers = [number for group in alike for number in group.numbers]
         chooser = _chooser(vlm, [draws[number] for number in numbers], config, on_done)
         waiting = _renumbered(alike)
-        limit = config.batch_rows or vlm.memo.get("batch_rows") or _fitting(vlm, waiting, config)
+        limit = (
+            config.batch_rows
+            or vlm.memo.get("batch_rows")
+            or _fitting(vlm, waiting, config, sharing)
+        )
         while waiting:
             if should_stop is not None and should_stop():
                 raise Stopped
@@ -159,10 +163,14 @@ def _without(groups: Sequence[Group], done: Set[int]) -> list[Group]:
     return [group for group in left if group.numbers]
 
 
-def _fitting(vlm: Vlm, groups: Sequence[Group], config: SampleConfig) -> int:
+def _fitting(vlm: Vlm, groups: Sequence[Group], config: SampleConfig, sharing: Sharing) -> int:
     """How many draws to decode together."""
     longest = max(group.row.length for group in groups)
-    return default_batch_rows(vlm, longest + config.max_new_tokens)
+    if sharing != "prefix":
+        return default_batch_rows(vlm, longest + config.max_new_tokens)
+    n_draws = sum(len(group.numbers) for group in groups) / len(groups)
+    # Rows that enter later need room for those that are there already.
+    return default_batch_rows(vlm, longest / n_draws + 2 * config.max_new_tokens)
 
 
 def _halved(vlm: Vlm, n_rows: int) -> int:

@@ -8,7 +8,7 @@ import torch
 from worker.ml.errors import DeviceError
 from worker.ml.loading import Vlm
 
-CPU_BATCH_ROWS = 256  # beyond that a CPU gains nothing
+CPU_BATCH_ROWS = 512  # beyond that a CPU gains nothing
 MAX_BATCH_ROWS = 1024
 MEMORY_SHARE = 0.5  # of what is free, for keys and values; the rest is activations and logits
 CPU_MEMORY_SHARE = 0.25  # of all the machine's memory, which others use as well
@@ -50,17 +50,23 @@ def free_cached_memory(device: torch.device) -> None:
         torch.mps.empty_cache()
 
 
-def row_bytes(config: Any, length: int, dtype: torch.dtype) -> int:
-    """Bytes of the keys and values of one row of `length` tokens, and of its logits (float32)."""
+def token_bytes(config: Any, dtype: torch.dtype) -> int:
+    """Bytes of the keys and values of one token."""
     text = config.get_text_config(decoder=True)
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    per_token = 2 * text.num_hidden_layers * heads * width * dtype.itemsize
-    return int(per_token * length + 6 * 4 * text.vocab_size)
+    return int(2 * text.num_hidden_layers * heads * width * dtype.itemsize)
 
 
-def default_batch_rows(vlm: Vlm, length: int) -> int:
-    """Rows of `length` tokens to decode together."""
+def row_bytes(config: Any, length: float, dtype: torch.dtype) -> int:
+    """Bytes of the keys and values of one row of `length` tokens, and of its logits (float32)."""
+    vocabulary = config.get_text_config(decoder=True).vocab_size
+    return int(token_bytes(config, dtype) * length + 6 * 4 * vocabulary)
+
+
+def default_batch_rows(vlm: Vlm, length: float) -> int:
+    """Rows to decode together that hold `length` tokens each: of their own, and their part of those
+    that they share with others."""
     per_row = row_bytes(vlm.model.config, length, vlm.dtype)
     if vlm.device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(vlm.device)
