@@ -200,6 +200,35 @@ def test_gradient_checkpointing_changes_nothing_but_memory(run: Run, uninterrupt
         assert torch.allclose(tensor, run.weights()[name], atol=1e-5), name
 
 
+def test_shared_prompts_and_cached_features_change_nothing_but_time(
+    run: Run, rows: list[TrainRow]
+) -> None:
+    """Three rationales of an item in one sequence without pixels train as three plain rows do."""
+    more = [replace(rows[0], rationale=text) for text in ("there is a cube", "no")]
+    lora = replace(LORA, dropout=0.0)
+    config = replace(CONFIG, batch_size=6)
+    plain = replace(config, share_prefixes=False, feature_cache_mb=0)
+    expected = run(plain, rows=[*rows, *more], lora=lora)
+    weights = run.weights()
+    for fast in (replace(plain, share_prefixes=True), replace(plain, feature_cache_mb=64), config):
+        report = run(fast, rows=[*rows, *more], lora=lora)
+        for one, other in zip(report.curve, expected.curve, strict=True):
+            assert one.loss == pytest.approx(other.loss, abs=1e-4)
+            assert one.rationale_loss == pytest.approx(other.rationale_loss, abs=1e-4)
+        assert report.validations[-1].loss == pytest.approx(expected.validations[-1].loss, abs=1e-3)
+        for name, tensor in run.weights().items():
+            assert torch.allclose(tensor, weights[name], atol=2e-3), name
+
+
+def test_an_adapted_tower_is_not_taken_from_the_cache(run: Run) -> None:
+    """With LoRA in the tower the features change at every step."""
+    run.vlm.memo["can_take_features"] = True
+    lora = replace(LORA, tower=True, dropout=0.0)
+    with_cache = run(lora=lora)
+    without = run(replace(CONFIG, feature_cache_mb=0), lora=lora)
+    assert [p.loss for p in with_cache.curve] == [p.loss for p in without.curve]
+
+
 def test_rows_without_rationales_train_answers(run: Run, rows: list[TrainRow]) -> None:
     report = run(rows=rows[2:], validation=[])
     assert all(p.rationale_loss is None for p in report.curve)
