@@ -220,6 +220,44 @@ def test_shared_prompts_and_cached_features_change_nothing_but_time(
             assert torch.allclose(tensor, weights[name], atol=2e-3), name
 
 
+@pytest.mark.parametrize(
+    ("lora", "parts", "per_module"),
+    [
+        (LoraSettings(rank=2), {"language_model"}, {"lora_A", "lora_B"}),
+        (LoraSettings(rank=2, targets=("q_proj",)), {"language_model"}, {"lora_A", "lora_B"}),
+        (
+            LoraSettings(rank=2, tower=True),
+            {"language_model", "vision_tower"},
+            {"lora_A", "lora_B"},
+        ),
+        (
+            LoraSettings(rank=2, projector=True),
+            {"language_model", "multi_modal_projector"},
+            {"lora_A", "lora_B"},
+        ),
+        (LoraSettings(rank=2, use_rslora=True), {"language_model"}, {"lora_A", "lora_B"}),
+        (
+            LoraSettings(rank=2, use_dora=True),
+            {"language_model"},
+            {"lora_A", "lora_B", "lora_magnitude_vector"},
+        ),
+    ],
+    ids=["plain", "by name", "tower", "projector", "rsLoRA", "DoRA"],
+)
+def test_every_lora_setting_learns_where_it_should(
+    run: Run, lora: LoraSettings, parts: set[str], per_module: set[str]
+) -> None:
+    report = run(replace(CONFIG, epochs=8, learning_rate=1e-2), lora=lora)
+    assert report.curve[-1].loss < report.curve[0].loss
+    names = [name.removeprefix("base_model.model.model.") for name in run.weights()]
+    assert {name.split(".")[0] for name in names} == parts
+    assert {kind for kind in per_module if any(f".{kind}" in name for name in names)} == per_module
+    if lora.targets != "all-linear":
+        assert all(".q_proj." in name for name in names)
+    moved = [name for name, tensor in run.weights().items() if "lora_B" in name and tensor.any()]
+    assert len(moved) == sum("lora_B" in name for name in names)
+
+
 def test_an_adapted_tower_is_not_taken_from_the_cache(run: Run) -> None:
     """With LoRA in the tower the features change at every step."""
     run.vlm.memo["can_take_features"] = True
