@@ -91,6 +91,21 @@ class TrainingSettings(Frozen):
     projector: bool = Field(default=False, description="Adapt the projector too.")
     rslora: bool = False
     dora: bool = False
+    gradient_checkpointing: bool = Field(
+        default=False, description="Compute activations twice instead of keeping them."
+    )
+    feature_cache_mb: int = Field(
+        default=4096,
+        ge=0,
+        le=1024 * 1024,
+        description="Memory of one process for vision features that are computed only once.",
+    )
+    processes: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="Processes that train together on one machine; default: one per visible GPU.",
+    )
 
 
 class EvaluationSettings(Frozen):
@@ -127,7 +142,10 @@ class LoopSettings(Frozen):
 
     base_model: str = Field(default="demo", description="Folder, hub name, or demo.")
     revision: str | None = Field(default=None, description="Hub revision to pin.")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "4bit"] = Field(
+        default="auto",
+        description="Number format of the base; 4bit needs CUDA and the extra four-bit.",
+    )
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     max_items: int | None = Field(
         default=None, ge=1, description="At most this many train items are sampled in a round."

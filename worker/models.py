@@ -1,5 +1,6 @@
 """The model this process holds: loaded once, adapters swapped on it."""
 
+import gc
 import logging
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from transformers.utils.logging import disable_progress_bar
 from app.settings import get_settings
 from app.storage import adapter_folder
 from worker.ml.loading import Vlm, attach_adapter, load_vlm
+from worker.ml.memory import free_cached_memory
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,15 @@ def get_vlm(
         )
     folder = adapter_folder(adapter_digest) if adapter_digest else None
     return attach_adapter(_held[key], folder)
+
+
+def forget_vlm() -> None:
+    """Gives the memory of the held model back, to others that train with it."""
+    devices = {vlm.device for vlm in _held.values()}
+    _held.clear()
+    gc.collect()
+    for device in devices:
+        free_cached_memory(device)
 
 
 def resolve(base_model: str) -> str:

@@ -56,6 +56,7 @@ GROUPS: tuple[SettingGroup, ...] = (
                     ("float32", "float32"),
                     ("bfloat16", "bfloat16"),
                     ("float16", "float16"),
+                    ("4bit", "4 bits (bitsandbytes, CUDA)"),
                 ),
             ),
             _integer("seed", "Seed", "Same seed, same draws."),
@@ -167,6 +168,23 @@ GROUPS: tuple[SettingGroup, ...] = (
             SettingField("training.projector", "Adapt the projector too", "checkbox"),
             SettingField("training.rslora", "Rank-stabilised LoRA", "checkbox"),
             SettingField("training.dora", "DoRA", "checkbox"),
+            SettingField(
+                "training.gradient_checkpointing",
+                "Gradient checkpointing",
+                "checkbox",
+                "Less memory for a third more time.",
+            ),
+            _integer(
+                "training.feature_cache_mb",
+                "Vision cache",
+                "In MB, of each process; 0 computes the features of an image every time.",
+            ),
+            _integer(
+                "training.processes",
+                "Processes",
+                "That train together; empty: one per GPU.",
+                is_optional=True,
+            ),
         ),
     ),
     SettingGroup(

@@ -24,6 +24,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedMode
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from worker.ml.errors import DeviceError, ModelNotFoundError, ModelUnusableError
+from worker.ml.four_bit import FOUR_BIT, four_bit_options
 from worker.ml.lora import WEIGHTS_FILE, inject_adapter, remove_adapters
 from worker.ml.processing import load_processor
 
@@ -64,26 +65,28 @@ def load_vlm(
 
     name_or_path: a folder, or a hub name such as "HuggingFaceTB/SmolVLM-256M-Instruct". revision:
     branch, tag or commit of a hub name. device: "auto" (CUDA, else Apple's MPS, else CPU) or what
-    torch.device takes. dtype: "float32", "bfloat16", "float16" or "auto", which is float32 on a CPU
-    and what the checkpoint was saved in elsewhere.
+    torch.device takes. dtype: "float32", "bfloat16", "float16", "4bit" (four_bit.py) or "auto",
+    which is float32 on a CPU and what the checkpoint was saved in elsewhere.
 
     Raises ModelNotFoundError, ModelUnusableError, DeviceError; each says what to do.
     """
     target = choose_device(device)
+    packed = four_bit_options(target) if dtype == FOUR_BIT else None
     folder, found_revision = find_model(name_or_path, revision)
     config = _read_config(folder, name_or_path)
     processor = load_processor(folder, config, name_or_path)
-    weights_dtype = _choose_dtype(dtype, target)
+    options = packed or {"dtype": _choose_dtype(dtype, target)}
     try:
         model: PreTrainedModel = AutoModelForImageTextToText.from_pretrained(
-            folder, config=config, dtype=weights_dtype, local_files_only=True
+            folder, config=config, local_files_only=True, **options
         )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise ModelUnusableError(
             f"The weights of {name_or_path} cannot be loaded: {first_line(error)} "
             "The folder needs config.json and model.safetensors (or its shards)."
         ) from error
-    model.to(target)  # type: ignore[arg-type]
+    if packed is None:  # packed weights are made where they stay
+        model.to(target)  # type: ignore[arg-type]
     model.eval()
     model.requires_grad_(False)
     return Vlm(
@@ -217,7 +220,8 @@ def _choose_dtype(dtype: str, device: torch.device) -> torch.dtype | str:
     if dtype == "auto":
         return torch.float32 if device.type == "cpu" else "auto"
     if dtype not in _DTYPES:
-        raise DeviceError(f"“{dtype}” is no number type. Use auto, {', '.join(_DTYPES)}.")
+        names = ", ".join((*_DTYPES, FOUR_BIT))
+        raise DeviceError(f"“{dtype}” is no number type. Use auto, {names}.")
     return _DTYPES[dtype]
 
 

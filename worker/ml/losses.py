@@ -20,13 +20,15 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from worker.ml.encode import Row, RowEncoder, collate, continuation_ids, end_ids
+from worker.ml.encode import Row, RowEncoder, Tensors, collate, continuation_ids, end_ids
+from worker.ml.frozen_tower import with_features
 from worker.ml.loading import Vlm
 from worker.ml.prompts import PromptStyle, PromptText, train_text
 from worker.ml.types import TrainRow
 
 Ids = tuple[int, ...]
 Targets = tuple[tuple[int, int], ...]  # (position whose logits are asked, token id they should say)
+Asked = tuple[int, int, int, int]  # row of the batch, position, token id, slot of the mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +43,12 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class RowLosses:
-    """Token-mean losses in nats, one value per row: `answer` (rows,), `rationale` (rows,) with 0
-    where there is none; has_rationale (rows,) bool."""
+    """Token-mean losses in nats, one value per row: `answer` and `rationale` (rows,), each 0 where
+    there is none; has_answer and has_rationale (rows,) bool."""
 
     answer: torch.Tensor
     rationale: torch.Tensor
+    has_answer: torch.Tensor
     has_rationale: torch.Tensor
 
 
@@ -141,7 +144,7 @@ def row_losses(vlm: Vlm, model: torch.nn.Module, examples: Sequence[Example]) ->
         rationale = rationale.index_add(0, places, of_rationales)
         with_rationale = [numbers[e.row_index] for e in group if e.rationale]
         has_rationale[torch.tensor(with_rationale, dtype=torch.long, device=vlm.device)] = True
-    return RowLosses(answer, rationale, has_rationale)
+    return RowLosses(answer, rationale, torch.ones_like(has_rationale), has_rationale)
 
 
 def _row_order(examples: Sequence[Example]) -> list[int]:
@@ -155,25 +158,42 @@ def _forward(
     example lacks that part."""
     batch = collate(vlm, [example.row for example in group], pad="right")
     asked = [
-        (place, kind, position, token)
+        (place, position, token, kind * len(group) + place)
         for place, example in enumerate(group)
         for kind, targets in enumerate((example.answer, example.rationale))
         for position, token in targets
     ]
+    of_answers, of_rationales = mean_losses(vlm, model, batch, asked, 2 * len(group)).chunk(2)
+    return of_answers, of_rationales
+
+
+def mean_losses(
+    vlm: Vlm, model: torch.nn.Module, batch: Tensors, asked: Sequence[Asked], n_slots: int
+) -> torch.Tensor:
+    """The mean cross entropy of the tokens of each slot, (n_slots,) float32; 0 for an empty slot.
+    `batch`: what collate made, with or without another mask and positions."""
+    logits = asked_logits(vlm, model, batch, [(place, position) for place, position, _, _ in asked])
+    tokens = torch.tensor([token for _, _, token, _ in asked], device=vlm.device)
+    slots = torch.tensor([slot for _, _, _, slot in asked], device=vlm.device)
+    per_token = functional.cross_entropy(logits.float(), tokens, reduction="none")
+    sums = torch.zeros(n_slots, device=vlm.device).index_add(0, slots, per_token)
+    return sums / torch.bincount(slots, minlength=n_slots).clamp(min=1)
+
+
+def asked_logits(
+    vlm: Vlm, model: torch.nn.Module, batch: Tensors, places: Sequence[tuple[int, int]]
+) -> torch.Tensor:
+    """One forward; the logits at each (row, position), (places, vocabulary)."""
     # Logits are only computed where some row is asked: the vocabulary is the widest layer of all.
-    positions = sorted({position for _, _, position, _ in asked})
+    positions = sorted({position for _, position in places})
     keep = torch.tensor(positions, device=vlm.device)
     partial = vlm.model._supports_logits_to_keep()
-    outputs = model(**batch, use_cache=False, **({"logits_to_keep": keep} if partial else {}))
+    inputs = with_features(vlm, batch)
+    outputs = model(**inputs, use_cache=False, **({"logits_to_keep": keep} if partial else {}))
     logits = outputs.logits if partial else outputs.logits.index_select(1, keep)
     column = {position: place for place, position in enumerate(positions)}
-    places, kinds, columns, tokens = torch.tensor(
-        [(place, kind, column[position], token) for place, kind, position, token in asked],
-        device=vlm.device,
+    rows, columns = torch.tensor(
+        [(row, column[position]) for row, position in places], device=vlm.device
     ).unbind(1)
-    per_token = functional.cross_entropy(logits[places, columns].float(), tokens, reduction="none")
-    slot = kinds * len(group) + places
-    sums = torch.zeros(2 * len(group), device=vlm.device).index_add(0, slot, per_token)
-    counts = torch.bincount(slot, minlength=2 * len(group)).clamp(min=1)
-    of_answers, of_rationales = (sums / counts).chunk(2)
-    return of_answers, of_rationales
+    asked: torch.Tensor = logits[rows, columns]
+    return asked

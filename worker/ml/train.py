@@ -63,6 +63,9 @@ def train_lora(
     call goes on from there and ends with the same weights; the caller removes it when done.
     on_progress after each step; should_stop is asked before each step: state saved, then Stopped.
 
+    Several processes of torch.distributed train together, each calling this with the same
+    arguments (team.py); the first of them writes the files, and one that should stop stops all.
+
     The base weights do not change, and `vlm` comes back as it was, with the adapter that was on.
     Raises AdapterError (start_from does not fit), DeviceError (memory), ImageError, MlError (no
     rows, a loss that is not finite).
@@ -101,11 +104,12 @@ class _Loop:
 
     def __init__(self, trainer: Trainer, state_dir: Path, mark: str) -> None:
         self.trainer, self.state_dir, self.mark = trainer, state_dir, mark
-        self.config = trainer.config
+        self.config, self.team = trainer.config, trainer.team
         found = load_state(state_dir, mark)
-        if found is None:
+        self.team.wait()  # until all have read what the first may now remove
+        if found is None and self.team.leads:
             forget_state(state_dir)
-        else:
+        if found is not None:
             trainer.restore(found)
             logger.info("Training goes on from step %d of %d.", found.step, trainer.n_steps)
         self.state = found or State()
@@ -119,7 +123,7 @@ class _Loop:
         validate: Validate | None,
     ) -> None:
         while not self.state.finished:
-            if should_stop is not None and should_stop():
+            if self.team.any(should_stop is not None and should_stop()):
                 self._save()
                 raise Stopped
             began = time.monotonic()
@@ -132,7 +136,7 @@ class _Loop:
             self.state.seconds += time.monotonic() - began
             if ends_epoch or self._save_is_due():
                 self._save()
-            if on_progress is not None:
+            if on_progress is not None and self.team.leads:
                 on_progress(progress)
 
     def _save_is_due(self) -> bool:
@@ -142,6 +146,8 @@ class _Loop:
         )
 
     def _save(self) -> None:
+        if not self.team.leads:
+            return
         self.trainer.save_into(self.state)
         save_state(self.state_dir, self.state, self.mark)
         self._saved_at, self._saved_step = time.monotonic(), self.state.step
@@ -150,8 +156,10 @@ class _Loop:
         """Keeps the epoch's adapter, measures it, and decides whether there is a next epoch."""
         vlm = self.trainer.vlm
         folder = epoch_folder(self.state_dir, epoch)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        replace_folder(folder, lambda place: write_adapter(vlm.model, place, vlm.revision))
+        if self.team.leads:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            replace_folder(folder, lambda place: write_adapter(vlm.model, place, vlm.revision))
+        self.team.wait()
         measured = self.trainer.validation_losses()
         loss = measured[0] if measured else None
         if validate is not None:
@@ -190,8 +198,10 @@ class _Loop:
                 f"The adapter of epoch {chosen} is gone from {source.parent.parent}. Remove that "
                 "folder and train again."
             )
-        out_dir.parent.mkdir(parents=True, exist_ok=True)
-        replace_folder(out_dir, lambda place: _copy(source, place))
+        if self.team.leads:
+            out_dir.parent.mkdir(parents=True, exist_ok=True)
+            replace_folder(out_dir, lambda place: _copy(source, place))
+        self.team.wait()
         rows, state = self.trainer.rows, self.state
         return TrainReport(
             chosen_epoch=chosen,

@@ -1,8 +1,7 @@
 """The objects of one training: model with adapter, optimizer, accelerator; one step at a time."""
 
 import math
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,8 @@ import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]
 from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
 
-from worker.ml.encode import encoder_of
 from worker.ml.errors import AdapterError, DeviceError, MlError
+from worker.ml.forwards import Forwards
 from worker.ml.loading import Vlm
 from worker.ml.lora import (
     adapter_weights,
@@ -20,11 +19,12 @@ from worker.ml.lora import (
     read_adapter,
     trainable,
 )
-from worker.ml.losses import RowLosses, Scale, make_examples, row_losses
+from worker.ml.losses import RowLosses, Scale
 from worker.ml.prompts import PromptStyle
 from worker.ml.schedule import epoch_batches, learning_rate, steps_per_epoch
 from worker.ml.seeds import derive_seed
 from worker.ml.state import State
+from worker.ml.team import Team
 from worker.ml.types import LoraSettings, TrainConfig, TrainProgress, TrainRow
 
 
@@ -44,8 +44,6 @@ class Trainer:
         style: PromptStyle,
     ) -> None:
         self.vlm, self.rows, self.validation, self.config = vlm, rows, validation, config
-        self.style = style
-        self.encoder = encoder_of(vlm)
         factor = config.rationale_weight * config.balance
         self.scale = Scale.of(rows, factor)
         self.validation_scale = Scale.of(validation, factor)
@@ -58,12 +56,16 @@ class Trainer:
         for parameter in trainable(vlm.model):  # a half-precision base still learns in float32
             parameter.data = parameter.data.float()
         self.parameters = trainable(vlm.model)
+        self.forwards = Forwards(vlm, rows, config=config, lora=lora, style=style)
         self._plain_forward = vlm.model.__dict__.get("forward")
         self.accelerator = _accelerator(vlm, config)
+        self.team = Team(self.accelerator)
         optimizer = torch.optim.AdamW(
             self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        self.model, self.optimizer = self.accelerator.prepare(vlm.model, optimizer)
+        # Not to be wrapped for several processes: the team adds up the gradients.
+        self.model = self.accelerator.prepare_model(vlm.model, evaluation_mode=True)
+        self.optimizer = self.accelerator.prepare_optimizer(optimizer)
         if config.gradient_checkpointing:
             vlm.model.activation_checkpointing_enable({"use_reentrant": False})
             # Only the reentrant kind needs gradients at the embeddings, and they would make the
@@ -101,25 +103,21 @@ class Trainer:
             self.accelerator.scaler.load_state_dict(state.scaler)
 
     def step(self, step: int) -> TrainProgress:
-        """Makes optimizer step `step` (from 1): batch_size * gradient_accumulation rows."""
+        """Makes optimizer step `step` (from 1): batch_size * gradient_accumulation rows, of which
+        each process of the team takes its share."""
         epoch, place_in_epoch = divmod(step - 1, self.per_epoch)
         indices = epoch_batches(self.rows, self.config, epoch + 1)[place_in_epoch]
         rate = learning_rate(self.config, step, self.n_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        torch.manual_seed(derive_seed(self.config.seed, "step", step))  # LoRA's dropout
+        own = (self.team.number,) if self.team.number else ()
+        torch.manual_seed(derive_seed(self.config.seed, "step", step, *own))  # LoRA's dropout
         self.vlm.model.train()
         self.optimizer.zero_grad(set_to_none=True)
-        size = self.config.batch_size
-        parts = [indices[start : start + size] for start in range(0, len(indices), size)]
-        total, means = 0.0, _Means()
-        for part in parts:
-            with nullcontext() if part is parts[-1] else self.accelerator.no_sync(self.model):
-                losses, weights = self._losses(self.rows, part)
-                loss = self.scale.loss(losses, weights, len(indices))
-                self.accelerator.backward(loss)
-            total += float(loss.detach())
-            means.add(losses, weights)
+        total, means = self._descend(indices)
+        self.team.sum_gradients(self.parameters)
+        total = self.team.sum([total])[0]
+        means.add_up(self.team)
         if not math.isfinite(total) and self.accelerator.scaler is None:
             raise MlError(
                 f"The loss of step {step} is {total}. Lower the learning rate, or train in float32."
@@ -145,42 +143,56 @@ class Trainer:
         total, means = 0.0, _Means()
         n_rows = len(self.validation)
         with torch.no_grad():
-            for start in range(0, n_rows, self.config.batch_size):
-                part = range(start, min(start + self.config.batch_size, n_rows))
-                losses, weights = self._losses(self.validation, part)
+            for losses, weights in self._losses(self.validation, range(n_rows)):
                 total += float(self.validation_scale.loss(losses, weights, n_rows))
                 means.add(losses, weights)
+        total = self.team.sum([total])[0]
+        means.add_up(self.team)
         return total, means.answer or 0.0, means.rationale
+
+    def _descend(self, indices: Sequence[int]) -> tuple[float, "_Means"]:
+        """Backward through this process's share of a step; its part of the loss, and the means."""
+        total, means = 0.0, _Means()
+        for losses, weights in self._losses(self.rows, indices):
+            loss = self.scale.loss(losses, weights, len(indices))
+            self.accelerator.backward(loss)
+            total += float(loss.detach())
+            means.add(losses, weights)
+        if means.is_empty:  # fewer items than processes: a gradient of nothing
+            self.accelerator.backward(self.parameters[0].sum() * 0.0)
+        return total, means
 
     def _losses(
         self, rows: Sequence[TrainRow], indices: Sequence[int]
-    ) -> tuple[RowLosses, torch.Tensor]:
-        """Losses and weights of some rows, both in the order of `indices`."""
-        examples = [
-            example
-            for index in indices
-            for example in make_examples(self.vlm, self.encoder, rows[index], index, self.style)
-        ]
-        with self.accelerator.autocast():
-            losses = row_losses(self.vlm, self.model, examples)
-        weights = torch.tensor([rows[index].weight for index in indices], device=self.vlm.device)
-        return losses, weights
+    ) -> Iterator[tuple[RowLosses, torch.Tensor]]:
+        """Losses and weights of this process's share of some rows, one forward at a time."""
+        autocast = self.accelerator.autocast
+        for forward in self.forwards.cut(rows, self.team.share(rows, indices), autocast):
+            yield self.forwards.losses(self.model, rows, forward, autocast)
 
 
 class _Means:
-    """Weighted means of the rows' losses over several micro-batches."""
+    """Weighted means of the rows' losses over several forwards and processes."""
 
     def __init__(self) -> None:
         self._sums = [0.0, 0.0]
         self._weights = [0.0, 0.0]
+        self.is_empty = True
 
     def add(self, losses: RowLosses, weights: torch.Tensor) -> None:
-        with_rationale = weights * losses.has_rationale
-        for kind, (values, own) in enumerate(
-            ((losses.answer, weights), (losses.rationale, with_rationale))
-        ):
+        kinds = (
+            (losses.answer, weights * losses.has_answer),
+            (losses.rationale, weights * losses.has_rationale),
+        )
+        for kind, (values, own) in enumerate(kinds):
             self._sums[kind] += float((values.detach() * own).sum())
             self._weights[kind] += float(own.sum())
+        self.is_empty = False
+
+    def add_up(self, team: Team) -> None:
+        """Takes in what the other processes have."""
+        values = team.sum([*self._sums, *self._weights])
+        self._sums, self._weights = values[:2], values[2:]
 
     @property
     def answer(self) -> float | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16", "4bit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,10 @@ class TrainConfig:
     optimizer step. warmup_share: share of all steps over which the learning rate rises linearly.
     balance: the paper's b, (#answer-only rows) / (#rationale rows); see losses.py. patience:
     validations without improvement before training ends early (None: never). save_every_s: seconds
-    between saved states within an epoch; one is saved at every epoch end anyway.
+    between saved states within an epoch; one is saved at every epoch end anyway. share_prefixes:
+    rows of one item that differ in their rationale pass through the model as one sequence where
+    the model can do that (branches.py). feature_cache_mb: memory of one process for the features
+    of images whose tower and projector stay frozen (frozen_tower.py); 0 computes them every time.
     """
 
     epochs: int = 5
@@ -121,6 +124,8 @@ class TrainConfig:
     save_every_s: float = 30.0
     save_every_steps: int | None = None
     gradient_checkpointing: bool = False
+    share_prefixes: bool = True
+    feature_cache_mb: int = 4096
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch_size, self.gradient_accumulation) < 1:
@@ -129,6 +134,8 @@ class TrainConfig:
             raise ValueError("warmup_share must be between 0 and 1")
         if self.learning_rate <= 0 or self.balance < 0 or self.rationale_weight < 0:
             raise ValueError("learning_rate must be positive, balance and weights not negative")
+        if self.feature_cache_mb < 0:
+            raise ValueError("feature_cache_mb must be at least 0")
 
 
 @dataclass(frozen=True, slots=True)

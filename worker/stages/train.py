@@ -1,10 +1,11 @@
 """Fine-tune the model on what was admitted."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import torch
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -22,9 +23,11 @@ from worker.heart import Heart
 from worker.ml.adapters import publish_adapter
 from worker.ml.train import train_lora
 from worker.ml.types import LoraSettings, TrainConfig, TrainProgress, TrainReport, TrainRow
-from worker.models import get_vlm
+from worker.models import forget_vlm, get_vlm, resolve
 from worker.persist import persist
 from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
+from worker.stages.train_together import count_processes, train_in_processes
+from worker.train_process import TrainJob
 
 CURVE_POINTS = 200
 """Points of the loss curve kept with the run: more cannot be told apart on a page."""
@@ -51,6 +54,43 @@ def train(run_id: int, attempt: int, heart: Heart) -> None:
         curve.append(asdict(progress))
         heart.report({"step": progress.step, "n_steps": progress.n_steps, "curve": thin(curve)})
 
+    device = get_settings().device
+    n_processes = count_processes(settings.training.processes, device)
+    job = TrainJob(
+        model=resolve(settings.base_model),
+        revision=settings.revision,
+        device="cuda" if device != "cpu" and torch.cuda.is_available() else "cpu",
+        dtype=settings.dtype,
+        threads=max(1, torch.get_num_threads() // n_processes),
+        rows=data.rows,
+        validation=data.validation,
+        config=train_config(settings, balance=float(inputs.run.parameters["balance"])),
+        lora=lora_settings(settings.training),
+        start_from=adapters_folder() / data.parent[1] if data.parent else None,
+        state_dir=state_dir,
+        out_dir=state_dir / "adapter",
+    )
+    if n_processes > 1:
+        forget_vlm()
+        report, revision = train_in_processes(
+            job, n_processes, on_progress=on_progress, should_stop=stop_when_lost(heart)
+        )
+    else:
+        report, revision = _train_here(settings, job, on_progress, stop_when_lost(heart))
+    digest, _ = publish_adapter(
+        state_dir / "adapter", adapters_folder(), _meta(inputs, data, revision, report)
+    )
+    persist(lambda session: _finish(session, inputs, attempt, data, revision, digest, report))
+    shutil.rmtree(state_dir, ignore_errors=True)
+
+
+def _train_here(
+    settings: LoopSettings,
+    job: TrainJob,
+    on_progress: Callable[[TrainProgress], None],
+    should_stop: Callable[[], bool],
+) -> tuple[TrainReport, str]:
+    """In this process, on the model that it holds."""
     vlm = get_vlm(
         settings.base_model,
         revision=settings.revision,
@@ -59,21 +99,17 @@ def train(run_id: int, attempt: int, heart: Heart) -> None:
     )
     report = train_lora(
         vlm,
-        data.rows,
-        data.validation,
-        train_config(settings, balance=float(inputs.run.parameters["balance"])),
-        lora_settings(settings.training),
-        start_from=adapters_folder() / data.parent[1] if data.parent else None,
-        state_dir=state_dir,
-        out_dir=state_dir / "adapter",
+        job.rows,
+        job.validation,
+        job.config,
+        job.lora,
+        start_from=job.start_from,
+        state_dir=job.state_dir,
+        out_dir=job.out_dir,
         on_progress=on_progress,
-        should_stop=stop_when_lost(heart),
+        should_stop=should_stop,
     )
-    digest, _ = publish_adapter(
-        state_dir / "adapter", adapters_folder(), _meta(inputs, data, vlm.revision, report)
-    )
-    persist(lambda session: _finish(session, inputs, attempt, data, vlm.revision, digest, report))
-    shutil.rmtree(state_dir, ignore_errors=True)
+    return report, vlm.revision
 
 
 def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
@@ -137,6 +173,8 @@ def train_config(settings: LoopSettings, *, balance: float) -> TrainConfig:
         seed=settings.seed,
         dtype=settings.dtype,
         patience=training.patience,
+        gradient_checkpointing=training.gradient_checkpointing,
+        feature_cache_mb=training.feature_cache_mb,
     )
 
 

@@ -200,6 +200,73 @@ def test_gradient_checkpointing_changes_nothing_but_memory(run: Run, uninterrupt
         assert torch.allclose(tensor, run.weights()[name], atol=1e-5), name
 
 
+def test_shared_prompts_and_cached_features_change_nothing_but_time(
+    run: Run, rows: list[TrainRow]
+) -> None:
+    """Three rationales of an item in one sequence without pixels train as three plain rows do."""
+    more = [replace(rows[0], rationale=text) for text in ("there is a cube", "no")]
+    lora = replace(LORA, dropout=0.0)
+    config = replace(CONFIG, batch_size=6)
+    plain = replace(config, share_prefixes=False, feature_cache_mb=0)
+    expected = run(plain, rows=[*rows, *more], lora=lora)
+    weights = run.weights()
+    for fast in (replace(plain, share_prefixes=True), replace(plain, feature_cache_mb=64), config):
+        report = run(fast, rows=[*rows, *more], lora=lora)
+        for one, other in zip(report.curve, expected.curve, strict=True):
+            assert one.loss == pytest.approx(other.loss, abs=1e-4)
+            assert one.rationale_loss == pytest.approx(other.rationale_loss, abs=1e-4)
+        assert report.validations[-1].loss == pytest.approx(expected.validations[-1].loss, abs=1e-3)
+        for name, tensor in run.weights().items():
+            assert torch.allclose(tensor, weights[name], atol=2e-3), name
+
+
+@pytest.mark.parametrize(
+    ("lora", "parts", "per_module"),
+    [
+        (LoraSettings(rank=2), {"language_model"}, {"lora_A", "lora_B"}),
+        (LoraSettings(rank=2, targets=("q_proj",)), {"language_model"}, {"lora_A", "lora_B"}),
+        (
+            LoraSettings(rank=2, tower=True),
+            {"language_model", "vision_tower"},
+            {"lora_A", "lora_B"},
+        ),
+        (
+            LoraSettings(rank=2, projector=True),
+            {"language_model", "multi_modal_projector"},
+            {"lora_A", "lora_B"},
+        ),
+        (LoraSettings(rank=2, use_rslora=True), {"language_model"}, {"lora_A", "lora_B"}),
+        (
+            LoraSettings(rank=2, use_dora=True),
+            {"language_model"},
+            {"lora_A", "lora_B", "lora_magnitude_vector"},
+        ),
+    ],
+    ids=["plain", "by name", "tower", "projector", "rsLoRA", "DoRA"],
+)
+def test_every_lora_setting_learns_where_it_should(
+    run: Run, lora: LoraSettings, parts: set[str], per_module: set[str]
+) -> None:
+    report = run(replace(CONFIG, epochs=8, learning_rate=1e-2), lora=lora)
+    assert report.curve[-1].loss < report.curve[0].loss
+    names = [name.removeprefix("base_model.model.model.") for name in run.weights()]
+    assert {name.split(".")[0] for name in names} == parts
+    assert {kind for kind in per_module if any(f".{kind}" in name for name in names)} == per_module
+    if lora.targets != "all-linear":
+        assert all(".q_proj." in name for name in names)
+    moved = [name for name, tensor in run.weights().items() if "lora_B" in name and tensor.any()]
+    assert len(moved) == sum("lora_B" in name for name in names)
+
+
+def test_an_adapted_tower_is_not_taken_from_the_cache(run: Run) -> None:
+    """With LoRA in the tower the features change at every step."""
+    run.vlm.memo["can_take_features"] = True
+    lora = replace(LORA, tower=True, dropout=0.0)
+    with_cache = run(lora=lora)
+    without = run(replace(CONFIG, feature_cache_mb=0), lora=lora)
+    assert [p.loss for p in with_cache.curve] == [p.loss for p in without.curve]
+
+
 def test_rows_without_rationales_train_answers(run: Run, rows: list[TrainRow]) -> None:
     report = run(rows=rows[2:], validation=[])
     assert all(p.rationale_loss is None for p in report.curve)

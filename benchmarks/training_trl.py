@@ -1,0 +1,163 @@
+"""trl's SFTTrainer on the rows of benchmarks/training.py, at its best settings for them.
+
+Each rationale is a row of its own (prompt: image and question; completion: answer, opener,
+rationale). Its packing and padding-free modes refuse images, so batches are padded; rows come in
+the order of our steps, in which those of one item, which have like lengths, stand together.
+Gradient checkpointing, which it switches on by default, is off: it would only cost time. Its fused
+head computes the per-token log-probabilities. Two small subclasses make it descend ILLUME's loss,
+so that the losses of all methods can be compared: the collator says which tokens are answer and
+which rationale, and `compute_loss` takes their means per row.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+from peft import LoraConfig, set_peft_model_state_dict
+from transformers import TrainerCallback
+from trl import SFTConfig, SFTTrainer
+from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
+
+from benchmarks.training_cell import LORA, Cell, steps_of
+from worker.ml.lora import adapter_weights, add_new_adapter, find_targets, remove_adapters
+from worker.ml.schedule import learning_rate
+from worker.ml.seeds import derive_seed
+from worker.ml.types import TrainRow
+
+NONE, ANSWER, RATIONALE = 0, 1, 2
+
+
+class Collator(DataCollatorForVisionLanguageModeling):  # type: ignore[misc]
+    """trl's own batch, and the kind of every token that is learned. As in our loss, the opener is
+    given, and where it begins the answer's end is asked for."""
+
+    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        tokenizer = self.processor.tokenizer
+        parts = [example.pop("parts") for example in examples]
+        batch: dict[str, Any] = super().torch_call(examples)
+        labels = batch["labels"]
+        kinds = torch.full_like(labels, NONE)
+        for place, texts in enumerate(parts):
+            n_answer, n_opener = (
+                len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts
+            )
+            learned = (labels[place] != -100).nonzero().flatten()
+            opener = learned[n_answer : n_answer + n_opener]
+            kinds[place, learned[: n_answer + 1]] = ANSWER
+            kinds[place, learned[n_answer + n_opener :]] = RATIONALE
+            labels[place, opener] = -100
+            labels[place, opener[0]] = tokenizer.eos_token_id
+        return batch | {"kinds": kinds}
+
+
+class Trainer(SFTTrainer):  # type: ignore[misc]
+    """SFTTrainer with ILLUME's loss on its fused head."""
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,  # noqa: ARG002 -- means are per row here
+    ) -> Any:
+        kinds = inputs.pop("kinds")[:, 1:]
+        outputs = model(**inputs, use_cache=False, fused_lm_head=True)
+        loss = torch.zeros((), device=kinds.device)
+        for kind in (ANSWER, RATIONALE):
+            asked = kinds == kind
+            means = -(outputs.log_probs * asked).sum(1) / asked.sum(1).clamp(min=1)
+            loss = loss + means.mean()
+        return (loss, outputs) if return_outputs else loss
+
+
+class Clock(TrainerCallback):  # type: ignore[misc]
+    """Losses and times at the end of each step."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.losses: list[float] = []
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        self.times.append(time.perf_counter())
+
+    def on_log(self, _args: Any, _state: Any, _control: Any, logs: Any = None, **__: Any) -> None:
+        if logs and "loss" in logs:
+            self.losses.append(float(logs["loss"]))
+
+
+def train(
+    vlm: Any, rows: list[TrainRow], cell: Cell, folder: Path
+) -> tuple[list[float], list[float]]:
+    """(loss of each step, time at the end of each step)."""
+    config = cell.config
+    steps = steps_of(rows, cell)
+    torch.manual_seed(derive_seed(config.seed, "adapter"))
+    targets = find_targets(vlm.model, LORA)
+    add_new_adapter(vlm.model, LORA)
+    start = {name: tensor.clone() for name, tensor in adapter_weights(vlm.model).items()}
+    remove_adapters(vlm.model)
+    clock = Clock()
+    trainer = Trainer(
+        model=vlm.model,
+        processing_class=vlm.processor,
+        train_dataset=_dataset(rows, steps),
+        data_collator=Collator(vlm.processor, max_length=None, completion_only_loss=True),
+        peft_config=LoraConfig(
+            r=LORA.rank, lora_alpha=16, lora_dropout=LORA.dropout, target_modules=targets
+        ),
+        args=SFTConfig(
+            output_dir=str(folder / "trl"),
+            per_device_train_batch_size=config.batch_size,
+            num_train_epochs=1,
+            train_sampling_strategy="sequential",
+            learning_rate=config.learning_rate,
+            lr_scheduler_type="constant",
+            weight_decay=config.weight_decay,
+            max_grad_norm=config.max_grad_norm,
+            gradient_checkpointing=False,
+            bf16=False,
+            use_cpu=True,
+            max_length=None,
+            logging_steps=1,
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            remove_unused_columns=False,
+            dataset_kwargs={"skip_prepare_dataset": True},
+        ),
+        callbacks=[clock],
+    )
+    set_peft_model_state_dict(
+        trainer.model, {f"base_model.model.{name}": tensor for name, tensor in start.items()}
+    )
+    optimizer = torch.optim.AdamW(
+        [p for p in trainer.model.parameters() if p.requires_grad],
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+    )
+    rates = [learning_rate(config, step, len(steps)) for step in range(1, len(steps) + 2)]
+    trainer.optimizer = optimizer
+    trainer.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda done: rates[min(done, len(rates) - 1)] / config.learning_rate
+    )
+    trainer.train()
+    return clock.losses[: len(steps)], clock.times
+
+
+def _dataset(rows: list[TrainRow], steps: list[list[int]]) -> Any:
+    """The rows of all steps, one after the other; pictures are read when they are needed."""
+    ordered = [rows[index] for step in steps for index in step]
+    made = datasets.Dataset.from_list(
+        [
+            {
+                "image": str(row.image),
+                "prompt": f"<image>Q: {row.question} A:",
+                "completion": f" {row.answer}{row.opener} {row.rationale}<eos>",
+                "parts": [f" {row.answer}", row.opener],
+            }
+            for row in ordered
+        ]
+    )
+    return made.cast_column("image", datasets.Image())

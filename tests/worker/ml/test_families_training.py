@@ -1,0 +1,75 @@
+"""The fast ways of training on a tiny random model of every family: taken where they give what
+the plain way gives, and left where they do not."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.worker.ml.conftest import OPENER
+from tests.worker.ml.families import FAMILIES, MORE_FAMILIES, write_pictures
+from worker.ml.branches import RULE, branched_losses, can_branch, join
+from worker.ml.encode import RowEncoder
+from worker.ml.frozen_tower import FrozenTowerEncoder, can_take_features
+from worker.ml.loading import Vlm, load_vlm
+from worker.ml.losses import make_examples, row_losses
+from worker.ml.prompts import DEFAULT_STYLE
+from worker.ml.types import TrainRow
+
+pytestmark = pytest.mark.slow
+
+EVERY = FAMILIES | MORE_FAMILIES
+RULES = {
+    "paligemma": "two-sided prompt",
+    "gemma3": "two-sided images",
+    "qwen3_5": None,  # a recurrent state sees every rationale before it
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_fast_ways_give_the_losses_of_the_plain_way(name: str, tmp_path: Path) -> None:
+    EVERY[name](tmp_path / name)
+    vlm = load_vlm(str(tmp_path / name), device="cpu")
+    pictures = write_pictures(tmp_path / "a", 2) + write_pictures(tmp_path / "b", 2, (110, 50))
+    rows = _rows(pictures)
+    pixels = RowEncoder(vlm)
+    examples = [make_examples(vlm, pixels, row, i, DEFAULT_STYLE)[0] for i, row in enumerate(rows)]
+    with torch.no_grad():
+        expected = row_losses(vlm, vlm.model, examples)
+    assert can_take_features(vlm, [examples[0].row, examples[3].row])
+    assert can_branch(vlm, examples[:2]) == (RULES.get(name, "causal") is not None)
+    assert vlm.memo[RULE] == RULES.get(name, "causal")
+    cached = FrozenTowerEncoder(vlm, pixels, 2**24)
+    for encoder in (pixels, cached):
+        light = [
+            make_examples(vlm, encoder, row, i, DEFAULT_STYLE)[0] for i, row in enumerate(rows)
+        ]
+        groups = [light[:3], light[3:4], light[4:6], light[6:]]
+        if vlm.memo[RULE] is None:
+            groups = [[example] for example in light]
+        _compare(vlm, groups, expected.answer, expected.rationale)
+
+
+def _rows(pictures: list[Path]) -> list[TrainRow]:
+    given = [
+        (0, "what is it ?", "yes", "the cube is red"),
+        (0, "what is it ?", "yes", "there are two balls and a large cone"),
+        (0, "what is it ?", "yes", "no"),
+        (1, "how many cubes are there ?", "two", "the cube is red"),
+        (2, "how many ?", "two", "the cube is red"),
+        (2, "how many ?", "two", "yes"),
+        (3, "how many ?", "no", None),
+    ]
+    return [TrainRow(pictures[n], asked, said, why, OPENER) for n, asked, said, why in given]
+
+
+def _compare(vlm: Vlm, groups: list[list], answer: torch.Tensor, rationale: torch.Tensor) -> None:
+    by_signature: dict[object, list] = {}
+    for group in groups:
+        (sequence,) = join(group)
+        by_signature.setdefault(sequence.row.signature, []).append(sequence)
+    for alike in by_signature.values():
+        with torch.no_grad():
+            losses, indices = branched_losses(vlm, vlm.model, alike)
+        assert torch.allclose(losses.answer, answer[indices], atol=1e-4)
+        assert torch.allclose(losses.rationale, rationale[indices], atol=1e-4)

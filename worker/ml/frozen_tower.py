@@ -1,0 +1,142 @@
+"""Vision features computed once per image where tower and projector stay as they are.
+
+A training passes every image through the same frozen tower in each epoch and for each rationale.
+Here a row's pixels are replaced by what the model's own `get_image_features` makes of them, kept
+on the CPU, and handed to the forward as `mm_encoder_outputs`, transformers' own way in for features
+that were computed before. Losses and gradients are the same: nothing behind the features learns.
+"""
+
+import inspect
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from worker.ml.encode import Row, RowEncoder, Tensors, _file_mark, _size, collate
+from worker.ml.loading import Vlm
+from worker.ml.memory import is_out_of_memory
+from worker.ml.sharing import TOLERANCE
+
+logger = logging.getLogger(__name__)
+
+FEATURES = "features"  # the tensors' name in a row; those of deeper layers are features.0, …
+AS_LIST = "features_as_list"  # in vlm.memo: how the family hands its features on
+
+
+class FrozenTowerEncoder(RowEncoder):
+    """Encodes rows with features in place of pixels.
+
+    What it has made it keeps as long as it trains, up to `max_bytes`; after that rows carry their
+    pixels as usual. (Dropping the oldest would help nobody: an epoch asks for all in turn.)
+    """
+
+    def __init__(self, vlm: Vlm, pixels: RowEncoder, max_bytes: int) -> None:
+        super().__init__(vlm, max_bytes)
+        self._pixels = pixels
+        self._features: dict[tuple[object, ...], Tensors] = {}
+
+    def context(self, image: Path, context: str) -> tuple[Tensors, Tensors]:
+        place = (image, _file_mark(image))
+        key = (*place, context)
+        if (found := self._known.get(key)) is not None:
+            return found
+        of_text, of_image = self._pixels.context(image, context)
+        if self._bytes >= self._max_bytes:
+            return of_text, of_image
+        features = self._features.get(place)
+        if features is None:
+            features = self._features[place] = image_features(self._vlm, of_image)
+            self._bytes += _size((features, {}))
+        light = {n: tensor for n, tensor in of_image.items() if not n.startswith("pixel_values")}
+        self._known[key] = (of_text, light | features)
+        self._bytes += _size((of_text, light))
+        return self._known[key]
+
+
+def image_features(vlm: Vlm, image: Tensors) -> Tensors:
+    """The features of one row's image by name, on the CPU; `features` is (tokens, width) where the
+    family makes a list of them, else (images, tokens, width)."""
+    wanted = inspect.signature(vlm.model.base_model.get_image_features).parameters
+    inputs = {
+        name: (tensor.to(vlm.dtype) if tensor.is_floating_point() else tensor).to(vlm.device)
+        for name, tensor in image.items()
+        if name in wanted
+    }
+    was_training = vlm.model.training
+    vlm.model.eval()
+    try:
+        with torch.no_grad():
+            made = vlm.model.base_model.get_image_features(**inputs, return_dict=True)
+    finally:
+        vlm.model.train(was_training)
+    pooled = made.pooler_output
+    vlm.memo[AS_LIST] = isinstance(pooled, list | tuple)
+    features = {FEATURES: torch.cat(list(pooled), dim=0) if vlm.memo[AS_LIST] else pooled}
+    for number, deeper in enumerate(getattr(made, "deepstack_features", None) or ()):
+        features[f"{FEATURES}.{number}"] = deeper
+    return {name: tensor.to("cpu", copy=True) for name, tensor in features.items()}
+
+
+def with_features(vlm: Vlm, batch: Tensors) -> dict[str, Any]:
+    """The inputs of the model: a batch whose rows carry features hands them on as the family would
+    make them; any other batch is as it was."""
+    if FEATURES not in batch:
+        return dict(batch)
+    pooled = batch[FEATURES]
+    made: Any = BaseModelOutputWithPooling(last_hidden_state=pooled)  # nobody reads that one
+    made.pooler_output = [pooled] if vlm.memo[AS_LIST] else pooled
+    deeper = sorted(name for name in batch if name.startswith(f"{FEATURES}."))
+    if deeper:
+        made.deepstack_features = [batch[name] for name in deeper]
+    inputs = {name: tensor for name, tensor in batch.items() if not name.startswith(FEATURES)}
+    return inputs | {"mm_encoder_outputs": {"image": made}}
+
+
+def can_take_features(vlm: Vlm, rows: Sequence[Row]) -> bool:
+    """True if the model says the same of features that were computed before as of pixels.
+
+    Tried once on `rows` (of equal signature, two different images if there are), then remembered.
+    A family that has another way in keeps its pixels: slower, never different.
+    """
+    known: bool | None = vlm.memo.get("can_take_features")
+    if known is None:
+        known = vlm.memo["can_take_features"] = _try(vlm, rows)
+        logger.info("Model %s takes cached vision features: %s", vlm.name, known)
+    return known
+
+
+def _try(vlm: Vlm, rows: Sequence[Row]) -> bool:
+    if not vlm.model._supports_mm_encoder_outputs():
+        return False
+    plain = collate(vlm, rows, pad="right")
+    light = []
+    try:
+        for row in rows:
+            others = {n: t for n, t in row.image.items() if not n.startswith("pixel_values")}
+            features = image_features(vlm, row.image)
+            light.append(Row(row.text, others | features, row.continuation))
+        with torch.no_grad():
+            expected = vlm.model(**plain, use_cache=False).logits
+            inputs = with_features(vlm, collate(vlm, light, pad="right"))
+            got = vlm.model(**inputs, use_cache=False).logits
+    except Exception as error:  # a family may object in any way it likes
+        if is_out_of_memory(error):
+            raise
+        logger.info("Cached features failed with %s: %s", type(error).__name__, error)
+        return False
+    shown = plain["attention_mask"].bool()
+    return is_rounding(difference(got[shown], expected[shown]), vlm.dtype)
+
+
+def difference(got: torch.Tensor, expected: torch.Tensor) -> float:
+    """The greatest difference of two sets of logits, in units of the second's spread."""
+    spread = max(float(expected.float().std()), 1e-3)
+    return float((got.float() - expected.float()).abs().max()) / spread
+
+
+def is_rounding(found: float, dtype: torch.dtype) -> bool:
+    """Whether a difference of logits is what numbers of this type leave."""
+    return found <= TOLERANCE.get(dtype, TOLERANCE[torch.float32])

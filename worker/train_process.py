@@ -1,0 +1,142 @@
+"""One of several processes that train together: `python -m worker.train_process JOB`.
+
+Started by worker/stages/train_together.py, which gives each its number in the environment
+(torch.distributed's RANK, WORLD_SIZE, …). It knows nothing of databases. What it has to say goes to
+standard output, one JSON line each behind a mark; everything else there is a log.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState  # type: ignore[import-untyped]
+
+from app.settings import environment_for_children
+from worker.ml.errors import MlError, Stopped
+from worker.ml.loading import load_vlm
+from worker.ml.train import train_lora
+from worker.ml.types import (
+    LoraSettings,
+    TrainConfig,
+    TrainProgress,
+    TrainReport,
+    TrainRow,
+    Validation,
+)
+
+MARK = "\x1e"
+"""Before each message; what JSON text sequences (RFC 7464) use."""
+STOP_FILE = "stop"
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """The arguments of train_lora, and what to load. device: "cpu", or "cuda" for one GPU each."""
+
+    model: str
+    revision: str | None
+    device: str
+    dtype: str
+    threads: int
+    rows: list[TrainRow]
+    validation: list[TrainRow]
+    config: TrainConfig
+    lora: LoraSettings
+    start_from: Path | None
+    state_dir: Path
+    out_dir: Path
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_json(cls, text: str) -> "TrainJob":
+        values = json.loads(text)
+        lora = values["lora"]
+        if lora["targets"] != "all-linear":
+            lora["targets"] = tuple(lora["targets"])
+        start_from = values["start_from"]
+        return cls(
+            **values
+            | {
+                "rows": [_row(row) for row in values["rows"]],
+                "validation": [_row(row) for row in values["validation"]],
+                "config": TrainConfig(**values["config"]),
+                "lora": LoraSettings(**lora),
+                "start_from": Path(start_from) if start_from is not None else None,
+                "state_dir": Path(values["state_dir"]),
+                "out_dir": Path(values["out_dir"]),
+            }
+        )
+
+
+def _row(values: dict[str, Any]) -> TrainRow:
+    return TrainRow(**values | {"image": Path(values["image"])})
+
+
+def report_from(values: dict[str, Any]) -> TrainReport:
+    """The report that a process told about."""
+    return TrainReport(
+        **values
+        | {
+            "validations": tuple(Validation(**entry) for entry in values["validations"]),
+            "curve": tuple(TrainProgress(**entry) for entry in values["curve"]),
+        }
+    )
+
+
+def main(job_file: Path) -> int:
+    """Train; 0 if it ended as it should (stopped counts), 1 after an error that was told."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    job = TrainJob.from_json(job_file.read_text(encoding="utf-8"))
+    torch.set_num_threads(job.threads)
+    stop_file = job_file.with_name(STOP_FILE)
+    number = int(environment_for_children()["RANK"])
+    leads = number == 0
+    try:
+        report, revision = _train(job, number, stop_file.exists)
+    except Stopped:
+        if leads:
+            _say("stopped", {})
+    except MlError as error:
+        _say("error", {"message": error.message})
+        return 1
+    else:
+        if leads:
+            _say("report", {"report": asdict(report), "revision": revision})
+    PartialState().destroy_process_group()
+    return 0
+
+
+def _train(job: TrainJob, number: int, should_stop: Callable[[], bool]) -> tuple[TrainReport, str]:
+    """What train_lora reports, and the revision of the base."""
+    device = f"cuda:{number}" if job.device == "cuda" else job.device
+    vlm = load_vlm(job.model, revision=job.revision, device=device, dtype=job.dtype)
+    report = train_lora(
+        vlm,
+        job.rows,
+        job.validation,
+        job.config,
+        job.lora,
+        start_from=job.start_from,
+        state_dir=job.state_dir,
+        out_dir=job.out_dir,
+        on_progress=lambda progress: _say("progress", asdict(progress)),
+        should_stop=should_stop,
+    )
+    return report, vlm.revision
+
+
+def _say(kind: str, content: dict[str, Any]) -> None:
+    """One line at once: the parent reads while we work."""
+    sys.stdout.write(f"{MARK}{json.dumps({'kind': kind, **content})}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
