@@ -123,7 +123,7 @@ def build_model(folder: Path, cell: Cell) -> None:
 def make_rows(folder: Path, cell: Cell) -> list[TrainRow]:
     """Questions of 4 to 24 words, answers of 1 to 3, rationales of 5 to 60 (short ones are more
     frequent, as in people's), 1 to 4 of them per item; one image per item."""
-    chance = random.Random(cell.seed)  # noqa: S311 -- no secret
+    chance = random.Random(cell.seed)
 
     def words(shortest: int, longest: int) -> str:
         count = round(shortest + (longest - shortest) * chance.betavariate(1.2, 2.5))
@@ -160,7 +160,7 @@ def measure(cell: Cell) -> dict[str, Any]:
         ]
         vlm.memo.clear()
         if cell.method == "trl":
-            from benchmarks.training_trl import train  # noqa: PLC0415 -- an extra of its own
+            from benchmarks.training_trl import train
         else:
             train = train_ours
         passed = count_tokens(vlm)
@@ -189,7 +189,7 @@ def measure(cell: Cell) -> dict[str, Any]:
 
 def steps_of(rows: list[TrainRow], cell: Cell) -> list[list[int]]:
     """The rows of each optimizer step, over all epochs."""
-    from worker.ml.schedule import epoch_batches  # noqa: PLC0415
+    from worker.ml.schedule import epoch_batches
 
     return [
         step

@@ -21,8 +21,8 @@ from typing import Any
 
 import torch
 
+from worker.ml.agreement import difference, is_rounding
 from worker.ml.encode import Row, Tensors, collate
-from worker.ml.frozen_tower import difference, is_rounding
 from worker.ml.loading import Vlm
 from worker.ml.losses import Example, Ids, RowLosses, Targets, asked_logits, mean_losses
 from worker.ml.memory import is_out_of_memory

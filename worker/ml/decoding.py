@@ -10,6 +10,7 @@ from transformers import GenerationConfig
 
 from worker.ml.cache import expand
 from worker.ml.encode import Row, Tensors, collate
+from worker.ml.frozen_tower import with_features
 from worker.ml.loading import Vlm
 from worker.ml.shared_attention import SharedLayer, share
 
@@ -144,6 +145,7 @@ class Decoding:
 def _prefill(vlm: Vlm, rows: Sequence[Row]) -> tuple[dict[str, Any], torch.Tensor]:
     """The state after reading the rows, and the logits, (rows, vocabulary), of what comes next."""
     found: list[tuple[dict[str, Any], torch.Tensor]] = []
+    only_once = {"mm_encoder_outputs", *rows[0].image}
 
     def read(model: Any, input_ids: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         for name in ("logits_processor", "stopping_criteria", "generation_config"):
@@ -151,7 +153,7 @@ def _prefill(vlm: Vlm, rows: Sequence[Row]) -> tuple[dict[str, Any], torch.Tenso
         first = model.prepare_inputs_for_generation(input_ids, is_first_iteration=True, **kwargs)
         outputs = model(**first, return_dict=True)
         state = model._update_model_kwargs_for_generation(outputs, kwargs)
-        state = {name: value for name, value in state.items() if name not in rows[0].image}
+        state = {name: value for name, value in state.items() if name not in only_once}
         found.append((state, outputs.logits[:, -1]))
         return input_ids
 
@@ -176,7 +178,7 @@ def run_generate(vlm: Vlm, batch: Tensors, max_new_tokens: int, **how: Any) -> A
     model.generation_config = config  # `generate` fills what is unset from the model's own
     try:
         with torch.no_grad():
-            return model.generate(**batch, generation_config=config, **how)
+            return model.generate(**with_features(vlm, batch), generation_config=config, **how)
     finally:
         model.generation_config = before
 

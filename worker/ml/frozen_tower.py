@@ -1,6 +1,7 @@
 """Vision features computed once per image where tower and projector stay as they are.
 
-A training passes every image through the same frozen tower in each epoch and for each rationale.
+A training passes every image through the same frozen tower in each epoch and for each rationale;
+sampling does for each prompt, for the answer and its rationale, and again in the next round.
 Here a row's pixels are replaced by what the model's own `get_image_features` makes of them, kept
 on the CPU, and handed to the forward as `mm_encoder_outputs`, transformers' own way in for features
 that were computed before. Losses and gradients are the same: nothing behind the features learns.
@@ -15,10 +16,11 @@ from typing import Any
 import torch
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from worker.ml.encode import Row, RowEncoder, Tensors, _file_mark, _size, collate
+from worker.ml.agreement import difference, is_rounding
+from worker.ml.encode import Row, RowEncoder, Tensors, _file_mark, _size, collate, encoder_of
 from worker.ml.loading import Vlm
+from worker.ml.lora import adapts_vision
 from worker.ml.memory import is_out_of_memory
-from worker.ml.sharing import TOLERANCE
 
 logger = logging.getLogger(__name__)
 
@@ -27,25 +29,34 @@ AS_LIST = "features_as_list"  # in vlm.memo: how the family hands its features o
 
 
 class FrozenTowerEncoder(RowEncoder):
-    """Encodes rows with features in place of pixels.
+    """Encodes rows with features in place of pixels, and keeps up to `max_bytes` of them.
 
-    What it has made it keeps as long as it trains, up to `max_bytes`; after that rows carry their
-    pixels as usual. (Dropping the oldest would help nobody: an epoch asks for all in turn.)
+    starts_anew: what to do when that is full. A training goes on with pixels: an epoch asks for all
+    images in turn, so dropping some would help nobody. Sampling drops all and starts anew.
+    `weights` says which tower made the features, where it is not the base model's.
     """
 
-    def __init__(self, vlm: Vlm, pixels: RowEncoder, max_bytes: int) -> None:
+    def __init__(
+        self, vlm: Vlm, pixels: RowEncoder, max_bytes: int, *, starts_anew: bool = False
+    ) -> None:
         super().__init__(vlm, max_bytes)
+        self.weights: object = None
         self._pixels = pixels
+        self._starts_anew = starts_anew
         self._features: dict[tuple[object, ...], Tensors] = {}
 
     def context(self, image: Path, context: str) -> tuple[Tensors, Tensors]:
-        place = (image, _file_mark(image))
+        place = (self.weights, image, _file_mark(image))
         key = (*place, context)
         if (found := self._known.get(key)) is not None:
             return found
         of_text, of_image = self._pixels.context(image, context)
         if self._bytes >= self._max_bytes:
-            return of_text, of_image
+            if not self._starts_anew:
+                return of_text, of_image
+            self._known.clear()
+            self._features.clear()
+            self._bytes = 0
         features = self._features.get(place)
         if features is None:
             features = self._features[place] = image_features(self._vlm, of_image)
@@ -131,12 +142,19 @@ def _try(vlm: Vlm, rows: Sequence[Row]) -> bool:
     return is_rounding(difference(got[shown], expected[shown]), vlm.dtype)
 
 
-def difference(got: torch.Tensor, expected: torch.Tensor) -> float:
-    """The greatest difference of two sets of logits, in units of the second's spread."""
-    spread = max(float(expected.float().std()), 1e-3)
-    return float((got.float() - expected.float()).abs().max()) / spread
+SAMPLING_BYTES = 2**30
 
 
-def is_rounding(found: float, dtype: torch.dtype) -> bool:
-    """Whether a difference of logits is what numbers of this type leave."""
-    return found <= TOLERANCE.get(dtype, TOLERANCE[torch.float32])
+def encoder_for_sampling(vlm: Vlm, image: Path, context: str) -> RowEncoder:
+    """The encoder for prompts to sample from: with features kept from call to call, if the model
+    can take them. Tried on the prompt's image and text."""
+    pixels = encoder_of(vlm)
+    known: FrozenTowerEncoder | None = vlm.memo.get("sampling_encoder")
+    if known is None:
+        if not can_take_features(vlm, [Row(*pixels.context(image, context), ())]):
+            return pixels
+        known = FrozenTowerEncoder(vlm, pixels, SAMPLING_BYTES, starts_anew=True)
+        vlm.memo["sampling_encoder"] = known
+    is_own = vlm.adapter is not None and adapts_vision(vlm.model)
+    known.weights = (vlm.adapter, vlm.memo.get("adapter_mark")) if is_own else None
+    return known

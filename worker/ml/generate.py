@@ -8,8 +8,9 @@ import torch
 
 from worker.ml.decode import SeededChooser, ShouldStop, decode_plain, decode_shared
 from worker.ml.decoding import Group
-from worker.ml.encode import encoder_of, end_ids
+from worker.ml.encode import end_ids
 from worker.ml.errors import Stopped
+from worker.ml.frozen_tower import encoder_for_sampling
 from worker.ml.loading import Vlm
 from worker.ml.memory import default_batch_rows, free_cached_memory, is_out_of_memory, too_small
 from worker.ml.prompts import DEFAULT_STYLE, PromptStyle, frame_of, prompt_text
@@ -71,11 +72,11 @@ def _windows(
     vlm: Vlm, by_prompt: Mapping[Prompt, Sequence[int]], style: PromptStyle
 ) -> Iterator[list[Group]]:
     """The prompts, encoded, with their draws, as many at a time as WINDOW_BYTES allow."""
-    encoder = encoder_of(vlm)
     window: list[Group] = []
     n_bytes = 0
     for prompt, numbers in by_prompt.items():
-        row = encoder.row(prompt.image, prompt_text(vlm, prompt, style))
+        text = prompt_text(vlm, prompt, style)
+        row = encoder_for_sampling(vlm, prompt.image, text.context).row(prompt.image, text)
         window.append(Group(row, tuple(numbers)))
         n_bytes += row.n_bytes
         if n_bytes >= WINDOW_BYTES:

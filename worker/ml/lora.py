@@ -162,6 +162,12 @@ def write_adapter(model: Any, folder: Path, base_revision: str) -> None:
     save_file(dict(sorted(tensors.items())), folder / WEIGHTS_FILE, metadata={"format": "pt"})
 
 
+def adapts_vision(model: Any) -> bool:
+    """Whether the adapter that is on changes what the model sees: its tower or its projector."""
+    language = {id(module) for module in model.get_decoder().modules()}
+    return any(id(layer) not in language for _, layer in _outermost(model.named_modules()))
+
+
 def remove_adapters(model: Any) -> None:
     """Puts the original modules back where peft's layers are, and forgets the adapter."""
     for name, layer in _outermost(model.named_modules()):

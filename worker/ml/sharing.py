@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from worker.ml.agreement import difference, is_rounding
 from worker.ml.decode import decode_plain, decode_shared
 from worker.ml.decoding import Group
 from worker.ml.encode import Row
@@ -16,8 +17,6 @@ from worker.ml.shared_attention import understood_by
 logger = logging.getLogger(__name__)
 
 N_STEPS = 3
-# Greatest difference of two logits, in units of the logits' spread, that is rounding.
-TOLERANCE = {torch.float32: 2e-3, torch.float16: 5e-2, torch.bfloat16: 4e-1}
 
 
 class Recorder:
@@ -93,15 +92,11 @@ def _try(vlm: Vlm, row: Row) -> Sharing:
             logger.info("Sharing (%s) failed with %s: %s", way, type(error).__name__, error)
             continue
         if all(
-            _alike(got.logits[i][step], expected[i // 2].logits[0][step], vlm.dtype)
+            is_rounding(
+                difference(got.logits[i][step], expected[i // 2].logits[0][step]), vlm.dtype
+            )
             for i in range(4)
             for step in range(1 if i == 0 else n_steps)
         ):
             return way
     return "none"
-
-
-def _alike(got: torch.Tensor, expected: torch.Tensor, dtype: torch.dtype) -> bool:
-    spread = max(float(expected.std()), 1e-6)
-    difference = float((got - expected).abs().max())
-    return difference <= TOLERANCE.get(dtype, TOLERANCE[torch.float32]) * max(spread, 1e-3)

@@ -1,5 +1,6 @@
 import random
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,46 @@ def test_a_device_without_room_for_one_row_says_so(
     with pytest.raises(DeviceError, match="does not hold the model and one row"):
         sample(llava, draws[:2], CONFIG)
     llava.memo.pop("batch_rows", None)
+
+
+def test_an_image_passes_through_the_tower_once(
+    llava: Vlm, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For all prompts, temperatures and draws, and for later calls too."""
+    picture = tmp_path / "new.png"
+    picture.write_bytes(pictures[0].read_bytes())
+    tower, seen = llava.model.base_model.get_image_features, []
+
+    def counted(**inputs: object) -> object:
+        seen.append(inputs)
+        return tower(**inputs)
+
+    prompts = [
+        Prompt(picture, question, answer, OPENER)
+        for question in ("what is it ?", "how many ?")
+        for answer in ("red", None)
+    ]
+    draws = [Draw(prompt, t, s) for prompt in prompts for t in (0.1, 0.9) for s in range(3)]
+    expected = sample(
+        llava, [replace(d, prompt=replace(d.prompt, image=pictures[0])) for d in draws], CONFIG
+    )
+    monkeypatch.setattr(
+        llava.model.base_model, "get_image_features", wraps(tower)(counted), raising=False
+    )
+    first = sample(llava, draws, CONFIG)
+    assert len(seen) == 1
+    assert [s.text for s in sample(llava, draws, CONFIG)] == [s.text for s in first]
+    assert len(seen) == 1
+    assert [s.text for s in first] == [s.text for s in expected]
+
+
+def test_kept_features_are_dropped_when_there_are_too_many(
+    llava: Vlm, draws: list[Draw], texts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.ml.frozen_tower.SAMPLING_BYTES", 1)
+    monkeypatch.delitem(llava.memo, "sampling_encoder")
+    assert [sampled.text for sampled in sample(llava, draws, CONFIG)] == texts
+    llava.memo.pop("sampling_encoder")
 
 
 def test_a_broken_image_is_named(llava: Vlm, draws: list[Draw], tmp_path: Path) -> None:
