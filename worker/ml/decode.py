@@ -16,7 +16,7 @@ import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from worker.ml.choose import choose_tokens, top_k_of
-from worker.ml.decoding import Chooser, Decoding, Group, run_generate
+from worker.ml.decoding import Chooser, Decoding, Group, Sharing, run_generate
 from worker.ml.encode import collate
 from worker.ml.errors import Stopped
 from worker.ml.loading import Vlm
@@ -80,20 +80,20 @@ def decode_shared(
     max_new_tokens: int,
     *,
     limit: int,
-    keeps_prefix: bool = True,
+    sharing: Sharing,
     should_stop: ShouldStop | None = None,
 ) -> None:
     """Decodes all draws of all groups, with one prefill of each group's row and at most `limit`
-    draws at a time. keeps_prefix: draws of a row attend to one copy of its keys and values, if the
-    model's attention can; waiting groups then enter as soon as enough draws have ended. Otherwise
-    each draw gets its own copy, and the next batch waits for the end of this one."""
+    draws at a time. Where draws share their keys and values, waiting groups enter as soon as enough
+    draws have ended; where each has its own copy, the next batch waits for the end of this one."""
     waiting = deque(part for group in groups for part in _parts(group, limit))
-    with understood_by(vlm.model) if keeps_prefix else nullcontext(False) as is_understood:
+    keeps_prefix = sharing in ("contexts", "prefix")
+    with understood_by(vlm.model) if keeps_prefix else nullcontext():
         while waiting:
             begun = _take(waiting, limit)
             # Those who enter later begin where the others already are.
-            room = 2 * max_new_tokens if is_understood and waiting else max_new_tokens
-            batch = Decoding.start(vlm, begun, room, keeps_prefix=is_understood)
+            room = 2 * max_new_tokens if keeps_prefix and waiting else max_new_tokens
+            batch = Decoding.start(vlm, begun, room, sharing)
             may_join = room > max_new_tokens and keeps_prefixes(batch.state["past_key_values"])
             while True:
                 if should_stop is not None and should_stop():
@@ -104,7 +104,7 @@ def decode_shared(
                 free = limit - n_left
                 if may_join and free >= ENTER_SHARE * limit and (some := _take(waiting, free)):
                     batch.drop_ended()
-                    entering = Decoding.start(vlm, some, room, keeps_prefix=True)
+                    entering = Decoding.start(vlm, some, room, sharing)
                     entering.choose(choose, max_new_tokens)
                     batch.join(entering)
                 elif n_left <= (1 - LEAVE_SHARE) * batch.n_rows:

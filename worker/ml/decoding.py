@@ -3,7 +3,7 @@ loop, from which rows can leave and which others can join."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from transformers import GenerationConfig
@@ -13,6 +13,11 @@ from worker.ml.encode import Row, Tensors, collate
 from worker.ml.frozen_tower import with_features
 from worker.ml.loading import Vlm
 from worker.ml.shared_attention import SharedLayer, share
+
+# What draws share. "contexts": prompts about the same image and question share reading those, and
+# the draws of a prompt one copy of its keys and values; "prefix": only the latter; "copies": the
+# draws of a prompt share reading it, and get a copy each; "none": every draw is read by itself.
+Sharing = Literal["contexts", "prefix", "copies", "none"]
 
 
 class Chooser(Protocol):
@@ -53,15 +58,18 @@ class Decoding:
     began: torch.Tensor
 
     @classmethod
-    def start(
-        cls, vlm: Vlm, groups: Sequence[Group], room: int, *, keeps_prefix: bool
-    ) -> "Decoding":
+    def start(cls, vlm: Vlm, groups: Sequence[Group], room: int, sharing: Sharing) -> "Decoding":
         """One pass over image and prompt of each group. room: tokens that may be written after."""
         rows = [group.row for group in groups]
         counts = torch.tensor([len(group.numbers) for group in groups], device=vlm.device)
         source = torch.repeat_interleave(torch.arange(len(rows), device=vlm.device), counts)
-        state, logits = _prefill(vlm, rows)
-        (share if keeps_prefix else expand)(state["past_key_values"], source, room)
+        n_contexts = len({id(row.text) for row in rows})
+        if sharing == "contexts" and n_contexts < len(rows):
+            state, logits = _prefill_by_context(vlm, rows)
+        else:
+            state, logits = _prefill(vlm, rows)
+        copy = expand if sharing == "copies" else share
+        copy(state["past_key_values"], source, room)
         nothing = torch.zeros_like(source)
         return cls(
             model=vlm.model,
@@ -117,7 +125,8 @@ class Decoding:
         n_own = layer.n_own - n_unused
         sizes = layer.n_shared, theirs.layers[0].n_shared
         longest = max(sizes)
-        masked, other_masked = self._masked_state(), other._masked_state()
+        masked = _with_mask(self.state, self.n_rows)
+        other_masked = _with_mask(other.state, other.n_rows)
         for mine, new in zip(ours.layers, theirs.layers, strict=True):
             mine.join(new, n_unused)
         state = dict(masked)
@@ -132,14 +141,6 @@ class Decoding:
         self.began = torch.cat([self.began - n_unused, torch.full_like(other.began, n_own)])
         for name in ("numbers", "logits", "steps", "ended", "tokens"):
             setattr(self, name, torch.cat([getattr(self, name), getattr(other, name)]))
-
-    def _masked_state(self) -> dict[str, Any]:
-        """The state with its attention mask, which `generate` leaves out where nothing is padded.
-        It has a column for the newest token, which the cache has not."""
-        if self.state.get("attention_mask") is not None:
-            return self.state
-        shape = (self.n_rows, self.state["past_key_values"].get_seq_length() + 1)
-        return {**self.state, "attention_mask": self.tokens.new_ones(shape)}
 
 
 def _prefill(vlm: Vlm, rows: Sequence[Row]) -> tuple[dict[str, Any], torch.Tensor]:
@@ -159,6 +160,45 @@ def _prefill(vlm: Vlm, rows: Sequence[Row]) -> tuple[dict[str, Any], torch.Tenso
 
     run_generate(vlm, collate(vlm, rows, pad="left"), 1, custom_generate=read)
     return found[0]
+
+
+def _prefill_by_context(vlm: Vlm, rows: Sequence[Row]) -> tuple[dict[str, Any], torch.Tensor]:
+    """As _prefill, but what rows begin with is read once for all that begin with the same."""
+    places: dict[int, int] = {}
+    contexts: list[Row] = []
+    for row in rows:
+        if id(row.text) not in places:
+            places[id(row.text)] = len(contexts)
+            contexts.append(Row(row.text, row.image, ()))
+    state, logits = _prefill(vlm, contexts)
+    source = torch.tensor([places[id(row.text)] for row in rows], device=vlm.device)
+    state["past_key_values"].reorder_cache(source)
+    state, logits = _select(_with_mask(state, len(contexts)), source), logits[source]
+    longest = max(len(row.continuation) for row in rows)
+    # On the left is padding, as everywhere: masked, and without a place of its own.
+    shown = torch.tensor(
+        [[column >= longest - len(row.continuation) for column in range(longest)] for row in rows],
+        device=vlm.device,
+    )
+    ids = torch.tensor(
+        [[0] * (longest - len(row.continuation)) + list(row.continuation) for row in rows],
+        device=vlm.device,
+    )
+    # The state has a column for one more token; there are `longest`.
+    state["attention_mask"] = torch.cat([state["attention_mask"][:, :-1], shown.long()], dim=1)
+    steps = shown.long().cumsum(1) - 1
+    for name, value in _rowwise(state).items():
+        if name == "position_ids":
+            state[name] = torch.cat([value[..., :-1], value[..., -1:] + steps], dim=-1)
+        elif name != "attention_mask":
+            more = value[:, -1:].expand(-1, longest, *value.shape[2:])
+            state[name] = torch.cat([value[:, :-1], more], dim=1)
+    inputs = vlm.model.prepare_inputs_for_generation(ids, next_sequence_length=longest, **state)
+    with torch.no_grad():
+        outputs = vlm.model(**inputs, return_dict=True)
+    state = vlm.model._update_model_kwargs_for_generation(outputs, state)
+    has_more = shown.any(dim=1, keepdim=True)  # an empty continuation ends with its context
+    return state, torch.where(has_more, outputs.logits[:, -1], logits)
 
 
 def run_generate(vlm: Vlm, batch: Tensors, max_new_tokens: int, **how: Any) -> Any:
@@ -181,6 +221,17 @@ def run_generate(vlm: Vlm, batch: Tensors, max_new_tokens: int, **how: Any) -> A
             return model.generate(**with_features(vlm, batch), generation_config=config, **how)
     finally:
         model.generation_config = before
+
+
+def _with_mask(state: dict[str, Any], n_rows: int) -> dict[str, Any]:
+    """The state with its attention mask, which `generate` leaves out where nothing is padded. It
+    has a column for the newest token, which the cache has not."""
+    if state.get("attention_mask") is not None:
+        return state
+    cache = state["past_key_values"]
+    shape = (n_rows, cache.get_seq_length() + 1)
+    ones = torch.ones(shape, dtype=torch.long, device=cache.layers[0].keys.device)
+    return {**state, "attention_mask": ones}
 
 
 def _rowwise(state: dict[str, Any]) -> Tensors:

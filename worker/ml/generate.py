@@ -7,7 +7,7 @@ from itertools import count, islice
 import torch
 
 from worker.ml.decode import SeededChooser, ShouldStop, decode_plain, decode_shared
-from worker.ml.decoding import Group
+from worker.ml.decoding import Group, Sharing
 from worker.ml.encode import end_ids
 from worker.ml.errors import Stopped
 from worker.ml.frozen_tower import encoder_for_sampling
@@ -15,7 +15,7 @@ from worker.ml.loading import Vlm
 from worker.ml.memory import default_batch_rows, free_cached_memory, is_out_of_memory, too_small
 from worker.ml.prompts import DEFAULT_STYLE, PromptStyle, frame_of, prompt_text
 from worker.ml.seeds import uniforms
-from worker.ml.sharing import Sharing, how_to_share
+from worker.ml.sharing import how_to_share
 from worker.ml.types import Draw, Prompt, SampleConfig, Sampled
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ def _sample_groups(
                 else:
                     decode_shared(
                         vlm, waiting, chooser, config.max_new_tokens, limit=limit,
-                        keeps_prefix=sharing == "prefix", should_stop=should_stop,
+                        sharing=sharing, should_stop=should_stop,
                     )  # fmt: skip
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -167,7 +167,7 @@ def _without(groups: Sequence[Group], done: Set[int]) -> list[Group]:
 def _fitting(vlm: Vlm, groups: Sequence[Group], config: SampleConfig, sharing: Sharing) -> int:
     """How many draws to decode together."""
     longest = max(group.row.length for group in groups)
-    if sharing != "prefix":
+    if sharing in ("copies", "none"):
         return default_batch_rows(vlm, longest + config.max_new_tokens)
     n_draws = sum(len(group.numbers) for group in groups) / len(groups)
     # Rows that enter later need room for those that are there already.

@@ -223,25 +223,22 @@ AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
 @contextmanager
-def understood_by(model: torch.nn.Module) -> Iterator[bool]:
-    """Within the block the model's attention understands shared layers, if its kind allows that.
+def understood_by(model: torch.nn.Module) -> Iterator[None]:
+    """Within the block the model's attention understands shared layers.
 
-    Yields False, and changes nothing, for a model that does not run on sdpa.
+    Raises NotImplementedError for a model that does not run on sdpa.
     """
     configs = {
         id(config): config
         for module in model.modules()
         if hasattr(module, "layer_idx") and (config := getattr(module, "config", None)) is not None
     }
-    is_possible = bool(configs) and all(
-        config._attn_implementation == "sdpa" for config in configs.values()
-    )
+    if not configs or any(c._attn_implementation != "sdpa" for c in configs.values()):
+        raise NotImplementedError("shared prefixes need scaled_dot_product_attention")
     try:
-        if is_possible:
-            for config in configs.values():
-                config._attn_implementation_internal = NAME
-        yield is_possible
+        for config in configs.values():
+            config._attn_implementation_internal = NAME
+        yield
     finally:
-        if is_possible:
-            for config in configs.values():
-                config._attn_implementation_internal = "sdpa"
+        for config in configs.values():
+            config._attn_implementation_internal = "sdpa"

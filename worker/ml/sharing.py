@@ -2,17 +2,15 @@
 
 import logging
 from dataclasses import replace
-from typing import Literal
 
 import torch
 
 from worker.ml.agreement import difference, is_rounding
 from worker.ml.decode import decode_plain, decode_shared
-from worker.ml.decoding import Group
+from worker.ml.decoding import Group, Sharing
 from worker.ml.encode import Row
 from worker.ml.loading import Vlm
 from worker.ml.memory import is_out_of_memory, too_small
-from worker.ml.shared_attention import understood_by
 
 logger = logging.getLogger(__name__)
 
@@ -40,17 +38,13 @@ class Recorder:
         return tokens, numbers == self.leaves
 
 
-Sharing = Literal["prefix", "copies", "none"]
-
-
 def how_to_share(vlm: Vlm, row: Row) -> Sharing:
     """The best way of decode_shared that gives this model the logits of its own `generate`.
 
-    "prefix": all draws over one copy of an item's keys and values; "copies": a copy each; "none":
-    the model takes every draw as a row of its own. Tried on `row` and a longer copy of it (so that
-    one is padded), two draws each, with one draw leaving after the first token. A family without a
-    suitable cache, with another idea of padding, or that raises on the way, gets the next way:
-    slower, never different.
+    Tried on `row`, a longer copy and one without its continuation (so that some are padded), two
+    draws each, with one draw leaving after the first token and, where that is possible, the last
+    row entering then. A family without a suitable cache, with another idea of padding, or that
+    raises on the way, gets the next way: slower, never different.
     """
     known: Sharing | None = vlm.memo.get("sharing")
     if known is None:
@@ -67,36 +61,36 @@ def how_to_share(vlm: Vlm, row: Row) -> Sharing:
 def _try(vlm: Vlm, row: Row) -> Sharing:
     last = int(row.continuation[-1] if row.continuation else row.text["input_ids"][0, -1])
     longer = replace(row, continuation=(*row.continuation, last, last))
+    rows = (row, longer, replace(row, continuation=()))
     expected: list[Recorder] = []
-    for one in (row, longer):
+    for one in rows:
         recorder = Recorder(1)
         decode_plain(vlm, [Group(one, (0,))], recorder, N_STEPS)
         expected.append(recorder)
     # `generate` stops at an end token, which a short answer has right away.
     n_steps = min(len(recorder.tokens[0]) for recorder in expected)
     given = torch.tensor(
-        [expected[i // 2].tokens[0][:n_steps] for i in range(4)], device=vlm.device
+        [expected[i // 2].tokens[0][:n_steps] for i in range(6)], device=vlm.device
     )
-    groups = [Group(row, (0, 1)), Group(longer, (2, 3))]
-    with understood_by(vlm.model) as is_understood:
-        ways: tuple[Sharing, ...] = ("prefix", "copies") if is_understood else ("copies",)
-    for way in ways:
-        got = Recorder(4, given, leaves=0)
+    groups = [Group(one, (2 * place, 2 * place + 1)) for place, one in enumerate(rows)]
+
+    def is_right(sharing: Sharing, limit: int) -> bool:
+        got = Recorder(6, given, leaves=0)
         try:
-            keeps_prefix = way == "prefix"
-            limit = 3 if keeps_prefix else 4  # with 3, the longer row enters when a draw has left
-            decode_shared(vlm, groups, got, n_steps, limit=limit, keeps_prefix=keeps_prefix)
+            decode_shared(vlm, groups, got, n_steps, limit=limit, sharing=sharing)
         except Exception as error:  # a family may object in any way it likes
             if is_out_of_memory(error):
                 raise
-            logger.info("Sharing (%s) failed with %s: %s", way, type(error).__name__, error)
-            continue
-        if all(
+            logger.info("Sharing (%s) failed with %s: %s", sharing, type(error).__name__, error)
+            return False
+        return all(
             is_rounding(
                 difference(got.logits[i][step], expected[i // 2].logits[0][step]), vlm.dtype
             )
-            for i in range(4)
+            for i in range(6)
             for step in range(1 if i == 0 else n_steps)
-        ):
-            return way
-    return "none"
+        )
+
+    if is_right("prefix", 5):  # the last row enters when a draw has left
+        return "contexts" if is_right("contexts", 6) else "prefix"
+    return "copies" if is_right("copies", 6) else "none"

@@ -57,7 +57,9 @@ def test_prompts_are_shared_and_texts_are_those_of_the_plain_way(
     vlm: Vlm, draws: list[Draw], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = sample(vlm, draws, CONFIG)
-    assert vlm.memo["sharing"] == "prefix"
+    # Sliding windows and recurrent states mind padding in the middle of a row.
+    minds = vlm.model.config.model_type in ("gemma3", "qwen3_5")
+    assert vlm.memo["sharing"] == ("prefix" if minds else "contexts")
     small = sample(vlm, draws, SampleConfig(max_new_tokens=8, batch_rows=5))
     monkeypatch.setitem(vlm.memo, "sharing", "none")
     plain = sample(vlm, draws, CONFIG)

@@ -64,7 +64,7 @@ def test_a_text_does_not_depend_on_its_partners_or_their_order(
 def test_the_plain_way_gives_the_same_texts(
     llava: Vlm, draws: list[Draw], texts: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert llava.memo["sharing"] == "prefix"
+    assert llava.memo["sharing"] == "contexts"
     monkeypatch.setitem(llava.memo, "sharing", "none")
     got = sample(llava, draws, CONFIG)
     assert [sampled.text for sampled in got] == texts
@@ -261,4 +261,4 @@ def test_a_prompt_that_ends_at_once_does_not_stop_sharing(
     monkeypatch.setattr(llava.model.generation_config, "eos_token_id", [token])
     monkeypatch.delitem(llava.memo, "sharing")
     sample(llava, [Draw(prompt, 0.01, 1)], CONFIG)
-    assert llava.memo["sharing"] == "prefix"
+    assert llava.memo["sharing"] == "contexts"
