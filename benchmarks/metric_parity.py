@@ -157,13 +157,14 @@ def measure_all(data: Path, n_rows: int, out: Path) -> list[Entry]:
     done = read_results(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     rows = read_rows(content, n_rows)
+    of_data, of_code = hashlib.sha256(content).hexdigest()[:12], digest_of_metrics()
     measured = []
     for kind in ("human", "dropped", "swapped", "foreign", "texts"):
         key = {
             "kind": kind,
-            "data": hashlib.sha256(content).hexdigest()[:12],
+            "data": of_data,
             "n_rows": n_rows if kind != "texts" else None,
-            "code": digest_of_metrics(),
+            "code": of_code,
         }
         name = json.dumps(key)
         if name not in done:

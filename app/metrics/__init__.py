@@ -9,6 +9,7 @@ from app.metrics.intervals import (
     wilson_interval,
 )
 from app.metrics.meteor import MeteorCounts, MeteorError, count_meteor, why_no_meteor
+from app.metrics.pairs import average
 from app.metrics.rouge import rouge_l, rouge_l_of_tokens, rouge_l_per_item
 from app.metrics.tokens import tokenize
 
@@ -17,6 +18,7 @@ __all__ = [
     "Interval",
     "MeteorCounts",
     "MeteorError",
+    "average",
     "bleu",
     "bleu_per_item",
     "bootstrap_interval",

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.metrics.pairs import Tokenizer, tokenize_pairs
+from app.metrics.pairs import Tokenizer, average, tokenize_pairs
 from app.metrics.tokens import tokenize
 
 _ALPHA, _BETA, _GAMMA, _DELTA = 0.85, 0.2, 0.6, 0.75
@@ -51,6 +51,10 @@ class MeteorCounts:
 
     def per_item(self) -> list[float]:
         return [_score(row) for row in self.counts]
+
+    def averaged(self, rows: Sequence[int], owners: Sequence[int]) -> "MeteorCounts":
+        """Of the given rows, one per owner: the mean of those that are its own."""
+        return MeteorCounts(average(self.counts[list(rows)], owners))
 
 
 def why_no_meteor() -> str | None:

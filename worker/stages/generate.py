@@ -78,7 +78,7 @@ def generate(run_id: int, heart: Heart) -> None:
 
         return write
 
-    work_shards(run_id, heart, compute, _finish)
+    work_shards(run_id, heart, compute, lambda: _finish)
 
 
 def plan_draws(
