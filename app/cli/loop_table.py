@@ -45,14 +45,18 @@ def _add_comparison(table: Table, evaluated: list[dict[str, Any]]) -> None:
     first, last = evaluated[0], evaluated[-1]
     newest = "base" if last["round"] == 0 else str(last["round"])
     for label, entry, series in (
-        ("base, blank picture", first, Series.BLANK),
-        (f"{newest}, blank picture", last if last is not first else {}, Series.BLANK),
-        (f"{newest}, one reference left out", last, Series.LEAVE_ONE_OUT),
-        ("people, one reference left out", last, Series.HUMAN),
+        ("base, blank", first, Series.BLANK),
+        (f"{newest}, blank", last if last is not first else {}, Series.BLANK),
+        (f"{newest}, one left out", last, Series.LEAVE_ONE_OUT),
+        ("people, one left out", last, Series.HUMAN),
     ):
         cells = _cells(_test_scores(entry), series)
         if any(cells):
             table.add_row(label, "", "", *cells)
+            table.caption = (
+                "blank: asked with a blank picture; one left out: each text against the other "
+                "references of its item"
+            )
 
 
 def _test_scores(entry: dict[str, Any]) -> Scores:

@@ -8,6 +8,7 @@ unlike the paper, every precision is smoothed by a hair, so that an empty count 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -84,26 +85,23 @@ def count_bleu(
     matches = np.zeros((len(pairs), MAX_N), dtype=np.float64)
     totals = np.zeros((len(pairs), MAX_N), dtype=np.float64)
     lengths = np.zeros((len(pairs), 2), dtype=np.float64)
+    grams_of = cache(ngrams)  # the same text may stand in many pairs
     for row, (hypothesis, texts) in enumerate(pairs):
         length = len(hypothesis)
         closest = min((abs(len(text) - length), len(text)) for text in texts)[1]
         lengths[row] = length, closest
         for n in range(1, MAX_N + 1):
             totals[row, n - 1] = max(0, length - n + 1)
-            matches[row, n - 1] = _clipped_matches(hypothesis, texts, n)
+            allowed: Counter[tuple[str, ...]] = Counter()
+            for text in texts:
+                allowed |= grams_of(tuple(text), n)
+            # Each n-gram of the hypothesis counts at most as often as in one reference.
+            matches[row, n - 1] = (grams_of(tuple(hypothesis), n) & allowed).total()
     return BleuCounts(matches, totals, lengths[:, 0], lengths[:, 1])
 
 
 def ngrams(tokens: Tokens, n: int) -> Counter[tuple[str, ...]]:
     return Counter(tuple(tokens[start : start + n]) for start in range(len(tokens) - n + 1))
-
-
-def _clipped_matches(hypothesis: Tokens, texts: Sequence[Tokens], n: int) -> int:
-    """N-grams of the hypothesis, each counted at most as often as in one reference."""
-    allowed: Counter[tuple[str, ...]] = Counter()
-    for text in texts:
-        allowed |= ngrams(text, n)
-    return (ngrams(hypothesis, n) & allowed).total()
 
 
 def _score(matches: Counts, totals: Counts, length: float, reference_length: float) -> list[float]:

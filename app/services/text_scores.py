@@ -13,7 +13,7 @@ Text metrics are measured several times over, each a series of scores with names
 mean of them. A series without an item has no scores.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -103,11 +103,12 @@ def measure(
     meteor = None
     if with_meteor:
         meteor = count_meteor([text for text, _ in pairs], [references for _, references in pairs])
+    words = cache(tokenize)  # a reference stands in many pairs
     found: dict[Split, list[Figure]] = {}
     for split, group in corpora.items():
         found[split] = _shares(predicted[split])
         for corpus in group:
-            found[split] += _text_figures(corpus)
+            found[split] += _text_figures(corpus, words)
             if meteor:
                 found[split].append(_meteor_figure(corpus, meteor, places))
     return found
@@ -162,9 +163,8 @@ def _left_out(series: Series, items: Sequence[ScoredItem]) -> _Corpus:
     return _Corpus(series, pairs, owners)
 
 
-def _text_figures(corpus: _Corpus) -> list[Figure]:
+def _text_figures(corpus: _Corpus, words: Callable[[str], list[str]]) -> list[Figure]:
     hypotheses, references = zip(*corpus.pairs, strict=True)
-    words = cache(tokenize)  # a reference stands in many pairs
     n = corpus.n_items
     bleu = count_bleu(hypotheses, references, words).averaged(corpus.owners)
     interval = bootstrap_interval(n, lambda chosen: bleu.score(chosen)[3], n_resamples=N_RESAMPLES)

@@ -22,7 +22,7 @@ from app.round_settings import LoopSettings
 from app.web.charts import Chart, line_chart
 from app.web.contexts_history import describe_event, flat_settings
 from app.web.contexts_run import RunCard, run_card
-from app.web.contexts_scores import ScoreTable, score_tables
+from app.web.contexts_scores import ScoreTable, list_notes, score_tables
 from app.web.templating import percent
 
 
@@ -55,6 +55,7 @@ class RoundState:
     results: tuple[Tile, ...]
     loss_chart: Chart | None
     scores: tuple[ScoreTable, ...]
+    score_notes: Sequence[tuple[str, str]]
     meteor_note: str
     fit_critic: str
     workers: Sequence[overview.WorkerLine]
@@ -117,6 +118,7 @@ def round_state(session: Session, round_: Round) -> RoundState:
     is_open = round_.status not in CLOSED_ROUND
     is_by_people = settings.judging.judges == "people"
     has_live_runs = any(entry.run.status in LIVE_RUN for entry in progress.runs)
+    scores = score_tables(progress.baseline_scores, progress.scores)
     return RoundState(
         round_id=round_.id,
         status=round_.status,
@@ -141,7 +143,8 @@ def round_state(session: Session, round_: Round) -> RoundState:
         tiles=_tiles(session, round_, progress, is_by_people=is_by_people),
         results=_result_tiles(round_.figures) if round_.figures else (),
         loss_chart=_loss_chart(progress),
-        scores=score_tables(progress.baseline_scores, progress.scores),
+        scores=scores,
+        score_notes=list_notes(scores),
         meteor_note=_meteor_note(progress),
         fit_critic=settings.evaluation.critic,
         workers=workers,

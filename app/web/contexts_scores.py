@@ -78,6 +78,12 @@ def score_tables(base: Sequence[Score], now: Sequence[Score]) -> tuple[ScoreTabl
     return tuple(tables)
 
 
+def list_notes(tables: Sequence[ScoreTable]) -> list[tuple[str, str]]:
+    """(title, what it means) of the groups that are shown, each once."""
+    groups = [group for table in tables for group in table.groups]
+    return list(dict.fromkeys((group.title, group.note) for group in groups if group.note))
+
+
 def _by_name(scores: Sequence[Score]) -> ScoresByName:
     return {(score.split, score.name): score for score in scores}
 
@@ -94,7 +100,7 @@ def _groups(
     yield LineGroup("All items", "", (*lines_of(Series.MODEL), *changes))
     yield LineGroup(
         "Answered right",
-        "Only the items the model answered right.",
+        "only the items that the model answered right.",
         tuple(lines_of(Series.FILTERED)),
     )
     # The newest evaluation knows the data as it is now.
@@ -105,12 +111,12 @@ def _groups(
     ]
     yield LineGroup(
         "One reference left out",
-        "Each person's text against the others of its item, and the model against the same ones.",
+        "each person's text against the others of its item, and the model against the same ones.",
         (*lines_of(Series.LEAVE_ONE_OUT), *human[:1]),
     )
     yield LineGroup(
         "Blank picture",
-        "What the model says without seeing the picture.",
+        "what the model says when it is shown an even grey instead.",
         tuple(lines_of(Series.BLANK)),
     )
 
