@@ -19,7 +19,7 @@ class Figures:
 
 def cut_words(texts: Sequence[str]) -> list[list[str]]:
     """Token lists of the Java tokenizer; nothing is scored without it."""
-    from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer  # noqa: PLC0415
+    from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
     lines = PTBTokenizer().tokenize({0: [{"caption": text} for text in texts]})[0]
     if len(lines) != len(texts):
@@ -29,10 +29,10 @@ def cut_words(texts: Sequence[str]) -> list[list[str]]:
 
 def score(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Figures]:
     """Every metric of NAMES of texts that are cut already (words apart by blanks)."""
-    from pycocoevalcap.bleu.bleu import Bleu  # noqa: PLC0415
-    from pycocoevalcap.cider.cider import Cider  # noqa: PLC0415
-    from pycocoevalcap.meteor.meteor import Meteor  # noqa: PLC0415
-    from pycocoevalcap.rouge.rouge import Rouge  # noqa: PLC0415
+    from pycocoevalcap.bleu.bleu import Bleu
+    from pycocoevalcap.cider.cider import Cider
+    from pycocoevalcap.meteor.meteor import Meteor
+    from pycocoevalcap.rouge.rouge import Rouge
 
     theirs = dict(enumerate(list(texts) for texts in references))
     ours = {number: [text] for number, text in enumerate(hypotheses)}

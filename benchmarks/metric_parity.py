@@ -29,10 +29,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 from app.metrics import (
     bleu,
@@ -45,6 +41,7 @@ from app.metrics import (
     tokenize,
 )
 from benchmarks import coco_scorers
+from benchmarks.cells import Cells, Config, Result, print_result, print_table
 from benchmarks.coco_scorers import NAMES, Figures
 
 TOLERANCE = 1e-6
@@ -53,8 +50,6 @@ N_SHOWN = 10
 SEED = 20230711
 METRICS = Path(__file__).parents[1] / "app" / "metrics"
 
-Entry = dict[str, Any]
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_Raw)
@@ -62,18 +57,24 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1000, help="items scored, the first by id")
     parser.add_argument("--quick", action="store_true", help=f"{N_QUICK} rows, a few minutes")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/metric_parity.jsonl"))
+    parser.add_argument("--cell", help="measure one configuration and print it (used by itself)")
     parser.add_argument("--golden", type=Path, help="write a fixture's expected values, and end")
     arguments = parser.parse_args()
     check_programs()
     if arguments.golden:
         coco_scorers.write_golden(arguments.golden)
         return
+    if arguments.cell:
+        print_result(measure(json.loads(arguments.cell)))
+        return
     if not arguments.data:
         parser.error("--data is needed: a file in the VQA-X layout")
     n_rows = min(arguments.rows, N_QUICK) if arguments.quick else arguments.rows
-    measured = measure_all(arguments.data, n_rows, arguments.out)
-    print_tables(measured)
-    sys.exit(0 if all(is_equal(entry) for entry in measured) else 1)
+    configs = list_configs(arguments.data, n_rows)
+    cells = Cells("benchmarks.metric_parity", arguments.out)
+    results = [cells.measure(config) for config in configs]
+    print_tables(configs, results)
+    sys.exit(0 if all(map(is_equal, results)) else 1)
 
 
 class _Raw(argparse.RawDescriptionHelpFormatter):
@@ -144,7 +145,7 @@ def make_hypotheses(rows: Sequence[Row], kind: str) -> list[str]:
     return [
         # An item's words change the same way whichever other items are measured. No empty text:
         # the benchmark's ROUGE counts nothing as one empty word.
-        change[kind](row.hypothesis, random.Random(f"{SEED} {row.key}")) or row.hypothesis  # noqa: S311
+        change[kind](row.hypothesis, random.Random(f"{SEED} {row.key}")) or row.hypothesis
         for row in rows
     ]
 
@@ -152,35 +153,25 @@ def make_hypotheses(rows: Sequence[Row], kind: str) -> list[str]:
 # --- Cells ----------------------------------------------------------------------------------
 
 
-def measure_all(data: Path, n_rows: int, out: Path) -> list[Entry]:
-    content = data.read_bytes()
-    done = read_results(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    rows = read_rows(content, n_rows)
-    of_data, of_code = hashlib.sha256(content).hexdigest()[:12], digest_of_metrics()
-    measured = []
-    for kind in ("human", "dropped", "swapped", "foreign", "texts"):
-        key = {
+def list_configs(data: Path, n_rows: int) -> list[Config]:
+    of_data, of_code = hashlib.sha256(data.read_bytes()).hexdigest()[:12], digest_of_metrics()
+    return [
+        {
             "kind": kind,
-            "data": of_data,
-            "n_rows": n_rows if kind != "texts" else None,
+            "n_rows": None if kind == "texts" else n_rows,
+            "data": str(data),
+            "digest": of_data,
             "code": of_code,
         }
-        name = json.dumps(key)
-        if name not in done:
-            made = measure_texts(content) if kind == "texts" else measure_kind(rows, kind)
-            done[name] = {"key": key, **made}
-            with out.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(done[name]) + "\n")
-        measured.append(done[name])
-    return measured
+        for kind in ("human", "dropped", "swapped", "foreign", "texts")
+    ]
 
 
-def read_results(path: Path) -> dict[str, Entry]:
-    if not path.exists():
-        return {}
-    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return {json.dumps(entry["key"]): entry for entry in entries}
+def measure(config: Config) -> Result:
+    content = Path(config["data"]).read_bytes()
+    if config["kind"] == "texts":
+        return measure_texts(content)
+    return measure_kind(read_rows(content, config["n_rows"]), config["kind"])
 
 
 def digest_of_metrics() -> str:
@@ -189,7 +180,7 @@ def digest_of_metrics() -> str:
     return hashlib.sha256(b"".join(texts)).hexdigest()[:12]
 
 
-def measure_kind(rows: Sequence[Row], kind: str) -> Entry:
+def measure_kind(rows: Sequence[Row], kind: str) -> Result:
     """Largest differences: on the same words, and with our own words against theirs."""
     hypotheses = make_hypotheses(rows, kind)
     texts = [
@@ -237,7 +228,7 @@ def differences(theirs: Figures, ours: Figures) -> dict[str, float]:
     }
 
 
-def measure_texts(content: bytes) -> Entry:
+def measure_texts(content: bytes) -> Result:
     """On how many texts of the file our tokenizer cuts the words that the Java one cuts."""
     data = json.loads(content)
     texts = sorted(
@@ -251,43 +242,44 @@ def measure_texts(content: bytes) -> Entry:
     return {"n": len(texts), "n_equal": len(texts) - len(differing), "differing": differing}
 
 
-def is_equal(entry: Entry) -> bool:
-    if "n_equal" in entry:
-        return bool(entry["n_equal"] == entry["n"])
-    found = [value for part in ("same_words", "own_words") for value in entry[part].values()]
+def is_equal(result: Result) -> bool:
+    if "n_equal" in result:
+        return bool(result["n_equal"] == result["n"])
+    found = [value for part in ("same_words", "own_words") for value in result[part].values()]
     return all(max(value.values()) <= TOLERANCE for value in found)
 
 
 # --- What a person sees ---------------------------------------------------------------------
 
 
-def print_tables(entries: Sequence[Entry]) -> None:
-    console = Console(width=120)
-    table = Table(title="Ours against pycocoevalcap: largest absolute difference")
-    for name in ("hypothesis", "rows", "metric", "pycocoevalcap"):
-        table.add_column(name)
-    for name in ("per item", "corpus", "per item, own words", "corpus, own words"):
-        table.add_column(name, justify="right")
-    for entry in entries:
-        if "n_equal" in entry:
-            continue
-        for number, name in enumerate(NAMES):
-            found = [entry[part][name] for part in ("same_words", "own_words")]
-            table.add_row(
-                entry["key"]["kind"] if number == 0 else "",
-                f"{entry['key']['n_rows']:,}" if number == 0 else "",
-                name,
-                f"{entry['corpus'][name]:.6f}",
-                *(f"{value[of]:.1e}" for value in found for of in ("item", "corpus")),
-                end_section=number == len(NAMES) - 1,
-            )
-    console.print(table)
-    for entry in entries:
-        if "n_equal" in entry:
-            share = entry["n_equal"] / entry["n"]
-            counts = f"{entry['n_equal']:,} of {entry['n']:,} texts ({share:.4%})"
-            shown = map(_show, entry["differing"][:N_SHOWN])
-            console.print(f"Cut into the same words: {counts}.", *shown, sep="\n")
+def print_tables(configs: Sequence[Config], results: Sequence[Result]) -> None:
+    columns = (
+        *("hypothesis", "rows", "metric", "pycocoevalcap"),
+        *("per item", "corpus", "per item, own words", "corpus, own words"),
+    )
+    rows = [
+        (
+            config["kind"] if name == NAMES[0] else "",
+            f"{config['n_rows']:,}" if name == NAMES[0] else "",
+            name,
+            f"{result['corpus'][name]:.6f}",
+            *(
+                f"{result[words][name][of]:.1e}"
+                for words in ("same_words", "own_words")
+                for of in ("item", "corpus")
+            ),
+        )
+        for config, result in zip(configs, results, strict=True)
+        if "corpus" in result
+        for name in NAMES
+    ]
+    print_table("Ours against pycocoevalcap: largest absolute difference", columns, rows)
+    for result in results:
+        if "n_equal" in result:
+            share = result["n_equal"] / result["n"]
+            counts = f"{result['n_equal']:,} of {result['n']:,} texts ({share:.4%})"
+            shown = map(_show, result["differing"][:N_SHOWN])
+            sys.stdout.write("\n".join([f"Cut into the same words: {counts}.", *shown, ""]))
 
 
 def _show(differing: dict[str, str]) -> str:
