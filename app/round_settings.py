@@ -120,6 +120,15 @@ class EvaluationSettings(Frozen):
     max_items: int | None = Field(
         default=None, ge=1, description="Evaluate at most this many items of each split."
     )
+    blank_image: Literal["never", "baseline", "always"] = Field(
+        default="baseline",
+        description="Which models are also asked with a blank picture of the same size: none, the "
+        "base model, or each one. What is right without the picture was never seen in it.",
+    )
+    meteor: bool = Field(
+        default=True,
+        description="METEOR beside the other scores, on workers with Java and pycocoevalcap.",
+    )
 
 
 class StopSettings(Frozen):

@@ -11,15 +11,15 @@ from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from sqlalchemy.orm import Session
 
 from app.cli import demo
 from app.cli.console import console, get_project, running_services
+from app.cli.loop_table import print_table
 from app.critics import get_critic
 from app.db import session_scope
 from app.errors import AppError, Conflict
-from app.lifecycle import CLOSED_ROUND, Decision, Job, RoundStatus, Split
+from app.lifecycle import CLOSED_ROUND, Decision, Job, RoundStatus
 from app.models import Project, Round, Score
 from app.processes import is_alive, start_process, stop_process
 from app.queries import rounds as queries
@@ -95,7 +95,7 @@ def loop(
             figures = collect(session, project_id, first_number, settings)
     figures |= {"project": project, "critic": critic, "control": control, "seed": settings.seed}
     figures["seconds"] = round(seconds, 1)
-    _print_table(figures)
+    print_table(figures)
     if json_file is not None:
         json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         console.print(f"Wrote {json_file}.", highlight=False)
@@ -259,42 +259,3 @@ def _show(
             shown[key] = bars.add_task(f"round {key[0]} {key[1].value}", total=total, note="")
         note = f"{entry.per_second:.0f}/s" if entry.per_second and entry.n_shards else ""
         bars.update(shown[key], total=total, completed=done, note=note)
-
-
-def _print_table(figures: dict[str, Any]) -> None:
-    table = Table(
-        title=f"{figures['project']}: critic {figures['critic']}, control {figures['control']}, "
-        f"seed {figures['seed']}, {figures['seconds']} s"
-    )
-    for name in ("round", "covered", "fitting draws", "test fit", "accuracy", "ROUGE-L", "CIDEr"):
-        table.add_column(name, justify="right")
-    for entry in figures["rounds"]:
-        test = entry["scores"].get(Split.TEST.value, {})
-        brought = entry.get("figures", {})
-        draws = brought.get("critic_draws")
-        table.add_row(
-            "base" if entry["round"] == 0 else str(entry["round"]),
-            f"{brought['n_covered']}/{brought['n_items']}" if "n_covered" in brought else "",
-            f"{brought['critic_fitting_draws'] / draws:.1%}" if draws else "",
-            _share(test.get("fit")),
-            _share(test.get("answer_accuracy")),
-            _number(test.get("rouge_l")),
-            _number(test.get("cider")),
-        )
-    console.print(table)
-    last = figures["rounds"][-1]
-    if last.get("reason"):
-        console.print(f"Ended after round {last['round']}: {last['decision']}. {last['reason']}")
-
-
-def _share(score: dict[str, Any] | None) -> str:
-    if score is None:
-        return ""
-    return f"{score['value']:.1%} ({score['low']:.1%}–{score['high']:.1%})"
-
-
-def _number(score: dict[str, Any] | None) -> str:
-    if score is None:
-        return ""
-    interval = f" ({score['low']:.2f}–{score['high']:.2f})" if score["low"] is not None else ""
-    return f"{score['value']:.2f}{interval}"

@@ -8,12 +8,17 @@ from app.metrics.intervals import (
     bootstrap_mean_interval,
     wilson_interval,
 )
+from app.metrics.meteor import MeteorCounts, MeteorError, count_meteor, why_no_meteor
+from app.metrics.pairs import average
 from app.metrics.rouge import rouge_l, rouge_l_of_tokens, rouge_l_per_item
 from app.metrics.tokens import tokenize
 
 __all__ = [
     "BleuCounts",
     "Interval",
+    "MeteorCounts",
+    "MeteorError",
+    "average",
     "bleu",
     "bleu_per_item",
     "bootstrap_interval",
@@ -21,9 +26,11 @@ __all__ = [
     "cider",
     "cider_per_item",
     "count_bleu",
+    "count_meteor",
     "rouge_l",
     "rouge_l_of_tokens",
     "rouge_l_per_item",
     "tokenize",
+    "why_no_meteor",
     "wilson_interval",
 ]

@@ -8,25 +8,27 @@ unlike the paper, every precision is smoothed by a hair, so that an empty count 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
-from app.metrics.pairs import Tokenizer, Tokens, tokenize_pairs
+from app.metrics.pairs import Tokenizer, Tokens, average, tokenize_pairs
 from app.metrics.tokens import tokenize
 
 MAX_N = 4
 _ADDED_TO_MATCHES = 1e-15
 _ADDED_TO_TOTAL = 1e-9
 
-Counts = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class BleuCounts:
     """What BLEU needs to know of each item; sums of rows score any part of the corpus.
 
-    `matches` and `totals` have the shape (items, 4), the lengths (items,).
+    `matches` and `totals` have the shape (items, 4), the lengths (items,). Whole numbers, unless
+    `averaged` has made means of them.
     """
 
     matches: Counts
@@ -40,8 +42,17 @@ class BleuCounts:
         return _score(
             self.matches[chosen].sum(axis=0),
             self.totals[chosen].sum(axis=0),
-            int(self.hypothesis_lengths[chosen].sum()),
-            int(self.reference_lengths[chosen].sum()),
+            float(self.hypothesis_lengths[chosen].sum()),
+            float(self.reference_lengths[chosen].sum()),
+        )
+
+    def averaged(self, owners: Sequence[int]) -> "BleuCounts":
+        """One row per owner: the mean of the rows that are its own (see pairs.average)."""
+        return BleuCounts(
+            average(self.matches, owners),
+            average(self.totals, owners),
+            average(self.hypothesis_lengths, owners),
+            average(self.reference_lengths, owners),
         )
 
 
@@ -71,16 +82,21 @@ def count_bleu(
 ) -> BleuCounts:
     """The counts behind BLEU, for scoring many resamples of one corpus."""
     pairs = tokenize_pairs(hypotheses, references, tokenizer)
-    matches = np.zeros((len(pairs), MAX_N), dtype=np.int64)
-    totals = np.zeros((len(pairs), MAX_N), dtype=np.int64)
-    lengths = np.zeros((len(pairs), 2), dtype=np.int64)
+    matches = np.zeros((len(pairs), MAX_N), dtype=np.float64)
+    totals = np.zeros((len(pairs), MAX_N), dtype=np.float64)
+    lengths = np.zeros((len(pairs), 2), dtype=np.float64)
+    grams_of = cache(ngrams)  # the same text may stand in many pairs
     for row, (hypothesis, texts) in enumerate(pairs):
         length = len(hypothesis)
         closest = min((abs(len(text) - length), len(text)) for text in texts)[1]
         lengths[row] = length, closest
         for n in range(1, MAX_N + 1):
             totals[row, n - 1] = max(0, length - n + 1)
-            matches[row, n - 1] = _clipped_matches(hypothesis, texts, n)
+            allowed: Counter[tuple[str, ...]] = Counter()
+            for text in texts:
+                allowed |= grams_of(tuple(text), n)
+            # Each n-gram of the hypothesis counts at most as often as in one reference.
+            matches[row, n - 1] = (grams_of(tuple(hypothesis), n) & allowed).total()
     return BleuCounts(matches, totals, lengths[:, 0], lengths[:, 1])
 
 
@@ -88,15 +104,7 @@ def ngrams(tokens: Tokens, n: int) -> Counter[tuple[str, ...]]:
     return Counter(tuple(tokens[start : start + n]) for start in range(len(tokens) - n + 1))
 
 
-def _clipped_matches(hypothesis: Tokens, texts: Sequence[Tokens], n: int) -> int:
-    """N-grams of the hypothesis, each counted at most as often as in one reference."""
-    allowed: Counter[tuple[str, ...]] = Counter()
-    for text in texts:
-        allowed |= ngrams(text, n)
-    return (ngrams(hypothesis, n) & allowed).total()
-
-
-def _score(matches: Counts, totals: Counts, length: int, reference_length: int) -> list[float]:
+def _score(matches: Counts, totals: Counts, length: float, reference_length: float) -> list[float]:
     ratio = (length + _ADDED_TO_MATCHES) / (reference_length + _ADDED_TO_TOTAL)
     penalty = 1.0 if ratio >= 1 else float(np.exp(1 - 1 / ratio))
     precisions = (matches + _ADDED_TO_MATCHES) / (totals + _ADDED_TO_TOTAL)

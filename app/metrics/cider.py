@@ -13,6 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from app.metrics.bleu import MAX_N, ngrams
 from app.metrics.pairs import Tokenizer, Tokens, tokenize_pairs
@@ -49,18 +50,20 @@ def cider_per_item(
 ) -> list[float]:
     """CIDEr of each item, with document frequencies of all items together."""
     pairs = tokenize_pairs(hypotheses, references, tokenizer)
-    grams = [[_all_grams(text) for text in texts] for _, texts in pairs]
     frequencies: Counter[Gram] = Counter()
-    for texts in grams:
-        frequencies.update({gram for text in texts for gram in text})
+    grams_of = cache(_all_grams)  # the same text may stand in many pairs
+    for _, texts in pairs:
+        frequencies.update({gram for text in texts for gram in grams_of(tuple(text))})
     log_documents = math.log(len(pairs)) if pairs else 0.0
 
+    @cache
+    def vector_of(tokens: tuple[str, ...]) -> _Vector:
+        return _vector(grams_of(tokens), frequencies, log_documents)
+
     scores = []
-    for (hypothesis, _), texts in zip(pairs, grams, strict=True):
-        vector = _vector(_all_grams(hypothesis), frequencies, log_documents)
-        similarity = math.fsum(
-            _similarity(vector, _vector(text, frequencies, log_documents)) for text in texts
-        )
+    for hypothesis, texts in pairs:
+        vector = vector_of(tuple(hypothesis))
+        similarity = math.fsum(_similarity(vector, vector_of(tuple(text))) for text in texts)
         scores.append(10 * similarity / len(texts))
     return scores
 

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from app.metrics.tokens import tokenize
 
 Tokens = Sequence[str]
@@ -29,3 +32,15 @@ def tokenize_pairs(
         (tokenizer(hypothesis), [tokenizer(text) for text in texts])
         for hypothesis, texts in zip(hypotheses, references, strict=True)
     ]
+
+
+def average(rows: npt.NDArray[np.float64], owners: Sequence[int]) -> npt.NDArray[np.float64]:
+    """Means of the rows of each owner, where an item is scored several times.
+
+    rows: (pairs,) or (pairs, figures); owners: the number of the item of each pair, 0 to n - 1,
+    none left out. Returns (n,) or (n, figures): every item weighs the same.
+    """
+    counts = np.bincount(np.asarray(owners, dtype=np.int64)).astype(np.float64)
+    sums = np.zeros((len(counts), *rows.shape[1:]))
+    np.add.at(sums, np.asarray(owners, dtype=np.int64), rows)
+    return sums / counts.reshape(-1, *[1] * (rows.ndim - 1))

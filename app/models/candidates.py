@@ -65,7 +65,10 @@ class Sample(WithId, Base):
 
 
 class Prediction(WithId, Base):
-    """What a model answered for a held-out item in an evaluation, and how its rationale fared."""
+    """What a model answered for a held-out item in an evaluation, and how its rationale fared.
+
+    `blank_…`: the same when it was asked with a blank picture instead; null where it was not.
+    """
 
     __tablename__ = "prediction"
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
@@ -78,6 +81,10 @@ class Prediction(WithId, Base):
     answer_is_right: Mapped[bool]
     fits: Mapped[bool | None]
     fault: Mapped[str | None]
+    blank_answer: Mapped[str | None]
+    blank_rationale: Mapped[str | None]
+    blank_answer_is_right: Mapped[bool | None]
+    blank_fits: Mapped[bool | None]
     __table_args__ = (
         UniqueConstraint("run_id", "item_id"),
         ForeignKeyConstraint(["item_id", "split"], ["item.id", "item.split"]),
@@ -89,6 +96,13 @@ class Prediction(WithId, Base):
         # Evaluating on what is trained on would say nothing.
         CheckConstraint("split <> 'train'", name="held_out_only"),
         CheckConstraint("answer_is_right OR fits IS NOT TRUE", name="wrong_answer_is_no_fit"),
+        CheckConstraint(
+            "num_nulls(blank_answer, blank_rationale, blank_answer_is_right, blank_fits) IN (0, 4)",
+            name="blank_whole_or_absent",
+        ),
+        CheckConstraint(
+            "blank_answer_is_right OR blank_fits IS NOT TRUE", name="blank_wrong_answer_is_no_fit"
+        ),
         Index("ix_prediction_item_id", "item_id"),
         Index("ix_prediction_shard_id", "shard_id"),
     )

@@ -1,39 +1,42 @@
 """Scores of a model on held-out items: answers, rationales, and whether anything has leaked."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
-from app.critics import CriticItem, get_critic
+from app.critics import Critic, CriticItem, get_critic
 from app.errors import LostRun
 from app.lifecycle import Split
-from app.metrics import (
-    bootstrap_interval,
-    bootstrap_mean_interval,
-    cider_per_item,
-    count_bleu,
-    rouge_l_per_item,
-    wilson_interval,
-)
+from app.metrics import MeteorError, why_no_meteor
 from app.models import Adapter, Item, Prediction, Run, Score, TrainingRow
 from app.queries import runs as run_queries
 from app.round_settings import LoopSettings
 from app.services.runs import list_chain
+from app.services.text_scores import Figure, Outcome, ScoredItem, measure
 from app.texts import collapse, is_same_answer
 
-N_RESAMPLES = 500
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a model said of an item: its answer, and the rationale it gives for it."""
+
+    answer: str
+    rationale: str
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """What a model said of one held-out item: its answer, and the rationale it gives for it."""
+    """What a model said of one held-out item, and of a blank picture if it was shown one."""
 
     item_id: int
-    answer: str
-    rationale: str
+    seen: Said
+    blank: Said | None = None
 
 
 def store_predictions(
@@ -57,16 +60,8 @@ def store_predictions(
     rows: list[dict[str, Any]] = []
     for entry in predicted:
         item = items[entry.item_id]
-        is_right = is_same_answer(entry.answer, item.answer)
-        verdict = critic.judge(
-            CriticItem(
-                question=item.question,
-                answer=item.answer,
-                gold_rationales=tuple(item.gold_rationales),
-                facts=item.facts,
-            ),
-            [entry.rationale],
-        )[0]
+        seen = _judge(critic, item, entry.seen)
+        blank = _judge(critic, item, entry.blank) if entry.blank else dict.fromkeys(seen)
         rows.append(
             {
                 "run_id": run.id,
@@ -74,12 +69,8 @@ def store_predictions(
                 "shard_attempt": attempt,
                 "item_id": item.id,
                 "split": item.split,
-                "answer": collapse(entry.answer),
-                "rationale": collapse(entry.rationale),
-                "answer_is_right": is_right,
-                # A rationale for a wrong answer is no fit, whatever it says.
-                "fits": is_right and verdict.fits,
-                "fault": verdict.fault.value if verdict.fault else None,
+                **seen,
+                **{f"blank_{name}": value for name, value in blank.items() if name != "fault"},
             }
         )
     if rows:
@@ -90,59 +81,102 @@ def store_predictions(
         raise LostRun(f"Shard {shard_id} of run {run.id} was taken over by another worker.")
 
 
-def score_run(session: Session, run: Run, *, adapter_id: int | None) -> dict[str, Any]:
-    """Insert the scores of a finished evaluation; returns the leak figures for the run's result."""
-    run_ids = [entry.id for entry in list_chain(session, run)]
-    for split in (Split.VALIDATION, Split.TEST):
-        rows = session.execute(
-            select(Prediction, Item)
-            .join(Item, Item.id == Prediction.item_id)
-            .where(Prediction.run_id.in_(run_ids), Prediction.split == split)
-            .order_by(Item.id)
+def _judge(critic: Critic, item: Item, said: Said) -> dict[str, Any]:
+    """The columns of a prediction that say what was said and how it fared."""
+    is_right = is_same_answer(said.answer, item.answer)
+    verdict = critic.judge(
+        CriticItem(
+            question=item.question,
+            answer=item.answer,
+            gold_rationales=tuple(item.gold_rationales),
+            facts=item.facts,
+        ),
+        [said.rationale],
+    )[0]
+    return {
+        "answer": collapse(said.answer),
+        "rationale": collapse(said.rationale),
+        "answer_is_right": is_right,
+        # A rationale for a wrong answer is no fit, whatever it says.
+        "fits": is_right and verdict.fits,
+        "fault": verdict.fault.value if verdict.fault else None,
+    }
+
+
+def list_outcomes(session: Session, run_id: int) -> dict[Split, list[ScoredItem]]:
+    """What the predictions of a run and of those it retries say, by split."""
+    run_ids = [entry.id for entry in list_chain(session, run_queries.get_run(session, run_id))]
+    rows = session.execute(
+        select(Prediction, Item.gold_rationales)
+        .join(Item, Item.id == Prediction.item_id)
+        .where(Prediction.run_id.in_(run_ids))
+        .order_by(Prediction.item_id)
+    )
+    outcomes: dict[Split, list[ScoredItem]] = {Split.VALIDATION: [], Split.TEST: []}
+    for prediction, gold_rationales in rows:
+        outcomes[prediction.split].append(_scored_item(prediction, gold_rationales))
+    return outcomes
+
+
+def _scored_item(prediction: Prediction, gold_rationales: Sequence[str]) -> ScoredItem:
+    blank = None
+    if prediction.blank_rationale is not None:
+        blank = Outcome(
+            rationale=prediction.blank_rationale,
+            answer_is_right=bool(prediction.blank_answer_is_right),
+            fits=bool(prediction.blank_fits),
         )
-        pairs = rows.all()
-        if pairs:
-            session.add_all(_scores(run, split, pairs))
-    return {"n_leaked_images": count_leaked_images(session, run, adapter_id)}
+    seen = Outcome(
+        rationale=prediction.rationale,
+        answer_is_right=prediction.answer_is_right,
+        fits=bool(prediction.fits),
+    )
+    return ScoredItem(references=tuple(gold_rationales), seen=seen, blank=blank)
 
 
-def _scores(run: Run, split: Split, pairs: Sequence[Row[Prediction, Item]]) -> list[Score]:
-    def score(name: str, value: float, n: int, interval: tuple[float, float] | None) -> Score:
-        low, high = interval if interval else (None, None)
-        return Score(
-            run_id=run.id,
-            run_attempt=run.attempt,
-            split=split,
-            name=name,
-            value=value,
-            n=n,
-            low=low,
-            high=high,
-        )
+@dataclass(frozen=True)
+class Measured:
+    """The figures of an evaluation; `meteor_note` says why METEOR is not among them."""
 
-    n = len(pairs)
-    n_right = sum(prediction.answer_is_right for prediction, _ in pairs)
-    n_fits = sum(bool(prediction.fits) for prediction, _ in pairs)
-    scores = [
-        score("answer_accuracy", n_right / n, n, wilson_interval(n_right, n)),
-        score("fit", n_fits / n, n, wilson_interval(n_fits, n)),
-    ]
-    explained = [(prediction, item) for prediction, item in pairs if item.gold_rationales]
-    if not explained:
-        return scores
-    hypotheses = [prediction.rationale for prediction, _ in explained]
-    references = [list(item.gold_rationales) for _, item in explained]
-    n = len(explained)
-    bleu = count_bleu(hypotheses, references)
-    interval = bootstrap_interval(n, lambda chosen: bleu.score(chosen)[3], n_resamples=N_RESAMPLES)
-    scores.append(score("bleu4", bleu.score()[3], n, interval))
-    for name, values in (
-        ("rouge_l", rouge_l_per_item(hypotheses, references)),
-        ("cider", cider_per_item(hypotheses, references)),
-    ):
-        interval = bootstrap_mean_interval(values, n_resamples=N_RESAMPLES)
-        scores.append(score(name, sum(values) / n, n, interval))
-    return scores
+    figures: Mapping[Split, Sequence[Figure]]
+    meteor_note: str | None
+
+
+def measure_outcomes(
+    outcomes: Mapping[Split, Sequence[ScoredItem]], settings: LoopSettings
+) -> Measured:
+    """Compute all figures; it needs no database, and may need a minute where METEOR is at hand."""
+    note = why_no_meteor() if settings.evaluation.meteor else None
+    if settings.evaluation.meteor and note is None:
+        try:
+            return Measured(measure(outcomes, with_meteor=True), None)
+        except MeteorError as error:
+            note = f"METEOR is left out: {error}"
+            logger.warning("%s", note)
+    return Measured(measure(outcomes, with_meteor=False), note)
+
+
+def store_scores(
+    session: Session, run: Run, measured: Measured, *, adapter_id: int | None
+) -> dict[str, Any]:
+    """Insert the scores of a finished evaluation; returns what else the run's result says."""
+    for split, figures in measured.figures.items():
+        for figure in figures:
+            low, high = figure.interval or (None, None)
+            session.add(
+                Score(
+                    run_id=run.id,
+                    run_attempt=run.attempt,
+                    split=split,
+                    name=figure.name,
+                    value=figure.value,
+                    n=figure.n,
+                    low=low,
+                    high=high,
+                )
+            )
+    result: dict[str, Any] = {"n_leaked_images": count_leaked_images(session, run, adapter_id)}
+    return result | ({"meteor_note": measured.meteor_note} if measured.meteor_note else {})
 
 
 def count_leaked_images(session: Session, run: Run, adapter_id: int | None) -> int:

@@ -13,16 +13,16 @@ from app.lifecycle import (
     Job,
     RoundStatus,
     RunStatus,
-    Split,
     can_advance,
 )
-from app.models import Project, Round, Run, Score
+from app.models import Project, Round, Run
 from app.queries import overview
 from app.queries.rounds import RoundProgress, find_failed_run, get_progress
 from app.round_settings import LoopSettings
 from app.web.charts import Chart, line_chart
 from app.web.contexts_history import describe_event, flat_settings
 from app.web.contexts_run import RunCard, run_card
+from app.web.contexts_scores import ScoreTable, list_notes, score_tables
 from app.web.templating import percent
 
 
@@ -31,19 +31,6 @@ class Step:
     label: str
     state: str
     """is-done, is-current, is-failed or nothing: the classes of the stylesheet."""
-
-
-@dataclass(frozen=True)
-class ScoreLine:
-    split: Split
-    label: str
-    as_percent: bool
-    base: Score | None
-    score: Score | None
-
-    @property
-    def change(self) -> float | None:
-        return self.score.value - self.base.value if self.score and self.base else None
 
 
 @dataclass(frozen=True)
@@ -67,7 +54,9 @@ class RoundState:
     tiles: tuple[Tile, ...]
     results: tuple[Tile, ...]
     loss_chart: Chart | None
-    scores: tuple[ScoreLine, ...]
+    scores: tuple[ScoreTable, ...]
+    score_notes: Sequence[tuple[str, str]]
+    meteor_note: str
     fit_critic: str
     workers: Sequence[overview.WorkerLine]
     n_leaked_images: int
@@ -88,14 +77,6 @@ class RoundPage:
     state: RoundState
     events: Sequence[tuple[overview.EventLine, str]]
 
-
-METRICS = (
-    ("fit", "Rationale fits", True),
-    ("answer_accuracy", "Answer is right", True),
-    ("bleu4", "BLEU-4", False),
-    ("rouge_l", "ROUGE-L", False),
-    ("cider", "CIDEr", False),
-)
 
 STEPS = (
     (RoundStatus.GENERATING, "Sample"),
@@ -137,6 +118,7 @@ def round_state(session: Session, round_: Round) -> RoundState:
     is_open = round_.status not in CLOSED_ROUND
     is_by_people = settings.judging.judges == "people"
     has_live_runs = any(entry.run.status in LIVE_RUN for entry in progress.runs)
+    scores = score_tables(progress.baseline_scores, progress.scores)
     return RoundState(
         round_id=round_.id,
         status=round_.status,
@@ -161,7 +143,9 @@ def round_state(session: Session, round_: Round) -> RoundState:
         tiles=_tiles(session, round_, progress, is_by_people=is_by_people),
         results=_result_tiles(round_.figures) if round_.figures else (),
         loss_chart=_loss_chart(progress),
-        scores=_score_lines(progress),
+        scores=scores,
+        score_notes=list_notes(scores),
+        meteor_note=_meteor_note(progress),
         fit_critic=settings.evaluation.critic,
         workers=workers,
         n_leaked_images=_count_leaked(progress),
@@ -277,17 +261,11 @@ def _loss_chart(progress: RoundProgress) -> Chart | None:
     )
 
 
-def _score_lines(progress: RoundProgress) -> tuple[ScoreLine, ...]:
-    now = {(score.split, score.name): score for score in progress.scores}
-    base = {(score.split, score.name): score for score in progress.baseline_scores}
-    return tuple(
-        ScoreLine(split, label, as_percent, base.get((split, name)), now.get((split, name)))
-        for split in (Split.VALIDATION, Split.TEST)
-        for name, label, as_percent in METRICS
-        if (split, name) in now or (split, name) in base
-    )
-
-
 def _count_leaked(progress: RoundProgress) -> int:
     run = _find_run(progress, Job.EVALUATE)
     return int(run.result.get("n_leaked_images", 0)) if run else 0
+
+
+def _meteor_note(progress: RoundProgress) -> str:
+    run = _find_run(progress, Job.EVALUATE) or _find_run(progress, Job.BASELINE)
+    return str(run.result.get("meteor_note", "")) if run else ""

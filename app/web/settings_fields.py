@@ -200,6 +200,23 @@ GROUPS: tuple[SettingGroup, ...] = (
         (
             SettingField("evaluation.test_each_round", "Score the test split too", "checkbox"),
             SettingField("evaluation.temperature", "Temperature"),
+            SettingField(
+                "evaluation.blank_image",
+                "Ask without the picture",
+                "choice",
+                "Shows what a model knows without looking; takes as long again.",
+                choices=(
+                    ("never", "no model"),
+                    ("baseline", "the base model"),
+                    ("always", "every model"),
+                ),
+            ),
+            SettingField(
+                "evaluation.meteor",
+                "METEOR too",
+                "checkbox",
+                "Where workers have Java and the package pycocoevalcap.",
+            ),
             _integer(
                 "evaluation.max_items",
                 "Items per split",

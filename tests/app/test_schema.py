@@ -302,6 +302,21 @@ def test_rationale_for_a_wrong_answer_is_no_fit(world: World) -> None:
     world.predict(answer_is_right=False, fits=None)
 
 
+def test_what_a_blank_picture_brought_is_stored_whole_or_not_at_all(world: World) -> None:
+    blank = {
+        "blank_answer": "red",
+        "blank_rationale": "it is red",
+        "blank_answer_is_right": False,
+        "blank_fits": False,
+    }
+    for name in blank:
+        with refused(world, "ck_prediction_blank_whole_or_absent"):
+            world.predict(**blank | {name: None})
+    with refused(world, "ck_prediction_blank_wrong_answer_is_no_fit"):
+        world.predict(**blank | {"blank_fits": True})
+    world.predict(**blank)
+
+
 @pytest.mark.parametrize("purpose", ["measure", "training"])
 def test_only_what_was_judged_for_training_can_be_admitted(world: World, purpose: str) -> None:
     rule = (

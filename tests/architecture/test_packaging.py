@@ -23,11 +23,26 @@ from tests.architecture.lock import (
     read_pyproject,
 )
 
+MADE = ("worker", "embedded", "dev")  # the extras that the Makefile names
 SHIPPED = ("app", "worker", "migrations", "templates", "static")
+
+
+def optional_requirements() -> list[str]:
+    """What pyproject offers beyond that which `make` installs."""
+    extras = read_pyproject()["project"]["optional-dependencies"]
+    return [text for name, texts in extras.items() for text in texts if name not in MADE]
+
+
+def find_version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def installed_closure() -> dict[str, str]:
     """Every distribution that pyproject leads to in this environment, with its version."""
+    optional = {canonicalize_name(Requirement(text).name) for text in optional_requirements()}
     found: dict[str, str] = {}
     waiting = [
         (requirement, frozenset(requirement.extras)) for requirement in declared_requirements()
@@ -39,12 +54,9 @@ def installed_closure() -> dict[str, str]:
         if (name, extras) in seen:
             continue
         seen.add((name, extras))
-        try:
-            found[name] = version(name).partition("+")[0]
-        except PackageNotFoundError:
-            if name in declared("four-bit", "benchmarks") - declared():
-                continue  # extras that `make` does not install
-            raise
+        if name in optional and find_version(name) is None:
+            continue
+        found[name] = version(name).partition("+")[0]
         for text in distribution(name).requires or []:
             needed = Requirement(text)
             marker = needed.marker

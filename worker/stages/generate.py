@@ -80,7 +80,7 @@ def generate(run_id: int, heart: Heart) -> None:
 
         return write
 
-    work_shards(run_id, heart, compute, _finish, unit="samples")
+    work_shards(run_id, heart, compute, lambda: _finish, unit="samples")
 
 
 def plan_draws(

@@ -3,7 +3,8 @@
 1. Claim a shard (conditional update; its attempt rises).
 2. Compute with no session open; the heart keeps the shard ours.
 3. Write rows and finish the shard in one transaction, fenced by the attempt.
-4. Whoever finds all shards done finishes the run; the first to lock it wins.
+4. Whoever finds all shards done measures what they come to, still without a lock, and finishes the
+   run; the first to lock it wins.
 """
 
 import logging
@@ -27,12 +28,15 @@ logger = logging.getLogger(__name__)
 Write = Callable[[Session, RunShard, float], None]
 Compute = Callable[[Sequence[int]], Write]
 Finish = Callable[[Session, Run], dict[str, Any]]
+Measure = Callable[[], Finish]
 
 MAX_ATTEMPTS = 5
 """A shard that took so many workers with it fails its run instead of taking the next."""
 
 
-def work_shards(run_id: int, heart: Heart, compute: Compute, finish: Finish, *, unit: str) -> None:
+def work_shards(
+    run_id: int, heart: Heart, compute: Compute, measure: Measure, *, unit: str
+) -> None:
     """Do shards of a run until none is free; finish the run when all are done. unit: what `compute`
     counts on the heart's pace."""
     heart.pace.start(unit)
@@ -40,7 +44,9 @@ def work_shards(run_id: int, heart: Heart, compute: Compute, finish: Finish, *, 
         _work(run_id, heart, compute)
     finally:
         heart.pace.stop()
-    persist(lambda session: _finish_if_done(session, run_id, finish))
+    if persist(lambda session: _waits_for_its_end(session, run_id)):
+        finish = measure()
+        persist(lambda session: _finish(session, run_id, finish))
 
 
 def _work(run_id: int, heart: Heart, compute: Compute) -> None:
@@ -69,10 +75,12 @@ def _claim(session: Session, run_id: int, heart: Heart) -> RunShard | None:
     return shard
 
 
-def _finish_if_done(session: Session, run_id: int, finish: Finish) -> None:
-    counts = run_queries.count_shards(session, run_id)
-    if set(counts) - {ShardStatus.DONE}:
-        return
+def _waits_for_its_end(session: Session, run_id: int) -> bool:
+    is_live = run_queries.get_run(session, run_id).status is RunStatus.RUNNING
+    return is_live and not set(run_queries.count_shards(session, run_id)) - {ShardStatus.DONE}
+
+
+def _finish(session: Session, run_id: int, finish: Finish) -> None:
     # The round before the run, as everywhere: two workers in different orders would deadlock.
     run = run_queries.get_run(session, run_id)
     if run.round_id is not None:

@@ -270,10 +270,10 @@ def test_failed_run_says_why_and_is_retried(
     assert text_of(again, 'article[aria-label="Train the adapter"] .badge') == "queued"
 
 
-def add_score(session: Session, run: Run, name: str, value: float) -> None:
+def add_score(session: Session, run: Run, name: str, value: float, n: int = 500) -> None:
     session.add(
         Score(
-            run_id=run.id, run_attempt=run.attempt, split=Split.TEST, name=name, value=value, n=500,
+            run_id=run.id, run_attempt=run.attempt, split=Split.TEST, name=name, value=value, n=n,
             low=value - 0.05, high=value + 0.05,
         )
     )  # fmt: skip
@@ -285,27 +285,79 @@ def finish_run(session: Session, run: Run, result: dict[str, object] | None = No
     return run
 
 
-def test_scores_stand_beside_the_base_model_with_intervals(
-    admin: TestClient, session: Session, project: Project
-) -> None:
+def evaluated_round(session: Session, project: Project) -> tuple[Round, Run, Run]:
     round_ = make_round(session, project, status=RoundStatus.EVALUATING)
     baseline = finish_run(session, make_run(session, project, Job.BASELINE, round_=round_))
     baseline.parameters = {"base_model": "demo", "revision": None}
-    evaluation = finish_run(session, make_run(session, project, Job.EVALUATE, round_=round_))
+    return (
+        round_,
+        baseline,
+        finish_run(session, make_run(session, project, Job.EVALUATE, round_=round_)),
+    )
+
+
+def score_lines(admin: TestClient, round_: Round) -> list[list[str]]:
+    """The lines of the table of the test split, cell by cell."""
+    shown = page(admin.get(f"/rounds/{round_.id}"))
+    return [
+        [" ".join(cell.get_text(" ").split()) for cell in row.select("td, th")]
+        for row in shown.select('table[data-split="test"] tr')
+    ]
+
+
+def test_scores_stand_beside_the_base_model_with_intervals(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    round_, baseline, evaluation = evaluated_round(session, project)
     add_score(session, baseline, "fit", 0.25)
     add_score(session, evaluation, "fit", 0.5)
-    add_score(session, evaluation, "cider", 1.5)
-    rows = [
-        [" ".join(cell.get_text(" ").split()) for cell in row.select("td, th")]
-        for row in page(admin.get(f"/rounds/{round_.id}")).select(
-            'section[aria-labelledby="scores-title"] tbody tr'
-        )
+    add_score(session, evaluation, "cider", 1.5, n=400)
+    assert score_lines(admin, round_) == [
+        ["Who", "Rationale fits", "CIDEr", "Items"],
+        ["All items"],
+        ["Base model", "25.0 % 20.0 % to 30.0 %", "–", "500"],
+        ["This round", "50.0 % 45.0 % to 55.0 %", "1.500 1.450 to 1.550", "500, 400 explained"],
+        ["Change", "+25.0 points", "–", ""],
     ]
-    assert rows == [
-        ["test", "Rationale fits", "25.0 % 20.0 % to 30.0 %", "50.0 % 45.0 % to 55.0 %",
-         "+25.0 points", "500"],
-        ["test", "CIDEr", "–", "1.500 1.450 to 1.550", "–", "500"],
+
+
+def test_people_and_blank_pictures_stand_beside_the_models(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    round_, baseline, evaluation = evaluated_round(session, project)
+    for run, cider in ((baseline, 0.4), (evaluation, 0.8)):
+        add_score(session, run, "cider", cider)
+        add_score(session, run, "filtered_cider", cider + 0.1, n=300)
+        add_score(session, run, "leave_one_out_cider", cider - 0.1, n=450)
+        add_score(session, run, "human_cider", 0.9, n=450)
+    add_score(session, baseline, "blank_answer_accuracy", 0.35)
+    add_score(session, baseline, "answer_accuracy", 0.5)
+    add_score(session, baseline, "blank_cider", 0.2)
+    lines = [[cells[0], *cells[2:4]] if len(cells) > 1 else cells
+             for cells in score_lines(admin, round_)]  # fmt: skip
+    assert [cells[0] for cells in lines] == [
+        "Who", "All items", "Base model", "This round", "Change",
+        "Answered right", "Base model", "This round",
+        "One reference left out", "Base model", "This round", "People",
+        "Blank picture", "Base model",
     ]  # fmt: skip
+    assert lines[7] == ["This round", "0.900 0.850 to 0.950", "300"]
+    assert lines[11] == ["People", "0.900 0.850 to 0.950", "450"]
+    assert lines[13] == ["Base model", "0.200 0.150 to 0.250", "500"]
+    notes = text_of(admin.get(f"/rounds/{round_.id}"), 'section[aria-labelledby="scores-title"] ul')
+    assert "Answered right: only" in notes
+    assert "Blank picture: what" in notes
+
+
+def test_the_page_says_why_there_is_no_meteor(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    round_, _, evaluation = evaluated_round(session, project)
+    add_score(session, evaluation, "cider", 0.5)
+    shown = 'section[aria-labelledby="scores-title"]'
+    assert "METEOR" not in text_of(admin.get(f"/rounds/{round_.id}"), shown)
+    evaluation.result = {"meteor_note": "METEOR is left out: Java is not installed."}
+    assert "Java is not installed." in text_of(admin.get(f"/rounds/{round_.id}"), shown)
 
 
 def test_leaked_images_are_a_red_banner(

@@ -1,5 +1,6 @@
 """Drive rounds without Celery: call `execute` for every live run until none is left."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from PIL import Image as PillowImage
@@ -31,20 +32,25 @@ def tiny_settings(model: Path, **changes: object) -> LoopSettings:
         },
         "judging": {"judges": "rouge:0.01", "max_shown": 4},
         "training": {"epochs": 1, "batch_size": 4, "rank": 2, "alpha": 4},
-        "evaluation": {"critic": "rouge:0.01"},
+        "evaluation": {"critic": "rouge:0.01", "meteor": False},
         "stop": {"accuracy_floor": 0.0, "round_limit": 1},
     }
     return LoopSettings.model_validate(settings | changes)
 
 
 def make_picture_project(
-    session: Session, settings: LoopSettings, tmp_path: Path, *, n_train: int = 6
+    session: Session,
+    settings: LoopSettings,
+    tmp_path: Path,
+    *,
+    n_train: int = 6,
+    colors: Mapping[str, tuple[int, int, int]] = COLORS,
 ) -> Project:
     """Items on real images in the store: one colour each, in all three splits."""
     project = make_project(session, settings=settings)
     splits = [Split.TRAIN] * n_train + [Split.VALIDATION] * 3 + [Split.TEST] * 3
     for number, split in enumerate(splits):
-        name, color = list(COLORS.items())[number % 3]
+        name, color = list(colors.items())[number % len(colors)]
         path = tmp_path / f"{number}.png"
         PillowImage.new("RGB", (56 + number, 56), color).save(path)
         digest, _ = put_image(path.read_bytes(), "image/png")
