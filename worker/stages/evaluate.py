@@ -5,18 +5,19 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from app.lifecycle import Job
-from app.models import Run, RunShard
+from app.models import Image, Item, Run, RunShard
 from app.queries.items_for_training import list_items
 from app.queries.rounds import get_round_model
 from app.services.evaluation import Predicted, score_run, store_predictions
+from app.services.failures import Failure
 from app.storage import image_path
 from worker.heart import Heart
-from worker.ml.generate import sample
 from worker.ml.seeds import derive_seed
-from worker.ml.types import Draw, Prompt, SampleConfig
-from worker.models import get_vlm
+from worker.ml.types import Draw, Prompt, SampleConfig, Sampled
 from worker.persist import persist
-from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
+from worker.stages.failures import collect_failures
+from worker.stages.inputs import RunInputs, load_inputs
+from worker.stages.sampler import open_sampler
 from worker.stages.shards import Write, work_shards
 
 ANSWER_TOKENS = 16
@@ -30,16 +31,15 @@ def evaluate(run_id: int, heart: Heart) -> None:
     opener = settings.sampling.openers[0]
     temperature = settings.evaluation.temperature
 
-    def compute(item_ids: Sequence[int]) -> Write:
-        items = persist(lambda session: list_items(session, item_ids))
-        vlm = get_vlm(
-            settings.base_model,
-            revision=settings.revision,
-            dtype=settings.dtype,
-            adapter_digest=adapter[1] if adapter else None,
-        )
+    draw = open_sampler(settings, settings.evaluation.backend, adapter, heart)
 
-        def ask(kind: str, answers: Sequence[str | None], max_new_tokens: int) -> list[str]:
+    def compute(item_ids: Sequence[int]) -> Write:
+        failures: list[Failure] = []
+
+        def ask(
+            kind: str, asked: Sequence[tuple[Item, Image, str | None]], max_new_tokens: int
+        ) -> list[tuple[Item, Image, str]]:
+            """The items with the texts that the model gave them; what failed is left out."""
             draws = [
                 Draw(
                     prompt=Prompt(
@@ -51,19 +51,30 @@ def evaluate(run_id: int, heart: Heart) -> None:
                     temperature=temperature,
                     seed=derive_seed(settings.seed, kind, item.external_id),
                 )
-                for (item, image), answer in zip(items, answers, strict=True)
+                for item, image, answer in asked
             ]
             config = SampleConfig(
                 max_new_tokens=max_new_tokens, top_k_share=settings.sampling.top_k_share
             )
-            sampled = sample(vlm, draws, config, should_stop=stop_when_lost(heart))
-            return [text.text for text in sampled]
+            made = draw(draws, config) if draws else []
+            failures.extend(
+                collect_failures(
+                    [(item.id, text) for (item, _, _), text in zip(asked, made, strict=True)]
+                )
+            )
+            return [
+                (item, image, text.text)
+                for (item, image, _), text in zip(asked, made, strict=True)
+                if isinstance(text, Sampled)
+            ]
 
-        answers = ask("answer", [None] * len(items), ANSWER_TOKENS)
-        rationales = ask("rationale", answers, settings.sampling.max_new_tokens)
+        items = persist(lambda session: list_items(session, item_ids))
+        answered = ask("answer", [(item, image, None) for item, image in items], ANSWER_TOKENS)
+        explained = ask("rationale", answered, settings.sampling.max_new_tokens)
+        answers = {item.id: answer for item, _, answer in answered}
         predicted = [
-            Predicted(item_id=item.id, answer=answer, rationale=rationale)
-            for (item, _), answer, rationale in zip(items, answers, rationales, strict=True)
+            Predicted(item_id=item.id, answer=answers[item.id], rationale=rationale)
+            for item, _, rationale in explained
         ]
 
         def write(session: Session, shard: RunShard, seconds: float) -> None:
@@ -75,6 +86,7 @@ def evaluate(run_id: int, heart: Heart) -> None:
                 predicted=predicted,
                 settings=settings,
                 seconds=seconds,
+                failures=failures,
             )
 
         return write

@@ -1,0 +1,33 @@
+"""Sampling what can be sampled: a damaged image costs its own draws and no others."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from worker.ml.errors import ImageError
+from worker.ml.generate import sample
+from worker.ml.loading import Vlm
+from worker.ml.types import Draw, Failed, SampleConfig, Sampled
+
+
+def sample_readable(
+    vlm: Vlm,
+    draws: Sequence[Draw],
+    config: SampleConfig,
+    *,
+    should_stop: Callable[[], bool] | None = None,
+) -> list[Sampled | Failed]:
+    """As generate.sample, in the order of `draws`; a draw whose image cannot be read or is refused
+    by the processor is Failed. The other texts are what they would be without it: a text does not
+    depend on its batch partners. Raises Stopped and DeviceError as generate.sample does.
+    """
+    failed: dict[Path, Failed] = {}
+    while True:
+        kept = [draw for draw in draws if draw.prompt.image not in failed]
+        try:
+            made = iter(sample(vlm, kept, config, should_stop=should_stop) if kept else ())
+        except ImageError as error:
+            if error.image in failed:
+                raise  # not of these draws: leaving it out again would not help
+            failed[error.image] = Failed(error.message, is_image=True)
+            continue
+        return [failed.get(draw.prompt.image) or next(made) for draw in draws]
