@@ -1,12 +1,24 @@
 """Sampling what can be sampled: a damaged image costs its own draws and no others."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from worker.ml.encode import read_image
 from worker.ml.errors import ImageError
 from worker.ml.generate import sample
 from worker.ml.loading import Vlm
 from worker.ml.types import Draw, Failed, SampleConfig, Sampled
+
+
+def find_unreadable(images: Iterable[Path]) -> dict[Path, ImageError]:
+    """Images that cannot be read, each with what is wrong. Reads all of them."""
+    found: dict[Path, ImageError] = {}
+    for image in images:
+        try:
+            read_image(image)
+        except ImageError as error:
+            found[image] = error
+    return found
 
 
 def sample_readable(
