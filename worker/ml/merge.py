@@ -1,6 +1,7 @@
 """A base model with an adapter worked into its weights, for programs that serve no adapters."""
 
 import tempfile
+import warnings
 from pathlib import Path
 
 from peft import PeftModel
@@ -25,7 +26,10 @@ def merge_adapter(
     verify_adapter(adapter)
     vlm = load_vlm(name_or_path, revision=revision, device="cpu", dtype=dtype)
     try:
-        merged = PeftModel.from_pretrained(vlm.model, str(adapter)).merge_and_unload()
+        with warnings.catch_warnings():
+            # peft asks an old name of transformers.
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+            merged = PeftModel.from_pretrained(vlm.model, str(adapter)).merge_and_unload()
     except (ValueError, RuntimeError, KeyError) as error:
         raise AdapterError(
             f"The adapter {adapter.name} does not fit {name_or_path}: {first_line(error)} "
