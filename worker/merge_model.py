@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from transformers.utils.logging import disable_progress_bar
+
 from worker.ml.errors import MlError
 from worker.ml.merge import merge_adapter
 from worker.models import resolve
@@ -16,6 +18,8 @@ def main() -> int:
     parser.add_argument("out", type=Path, help="The folder to write.")
     parser.add_argument("--revision", help="Hub revision of the base model.")
     given = parser.parse_args()
+    if not sys.stderr.isatty():
+        disable_progress_bar()  # bars are for terminals
     try:
         merge_adapter(resolve(given.base_model), given.adapter, given.out, revision=given.revision)
     except MlError as error:
