@@ -90,6 +90,15 @@ class AuthorKind(StrEnum):
     GOLD = "gold"
 
 
+class FailureKind(StrEnum):
+    """Why an item of a run brought nothing, or too little."""
+
+    IMAGE = "image"
+    """Its image cannot be read, or the model refuses it: the item is set aside."""
+    SERVER = "server"
+    """The serving engine gave no answer for it: a later round asks again."""
+
+
 class Decision(StrEnum):
     """What a completed round decided; every value but `continue` ends the loop."""
 

@@ -33,6 +33,16 @@ class SamplingSettings(Frozen):
         default=16, ge=1, le=1024, description="Items sampled and stored in one transaction."
     )
 
+    backend: Literal["local", "server"] = Field(
+        default="local",
+        description="local: the worker's own engine; server: the workers' sampling server.",
+    )
+    server_model: str | None = Field(
+        default=None,
+        max_length=300,
+        description="Name of the model on the sampling server; by default the only one it lists.",
+    )
+
     @property
     def draws_per_item(self) -> int:
         return len(self.openers) * len(self.temperatures) * self.n_samples
@@ -111,6 +121,11 @@ class TrainingSettings(Frozen):
 class EvaluationSettings(Frozen):
     critic: str = Field(
         default="rouge:0.5", description="Critic for the fit figures of held-out items."
+    )
+    backend: Literal["local", "server"] = Field(
+        default="local",
+        description="server: held-out items go to the sampling server too, whose texts are not "
+        "reproducible.",
     )
     temperature: Temperature = 0.01
     test_each_round: bool = Field(

@@ -81,6 +81,23 @@ class Settings(BaseSettings):
     torch_threads: int = Field(
         default=0, ge=0, description="CPU threads of one model worker; 0 leaves it to torch."
     )
+    sampling_server: str | None = Field(
+        default=None,
+        description="OpenAI-compatible server that rounds may sample through (for example "
+        "http://127.0.0.1:8001/v1).",
+    )
+    sampling_server_key: SecretStr | None = Field(
+        default=None, description="API key of the sampling server, where it wants one."
+    )
+    sampling_server_requests: int = Field(
+        default=16,
+        ge=1,
+        le=1024,
+        description="Requests one worker has open at the sampling server.",
+    )
+    sampling_server_seconds: float = Field(
+        default=120.0, gt=0, description="A request to the sampling server is cut off after this."
+    )
     lease_minutes: float = Field(
         default=5.0, gt=0, description="How long an item stays reserved without a heartbeat."
     )
@@ -135,6 +152,16 @@ class Settings(BaseSettings):
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
         return value.rstrip("/") if value else value
+
+    @field_validator("sampling_server")
+    @classmethod
+    def name_the_version(cls, value: str | None) -> str | None:
+        """Accept the address with and without the `/v1` that all such servers have."""
+        if not value:
+            return None
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value.rstrip("/").removesuffix("/v1") + "/v1"
 
     @property
     def base_url(self) -> str:

@@ -15,11 +15,13 @@ from app.cli.console import console, get_project, print_json, running_services
 from app.db import session_scope
 from app.errors import SetupError
 from app.models import Project, Release
+from app.queries.adapters import find_adapter
 from app.queries.projects import count_items_by_split, list_all_projects
 from app.queries.releases import find_release
 from app.queries.rounds import find_last_round
 from app.services import imports, projects, releases
 from app.services.import_formats.reading import DataFormat
+from app.storage import adapter_folder
 
 project_app = typer.Typer(help="Projects.", no_args_is_help=True)
 model_app = typer.Typer(help="Models.", no_args_is_help=True)
@@ -145,6 +147,32 @@ def release(
         line = f"Release {made.number}: {made.n_rows} rows, content hash {made.content_hash}"
     console.print(line, highlight=False)
     console.print(f"Wrote {out}.", highlight=False)
+
+
+@model_app.command("merge")
+def merge_model(
+    source: Annotated[str, typer.Argument(help="A project (its newest adapter) or an adapter.")],
+    out: Annotated[Path, typer.Argument(help="The folder to write; it must not be there yet.")],
+) -> None:
+    """Write the base model with an adapter worked into it, for servers that load no adapters.
+
+    Example: illume model merge scenes merged/
+    """
+    with running_services(), session_scope() as session:
+        adapter = find_adapter(session, source)
+        if adapter is None:
+            raise SetupError(
+                f"`{source}` is neither a project with a trained adapter nor the beginning of one "
+                "adapter's digest (the round's page shows it)."
+            )
+        digest, base_model = adapter.digest, adapter.base_model
+        revision = adapter.base_revision
+        folder = adapter_folder(digest)
+    command = [sys.executable, "-m", "worker.merge_model", base_model, str(folder), str(out)]
+    command += ["--revision", revision]
+    if code := subprocess.run(command, check=False).returncode:
+        raise typer.Exit(code)
+    console.print(f"Wrote {out}. Serve it under the name illume-{digest[:16]}.", markup=False)
 
 
 @model_app.command("check")

@@ -1,7 +1,14 @@
 """All tables. Integrity lives in the constraints: code may be wrong, the table may not."""
 
 from app.models.base import Base, Json
-from app.models.candidates import Candidate, Prediction, RoundCandidate, RoundItem, Sample
+from app.models.candidates import (
+    Candidate,
+    ItemFailure,
+    Prediction,
+    RoundCandidate,
+    RoundItem,
+    Sample,
+)
 from app.models.dataset import Image, Item, ProjectImage
 from app.models.judgements import Judgement, JudgementRevision, VerdictRow
 from app.models.outcomes import Admission, Release, ReleaseRow, Score, TrainingRow
@@ -18,6 +25,7 @@ __all__ = [
     "Image",
     "Invite",
     "Item",
+    "ItemFailure",
     "Json",
     "Judgement",
     "JudgementRevision",

@@ -11,6 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from app.lifecycle import (
     AuthorKind,
     Decision,
+    FailureKind,
     Job,
     JudgementStatus,
     Purpose,
@@ -57,6 +58,7 @@ class Base(DeclarativeBase):
         list[int]: ARRAY(BigInteger),
         AuthorKind: enum_values(AuthorKind, "author_kind"),
         Decision: enum_values(Decision, "decision"),
+        FailureKind: enum_values(FailureKind, "kind"),
         Job: enum_values(Job, "job"),
         JudgementStatus: enum_values(JudgementStatus, "status"),
         Purpose: enum_values(Purpose, "purpose"),

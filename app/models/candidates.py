@@ -11,7 +11,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.lifecycle import AuthorKind, Purpose, RoundItemState, Split
+from app.lifecycle import AuthorKind, FailureKind, Purpose, RoundItemState, Split
 from app.models.base import Base, Json, WithCreation, WithId
 
 
@@ -46,8 +46,9 @@ class Sample(WithId, Base):
     temperature: Mapped[float]
     number: Mapped[int]
     seed: Mapped[int]
-    log_probability: Mapped[float]
-    n_tokens: Mapped[int]
+    # None where a serving engine does not say.
+    log_probability: Mapped[float | None]
+    n_tokens: Mapped[int | None]
     trace: Mapped[Json | None]
     __table_args__ = (
         UniqueConstraint("run_id", "item_id", "strategy", "prompt", "temperature", "number"),
@@ -105,6 +106,29 @@ class Prediction(WithId, Base):
         ),
         Index("ix_prediction_item_id", "item_id"),
         Index("ix_prediction_shard_id", "shard_id"),
+    )
+
+
+class ItemFailure(WithId, WithCreation, Base):
+    """An item that a run could not do, or not all of, while the rest of its shard went on."""
+
+    __tablename__ = "item_failure"
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
+    shard_id: Mapped[int]
+    shard_attempt: Mapped[int]
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"))
+    kind: Mapped[FailureKind]
+    reason: Mapped[str]
+    __table_args__ = (
+        UniqueConstraint("run_id", "item_id"),
+        ForeignKeyConstraint(
+            ["shard_id", "shard_attempt"],
+            ["run_shard.id", "run_shard.attempt"],
+            ondelete="CASCADE",
+        ),
+        CheckConstraint("reason <> ''", name="reason_given"),
+        Index("ix_item_failure_item_id", "item_id"),
+        Index("ix_item_failure_shard_id", "shard_id"),
     )
 
 

@@ -314,7 +314,7 @@ class DrawSource:
     temperature: float
     number: int
     seed: int
-    log_probability: float
+    log_probability: float | None
 
 
 def list_draws(

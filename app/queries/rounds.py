@@ -129,7 +129,7 @@ def list_usable_item_ids(session: Session, project_id: int, split: Split) -> lis
 
 
 def list_train_item_ids(session: Session, project_id: int) -> list[int]:
-    """Usable train items, without those whose answer people called wrong."""
+    """Usable train items, without those set aside: answer or image in doubt."""
     set_aside = (
         select(RoundItem.id)
         .where(RoundItem.item_id == Item.id, RoundItem.state == RoundItemState.SET_ASIDE)

@@ -28,6 +28,7 @@ from app.models import Worker
 from app.queries.runs import list_live_workers
 from app.services.readiness import newest_migration
 from app.services.runs import LIVE_WORKER_SECONDS
+from app.services.server_check import check_sampling_server
 from app.settings import SERVICES_FILE, Settings, get_settings
 
 CONNECT_SECONDS = 3
@@ -70,6 +71,7 @@ def check_installation() -> list[Finding]:
         "embedded services": _check_embedded,
         "model worker packages": _check_worker_packages,
         "backup programs": _check_backup_programs,
+        "sampling server": check_sampling_server,
         "redis": _check_redis,
         "database": _check_database,
     }

@@ -15,6 +15,7 @@ from app.metrics import MeteorError, why_no_meteor
 from app.models import Adapter, Item, Prediction, Run, Score, TrainingRow
 from app.queries import runs as run_queries
 from app.round_settings import LoopSettings
+from app.services.failures import Failure, store_failures
 from app.services.runs import list_chain
 from app.services.text_scores import Figure, Outcome, ScoredItem, measure
 from app.texts import collapse, is_same_answer
@@ -48,8 +49,10 @@ def store_predictions(
     predicted: Sequence[Predicted],
     settings: LoopSettings,
     seconds: float,
+    failures: Sequence[Failure] = (),
 ) -> None:
     """Write a shard's predictions with the critic's verdict, and finish it. LostRun if taken."""
+    store_failures(session, run=run, shard_id=shard_id, attempt=attempt, failures=failures)
     critic = get_critic(settings.evaluation.critic)
     items = {
         item.id: item

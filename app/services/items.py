@@ -18,6 +18,7 @@ from app.db import on_commit
 from app.errors import Conflict, InvalidInput
 from app.models import Item, User
 from app.queries import items as queries
+from app.queries.failures import release_failed_places
 from app.services.events import record
 from app.services.judging import close_if_all_judged
 
@@ -50,12 +51,14 @@ def exclude_item(session: Session, item: Item, *, reason: str, actor: User | Non
 
 
 def include_item(session: Session, item: Item, *, actor: User | None) -> None:
-    """Take an excluded item back in; the next round finds it again."""
+    """Take an excluded item back in; the next round finds it again, also when its image had made
+    a round set it aside: whoever includes it has mended that."""
     item = queries.lock_item(session, item.id)
     if item.excluded_at is None:
         raise Conflict("This item is not excluded.")
     item.excluded_at = None
     item.excluded_reason = None
+    release_failed_places(session, item.id)
     _record(session, "item:included", item, actor)
 
 

@@ -178,9 +178,13 @@ def _draw(draw: DrawSource) -> Json:
         "temperature": draw.temperature,
         "number": draw.number,
         "seed": draw.seed,
-        # Six digits are more than the arithmetic gives; adding 0.0 turns -0.0 into 0.0.
-        "log_probability": round(draw.log_probability, 6) + 0.0,
+        "log_probability": _log_probability(draw.log_probability),
     }
+
+
+def _log_probability(value: float | None) -> float | None:
+    # Six digits are more than the arithmetic gives; adding 0.0 turns -0.0 into 0.0.
+    return None if value is None else round(value, 6) + 0.0
 
 
 def _verdict(project: Project, judgement: JudgementSource, verdict: VerdictSource) -> Json:

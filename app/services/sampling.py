@@ -1,19 +1,21 @@
 """Storing what a model drew for a shard, and choosing what of it people see."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
 from app.errors import LostRun
-from app.lifecycle import AuthorKind, Purpose, RoundItemState
+from app.lifecycle import AuthorKind, FailureKind, Purpose, RoundItemState
 from app.models import Candidate, RoundCandidate, RoundItem, Run, Sample
 from app.queries import runs as run_queries
 from app.queries.candidates import list_judged_candidate_ids
 from app.round_settings import LoopSettings
+from app.services.failures import Failure, store_failures
 from app.texts import collapse, text_key, unit_hash
 
 DIRECT = "direct"
@@ -29,8 +31,9 @@ class Drawn:
     number: int
     seed: int
     text: str
-    log_probability: float
-    n_tokens: int
+    log_probability: float | None
+    n_tokens: int | None
+    trace: dict[str, Any] | None = None
 
 
 def store_samples(
@@ -44,6 +47,7 @@ def store_samples(
     adapter_id: int | None,
     settings: LoopSettings,
     seconds: float,
+    failures: Sequence[Failure] = (),
 ) -> None:
     """Write a shard's draws, candidates and choice, open its items, and finish it: all or nothing.
 
@@ -69,16 +73,34 @@ def store_samples(
                     "seed": draw.seed,
                     "log_probability": draw.log_probability,
                     "n_tokens": draw.n_tokens,
+                    "trace": draw.trace,
                 }
                 for draw in drawn
             ],
         )
+    store_failures(session, run=run, shard_id=shard_id, attempt=attempt, failures=failures)
+    unreadable = {f.item_id for f in failures if f.kind is FailureKind.IMAGE}
+    _set_aside(session, run.round_id, unreadable - {draw.item_id for draw in drawn})
     draws = _count_draws(drawn, candidate_ids)
     _choose_candidates(session, run.round_id, item_ids, draws, settings)
     if not run_queries.finish_shard(
         session, shard_id, attempt, n_written=len(drawn), seconds=seconds
     ):
         raise LostRun(f"Shard {shard_id} of run {run.id} was taken over by another worker.")
+
+
+def _set_aside(session: Session, round_id: int, item_ids: Collection[int]) -> None:
+    """Items whose image cannot be used wait for an admin, as those whose answer is in doubt do."""
+    if item_ids:
+        session.execute(
+            update(RoundItem)
+            .where(
+                RoundItem.round_id == round_id,
+                RoundItem.item_id.in_(item_ids),
+                RoundItem.state == RoundItemState.WAITING,
+            )
+            .values(state=RoundItemState.SET_ASIDE)
+        )
 
 
 def _store_candidates(

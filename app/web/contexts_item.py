@@ -9,13 +9,14 @@ from sqlalchemy.orm import Session
 from app.lifecycle import JudgementStatus, RoundItemState, Split, UserKind
 from app.models import Candidate, Image, Item, Project
 from app.queries import items as queries
+from app.queries.failures import find_image_failure
 from app.queries.items import ItemFilter, ItemRow
 
 FILTER_LABELS: dict[ItemFilter, str] = {
     ItemFilter.ALL: "all items",
     ItemFilter.COVERED: "with an admitted rationale",
     ItemFilter.UNCOVERED: "train items without one",
-    ItemFilter.SET_ASIDE: "set aside: answer called wrong",
+    ItemFilter.SET_ASIDE: "set aside: answer or image in doubt",
     ItemFilter.EXCLUDED: "excluded",
 }
 
@@ -102,12 +103,15 @@ class ItemPage:
     predictions: Sequence[queries.PredictionRow]
     history: Sequence[tuple[queries.HistoryLine, str]]
     is_set_aside: bool
+    image_fault: str
+    """Why it was set aside, where its image is at fault."""
 
 
 def item_page(session: Session, project: Project, item: Item) -> ItemPage:
     places = queries.list_places(session, item.id)
     judgements = queries.list_judgements(session, item.id)
     history = queries.list_item_events(session, item)
+    failure = find_image_failure(session, item.id)
     return ItemPage(
         project=project,
         item=item,
@@ -118,6 +122,7 @@ def item_page(session: Session, project: Project, item: Item) -> ItemPage:
         predictions=queries.list_predictions(session, item.id),
         history=[(line, describe_item_event(line)) for line in history],
         is_set_aside=any(place.round_item.state is RoundItemState.SET_ASIDE for place in places),
+        image_fault=failure.reason if failure else "",
     )
 
 

@@ -17,6 +17,7 @@ from app.lifecycle import (
 )
 from app.models import Project, Round, Run
 from app.queries import overview
+from app.queries.failures import list_round_failures
 from app.queries.rounds import RoundProgress, find_failed_run, get_progress
 from app.round_settings import LoopSettings
 from app.web.charts import Chart, line_chart
@@ -114,6 +115,7 @@ def round_state(session: Session, round_: Round) -> RoundState:
     settings = LoopSettings.model_validate(round_.settings)
     progress = get_progress(session, round_)
     workers = overview.list_worker_lines(session)
+    failures = list_round_failures(session, round_.id)
     has_failed = find_failed_run(session, round_.id) is not None
     is_open = round_.status not in CLOSED_ROUND
     is_by_people = settings.judging.judges == "people"
@@ -136,6 +138,7 @@ def round_state(session: Session, round_: Round) -> RoundState:
                 per_second=entry.per_second,
                 seconds_left=entry.seconds_left,
                 worker_names=entry.worker_names,
+                failures=failures.get(entry.run.job),
             )
             for entry in progress.runs
         ),
@@ -202,7 +205,7 @@ def _tiles(
                 Tile("Minutes per rationale", f"{minutes / figures['n_admitted']:.1f}", "admitted")
             )
     if progress.n_set_aside:
-        tiles.append(Tile("Set aside", f"{progress.n_set_aside:,}", "answer called wrong"))
+        tiles.append(Tile("Set aside", f"{progress.n_set_aside:,}", "answer or image in doubt"))
     return tuple(tiles)
 
 

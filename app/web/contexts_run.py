@@ -7,6 +7,7 @@ from typing import Any
 
 from app.lifecycle import LIVE_RUN, QUEUES, SHARDED, Job, RunStatus
 from app.models import Run
+from app.queries.failures import JobFailures
 from app.queries.overview import WorkerLine
 from app.settings import get_settings
 from app.web.templating import duration
@@ -35,6 +36,7 @@ class RunCard:
     notes: tuple[str, ...]
     error: str
     error_details: str
+    failures: JobFailures | None
     wait: str
     """Why a queued run does not start, with `command` as the mend where there is one."""
     command: str
@@ -50,6 +52,7 @@ def run_card(
     per_second: float | None = None,
     seconds_left: float | None = None,
     worker_names: Sequence[str] = (),
+    failures: JobFailures | None = None,
 ) -> RunCard:
     n_done, n_total, unit = _extent(run, n_shards, n_shards_done)
     error, _, details = (run.error or "").partition("\n")
@@ -67,6 +70,7 @@ def run_card(
         notes=tuple(notes),
         error=error,
         error_details=details.strip(),
+        failures=failures,
         wait=wait,
         command=command,
     )
@@ -113,6 +117,8 @@ def _training_notes(result: Mapping[str, Any]) -> list[str]:
         f"{result['n_rationale_rows']:,} rationale rows of {result['n_rows']:,}",
         f"epoch {result['chosen_epoch']} of {result['epochs_run']} chosen on validation",
     ]
+    if result.get("n_unreadable"):
+        notes.append(f"{result['n_unreadable']:,} rows left out: their images cannot be read")
     if result.get("resumed_from_step"):
         notes.append(f"resumed from step {result['resumed_from_step']}")
     return notes

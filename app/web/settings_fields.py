@@ -28,6 +28,16 @@ def _integer(name: str, label: str, hint: str = "", *, is_optional: bool = False
     return SettingField(name, label, "integer", hint, is_optional=is_optional)
 
 
+def _backend(name: str, label: str) -> SettingField:
+    return SettingField(
+        name,
+        label,
+        "choice",
+        "Which server is for the installation to say (SAMPLING_SERVER).",
+        choices=(("local", "the model worker itself"), ("server", "the sampling server")),
+    )
+
+
 GROUPS: tuple[SettingGroup, ...] = (
     SettingGroup(
         "Model",
@@ -78,6 +88,14 @@ GROUPS: tuple[SettingGroup, ...] = (
             _integer("max_items", "Items per round", "At most; empty takes all.", is_optional=True),
         ),
         (
+            _backend("sampling.backend", "Sampled by"),
+            SettingField(
+                "sampling.server_model",
+                "Model on the server",
+                "text",
+                "Its name there; empty takes the only one that the server lists.",
+                is_optional=True,
+            ),
             SettingField("sampling.top_k_share", "Top-k share", hint="Of the vocabulary."),
             _integer("sampling.max_new_tokens", "Longest rationale", "In tokens."),
             _integer("sampling.min_characters", "Shortest rationale", "In characters."),
@@ -199,6 +217,7 @@ GROUPS: tuple[SettingGroup, ...] = (
         ),
         (
             SettingField("evaluation.test_each_round", "Score the test split too", "checkbox"),
+            _backend("evaluation.backend", "Evaluated by"),
             SettingField("evaluation.temperature", "Temperature"),
             SettingField(
                 "evaluation.blank_image",

@@ -30,6 +30,23 @@ POSITION_STD: Final = 4.0
 WORD_STD: Final = 0.5
 
 
+# A conversation in the words that the model was trained on: "<image>Q: … A: …". The last turn is
+# left open, so that a begun answer is continued; the turns before it end with the end token.
+CHAT_TEMPLATE: Final = """
+{%- for turn in messages -%}
+  {%- set parts = turn.content -%}
+  {%- if parts is string -%}{%- set parts = [{"type": "text", "text": parts}] -%}{%- endif -%}
+  {%- for part in parts -%}
+    {%- if part.type == "image" -%}{{ "<image>" }}
+    {%- elif turn.role == "assistant" -%}{{ " " + part.text | trim }}
+    {%- else -%}{{ "Q: " + part.text + " A:" }}
+    {%- endif -%}
+  {%- endfor -%}
+  {%- if turn.role == "assistant" and not loop.last -%}{{ eos_token }}{%- endif -%}
+{%- endfor -%}
+""".strip()
+
+
 def build_processor() -> LlavaProcessor:
     side = {"height": TOWER_PX, "width": TOWER_PX}
     images = CLIPImageProcessorPil(
@@ -48,6 +65,7 @@ def build_processor() -> LlavaProcessor:
         vision_feature_select_strategy="full",
         image_token=IMAGE,
         num_additional_image_tokens=1,
+        chat_template=CHAT_TEMPLATE,
     )
 
 

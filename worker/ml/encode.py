@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from worker.ml.errors import ImageError, MlError
 from worker.ml.loading import Vlm, first_line
@@ -133,7 +133,7 @@ def read_image(path: Path) -> Image.Image:
         with Image.open(path) as picture:
             turned = ImageOps.exif_transpose(picture)
             return turned.convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise ImageError(
             f"The image {path.name} cannot be read: {first_line(error)} "
             "Replace it, or exclude the items that show it.",

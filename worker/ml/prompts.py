@@ -83,6 +83,16 @@ def prompt_text(vlm: Any, prompt: Prompt, style: PromptStyle = DEFAULT_STYLE) ->
     return PromptText(frame.context, frame.gap + prompt.answer + prompt.opener)
 
 
+def chat_words(prompt: Prompt, style: PromptStyle = DEFAULT_STYLE) -> tuple[str, str | None]:
+    """(what the user asks beside the image, how the assistant's answer is begun for it or None).
+
+    For engines that apply the chat template themselves: put into it, the words give the text that
+    `prompt_text` gives for a chat model.
+    """
+    asked = style.chat_question.format(question=prompt.question)
+    return asked, None if prompt.answer is None else prompt.answer + prompt.opener
+
+
 def train_text(vlm: Any, row: TrainRow, style: PromptStyle = DEFAULT_STYLE) -> TrainText:
     """The pieces of a training row: exactly what prompt_text asks for, and what should follow.
     The blank before the rationale is learned with it, since tokenizers join it to the first word.

@@ -1,5 +1,6 @@
 """What goes into and comes out of `worker.ml`: plain frozen values, no tensors."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -54,11 +55,22 @@ class Sampled:
     """text: without special tokens, stripped, every run of blanks one space, cut at the first end
     token. n_tokens: sampled tokens, the end token included. log_probability: sum over those tokens
     of ln p(token) under the model at temperature 1 over the whole vocabulary (no top-k), so that
-    draws of different temperatures compare."""
+    draws of different temperatures compare. Both figures are None where a serving engine does not
+    give them; trace: how such an engine was asked."""
 
     text: str
-    n_tokens: int
-    log_probability: float
+    n_tokens: int | None
+    log_probability: float | None
+    trace: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A draw that could not be made, while others could. is_image: for its image's sake (which
+    cannot be read, or is refused); otherwise the serving engine had trouble."""
+
+    reason: str
+    is_image: bool
 
 
 @dataclass(frozen=True, slots=True)

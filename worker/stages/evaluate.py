@@ -1,12 +1,13 @@
 """Score a model on held-out items: it answers, then explains its own answer."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.orm import Session
 
 from app.lifecycle import Job
-from app.models import Image, Item, RunShard
+from app.models import Item, RunShard
 from app.queries.items_for_training import list_items
 from app.queries.rounds import get_round_model
 from app.round_settings import LoopSettings
@@ -18,16 +19,16 @@ from app.services.evaluation import (
     store_predictions,
     store_scores,
 )
+from app.services.failures import Failure
 from app.storage import image_path
 from worker.heart import Heart
-from worker.ml.generate import sample
-from worker.ml.loading import Vlm
 from worker.ml.seeds import derive_seed
-from worker.ml.types import Draw, Prompt, SampleConfig
-from worker.models import get_vlm
+from worker.ml.types import Draw, Prompt, SampleConfig, Sampled
 from worker.persist import persist
 from worker.stages.blank import blank_pictures
-from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
+from worker.stages.failures import collect_failures
+from worker.stages.inputs import RunInputs, load_inputs
+from worker.stages.sampler import Sampler, open_sampler
 from worker.stages.shards import Finish, Write, work_shards
 
 ANSWER_TOKENS = 16
@@ -38,25 +39,23 @@ def evaluate(run_id: int, heart: Heart) -> None:
     inputs = persist(lambda session: load_inputs(session, run_id))
     adapter = persist(lambda session: _adapter(session, inputs))
     settings = inputs.settings
+    draw = open_sampler(settings, settings.evaluation.backend, adapter, heart)
 
     def compute(item_ids: Sequence[int]) -> Write:
         items = persist(lambda session: list_items(session, item_ids))
-        vlm = get_vlm(
-            settings.base_model,
-            revision=settings.revision,
-            dtype=settings.dtype,
-            adapter_digest=adapter[1] if adapter else None,
+        seen, failures = _say(
+            draw,
+            [_Asked(item, image_path(image.sha256, image.media_type)) for item, image in items],
+            settings,
         )
-        pictures = [image_path(image.sha256, image.media_type) for _, image in items]
-        seen = _say(vlm, items, pictures, settings, heart)
-        blank: Sequence[Said | None] = [None] * len(items)
+        blank: dict[int, Said] = {}
         if _asks_blank(inputs):
             with blank_pictures() as path_of:
-                pictures = [path_of(image) for _, image in items]
-                blank = _say(vlm, items, pictures, settings, heart)
+                asked = [_Asked(item, path_of(image)) for item, image in items if item.id in seen]
+                blank, _ = _say(draw, asked, settings)
         predicted = [
-            Predicted(item_id=item.id, seen=own, blank=other)
-            for (item, _), own, other in zip(items, seen, blank, strict=True)
+            Predicted(item_id=item_id, seen=said, blank=blank.get(item_id))
+            for item_id, said in seen.items()
         ]
 
         def write(session: Session, shard: RunShard, seconds: float) -> None:
@@ -68,6 +67,7 @@ def evaluate(run_id: int, heart: Heart) -> None:
                 predicted=predicted,
                 settings=settings,
                 seconds=seconds,
+                failures=failures,
             )
 
         return write
@@ -81,41 +81,58 @@ def evaluate(run_id: int, heart: Heart) -> None:
     work_shards(run_id, heart, compute, measure, unit="samples")
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """An item with the picture that the model is shown, and the answer it is to explain."""
+
+    item: Item
+    picture: Path
+    answer: str | None = None
+
+
 def _say(
-    vlm: Vlm,
-    items: Sequence[tuple[Item, Image]],
-    pictures: Sequence[Path],
+    draw: Sampler, items: Sequence[_Asked], settings: LoopSettings
+) -> tuple[dict[int, Said], list[Failure]]:
+    """The model's answers and its rationales for them, by item, and the items that failed. The same
+    draws whatever the pictures are: what differs between two calls is what the pictures made of it.
+    """
+    answers, unanswered = _ask(draw, "answer", items, ANSWER_TOKENS, settings)
+    answered = [
+        _Asked(asked.item, asked.picture, answers[asked.item.id])
+        for asked in items
+        if asked.item.id in answers
+    ]
+    n_tokens = settings.sampling.max_new_tokens
+    rationales, unexplained = _ask(draw, "rationale", answered, n_tokens, settings)
+    said = {item_id: Said(answers[item_id], text) for item_id, text in rationales.items()}
+    return said, [*unanswered, *unexplained]
+
+
+def _ask(
+    draw: Sampler,
+    kind: str,
+    items: Sequence[_Asked],
+    max_new_tokens: int,
     settings: LoopSettings,
-    heart: Heart,
-) -> list[Said]:
-    """The model's answers and its rationales for them. The same draws whatever the pictures are:
-    what differs between two calls is what the pictures made of it."""
-
-    def ask(kind: str, answers: Sequence[str | None], max_new_tokens: int) -> list[str]:
-        draws = [
-            Draw(
-                prompt=Prompt(
-                    image=picture,
-                    question=item.question,
-                    answer=answer,
-                    opener=settings.sampling.openers[0],
-                ),
-                temperature=settings.evaluation.temperature,
-                seed=derive_seed(settings.seed, kind, item.external_id),
-            )
-            for (item, _), picture, answer in zip(items, pictures, answers, strict=True)
-        ]
-        config = SampleConfig(
-            max_new_tokens=max_new_tokens, top_k_share=settings.sampling.top_k_share
+) -> tuple[dict[int, str], list[Failure]]:
+    draws = [
+        Draw(
+            prompt=Prompt(
+                image=asked.picture,
+                question=asked.item.question,
+                answer=asked.answer,
+                opener=settings.sampling.openers[0],
+            ),
+            temperature=settings.evaluation.temperature,
+            seed=derive_seed(settings.seed, kind, asked.item.external_id),
         )
-        sampled = sample(
-            vlm, draws, config, on_done=heart.pace.count, should_stop=stop_when_lost(heart)
-        )
-        return [text.text for text in sampled]
-
-    answers = ask("answer", [None] * len(items), ANSWER_TOKENS)
-    rationales = ask("rationale", answers, settings.sampling.max_new_tokens)
-    return [Said(*pair) for pair in zip(answers, rationales, strict=True)]
+        for asked in items
+    ]
+    config = SampleConfig(max_new_tokens=max_new_tokens, top_k_share=settings.sampling.top_k_share)
+    made = draw(draws, config) if draws else []
+    pairs = [(asked.item.id, text) for asked, text in zip(items, made, strict=True)]
+    texts = {item_id: text.text for item_id, text in pairs if isinstance(text, Sampled)}
+    return texts, collect_failures(pairs)
 
 
 def _asks_blank(inputs: RunInputs) -> bool:

@@ -12,12 +12,12 @@ from app.round_settings import LoopSettings
 from app.services.sampling import DIRECT, Drawn, store_samples
 from app.storage import image_path
 from worker.heart import Heart
-from worker.ml.generate import sample
 from worker.ml.seeds import derive_seed
-from worker.ml.types import Draw, Prompt, SampleConfig
-from worker.models import get_vlm
+from worker.ml.types import Draw, Prompt, SampleConfig, Sampled
 from worker.persist import persist
-from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
+from worker.stages.failures import collect_failures
+from worker.stages.inputs import RunInputs, load_inputs
+from worker.stages.sampler import open_sampler
 from worker.stages.shards import Write, work_shards
 
 
@@ -37,20 +37,13 @@ def generate(run_id: int, heart: Heart) -> None:
     inputs = persist(lambda session: load_inputs(session, run_id))
     adapter = persist(lambda session: _parent_adapter(session, inputs))
     sampling = inputs.settings.sampling
+    draw = open_sampler(inputs.settings, sampling.backend, adapter, heart)
     config = SampleConfig(max_new_tokens=sampling.max_new_tokens, top_k_share=sampling.top_k_share)
 
     def compute(item_ids: Sequence[int]) -> Write:
         items = persist(lambda session: list_items(session, item_ids))
         places, draws = plan_draws(items, inputs.settings, inputs.round_number)
-        vlm = get_vlm(
-            inputs.settings.base_model,
-            revision=inputs.settings.revision,
-            dtype=inputs.settings.dtype,
-            adapter_digest=adapter[1] if adapter else None,
-        )
-        sampled = sample(
-            vlm, draws, config, on_done=heart.pace.count, should_stop=stop_when_lost(heart)
-        )
+        made = list(zip(places, draw(draws, config), strict=True))
         drawn = [
             Drawn(
                 item_id=place.item_id,
@@ -61,9 +54,12 @@ def generate(run_id: int, heart: Heart) -> None:
                 text=text.text,
                 log_probability=text.log_probability,
                 n_tokens=text.n_tokens,
+                trace=dict(text.trace) if text.trace else None,
             )
-            for place, text in zip(places, sampled, strict=True)
+            for place, text in made
+            if isinstance(text, Sampled)
         ]
+        failures = collect_failures([(place.item_id, text) for place, text in made])
 
         def write(session: Session, shard: RunShard, seconds: float) -> None:
             store_samples(
@@ -76,6 +72,7 @@ def generate(run_id: int, heart: Heart) -> None:
                 adapter_id=adapter[0] if adapter else None,
                 settings=inputs.settings,
                 seconds=seconds,
+                failures=failures,
             )
 
         return write

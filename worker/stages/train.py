@@ -1,8 +1,9 @@
 """Fine-tune the model on what was admitted."""
 
+import logging
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -21,6 +22,7 @@ from app.settings import get_settings
 from app.storage import adapters_folder, image_path
 from worker.heart import Heart
 from worker.ml.adapters import publish_adapter
+from worker.ml.readable import find_unreadable
 from worker.ml.train import train_lora
 from worker.ml.types import LoraSettings, TrainConfig, TrainProgress, TrainReport, TrainRow
 from worker.models import forget_vlm, get_vlm, resolve
@@ -28,6 +30,8 @@ from worker.persist import persist
 from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
 from worker.stages.train_together import count_processes, train_in_processes
 from worker.train_process import TrainJob
+
+logger = logging.getLogger(__name__)
 
 CURVE_POINTS = 200
 """Points of the loss curve kept with the run: more cannot be told apart on a page."""
@@ -40,12 +44,14 @@ class TrainingInputs:
     validation: list[TrainRow]
     parent: tuple[int, str] | None
     state_name: str
+    n_unreadable: int = 0
+    """Rows that were left out because their image cannot be read."""
 
 
 def train(run_id: int, attempt: int, heart: Heart) -> None:
     """Train an adapter for a claimed run; resumes from the state a former attempt saved."""
     inputs = persist(lambda session: load_inputs(session, run_id))
-    data = persist(lambda session: _load_training(session, inputs))
+    data = _without_unreadable(persist(lambda session: _load_training(session, inputs)))
     settings = inputs.settings
     state_dir = get_settings().store_path / "state" / data.state_name
     curve: list[dict[str, Any]] = []
@@ -137,6 +143,22 @@ def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
         parent=inputs.find_adapter(session, parent_id),
         state_name=f"train-{chain[-1].id}",
     )
+
+
+def _without_unreadable(data: TrainingInputs) -> TrainingInputs:
+    """A damaged image costs its rows, not the training. Raises ImageError where it costs all."""
+    every = {row.image for row in (*data.rows, *data.validation)}
+    unreadable = find_unreadable(every)
+    if not unreadable:
+        return data
+    rows = [row for row in data.rows if row.image not in unreadable]
+    validation = [row for row in data.validation if row.image not in unreadable]
+    for error in unreadable.values():
+        logger.warning("left out of the training: %s", error.message)
+    if not rows:
+        raise next(iter(unreadable.values()))
+    n_unreadable = len(data.rows) + len(data.validation) - len(rows) - len(validation)
+    return replace(data, rows=rows, validation=validation, n_unreadable=n_unreadable)
 
 
 def _validation_rows(session: Session, project_id: int, opener: str) -> list[TrainRow]:
@@ -245,6 +267,7 @@ def _finish(  # noqa: PLR0917 - one transaction needs all of them
             "n_steps": report.n_steps,
             "n_rows": report.n_rows,
             "n_rationale_rows": report.n_rationale_rows,
+            "n_unreadable": data.n_unreadable,
             "trainable_parameters": report.trainable_parameters,
             "resumed_from_step": report.resumed_from_step,
             "validations": [asdict(entry) for entry in report.validations],

@@ -26,6 +26,7 @@ PARTS = [
     "embedded services",
     "model worker packages",
     "backup programs",
+    "sampling server",
     "redis",
     "database",
 ]

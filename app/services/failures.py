@@ -1,0 +1,60 @@
+"""Items that a run could not do: on record with their reason, while the rest goes on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from app.errors import AppError
+from app.lifecycle import FailureKind
+from app.models import Item, ItemFailure, Run
+from app.queries import failures as queries
+
+MAX_SHARE = 0.1
+FEW = 3
+REASON_LENGTH = 1000
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An item without a text, or without all of them, as a worker hands it over."""
+
+    item_id: int
+    kind: FailureKind
+    reason: str
+
+
+def store_failures(
+    session: Session, *, run: Run, shard_id: int, attempt: int, failures: Sequence[Failure]
+) -> None:
+    """Write the failures of a shard.
+
+    Raises AppError when too many items of the run have failed: more than a few and more than a
+    tenth, or all. Then something else is wrong than these items, and nothing of the shard is kept.
+    """
+    if not failures:
+        return
+    session.execute(
+        insert(ItemFailure),
+        [
+            {
+                "run_id": run.id,
+                "shard_id": shard_id,
+                "shard_attempt": attempt,
+                "item_id": failure.item_id,
+                "kind": failure.kind,
+                "reason": failure.reason[:REASON_LENGTH],
+            }
+            for failure in failures
+        ],
+    )
+    n_failed = queries.count_failures(session, run.id)
+    n_items = queries.count_run_items(session, run.id)
+    if n_failed >= n_items or n_failed > max(FEW, MAX_SHARE * n_items):
+        item = session.get_one(Item, failures[0].item_id)
+        raise AppError(
+            f"{n_failed} of {n_items} items could not be done, too many to go on without them. "
+            f"One of them is {item.external_id}: {failures[0].reason} Mend the cause, then retry "
+            "the round: finished shards are kept."
+        )

@@ -1,0 +1,135 @@
+"""A damaged image in the middle: that item is reported, the rest goes on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.errors import AppError
+from app.lifecycle import FailureKind, Job, RoundItemState, RoundStatus, RunStatus
+from app.models import Image, Item, ItemFailure, Prediction, Project, Round, RoundItem, Run, Sample
+from app.queries.rounds import list_train_item_ids
+from app.services import items, rounds
+from app.storage import image_path
+from app.web.contexts_item import item_page
+from app.web.contexts_round import round_state
+from tests.worker.ml.families import build_llava
+from tests.worker.stages.rounds_in_process import (
+    make_picture_project,
+    start_first_round,
+    tiny_settings,
+    work_until_done,
+)
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("llava")
+    build_llava(folder)
+    return folder
+
+
+@pytest.fixture
+def project(database: sessionmaker[Session], tiny_model: Path, tmp_path: Path) -> Project:
+    with database.begin() as session:
+        return make_picture_project(session, tiny_settings(tiny_model), tmp_path)
+
+
+class Damage:
+    """Cuts images in the store short, and mends them again: the store outlives a test."""
+
+    def __init__(self) -> None:
+        self._before: dict[Path, bytes] = {}
+
+    def items(self, session: Session, *numbers: int) -> None:
+        for number in numbers:
+            name = f"picture-{number}"
+            item = session.scalars(select(Item).where(Item.external_id == name)).one()
+            image = session.get_one(Image, item.image_sha256)
+            path = image_path(image.sha256, image.media_type)
+            self._before[path] = path.read_bytes()
+            path.write_bytes(self._before[path][:50])
+
+    def mend(self) -> None:
+        for path, content in self._before.items():
+            path.write_bytes(content)
+
+
+@pytest.fixture
+def damage() -> Iterator[Damage]:
+    damage = Damage()
+    yield damage
+    damage.mend()
+
+
+def test_the_item_is_reported_and_the_round_goes_on(
+    database: sessionmaker[Session], project: Project, damage: Damage
+) -> None:
+    with database() as session:
+        damage.items(session, 2, 7)  # the third of six train items, and one of validation
+    round_id = start_first_round(database, project)
+    work_until_done(database)
+
+    with database.begin() as session:
+        round_ = session.get_one(Round, round_id)
+        assert round_.status is RoundStatus.COMPLETED
+        assert session.scalar(select(func.count()).select_from(Sample)) == 20  # of five items
+        assert session.scalar(select(func.count()).select_from(Prediction)) == 10  # twice five
+        bad = session.scalars(select(Item).where(Item.external_id == "picture-2")).one()
+        place = session.scalars(select(RoundItem).where(RoundItem.item_id == bad.id)).one()
+        assert place.state is RoundItemState.SET_ASIDE
+        others = session.scalars(
+            select(RoundItem.state).where(RoundItem.round_id == round_id, RoundItem.id != place.id)
+        )
+        assert set(others) == {RoundItemState.DONE}
+
+        shown = {run.job: run.failures for run in round_state(session, round_).runs}
+        sampled = shown[Job.GENERATE]
+        assert sampled is not None
+        assert [(line.external_id, line.kind) for line in sampled.lines] == [
+            ("picture-2", FailureKind.IMAGE)
+        ]
+        assert "cannot be read" in sampled.lines[0].reason
+        for job in (Job.BASELINE, Job.EVALUATE):
+            evaluated = shown[job]
+            assert evaluated is not None
+            assert [line.external_id for line in evaluated.lines] == ["picture-7"]
+        assert shown[Job.TRAIN] is None
+        trained = session.scalars(select(Run).where(Run.job == Job.TRAIN)).one()
+        assert trained.result["n_unreadable"] == 1  # the validation item; the other is set aside
+        assert "cannot be read" in item_page(session, project, bad).image_fault
+
+        # Mended and included again, it is sampled by the next round.
+        damage.mend()
+        assert bad.id not in list_train_item_ids(session, project.id)
+        items.exclude_item(session, bad, reason="damaged", actor=None)
+        items.include_item(session, bad, actor=None)
+        assert bad.id in list_train_item_ids(session, project.id)
+
+
+def test_too_many_failures_fail_the_run_and_a_retry_goes_on(
+    database: sessionmaker[Session], project: Project, damage: Damage
+) -> None:
+    with database() as session:
+        damage.items(session, 0, 1, 3, 5)
+    round_id = start_first_round(database, project)
+    with pytest.raises(AppError, match="too many to go on"):
+        work_until_done(database)
+
+    with database.begin() as session:
+        round_ = session.get_one(Round, round_id)
+        assert round_.status is RoundStatus.GENERATING
+        run = session.scalars(select(Run).where(Run.job == Job.GENERATE)).one()
+        assert run.status is RunStatus.FAILED
+        assert run.error is not None
+        assert run.error.startswith("4 of 6 items could not be done, too many to go on without")
+        assert "cannot be read" in run.error
+        # What the failing shard wrote is not kept, and its items wait.
+        assert session.scalar(select(func.count()).select_from(ItemFailure)) == 3
+        damage.mend()
+        rounds.retry_round(session, round_, actor=None)
+    work_until_done(database)
+    with database() as session:
+        assert session.get_one(Round, round_id).status is RoundStatus.COMPLETED

@@ -1,0 +1,19 @@
+"""The size of a model's vocabulary, without loading the model."""
+
+from transformers import AutoConfig
+
+from worker.ml.errors import ModelNotFoundError
+from worker.ml.loading import first_line
+
+
+def vocabulary_size(name_or_path: str, revision: str | None = None) -> int:
+    """Number of tokens that the model chooses from, of a folder or hub name; only its config.json
+    is read. Raises ModelNotFoundError."""
+    try:
+        config = AutoConfig.from_pretrained(name_or_path, revision=revision)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelNotFoundError(
+            f"The configuration of {name_or_path} cannot be read: {first_line(error)} Give the "
+            "folder that holds config.json, or the name of a hub model (owner/name)."
+        ) from error
+    return int(config.get_text_config().vocab_size)

@@ -1,0 +1,15 @@
+"""What a sampling server can do wrong, sorted by what follows from it."""
+
+from app.errors import AppError
+
+
+class ServerError(AppError):
+    """The server cannot be used at all, so the run ends; the message says how to mend it."""
+
+
+class Refused(Exception):
+    """The server understood this one request and refuses it (4xx): asking again is no use."""
+
+
+class Unavailable(Exception):
+    """No answer to this one request after all tries: trouble of the server or on the way to it."""

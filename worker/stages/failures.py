@@ -1,0 +1,24 @@
+"""From draws that failed to items that did."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from app.lifecycle import FailureKind
+from app.services.failures import Failure
+from worker.ml.types import Failed, Sampled
+
+
+def collect_failures(made: Sequence[tuple[int, Sampled | Failed]]) -> list[Failure]:
+    """One failure for each item of which a draw failed, in the order of the items; its reason is
+    the first draw's. An item that has some of its draws goes on with those."""
+    n_draws = Counter(item_id for item_id, _ in made)
+    n_failed = Counter(item_id for item_id, draw in made if isinstance(draw, Failed))
+    failures: dict[int, Failure] = {}
+    for item_id, draw in made:
+        if isinstance(draw, Failed) and item_id not in failures:
+            kind = FailureKind.IMAGE if draw.is_image else FailureKind.SERVER
+            reason = draw.reason
+            if n_failed[item_id] < n_draws[item_id]:
+                reason = f"{n_failed[item_id]} of {n_draws[item_id]} draws are missing. {reason}"
+            failures[item_id] = Failure(item_id, kind, reason)
+    return list(failures.values())

@@ -1,0 +1,82 @@
+"""Where a round's texts come from: the model in this process, or the installation's server."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from app.errors import SetupError
+from app.round_settings import LoopSettings
+from app.settings import Settings, get_settings
+from app.storage import adapter_folder
+from worker.heart import Heart
+from worker.ml.readable import sample_readable
+from worker.ml.types import Draw, Failed, SampleConfig, Sampled
+from worker.ml.vocabulary import vocabulary_size
+from worker.models import get_vlm, resolve
+from worker.serving.connection import Server
+from worker.serving.sample import Served, connect, sample_served
+from worker.stages.inputs import stop_when_lost
+
+Sampler = Callable[[Sequence[Draw], SampleConfig], list[Sampled | Failed]]
+
+
+def open_sampler(
+    settings: LoopSettings, backend: str, adapter: tuple[int, str] | None, heart: Heart
+) -> Sampler:
+    """What makes a text or a reason of every draw. adapter: (id, digest), or None for the base.
+
+    Nothing is loaded or asked before the first draws come: only then is a shard held.
+    """
+    digest = adapter[1] if adapter else None
+    if backend == "server":
+        return _served(settings, digest, heart)
+    return _local(settings, digest, heart)
+
+
+def _local(settings: LoopSettings, digest: str | None, heart: Heart) -> Sampler:
+    def draw(draws: Sequence[Draw], config: SampleConfig) -> list[Sampled | Failed]:
+        vlm = get_vlm(
+            settings.base_model,
+            revision=settings.revision,
+            dtype=settings.dtype,
+            adapter_digest=digest,
+        )
+        return sample_readable(
+            vlm, draws, config, on_done=heart.pace.count, should_stop=stop_when_lost(heart)
+        )
+
+    return draw
+
+
+def _served(settings: LoopSettings, digest: str | None, heart: Heart) -> Sampler:
+    @cache
+    def served() -> tuple[Served, int]:
+        server = sampling_server(get_settings())
+        adapter = (digest, adapter_folder(digest)) if digest else None
+        size = vocabulary_size(resolve(settings.base_model), settings.revision)
+        return connect(server, settings.sampling.server_model, adapter), size
+
+    def draw(draws: Sequence[Draw], config: SampleConfig) -> list[Sampled | Failed]:
+        found, size = served()
+        made = sample_served(
+            found, draws, config, vocabulary=size, should_stop=stop_when_lost(heart)
+        )
+        heart.pace.count(len(made))
+        return made
+
+    return draw
+
+
+def sampling_server(settings: Settings) -> Server:
+    """The server of this installation. Raises SetupError where none is set."""
+    if settings.sampling_server is None:
+        raise SetupError(
+            "The settings want a sampling server, but this worker knows none. Set SAMPLING_SERVER "
+            "for the model workers (docs/serving.md) and start them again, or sample locally."
+        )
+    key = settings.sampling_server_key
+    return Server(
+        url=settings.sampling_server,
+        key=key.get_secret_value() if key else None,
+        n_requests=settings.sampling_server_requests,
+        seconds=settings.sampling_server_seconds,
+    )
