@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 
-from worker.serving.errors import Refused, ServerError, Unavailable
+from worker.serving.errors import NoSuchAddress, Refused, ServerError, Unavailable
 
 logger = logging.getLogger(__name__)
 # Its own line per request would be most of a worker's log.
@@ -66,8 +66,8 @@ class Connection:
     async def __aexit__(self, *_: object) -> None:
         await self._client.aclose()
 
-    async def post(self, url: str, body: Json) -> Json:
-        """The server's JSON answer to one request.
+    async def post(self, url: str, body: Json, *, is_json: bool = True) -> Json:
+        """The server's JSON answer to one request; {} with is_json false, whatever it says.
 
         Raises Refused for a 4xx that is about this request, Unavailable after the last try, and
         ServerError where no request at all can succeed (address, key, model).
@@ -97,7 +97,7 @@ class Connection:
                     trouble = f"status {response.status_code}: {_excerpt(response)}"
                     pause = retry_after(response.headers.get("Retry-After"))
                     n_tries += 1
-                elif (answer := _answer(response, self.server)) is not None:
+                elif (answer := _answer(response, self.server, is_json=is_json)) is not None:
                     return answer
                 else:
                     trouble = "an answer that is no JSON object"
@@ -139,9 +139,11 @@ def retry_after(value: str | None) -> float | None:
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER) if seconds == seconds else None  # noqa: PLR0124
 
 
-def _answer(response: httpx2.Response, server: Server) -> Json | None:
+def _answer(response: httpx2.Response, server: Server, *, is_json: bool) -> Json | None:
     """The JSON object of a success; None if it holds none. Raises for what no retry can mend."""
     status = response.status_code
+    if status == 200 and not is_json:
+        return {}
     if status == 200:
         try:
             answer = response.json()
@@ -154,7 +156,7 @@ def _answer(response: httpx2.Response, server: Server) -> Json | None:
             "SAMPLING_SERVER_KEY for the model workers and start them again."
         )
     if status in (404, 405) or status < 400:
-        raise ServerError(
+        raise NoSuchAddress(
             f"The sampling server {server.url} has no {response.request.url.path}, or not this "
             f"model (status {status}: {_excerpt(response)}). Correct SAMPLING_SERVER, or the "
             "model's name in the settings."

@@ -7,6 +7,10 @@ class ServerError(AppError):
     """The server cannot be used at all, so the run ends; the message says how to mend it."""
 
 
+class NoSuchAddress(ServerError):
+    """The server does not know this address, or not this model (404, 405)."""
+
+
 class Refused(Exception):
     """The server understood this one request and refuses it (4xx): asking again is no use."""
 

@@ -1,17 +1,38 @@
 """Which model of a server a round samples from, and its adapter on the server."""
 
-import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from worker.serving.connection import Connection
-from worker.serving.errors import Refused, ServerError, Unavailable
+from worker.serving.errors import NoSuchAddress, Refused, ServerError, Unavailable
 
-logger = logging.getLogger(__name__)
+PREFIX = "illume-"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A line of the server's list. parent: the base model, where it is an adapter."""
+
+    name: str
+    parent: str | None
+    owner: str | None
+
+    @property
+    def to_ask_for(self) -> str:
+        """SGLang wants an adapter as `base:adapter`; by its own name it gives the base model."""
+        is_adapter_there = self.owner == "sglang" and self.parent
+        return f"{self.parent}:{self.name}" if is_adapter_there else self.name
+
+    @property
+    def takes_any_name(self) -> bool:
+        """Answers whatever model a request names, so that only what it lists is sure."""
+        return self.owner in ("sglang", "llamacpp")
 
 
 def adapter_name(digest: str) -> str:
     """What an adapter, or the model that it is merged into, is called on a server."""
-    return f"illume-{digest[:16]}"
+    return f"{PREFIX}{digest[:16]}"
 
 
 async def find_model(
@@ -28,9 +49,11 @@ async def find_model(
         return _base_model(connection, wanted, listed)
     digest, folder = adapter
     name = adapter_name(digest)
-    for served in (*listed, *([wanted] if wanted else [])):
-        if served.rstrip("/").rsplit("/", 1)[-1] == name or served.endswith(f":{name}"):
-            return served
+    for card in listed:
+        if _last_part(card.name) == name:
+            return card.to_ask_for
+    if wanted and _last_part(wanted) == name and not any(card.takes_any_name for card in listed):
+        return wanted  # a folder that transformers' own server loads but does not list
     base = _base_model(connection, wanted, listed)
     if await _loads(connection, "v1/load_lora_adapter", name, folder):  # vLLM
         return name
@@ -44,19 +67,33 @@ async def find_model(
     )
 
 
-async def list_models(connection: Connection) -> list[str]:
-    """Names that the server lists; none where it cannot say (transformers' own may not)."""
+async def list_models(connection: Connection) -> list[ModelCard]:
+    """What the server lists; nothing where it cannot say (transformers' own may not)."""
     answer = await connection.get(f"{connection.server.url}/models") or {}
     found = answer.get("data")
     entries = found if isinstance(found, list) else []
-    return [str(entry["id"]) for entry in entries if isinstance(entry, dict) and entry.get("id")]
+    return [
+        ModelCard(str(entry["id"]), entry.get("parent"), entry.get("owned_by"))
+        for entry in entries
+        if isinstance(entry, dict) and entry.get("id")
+    ]
 
 
-def _base_model(connection: Connection, wanted: str | None, listed: list[str]) -> str:
+def _base_model(connection: Connection, wanted: str | None, listed: Sequence[ModelCard]) -> str:
+    if wanted and _last_part(wanted).startswith(PREFIX):
+        raise ServerError(
+            f"{wanted} carries another adapter than this run samples from, or the sampling server "
+            f"{connection.server.url} does not list it. Name the base model as “Model on the "
+            "server”, or the model that the run's own adapter is merged into (illume model merge)."
+        )
     if wanted:
         return wanted
-    # What we loaded ourselves for other rounds is no base model.
-    bases = [name for name in listed if "illume-" not in name]
+    # Adapters and merged models, of other rounds too, are no base models.
+    bases = [
+        card.name
+        for card in listed
+        if not card.parent and not _last_part(card.name).startswith(PREFIX)
+    ]
     if len(bases) == 1:
         return bases[0]
     seen = f"it lists {', '.join(bases)}" if bases else "it lists none"
@@ -66,14 +103,18 @@ def _base_model(connection: Connection, wanted: str | None, listed: list[str]) -
     )
 
 
+def _last_part(name: str) -> str:
+    return name.rstrip("/").rsplit("/", 1)[-1]
+
+
 async def _loads(connection: Connection, path: str, name: str, folder: Path) -> bool:
     """Whether the server has the adapter now."""
     body = {"lora_name": name, "lora_path": str(folder)}
     try:
-        await connection.post(f"{connection.server.root}/{path}", body)
-    except ServerError as error:
-        logger.info("%s", error.message)  # no such address: this server has another, or none
-        return False
+        # vLLM says in plain words that it has loaded it.
+        await connection.post(f"{connection.server.root}/{path}", body, is_json=False)
+    except NoSuchAddress:
+        return False  # this server has another address for it, or none
     except Refused as refusal:
         if "already" in str(refusal).casefold():  # another worker was faster
             return True

@@ -28,6 +28,7 @@ class SmallServer:
     gives_log_probabilities: bool = True
     is_strict: bool = False
     models: tuple[str, ...] = ("tiny",)
+    owner: str = "tests"
     lora_path: str | None = None
     key: str | None = None
     trouble: Trouble = lambda body, n_before: None
@@ -118,7 +119,14 @@ def running(server: SmallServer) -> Iterator[SmallServer]:
 
         def do_GET(self) -> None:
             if self.is_let_in():
-                data = [{"id": name, "object": "model"} for name in server.models]
+                data = [
+                    {
+                        "id": name,
+                        "owned_by": server.owner,
+                        "parent": "tiny" if name.startswith("illume-") else None,
+                    }
+                    for name in server.models
+                ]
                 self.send(200, {"object": "list", "data": data})
 
         def do_POST(self) -> None:
@@ -127,7 +135,7 @@ def running(server: SmallServer) -> Iterator[SmallServer]:
                 return
             if self.path == server.lora_path:
                 server.adapters.append(body)
-                self.send(200, {"status": "loaded"})
+                self.send(200, "Success: added")  # plain words, as vLLM says it
             elif self.path == "/v1/chat/completions":
                 with server.counted():
                     self.chat(body)

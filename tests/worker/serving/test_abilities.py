@@ -100,6 +100,23 @@ def test_an_adapter_that_the_server_has_is_not_loaded_again(start: Start) -> Non
     assert server.adapters == []
 
 
+def test_an_adapter_of_sglang_is_asked_for_with_its_base(start: Start) -> None:
+    server = start(SmallServer(models=("tiny", NAME), owner="sglang"))
+    assert connect(Server(server.url), None, ADAPTER).model == f"tiny:{NAME}"
+
+
+def test_a_name_counts_only_if_listed_where_the_server_takes_any(start: Start) -> None:
+    server = start(SmallServer(owner="sglang"))
+    with pytest.raises(ServerError, match="does not list it"):
+        connect(Server(server.url), f"/models/{NAME}", ADAPTER)
+
+
+def test_a_refused_key_is_not_taken_for_a_server_without_adapters(start: Start) -> None:
+    server = start(SmallServer(key="key-of-the-server"))
+    with pytest.raises(ServerError, match="SAMPLING_SERVER_KEY"):
+        connect(Server(server.url, key="another-key"), "tiny", ADAPTER)
+
+
 def test_a_merged_model_counts_by_its_name(start: Start) -> None:
     server = start(SmallServer(models=(f"/models/{NAME}",)))
     assert connect(Server(server.url), None, ADAPTER).model == f"/models/{NAME}"
@@ -112,6 +129,15 @@ def test_the_base_model_never_stands_in_for_an_adapter(start: Start) -> None:
     with pytest.raises(ServerError, match=f"illume model merge {DIGEST[:16]} {NAME}"):
         connect(Server(server.url), "tiny", ADAPTER)
     assert server.asked == []
+
+
+def test_another_adapter_never_stands_in_for_the_base_model(start: Start) -> None:
+    server = start(SmallServer(models=(f"/models/{NAME}",)))
+    with pytest.raises(ServerError, match="it lists none"):
+        connect(Server(server.url), None, None)
+    for adapter in (None, ("cd" * 32, Path("/store/adapters/cd"))):
+        with pytest.raises(ServerError, match="carries another adapter"):
+            connect(Server(server.url), f"/models/{NAME}", adapter)
 
 
 def test_one_of_several_models_must_be_named(start: Start) -> None:
