@@ -25,6 +25,13 @@ class SamplingSettings(Frozen):
     top_k_share: float = Field(
         default=0.1, gt=0, le=1, description="Share of the vocabulary that draws may choose from."
     )
+    enough_distinct: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="Sample an item no further once it has this many distinct texts. Draws are "
+        "then made in passes, one draw per opener and temperature in each.",
+    )
     max_new_tokens: int = Field(default=64, ge=1, le=1024)
     min_characters: int = Field(
         default=3, ge=1, le=100, description="Shorter texts are no candidates."

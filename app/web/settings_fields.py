@@ -85,6 +85,12 @@ GROUPS: tuple[SettingGroup, ...] = (
                 "sampling.temperatures", "Temperatures", "numbers", "Separated by spaces."
             ),
             _integer("sampling.n_samples", "Draws", "Per opener and temperature."),
+            _integer(
+                "sampling.enough_distinct",
+                "Enough texts",
+                "Draw no further for an item with this many distinct texts; empty draws all.",
+                is_optional=True,
+            ),
             _integer("max_items", "Items per round", "At most; empty takes all.", is_optional=True),
         ),
         (

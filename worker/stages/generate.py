@@ -1,6 +1,7 @@
 """Sample candidates for the items of a round."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -8,12 +9,13 @@ from sqlalchemy.orm import Session
 from app.models import Image, Item, Run, RunShard
 from app.queries.items_for_training import list_items
 from app.queries.rounds import get_round_model
-from app.round_settings import LoopSettings
+from app.round_settings import LoopSettings, SamplingSettings
 from app.services.sampling import DIRECT, Drawn, store_samples
 from app.storage import image_path
+from app.texts import collapse, text_key
 from worker.heart import Heart
 from worker.ml.seeds import derive_seed
-from worker.ml.types import Draw, Prompt, SampleConfig, Sampled
+from worker.ml.types import Draw, Failed, Prompt, SampleConfig, Sampled
 from worker.persist import persist
 from worker.stages.failures import collect_failures
 from worker.stages.inputs import RunInputs, load_inputs
@@ -42,8 +44,8 @@ def generate(run_id: int, heart: Heart) -> None:
 
     def compute(item_ids: Sequence[int]) -> Write:
         items = persist(lambda session: list_items(session, item_ids))
-        places, draws = plan_draws(items, inputs.settings, inputs.round_number)
-        made = list(zip(places, draw(draws, config), strict=True))
+        planned = plan_draws(items, inputs.settings, inputs.round_number)
+        made = _draw_until_enough(planned, lambda draws: draw(draws, config), sampling)
         drawn = [
             Drawn(
                 item_id=place.item_id,
@@ -80,17 +82,46 @@ def generate(run_id: int, heart: Heart) -> None:
     work_shards(run_id, heart, compute, lambda: _finish, unit="samples")
 
 
+def _draw_until_enough(
+    planned: Sequence[tuple[Place, Draw]],
+    draw: Callable[[Sequence[Draw]], list[Sampled | Failed]],
+    sampling: SamplingSettings,
+) -> list[tuple[Place, Sampled | Failed]]:
+    """The draws that are made, with what came of them: all, unless the project has enough sooner.
+
+    Whether an item is drawn again depends on its own texts alone, so it does not matter with which
+    others it shares a shard or a batch.
+    """
+    if sampling.enough_distinct is None:
+        made = draw([wish for _, wish in planned])
+        return [(place, text) for (place, _), text in zip(planned, made, strict=True)]
+    found: list[tuple[Place, Sampled | Failed]] = []
+    texts: dict[int, set[str]] = defaultdict(set)
+    for number in range(1, sampling.n_samples + 1):
+        wanted = [
+            (place, wish)
+            for place, wish in planned
+            if place.number == number and len(texts[place.item_id]) < sampling.enough_distinct
+        ]
+        if not wanted:
+            break
+        for (place, _), text in zip(wanted, draw([wish for _, wish in wanted]), strict=True):
+            found.append((place, text))
+            if isinstance(text, Sampled) and len(collapse(text.text)) >= sampling.min_characters:
+                texts[place.item_id].add(text_key(text.text))
+    return found
+
+
 def plan_draws(
     items: Sequence[tuple[Item, Image]], settings: LoopSettings, round_number: int
-) -> tuple[list[Place], list[Draw]]:
+) -> list[tuple[Place, Draw]]:
     """All draws of some items, with seeds that depend on what is drawn and nothing else.
 
     The seed is made of the item's own id in the data, not of a row number: the same data in
     another database gives the same texts.
     """
     sampling = settings.sampling
-    places: list[Place] = []
-    draws: list[Draw] = []
+    planned: list[tuple[Place, Draw]] = []
     for item, image in items:
         path = image_path(image.sha256, image.media_type)
         for opener in sampling.openers:
@@ -106,9 +137,9 @@ def plan_draws(
                         repr(temperature),
                         number,
                     )
-                    places.append(Place(item.id, opener, temperature, number, seed))
-                    draws.append(Draw(prompt=prompt, temperature=temperature, seed=seed))
-    return places, draws
+                    place = Place(item.id, opener, temperature, number, seed)
+                    planned.append((place, Draw(prompt, temperature, seed)))
+    return planned
 
 
 def _parent_adapter(session: Session, inputs: RunInputs) -> tuple[int, str] | None:
