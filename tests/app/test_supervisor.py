@@ -130,6 +130,11 @@ class Installation:
         except AssertionError:
             raise AssertionError(f"{part!r} was not said:\n" + "\n".join(self.lines())) from None
 
+    def wait_until_up(self) -> None:
+        """Ready, and the worker, for which `up` does not wait, has begun."""
+        self.wait_for_line("Ctrl-C stops everything")
+        self.wait_for_line("worker begins")
+
     def pids(self) -> dict[str, int]:
         found: dict[str, int] = json.loads((self.home / "processes.json").read_text())
         return found
@@ -166,7 +171,7 @@ def position(lines: list[str], part: str) -> int:
 def test_starts_in_order_announces_and_stops_in_order(
     small: Installation, number: signal.Signals
 ) -> None:
-    small.wait_for_line("Ctrl-C stops everything")
+    small.wait_until_up()
     assert small.ask_web() == b"here"
     family = descendants(small.process.pid)
     assert set(small.pids()) == {"supervisor", "postgres", "redis", "web", "worker"}
@@ -190,7 +195,7 @@ def test_starts_in_order_announces_and_stops_in_order(
 
 
 def test_killed_supervisor_leaves_no_process(small: Installation) -> None:
-    small.wait_for_line("Ctrl-C stops everything")
+    small.wait_until_up()
     family = descendants(small.process.pid)
     assert len(family) > 8  # servers with children, web, worker with a child of its own
     small.process.kill()
@@ -211,7 +216,7 @@ def _is_sleep(pid: int) -> bool:
 
 
 def test_dead_children_are_started_again_and_leave_nothing_behind(small: Installation) -> None:
-    small.wait_for_line("Ctrl-C stops everything")
+    small.wait_until_up()
     before = small.pids()
     workers_child = descendants(before["worker"])
     assert len(workers_child) == 1
@@ -274,7 +279,7 @@ def test_failed_preparation_stops_everything(home: Path) -> None:
 
 
 def test_second_start_finds_the_first(small: Installation) -> None:
-    small.wait_for_line("Ctrl-C stops everything")
+    small.wait_until_up()
     begun = time.monotonic()
     with pytest.raises(SetupError, match=rf"already running .* \(process {small.process.pid}\)"):
         up(Settings(illume_home=small.home, port=small.port), packages=())
