@@ -123,6 +123,10 @@ class TrainingSettings(Frozen):
         le=64,
         description="Processes that train together on one machine; default: one per visible GPU.",
     )
+    shard_base: bool = Field(
+        default=False,
+        description="Spread the base over the GPUs that train together: for one too large for one.",
+    )
 
 
 class EvaluationSettings(Frozen):
@@ -199,6 +203,12 @@ class LoopSettings(Frozen):
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     stop: StopSettings = StopSettings()
+
+    @model_validator(mode="after")
+    def a_packed_base_stays_whole(self) -> "LoopSettings":
+        if self.dtype == "4bit" and self.training.shard_base:
+            raise ValueError("a base in 4 bits cannot be spread over GPUs: choose one of the two")
+        return self
 
     @model_validator(mode="after")
     def policy_is_reachable(self) -> "LoopSettings":

@@ -48,12 +48,14 @@ METHODS = ("trl", "plain", "features", "prefixes", "ours")
 @dataclass(frozen=True)
 class Cell:
     """What is measured; every field is part of the key of its result. width, layers: of the
-    language model. items: with 1 to 4 rationales each."""
+    language model. items: with 1 to 4 rationales each. step: rows of one optimizer step; batch:
+    rows that pass through the model together, at most."""
 
     method: str
     width: int
     layers: int
     items: int
+    step: int
     batch: int
     epochs: int
     threads: int
@@ -64,6 +66,7 @@ class Cell:
         return TrainConfig(
             epochs=self.epochs,
             batch_size=self.batch,
+            gradient_accumulation=self.step // self.batch,
             learning_rate=1e-3,
             balance=1.0,
             seed=self.seed,
@@ -150,8 +153,10 @@ def measure(cell: Cell) -> dict[str, Any]:
         folder = Path(name)
         build_model(folder / "model", cell)
         rows = make_rows(folder, cell)
-        if len(rows) % cell.batch:
-            sys.exit(f"{len(rows)} rows are no whole number of steps of {cell.batch}.")
+        if len(rows) % cell.step or cell.step % cell.batch:
+            sys.exit(
+                f"{len(rows)} rows, {cell.step} of a step, {cell.batch} of a batch: no multiple."
+            )
         vlm = load_vlm(str(folder / "model"), device="cpu", dtype="float32")
         encoder = encoder_of(vlm)
         lengths = [
@@ -165,11 +170,11 @@ def measure(cell: Cell) -> dict[str, Any]:
             train = train_ours
         passed = count_tokens(vlm)
         before = resident_mb()
-        losses, times = train(vlm, rows, cell, folder)
+        losses, wall, cpu = train(vlm, rows, cell, folder)
         n_parameters = sum(p.numel() for p in vlm.model.parameters())
     steps = steps_of(rows, cell)
     timed = [index for step in steps[1:] for index in step]
-    seconds = times[-1] - times[0]
+    seconds, cpu_seconds = wall[-1] - wall[0], cpu[-1] - cpu[0]
     return {
         "parameters": n_parameters,
         "rows": len(rows),
@@ -178,7 +183,9 @@ def measure(cell: Cell) -> dict[str, Any]:
         "longest_row": max(lengths),
         "steps": len(steps),
         "seconds": round(seconds, 2),
+        "cpu_seconds": round(cpu_seconds, 2),
         "tokens_per_s": round(sum(lengths[index] for index in timed) / seconds, 1),
+        "tokens_per_cpu_s": round(sum(lengths[index] for index in timed) / cpu_seconds, 1),
         "rows_per_s": round(len(timed) / seconds, 4),
         "memory_mb": round(peak_mb()),
         "memory_over_model_mb": round(peak_mb() - before),
@@ -200,14 +207,16 @@ def steps_of(rows: list[TrainRow], cell: Cell) -> list[list[int]]:
 
 def train_ours(
     vlm: Any, rows: list[TrainRow], cell: Cell, folder: Path
-) -> tuple[list[float], list[float]]:
-    """(loss of each step, time at the end of each step)."""
+) -> tuple[list[float], list[float], list[float]]:
+    """(loss of each step, wall time and processor time at the end of each step)."""
     losses: list[float] = []
-    times: list[float] = []
+    wall: list[float] = []
+    cpu: list[float] = []
 
     def on_progress(progress: TrainProgress) -> None:
         losses.append(progress.loss)
-        times.append(time.perf_counter())
+        wall.append(time.perf_counter())
+        cpu.append(time.process_time())
 
     train_lora(
         vlm,
@@ -220,7 +229,7 @@ def train_ours(
         out_dir=folder / "adapter",
         on_progress=on_progress,
     )
-    return losses, times
+    return losses, wall, cpu
 
 
 def count_tokens(vlm: Any) -> dict[str, int]:

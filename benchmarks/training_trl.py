@@ -68,7 +68,7 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         for kind in (ANSWER, RATIONALE):
             asked = kinds == kind
             means = -(outputs.log_probs * asked).sum(1) / asked.sum(1).clamp(min=1)
-            loss = loss + means.mean()
+            loss = loss + means.mean() / self.args.gradient_accumulation_steps
         return (loss, outputs) if return_outputs else loss
 
 
@@ -76,11 +76,13 @@ class Clock(TrainerCallback):  # type: ignore[misc]
     """Losses and times at the end of each step."""
 
     def __init__(self) -> None:
-        self.times: list[float] = []
+        self.wall: list[float] = []
+        self.cpu: list[float] = []
         self.losses: list[float] = []
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
-        self.times.append(time.perf_counter())
+        self.wall.append(time.perf_counter())
+        self.cpu.append(time.process_time())
 
     def on_log(self, _args: Any, _state: Any, _control: Any, logs: Any = None, **__: Any) -> None:
         if logs and "loss" in logs:
@@ -89,8 +91,8 @@ class Clock(TrainerCallback):  # type: ignore[misc]
 
 def train(
     vlm: Any, rows: list[TrainRow], cell: Cell, folder: Path
-) -> tuple[list[float], list[float]]:
-    """(loss of each step, time at the end of each step)."""
+) -> tuple[list[float], list[float], list[float]]:
+    """(loss of each step, wall time and processor time at the end of each step)."""
     config = cell.config
     steps = steps_of(rows, cell)
     torch.manual_seed(derive_seed(config.seed, "adapter"))
@@ -110,6 +112,7 @@ def train(
         args=SFTConfig(
             output_dir=str(folder / "trl"),
             per_device_train_batch_size=config.batch_size,
+            gradient_accumulation_steps=config.gradient_accumulation,
             num_train_epochs=1,
             train_sampling_strategy="sequential",
             learning_rate=config.learning_rate,
@@ -143,7 +146,7 @@ def train(
         optimizer, lambda done: rates[min(done, len(rates) - 1)] / config.learning_rate
     )
     trainer.train()
-    return clock.losses[: len(steps)], clock.times
+    return clock.losses[: len(steps)], clock.wall, clock.cpu
 
 
 def _dataset(rows: list[TrainRow], steps: list[list[int]]) -> Any:

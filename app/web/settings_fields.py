@@ -209,6 +209,12 @@ GROUPS: tuple[SettingGroup, ...] = (
                 "That train together; empty: one per GPU.",
                 is_optional=True,
             ),
+            SettingField(
+                "training.shard_base",
+                "Spread the base over the GPUs",
+                "checkbox",
+                "For a base too large for one; slower.",
+            ),
         ),
     ),
     SettingGroup(

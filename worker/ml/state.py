@@ -45,8 +45,8 @@ def fingerprint(
 ) -> str:
     """What decides the outcome of a training; a state is only resumed by the same one."""
     settings = asdict(config)
-    for how_often in ("save_every_s", "save_every_steps"):
-        settings.pop(how_often)
+    for without_effect in ("save_every_s", "save_every_steps", "feature_cache_mb", "shard_base"):
+        settings.pop(without_effect)
     parts = [
         base_revision,
         [_plain(row) for row in rows],

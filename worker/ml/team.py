@@ -50,6 +50,13 @@ class Team:
         """Whether any process says so."""
         return self.sum([float(flag)])[0] > 0
 
+    def most(self, count: int) -> int:
+        """The greatest count of any process."""
+        if self.size == 1:
+            return count
+        counts = torch.tensor([count], device=self._accelerator.device)
+        return int(self._accelerator.gather(counts).max())
+
     def sum_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
         """Gives every process the sum of all processes' gradients."""
         if self.size == 1:

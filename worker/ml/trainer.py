@@ -1,7 +1,7 @@
 """The objects of one training: model with adapter, optimizer, accelerator; one step at a time."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]
 from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
 
+from worker.ml.branches import Branched
 from worker.ml.errors import AdapterError, DeviceError, MlError
 from worker.ml.forwards import Forwards
 from worker.ml.loading import Vlm
@@ -23,6 +24,7 @@ from worker.ml.losses import RowLosses, Scale
 from worker.ml.prompts import PromptStyle
 from worker.ml.schedule import epoch_batches, learning_rate, steps_per_epoch
 from worker.ml.seeds import derive_seed
+from worker.ml.sharding import shard_base
 from worker.ml.state import State
 from worker.ml.team import Team
 from worker.ml.types import LoraSettings, TrainConfig, TrainProgress, TrainRow
@@ -49,17 +51,20 @@ class Trainer:
         self.validation_scale = Scale.of(validation, factor)
         self.per_epoch = steps_per_epoch(len(rows), config)
         self.n_steps = self.per_epoch * config.epochs
+        self.accelerator = _accelerator(vlm, config)
+        self.team = Team(self.accelerator)
         torch.manual_seed(derive_seed(config.seed, "adapter"))
         add_new_adapter(vlm.model, lora)
         if start_from is not None:
             _start_from(vlm, start_from)
         for parameter in trainable(vlm.model):  # a half-precision base still learns in float32
             parameter.data = parameter.data.float()
+        self.is_sharded = config.shard_base and self.team.size > 1
+        if self.is_sharded:
+            shard_base(vlm, self.accelerator.device, self.team.size)
         self.parameters = trainable(vlm.model)
         self.forwards = Forwards(vlm, rows, config=config, lora=lora, style=style)
         self._plain_forward = vlm.model.__dict__.get("forward")
-        self.accelerator = _accelerator(vlm, config)
-        self.team = Team(self.accelerator)
         optimizer = torch.optim.AdamW(
             self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay
         )
@@ -167,8 +172,19 @@ class Trainer:
     ) -> Iterator[tuple[RowLosses, torch.Tensor]]:
         """Losses and weights of this process's share of some rows, one forward at a time."""
         autocast = self.accelerator.autocast
-        for forward in self.forwards.cut(rows, self.team.share(rows, indices), autocast):
-            yield self.forwards.losses(self.model, rows, forward, autocast)
+        forwards: Iterable[list[Branched]] = self.forwards.cut(
+            rows, self.team.share(rows, indices), autocast
+        )
+        n_own = None
+        if self.is_sharded:
+            forwards = list(forwards)
+            n_own = len(forwards)
+            spare = forwards[-1:] or list(self.forwards.cut(rows, [[indices[0]]], autocast))
+            forwards += spare[:1] * (self.team.most(n_own) - n_own)
+        for number, forward in enumerate(forwards):
+            losses, weights = self.forwards.losses(self.model, rows, forward, autocast)
+            # Who has no forward left makes one that counts nothing: the others need its layers.
+            yield losses, weights if n_own is None or number < n_own else torch.zeros_like(weights)
 
 
 class _Means:

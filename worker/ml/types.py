@@ -118,6 +118,7 @@ class TrainConfig:
     rows of one item that differ in their rationale pass through the model as one sequence where
     the model can do that (branches.py). feature_cache_mb: memory of one process for the features
     of images whose tower and projector stay frozen (frozen_tower.py); 0 computes them every time.
+    shard_base: processes that train together share the base out among them (sharding.py).
     """
 
     epochs: int = 5
@@ -138,6 +139,7 @@ class TrainConfig:
     gradient_checkpointing: bool = False
     share_prefixes: bool = True
     feature_cache_mb: int = 4096
+    shard_base: bool = False
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch_size, self.gradient_accumulation) < 1:

@@ -197,6 +197,7 @@ def train_config(settings: LoopSettings, *, balance: float) -> TrainConfig:
         patience=training.patience,
         gradient_checkpointing=training.gradient_checkpointing,
         feature_cache_mb=training.feature_cache_mb,
+        shard_base=training.shard_base,
     )
 
 

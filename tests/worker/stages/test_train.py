@@ -17,6 +17,7 @@ def test_every_training_setting_arrives() -> None:
         patience=4,
         gradient_checkpointing=True,
         feature_cache_mb=7,
+        shard_base=True,
     )
     settings = LoopSettings(seed=5, dtype="bfloat16", training=training)
     assert train_config(settings, balance=3.0) == TrainConfig(
@@ -33,6 +34,7 @@ def test_every_training_setting_arrives() -> None:
         patience=4,
         gradient_checkpointing=True,
         feature_cache_mb=7,
+        shard_base=True,
     )
 
 

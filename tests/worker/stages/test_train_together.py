@@ -126,6 +126,16 @@ def test_more_processes_than_items_train_as_one(job: TrainJob, tmp_path: Path) -
     assert_same_training(report, expected, job.out_dir, tmp_path / "alone" / "adapter")
 
 
+@pytest.mark.slow
+def test_a_base_spread_over_processes_trains_as_a_whole_one(job: TrainJob, tmp_path: Path) -> None:
+    """The processes get different numbers of forwards, and one of them none in the last step."""
+    config = replace(CONFIG, batch_size=3, shard_base=True, gradient_checkpointing=True)
+    job = replace(job, rows=[*job.rows[:3], job.rows[3]], config=config)
+    expected = train_alone(job, tmp_path / "alone")
+    report, _ = train_in_processes(job, 2, on_progress=lambda _: None, should_stop=lambda: False)
+    assert_same_training(report, expected, job.out_dir, tmp_path / "alone" / "adapter")
+
+
 def child_with_rank(number: int) -> int:
     """The process of ours that trains under that number."""
     children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
