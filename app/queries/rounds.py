@@ -299,7 +299,10 @@ def _run_progress(run: Run, shards: Any, names: tuple[str, ...], now: datetime) 
     end = run.finished_at or now
     seconds = (end - run.started_at).total_seconds() if run.started_at else 0.0
     per_second = n_written / seconds if seconds > 0 and n_written else None
-    seconds_left = (n - n_done) * seconds / n_done if n_done and run.status in LIVE_RUN else None
+    seconds_left = None
+    if run.status in LIVE_RUN:
+        said = run.progress.get("seconds_left")  # by a training, which has no shards
+        seconds_left = (n - n_done) * seconds / n_done if n_done else said
     return RunProgress(
         run=run,
         n_shards=n,

@@ -107,14 +107,14 @@ def run_of(database: sessionmaker[Session], round_id: int, job: Job) -> Run | No
         ).one_or_none()
 
 
-def round_is(
-    database: sessionmaker[Session], round_id: int, status: RoundStatus
-) -> Callable[[], bool]:
-    def has_status() -> bool:
-        with database() as session:
-            return session.get_one(Round, round_id).status is status
+def trains(database: sessionmaker[Session], round_id: int) -> Callable[[], bool]:
+    """Whether the model worker trains; it takes one run at a time, so the base is evaluated."""
 
-    return has_status
+    def is_training() -> bool:
+        run = run_of(database, round_id, Job.TRAIN)
+        return run is not None and run.status is RunStatus.RUNNING
+
+    return is_training
 
 
 def assert_complete(database: sessionmaker[Session], round_id: int, running: Processes) -> None:
@@ -172,11 +172,8 @@ def test_train_between_adapter_and_row(
     round_id = begin(database, tiny_model, tmp_path, training=training)
     before = set(adapters_folder().glob("*")) if adapters_folder().is_dir() else set()
 
-    def is_training() -> bool:
-        return round_is(database, round_id, RoundStatus.TRAINING)()
-
     start_workers(running)
-    wait_for(is_training, seconds=120, describe=running.logs, every=0.02)
+    wait_for(trains(database, round_id), seconds=120, describe=running.logs, every=0.02)
     with holding(database, "SELECT 1 FROM round FOR NO KEY UPDATE"):
         wait_for(
             lambda: {p for p in adapters_folder().glob("*") if p.name[0] != "."} - before,
@@ -216,12 +213,7 @@ def test_evaluate_before_its_predictions_are_stored(
 ) -> None:
     round_id = begin(database, tiny_model, tmp_path)
     start_workers(running)
-    wait_for(
-        round_is(database, round_id, RoundStatus.TRAINING),
-        seconds=120,
-        describe=running.logs,
-        every=0.02,
-    )
+    wait_for(trains(database, round_id), seconds=120, describe=running.logs, every=0.02)
     with holding(database, "LOCK TABLE prediction IN SHARE MODE"):
         wait_for(
             somebody_waits_for(database, "INSERT INTO prediction%"),

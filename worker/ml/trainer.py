@@ -119,9 +119,9 @@ class Trainer:
         torch.manual_seed(derive_seed(self.config.seed, "step", step, *own))  # LoRA's dropout
         self.vlm.model.train()
         self.optimizer.zero_grad(set_to_none=True)
-        total, means = self._descend(indices)
+        total, n_tokens, means = self._descend(indices)
         self.team.sum_gradients(self.parameters)
-        total = self.team.sum([total])[0]
+        total, n_tokens = self.team.sum([total, n_tokens])
         means.add_up(self.team)
         if not math.isfinite(total) and self.accelerator.scaler is None:
             raise MlError(
@@ -138,6 +138,7 @@ class Trainer:
             answer_loss=means.answer or 0.0,
             rationale_loss=means.rationale,
             learning_rate=rate,
+            n_tokens=round(n_tokens),
         )
 
     def validation_losses(self) -> tuple[float, float, float | None] | None:
@@ -148,29 +149,32 @@ class Trainer:
         total, means = 0.0, _Means()
         n_rows = len(self.validation)
         with torch.no_grad():
-            for losses, weights in self._losses(self.validation, range(n_rows)):
+            for losses, weights, _ in self._losses(self.validation, range(n_rows)):
                 total += float(self.validation_scale.loss(losses, weights, n_rows))
                 means.add(losses, weights)
         total = self.team.sum([total])[0]
         means.add_up(self.team)
         return total, means.answer or 0.0, means.rationale
 
-    def _descend(self, indices: Sequence[int]) -> tuple[float, "_Means"]:
-        """Backward through this process's share of a step; its part of the loss, and the means."""
-        total, means = 0.0, _Means()
-        for losses, weights in self._losses(self.rows, indices):
+    def _descend(self, indices: Sequence[int]) -> tuple[float, float, "_Means"]:
+        """Backward through this process's share of a step; its part of the loss, its tokens, and
+        the means."""
+        total, n_tokens, means = 0.0, 0.0, _Means()
+        for losses, weights, n_read in self._losses(self.rows, indices):
             loss = self.scale.loss(losses, weights, len(indices))
             self.accelerator.backward(loss)
             total += float(loss.detach())
+            n_tokens += n_read
             means.add(losses, weights)
         if means.is_empty:  # fewer items than processes: a gradient of nothing
             self.accelerator.backward(self.parameters[0].sum() * 0.0)
-        return total, means
+        return total, n_tokens, means
 
     def _losses(
         self, rows: Sequence[TrainRow], indices: Sequence[int]
-    ) -> Iterator[tuple[RowLosses, torch.Tensor]]:
-        """Losses and weights of this process's share of some rows, one forward at a time."""
+    ) -> Iterator[tuple[RowLosses, torch.Tensor, int]]:
+        """Losses, weights and number of tokens of this process's share of some rows, one forward at
+        a time."""
         autocast = self.accelerator.autocast
         forwards: Iterable[list[Branched]] = self.forwards.cut(
             rows, self.team.share(rows, indices), autocast
@@ -183,8 +187,10 @@ class Trainer:
             forwards += spare[:1] * (self.team.most(n_own) - n_own)
         for number, forward in enumerate(forwards):
             losses, weights = self.forwards.losses(self.model, rows, forward, autocast)
-            # Who has no forward left makes one that counts nothing: the others need its layers.
-            yield losses, weights if n_own is None or number < n_own else torch.zeros_like(weights)
+            if n_own is None or number < n_own:
+                yield losses, weights, sum(branched.row.length for branched in forward)
+            else:  # makes a forward that counts nothing: the others need its layers
+                yield losses, torch.zeros_like(weights), 0
 
 
 class _Means:

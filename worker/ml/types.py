@@ -156,7 +156,8 @@ class TrainConfig:
 class TrainProgress:
     """After one optimizer step (counted from 1 over all epochs). answer_loss and rationale_loss are
     means over the step's own rows, in nats per token; rationale_loss None: the step had no
-    rationale row. loss is what was descended (losses.py)."""
+    rationale row. loss is what was descended (losses.py). n_tokens: read in this step by all
+    processes, padding not counted."""
 
     epoch: int
     step: int
@@ -165,6 +166,7 @@ class TrainProgress:
     answer_loss: float
     rationale_loss: float | None
     learning_rate: float
+    n_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

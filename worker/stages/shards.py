@@ -39,11 +39,8 @@ def work_shards(
 ) -> None:
     """Do shards of a run until none is free; finish the run when all are done. unit: what `compute`
     counts on the heart's pace."""
-    heart.pace.start(unit)
-    try:
+    with heart.pace.counting(unit):
         _work(run_id, heart, compute)
-    finally:
-        heart.pace.stop()
     if persist(lambda session: _waits_for_its_end(session, run_id)):
         finish = measure()
         persist(lambda session: _finish(session, run_id, finish))

@@ -26,6 +26,7 @@ from worker.ml.readable import find_unreadable
 from worker.ml.train import train_lora
 from worker.ml.types import LoraSettings, TrainConfig, TrainProgress, TrainReport, TrainRow
 from worker.models import forget_vlm, get_vlm, resolve
+from worker.pace import TimeLeft
 from worker.persist import persist
 from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
 from worker.stages.train_together import count_processes, train_in_processes
@@ -56,9 +57,19 @@ def train(run_id: int, attempt: int, heart: Heart) -> None:
     state_dir = get_settings().store_path / "state" / data.state_name
     curve: list[dict[str, Any]] = []
 
+    time_left = TimeLeft()
+
     def on_progress(progress: TrainProgress) -> None:
         curve.append(asdict(progress))
-        heart.report({"step": progress.step, "n_steps": progress.n_steps, "curve": thin(curve)})
+        heart.pace.count(progress.n_tokens)
+        heart.report(
+            {
+                "step": progress.step,
+                "n_steps": progress.n_steps,
+                "seconds_left": time_left.estimate(progress.step, progress.n_steps),
+                "curve": thin(curve),
+            }
+        )
 
     device = get_settings().device
     n_processes = count_processes(settings.training.processes, device)
@@ -76,13 +87,14 @@ def train(run_id: int, attempt: int, heart: Heart) -> None:
         state_dir=state_dir,
         out_dir=state_dir / "adapter",
     )
-    if n_processes > 1:
-        forget_vlm()
-        report, revision = train_in_processes(
-            job, n_processes, on_progress=on_progress, should_stop=stop_when_lost(heart)
-        )
-    else:
-        report, revision = _train_here(settings, job, on_progress, stop_when_lost(heart))
+    with heart.pace.counting("tokens"):
+        if n_processes > 1:
+            forget_vlm()
+            report, revision = train_in_processes(
+                job, n_processes, on_progress=on_progress, should_stop=stop_when_lost(heart)
+            )
+        else:
+            report, revision = _train_here(settings, job, on_progress, stop_when_lost(heart))
     digest, _ = publish_adapter(
         state_dir / "adapter", adapters_folder(), _meta(inputs, data, revision, report)
     )

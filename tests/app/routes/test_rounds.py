@@ -218,6 +218,7 @@ def test_training_shows_its_progress_and_loss(
     run.progress = {
         "step": 3,
         "n_steps": 12,
+        "seconds_left": 90,
         "curve": [
             {"epoch": 1, "step": n, "n_steps": 12, "loss": 3 / n, "answer_loss": 2 / n,
              "rationale_loss": None if n == 1 else 1 / n, "learning_rate": 0.1}
@@ -227,6 +228,7 @@ def test_training_shows_its_progress_and_loss(
     shown = admin.get(f"/rounds/{round_.id}")
     bar = one(shown, 'article[aria-label="Train the adapter"] progress')
     assert (bar["value"], bar["max"]) == ("3", "12")
+    assert "about 90 s left" in text_of(shown, 'article[aria-label="Train the adapter"]')
     chart = one(shown, "svg.chart")
     assert "answers 0.667" in chart["aria-label"]
     lines = chart.select("polyline")

@@ -85,6 +85,7 @@ def assert_same_training(one: TrainReport, other: TrainReport, here: Path, there
     for ours, theirs in zip(one.curve, other.curve, strict=True):
         assert (ours.step, ours.epoch, ours.n_steps) == (theirs.step, theirs.epoch, theirs.n_steps)
         assert ours.loss == pytest.approx(theirs.loss, abs=1e-4)
+        assert ours.n_tokens == theirs.n_tokens > 0
         assert ours.answer_loss == pytest.approx(theirs.answer_loss, abs=1e-4)
         assert ours.rationale_loss == pytest.approx(theirs.rationale_loss, abs=1e-4)
     for ours, theirs in zip(one.validations, other.validations, strict=True):
