@@ -3,7 +3,7 @@
     python -m benchmarks.sampling --threads 2
 
 Every item is asked for 5 samples at each of 5 temperatures. Models: `demo`, and `llava`, random
-weights of real proportions (benchmarks/llava.py). Ways:
+weights of real proportions (benchmarks/llava.py), on a GPU also `7b`. Ways:
 
 ours   worker.ml.generate.sample, all draws of all items in one call.
 a      one `generate` call per sample, as ILLUME's published code does.
@@ -12,7 +12,12 @@ c      one `generate` call per temperature over a batch of items, with num_retur
        batch size that suits it best (the sizes tried are cells of their own).
 
 All are given the same prompts, top-k and number of new tokens, and read each image file once. Each
-cell runs in a process of its own; the first call, which warms up, is not counted.
+cell runs in a process of its own; the first call, which warms up, is not counted. Others on the
+machine disturb the ratio by processor time less than that by the clock. `GB/s`: what decoding reads
+(weights, keys and values, each once per step) over the whole time, with prompts; --bandwidth (GB/s)
+says which share of the memory's own that is. On one H200:
+
+    python -m benchmarks.sampling --models 7b --device cuda --dtype bfloat16 --bandwidth 4800
 """
 
 import argparse
@@ -24,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cells import Cells, Config, Result, print_result, print_table
+from benchmarks.hardware import DTYPES, Traffic, peak_mb, wait_for
 
 TEMPERATURES = (0.01, 0.1, 0.3, 0.6, 0.9)
 N_SAMPLES = 5
@@ -33,13 +39,17 @@ TOP_K_SHARE = 0.1
 N_ITEMS = {
     "demo": {"ours": 100, "a": 4, "b": 16, "c": 100},
     "llava": {"ours": 8, "a": 1, "b": 2, "c": 4},
+    "small": {"ours": 8, "a": 1, "b": 2, "c": 4},
+    "7b": {"ours": 64, "a": 1, "b": 4, "c": 32},
 }
-BATCHES = {"demo": (10, 25, 50, 100), "llava": (1, 2, 4)}
+BATCHES = {"demo": (10, 25, 50, 100), "llava": (1, 2, 4), "small": (1, 2, 4), "7b": (4, 8, 16, 32)}
 QUICK_ITEMS = {
     "demo": {"ours": 25, "a": 1, "b": 4, "c": 25},
     "llava": {"ours": 2, "a": 1, "b": 1, "c": 2},
+    "small": {"ours": 2, "a": 1, "b": 1, "c": 2},
+    "7b": {"ours": 8, "a": 1, "b": 1, "c": 8},
 }
-QUICK_BATCHES = {"demo": (25,), "llava": (2,)}
+QUICK_BATCHES = {"demo": (25,), "llava": (2,), "small": (2,), "7b": (8,)}
 AIMS = {"a": 10, "b": 6, "c": 2}
 
 
@@ -47,8 +57,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--models", nargs="+", choices=list(N_ITEMS), default=list(N_ITEMS))
+    parser.add_argument("--models", nargs="+", choices=list(N_ITEMS), default=["demo", "llava"])
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32")
+    parser.add_argument("--bandwidth", type=float, help="of the device's memory, in GB/s")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/sampling.jsonl"))
     parser.add_argument("--quick", action="store_true", help="few items, one batch size")
     parser.add_argument("--cell", help="measure one configuration and print it (used by itself)")
@@ -58,27 +71,29 @@ def main() -> None:
         return
     cells = Cells("benchmarks.sampling", arguments.out)
     rows: list[list[str]] = []
+    setting = {"threads": arguments.threads, "device": arguments.device, "dtype": arguments.dtype}
     for model in arguments.models:
         results = {
-            way: best(cells, configs)
-            for way, configs in configurations(model, arguments.threads, arguments.quick).items()
+            way: best(cells, [config | setting for config in configs])
+            for way, configs in configurations(model, is_quick=arguments.quick).items()
         }
-        rows += [_line(model, way, results) for way in results]
-    columns = ("model", "way", "items", "batch", "samples/s", "tokens/s", "peak MB", "ours is")
-    print_table(f"sampling, {arguments.threads} threads, float32", columns, rows)
+        rows += [_line(model, way, results, arguments.bandwidth) for way in results]
+    columns = (
+        *("model", "way", "items", "batch", "samples/s", "tokens/s", "GB/s", "peak MB"),
+        *("ours is", "by CPU time"),
+    )
+    title = f"sampling, {arguments.device}, {arguments.dtype}, {arguments.threads} threads"
+    print_table(title, columns, rows)
 
 
-def configurations(model: str, threads: int, is_quick: bool) -> dict[str, list[Config]]:
+def configurations(model: str, *, is_quick: bool) -> dict[str, list[Config]]:
     """Per way, the cells of which the best counts."""
     n_items = (QUICK_ITEMS if is_quick else N_ITEMS)[model]
     batches = (QUICK_BATCHES if is_quick else BATCHES)[model]
     found: dict[str, list[Config]] = {}
     for way, n in n_items.items():
         sizes: Sequence[int | None] = batches if way == "c" else (None,)
-        found[way] = [
-            {"model": model, "way": way, "n_items": n, "batch": size, "threads": threads}
-            for size in sizes
-        ]
+        found[way] = [{"model": model, "way": way, "n_items": n, "batch": size} for size in sizes]
     return found
 
 
@@ -87,9 +102,11 @@ def best(cells: Cells, configs: Sequence[Config]) -> Result:
     return max(measured, key=lambda entry: entry["samples_per_s"])
 
 
-def _line(model: str, way: str, results: dict[str, Result]) -> list[str]:
+def _line(model: str, way: str, results: dict[str, Result], bandwidth: float | None) -> list[str]:
     entry = results[way]
-    ratio = results["ours"]["samples_per_s"] / entry["samples_per_s"]
+    ratio, cpu_ratio = (
+        results["ours"][name] / entry[name] for name in ("samples_per_s", "samples_per_cpu_s")
+    )
     aim = f" (aim {AIMS[way]})" if way in AIMS else ""
     return [
         model,
@@ -98,8 +115,11 @@ def _line(model: str, way: str, results: dict[str, Result]) -> list[str]:
         str(entry["batch"] or ""),
         f"{entry['samples_per_s']:.2f}",
         f"{entry['samples_per_s'] * N_NEW_TOKENS:.0f}",
+        f"{entry['read_gb_per_s']:.1f}"
+        + (f" ({entry['read_gb_per_s'] / bandwidth:.0%})" if bandwidth else ""),
         f"{entry['peak_mb']:.0f}",
         f"{ratio:.1f} x as fast{aim}" if way != "ours" else "",
+        f"{cpu_ratio:.1f} x" if way != "ours" else "",
     ]
 
 
@@ -107,15 +127,13 @@ def _line(model: str, way: str, results: dict[str, Result]) -> list[str]:
 
 
 def measure(config: Config) -> Result:
-    """Run one way on one model; samples per second of wall-clock time and the peak resident set."""
-    import resource
-
+    """Run one way on one model; samples per second of the clock and of the processor, memory."""
     import torch
 
     torch.set_num_threads(config["threads"])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        vlm, prompts = _load(config["model"], config["n_items"] + 1, folder)
+        vlm, prompts = _load(config, folder)
         run: Callable[[Any, Any], int] = {
             "ours": _ours,
             "a": _one_call_per_sample,
@@ -123,21 +141,29 @@ def measure(config: Config) -> Result:
             "c": lambda vlm, prompts: _batches(vlm, prompts, config["batch"]),
         }[config["way"]]
         run(vlm, prompts[-1:])  # the last item warms up
-        started = time.perf_counter()
+        traffic = Traffic(vlm)
+        wait_for(vlm.device)
+        started, cpu_started = time.perf_counter(), time.process_time()
         n_samples = run(vlm, prompts[:-1])
-        seconds = time.perf_counter() - started
+        wait_for(vlm.device)
+        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
     return {
         "seconds": seconds,
         "samples_per_s": n_samples / seconds,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "samples_per_cpu_s": n_samples / cpu_seconds,
+        "read_gb_per_s": traffic.n_bytes / seconds / 1e9,
+        "peak_mb": peak_mb(vlm.device),
         "parameters": vlm.model.num_parameters(),
     }
 
 
-def _load(model: str, n_items: int, folder: Path) -> tuple[Any, list[Any]]:
+def _load(config: Config, folder: Path) -> tuple[Any, list[Any]]:
+    """The model, and the prompts: one more than the items that are counted."""
     from worker.ml.loading import load_vlm
     from worker.ml.types import Prompt
 
+    model, device, dtype = config["model"], config["device"], config["dtype"]
+    n_items = config["n_items"] + 1
     if model == "demo":
         from worker.models import DEMO_CHECKPOINT
 
@@ -148,8 +174,8 @@ def _load(model: str, n_items: int, folder: Path) -> tuple[Any, list[Any]]:
 
         images = save_images(folder, n_items)
         texts = [(words(6 + n % 12, n), words(1 + n % 2, n)) for n in range(n_items)]
-        source = save_llava(folder / "model")
-    vlm = load_vlm(str(source), device="cpu", dtype="float32")
+        source = save_llava(folder / "model", model, dtype, device)
+    vlm = load_vlm(str(source), device=device, dtype=dtype)
     prompts = [
         Prompt(image=image, question=question, answer=answer, opener=", seeing that")
         for image, (question, answer) in zip(images, texts, strict=True)
@@ -231,7 +257,7 @@ def _inputs(vlm: Any, prompts: Sequence[Any]) -> Any:
         text=[text.context + text.continuation for text in texts],
         padding=True,
         return_tensors="pt",
-    )
+    ).to(vlm.device, vlm.dtype)
 
 
 def _generate(vlm: Any, batch: Any, temperature: float, *, n_sequences: int) -> int:

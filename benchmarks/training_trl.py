@@ -20,6 +20,7 @@ from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
+from benchmarks.hardware import wait_for
 from benchmarks.training_cell import LORA, Cell, steps_of
 from worker.ml.lora import adapter_weights, add_new_adapter, find_targets, remove_adapters
 from worker.ml.schedule import learning_rate
@@ -75,12 +76,14 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
 class Clock(TrainerCallback):  # type: ignore[misc]
     """Losses and times at the end of each step."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
         self.wall: list[float] = []
         self.cpu: list[float] = []
         self.losses: list[float] = []
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
+        wait_for(self.device)
         self.wall.append(time.perf_counter())
         self.cpu.append(time.process_time())
 
@@ -100,11 +103,11 @@ def train(
     add_new_adapter(vlm.model, LORA)
     start = {name: tensor.clone() for name, tensor in adapter_weights(vlm.model).items()}
     remove_adapters(vlm.model)
-    clock = Clock()
+    clock = Clock(vlm.device)
     trainer = Trainer(
         model=vlm.model,
         processing_class=vlm.processor,
-        train_dataset=_dataset(rows, steps),
+        train_dataset=_dataset(rows, steps, vlm.tokenizer.eos_token),
         data_collator=Collator(vlm.processor, max_length=None, completion_only_loss=True),
         peft_config=LoraConfig(
             r=LORA.rank, lora_alpha=16, lora_dropout=LORA.dropout, target_modules=targets
@@ -120,8 +123,8 @@ def train(
             weight_decay=config.weight_decay,
             max_grad_norm=config.max_grad_norm,
             gradient_checkpointing=False,
-            bf16=False,
-            use_cpu=True,
+            bf16=cell.dtype == "bfloat16",
+            use_cpu=vlm.device.type == "cpu",
             max_length=None,
             logging_steps=1,
             save_strategy="no",
@@ -149,7 +152,7 @@ def train(
     return clock.losses[: len(steps)], clock.wall, clock.cpu
 
 
-def _dataset(rows: list[TrainRow], steps: list[list[int]]) -> Any:
+def _dataset(rows: list[TrainRow], steps: list[list[int]], end: str) -> Any:
     """The rows of all steps, one after the other; pictures are read when they are needed."""
     ordered = [rows[index] for step in steps for index in step]
     made = datasets.Dataset.from_list(
@@ -157,7 +160,7 @@ def _dataset(rows: list[TrainRow], steps: list[list[int]]) -> Any:
             {
                 "image": str(row.image),
                 "prompt": f"<image>Q: {row.question} A:",
-                "completion": f" {row.answer}{row.opener} {row.rationale}<eos>",
+                "completion": f" {row.answer}{row.opener} {row.rationale}{end}",
                 "parts": [f" {row.answer}", row.opener],
             }
             for row in ordered

@@ -144,8 +144,10 @@ def is_server_idle() -> bool:
     return busy == 0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
+    """Closed before the tests of other packages: Playwright keeps an event loop in this thread, and
+    code that runs one of its own cannot be tested beside it."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         pytest.skip("NO CHROMIUM FOUND: the pages were not tried in a browser")
