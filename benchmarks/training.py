@@ -5,17 +5,18 @@
 A LLaVA with random weights (benchmarks/llava.py: over 100 M parameters, 576 image tokens), float32,
 on a CPU, items with 1 to 4 rationales each, lengths spread as people's are. Rows of the table:
 
-    trl        SFTTrainer at its best settings for this data; a row per rationale
-    plain      ours, a row per rationale, pixels through the tower every time
-    features   plain, with the features of the frozen tower made once per image
-    prefixes   plain, with the rationales of an item behind one image, question and answer
-    ours       both, as the worker trains
+    trl          SFTTrainer at its best settings for this data; a row per rationale
+    trl_compact  the same, with a head that skips tokens that are not learned, as on GPUs
+    plain        ours, a row per rationale, pixels through the tower every time
+    features     plain, with the features of the frozen tower made once per image
+    prefixes     plain, with the rationales of an item behind one image, question and answer
+    ours         both, as the worker trains
 
 The unit of work is the same for all: a *token* is a token of the rows as they are written (image,
 question, answer, opener, rationale: one row per rationale), without padding, so that work which a
 method spares counts as done. tokens/CPU s counts processor time, which others on the machine
 disturb less. TFLOP/s counts what did pass through the language model. Ratios are to the best of
-trl's batches. The first step is left out of the times, for everybody; the first epoch, in which
+trl's rows. The first step is left out of the times, for everybody; the first epoch, in which
 features are made, is not.
 `equal loss`: the greatest difference to trl's (or, without it, to plain's) loss at any step.
 `non-padding`: share of what passed through the language model that was no padding.
@@ -36,7 +37,7 @@ from benchmarks.cells import Cells, Config, Result, print_result, print_table
 from benchmarks.hardware import DTYPES
 from benchmarks.llava import SIZES
 
-METHODS = ("trl", "plain", "features", "prefixes", "ours")
+METHODS = ("trl", "trl_compact", "plain", "features", "prefixes", "ours")
 
 
 def main() -> None:
@@ -93,7 +94,7 @@ def print_entries(entries: list[Result], peak_tflops: float | None) -> None:
         *("method", "batch", "tokens/s", "x trl", "tokens/CPU s", "x trl", "TFLOP/s"),
         *("peak MB", "over model MB", "last loss", "equal loss", "non-padding", "seconds"),
     )
-    of_trl = [entry for entry in entries if entry["method"] == "trl"]
+    of_trl = [entry for entry in entries if entry["method"].startswith("trl")]
     of_plain = [entry for entry in entries if entry["method"] == "plain"]
     reference = (of_trl or of_plain or entries)[0]
     rows = [
@@ -119,7 +120,7 @@ def print_entries(entries: list[Result], peak_tflops: float | None) -> None:
 
 
 def _ratio(name: str, entry: Result, of_trl: list[Result]) -> str:
-    """To the best of trl's batches."""
+    """To the best of trl's rows."""
     return f"{entry[name] / max(other[name] for other in of_trl):.2f}" if of_trl else ""
 
 

@@ -99,7 +99,7 @@ def measure(cell: Cell) -> dict[str, Any]:
             for index, row in enumerate(rows)
         ]
         vlm.memo.clear()
-        if cell.method == "trl":
+        if cell.method.startswith("trl"):
             from benchmarks.training_trl import train
         else:
             train = train_ours

@@ -4,7 +4,8 @@ Each rationale is a row of its own (prompt: image and question; completion: answ
 rationale). Its packing and padding-free modes refuse images, so batches are padded; rows come in
 the order of our steps, in which those of one item, which have like lengths, stand together.
 Gradient checkpointing, which it switches on by default, is off: it would only cost time. Its fused
-head computes the per-token log-probabilities. Two small subclasses make it descend ILLUME's loss,
+head computes the per-token log-probabilities; `trl_compact` has a head of the benchmark's own that
+skips, on a CPU too, what is not learned. Two small subclasses make it descend ILLUME's loss,
 so that the losses of all methods can be compared: the collator says which tokens are answer and
 which rationale, and `compute_loss` takes their means per row.
 """
@@ -54,7 +55,10 @@ class Collator(DataCollatorForVisionLanguageModeling):  # type: ignore[misc]
 
 
 class Trainer(SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer with ILLUME's loss on its fused head."""
+    """SFTTrainer with ILLUME's loss. On a CPU its fused head works out the tokens of every place, on
+    a GPU only of those that are learned; is_compact: the latter here too."""
+
+    is_compact = False
 
     def compute_loss(
         self,
@@ -64,13 +68,28 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         num_items_in_batch: Any = None,  # noqa: ARG002 -- means are per row here
     ) -> Any:
         kinds = inputs.pop("kinds")[:, 1:]
-        outputs = model(**inputs, use_cache=False, fused_lm_head=True)
+        if self.is_compact:
+            outputs, log_probs = _learned_log_probs(model, inputs)
+        else:
+            outputs = model(**inputs, use_cache=False, fused_lm_head=True)
+            log_probs = outputs.log_probs
         loss = torch.zeros((), device=kinds.device)
         for kind in (ANSWER, RATIONALE):
             asked = kinds == kind
-            means = -(outputs.log_probs * asked).sum(1) / asked.sum(1).clamp(min=1)
+            means = -(log_probs * asked).sum(1) / asked.sum(1).clamp(min=1)
             loss = loss + means.mean() / self.args.gradient_accumulation_steps
         return (loss, outputs) if return_outputs else loss
+
+
+def _learned_log_probs(model: Any, inputs: dict[str, Any]) -> tuple[Any, torch.Tensor]:
+    """ln p of the labels, (rows, places - 1), 0 where nothing is learned."""
+    labels = inputs.pop("labels")[:, 1:]
+    base = model.get_base_model()
+    outputs = base.base_model(**inputs, use_cache=False)
+    learned = labels != -100
+    logits = base.get_output_embeddings()(outputs.last_hidden_state[:, :-1][learned])
+    chosen = logits.log_softmax(-1).gather(-1, labels[learned].unsqueeze(-1)).squeeze(-1)
+    return outputs, chosen.new_zeros(labels.shape).masked_scatter(learned, chosen)
 
 
 class Clock(TrainerCallback):  # type: ignore[misc]
@@ -144,6 +163,7 @@ def train(
         weight_decay=config.weight_decay,
     )
     rates = [learning_rate(config, step, len(steps)) for step in range(1, len(steps) + 2)]
+    trainer.is_compact = cell.method == "trl_compact"
     trainer.optimizer = optimizer
     trainer.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda done: rates[min(done, len(rates) - 1)] / config.learning_rate
