@@ -55,7 +55,7 @@ class Collator(DataCollatorForVisionLanguageModeling):  # type: ignore[misc]
 
 
 class Trainer(SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer with ILLUME's loss. On a CPU its fused head works out the tokens of every place, on
+    """SFTTrainer with ILLUME's loss. On a CPU its fused head works out tokens of every place, on
     a GPU only of those that are learned; is_compact: the latter here too."""
 
     is_compact = False
