@@ -49,6 +49,9 @@ def loop(
         ),
     ] = "none",
     seed: Annotated[int | None, typer.Option(help="Seed of sampling and training.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="Number format of the base model: float32, bfloat16 …")
+    ] = None,
     n_workers: Annotated[int, typer.Option("--workers", help="Model workers.", min=1)] = 1,
     stop_early: Annotated[
         bool, typer.Option(help="Stop by the rule (covered, no progress), not only at the limit.")
@@ -63,6 +66,8 @@ def loop(
     """Run rounds without people and print what each brought.
 
     Example: illume loop scenes --demo --critic exact --rounds 3 --json figures.json
+
+    A loop that was broken off goes on where it was when it is started again, with its own settings.
     """
     if control not in {"none", "permuted", "gold"}:
         raise AppError(f"Unknown control `{control}`: use none, permuted or gold.")
@@ -83,11 +88,19 @@ def loop(
                 n_rounds=_last_number(session, owner) + n_rounds,
                 control=control,
                 seed=seed,
+                dtype=dtype,
                 stop_early=stop_early,
             )
-            first = rounds.create_round(session, owner, settings=settings, actor=None)
-            rounds.start_round(session, first, actor=None)
-            project_id, first_number = owner.id, first.number
+            going_on = _broken_off(session, owner)
+            if going_on is None:
+                first = rounds.create_round(session, owner, settings=settings, actor=None)
+                rounds.start_round(session, first, actor=None)
+                first_number = first.number
+            else:
+                settings, first_number = going_on
+                critic, control = settings.judging.judges, _control_of(settings)
+                console.print(f"Going on with the loop that began with round {first_number}.")
+            project_id = owner.id
         with _workers(n_workers):
             _watch(project_id)
         seconds = time.monotonic() - started
@@ -108,6 +121,7 @@ def loop_settings(
     n_rounds: int,
     control: str,
     seed: int | None,
+    dtype: str | None,
     stop_early: bool,
 ) -> LoopSettings:
     """The project's settings, judged by a critic and going on by themselves."""
@@ -126,7 +140,39 @@ def loop_settings(
         changed["stop"] |= {"patience": 100, "accuracy_floor": 0.0}
     if seed is not None:
         changed["seed"] = seed
+    if dtype is not None:
+        changed["dtype"] = dtype
     return LoopSettings.model_validate(changed)
+
+
+def _control_of(settings: LoopSettings) -> str:
+    """What --control made these settings."""
+    if settings.training.source == "gold":
+        return "gold"
+    return settings.judging.control
+
+
+def _broken_off(session: Session, project: Project) -> tuple[LoopSettings, int] | None:
+    """Settings and first round of the loop whose round is still open. Raises Conflict if the open
+    round is none that a critic judges and that goes on by itself."""
+    open_round = queries.find_open_round(session, project.id)
+    if open_round is None:
+        return None
+    settings = LoopSettings.model_validate(open_round.settings)
+    is_loop = (
+        settings.judging.judges != "people" and settings.auto_advance and settings.auto_continue
+    )
+    if not is_loop:
+        raise Conflict(
+            f"Project {project.slug} has an open round. Complete it, or: "
+            f"illume round cancel {project.slug}"
+        )
+    first_number = open_round.number
+    for round_ in reversed(queries.list_rounds(session, project.id)):
+        if round_.settings != open_round.settings:
+            break
+        first_number = round_.number
+    return settings, first_number
 
 
 def collect(
@@ -169,11 +215,6 @@ def _scores(scores: Any) -> dict[str, dict[str, Any]]:
 
 
 def _last_number(session: Session, project: Project) -> int:
-    if queries.find_open_round(session, project.id) is not None:
-        raise Conflict(
-            f"Project {project.slug} has an open round. Complete it, or: "
-            f"illume round cancel {project.slug}"
-        )
     last = queries.find_last_round(session, project.id)
     return last.number if last else 0
 

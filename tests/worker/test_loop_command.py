@@ -1,6 +1,7 @@
 """`illume loop`: the whole loop as a person starts it, with workers of its own."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,17 +10,24 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.models import Round
+from app.lifecycle import Job, RoundStatus
+from app.models import Project, Round, Run
+from app.processes import start_process
 from app.round_settings import LoopSettings
+from app.services import rounds
 from tests.worker.ml.families import build_llava
 from tests.worker.stages.rounds_in_process import make_picture_project, tiny_settings
+from tests.worker.worker_processes import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
+COMMAND = (sys.executable, "-m", "app.cli", "loop")
+
+
 def run_loop(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "app.cli", "loop", *arguments],
+        [*COMMAND, *arguments],
         capture_output=True,
         text=True,
         timeout=350,
@@ -54,6 +62,53 @@ def test_the_loop_runs_its_rounds_and_writes_its_figures(
     with database() as session:
         settings = session.scalars(select(Round.settings)).first()
     assert LoopSettings.model_validate(settings).judging.judges == "rouge:0.01"
+
+
+def test_a_loop_that_is_broken_off_goes_on(database: sessionmaker[Session], tmp_path: Path) -> None:
+    """Ctrl-C in the middle of training, then the same command again."""
+    build_llava(tmp_path / "model")
+    training = {"epochs": 60, "batch_size": 2, "rank": 2, "alpha": 4, "patience": 100}
+    with database.begin() as session:
+        settings = tiny_settings(tmp_path / "model", training=training)
+        slug = make_picture_project(session, settings, tmp_path).slug
+    figures = tmp_path / "figures.json"
+    arguments = (slug, "--critic", "rouge:0.01", "--rounds", "1", "--json", str(figures))
+    log = tmp_path / "log"
+
+    def train_run() -> Run | None:
+        with database() as session:
+            return session.scalars(select(Run).where(Run.job == Job.TRAIN)).one_or_none()
+
+    def trains() -> bool:
+        run = train_run()
+        return run is not None and run.progress.get("step", 0) >= 10
+
+    with log.open("w") as output:
+        first = start_process([*COMMAND, *arguments], output=output)
+    wait_for(trains, seconds=200, describe=log.read_text)
+    first.send_signal(signal.SIGINT)
+    assert first.wait(30) != 0
+    with database() as session:
+        assert session.scalars(select(Round.status)).one() is RoundStatus.TRAINING
+
+    result = run_loop(*arguments)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Going on with the loop that began with round 1" in result.stdout
+    run = train_run()
+    assert run is not None
+    assert run.result["resumed_from_step"] >= 5
+    written = json.loads(figures.read_text())
+    assert (written["critic"], written["control"]) == ("rouge:0.01", "none")
+    assert [entry["round"] for entry in written["rounds"]] == [0, 1]
+
+
+def test_the_open_round_of_people_is_left_alone(database: sessionmaker[Session], slug: str) -> None:
+    with database.begin() as session:
+        owner = session.scalars(select(Project)).one()
+        rounds.create_round(session, owner, settings=LoopSettings(), actor=None)
+    result = run_loop(slug, "--critic", "rouge:0.01")
+    assert result.returncode == 1
+    assert f"illume round cancel {slug}" in result.stderr
 
 
 def test_an_unknown_critic_is_told_before_anything_starts(
