@@ -1,9 +1,11 @@
 """Rounds on real Celery worker processes."""
 
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.lifecycle import Job, RoundStatus, RunStatus, ShardStatus
@@ -14,7 +16,20 @@ from tests.worker.stages.rounds_in_process import (
     start_first_round,
     tiny_settings,
 )
-from tests.worker.worker_processes import processes, wait_for, wait_until_closed
+from tests.worker.worker_processes import (
+    Processes,
+    holding,
+    kill_model_worker,
+    pids_of_workers,
+    processes,
+    somebody_waits_for,
+    wait_for,
+    wait_until_closed,
+)
+
+N_ITEMS = 48
+DRAWS_PER_ITEM = 4
+LAST_ITEM = "SELECT 1 FROM round_item WHERE id = (SELECT max(id) FROM round_item) FOR NO KEY UPDATE"
 
 
 @pytest.fixture(scope="module")
@@ -69,57 +84,87 @@ def test_a_round_completes_on_worker_processes(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_three_workers_draw_what_one_draws(
+@pytest.mark.timeout(600)
+def test_any_number_of_workers_draws_the_same(
     database: sessionmaker[Session], tiny_model: Path, tmp_path: Path
 ) -> None:
-    """The same data sampled twice: once by one worker, once by three; each shard done once."""
-    texts = []
-    shards_by_worker: set[int | None] = set()
-    for n_workers in (1, 3):
-        folder = tmp_path / str(n_workers)
-        with processes(folder_of(folder)) as running:
-            for _ in range(n_workers):
-                running.start("worker", "--queues", "gpu")
-            wait_for(
-                lambda n=n_workers: count_workers(database) == n,
-                seconds=120,
-                describe=running.logs,
-            )
-            project, round_id = make_project_with_round(
-                database, tiny_model, folder / "data", n_train=48
-            )
+    """The same data sampled by one worker, two, three, and one that is killed in the middle."""
+    drawn: dict[str, Drawn] = {}
+    for name, n_workers in (("one", 1), ("two", 2), ("three", 3), ("killed", 1)):
+
+        def begin(name: str = name) -> tuple[Project, int]:
+            folder = tmp_path / name / "data"
+            return make_project_with_round(database, tiny_model, folder, n_train=N_ITEMS)
+
+        def are_there(n_workers: int = n_workers) -> bool:
+            return len(pids_of_workers(database, "gpu")) == n_workers
+
+        (tmp_path / name).mkdir()
+        with processes(tmp_path / name) as running:
+            if name == "killed":
+                project, round_id = begin()
+                # It has inserted the draws of the last shard, and not committed them.
+                with holding(database, LAST_ITEM):
+                    start_workers(running, n_workers)
+                    stuck = somebody_waits_for(database, "UPDATE round_item%")
+                    wait_for(stuck, seconds=90, describe=running.logs)
+                    kill_model_worker(database)
+                    time.sleep(0.5)
+            else:
+                start_workers(running, n_workers)
+                wait_for(are_there, seconds=120, describe=running.logs)
+                project, round_id = begin()
             wait_for(
                 lambda id_=round_id: is_sampled(database, id_),
                 seconds=120,
                 describe=running.logs,
             )
         with database.begin() as session:
-            texts.append(list_texts(session, project.id))
-            shards = session.scalars(
-                select(RunShard)
-                .join(Run, Run.id == RunShard.run_id)
-                .where(Run.round_id == round_id, Run.job == Job.GENERATE)
-            ).all()
-            assert {shard.status for shard in shards} == {ShardStatus.DONE}
-            assert {shard.attempt for shard in shards} == {1}
-            assert sum(shard.n_written for shard in shards) == 48 * 4
-            if n_workers == 3:
-                shards_by_worker = {shard.worker_id for shard in shards}
+            drawn[name] = read_draws(session, project.id, round_id)
             session.execute(Worker.__table__.delete())
-    assert len(texts[0]) == 48 * 4
-    assert texts[0] == texts[1]
-    assert len(shards_by_worker) > 1, "more than one worker took part"
+    one = drawn["one"]
+    assert len(one.texts) == N_ITEMS * DRAWS_PER_ITEM
+    for name, other in drawn.items():
+        assert other.texts == one.texts, name
+        assert other.shards == one.shards, name
+        assert other.n_attempts == len(one.shards) + (name == "killed"), "each shard done once"
+    assert len(drawn["three"].workers) > 1, "more than one worker took part"
 
 
-def folder_of(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+@dataclass(frozen=True)
+class Drawn:
+    """What a round drew, and by whom. shards: the items of each, by their names."""
+
+    texts: list[tuple[object, ...]]
+    shards: list[list[str]]
+    n_attempts: int
+    workers: set[int | None]
 
 
-def count_workers(database: sessionmaker[Session]) -> int:
-    with database() as session:
-        return session.scalar(select(func.count()).select_from(Worker)) or 0
+def read_draws(session: Session, project_id: int, round_id: int) -> Drawn:
+    shards = session.scalars(
+        select(RunShard)
+        .join(Run, Run.id == RunShard.run_id)
+        .where(Run.round_id == round_id, Run.job == Job.GENERATE)
+        .order_by(RunShard.id)
+    ).all()
+    assert {shard.status for shard in shards} == {ShardStatus.DONE}
+    assert sum(shard.n_written for shard in shards) == N_ITEMS * DRAWS_PER_ITEM
+    items = select(Item.id, Item.external_id).where(Item.project_id == project_id)
+    names = {item_id: name for item_id, name in session.execute(items)}  # noqa: C416 - of rows
+    return Drawn(
+        texts=list_texts(session, project_id),
+        shards=[[names[item_id] for item_id in shard.item_ids] for shard in shards],
+        n_attempts=sum(shard.attempt for shard in shards),
+        workers={shard.worker_id for shard in shards},
+    )
+
+
+def start_workers(running: Processes, n_workers: int) -> None:
+    for _ in range(n_workers):
+        running.start("worker", "--queues", "gpu")
+    running.start("worker", "--queues", "cpu")
+    running.start("beat")
 
 
 def is_sampled(database: sessionmaker[Session], round_id: int) -> bool:

@@ -9,11 +9,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -29,8 +28,11 @@ from tests.worker.stages.rounds_in_process import (
 )
 from tests.worker.worker_processes import (
     Processes,
+    holding,
+    kill_model_worker,
     pids_of_workers,
     processes,
+    somebody_waits_for,
     wait_for,
     wait_until_closed,
 )
@@ -68,36 +70,6 @@ def start_workers(running: Processes) -> None:
     running.start("worker", "--queues", "gpu")
     running.start("worker", "--queues", "cpu")
     running.start("beat")
-
-
-@contextmanager
-def holding(database: sessionmaker[Session], statement: str) -> Iterator[None]:
-    """Hold the locks of a statement for the length of the block."""
-    with database() as session:
-        session.execute(text(statement))
-        yield
-        session.rollback()
-
-
-def somebody_waits_for(database: sessionmaker[Session], query: str) -> Callable[[], bool]:
-    def waits() -> bool:
-        with database() as session:
-            return bool(
-                session.scalar(
-                    text(
-                        "SELECT count(*) FROM pg_stat_activity"
-                        " WHERE wait_event_type = 'Lock' AND query ILIKE :query"
-                    ),
-                    {"query": query},
-                )
-            )
-
-    return waits
-
-
-def kill_model_worker(database: sessionmaker[Session]) -> None:
-    for pid in pids_of_workers(database, "gpu"):
-        os.kill(pid, signal.SIGKILL)
 
 
 def run_of(database: sessionmaker[Session], round_id: int, job: Job) -> Run | None:

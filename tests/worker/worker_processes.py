@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.lifecycle import CLOSED_ROUND
@@ -96,3 +96,33 @@ def pids_of_workers(database: sessionmaker[Session], queue: str) -> list[int]:
     with database() as session:
         workers = session.scalars(select(Worker).order_by(Worker.id)).all()
     return [worker.pid for worker in workers if queue in worker.queues]
+
+
+@contextmanager
+def holding(database: sessionmaker[Session], statement: str) -> Iterator[None]:
+    """Hold the locks of a statement for the length of the block."""
+    with database() as session:
+        session.execute(text(statement))
+        yield
+        session.rollback()
+
+
+def somebody_waits_for(database: sessionmaker[Session], query: str) -> Callable[[], bool]:
+    def waits() -> bool:
+        with database() as session:
+            return bool(
+                session.scalar(
+                    text(
+                        "SELECT count(*) FROM pg_stat_activity"
+                        " WHERE wait_event_type = 'Lock' AND query ILIKE :query"
+                    ),
+                    {"query": query},
+                )
+            )
+
+    return waits
+
+
+def kill_model_worker(database: sessionmaker[Session]) -> None:
+    for pid in pids_of_workers(database, "gpu"):
+        os.kill(pid, signal.SIGKILL)
