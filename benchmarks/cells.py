@@ -13,6 +13,8 @@ from typing import Any
 
 from rich.console import Console
 
+from app.settings import let_waiting_threads_sleep
+
 Config = dict[str, Any]
 Result = dict[str, Any]
 
@@ -33,6 +35,7 @@ class Cells:
         if key not in self._found:
             print(f"measuring {key}", file=sys.stderr)  # noqa: T201 - a command line program
             command = [sys.executable, "-m", self.module, "--cell", key]
+            let_waiting_threads_sleep()  # as in the workers, for whatever is measured
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             result = json.loads(done.stdout.splitlines()[-1])
             with self.path.open("a", encoding="utf-8") as file:
