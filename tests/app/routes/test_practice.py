@@ -124,7 +124,7 @@ def test_each_answer_is_explained_text_by_text(noor: TestClient, project: Projec
     assert "Does not fit. You picked it. Only says it again." in " ".join(
         wrong.get_text(" ").split()
     )
-    assert "About all of it." in text_of(explained, ".prose")
+    assert "About all of it." in text_of(explained, "#answer .prose")
     assert text_of(noor.get(base(project)), "h1") == "second?"
 
 
