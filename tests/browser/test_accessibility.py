@@ -120,7 +120,13 @@ def fill(site: Site) -> dict[str, str]:
         broken = make_run(session, failed_project, Job.TRAIN, round_=failed)
         broken.status, broken.finished_at = RunStatus.FAILED, func.now()
         broken.error = "OutOfMemory: " + "x" * 300
-        release = Release(project_id=project.id, number=1, content_hash="0" * 64, n_rows=0, card={"figures": FIGURES})
+        release = Release(
+            project_id=project.id,
+            number=1,
+            content_hash="0" * 64,
+            n_rows=0,
+            card={"figures": FIGURES},
+        )
         session.add(release)
         session.flush()
         return {
@@ -300,8 +306,16 @@ def refusals(page: Page, site: Site) -> Visit:
     yield "judge/show.html empty", page
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, NARROW], ids=["wide", "320 px"])
+# One in the quick suite: narrow is the harder layout, and the dark colours the harder ones.
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [
+        pytest.param(NARROW, "dark", id="320 px, dark"),
+        pytest.param(NARROW, "light", id="320 px, light", marks=pytest.mark.slow),
+        pytest.param(DESKTOP, "dark", id="wide, dark", marks=pytest.mark.slow),
+        pytest.param(DESKTOP, "light", id="wide, light", marks=pytest.mark.slow),
+    ],
+)
 def test_axe_finds_nothing_on_any_page(
     site: Site, new_context: NewContext, size: tuple[int, int], scheme: str
 ) -> None:
