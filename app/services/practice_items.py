@@ -1,6 +1,5 @@
 """What an admin makes of the practice round: its items, expected verdicts and rules."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
