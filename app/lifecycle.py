@@ -79,6 +79,15 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+class PracticeMode(StrEnum):
+    """What the practice round of a project is to its annotators; without items it is nothing."""
+
+    OFF = "off"
+    OFFERED = "offered"
+    REQUIRED = "required"
+    """Nobody gets a first item to judge before they have passed."""
+
+
 class UserKind(StrEnum):
     PERSON = "person"
     CRITIC = "critic"

@@ -9,6 +9,7 @@ from app.logs import configure_logging
 from app.resources import STATIC
 from app.routes import (
     accounts,
+    guidelines,
     health,
     home,
     images,
@@ -16,7 +17,10 @@ from app.routes import (
     items,
     judge,
     members,
+    mine,
     people,
+    practice,
+    practice_items,
     projects,
     releases,
     rounds,
@@ -30,6 +34,7 @@ from app.web.static import VersionedFiles
 
 ROUTES = (
     accounts,
+    guidelines,
     health,
     home,
     images,
@@ -37,7 +42,10 @@ ROUTES = (
     items,
     judge,
     members,
+    mine,
     people,
+    practice,
+    practice_items,
     projects,
     releases,
     rounds,

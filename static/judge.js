@@ -3,8 +3,10 @@
 // Every change is saved at once, always with the whole state (judge/item.js). What could not be sent
 // stays in the page and in this browser's storage until it was (judge/sending.js).
 
+import { listenForGuidelines, swapGuidelines } from "./judge/guide.js";
 import { Item } from "./judge/item.js";
 import { listenForKeys } from "./judge/keys.js";
+import { recall, remember } from "./judge/memory.js";
 import { $, Outbox, pageData, parse, Refused, send, toast, Unreachable } from "./judge/sending.js";
 import { listenForZoom } from "./judge/zoom.js";
 
@@ -34,11 +36,13 @@ function start() {
 }
 
 function swap(html) {
-  const fresh = $("#work", parse(html));
+  const answered = parse(html);
+  const fresh = $("#work", answered);
   if (!fresh) {
     location.reload();
     return;
   }
+  swapGuidelines(answered);
   item?.leave();
   $("#work").replaceWith(document.adoptNode(fresh));
   start();
@@ -105,7 +109,6 @@ document.addEventListener("input", (event) => {
 });
 
 document.addEventListener("click", (event) => {
-  if (event.target.closest("button[data-action=guidelines]")) $("#guidelines").open = false;
   if (event.target.closest("[data-action=comment]")) {
     $("#remark").open = true;
     $("#comment").focus();
@@ -138,34 +141,11 @@ for (const name of ["pointermove", "pointerdown", "keydown", "scroll", "touchsta
 
 // ------------------------------------------------------------------------------------ remembered
 
-function remember(name, value) {
-  try {
-    localStorage.setItem(`illume.${name}`, value);
-  } catch {
-    // Not remembered, then.
-  }
-}
-
-function recall(name) {
-  try {
-    return localStorage.getItem(`illume.${name}`);
-  } catch {
-    return null;
-  }
-}
-
-const guidelines = $("#guidelines");
-if (guidelines) {
-  const kept = recall("guidelines");
-  if (kept) guidelines.open = kept === "open";
-  guidelines.addEventListener("toggle", () => {
-    remember("guidelines", guidelines.open ? "open" : "closed");
-  });
-}
 const keysOn = $("#keys-on");
 keysOn.checked = recall("keys") !== "off";
 keysOn.addEventListener("change", () => remember("keys", keysOn.checked ? "on" : "off"));
 
+listenForGuidelines();
 listenForKeys();
 listenForZoom();
 start();

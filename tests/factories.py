@@ -33,6 +33,7 @@ from app.models import (
     User,
 )
 from app.round_settings import LoopSettings
+from app.services.guidelines import keep_version
 
 _numbers = count(1)
 
@@ -68,6 +69,8 @@ def make_project(
         guidelines="Pick every rationale that fits.",
     )
     session.add(project)
+    session.flush()
+    keep_version(session, project, actor=None)
     session.flush()
     return project
 

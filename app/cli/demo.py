@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.cli.console import console
+from app.cli.demo_practice import add_demo_practice
 from app.db import session_scope
 from app.lifecycle import Role, RoundItemState
 from app.models import Project, Round, RoundItem, User
@@ -39,8 +40,25 @@ A rationale fits when both are true:
 1. what it says about the picture is **right**, and
 2. it is a **reason** for the answer: someone who reads it would come to the same answer.
 
-*"there are two red cubes and nothing else is red"* is a reason for *2*. *"the answer is 2"* only
-repeats it, and *"there is a big green ball"* may be true but says nothing about red cubes.
+*How many red cubes are there? 2*
+
+```fits
+there are two red cubes and nothing else is red
+
+It names all red things, so the number follows.
+```
+
+```misfit
+the answer is 2
+
+It only says the answer again.
+```
+
+```misfit
+there is a big green ball
+
+It may be true, but it says nothing about red cubes.
+```
 
 If no rationale fits, press **n**. If the answer itself is wrong, press **w**.
 """
@@ -88,6 +106,7 @@ def prepare() -> None:
         project = find_project(session, SLUG)
         if project is None:
             project = create_demo_project(session, name="Demo", seed=0, sizes=Sizes())
+            add_demo_practice(session, project, seed=0)
         for name, role, is_admin in ((ADMIN, Role.ADMIN, True), (ANNOTATOR, Role.ANNOTATOR, False)):
             _add_member(session, project, name, role, is_admin=is_admin)
         if find_last_round(session, project.id) is None:

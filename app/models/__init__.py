@@ -10,9 +10,16 @@ from app.models.candidates import (
     Sample,
 )
 from app.models.dataset import Image, Item, ProjectImage
+from app.models.guidelines import GuidelinesReading, GuidelinesVersion
 from app.models.judgements import Judgement, JudgementRevision, VerdictRow
 from app.models.outcomes import Admission, Release, ReleaseRow, Score, TrainingRow
 from app.models.people import ApiToken, Event, Invite, Membership, Project, SignInLink, User, Worker
+from app.models.practice import (
+    PracticeAnswer,
+    PracticeAttempt,
+    PracticeCandidate,
+    PracticeItem,
+)
 from app.models.rounds import Adapter, Round, RoundModel, Run, RunShard
 
 __all__ = [
@@ -22,6 +29,8 @@ __all__ = [
     "Base",
     "Candidate",
     "Event",
+    "GuidelinesReading",
+    "GuidelinesVersion",
     "Image",
     "Invite",
     "Item",
@@ -30,6 +39,10 @@ __all__ = [
     "Judgement",
     "JudgementRevision",
     "Membership",
+    "PracticeAnswer",
+    "PracticeAttempt",
+    "PracticeCandidate",
+    "PracticeItem",
     "Prediction",
     "Project",
     "ProjectImage",

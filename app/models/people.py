@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.lifecycle import Role, UserKind
+from app.lifecycle import PracticeMode, Role, UserKind
 from app.models.base import Base, Json, WithCreation, WithId
 
 
@@ -54,10 +54,16 @@ class Project(WithId, WithCreation, Base):
     description: Mapped[str] = mapped_column(server_default="")
     guidelines: Mapped[str] = mapped_column(server_default="")
     guidelines_version: Mapped[int] = mapped_column(server_default="1")
+    practice: Mapped[PracticeMode] = mapped_column(server_default=PracticeMode.OFFERED.value)
+    practice_pass_share: Mapped[float] = mapped_column(server_default="0.8")
+    """Share of right verdicts with which a try at the practice round is passed."""
     licence: Mapped[str] = mapped_column(server_default="")
     settings: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     pseudonym_secret: Mapped[str]
-    __table_args__ = (CheckConstraint("slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'", name="slug_is_plain"),)
+    __table_args__ = (
+        CheckConstraint("slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'", name="slug_is_plain"),
+        CheckConstraint("practice_pass_share BETWEEN 0 AND 1", name="practice_pass_share_range"),
+    )
 
 
 class Membership(WithId, WithCreation, Base):

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from app.errors import AppError, Conflict, InvalidInput
 from app.lifecycle import JUDGEABLE_ROUND
 from app.models import Judgement, User
-from app.services import judging
+from app.services import judging, practice
 from app.services.answers import Answer
 from app.web.access import ReadableRound
 from app.web.deps import CurrentUser, SessionDep
@@ -63,6 +63,8 @@ def show_next(
     view = JudgeView(request, session, user, round_)
     judgement = None
     if round_.status in JUDGEABLE_ROUND:
+        if practice.is_due(session, view.project, user):
+            return redirect(request, f"/projects/{view.project.slug}/practice")
         judgement = judging.lease_next(session, round_, user)
     return view.item(judgement) if judgement else view.empty()
 

@@ -115,22 +115,6 @@ def update_details(
     return redirect(request, f"/projects/{project.slug}/settings", toast_text="Saved.")
 
 
-@router.post("/{slug}/guidelines")
-def update_guidelines(
-    request: Request,
-    project: ManagedProject,
-    user: CurrentUser,
-    session: SessionDep,
-    guidelines: Text = "",
-) -> Response:
-    projects.update_guidelines(session, project, guidelines=guidelines, actor=user)
-    return redirect(
-        request,
-        f"/projects/{project.slug}/settings",
-        toast_text=f"Saved. These are guidelines version {project.guidelines_version}.",
-    )
-
-
 def _show_settings(
     request: Request,
     project: Project,

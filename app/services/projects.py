@@ -16,6 +16,7 @@ from app.queries import users as user_queries
 from app.round_settings import LoopSettings
 from app.services.accounts import add_user, hash_token, new_token
 from app.services.events import record
+from app.services.guidelines import checked_guidelines, keep_version
 
 MAX_NAME = 200
 MAX_TEXT = 100_000
@@ -45,7 +46,7 @@ def create_project(
             name=name,
             slug=slug,
             description=_checked_text(description, "description"),
-            guidelines=_checked_text(guidelines, "guidelines"),
+            guidelines=checked_guidelines(guidelines),
             guidelines_version=1,
             licence=_checked_text(licence, "licence"),
             settings=(settings or LoopSettings()).model_dump(mode="json"),
@@ -59,6 +60,7 @@ def create_project(
             continue  # the address is taken: the next one
     else:
         raise Conflict("No free address was found for this name: choose another.")
+    keep_version(session, project, actor=actor)
     record(session, "project:created", project_id=project.id, actor_id=_id(actor), name=name)
     if actor is not None:
         add_member(session, project, actor, role=Role.ADMIN, actor=actor)
@@ -89,24 +91,6 @@ def update_details(
         return
     project.name, project.description, project.licence = new
     record(session, "project:details:changed", project_id=project.id, actor_id=_id(actor))
-
-
-def update_guidelines(
-    session: Session, project: Project, *, guidelines: str, actor: User | None
-) -> None:
-    """New guidelines get a new version number, which every judgement made under them carries."""
-    guidelines = _checked_text(guidelines, "guidelines")
-    if guidelines == project.guidelines:
-        return
-    project.guidelines = guidelines
-    project.guidelines_version += 1
-    record(
-        session,
-        "project:guidelines:changed",
-        project_id=project.id,
-        actor_id=_id(actor),
-        version=project.guidelines_version,
-    )
 
 
 def update_settings(

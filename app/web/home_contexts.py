@@ -5,9 +5,10 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from app.lifecycle import CLOSED_ROUND, JUDGEABLE_ROUND, Role, RoundStatus
+from app.lifecycle import CLOSED_ROUND, JUDGEABLE_ROUND, PracticeMode, Role, RoundStatus
 from app.models import User
 from app.queries.judging_pages import HomeRow, count_own_since, list_home_rows
+from app.queries.practice import PracticeOffer, list_offers
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,16 @@ class ProjectCard:
     n_judged: int
     n_mine: int
     n_mine_today: int
+    practice: PracticeOffer | None
+    """Where it is not passed yet."""
+
+    @property
+    def must_practise(self) -> bool:
+        return (
+            self.practice is not None
+            and self.practice.mode is PracticeMode.REQUIRED
+            and not self.practice.has_judged
+        )
 
 
 @dataclass(frozen=True)
@@ -38,7 +49,8 @@ class Home:
 
 def build_home(session: Session, user: User, *, today: datetime) -> Home:
     rows = list_home_rows(session, user.id, sees_all=user.is_admin, since=today)
-    cards = tuple(_card(row, user) for row in rows)
+    offers = list_offers(session, user.id, [row.slug for row in rows])
+    cards = tuple(_card(row, user, offers.get(row.slug)) for row in rows)
     return Home(
         user_name=user.name,
         is_admin=user.is_admin,
@@ -48,7 +60,7 @@ def build_home(session: Session, user: User, *, today: datetime) -> Home:
     )
 
 
-def _card(row: HomeRow, user: User) -> ProjectCard:
+def _card(row: HomeRow, user: User, offer: PracticeOffer | None) -> ProjectCard:
     return ProjectCard(
         name=row.name,
         slug=row.slug,
@@ -63,6 +75,7 @@ def _card(row: HomeRow, user: User) -> ProjectCard:
         n_judged=row.n_judged,
         n_mine=row.n_mine,
         n_mine_today=row.n_mine_since,
+        practice=None if offer is None or offer.has_passed else offer,
     )
 
 

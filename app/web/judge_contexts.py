@@ -14,9 +14,12 @@ from app.queries import judging as queries
 from app.queries import judging_pages as page_queries
 from app.queries.judging_pages import OwnRow, QueueFigures
 from app.round_settings import LoopSettings
+from app.services import practice
 from app.services.answers import MAX_COMMENT, Answer, answer_of
+from app.services.guidelines import find_unread_change
 from app.services.judging import MAX_SKIP_REASON, N_TAKE_BACK
 from app.settings import get_settings
+from app.web.contexts_guidelines import GuidelinesNews, news_of
 from app.web.markdown import render_markdown
 
 TIME_ZONE_COOKIE = "tz"
@@ -122,6 +125,8 @@ class JudgePage:
     user_id: int
     guidelines: Markup
     shows_guidelines: bool
+    news: GuidelinesNews | None
+    practice_items: int
     keys: tuple[Key, ...]
     skip_reasons: tuple[str, ...]
     max_skip_reason: int
@@ -327,7 +332,16 @@ def _items(number: int) -> str:
     return "1 item" if number == 1 else f"{number:,} items"
 
 
-def build_page(project: Project, round_: Round, user: User, *, n_in_round: int) -> JudgePage:
+def build_page(
+    session: Session,
+    project: Project,
+    round_: Round,
+    user: User,
+    *,
+    n_in_round: int,
+    is_whole: bool,
+) -> JudgePage:
+    """What stands around the item. Of the whole page only: whether practice is offered."""
     return JudgePage(
         project_name=project.name,
         project_slug=project.slug,
@@ -337,6 +351,8 @@ def build_page(project: Project, round_: Round, user: User, *, n_in_round: int) 
         guidelines=render_markdown(project.guidelines),
         # Open for people who are new to the round; the script remembers what they do with it.
         shows_guidelines=bool(project.guidelines) and n_in_round == 0,
+        news=news_of(find_unread_change(session, project, user)),
+        practice_items=practice.count_offered(session, project, user) if is_whole else 0,
         keys=KEYS,
         skip_reasons=SKIP_REASONS,
         max_skip_reason=MAX_SKIP_REASON,
@@ -397,12 +413,12 @@ def build_mine(
         is_judgeable=is_judgeable,
         n_in_round=n_in_round,
         n_today=n_today,
-        rows=tuple(_mine_row(row, project.slug, is_judgeable=is_judgeable) for row in own),
+        rows=tuple(mine_row(row, project.slug, is_judgeable=is_judgeable) for row in own),
         n_take_back=N_TAKE_BACK,
     )
 
 
-def _mine_row(row: OwnRow, slug: str, *, is_judgeable: bool) -> MineRow:
+def mine_row(row: OwnRow, slug: str, *, is_judgeable: bool) -> MineRow:
     judgement = row.judgement
     label, kind = _STATUS_WORDS[judgement.status]
     return MineRow(

@@ -9,9 +9,11 @@ from starlette.responses import Response
 
 from app.errors import AppError, StaleVersion
 from app.models import Judgement, Project, Round, User
+from app.queries.judging import HELD
 from app.services.answers import Answer
-from app.web.htmx import respond
+from app.web.htmx import is_htmx, respond
 from app.web.judge_contexts import (
+    JudgePage,
     build_conflict,
     build_empty,
     build_mine,
@@ -56,11 +58,12 @@ class JudgeView:
             notice=notice,
             error=error.message if error else "",
         )
-        page = build_page(self.project, self.round_, self.user, n_in_round=work.n_in_round)
+        self._note_guidelines(judgement)
+        page = self._page(work.n_in_round)
         return respond(
             self.request,
             page="judge/show.html",
-            fragments=["judge/_work.html"],
+            fragments=self._fragments("judge/_work.html", page),
             context={"page": page, "work": work, "empty": None},
             status=error.status_code if error else 200,
         )
@@ -69,13 +72,33 @@ class JudgeView:
         empty = build_empty(
             self.session, self.round_, self.user, today=day_start(self.request.cookies)
         )
-        page = build_page(self.project, self.round_, self.user, n_in_round=empty.n_in_round)
+        page = self._page(empty.n_in_round)
         return respond(
             self.request,
             page="judge/show.html",
-            fragments=["judge/_empty.html"],
+            fragments=self._fragments("judge/_empty.html", page),
             context={"page": page, "work": None, "empty": empty},
         )
+
+    def _page(self, n_in_round: int) -> JudgePage:
+        return build_page(
+            self.session,
+            self.project,
+            self.round_,
+            self.user,
+            n_in_round=n_in_round,
+            is_whole=not is_htmx(self.request),
+        )
+
+    def _fragments(self, work: str, page: JudgePage) -> list[str]:
+        """The guidelines come along as long as the person has not read their newest version."""
+        return [work, "judge/_guidelines.html"] if page.news else [work]
+
+    def _note_guidelines(self, judgement: Judgement) -> None:
+        """The version beside an item that can be judged is the one that its judgement names."""
+        newest = self.project.guidelines_version
+        if judgement.status in HELD and judgement.guidelines_version != newest:
+            judgement.guidelines_version = newest
 
     def saved(self, judgement: Judgement) -> Response:
         return respond(

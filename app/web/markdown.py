@@ -9,13 +9,14 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 
 @lru_cache
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     parser.add_render_rule("link_open", _link_open)
+    parser.add_render_rule("fence", _fence)
     return parser
 
 
@@ -26,6 +27,23 @@ def _link_open(
     tokens[index].attrSet("target", "_blank")
     tokens[index].attrSet("rel", "noopener noreferrer")
     return renderer.renderToken(tokens, index, options, _environment)
+
+
+# Blocks that are marked so are examples, for people who write what fits and what does not.
+_EXAMPLES = {"fits": "Fits", "misfit": "Does not fit"}
+
+
+def _fence(renderer: RendererHTML, tokens: Any, index: int, options: Any, environment: Any) -> str:
+    """An example in a box: what is said first, and after an empty line why it fits or does not."""
+    kind = tokens[index].info.strip().lower()
+    if kind not in _EXAMPLES:
+        return renderer.fence(tokens, index, options, environment)
+    said, _, why = tokens[index].content.strip().partition("\n\n")
+    note = f"<p>{escape(why.strip())}</p>" if why.strip() else ""
+    return (
+        f'<figure class="example example--{kind}"><figcaption>{_EXAMPLES[kind]}</figcaption>'
+        f"<blockquote>{escape(said.strip())}</blockquote>{note}</figure>\n"
+    )
 
 
 @lru_cache(maxsize=64)

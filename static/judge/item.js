@@ -1,5 +1,6 @@
 // One item in front of one person: its clicks, its version, its way to the server.
 
+import { keepApart } from "./facts.js";
 import { $, Outbox, parse, Refused, send, toast, Unreachable } from "./sending.js";
 
 const IDLE_MS = 60_000; // longer gaps do not count as working time
@@ -51,17 +52,8 @@ export class Item {
     return none.checked || wrong.checked || Boolean($("[name=picked]:checked", this.form));
   }
 
-  /** Three different facts: choosing one of them takes the others away. */
   keepApart(changed) {
-    if (!changed.checked) return;
-    const { none_fits: none, answer_is_wrong: wrong } = this.form.elements;
-    const picks = this.form.querySelectorAll("[name=picked]");
-    const others = {
-      picked: [none, wrong],
-      none_fits: [wrong, ...picks],
-      answer_is_wrong: [none, ...picks],
-    };
-    for (const box of others[changed.name] || []) box.checked = false;
+    keepApart(this.form, changed);
   }
 
   /** Put back what an earlier visit to this page had chosen and could not send. */

@@ -14,6 +14,7 @@ from app.models import Event, Membership, Project, User
 from app.queries.projects import find_membership
 from app.round_settings import LoopSettings
 from app.services import projects
+from app.services.guidelines import update_guidelines
 from tests.factories import make_membership, make_project, make_user
 
 
@@ -68,7 +69,7 @@ def test_change_of_settings_is_history_with_what_changed(session: Session) -> No
 def test_only_changed_guidelines_get_a_new_version(session: Session) -> None:
     project = make_project(session)
     for text in (project.guidelines, "New\r\nrules ", "New\nrules"):
-        projects.update_guidelines(session, project, guidelines=text, actor=None)
+        update_guidelines(session, project, guidelines=text, actor=None)
     assert (project.guidelines, project.guidelines_version) == ("New\nrules", 2)
 
 

@@ -1,0 +1,37 @@
+"""The versions of a project's guidelines, and who has read which."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base
+
+
+class GuidelinesVersion(Base):
+    """What the guidelines said in one version; append-only. The newest is also in the project."""
+
+    __tablename__ = "guidelines_version"
+    project_id: Mapped[int] = mapped_column(
+        ForeignKey("project.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True)
+    text: Mapped[str]
+    author_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    __table_args__ = (CheckConstraint("number >= 1", name="number_positive"),)
+
+
+class GuidelinesReading(Base):
+    """The newest version that a person has read; what came after it is a change to them."""
+
+    __tablename__ = "guidelines_reading"
+    project_id: Mapped[int] = mapped_column(
+        ForeignKey("project.id", ondelete="CASCADE"), primary_key=True
+    )
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("user.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int]
+    read_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    __table_args__ = (CheckConstraint("number >= 1", name="number_positive"),)

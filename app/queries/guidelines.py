@@ -1,0 +1,84 @@
+"""Versions of guidelines, and who has read which."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.lifecycle import JudgementStatus, UserKind
+from app.models import GuidelinesReading, GuidelinesVersion, Judgement, Project, Round, User
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """One version, with who wrote it and how many submitted judgements were made under it."""
+
+    number: int
+    author: str | None
+    created_at: datetime
+    n_judgements: int
+
+
+def list_versions(session: Session, project_id: int) -> list[VersionRow]:
+    """The newest first."""
+    under = (
+        select(Judgement.guidelines_version, func.count().label("n"))
+        .join(Round, Round.id == Judgement.round_id)
+        .where(
+            Round.project_id == project_id,
+            Judgement.status == JudgementStatus.SUBMITTED,
+            Judgement.user_kind == UserKind.PERSON,
+        )
+        .group_by(Judgement.guidelines_version)
+        .subquery()
+    )
+    rows = session.execute(
+        select(
+            GuidelinesVersion.number,
+            User.name,
+            GuidelinesVersion.created_at,
+            func.coalesce(under.c.n, 0),
+        )
+        .outerjoin(User, User.id == GuidelinesVersion.author_id)
+        .outerjoin(under, under.c.guidelines_version == GuidelinesVersion.number)
+        .where(GuidelinesVersion.project_id == project_id)
+        .order_by(GuidelinesVersion.number.desc())
+    )
+    return [VersionRow(*row) for row in rows]
+
+
+def find_version(session: Session, project_id: int, number: int) -> GuidelinesVersion | None:
+    return session.get(GuidelinesVersion, (project_id, number))
+
+
+def lock_project(session: Session, project_id: int) -> Project:
+    """The project read anew, so that two admins who save at once come one after the other."""
+    return session.scalars(
+        select(Project)
+        .where(Project.id == project_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).one()
+
+
+def find_read_number(session: Session, project_id: int, user_id: int) -> int | None:
+    """The newest version that the person has read; None before their first look."""
+    return session.scalar(
+        select(GuidelinesReading.number).where(
+            GuidelinesReading.project_id == project_id, GuidelinesReading.user_id == user_id
+        )
+    )
+
+
+def put_reading(session: Session, project_id: int, user_id: int, number: int) -> None:
+    """Only ever forward: an old tab does not take back what was read in a newer one."""
+    row = insert(GuidelinesReading).values(project_id=project_id, user_id=user_id, number=number)
+    session.execute(
+        row.on_conflict_do_update(
+            index_elements=["project_id", "user_id"],
+            set_={"number": row.excluded.number, "read_at": func.now()},
+            where=GuidelinesReading.number < row.excluded.number,
+        )
+    )

@@ -1,0 +1,192 @@
+"""What an admin makes of the practice round: its items, expected verdicts and rules."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from app.errors import InvalidInput, NotFound
+from app.lifecycle import PracticeMode
+from app.models import Item, PracticeCandidate, PracticeItem, Project, User
+from app.queries import practice as queries
+from app.services.events import record
+from app.texts import collapse, text_key
+
+MAX_CANDIDATES = 10
+"""As many as there are digit keys, and as a round shows at most."""
+MAX_TEXT = 2000
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A text with its verdict and the reason; `fits` is None while nobody has said."""
+
+    text: str
+    fits: bool | None
+    explanation: str = ""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """All that an admin writes about one practice item."""
+
+    position: int
+    answer: str
+    answer_is_wrong: bool
+    explanation: str
+    candidates: tuple[Expected, ...]
+
+
+def update_rules(
+    session: Session, project: Project, *, mode: PracticeMode, pass_share: float, actor: User
+) -> None:
+    """Whether practice is required, offered or off, and from which share it is passed."""
+    if not 0 <= pass_share <= 1:
+        raise InvalidInput("The share of right verdicts is between 0 and 100 %.")
+    if (mode, pass_share) == (project.practice, project.practice_pass_share):
+        return
+    project.practice, project.practice_pass_share = mode, pass_share
+    record(
+        session,
+        "project:practice:changed",
+        project_id=project.id,
+        actor_id=actor.id,
+        mode=mode.value,
+        pass_share=pass_share,
+    )
+
+
+def add_by_external_id(
+    session: Session, project: Project, external_id: str, *, actor: User | None
+) -> PracticeItem:
+    item = queries.find_item_by_external_id(session, project.id, external_id.strip())
+    if item is None:
+        raise InvalidInput("This project has no item with that id.")
+    return add_item(session, project, item, actor=actor)
+
+
+def add_item(session: Session, project: Project, item: Item, *, actor: User | None) -> PracticeItem:
+    """Choose an item. Nobody sees it before its texts are written (`save_lesson`)."""
+    if item.project_id != project.id:
+        raise NotFound("There is no such item in this project.")
+    existing = queries.find_of_item(session, project.id, item.id)
+    if existing is not None:
+        return existing
+    practice_item = PracticeItem(
+        project_id=project.id,
+        item_id=item.id,
+        position=queries.last_position(session, project.id) + 1,
+        answer=item.answer,
+    )
+    session.add(practice_item)
+    session.flush()  # its page is named by its id
+    record(
+        session,
+        "project:practice:item_added",
+        project_id=project.id,
+        actor_id=actor.id if actor else None,
+        item_id=item.id,
+    )
+    return practice_item
+
+
+def suggest(session: Session, practice_item: PracticeItem) -> Lesson:
+    """What stands in the form at first: gold rationales, and texts of the model without verdict."""
+    item, _ = queries.get_item(session, practice_item)
+    texts: dict[str, Expected] = {}
+    for text in item.gold_rationales:
+        texts.setdefault(text_key(text), Expected(collapse(text), fits=True))
+    for text in queries.list_model_texts(session, item.id, MAX_CANDIDATES):
+        texts.setdefault(text_key(text), Expected(collapse(text), fits=None))
+    return Lesson(
+        position=practice_item.position,
+        answer=practice_item.answer,
+        answer_is_wrong=practice_item.answer_is_wrong,
+        explanation=practice_item.explanation,
+        candidates=tuple(texts.values())[:MAX_CANDIDATES],
+    )
+
+
+def lesson_of(session: Session, practice_item: PracticeItem) -> Lesson:
+    """What is stored; for an item without texts yet, what is suggested."""
+    candidates = queries.list_candidates(session, practice_item.id)
+    if not candidates:
+        return suggest(session, practice_item)
+    return Lesson(
+        position=practice_item.position,
+        answer=practice_item.answer,
+        answer_is_wrong=practice_item.answer_is_wrong,
+        explanation=practice_item.explanation,
+        candidates=tuple(Expected(one.text, one.fits, one.explanation) for one in candidates),
+    )
+
+
+def save_lesson(
+    session: Session, practice_item: PracticeItem, lesson: Lesson, *, actor: User | None
+) -> None:
+    """Store what is taught. Raises InvalidInput with one line per thing that is missing."""
+    candidates = _checked_candidates(lesson)
+    answer = collapse(lesson.answer)
+    if not answer:
+        raise InvalidInput("The answer that is shown is missing.")
+    practice_item.position = lesson.position
+    practice_item.answer = answer
+    practice_item.answer_is_wrong = lesson.answer_is_wrong
+    practice_item.explanation = _checked_text(lesson.explanation)
+    queries.delete_candidates(session, practice_item.id)
+    session.add_all(
+        PracticeCandidate(
+            practice_item_id=practice_item.id,
+            position=position,
+            text=one.text,
+            fits=bool(one.fits),
+            explanation=one.explanation,
+        )
+        for position, one in enumerate(candidates, start=1)
+    )
+    record(
+        session,
+        "project:practice:item_saved",
+        project_id=practice_item.project_id,
+        actor_id=actor.id if actor else None,
+        practice_item_id=practice_item.id,
+    )
+
+
+def remove_item(session: Session, practice_item: PracticeItem, *, actor: User) -> None:
+    """Take an item out of practice, with what was said about it."""
+    record(
+        session,
+        "project:practice:item_removed",
+        project_id=practice_item.project_id,
+        actor_id=actor.id,
+        item_id=practice_item.item_id,
+    )
+    session.delete(practice_item)
+
+
+def _checked_candidates(lesson: Lesson) -> list[Expected]:
+    """Those with a text, each with a verdict where verdicts are asked for."""
+    written = [one for one in lesson.candidates if collapse(one.text)]
+    errors = []
+    if not written:
+        errors.append("At least one rationale is needed.")
+    if len(written) > MAX_CANDIDATES:
+        errors.append(f"At most {MAX_CANDIDATES} rationales can be shown.")
+    if len({text_key(one.text) for one in written}) < len(written):
+        errors.append("Two of the rationales are the same.")
+    for number, one in enumerate(written, start=1):
+        if one.fits is None and not lesson.answer_is_wrong:
+            errors.append(f"Rationale {number}: does it fit or not?")
+    if errors:
+        raise InvalidInput("Not saved.", errors=errors)
+    return [
+        Expected(collapse(one.text), bool(one.fits), _checked_text(one.explanation))
+        for one in written
+    ]
+
+
+def _checked_text(text: str) -> str:
+    text = text.replace("\0", "").replace("\r\n", "\n").strip()
+    if len(text) > MAX_TEXT:
+        raise InvalidInput(f"An explanation is longer than {MAX_TEXT:,} characters.")
+    return text

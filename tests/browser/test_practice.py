@@ -1,0 +1,183 @@
+"""Practice and changed guidelines in a real browser: by keys, by thumb, and without script."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.db import session_scope
+from app.lifecycle import PracticeMode
+from app.models import GuidelinesReading, Item, Judgement, PracticeAttempt, Project
+from app.services import practice_items
+from app.services.guidelines import update_guidelines
+from app.services.practice_items import Expected, Lesson
+from tests.browser.conftest import NewContext, Site
+
+pytestmark = pytest.mark.browser
+
+N_LESSONS = 2
+
+
+@pytest.fixture
+def base(site: Site) -> str:
+    """A project with required practice: of two texts the first one fits. Its practice page."""
+    with session_scope() as session:
+        project = session.get_one(Project, site.project_id)
+        project.practice = PracticeMode.REQUIRED
+        items = session.scalars(select(Item).order_by(Item.id.desc()).limit(N_LESSONS)).all()
+        for item in items:
+            add_lesson(session, project, item)
+        return f"{site.web.url}/projects/{project.slug}/practice"
+
+
+def add_lesson(session: Session, project: Project, item: Item) -> None:
+    added = practice_items.add_item(session, project, item, actor=None)
+    texts = (
+        Expected("it is the only red thing", fits=True, explanation="True, and a reason."),
+        Expected("the answer is red", fits=False, explanation="Only says it again."),
+    )
+    lesson = Lesson(added.position, item.answer, False, "", texts)
+    practice_items.save_lesson(session, added, lesson, actor=None)
+
+
+def count(table: type[object]) -> int:
+    with session_scope() as session:
+        return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def test_practice_by_keyboard_alone_then_the_first_item(
+    site: Site, base: str, new_context: NewContext
+) -> None:
+    page = new_context().new_page()
+    page.goto(site.link("Noor"))
+    page.goto(site.judge_url())
+    expect(page).to_have_url(base)
+    page.get_by_role("button", name="Begin the practice").focus()
+    page.keyboard.press("Enter")
+    for number in range(N_LESSONS):
+        expect(page.locator(".judge__where")).to_contain_text(f"{number + 1} of {N_LESSONS}")
+        expect(page.locator("#question")).to_be_focused()
+        page.keyboard.press("n")
+        page.keyboard.press("1")  # takes "none fits" away
+        expect(page.locator("input:checked:not(#keys-on)")).to_have_count(1)
+        page.keyboard.press("z")
+        expect(page.locator("#view")).to_have_class(re.compile("is-zoomed"))
+        page.keyboard.press("Enter")
+        expect(page.locator("#result")).to_contain_text("All right. 2 of 2 right.")
+        expect(page.locator("#question")).to_be_focused()
+        page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("You are ready")
+    assert count(Judgement) == 0
+    page.get_by_role("link", name="Start judging").click()
+    expect(page.locator("#answer")).to_have_attribute("data-judgement-id", re.compile(r"\d+"))
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
+def test_practice_by_thumb_stops_and_goes_on(
+    site: Site, base: str, new_context: NewContext, javascript: bool
+) -> None:
+    page = new_context((320, 640), touch=True, javascript=javascript).new_page()
+    page.goto(site.link("Lin"))
+    page.get_by_role("link", name="Practise first").click()
+    page.get_by_role("button", name="Begin the practice").click()
+    for target in page.locator(".choice, .bar .btn").all():
+        box = target.bounding_box()
+        assert box is not None
+        assert box["height"] >= 40, target
+    page.locator(".choice").nth(1).click()
+    page.locator(".bar__submit").click()
+    expect(page.locator("#result")).to_contain_text("Not quite. 0 of 2 right.")
+    expect(page.locator(".lesson").nth(1)).to_contain_text("Only says it again.")
+    page.get_by_role("link", name="Stop for now").click()
+    page.get_by_role("link", name="Go on practising").click()
+    expect(page.locator(".judge__where")).to_contain_text(f"2 of {N_LESSONS}")
+    page.locator(".choice").nth(0).click()
+    page.locator(".bar__submit").click()
+    page.locator(".bar__submit").click()
+    expect(page.locator("h1")).to_have_text("Not there yet")
+    page.get_by_role("button", name="Practise again").click()
+    expect(page.locator(".judge__where")).to_contain_text(f"1 of {N_LESSONS}")
+    assert count(PracticeAttempt) == 2
+
+
+# --- Guidelines -----------------------------------------------------------------------------
+
+
+def change_guidelines(site: Site, text: str) -> None:
+    with session_scope() as session:
+        project = session.get_one(Project, site.project_id)
+        update_guidelines(session, project, guidelines=text, actor=None)
+
+
+def test_changed_guidelines_come_with_the_next_item_and_closing_them_is_reading(
+    noor: Page, site: Site
+) -> None:
+    expect(noor.locator("#guidelines")).not_to_have_attribute("open", "")
+    change_guidelines(site, "Pick what is **new**.")
+    before = noor.get_attribute("#answer", "data-judgement-id")
+    noor.keyboard.press("n")
+    noor.keyboard.press("Enter")
+    expect(noor.locator("#answer")).not_to_have_attribute("data-judgement-id", str(before))
+    expect(noor.locator("#guidelines-changed")).to_contain_text("Pick what is **new**.")
+    expect(noor.locator("#guidelines-changed")).to_be_visible()
+    with noor.expect_response("**/guidelines/read"):
+        noor.keyboard.press("g")
+    expect(noor.locator(".guide__panel")).to_be_hidden()
+    noor.reload()
+    expect(noor.locator("#guidelines")).not_to_have_attribute("open", "")
+    expect(noor.locator("#guidelines-changed")).to_have_count(0)
+    with session_scope() as session:
+        assert session.scalars(select(GuidelinesReading.number)).all() == [2]
+
+
+def test_changed_guidelines_are_read_without_javascript(
+    site: Site, new_context: NewContext
+) -> None:
+    page = new_context(javascript=False).new_page()
+    page.goto(site.link("Lin"))
+    page.goto(site.judge_url())
+    change_guidelines(site, "Other rules.")
+    page.goto(site.judge_url())
+    page.get_by_role("button", name="I have read this").click()
+    expect(page).to_have_url(site.judge_url())
+    expect(page.locator("#guidelines-changed")).to_have_count(0)
+
+
+# --- For everybody --------------------------------------------------------------------------
+
+
+def test_motion_and_colours_follow_what_people_set(site: Site, new_context: NewContext) -> None:
+    """Reduced motion stops animations; with forced colours choices and buttons keep an edge."""
+    page = new_context().new_page()
+    page.goto(site.link("Noor"))
+    page.goto(site.judge_url())
+    page.keyboard.press("1")
+    style = "(name) => getComputedStyle(document.querySelector('.choice'))[name]"
+    assert page.evaluate(style, "transitionDuration") in {"0s", "1e-05s"}
+    page.emulate_media(forced_colors="active")
+    chosen = page.locator(".choice").nth(0)
+    other = page.locator(".choice").nth(1)
+    edges = [it.evaluate("e => getComputedStyle(e).borderTopColor") for it in (chosen, other)]
+    assert edges[0] != edges[1], "what is chosen can be told by its edge"
+    for choice, seen in ((chosen, "visible"), (other, "hidden")):
+        tick = choice.locator(".choice__mark svg")
+        assert tick.evaluate("e => getComputedStyle(e).visibility") == seen
+    assert (
+        page.locator(".bar__submit").evaluate("e => getComputedStyle(e).borderTopStyle") == "solid"
+    )
+
+
+def test_right_to_left_text_runs_from_the_right(site: Site, new_context: NewContext) -> None:
+    with session_scope() as session:
+        for item in session.scalars(select(Item)):
+            item.question = "ما لون الكرة؟"
+    page = new_context().new_page()
+    page.goto(site.link("Noor"))
+    page.goto(site.judge_url())
+    directions = page.evaluate(
+        "['#question', '.choice__text'].map(s => "
+        "getComputedStyle(document.querySelector(s)).direction)"
+    )
+    assert directions == ["rtl", "ltr"]
