@@ -8,21 +8,17 @@ latter skips what is locked.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
 
 from sqlalchemy import (
-    ColumnElement,
     and_,
     delete,
-    exists,
     func,
     insert,
-    literal,
     or_,
     select,
     update,
 )
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from app.lifecycle import JudgementStatus, RoundItemState, UserKind
 from app.models import (
@@ -30,21 +26,15 @@ from app.models import (
     Judgement,
     JudgementRevision,
     Round,
+    RoundAnnotator,
     RoundCandidate,
     RoundItem,
     User,
     VerdictRow,
 )
+from app.uncertainty import ItemVotes
 
 HELD = (JudgementStatus.LEASED, JudgementStatus.DRAFT)
-
-# Written into the statement instead of being bound, so that PostgreSQL can prove that the partial
-# index ix_round_item_queue covers the query, also with a prepared statement.
-_OPEN = literal(RoundItemState.OPEN, RoundItem.state.type, literal_execute=True)
-
-
-def _has_free_slot() -> ColumnElement[bool]:
-    return and_(RoundItem.state == _OPEN, RoundItem.n_taken < RoundItem.slots)
 
 
 def lock_person(session: Session, user_id: int) -> None:
@@ -104,7 +94,7 @@ def find_own_work(session: Session, round_id: int, user_id: int) -> Judgement | 
             Judgement.round_id == round_id,
             Judgement.user_id == user_id,
             Judgement.submitted_at.is_(None),
-            RoundItem.state == _OPEN,
+            RoundItem.state == RoundItemState.OPEN,
             or_(
                 is_held,
                 and_(
@@ -118,60 +108,6 @@ def find_own_work(session: Session, round_id: int, user_id: int) -> Judgement | 
         .with_for_update(of=Judgement)
         .execution_options(populate_existing=True)
     ).one_or_none()
-
-
-def _open_to(
-    round_id: int, user_id: int, order: Literal["random", "fewest_first"]
-) -> tuple[list[ColumnElement[bool]], list[ColumnElement[Any]]]:
-    """Conditions and order of the queue for one person.
-
-    Descending on both columns, so that `random` walks the partial index backwards. `fewest_first`
-    sorts what is open instead: it is for rounds where that is thousands, not millions.
-    """
-    mine = aliased(Judgement)
-    conditions = [
-        RoundItem.round_id == round_id,
-        _has_free_slot(),
-        ~exists(select(mine.id).where(mine.round_item_id == RoundItem.id, mine.user_id == user_id)),
-    ]
-    ordering: list[ColumnElement[Any]] = [RoundItem.priority.desc()]
-    if order == "fewest_first":
-        ordering.append(RoundItem.n_taken.asc())
-    ordering.append(RoundItem.random_key.desc())
-    return conditions, ordering
-
-
-def claim_open_item(
-    session: Session, round_id: int, user_id: int, order: Literal["random", "fewest_first"]
-) -> RoundItem | None:
-    """Lock the next item with a free slot that this person has not had. Never waits."""
-    conditions, ordering = _open_to(round_id, user_id, order)
-    return session.scalars(
-        select(RoundItem)
-        .where(*conditions)
-        .order_by(*ordering)
-        .limit(1)
-        .with_for_update(key_share=True, skip_locked=True)
-        .execution_options(populate_existing=True)
-    ).one_or_none()
-
-
-def list_upcoming_images(
-    session: Session,
-    round_id: int,
-    user_id: int,
-    order: Literal["random", "fewest_first"],
-    limit: int = 2,
-) -> Sequence[str]:
-    """Images that this person will probably see next, for the browser to fetch ahead."""
-    conditions, ordering = _open_to(round_id, user_id, order)
-    return session.scalars(
-        select(Item.image_sha256)
-        .join(RoundItem, RoundItem.item_id == Item.id)
-        .where(*conditions)
-        .order_by(*ordering)
-        .limit(limit)
-    ).all()
 
 
 def list_taken_slots(session: Session, round_item_id: int) -> Sequence[int | None]:
@@ -221,16 +157,24 @@ def is_excluded(session: Session, item_id: int) -> bool:
     return session.get_one(Item, item_id).excluded_at is not None
 
 
-def count_wrong_answers(session: Session, round_item_id: int) -> int:
-    """Submissions of people that say the answer of this item is wrong."""
-    return session.scalars(
-        select(func.count()).where(
-            Judgement.round_item_id == round_item_id,
-            Judgement.user_kind == UserKind.PERSON,
-            Judgement.status == JudgementStatus.SUBMITTED,
-            Judgement.answer_is_wrong,
-        )
+def get_item_votes(session: Session, round_item_id: int) -> ItemVotes:
+    """What people submitted about an item of a round."""
+    submitted = (
+        Judgement.round_item_id == round_item_id,
+        Judgement.user_kind == UserKind.PERSON,
+        Judgement.status == JudgementStatus.SUBMITTED,
+    )
+    n_submitted, n_wrong = session.execute(
+        select(func.count(), func.count().filter(Judgement.answer_is_wrong)).where(*submitted)
     ).one()
+    fits = session.execute(
+        select(func.count().filter(VerdictRow.fits), func.count())
+        .join(Judgement, Judgement.id == VerdictRow.judgement_id)
+        .where(*submitted)
+        .group_by(VerdictRow.candidate_id)
+        .order_by(VerdictRow.candidate_id)
+    )
+    return ItemVotes(n_submitted, n_wrong, tuple((row[0], row[1]) for row in fits))
 
 
 def insert_verdicts(session: Session, rows: list[dict[str, object]]) -> None:
@@ -242,15 +186,10 @@ def delete_verdicts(session: Session, judgement_id: int) -> None:
     session.execute(delete(VerdictRow).where(VerdictRow.judgement_id == judgement_id))
 
 
-def is_all_judged(session: Session, round_id: int) -> bool:
-    """Whether nothing of the round is waiting or open: one look into an index, without a lock."""
-    unjudged = select(RoundItem.id).where(
-        RoundItem.round_id == round_id,
-        RoundItem.state.in_((RoundItemState.WAITING, RoundItemState.OPEN)),
-    )
-    return session.get(Round, round_id) is not None and not session.scalar(
-        select(unjudged.exists())
-    )
+def count_submitted(session: Session, round_id: int, user_id: int) -> int:
+    """Items of the round that this person has submitted."""
+    found = session.get(RoundAnnotator, (round_id, user_id), populate_existing=True)
+    return found.n_submitted if found else 0
 
 
 def last_revision_number(session: Session, judgement_id: int) -> int:

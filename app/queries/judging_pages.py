@@ -8,8 +8,18 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from app.lifecycle import CLOSED_ROUND, JudgementStatus, Role, RoundItemState, RoundStatus
-from app.models import Candidate, Image, Item, Judgement, Membership, Project, Round, RoundItem
-from app.queries.judging import HELD
+from app.models import (
+    Candidate,
+    Image,
+    Item,
+    Judgement,
+    Membership,
+    Project,
+    Round,
+    RoundAnnotator,
+    RoundItem,
+)
+from app.queries.judging import HELD, count_submitted
 
 
 def get_candidate_texts(session: Session, candidate_ids: Sequence[int]) -> dict[int, str]:
@@ -62,13 +72,15 @@ def list_own(session: Session, round_id: int, user_id: int, *, limit: int) -> li
 
 def count_own(session: Session, round_id: int, user_id: int, *, since: datetime) -> tuple[int, int]:
     """How many items this person submitted in the round, and how many of them since a time."""
-    row = session.execute(
-        select(func.count(), func.count().filter(Judgement.submitted_at >= since)).where(
-            Judgement.round_id == round_id,
-            Judgement.user_id == user_id,
-            Judgement.submitted_at.is_not(None),
-        )
-    ).one()
+    n_in_round = select(func.coalesce(func.max(RoundAnnotator.n_submitted), 0)).where(
+        RoundAnnotator.round_id == round_id, RoundAnnotator.user_id == user_id
+    )
+    n_since = select(func.count()).where(
+        Judgement.round_id == round_id,
+        Judgement.user_id == user_id,
+        Judgement.submitted_at >= since,
+    )
+    row = session.execute(select(n_in_round.scalar_subquery(), n_since.scalar_subquery())).one()
     return row[0], row[1]
 
 
@@ -80,10 +92,15 @@ class QueueFigures:
     n_held_by_others: int
     n_skipped: int
     n_for_others: int
+    n_limit: int | None
+    """How many items one person may judge, where this person has reached that."""
     next_free_at: datetime | None
 
 
-def get_queue_figures(session: Session, round_id: int, user_id: int) -> QueueFigures:
+def get_queue_figures(
+    session: Session, round_id: int, user_id: int, *, most: int | None = None
+) -> QueueFigures:
+    """`most`: how many items of the round one person may judge."""
     mine = aliased(Judgement)
     is_open = RoundItem.state == RoundItemState.OPEN
     has_room = RoundItem.n_taken < RoundItem.slots
@@ -112,7 +129,8 @@ def get_queue_figures(session: Session, round_id: int, user_id: int) -> QueueFig
             Judgement.status.in_(HELD),
         )
     ).one()
-    return QueueFigures(*counts, next_free_at=next_free_at)
+    is_at_limit = most is not None and count_submitted(session, round_id, user_id) >= most
+    return QueueFigures(*counts, n_limit=most if is_at_limit else None, next_free_at=next_free_at)
 
 
 @dataclass(frozen=True, slots=True)

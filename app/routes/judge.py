@@ -162,6 +162,13 @@ def release(judgement: OwnJudgement, session: SessionDep, request: Request) -> R
     return redirect(request, "/", toast_text="Paused. What you chose is kept.")
 
 
+@router.post("/judgements/{judgement_id}/leave")
+def leave(judgement: OwnJudgement, session: SessionDep) -> Response:
+    """The page was closed, or is being loaded anew: the item is kept for a short while only."""
+    judging.leave(session, judgement)
+    return Response(status_code=204)
+
+
 def _go_on(view: JudgeView, user: User) -> Response:
     """The next item, in the same answer; a browser without script is sent to its page."""
     if not is_htmx(view.request):

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.db import on_commit, session_scope
 from app.errors import Conflict, InvalidInput, StaleVersion
 from app.lifecycle import JudgementStatus, RoundItemState
-from app.models import Judgement, JudgementRevision, RoundItem
+from app.models import Judgement, JudgementRevision
 from app.queries import judging as queries
 from app.services import rounds
 from app.services.answers import (
@@ -27,19 +27,23 @@ from app.services.answers import (
 from app.services.leases import (
     advance,
     heartbeat,
+    judging_settings,
     keep_or_refuse,
     lease_end,
     lease_next,
+    leave,
     release,
     release_expired,
     require_judgeable,
     resume,
 )
+from app.services.settling import is_all_settled, settle_skip, settle_submission
 
 __all__ = [
     "AnswerKept",
     "heartbeat",
     "lease_next",
+    "leave",
     "release",
     "release_expired",
     "resume",
@@ -158,8 +162,8 @@ def submit(
     _write_verdicts(session, judgement, answer)
     _add_revision(session, judgement, "submit", answer)
     session.refresh(round_item)
-    if round_item.n_submitted >= round_item.slots:
-        _finish_item(session, round_item)
+    if settle_submission(session, round_item, judgement, judging_settings(round_)):
+        _close_after_commit(session, round_.id)
     return judgement
 
 
@@ -191,16 +195,22 @@ def take_back(session: Session, judgement: Judgement, *, now: datetime | None = 
     session.refresh(round_item)
     if round_item.state in (RoundItemState.DONE, RoundItemState.SET_ASIDE):
         round_item.state = RoundItemState.OPEN
+        round_item.set_aside_reason = None
     return judgement
 
 
 def skip(
     session: Session, judgement: Judgement, *, reason: str, now: datetime | None = None
 ) -> Judgement:
-    """Leave the item to others, with a reason. What was chosen so far is kept."""
+    """Leave the item to others, with a reason. What was chosen so far is kept.
+
+    An item that too many have skipped is set aside. So is one that nobody is left for, as soon as
+    nothing else of the round is to be judged (app/services/settling.py).
+    """
     now = now or datetime.now(UTC)
     queries.lock_person(session, judgement.user_id)
     round_ = queries.lock_round_shared(session, judgement.round_id)
+    round_item = queries.lock_round_item(session, judgement.round_item_id)
     judgement = queries.lock_judgement(session, judgement.id)
     if judgement.status is JudgementStatus.SKIPPED:
         return judgement
@@ -218,6 +228,9 @@ def skip(
         judgement.lease_until = None
     judgement.skip_reason = reason
     judgement.updated_at = now
+    session.flush()  # this skip counts too
+    settle_skip(session, round_item, judging_settings(round_))
+    _close_after_commit(session, round_.id)
     return judgement
 
 
@@ -261,19 +274,14 @@ def _add_revision(session: Session, judgement: Judgement, action: str, answer: A
     )
 
 
-def _finish_item(session: Session, round_item: RoundItem) -> None:
-    """All its slots are submitted: done, or set aside where most say that the answer is wrong."""
-    n_wrong = queries.count_wrong_answers(session, round_item.id)
-    is_wrong = 2 * n_wrong > round_item.n_submitted
-    round_item.state = RoundItemState.SET_ASIDE if is_wrong else RoundItemState.DONE
-    round_id = round_item.round_id
-    # After the commit and in a transaction of its own: two people who submit the last two items at
-    # the same moment do not see each other's before.
+def _close_after_commit(session: Session, round_id: int) -> None:
+    """After the commit and in a transaction of its own: two people who submit the last two items at
+    the same moment do not see each other's before."""
     on_commit(session, lambda: close_if_all_judged(round_id))
 
 
 def close_if_all_judged(round_id: int) -> None:
     """Close the round when this was its last item. The sweep does the same, should this be lost."""
     with session_scope() as session:
-        if queries.is_all_judged(session, round_id):
+        if is_all_settled(session, round_id):
             rounds.close_if_all_judged(session, round_id)

@@ -23,13 +23,17 @@ from app.lifecycle import (
 )
 from app.models import Judgement, Project, Round, RoundItem, User
 from app.queries import judging as queries
-from app.round_settings import LoopSettings
+from app.queries.queue import claim_open_item
+from app.round_settings import JudgingSettings
 from app.services.answers import EMPTY, AnswerKept, answer_of, count_time
 from app.services.events import record
 from app.settings import get_settings
 
 RELEASE_BATCH = 500
 """Leases freed in one transaction."""
+
+LEAVE_SECONDS = 20
+"""How long an item is kept for somebody whose page was closed: a reload looks like that too."""
 
 
 def lease_next(
@@ -50,8 +54,9 @@ def lease_next(
     if own is not None and hold(session, own, now, wait=False):
         return own
     release_expired(session, now=now, round_id=round_.id)
-    order = LoopSettings.model_validate(round_.settings).judging.order
-    round_item = queries.claim_open_item(session, round_.id, user.id, order)
+    round_item = claim_open_item(
+        session, round_.id, user.id, most=judging_settings(round_).max_per_annotator
+    )
     if round_item is None:
         return None
     project = session.get_one(Project, round_.project_id)
@@ -138,6 +143,19 @@ def release(session: Session, judgement: Judgement) -> Judgement:
     return judgement
 
 
+def leave(session: Session, judgement: Judgement, *, now: datetime | None = None) -> Judgement:
+    """The page was closed: keep the item only for as long as a reload may take.
+
+    The page that comes back, its heartbeat, or an answer makes it a whole lease again.
+    """
+    soon = (now or datetime.now(UTC)) + timedelta(seconds=LEAVE_SECONDS)
+    queries.lock_person(session, judgement.user_id)
+    judgement = queries.lock_judgement(session, judgement.id)
+    if judgement.lease_until is not None:
+        judgement.lease_until = min(judgement.lease_until, soon)
+    return judgement
+
+
 def resume(session: Session, judgement: Judgement, *, now: datetime | None = None) -> Judgement:
     """Take up again an item that was skipped, given back or lost, if it still has room."""
     now = now or datetime.now(UTC)
@@ -167,6 +185,19 @@ def require_judgeable(round_: Round) -> None:
     )
 
 
+def judging_settings(round_: Round) -> JudgingSettings:
+    """Those of the round; checked when it was made, and read here on every request."""
+    return JudgingSettings.model_validate(round_.settings.get("judging", {}))
+
+
+def has_reached_limit(session: Session, judgement: Judgement) -> bool:
+    """Whether its author has submitted as many items of the round as one person may."""
+    most = judging_settings(session.get_one(Round, judgement.round_id)).max_per_annotator
+    return most is not None and (
+        queries.count_submitted(session, judgement.round_id, judgement.user_id) >= most
+    )
+
+
 def lease_end(now: datetime) -> datetime:
     return now + timedelta(minutes=get_settings().lease_minutes)
 
@@ -180,6 +211,7 @@ def hold(session: Session, judgement: Judgement, now: datetime, *, wait: bool) -
             round_item is None
             or round_item.state is not RoundItemState.OPEN
             or round_item.n_taken >= round_item.slots
+            or has_reached_limit(session, judgement)
         ):
             return False
         slot = _free_slot(session, round_item)
@@ -198,11 +230,12 @@ def keep_or_refuse(session: Session, judgement: Judgement, now: datetime) -> Non
     if hold(session, judgement, now, wait=True):
         return
     round_item = session.get_one(RoundItem, judgement.round_item_id)
-    reason = (
-        "its last place went to somebody else"
-        if round_item.state in (RoundItemState.OPEN, RoundItemState.DONE)
-        else "the item was taken out of this round"
-    )
+    if has_reached_limit(session, judgement):
+        reason = "you have judged as many items of this round as one person may"
+    elif round_item.state in (RoundItemState.OPEN, RoundItemState.DONE):
+        reason = "its last place went to somebody else"
+    else:
+        reason = "the item was taken out of this round"
     raise AnswerKept(
         f"Your reservation of this item ended: {reason}. Your answer is kept with the item, but it "
         "does not count."
