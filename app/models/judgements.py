@@ -102,6 +102,11 @@ class Judgement(WithId, Base):
             "lease_until",
             postgresql_where=text("status IN ('leased', 'draft')"),
         ),
+        Index(
+            "ix_judgement_skipped",
+            "round_item_id",
+            postgresql_where=text("status = 'skipped'"),
+        ),
     )
 
 

@@ -7,27 +7,32 @@ latter skips what is locked.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import (
     and_,
+    bindparam,
     delete,
     func,
-    insert,
     or_,
     select,
+    text,
     update,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
-from app.lifecycle import JudgementStatus, RoundItemState, UserKind
+from app.lifecycle import JudgementStatus, Role, RoundItemState, UserKind
 from app.models import (
     Item,
+    Json,
     Judgement,
     JudgementRevision,
+    Membership,
+    Project,
     Round,
     RoundAnnotator,
-    RoundCandidate,
     RoundItem,
     User,
     VerdictRow,
@@ -42,14 +47,35 @@ def lock_person(session: Session, user_id: int) -> None:
     session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
 
 
-def lock_round_shared(session: Session, round_id: int) -> Round:
-    """The round, kept from being closed until the end of the transaction, and read anew."""
-    return session.scalars(
-        select(Round)
-        .where(Round.id == round_id)
-        .with_for_update(read=True)
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """What an action on a judgement holds until the end of its transaction, read anew."""
+
+    round_: Round
+    round_item: RoundItem
+    judgement: Judgement
+
+
+# PostgreSQL locks the rows in the order of these clauses.
+_LOCKS = 'FOR NO KEY UPDATE OF "user" FOR SHARE OF round'
+_ITEM_LOCK = "FOR NO KEY UPDATE OF round_item"
+_JUDGEMENT_LOCK = "FOR UPDATE OF judgement"
+
+
+def lock_for_action(session: Session, judgement_id: int, *, with_item: bool) -> Locked:
+    """Lock the person, the round (shared), the item if it is asked for, and the judgement, in that
+    order. Without its lock the item is as it was at some moment before."""
+    locks = (_LOCKS, _ITEM_LOCK, _JUDGEMENT_LOCK) if with_item else (_LOCKS, _JUDGEMENT_LOCK)
+    row = session.execute(
+        select(Round, RoundItem, Judgement)
+        .join(RoundItem, RoundItem.id == Judgement.round_item_id)
+        .join(Round, Round.id == Judgement.round_id)
+        .join(User, User.id == Judgement.user_id)
+        .where(Judgement.id == judgement_id)
+        .suffix_with(text(" ".join(locks)))
         .execution_options(populate_existing=True)
     ).one()
+    return Locked(*row)
 
 
 def lock_round_item(session: Session, round_item_id: int) -> RoundItem:
@@ -80,8 +106,29 @@ def lock_judgement(session: Session, judgement_id: int) -> Judgement:
     ).one()
 
 
-def find_judgement(session: Session, judgement_id: int) -> Judgement | None:
-    return session.get(Judgement, judgement_id)
+@dataclass(frozen=True, slots=True)
+class OwnPlace:
+    """A judgement of a person, where it belongs, and what they may do there (None: nothing)."""
+
+    judgement: Judgement
+    round_: Round
+    project: Project
+    role: Role | None
+
+
+def find_own_place(session: Session, judgement_id: int, user_id: int) -> OwnPlace | None:
+    """A judgement by its id, if it is this person's: one look-up for all that a request needs."""
+    row = session.execute(
+        select(Judgement, Round, Project, Membership.role)
+        .join(Round, Round.id == Judgement.round_id)
+        .join(Project, Project.id == Round.project_id)
+        .outerjoin(
+            Membership,
+            and_(Membership.project_id == Project.id, Membership.user_id == Judgement.user_id),
+        )
+        .where(Judgement.id == judgement_id, Judgement.user_id == user_id)
+    ).one_or_none()
+    return OwnPlace(*row) if row else None
 
 
 def find_own_work(session: Session, round_id: int, user_id: int) -> Judgement | None:
@@ -114,16 +161,6 @@ def list_taken_slots(session: Session, round_item_id: int) -> Sequence[int | Non
     return session.scalars(
         select(Judgement.slot).where(
             Judgement.round_item_id == round_item_id, Judgement.slot.is_not(None)
-        )
-    ).all()
-
-
-def list_shown_candidate_ids(session: Session, round_id: int, item_id: int) -> Sequence[int]:
-    return session.scalars(
-        select(RoundCandidate.candidate_id).where(
-            RoundCandidate.round_id == round_id,
-            RoundCandidate.item_id == item_id,
-            RoundCandidate.is_shown,
         )
     ).all()
 
@@ -177,9 +214,38 @@ def get_item_votes(session: Session, round_item_id: int) -> ItemVotes:
     return ItemVotes(n_submitted, n_wrong, tuple((row[0], row[1]) for row in fits))
 
 
-def insert_verdicts(session: Session, rows: list[dict[str, object]]) -> None:
-    if rows:
-        session.execute(insert(VerdictRow), rows)
+_STORE_SUBMISSION = text(
+    """
+    WITH verdicts AS (
+      INSERT INTO verdict
+        (judgement_id, candidate_id, round_id, none_fits, answer_is_wrong, fits, position)
+      SELECT judgement.id, shown.candidate_id, judgement.round_id, judgement.none_fits, false,
+        shown.candidate_id = ANY (judgement.picked), shown.position
+      FROM judgement,
+        unnest(judgement.shown_order) WITH ORDINALITY AS shown (candidate_id, position)
+      WHERE judgement.id = :judgement_id AND NOT judgement.answer_is_wrong
+    ), revision AS (
+      INSERT INTO judgement_revision (judgement_id, number, action, content)
+      SELECT :judgement_id, coalesce(max(number), 0) + 1, 'submit', :content
+      FROM judgement_revision WHERE judgement_id = :judgement_id
+    )
+    SELECT round_item.* FROM round_item JOIN judgement ON judgement.round_item_id = round_item.id
+    WHERE judgement.id = :judgement_id
+    """
+).bindparams(bindparam("content", type_=JSONB))
+
+
+def store_submission(session: Session, judgement: Judgement, content: Json) -> RoundItem:
+    """Verdicts and a revision of a judgement that was just stored as submitted; its item, counted.
+
+    One verdict per shown candidate, none where the answer itself is wrong.
+    """
+    round_item: RoundItem = session.scalars(
+        select(RoundItem).from_statement(_STORE_SUBMISSION),
+        {"judgement_id": judgement.id, "content": content},
+        execution_options={"populate_existing": True},
+    ).one()
+    return round_item
 
 
 def delete_verdicts(session: Session, judgement_id: int) -> None:

@@ -41,6 +41,37 @@ def get_item(session: Session, round_item_id: int) -> tuple[Item, Image]:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownItem:
+    """What a person sees of an item."""
+
+    question: str
+    answer: str
+    image_sha256: str
+    image_width: int
+    image_height: int
+    texts: dict[int, str]
+
+
+def get_shown_item(session: Session, judgement: Judgement) -> ShownItem:
+    """The item of a judgement with the texts of the candidates that its author was shown."""
+    texts = (
+        select(func.jsonb_object_agg(Candidate.id, Candidate.text))
+        .where(Candidate.id.in_(judgement.shown_order))
+        .scalar_subquery()
+    )
+    row = session.execute(
+        select(Item.question, Item.answer, Image.sha256, Image.width, Image.height, texts)
+        .select_from(RoundItem)
+        .join(Item, Item.id == RoundItem.item_id)
+        .join(Image, Image.sha256 == Item.image_sha256)
+        .where(RoundItem.id == judgement.round_item_id)
+    ).one()
+    question, answer, sha256, width, height, found = row
+    texts_by_id = {int(candidate_id): text for candidate_id, text in (found or {}).items()}
+    return ShownItem(question, answer, sha256, width, height, texts_by_id)
+
+
+@dataclass(frozen=True, slots=True)
 class OwnRow:
     """A judgement of this person with what names its item."""
 
@@ -70,8 +101,18 @@ def list_own(session: Session, round_id: int, user_id: int, *, limit: int) -> li
     return [OwnRow(*row) for row in (*submitted, *others)]
 
 
-def count_own(session: Session, round_id: int, user_id: int, *, since: datetime) -> tuple[int, int]:
-    """How many items this person submitted in the round, and how many of them since a time."""
+@dataclass(frozen=True, slots=True)
+class OwnFigures:
+    """How many items this person submitted in the round, how many since a time, and the newest."""
+
+    n_in_round: int
+    n_since: int
+    newest_id: int | None
+
+
+def get_own_figures(
+    session: Session, round_id: int, user_id: int, *, since: datetime
+) -> OwnFigures:
     n_in_round = select(func.coalesce(func.max(RoundAnnotator.n_submitted), 0)).where(
         RoundAnnotator.round_id == round_id, RoundAnnotator.user_id == user_id
     )
@@ -80,8 +121,26 @@ def count_own(session: Session, round_id: int, user_id: int, *, since: datetime)
         Judgement.user_id == user_id,
         Judgement.submitted_at >= since,
     )
-    row = session.execute(select(n_in_round.scalar_subquery(), n_since.scalar_subquery())).one()
-    return row[0], row[1]
+    newest = (
+        select(Judgement.id)
+        .where(
+            Judgement.round_id == round_id,
+            Judgement.user_id == user_id,
+            Judgement.submitted_at.is_not(None),
+        )
+        .order_by(Judgement.submitted_at.desc(), Judgement.id.desc())
+        .limit(1)
+    )
+    row = session.execute(
+        select(n_in_round.scalar_subquery(), n_since.scalar_subquery(), newest.scalar_subquery())
+    ).one()
+    return OwnFigures(*row)
+
+
+def count_own(session: Session, round_id: int, user_id: int, *, since: datetime) -> tuple[int, int]:
+    """How many items this person submitted in the round, and how many of them since a time."""
+    figures = get_own_figures(session, round_id, user_id, since=since)
+    return figures.n_in_round, figures.n_since
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +285,10 @@ class Neighbours:
     newest_id: int | None
 
 
-def find_neighbours(session: Session, judgement: Judgement) -> Neighbours:
+def find_neighbours(session: Session, judgement: Judgement, *, newest_id: int | None) -> Neighbours:
     """Own submissions before and after; for what is not submitted, the newest is the one before."""
+    if judgement.submitted_at is None:
+        return Neighbours(previous_id=newest_id, next_id=None, newest_id=newest_id)
     own = select(Judgement.id).where(
         Judgement.round_id == judgement.round_id,
         Judgement.user_id == judgement.user_id,
@@ -235,9 +296,6 @@ def find_neighbours(session: Session, judgement: Judgement) -> Neighbours:
         Judgement.id != judgement.id,
     )
     newest_first = own.order_by(Judgement.submitted_at.desc(), Judgement.id.desc()).limit(1)
-    newest_id = session.scalar(newest_first)
-    if judgement.submitted_at is None:
-        return Neighbours(previous_id=newest_id, next_id=None, newest_id=newest_id)
     at = judgement.submitted_at
     return Neighbours(
         previous_id=session.scalar(newest_first.where(Judgement.submitted_at <= at)),
@@ -246,5 +304,5 @@ def find_neighbours(session: Session, judgement: Judgement) -> Neighbours:
             .order_by(Judgement.submitted_at, Judgement.id)
             .limit(1)
         ),
-        newest_id=newest_id,
+        newest_id=newest_id if newest_id != judgement.id else session.scalar(newest_first),
     )

@@ -11,7 +11,7 @@ each time.
 
 from collections.abc import Sequence
 
-from sqlalchemy import TextClause, select, text
+from sqlalchemy import ARRAY, BigInteger, TextClause, literal_column, select, text
 from sqlalchemy.orm import Session
 
 from app.models import RoundItem
@@ -59,7 +59,11 @@ def _next_items(limit: int, lock: str = "") -> str:
 N_UPCOMING = 2
 _CLAIM: TextClause = text(
     f"""
-    SELECT * FROM round_item
+    SELECT round_item.*, ARRAY(
+      SELECT candidate_id FROM round_candidate
+      WHERE round_id = round_item.round_id AND item_id = round_item.item_id AND is_shown
+    ) AS shown_ids
+    FROM round_item
     WHERE id = ({_next_items(1, "FOR NO KEY UPDATE SKIP LOCKED")}) FOR NO KEY UPDATE
     """  # noqa: S608
 )
@@ -73,16 +77,17 @@ _UPCOMING: TextClause = text(
 
 def claim_open_item(
     session: Session, round_id: int, user_id: int, *, most: int | None
-) -> RoundItem | None:
-    """Lock the next item with a free slot that this person has not had. Never waits.
+) -> tuple[RoundItem, list[int]] | None:
+    """Lock the next item with a free slot that this person has not had; with its shown candidates.
 
-    None also for who has submitted `most` items of the round.
+    Never waits. None also for who has submitted `most` items of the round.
     """
-    return session.scalars(
-        select(RoundItem).from_statement(_CLAIM),
+    row = session.execute(
+        select(RoundItem, literal_column("shown_ids", ARRAY(BigInteger))).from_statement(_CLAIM),
         {"round_id": round_id, "user_id": user_id, "most": most},
         execution_options={"populate_existing": True},
     ).one_or_none()
+    return (row[0], row[1]) if row else None
 
 
 def list_upcoming_images(

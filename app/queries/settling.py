@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, exists, func, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from app.lifecycle import JudgementStatus, Role, RoundItemState
 from app.models import Judgement, Membership, Round, RoundAnnotator, RoundItem, User
 
 _UNJUDGED = (RoundItemState.WAITING, RoundItemState.OPEN)
-_SKIPPED = JudgementStatus.SKIPPED
+# Written into the statement, so that PostgreSQL can tell that ix_judgement_skipped covers it.
+_SKIPPED = literal(JudgementStatus.SKIPPED, Judgement.status.type, literal_execute=True)
 _HAD_IT = (JudgementStatus.SUBMITTED, JudgementStatus.SKIPPED)
 
 

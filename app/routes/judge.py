@@ -4,6 +4,7 @@ Every form has a real address and works without JavaScript. With it, static/judg
 forms and swaps `#work`; a submission is answered with the next item.
 """
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
@@ -175,7 +176,8 @@ def _go_on(view: JudgeView, user: User) -> Response:
         return redirect(view.request, f"/rounds/{view.round_.id}/judge")
     judgement = None
     if view.round_.status in JUDGEABLE_ROUND:
-        judgement = judging.lease_next(view.session, view.round_, user)
+        now = datetime.now(UTC)
+        judgement = judging.next_after_lock(view.session, view.round_, user, now=now)
     return view.item(judgement) if judgement else view.empty()
 
 

@@ -216,12 +216,9 @@ def build_work(
     error: str = "",
 ) -> Work:
     """The item of a judgement. `content` overrides what is stored: a form that was refused."""
-    item, image = page_queries.get_item(session, judgement.round_item_id)
-    texts = page_queries.get_candidate_texts(session, judgement.shown_order)
-    neighbours = page_queries.find_neighbours(session, judgement)
-    n_in_round, n_today = page_queries.count_own(
-        session, judgement.round_id, judgement.user_id, since=today
-    )
+    item = page_queries.get_shown_item(session, judgement)
+    own = page_queries.get_own_figures(session, judgement.round_id, judgement.user_id, since=today)
+    neighbours = page_queries.find_neighbours(session, judgement, newest_id=own.newest_id)
     is_editable = judgement.status in queries.HELD
     upcoming: Sequence[str] = ()
     if is_editable:
@@ -236,10 +233,10 @@ def build_work(
         question=item.question,
         answer=item.answer,
         image_url=image_url(project.slug, item.image_sha256),
-        image_width=image.width,
-        image_height=image.height,
+        image_width=item.image_width,
+        image_height=item.image_height,
         choices=tuple(
-            Choice(candidate_id, texts[candidate_id], key, candidate_id in shown.picked)
+            Choice(candidate_id, item.texts[candidate_id], key, candidate_id in shown.picked)
             for candidate_id, key in zip(judgement.shown_order, DIGITS, strict=False)
         ),
         content=shown,
@@ -252,8 +249,8 @@ def build_work(
         next_id=neighbours.next_id,
         last_submitted_id=neighbours.newest_id,
         upcoming_image_urls=tuple(image_url(project.slug, sha256) for sha256 in upcoming),
-        n_in_round=n_in_round,
-        n_today=n_today,
+        n_in_round=own.n_in_round,
+        n_today=own.n_since,
         notice=notice,
         error=error,
     )

@@ -116,6 +116,12 @@ def upgrade() -> None:
         "round_item",
         "set_aside_reason IS NULL OR state = 'set_aside'",
     )
+    op.create_index(
+        "ix_judgement_skipped",
+        "judgement",
+        ["round_item_id"],
+        postgresql_where=sa.text("status = 'skipped'"),
+    )
     op.execute(FILL)
     op.execute(WEIGH)
     op.execute(COUNT_SLOTS)
@@ -124,6 +130,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(COUNT_SLOTS_BEFORE)
     op.execute("UPDATE round_item SET priority = priority + taken_weight * n_taken")
+    op.drop_index("ix_judgement_skipped", table_name="judgement")
     op.drop_constraint(
         op.f("ck_round_item_reason_of_what_is_set_aside"), "round_item", type_="check"
     )
