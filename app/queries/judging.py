@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import (
+    Select,
     and_,
     bindparam,
     delete,
@@ -62,20 +63,28 @@ _ITEM_LOCK = "FOR NO KEY UPDATE OF round_item"
 _JUDGEMENT_LOCK = "FOR UPDATE OF judgement"
 
 
-def lock_for_action(session: Session, judgement_id: int, *, with_item: bool) -> Locked:
-    """Lock the person, the round (shared), the item if it is asked for, and the judgement, in that
-    order. Without its lock the item is as it was at some moment before."""
-    locks = (_LOCKS, _ITEM_LOCK, _JUDGEMENT_LOCK) if with_item else (_LOCKS, _JUDGEMENT_LOCK)
-    row = session.execute(
+def _locking(*locks: str) -> Select[Round, RoundItem, Judgement]:
+    return (
         select(Round, RoundItem, Judgement)
         .join(RoundItem, RoundItem.id == Judgement.round_item_id)
         .join(Round, Round.id == Judgement.round_id)
         .join(User, User.id == Judgement.user_id)
-        .where(Judgement.id == judgement_id)
+        .where(Judgement.id == bindparam("judgement_id"))
         .suffix_with(text(" ".join(locks)))
         .execution_options(populate_existing=True)
-    ).one()
-    return Locked(*row)
+    )
+
+
+# What every click asks is put together once: building a statement costs more than sending it.
+_LOCK = _locking(_LOCKS, _JUDGEMENT_LOCK)
+_LOCK_WITH_ITEM = _locking(_LOCKS, _ITEM_LOCK, _JUDGEMENT_LOCK)
+
+
+def lock_for_action(session: Session, judgement_id: int, *, with_item: bool) -> Locked:
+    """Lock the person, the round (shared), the item if it is asked for, and the judgement, in that
+    order. Without its lock the item is as it was at some moment before."""
+    statement = _LOCK_WITH_ITEM if with_item else _LOCK
+    return Locked(*session.execute(statement, {"judgement_id": judgement_id}).one())
 
 
 def lock_round_item(session: Session, round_item_id: int) -> RoundItem:
@@ -116,45 +125,53 @@ class OwnPlace:
     role: Role | None
 
 
+_OWN_PLACE = (
+    select(Judgement, Round, Project, Membership.role)
+    .join(Round, Round.id == Judgement.round_id)
+    .join(Project, Project.id == Round.project_id)
+    .outerjoin(
+        Membership,
+        and_(Membership.project_id == Project.id, Membership.user_id == Judgement.user_id),
+    )
+    .where(Judgement.id == bindparam("judgement_id"), Judgement.user_id == bindparam("user_id"))
+)
+
+
 def find_own_place(session: Session, judgement_id: int, user_id: int) -> OwnPlace | None:
     """A judgement by its id, if it is this person's: one look-up for all that a request needs."""
     row = session.execute(
-        select(Judgement, Round, Project, Membership.role)
-        .join(Round, Round.id == Judgement.round_id)
-        .join(Project, Project.id == Round.project_id)
-        .outerjoin(
-            Membership,
-            and_(Membership.project_id == Project.id, Membership.user_id == Judgement.user_id),
-        )
-        .where(Judgement.id == judgement_id, Judgement.user_id == user_id)
+        _OWN_PLACE, {"judgement_id": judgement_id, "user_id": user_id}
     ).one_or_none()
     return OwnPlace(*row) if row else None
 
 
+_IS_HELD = Judgement.status.in_(HELD)
+_OWN_WORK = (
+    select(Judgement)
+    .join(RoundItem, RoundItem.id == Judgement.round_item_id)
+    .where(
+        Judgement.round_id == bindparam("round_id"),
+        Judgement.user_id == bindparam("user_id"),
+        Judgement.submitted_at.is_(None),
+        RoundItem.state == RoundItemState.OPEN,
+        or_(
+            _IS_HELD,
+            and_(
+                Judgement.status == JudgementStatus.RELEASED,
+                RoundItem.n_taken < RoundItem.slots,
+            ),
+        ),
+    )
+    .order_by(_IS_HELD.desc(), Judgement.updated_at.desc(), Judgement.id)
+    .limit(1)
+    .with_for_update(of=Judgement)
+    .execution_options(populate_existing=True)
+)
+
+
 def find_own_work(session: Session, round_id: int, user_id: int) -> Judgement | None:
     """What this person has begun: held first, then what they lost while its item still has room."""
-    is_held = Judgement.status.in_(HELD)
-    return session.scalars(
-        select(Judgement)
-        .join(RoundItem, RoundItem.id == Judgement.round_item_id)
-        .where(
-            Judgement.round_id == round_id,
-            Judgement.user_id == user_id,
-            Judgement.submitted_at.is_(None),
-            RoundItem.state == RoundItemState.OPEN,
-            or_(
-                is_held,
-                and_(
-                    Judgement.status == JudgementStatus.RELEASED,
-                    RoundItem.n_taken < RoundItem.slots,
-                ),
-            ),
-        )
-        .order_by(is_held.desc(), Judgement.updated_at.desc(), Judgement.id)
-        .limit(1)
-        .with_for_update(of=Judgement)
-        .execution_options(populate_existing=True)
-    ).one_or_none()
+    return session.scalars(_OWN_WORK, {"round_id": round_id, "user_id": user_id}).one_or_none()
 
 
 def list_taken_slots(session: Session, round_item_id: int) -> Sequence[int | None]:
@@ -228,6 +245,11 @@ _STORE_SUBMISSION = text(
       INSERT INTO judgement_revision (judgement_id, number, action, content)
       SELECT :judgement_id, coalesce(max(number), 0) + 1, 'submit', :content
       FROM judgement_revision WHERE judgement_id = :judgement_id
+    ), history AS (
+      INSERT INTO event (project_id, round_id, actor_id, tag, details)
+      SELECT :project_id, round_id, user_id, 'judgement:status:changed',
+        jsonb_build_object('judgement_id', id, 'old', CAST(:old AS text), 'new', status)
+      FROM judgement WHERE id = :judgement_id
     )
     SELECT round_item.* FROM round_item JOIN judgement ON judgement.round_item_id = round_item.id
     WHERE judgement.id = :judgement_id
@@ -235,14 +257,27 @@ _STORE_SUBMISSION = text(
 ).bindparams(bindparam("content", type_=JSONB))
 
 
-def store_submission(session: Session, judgement: Judgement, content: Json) -> RoundItem:
-    """Verdicts and a revision of a judgement that was just stored as submitted; its item, counted.
+def store_submission(
+    session: Session,
+    judgement: Judgement,
+    *,
+    project_id: int,
+    old: JudgementStatus,
+    content: Json,
+) -> RoundItem:
+    """Verdicts, a revision and an event of a judgement that was just stored as submitted, having
+    been `old` before; its item, counted anew.
 
     One verdict per shown candidate, none where the answer itself is wrong.
     """
     round_item: RoundItem = session.scalars(
         select(RoundItem).from_statement(_STORE_SUBMISSION),
-        {"judgement_id": judgement.id, "content": content},
+        {
+            "judgement_id": judgement.id,
+            "project_id": project_id,
+            "old": old.value,
+            "content": content,
+        },
         execution_options={"populate_existing": True},
     ).one()
     return round_item

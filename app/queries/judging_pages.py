@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ARRAY, BigInteger, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from app.lifecycle import CLOSED_ROUND, JudgementStatus, Role, RoundItemState, RoundStatus
@@ -52,21 +52,30 @@ class ShownItem:
     texts: dict[int, str]
 
 
+_SHOWN_ITEM = (
+    select(
+        Item.question,
+        Item.answer,
+        Image.sha256,
+        Image.width,
+        Image.height,
+        select(func.jsonb_object_agg(Candidate.id, Candidate.text))
+        .where(Candidate.id == func.any(bindparam("candidate_ids", type_=ARRAY(BigInteger))))
+        .scalar_subquery(),
+    )
+    .select_from(RoundItem)
+    .join(Item, Item.id == RoundItem.item_id)
+    .join(Image, Image.sha256 == Item.image_sha256)
+    .where(RoundItem.id == bindparam("round_item_id"))
+)
+
+
 def get_shown_item(session: Session, judgement: Judgement) -> ShownItem:
     """The item of a judgement with the texts of the candidates that its author was shown."""
-    texts = (
-        select(func.jsonb_object_agg(Candidate.id, Candidate.text))
-        .where(Candidate.id.in_(judgement.shown_order))
-        .scalar_subquery()
-    )
-    row = session.execute(
-        select(Item.question, Item.answer, Image.sha256, Image.width, Image.height, texts)
-        .select_from(RoundItem)
-        .join(Item, Item.id == RoundItem.item_id)
-        .join(Image, Image.sha256 == Item.image_sha256)
-        .where(RoundItem.id == judgement.round_item_id)
+    question, answer, sha256, width, height, found = session.execute(
+        _SHOWN_ITEM,
+        {"candidate_ids": judgement.shown_order, "round_item_id": judgement.round_item_id},
     ).one()
-    question, answer, sha256, width, height, found = row
     texts_by_id = {int(candidate_id): text for candidate_id, text in (found or {}).items()}
     return ShownItem(question, answer, sha256, width, height, texts_by_id)
 
@@ -110,29 +119,30 @@ class OwnFigures:
     newest_id: int | None
 
 
+_MINE = (Judgement.round_id == bindparam("round_id"), Judgement.user_id == bindparam("user_id"))
+_OWN_FIGURES = select(
+    select(func.coalesce(func.max(RoundAnnotator.n_submitted), 0))
+    .where(
+        RoundAnnotator.round_id == bindparam("round_id"),
+        RoundAnnotator.user_id == bindparam("user_id"),
+    )
+    .scalar_subquery(),
+    select(func.count())
+    .where(*_MINE, Judgement.submitted_at >= bindparam("since"))
+    .scalar_subquery(),
+    select(Judgement.id)
+    .where(*_MINE, Judgement.submitted_at.is_not(None))
+    .order_by(Judgement.submitted_at.desc(), Judgement.id.desc())
+    .limit(1)
+    .scalar_subquery(),
+)
+
+
 def get_own_figures(
     session: Session, round_id: int, user_id: int, *, since: datetime
 ) -> OwnFigures:
-    n_in_round = select(func.coalesce(func.max(RoundAnnotator.n_submitted), 0)).where(
-        RoundAnnotator.round_id == round_id, RoundAnnotator.user_id == user_id
-    )
-    n_since = select(func.count()).where(
-        Judgement.round_id == round_id,
-        Judgement.user_id == user_id,
-        Judgement.submitted_at >= since,
-    )
-    newest = (
-        select(Judgement.id)
-        .where(
-            Judgement.round_id == round_id,
-            Judgement.user_id == user_id,
-            Judgement.submitted_at.is_not(None),
-        )
-        .order_by(Judgement.submitted_at.desc(), Judgement.id.desc())
-        .limit(1)
-    )
     row = session.execute(
-        select(n_in_round.scalar_subquery(), n_since.scalar_subquery(), newest.scalar_subquery())
+        _OWN_FIGURES, {"round_id": round_id, "user_id": user_id, "since": since}
     ).one()
     return OwnFigures(*row)
 

@@ -20,16 +20,15 @@ _OPEN = "round_id = :round_id AND state = 'open' AND n_taken < slots"
 
 
 def _found(direction: str, limit: int, lock: str) -> str:
-    # A lock may not stand in an arm of a UNION itself, but below one it may.
+    # A lock may not stand in an arm of a UNION itself, but below one it may. NOT EXISTS could be
+    # planned as a join that reads all judgements of the person, where one look-up is enough.
     return f"""
       SELECT arm.id FROM (SELECT q.id FROM round_item q
        WHERE q.round_id = :round_id AND q.state = 'open' AND q.n_taken < q.slots
          AND q.priority = level.priority
          AND q.random_key {direction} (SELECT place FROM person)
-         AND NOT EXISTS (
-           SELECT FROM judgement mine
-           WHERE mine.round_item_id = q.id AND mine.user_id = :user_id
-         )
+         AND (SELECT mine.id FROM judgement mine
+              WHERE mine.round_item_id = q.id AND mine.user_id = :user_id) IS NULL
        ORDER BY q.random_key DESC LIMIT {limit} {lock}) AS arm"""  # noqa: S608 - made of constants
 
 

@@ -156,11 +156,18 @@ def submit(
     write(judgement, answer, version=version, now=now)
     count_time(judgement, active_ms, now)
     keep_or_refuse(session, judgement, now)
-    advance(session, judgement, JudgementStatus.SUBMITTED, round_=round_)
+    old = judgement.status
+    advance(session, judgement, JudgementStatus.SUBMITTED)
     judgement.submitted_at = now
     judgement.lease_until = None
     session.flush()  # verdicts refer to the flags as stored; the trigger counts the submission
-    round_item = queries.store_submission(session, judgement, _revision_content(judgement, answer))
+    round_item = queries.store_submission(
+        session,
+        judgement,
+        project_id=round_.project_id,
+        old=old,
+        content=_revision_content(judgement, answer),
+    )
     if settle_submission(session, round_item, judgement, judging_settings(round_)):
         _close_after_commit(session, round_.id)
     return judgement
