@@ -293,6 +293,18 @@ def count_submitted(session: Session, round_id: int, user_id: int) -> int:
     return found.n_submitted if found else 0
 
 
+def count_held(session: Session, round_id: int, user_id: int) -> int:
+    """Items of the round that this person holds and has not submitted."""
+    return session.scalars(
+        select(func.count()).where(
+            Judgement.round_id == round_id,
+            Judgement.user_id == user_id,
+            Judgement.submitted_at.is_(None),
+            Judgement.status.in_(HELD),
+        )
+    ).one()
+
+
 def last_revision_number(session: Session, judgement_id: int) -> int:
     return session.scalars(
         select(func.coalesce(func.max(JudgementRevision.number), 0)).where(

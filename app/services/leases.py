@@ -212,10 +212,12 @@ def judging_settings(round_: Round) -> JudgingSettings:
 
 
 def has_reached_limit(session: Session, judgement: Judgement) -> bool:
-    """Whether its author has submitted as many items of the round as one person may."""
+    """Whether its author has submitted, or holds, as many items of the round as one person may."""
     most = judging_settings(session.get_one(Round, judgement.round_id)).max_per_annotator
     return most is not None and (
-        queries.count_submitted(session, judgement.round_id, judgement.user_id) >= most
+        queries.count_submitted(session, judgement.round_id, judgement.user_id)
+        + queries.count_held(session, judgement.round_id, judgement.user_id)
+        >= most
     )
 
 
