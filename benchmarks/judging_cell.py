@@ -222,8 +222,11 @@ def _postgres_pids() -> list[int]:
 
 
 def _cpu_ms(pid: int) -> float:
-    """Of a process and of its children that have ended."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    """Of a process and of its children that have ended; none of one that is gone itself."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0  # its parent has counted it among its children
     return sum(int(field) for field in fields[11:15]) * _TICK_MS
 
 
