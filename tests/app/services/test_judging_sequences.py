@@ -42,6 +42,7 @@ from tests.factories import (
 N_ITEMS = 3
 N_PEOPLE = 3
 HELD = (JudgementStatus.LEASED, JudgementStatus.DRAFT)
+LOST = (JudgementStatus.RELEASED, JudgementStatus.SKIPPED)
 NOBODY_HOLDS = (RoundItemState.DONE, RoundItemState.SET_ASIDE)
 
 Content = tuple[tuple[int, ...], bool, bool]
@@ -81,8 +82,8 @@ class Judging(RuleBasedStateMachine):
         order=st.sampled_from(["random", "fewest_first", "uncertainty"]),
         overlap=st.integers(1, 3),
         extra=st.integers(0, 1),
-        limit=st.sampled_from([None, 1, 2]),
-        max_skips=st.sampled_from([None, 1, 2]),
+        limit=st.sampled_from([None, None, 2]),
+        max_skips=st.sampled_from([None, None, 2]),
     )
     def open_round(
         self, order: Any, overlap: int, extra: int, limit: int | None, max_skips: int | None
@@ -124,9 +125,12 @@ class Judging(RuleBasedStateMachine):
             return False
         return True
 
-    def find(self, which: int) -> Judgement | None:
-        """One of the judgements that there are."""
-        found = self.session.scalars(select(Judgement).order_by(Judgement.id)).all()
+    def find(self, which: int, *statuses: JudgementStatus) -> Judgement | None:
+        """One of the judgements that there are, or of those in a status."""
+        statement = select(Judgement).order_by(Judgement.id)
+        if statuses:
+            statement = statement.where(Judgement.status.in_(statuses))
+        found = self.session.scalars(statement).all()
         return found[which % len(found)] if found else None
 
     @rule(person=people)
@@ -205,23 +209,48 @@ class Judging(RuleBasedStateMachine):
 
     @rule(which=which)
     def take_back(self, which: int) -> None:
-        judgement = self.find(which)
+        judgement = self.find(which, JudgementStatus.SUBMITTED)
         if judgement and self.act(lambda: judging.take_back(self.session, judgement, now=self.now)):
             self.submitted.discard(judgement.id)
 
-    @rule(which=which, action=st.sampled_from(["skip", "release", "leave", "resume", "heartbeat"]))
-    def do(self, which: int, action: str) -> None:
-        judgement = self.find(which)
+    @rule(which=which, action=st.sampled_from(["release", "leave", "skip", "expire"]))
+    def let_go(self, which: int, action: str) -> None:
+        judgement = self.find(which, *HELD)
         if judgement is None:
             return
-        arguments: dict[str, dict[str, Any]] = {
-            "skip": {"reason": "cannot tell", "now": self.now},
-            "release": {},
-            "leave": {"now": self.now},
-            "resume": {"now": self.now},
-            "heartbeat": {"active_ms": 0, "now": self.now},
-        }
-        self.act(lambda: getattr(judging, action)(self.session, judgement, **arguments[action]))
+        match action:
+            case "release":
+                self.act(lambda: judging.release(self.session, judgement))
+            case "leave":
+                self.act(lambda: judging.leave(self.session, judgement, now=self.now))
+            case "skip":
+                self.act(
+                    lambda: judging.skip(
+                        self.session, judgement, reason="cannot tell", now=self.now
+                    )
+                )
+            case "expire":
+                self.now += timedelta(minutes=6)
+                self.act(lambda: judging.release_expired(self.session, now=self.now))
+
+    @rule(which=which, says=says, action=st.sampled_from(["resume", "heartbeat", "submit"]))
+    def come_back(self, which: int, says: str, action: str) -> None:
+        judgement = self.find(which, *LOST)
+        if judgement is None:
+            return
+        if action == "submit":
+            ids = self.session.scalars(select(Judgement.id).order_by(Judgement.id)).all()
+            self.submit(list(ids).index(judgement.id), says, False)
+        elif action == "resume":
+            self.act(lambda: judging.resume(self.session, judgement, now=self.now))
+        else:
+            self.act(lambda: judging.heartbeat(self.session, judgement, active_ms=0, now=self.now))
+
+    @rule(which=which)
+    def beat(self, which: int) -> None:
+        judgement = self.find(which)
+        if judgement is not None:
+            self.act(lambda: judging.heartbeat(self.session, judgement, active_ms=0, now=self.now))
 
     @rule(person=people)
     def skip_what_comes(self, person: int) -> None:
