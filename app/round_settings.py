@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Temperature = Annotated[float, Field(gt=0, le=5)]
+Order = Literal["random", "fewest_first", "uncertainty"]
 
 
 class Frozen(BaseModel):
@@ -65,8 +66,43 @@ class JudgingSettings(Frozen):
         "from them must not improve.",
     )
     overlap: int = Field(default=1, ge=1, le=20, description="Annotators per item.")
+    max_overlap: int | None = Field(
+        default=None,
+        ge=1,
+        le=20,
+        description="Where annotators disagree one more is asked, up to this many per item; by "
+        "default none is.",
+    )
     max_shown: int = Field(default=8, ge=1, le=10, description="Candidates shown per item.")
-    order: Literal["random", "fewest_first"] = "random"
+    order: Order = Field(
+        default="random",
+        description="Which open item is handed out next: any; one that the fewest have had; or the "
+        "one that people or the model's draws are least sure about.",
+    )
+    max_per_annotator: int | None = Field(
+        default=None, ge=1, description="Items that one annotator judges in a round, at most."
+    )
+    max_skips: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="An item that this many skipped is set aside at once; by default when nobody "
+        "is left who could judge it and the rest of the round is done.",
+    )
+
+    @property
+    def most_slots(self) -> int:
+        """Annotators of an item on which people go on disagreeing."""
+        return max(self.overlap, self.max_overlap or 0)
+
+    @model_validator(mode="after")
+    def most_is_not_fewer(self) -> "JudgingSettings":
+        if self.max_overlap is not None and self.max_overlap < self.overlap:
+            raise ValueError(
+                f"{self.overlap} annotators judge each item: on disagreement it cannot be "
+                f"{self.max_overlap} at most"
+            )
+        return self
 
 
 class AdmissionSettings(Frozen):

@@ -129,7 +129,11 @@ document.addEventListener("visibilitychange", comeBack);
 window.addEventListener("focus", comeBack);
 window.addEventListener("online", comeBack);
 // A comment that is still being typed leaves with the page.
-window.addEventListener("pagehide", () => item?.settle());
+window.addEventListener("pagehide", () => {
+  item?.settle();
+  // Others need not wait for the whole lease; a reload takes the item up again.
+  if (item?.isEditable) navigator.sendBeacon(`/judgements/${item.id}/leave`);
+});
 // A page out of the browser's history may show an answer of long ago.
 window.addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();

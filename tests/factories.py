@@ -191,6 +191,7 @@ def make_round_item(
         state=state,
         slots=slots,
         max_slots=max_slots or slots,
+        taken_weight=float(round_.settings["judging"]["order"] == "fewest_first"),
         random_key=next(_numbers) * 0.618 % 1,
     )
     session.add(round_item)

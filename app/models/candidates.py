@@ -147,7 +147,10 @@ class RoundItem(WithId, Base):
     n_taken: Mapped[int] = mapped_column(server_default="0")
     n_submitted: Mapped[int] = mapped_column(server_default="0")
     priority: Mapped[float] = mapped_column(server_default="0")
+    # What the trigger takes off the priority for each place that is taken: 1 in `fewest_first`.
+    taken_weight: Mapped[float] = mapped_column(server_default="0")
     random_key: Mapped[float]
+    set_aside_reason: Mapped[str | None]
     __table_args__ = (
         ForeignKeyConstraint(
             ["round_id", "project_id"], ["round.id", "round.project_id"], ondelete="CASCADE"
@@ -164,6 +167,9 @@ class RoundItem(WithId, Base):
         # Overlap: the counters are kept by a trigger on judgement.
         CheckConstraint("n_taken BETWEEN 0 AND max_slots", name="taken_within_max"),
         CheckConstraint("n_submitted BETWEEN 0 AND n_taken", name="submitted_within_taken"),
+        CheckConstraint(
+            "set_aside_reason IS NULL OR state = 'set_aside'", name="reason_of_what_is_set_aside"
+        ),
         Index(
             "ix_round_item_queue",
             "round_id",

@@ -102,6 +102,31 @@ class Judgement(WithId, Base):
             "lease_until",
             postgresql_where=text("status IN ('leased', 'draft')"),
         ),
+        Index(
+            "ix_judgement_skipped",
+            "round_item_id",
+            postgresql_where=text("status = 'skipped'"),
+        ),
+    )
+
+
+class RoundAnnotator(Base):
+    """How far one person is in a round: kept by the trigger on judgement, never written by code.
+
+    `queue_position`: the random key of the item that was handed out last; the next one is looked
+    for from there on.
+    """
+
+    __tablename__ = "round_annotator"
+    round_id: Mapped[int] = mapped_column(
+        ForeignKey("round.id", ondelete="CASCADE"), primary_key=True
+    )
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"), primary_key=True)
+    n_submitted: Mapped[int] = mapped_column(server_default="0")
+    queue_position: Mapped[float] = mapped_column(server_default="2")
+    __table_args__ = (
+        CheckConstraint("n_submitted >= 0", name="submitted_not_negative"),
+        Index("ix_round_annotator_user_id", "user_id"),
     )
 
 

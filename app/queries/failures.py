@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import and_, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from app.lifecycle import FailureKind, Job, RoundItemState
-from app.models import Item, ItemFailure, RoundItem, Run, RunShard
+from app.lifecycle import FailureKind, Job, JudgementStatus, RoundItemState
+from app.models import Item, ItemFailure, Judgement, RoundItem, Run, RunShard
 
 MAX_LISTED = 20
 
@@ -96,9 +96,20 @@ def find_image_failure(session: Session, item_id: int) -> ItemFailure | None:
 
 
 def release_failed_places(session: Session, item_id: int) -> None:
-    """Let an item that was set aside for its image be sampled again by the next round."""
+    """Let an item that was set aside for its image be sampled again by the next round.
+
+    So can one that everybody skipped: nobody has said anything about it.
+    """
+    nobody_judged_it = and_(
+        RoundItem.state == RoundItemState.SET_ASIDE,
+        RoundItem.n_submitted == 0,
+        ~exists().where(
+            Judgement.round_item_id == RoundItem.id,
+            Judgement.status == JudgementStatus.SUBMITTED,
+        ),
+    )
     session.execute(
         update(RoundItem)
-        .where(RoundItem.item_id == item_id, exists().where(*_SET_ASIDE_BY_A_RUN))
-        .values(state=RoundItemState.DONE)
+        .where(RoundItem.item_id == item_id, nobody_judged_it)
+        .values(state=RoundItemState.DONE, set_aside_reason=None)
     )

@@ -7,44 +7,40 @@ latter skips what is locked.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
 
 from sqlalchemy import (
-    ColumnElement,
+    Select,
     and_,
+    bindparam,
     delete,
-    exists,
     func,
-    insert,
-    literal,
     or_,
     select,
+    text,
     update,
 )
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session
 
-from app.lifecycle import JudgementStatus, RoundItemState, UserKind
+from app.lifecycle import JudgementStatus, Role, RoundItemState, UserKind
 from app.models import (
     Item,
+    Json,
     Judgement,
     JudgementRevision,
+    Membership,
+    Project,
     Round,
-    RoundCandidate,
+    RoundAnnotator,
     RoundItem,
     User,
     VerdictRow,
 )
+from app.uncertainty import ItemVotes
 
 HELD = (JudgementStatus.LEASED, JudgementStatus.DRAFT)
-
-# Written into the statement instead of being bound, so that PostgreSQL can prove that the partial
-# index ix_round_item_queue covers the query, also with a prepared statement.
-_OPEN = literal(RoundItemState.OPEN, RoundItem.state.type, literal_execute=True)
-
-
-def _has_free_slot() -> ColumnElement[bool]:
-    return and_(RoundItem.state == _OPEN, RoundItem.n_taken < RoundItem.slots)
 
 
 def lock_person(session: Session, user_id: int) -> None:
@@ -52,14 +48,43 @@ def lock_person(session: Session, user_id: int) -> None:
     session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
 
 
-def lock_round_shared(session: Session, round_id: int) -> Round:
-    """The round, kept from being closed until the end of the transaction, and read anew."""
-    return session.scalars(
-        select(Round)
-        .where(Round.id == round_id)
-        .with_for_update(read=True)
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """What an action on a judgement holds until the end of its transaction, read anew."""
+
+    round_: Round
+    round_item: RoundItem
+    judgement: Judgement
+
+
+# PostgreSQL locks the rows in the order of these clauses.
+_LOCKS = 'FOR NO KEY UPDATE OF "user" FOR SHARE OF round'
+_ITEM_LOCK = "FOR NO KEY UPDATE OF round_item"
+_JUDGEMENT_LOCK = "FOR UPDATE OF judgement"
+
+
+def _locking(*locks: str) -> Select[Round, RoundItem, Judgement]:
+    return (
+        select(Round, RoundItem, Judgement)
+        .join(RoundItem, RoundItem.id == Judgement.round_item_id)
+        .join(Round, Round.id == Judgement.round_id)
+        .join(User, User.id == Judgement.user_id)
+        .where(Judgement.id == bindparam("judgement_id"))
+        .suffix_with(text(" ".join(locks)))
         .execution_options(populate_existing=True)
-    ).one()
+    )
+
+
+# What every click asks is put together once: building a statement costs more than sending it.
+_LOCK = _locking(_LOCKS, _JUDGEMENT_LOCK)
+_LOCK_WITH_ITEM = _locking(_LOCKS, _ITEM_LOCK, _JUDGEMENT_LOCK)
+
+
+def lock_for_action(session: Session, judgement_id: int, *, with_item: bool) -> Locked:
+    """Lock the person, the round (shared), the item if it is asked for, and the judgement, in that
+    order. Without its lock the item is as it was at some moment before."""
+    statement = _LOCK_WITH_ITEM if with_item else _LOCK
+    return Locked(*session.execute(statement, {"judgement_id": judgement_id}).one())
 
 
 def lock_round_item(session: Session, round_item_id: int) -> RoundItem:
@@ -90,104 +115,69 @@ def lock_judgement(session: Session, judgement_id: int) -> Judgement:
     ).one()
 
 
-def find_judgement(session: Session, judgement_id: int) -> Judgement | None:
-    return session.get(Judgement, judgement_id)
+@dataclass(frozen=True, slots=True)
+class OwnPlace:
+    """A judgement of a person, where it belongs, and what they may do there (None: nothing)."""
+
+    judgement: Judgement
+    round_: Round
+    project: Project
+    role: Role | None
+
+
+_OWN_PLACE = (
+    select(Judgement, Round, Project, Membership.role)
+    .join(Round, Round.id == Judgement.round_id)
+    .join(Project, Project.id == Round.project_id)
+    .outerjoin(
+        Membership,
+        and_(Membership.project_id == Project.id, Membership.user_id == Judgement.user_id),
+    )
+    .where(Judgement.id == bindparam("judgement_id"), Judgement.user_id == bindparam("user_id"))
+)
+
+
+def find_own_place(session: Session, judgement_id: int, user_id: int) -> OwnPlace | None:
+    """A judgement by its id, if it is this person's: one look-up for all that a request needs."""
+    row = session.execute(
+        _OWN_PLACE, {"judgement_id": judgement_id, "user_id": user_id}
+    ).one_or_none()
+    return OwnPlace(*row) if row else None
+
+
+_IS_HELD = Judgement.status.in_(HELD)
+_OWN_WORK = (
+    select(Judgement)
+    .join(RoundItem, RoundItem.id == Judgement.round_item_id)
+    .where(
+        Judgement.round_id == bindparam("round_id"),
+        Judgement.user_id == bindparam("user_id"),
+        Judgement.submitted_at.is_(None),
+        RoundItem.state == RoundItemState.OPEN,
+        or_(
+            _IS_HELD,
+            and_(
+                Judgement.status == JudgementStatus.RELEASED,
+                RoundItem.n_taken < RoundItem.slots,
+            ),
+        ),
+    )
+    .order_by(_IS_HELD.desc(), Judgement.updated_at.desc(), Judgement.id)
+    .limit(1)
+    .with_for_update(of=Judgement)
+    .execution_options(populate_existing=True)
+)
 
 
 def find_own_work(session: Session, round_id: int, user_id: int) -> Judgement | None:
     """What this person has begun: held first, then what they lost while its item still has room."""
-    is_held = Judgement.status.in_(HELD)
-    return session.scalars(
-        select(Judgement)
-        .join(RoundItem, RoundItem.id == Judgement.round_item_id)
-        .where(
-            Judgement.round_id == round_id,
-            Judgement.user_id == user_id,
-            Judgement.submitted_at.is_(None),
-            RoundItem.state == _OPEN,
-            or_(
-                is_held,
-                and_(
-                    Judgement.status == JudgementStatus.RELEASED,
-                    RoundItem.n_taken < RoundItem.slots,
-                ),
-            ),
-        )
-        .order_by(is_held.desc(), Judgement.updated_at.desc(), Judgement.id)
-        .limit(1)
-        .with_for_update(of=Judgement)
-        .execution_options(populate_existing=True)
-    ).one_or_none()
-
-
-def _open_to(
-    round_id: int, user_id: int, order: Literal["random", "fewest_first"]
-) -> tuple[list[ColumnElement[bool]], list[ColumnElement[Any]]]:
-    """Conditions and order of the queue for one person.
-
-    Descending on both columns, so that `random` walks the partial index backwards. `fewest_first`
-    sorts what is open instead: it is for rounds where that is thousands, not millions.
-    """
-    mine = aliased(Judgement)
-    conditions = [
-        RoundItem.round_id == round_id,
-        _has_free_slot(),
-        ~exists(select(mine.id).where(mine.round_item_id == RoundItem.id, mine.user_id == user_id)),
-    ]
-    ordering: list[ColumnElement[Any]] = [RoundItem.priority.desc()]
-    if order == "fewest_first":
-        ordering.append(RoundItem.n_taken.asc())
-    ordering.append(RoundItem.random_key.desc())
-    return conditions, ordering
-
-
-def claim_open_item(
-    session: Session, round_id: int, user_id: int, order: Literal["random", "fewest_first"]
-) -> RoundItem | None:
-    """Lock the next item with a free slot that this person has not had. Never waits."""
-    conditions, ordering = _open_to(round_id, user_id, order)
-    return session.scalars(
-        select(RoundItem)
-        .where(*conditions)
-        .order_by(*ordering)
-        .limit(1)
-        .with_for_update(key_share=True, skip_locked=True)
-        .execution_options(populate_existing=True)
-    ).one_or_none()
-
-
-def list_upcoming_images(
-    session: Session,
-    round_id: int,
-    user_id: int,
-    order: Literal["random", "fewest_first"],
-    limit: int = 2,
-) -> Sequence[str]:
-    """Images that this person will probably see next, for the browser to fetch ahead."""
-    conditions, ordering = _open_to(round_id, user_id, order)
-    return session.scalars(
-        select(Item.image_sha256)
-        .join(RoundItem, RoundItem.item_id == Item.id)
-        .where(*conditions)
-        .order_by(*ordering)
-        .limit(limit)
-    ).all()
+    return session.scalars(_OWN_WORK, {"round_id": round_id, "user_id": user_id}).one_or_none()
 
 
 def list_taken_slots(session: Session, round_item_id: int) -> Sequence[int | None]:
     return session.scalars(
         select(Judgement.slot).where(
             Judgement.round_item_id == round_item_id, Judgement.slot.is_not(None)
-        )
-    ).all()
-
-
-def list_shown_candidate_ids(session: Session, round_id: int, item_id: int) -> Sequence[int]:
-    return session.scalars(
-        select(RoundCandidate.candidate_id).where(
-            RoundCandidate.round_id == round_id,
-            RoundCandidate.item_id == item_id,
-            RoundCandidate.is_shown,
         )
     ).all()
 
@@ -221,36 +211,98 @@ def is_excluded(session: Session, item_id: int) -> bool:
     return session.get_one(Item, item_id).excluded_at is not None
 
 
-def count_wrong_answers(session: Session, round_item_id: int) -> int:
-    """Submissions of people that say the answer of this item is wrong."""
-    return session.scalars(
-        select(func.count()).where(
-            Judgement.round_item_id == round_item_id,
-            Judgement.user_kind == UserKind.PERSON,
-            Judgement.status == JudgementStatus.SUBMITTED,
-            Judgement.answer_is_wrong,
-        )
+def get_item_votes(session: Session, round_item_id: int) -> ItemVotes:
+    """What people submitted about an item of a round."""
+    submitted = (
+        Judgement.round_item_id == round_item_id,
+        Judgement.user_kind == UserKind.PERSON,
+        Judgement.status == JudgementStatus.SUBMITTED,
+    )
+    n_submitted, n_wrong = session.execute(
+        select(func.count(), func.count().filter(Judgement.answer_is_wrong)).where(*submitted)
     ).one()
+    fits = session.execute(
+        select(func.count().filter(VerdictRow.fits), func.count())
+        .join(Judgement, Judgement.id == VerdictRow.judgement_id)
+        .where(*submitted)
+        .group_by(VerdictRow.candidate_id)
+        .order_by(VerdictRow.candidate_id)
+    )
+    return ItemVotes(n_submitted, n_wrong, tuple((row[0], row[1]) for row in fits))
 
 
-def insert_verdicts(session: Session, rows: list[dict[str, object]]) -> None:
-    if rows:
-        session.execute(insert(VerdictRow), rows)
+_STORE_SUBMISSION = text(
+    """
+    WITH verdicts AS (
+      INSERT INTO verdict
+        (judgement_id, candidate_id, round_id, none_fits, answer_is_wrong, fits, position)
+      SELECT judgement.id, shown.candidate_id, judgement.round_id, judgement.none_fits, false,
+        shown.candidate_id = ANY (judgement.picked), shown.position
+      FROM judgement,
+        unnest(judgement.shown_order) WITH ORDINALITY AS shown (candidate_id, position)
+      WHERE judgement.id = :judgement_id AND NOT judgement.answer_is_wrong
+    ), revision AS (
+      INSERT INTO judgement_revision (judgement_id, number, action, content)
+      SELECT :judgement_id, coalesce(max(number), 0) + 1, 'submit', :content
+      FROM judgement_revision WHERE judgement_id = :judgement_id
+    ), history AS (
+      INSERT INTO event (project_id, round_id, actor_id, tag, details)
+      SELECT :project_id, round_id, user_id, 'judgement:status:changed',
+        jsonb_build_object('judgement_id', id, 'old', CAST(:old AS text), 'new', status)
+      FROM judgement WHERE id = :judgement_id
+    )
+    SELECT round_item.* FROM round_item JOIN judgement ON judgement.round_item_id = round_item.id
+    WHERE judgement.id = :judgement_id
+    """
+).bindparams(bindparam("content", type_=JSONB))
+
+
+def store_submission(
+    session: Session,
+    judgement: Judgement,
+    *,
+    project_id: int,
+    old: JudgementStatus,
+    content: Json,
+) -> RoundItem:
+    """Verdicts, a revision and an event of a judgement that was just stored as submitted, having
+    been `old` before; its item, counted anew.
+
+    One verdict per shown candidate, none where the answer itself is wrong.
+    """
+    round_item: RoundItem = session.scalars(
+        select(RoundItem).from_statement(_STORE_SUBMISSION),
+        {
+            "judgement_id": judgement.id,
+            "project_id": project_id,
+            "old": old.value,
+            "content": content,
+        },
+        execution_options={"populate_existing": True},
+    ).one()
+    return round_item
 
 
 def delete_verdicts(session: Session, judgement_id: int) -> None:
     session.execute(delete(VerdictRow).where(VerdictRow.judgement_id == judgement_id))
 
 
-def is_all_judged(session: Session, round_id: int) -> bool:
-    """Whether nothing of the round is waiting or open: one look into an index, without a lock."""
-    unjudged = select(RoundItem.id).where(
-        RoundItem.round_id == round_id,
-        RoundItem.state.in_((RoundItemState.WAITING, RoundItemState.OPEN)),
-    )
-    return session.get(Round, round_id) is not None and not session.scalar(
-        select(unjudged.exists())
-    )
+def count_submitted(session: Session, round_id: int, user_id: int) -> int:
+    """Items of the round that this person has submitted."""
+    found = session.get(RoundAnnotator, (round_id, user_id), populate_existing=True)
+    return found.n_submitted if found else 0
+
+
+def count_held(session: Session, round_id: int, user_id: int) -> int:
+    """Items of the round that this person holds and has not submitted."""
+    return session.scalars(
+        select(func.count()).where(
+            Judgement.round_id == round_id,
+            Judgement.user_id == user_id,
+            Judgement.submitted_at.is_(None),
+            Judgement.status.in_(HELD),
+        )
+    ).one()
 
 
 def last_revision_number(session: Session, judgement_id: int) -> int:

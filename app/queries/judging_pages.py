@@ -4,12 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ARRAY, BigInteger, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from app.lifecycle import CLOSED_ROUND, JudgementStatus, Role, RoundItemState, RoundStatus
-from app.models import Candidate, Image, Item, Judgement, Membership, Project, Round, RoundItem
-from app.queries.judging import HELD
+from app.models import (
+    Candidate,
+    Image,
+    Item,
+    Judgement,
+    Membership,
+    Project,
+    Round,
+    RoundAnnotator,
+    RoundItem,
+)
+from app.queries.judging import HELD, count_submitted
 
 
 def get_candidate_texts(session: Session, candidate_ids: Sequence[int]) -> dict[int, str]:
@@ -28,6 +38,46 @@ def get_item(session: Session, round_item_id: int) -> tuple[Item, Image]:
         .where(RoundItem.id == round_item_id)
     ).one()
     return row[0], row[1]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownItem:
+    """What a person sees of an item."""
+
+    question: str
+    answer: str
+    image_sha256: str
+    image_width: int
+    image_height: int
+    texts: dict[int, str]
+
+
+_SHOWN_ITEM = (
+    select(
+        Item.question,
+        Item.answer,
+        Image.sha256,
+        Image.width,
+        Image.height,
+        select(func.jsonb_object_agg(Candidate.id, Candidate.text))
+        .where(Candidate.id == func.any(bindparam("candidate_ids", type_=ARRAY(BigInteger))))
+        .scalar_subquery(),
+    )
+    .select_from(RoundItem)
+    .join(Item, Item.id == RoundItem.item_id)
+    .join(Image, Image.sha256 == Item.image_sha256)
+    .where(RoundItem.id == bindparam("round_item_id"))
+)
+
+
+def get_shown_item(session: Session, judgement: Judgement) -> ShownItem:
+    """The item of a judgement with the texts of the candidates that its author was shown."""
+    question, answer, sha256, width, height, found = session.execute(
+        _SHOWN_ITEM,
+        {"candidate_ids": judgement.shown_order, "round_item_id": judgement.round_item_id},
+    ).one()
+    texts_by_id = {int(candidate_id): text for candidate_id, text in (found or {}).items()}
+    return ShownItem(question, answer, sha256, width, height, texts_by_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +110,47 @@ def list_own(session: Session, round_id: int, user_id: int, *, limit: int) -> li
     return [OwnRow(*row) for row in (*submitted, *others)]
 
 
+@dataclass(frozen=True, slots=True)
+class OwnFigures:
+    """How many items this person submitted in the round, how many since a time, and the newest."""
+
+    n_in_round: int
+    n_since: int
+    newest_id: int | None
+
+
+_MINE = (Judgement.round_id == bindparam("round_id"), Judgement.user_id == bindparam("user_id"))
+_OWN_FIGURES = select(
+    select(func.coalesce(func.max(RoundAnnotator.n_submitted), 0))
+    .where(
+        RoundAnnotator.round_id == bindparam("round_id"),
+        RoundAnnotator.user_id == bindparam("user_id"),
+    )
+    .scalar_subquery(),
+    select(func.count())
+    .where(*_MINE, Judgement.submitted_at >= bindparam("since"))
+    .scalar_subquery(),
+    select(Judgement.id)
+    .where(*_MINE, Judgement.submitted_at.is_not(None))
+    .order_by(Judgement.submitted_at.desc(), Judgement.id.desc())
+    .limit(1)
+    .scalar_subquery(),
+)
+
+
+def get_own_figures(
+    session: Session, round_id: int, user_id: int, *, since: datetime
+) -> OwnFigures:
+    row = session.execute(
+        _OWN_FIGURES, {"round_id": round_id, "user_id": user_id, "since": since}
+    ).one()
+    return OwnFigures(*row)
+
+
 def count_own(session: Session, round_id: int, user_id: int, *, since: datetime) -> tuple[int, int]:
     """How many items this person submitted in the round, and how many of them since a time."""
-    row = session.execute(
-        select(func.count(), func.count().filter(Judgement.submitted_at >= since)).where(
-            Judgement.round_id == round_id,
-            Judgement.user_id == user_id,
-            Judgement.submitted_at.is_not(None),
-        )
-    ).one()
-    return row[0], row[1]
+    figures = get_own_figures(session, round_id, user_id, since=since)
+    return figures.n_in_round, figures.n_since
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +161,15 @@ class QueueFigures:
     n_held_by_others: int
     n_skipped: int
     n_for_others: int
+    n_limit: int | None
+    """How many items one person may judge, where this person has reached that."""
     next_free_at: datetime | None
 
 
-def get_queue_figures(session: Session, round_id: int, user_id: int) -> QueueFigures:
+def get_queue_figures(
+    session: Session, round_id: int, user_id: int, *, most: int | None = None
+) -> QueueFigures:
+    """`most`: how many items of the round one person may judge."""
     mine = aliased(Judgement)
     is_open = RoundItem.state == RoundItemState.OPEN
     has_room = RoundItem.n_taken < RoundItem.slots
@@ -112,7 +198,8 @@ def get_queue_figures(session: Session, round_id: int, user_id: int) -> QueueFig
             Judgement.status.in_(HELD),
         )
     ).one()
-    return QueueFigures(*counts, next_free_at=next_free_at)
+    is_at_limit = most is not None and count_submitted(session, round_id, user_id) >= most
+    return QueueFigures(*counts, n_limit=most if is_at_limit else None, next_free_at=next_free_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +295,10 @@ class Neighbours:
     newest_id: int | None
 
 
-def find_neighbours(session: Session, judgement: Judgement) -> Neighbours:
+def find_neighbours(session: Session, judgement: Judgement, *, newest_id: int | None) -> Neighbours:
     """Own submissions before and after; for what is not submitted, the newest is the one before."""
+    if judgement.submitted_at is None:
+        return Neighbours(previous_id=newest_id, next_id=None, newest_id=newest_id)
     own = select(Judgement.id).where(
         Judgement.round_id == judgement.round_id,
         Judgement.user_id == judgement.user_id,
@@ -217,9 +306,6 @@ def find_neighbours(session: Session, judgement: Judgement) -> Neighbours:
         Judgement.id != judgement.id,
     )
     newest_first = own.order_by(Judgement.submitted_at.desc(), Judgement.id.desc()).limit(1)
-    newest_id = session.scalar(newest_first)
-    if judgement.submitted_at is None:
-        return Neighbours(previous_id=newest_id, next_id=None, newest_id=newest_id)
     at = judgement.submitted_at
     return Neighbours(
         previous_id=session.scalar(newest_first.where(Judgement.submitted_at <= at)),
@@ -228,5 +314,5 @@ def find_neighbours(session: Session, judgement: Judgement) -> Neighbours:
             .order_by(Judgement.submitted_at, Judgement.id)
             .limit(1)
         ),
-        newest_id=newest_id,
+        newest_id=newest_id if newest_id != judgement.id else session.scalar(newest_first),
     )

@@ -4,6 +4,7 @@ Every form has a real address and works without JavaScript. With it, static/judg
 forms and swaps `#work`; a submission is answered with the next item.
 """
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
@@ -162,13 +163,21 @@ def release(judgement: OwnJudgement, session: SessionDep, request: Request) -> R
     return redirect(request, "/", toast_text="Paused. What you chose is kept.")
 
 
+@router.post("/judgements/{judgement_id}/leave")
+def leave(judgement: OwnJudgement, session: SessionDep) -> Response:
+    """The page was closed, or is being loaded anew: the item is kept for a short while only."""
+    judging.leave(session, judgement)
+    return Response(status_code=204)
+
+
 def _go_on(view: JudgeView, user: User) -> Response:
     """The next item, in the same answer; a browser without script is sent to its page."""
     if not is_htmx(view.request):
         return redirect(view.request, f"/rounds/{view.round_.id}/judge")
     judgement = None
     if view.round_.status in JUDGEABLE_ROUND:
-        judgement = judging.lease_next(view.session, view.round_, user)
+        now = datetime.now(UTC)
+        judgement = judging.next_after_lock(view.session, view.round_, user, now=now)
     return view.item(judgement) if judgement else view.empty()
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.db import on_commit, session_scope
 from app.errors import Conflict, InvalidInput, StaleVersion
 from app.lifecycle import JudgementStatus, RoundItemState
-from app.models import Judgement, JudgementRevision, RoundItem
+from app.models import Json, Judgement, JudgementRevision
 from app.queries import judging as queries
 from app.services import rounds
 from app.services.answers import (
@@ -25,21 +25,28 @@ from app.services.answers import (
     write,
 )
 from app.services.leases import (
+    HANDED_OUT,
     advance,
     heartbeat,
+    judging_settings,
     keep_or_refuse,
     lease_end,
     lease_next,
+    leave,
+    next_after_lock,
     release,
     release_expired,
     require_judgeable,
     resume,
 )
+from app.services.settling import is_all_settled, settle_skip, settle_submission
 
 __all__ = [
     "AnswerKept",
     "heartbeat",
     "lease_next",
+    "leave",
+    "next_after_lock",
     "release",
     "release_expired",
     "resume",
@@ -76,9 +83,9 @@ def save_draft(
         Conflict: the round is closed, or the judgement is already submitted.
     """
     now = now or datetime.now(UTC)
-    queries.lock_person(session, judgement.user_id)
-    require_judgeable(queries.lock_round_shared(session, judgement.round_id))
-    judgement = queries.lock_judgement(session, judgement.id)
+    locked = queries.lock_for_action(session, judgement.id, with_item=False)
+    require_judgeable(locked.round_)
+    judgement = locked.judgement
     answer = read_answer(
         judgement,
         picked=picked,
@@ -124,10 +131,8 @@ def submit(
         StaleVersion, AnswerKept, Conflict: as in `save_draft`.
     """
     now = now or datetime.now(UTC)
-    queries.lock_person(session, judgement.user_id)
-    round_ = queries.lock_round_shared(session, judgement.round_id)
-    round_item = queries.lock_round_item(session, judgement.round_item_id)
-    judgement = queries.lock_judgement(session, judgement.id)
+    locked = queries.lock_for_action(session, judgement.id, with_item=True)
+    round_, round_item, judgement = locked.round_, locked.round_item, locked.judgement
     answer = read_answer(
         judgement,
         picked=picked,
@@ -151,25 +156,28 @@ def submit(
     write(judgement, answer, version=version, now=now)
     count_time(judgement, active_ms, now)
     keep_or_refuse(session, judgement, now)
-    advance(session, judgement, JudgementStatus.SUBMITTED, round_=round_)
+    old = judgement.status
+    advance(session, judgement, JudgementStatus.SUBMITTED)
     judgement.submitted_at = now
     judgement.lease_until = None
     session.flush()  # verdicts refer to the flags as stored; the trigger counts the submission
-    _write_verdicts(session, judgement, answer)
-    _add_revision(session, judgement, "submit", answer)
-    session.refresh(round_item)
-    if round_item.n_submitted >= round_item.slots:
-        _finish_item(session, round_item)
+    round_item = queries.store_submission(
+        session,
+        judgement,
+        project_id=round_.project_id,
+        old=old,
+        content=_revision_content(judgement, answer),
+    )
+    if settle_submission(session, round_item, judgement, judging_settings(round_)):
+        _close_after_commit(session, round_.id)
     return judgement
 
 
 def take_back(session: Session, judgement: Judgement, *, now: datetime | None = None) -> Judgement:
     """Turn one of the newest own submissions into a draft again. It keeps its slot."""
     now = now or datetime.now(UTC)
-    queries.lock_person(session, judgement.user_id)
-    round_ = queries.lock_round_shared(session, judgement.round_id)
-    round_item = queries.lock_round_item(session, judgement.round_item_id)
-    judgement = queries.lock_judgement(session, judgement.id)
+    locked = queries.lock_for_action(session, judgement.id, with_item=True)
+    round_, round_item, judgement = locked.round_, locked.round_item, locked.judgement
     if judgement.status is not JudgementStatus.SUBMITTED:
         return judgement  # asked twice: it is a draft already
     require_judgeable(round_)
@@ -180,7 +188,14 @@ def take_back(session: Session, judgement: Judgement, *, now: datetime | None = 
         raise Conflict(f"Only your last {N_TAKE_BACK} submissions can be taken back.")
     if queries.is_excluded(session, round_item.item_id):
         raise Conflict("An admin took this item out; what you submitted stays as it is.")
-    _add_revision(session, judgement, "take_back", answer_of(judgement))
+    session.add(
+        JudgementRevision(
+            judgement_id=judgement.id,
+            number=queries.last_revision_number(session, judgement.id) + 1,
+            action="take_back",
+            content=_revision_content(judgement, answer_of(judgement)),
+        )
+    )
     queries.delete_verdicts(session, judgement.id)
     advance(session, judgement, JudgementStatus.DRAFT, round_=round_)
     judgement.submitted_at = None
@@ -191,17 +206,21 @@ def take_back(session: Session, judgement: Judgement, *, now: datetime | None = 
     session.refresh(round_item)
     if round_item.state in (RoundItemState.DONE, RoundItemState.SET_ASIDE):
         round_item.state = RoundItemState.OPEN
+        round_item.set_aside_reason = None
     return judgement
 
 
 def skip(
     session: Session, judgement: Judgement, *, reason: str, now: datetime | None = None
 ) -> Judgement:
-    """Leave the item to others, with a reason. What was chosen so far is kept."""
+    """Leave the item to others, with a reason. What was chosen so far is kept.
+
+    An item that too many have skipped is set aside. So is one that nobody is left for, as soon as
+    nothing else of the round is to be judged (app/services/settling.py).
+    """
     now = now or datetime.now(UTC)
-    queries.lock_person(session, judgement.user_id)
-    round_ = queries.lock_round_shared(session, judgement.round_id)
-    judgement = queries.lock_judgement(session, judgement.id)
+    locked = queries.lock_for_action(session, judgement.id, with_item=True)
+    round_, round_item, judgement = locked.round_, locked.round_item, locked.judgement
     if judgement.status is JudgementStatus.SKIPPED:
         return judgement
     require_judgeable(round_)
@@ -218,62 +237,39 @@ def skip(
         judgement.lease_until = None
     judgement.skip_reason = reason
     judgement.updated_at = now
+    session.flush()  # this skip counts too
+    settle_skip(session, round_item, judging_settings(round_))
+    _close_after_commit(session, round_.id)
     return judgement
 
 
 # --- Steps ----------------------------------------------------------------------------------
 
 
-def _write_verdicts(session: Session, judgement: Judgement, answer: Answer) -> None:
-    """One verdict per shown candidate; none where the answer itself is wrong."""
-    if answer.answer_is_wrong:
-        return
-    queries.insert_verdicts(
-        session,
-        [
-            {
-                "judgement_id": judgement.id,
-                "candidate_id": candidate_id,
-                "round_id": judgement.round_id,
-                "none_fits": answer.none_fits,
-                "answer_is_wrong": False,
-                "fits": candidate_id in answer.picked,
-                "position": position,
-            }
-            for position, candidate_id in enumerate(judgement.shown_order, start=1)
-        ],
-    )
+def _revision_content(judgement: Judgement, answer: Answer) -> Json:
+    return {
+        **answer.as_json(),
+        "shown_order": judgement.shown_order,
+        "guidelines_version": judgement.guidelines_version,
+        "active_ms": judgement.active_ms,
+    }
 
 
-def _add_revision(session: Session, judgement: Judgement, action: str, answer: Answer) -> None:
-    session.add(
-        JudgementRevision(
-            judgement_id=judgement.id,
-            number=queries.last_revision_number(session, judgement.id) + 1,
-            action=action,
-            content={
-                **answer.as_json(),
-                "shown_order": judgement.shown_order,
-                "guidelines_version": judgement.guidelines_version,
-                "active_ms": judgement.active_ms,
-            },
-        )
-    )
+def _close_after_commit(session: Session, round_id: int) -> None:
+    """After the commit and in a transaction of its own: two people who submit the last two items at
+    the same moment do not see each other's before. Whoever was handed another item meanwhile knows
+    that the round is not over."""
+    session.info.pop(HANDED_OUT, None)
 
+    def close() -> None:
+        if session.info.pop(HANDED_OUT, None) != round_id:
+            close_if_all_judged(round_id)
 
-def _finish_item(session: Session, round_item: RoundItem) -> None:
-    """All its slots are submitted: done, or set aside where most say that the answer is wrong."""
-    n_wrong = queries.count_wrong_answers(session, round_item.id)
-    is_wrong = 2 * n_wrong > round_item.n_submitted
-    round_item.state = RoundItemState.SET_ASIDE if is_wrong else RoundItemState.DONE
-    round_id = round_item.round_id
-    # After the commit and in a transaction of its own: two people who submit the last two items at
-    # the same moment do not see each other's before.
-    on_commit(session, lambda: close_if_all_judged(round_id))
+    on_commit(session, close)
 
 
 def close_if_all_judged(round_id: int) -> None:
     """Close the round when this was its last item. The sweep does the same, should this be lost."""
     with session_scope() as session:
-        if queries.is_all_judged(session, round_id):
+        if is_all_settled(session, round_id):
             rounds.close_if_all_judged(session, round_id)

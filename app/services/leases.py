@@ -23,13 +23,20 @@ from app.lifecycle import (
 )
 from app.models import Judgement, Project, Round, RoundItem, User
 from app.queries import judging as queries
-from app.round_settings import LoopSettings
+from app.queries.queue import claim_open_item
+from app.round_settings import JudgingSettings
 from app.services.answers import EMPTY, AnswerKept, answer_of, count_time
 from app.services.events import record
 from app.settings import get_settings
 
 RELEASE_BATCH = 500
 """Leases freed in one transaction."""
+
+HANDED_OUT = "handed_out"
+"""In `session.info`: the round of which this transaction handed out an item."""
+
+LEAVE_SECONDS = 20
+"""How long an item is kept for somebody whose page was closed: a reload looks like that too."""
 
 
 def lease_next(
@@ -39,21 +46,28 @@ def lease_next(
 
     1. Lock the person, so that two tabs get the same item.
     2. Renew what they hold; else take up again what they lost, if its item still has room.
-    3. Free the slots of leases of the round that ran out.
-    4. Lock an item with a free slot, skipping what others lock at this moment, and take the slot.
+    3. Lock an item with a free slot, skipping what others lock at this moment, and take the slot;
+       if there is none, free the slots of leases of the round that ran out, and look again.
     """
     now = now or datetime.now(UTC)
     require_judgeable(round_)
     queries.lock_person(session, user.id)
+    return next_after_lock(session, round_, user, now=now)
+
+
+def next_after_lock(
+    session: Session, round_: Round, user: User, *, now: datetime
+) -> Judgement | None:
+    """`lease_next` for who holds the person's lock already, in an open round: after an answer."""
     own = queries.find_own_work(session, round_.id, user.id)
     # Not waiting for the item's lock: the caller may hold another one, after a submission.
     if own is not None and hold(session, own, now, wait=False):
         return own
-    release_expired(session, now=now, round_id=round_.id)
-    order = LoopSettings.model_validate(round_.settings).judging.order
-    round_item = queries.claim_open_item(session, round_.id, user.id, order)
-    if round_item is None:
+    claimed = _claim(session, round_, user, now)
+    if claimed is None:
         return None
+    round_item, shown_ids = claimed
+    session.info[HANDED_OUT] = round_.id
     project = session.get_one(Project, round_.project_id)
     judgement = Judgement(
         round_item_id=round_item.id,
@@ -69,7 +83,7 @@ def lease_next(
             round_,
             item_id=round_item.item_id,
             user_id=user.id,
-            candidate_ids=queries.list_shown_candidate_ids(session, round_.id, round_item.item_id),
+            candidate_ids=shown_ids,
         ),
         picked=[],
         none_fits=False,
@@ -84,6 +98,18 @@ def lease_next(
     session.add(judgement)
     session.flush()  # the page links to the judgement's id
     return judgement
+
+
+def _claim(
+    session: Session, round_: Round, user: User, now: datetime
+) -> tuple[RoundItem, list[int]] | None:
+    """The next item of the queue. Leases that ran out are the sweep's, unless nothing else is left:
+    then they are freed now."""
+    most = judging_settings(round_).max_per_annotator
+    claimed = claim_open_item(session, round_.id, user.id, most=most)
+    if claimed is None and release_expired(session, now=now, round_id=round_.id):
+        return claim_open_item(session, round_.id, user.id, most=most)
+    return claimed
 
 
 def shown_order(
@@ -118,9 +144,9 @@ def heartbeat(
         Conflict: the round is closed.
     """
     now = now or datetime.now(UTC)
-    queries.lock_person(session, judgement.user_id)
-    require_judgeable(queries.lock_round_shared(session, judgement.round_id))
-    judgement = queries.lock_judgement(session, judgement.id)
+    locked = queries.lock_for_action(session, judgement.id, with_item=False)
+    require_judgeable(locked.round_)
+    judgement = locked.judgement
     if judgement.status in (*queries.HELD, JudgementStatus.RELEASED):
         keep_or_refuse(session, judgement, now)
         count_time(judgement, active_ms, now)
@@ -138,12 +164,25 @@ def release(session: Session, judgement: Judgement) -> Judgement:
     return judgement
 
 
+def leave(session: Session, judgement: Judgement, *, now: datetime | None = None) -> Judgement:
+    """The page was closed: keep the item only for as long as a reload may take.
+
+    The page that comes back, its heartbeat, or an answer makes it a whole lease again.
+    """
+    soon = (now or datetime.now(UTC)) + timedelta(seconds=LEAVE_SECONDS)
+    queries.lock_person(session, judgement.user_id)
+    judgement = queries.lock_judgement(session, judgement.id)
+    if judgement.lease_until is not None:
+        judgement.lease_until = min(judgement.lease_until, soon)
+    return judgement
+
+
 def resume(session: Session, judgement: Judgement, *, now: datetime | None = None) -> Judgement:
     """Take up again an item that was skipped, given back or lost, if it still has room."""
     now = now or datetime.now(UTC)
-    queries.lock_person(session, judgement.user_id)
-    require_judgeable(queries.lock_round_shared(session, judgement.round_id))
-    judgement = queries.lock_judgement(session, judgement.id)
+    locked = queries.lock_for_action(session, judgement.id, with_item=False)
+    require_judgeable(locked.round_)
+    judgement = locked.judgement
     if judgement.status is not JudgementStatus.SUBMITTED:
         keep_or_refuse(session, judgement, now)
         judgement.updated_at = now  # what was taken up last is shown first
@@ -167,6 +206,21 @@ def require_judgeable(round_: Round) -> None:
     )
 
 
+def judging_settings(round_: Round) -> JudgingSettings:
+    """Those of the round; checked when it was made, and read here on every request."""
+    return JudgingSettings.model_validate(round_.settings.get("judging", {}))
+
+
+def has_reached_limit(session: Session, judgement: Judgement) -> bool:
+    """Whether its author has submitted, or holds, as many items of the round as one person may."""
+    most = judging_settings(session.get_one(Round, judgement.round_id)).max_per_annotator
+    return most is not None and (
+        queries.count_submitted(session, judgement.round_id, judgement.user_id)
+        + queries.count_held(session, judgement.round_id, judgement.user_id)
+        >= most
+    )
+
+
 def lease_end(now: datetime) -> datetime:
     return now + timedelta(minutes=get_settings().lease_minutes)
 
@@ -180,6 +234,7 @@ def hold(session: Session, judgement: Judgement, now: datetime, *, wait: bool) -
             round_item is None
             or round_item.state is not RoundItemState.OPEN
             or round_item.n_taken >= round_item.slots
+            or has_reached_limit(session, judgement)
         ):
             return False
         slot = _free_slot(session, round_item)
@@ -198,11 +253,12 @@ def keep_or_refuse(session: Session, judgement: Judgement, now: datetime) -> Non
     if hold(session, judgement, now, wait=True):
         return
     round_item = session.get_one(RoundItem, judgement.round_item_id)
-    reason = (
-        "its last place went to somebody else"
-        if round_item.state in (RoundItemState.OPEN, RoundItemState.DONE)
-        else "the item was taken out of this round"
-    )
+    if has_reached_limit(session, judgement):
+        reason = "you have judged as many items of this round as one person may"
+    elif round_item.state in (RoundItemState.OPEN, RoundItemState.DONE):
+        reason = "its last place went to somebody else"
+    else:
+        reason = "the item was taken out of this round"
     raise AnswerKept(
         f"Your reservation of this item ended: {reason}. Your answer is kept with the item, but it "
         "does not count."
@@ -238,5 +294,7 @@ def advance(
 
 def _free_slot(session: Session, round_item: RoundItem) -> int:
     """The lowest free number. The item is locked, and has fewer taken than it has slots."""
+    if round_item.n_taken == 0:
+        return 1
     taken = set(queries.list_taken_slots(session, round_item.id))
     return next(number for number in range(1, round_item.max_slots + 1) if number not in taken)

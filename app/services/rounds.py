@@ -38,6 +38,7 @@ from app.services.decision import decide
 from app.services.events import record
 from app.services.figures import collect_figures, list_history
 from app.services.sampling import DIRECT
+from app.services.settling import settle_skipped
 from app.services.training_rows import write_training_rows
 from app.texts import unit_hash
 
@@ -147,11 +148,15 @@ def close_judging(session: Session, round_: Round, *, actor: User | None) -> Adm
 
 
 def close_if_all_judged(session: Session, round_id: int) -> bool:
-    """Close a round that advances by itself once sampling is over and nothing is left to judge."""
+    """Close a round that advances by itself once sampling is over and nothing is left to judge.
+
+    What only those are left for who skipped it is settled first, in every round.
+    """
     round_ = queries.lock_round(session, round_id)
-    if round_.status is not RoundStatus.JUDGING or not settings_of(round_).auto_advance:
+    if round_.status is not RoundStatus.JUDGING:
         return False
-    if queries.has_unjudged_items(session, round_id):
+    settle_skipped(session, round_)
+    if not settings_of(round_).auto_advance or queries.has_unjudged_items(session, round_id):
         return False
     close_judging(session, round_, actor=None)
     return True
@@ -248,7 +253,6 @@ def _add_items(session: Session, round_: Round, settings: LoopSettings) -> list[
     # Items without any rationale come first where a round takes only some.
     sampled.sort(key=lambda item_id: n_admitted.get(item_id, 0) > 0)
     chosen = sorted(sampled[: settings.max_items])
-    overlap = settings.judging.overlap
     rows = [
         {
             "round_id": round_.id,
@@ -257,8 +261,9 @@ def _add_items(session: Session, round_: Round, settings: LoopSettings) -> list[
             "split": Split.TRAIN,
             "purpose": Purpose.TRAINING,
             "state": state,
-            "slots": overlap,
-            "max_slots": overlap,
+            "slots": settings.judging.overlap,
+            "max_slots": settings.judging.most_slots,
+            "taken_weight": float(settings.judging.order == "fewest_first"),
             "random_key": unit_hash("queue", round_.order_key, item_id),
         }
         for state, ids in ((RoundItemState.WAITING, chosen), (RoundItemState.RESTING, resting))

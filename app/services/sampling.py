@@ -14,9 +14,11 @@ from app.lifecycle import AuthorKind, FailureKind, Purpose, RoundItemState
 from app.models import Candidate, RoundCandidate, RoundItem, Run, Sample
 from app.queries import runs as run_queries
 from app.queries.candidates import list_judged_candidate_ids
-from app.round_settings import LoopSettings
+from app.round_settings import LoopSettings, Order
 from app.services.failures import Failure, store_failures
+from app.services.settling import IMAGE_UNUSABLE
 from app.texts import collapse, text_key, unit_hash
+from app.uncertainty import untouched_priority
 
 DIRECT = "direct"
 
@@ -99,7 +101,7 @@ def _set_aside(session: Session, round_id: int, item_ids: Collection[int]) -> No
                 RoundItem.item_id.in_(item_ids),
                 RoundItem.state == RoundItemState.WAITING,
             )
-            .values(state=RoundItemState.SET_ASIDE)
+            .values(state=RoundItemState.SET_ASIDE, set_aside_reason=IMAGE_UNUSABLE)
         )
 
 
@@ -188,17 +190,29 @@ def _choose_candidates(
         RoundItem.purpose == Purpose.TRAINING,
         RoundItem.state == RoundItemState.WAITING,
     )
-    session.execute(
-        update(RoundItem)
-        .where(*in_round, RoundItem.item_id.in_(opened))
-        .values(state=RoundItemState.OPEN)
-    )
+    for priority, ids in _by_priority(opened, n_draws, settings.judging.order).items():
+        session.execute(
+            update(RoundItem)
+            .where(*in_round, RoundItem.item_id.in_(ids))
+            .values(state=RoundItemState.OPEN, priority=priority)
+        )
     # Nothing new to judge: the item is done for this round.
     session.execute(
         update(RoundItem)
         .where(*in_round, RoundItem.item_id.in_(set(item_ids) - set(opened)))
         .values(state=RoundItemState.DONE)
     )
+
+
+def _by_priority(
+    item_ids: Sequence[int], n_draws: dict[int, Counter[int]], order: Order
+) -> dict[float, list[int]]:
+    """Items by where they stand in the queue at first."""
+    found: dict[float, list[int]] = defaultdict(list)
+    for item_id in item_ids:
+        is_ordered = order == "uncertainty"
+        found[untouched_priority(n_draws[item_id].values()) if is_ordered else 0.0].append(item_id)
+    return found
 
 
 def sort_by_draws(n_draws: Counter[int]) -> list[tuple[int, int]]:

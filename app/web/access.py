@@ -108,6 +108,8 @@ def _role_in(session: Session, project_id: int, user: User, missing: str) -> Rol
     role = find_role(session, project, user) if project else None
     if role is None:
         raise NotFound(missing)
+    # The session forgets what nobody holds, and handlers ask for the project again.
+    session.info["project"] = project
     return role
 
 

@@ -103,6 +103,7 @@ class ItemPage:
     predictions: Sequence[queries.PredictionRow]
     history: Sequence[tuple[queries.HistoryLine, str]]
     is_set_aside: bool
+    set_aside_reason: str
     image_fault: str
     """Why it was set aside, where its image is at fault."""
 
@@ -122,6 +123,9 @@ def item_page(session: Session, project: Project, item: Item) -> ItemPage:
         predictions=queries.list_predictions(session, item.id),
         history=[(line, describe_item_event(line)) for line in history],
         is_set_aside=any(place.round_item.state is RoundItemState.SET_ASIDE for place in places),
+        set_aside_reason=next(
+            (reason for place in places if (reason := place.round_item.set_aside_reason)), ""
+        ),
         image_fault=failure.reason if failure else "",
     )
 

@@ -53,7 +53,8 @@ def find_current_user(request: Request, session: SessionDep) -> User | None:
 OptionalUser = Annotated[User | None, Depends(find_current_user)]
 
 
-def get_current_user(user: OptionalUser) -> User:
+# Nothing to wait for in these two: as coroutines they need no thread.
+async def get_current_user(user: OptionalUser) -> User:
     if user is None:
         raise NotSignedIn("Please sign in to see this page.")
     return user
@@ -62,7 +63,7 @@ def get_current_user(user: OptionalUser) -> User:
 CurrentUser = Annotated[User, Depends(get_current_user)]
 
 
-def get_admin_user(user: CurrentUser) -> User:
+async def get_admin_user(user: CurrentUser) -> User:
     if not user.is_admin:
         raise NotAllowed("Only an administrator of this installation can do that.")
     return user

@@ -5,20 +5,18 @@ from typing import Annotated
 from fastapi import Depends
 
 from app.errors import NotFound
-from app.models import Judgement, Project, Round
-from app.queries.judging import find_judgement
-from app.web.access import find_role
+from app.models import Judgement
+from app.queries.judging import find_own_place
 from app.web.deps import CurrentUser, SessionDep
 
 
 def own_judgement(judgement_id: int, user: CurrentUser, session: SessionDep) -> Judgement:
-    judgement = find_judgement(session, judgement_id)
-    if judgement is not None and judgement.user_id == user.id:
-        round_ = session.get_one(Round, judgement.round_id)
-        project = session.get_one(Project, round_.project_id)
-        if find_role(session, project, user) is not None:
-            return judgement
-    raise NotFound("There is no such judgement of yours.")
+    place = find_own_place(session, judgement_id, user.id)
+    if place is None or not (user.is_admin or place.role):
+        raise NotFound("There is no such judgement of yours.")
+    # The session forgets what nobody holds, and the handler asks for these again.
+    session.info["place"] = place
+    return place.judgement
 
 
 OwnJudgement = Annotated[Judgement, Depends(own_judgement)]

@@ -13,11 +13,12 @@ from app.models import Judgement, Project, Round, User
 from app.queries import judging as queries
 from app.queries import judging_pages as page_queries
 from app.queries.judging_pages import OwnRow, QueueFigures
-from app.round_settings import LoopSettings
+from app.queries.queue import list_upcoming_images
 from app.services import practice
 from app.services.answers import MAX_COMMENT, Answer, answer_of
 from app.services.guidelines import find_unread_change
 from app.services.judging import MAX_SKIP_REASON, N_TAKE_BACK
+from app.services.leases import judging_settings
 from app.settings import get_settings
 from app.web.contexts_guidelines import GuidelinesNews, news_of
 from app.web.markdown import render_markdown
@@ -215,17 +216,14 @@ def build_work(
     error: str = "",
 ) -> Work:
     """The item of a judgement. `content` overrides what is stored: a form that was refused."""
-    item, image = page_queries.get_item(session, judgement.round_item_id)
-    texts = page_queries.get_candidate_texts(session, judgement.shown_order)
-    neighbours = page_queries.find_neighbours(session, judgement)
-    n_in_round, n_today = page_queries.count_own(
-        session, judgement.round_id, judgement.user_id, since=today
-    )
+    item = page_queries.get_shown_item(session, judgement)
+    own = page_queries.get_own_figures(session, judgement.round_id, judgement.user_id, since=today)
+    neighbours = page_queries.find_neighbours(session, judgement, newest_id=own.newest_id)
     is_editable = judgement.status in queries.HELD
     upcoming: Sequence[str] = ()
     if is_editable:
-        order = LoopSettings.model_validate(round_.settings).judging.order
-        upcoming = queries.list_upcoming_images(session, round_.id, judgement.user_id, order)
+        most = judging_settings(round_).max_per_annotator
+        upcoming = list_upcoming_images(session, round_.id, judgement.user_id, most=most)
     shown = content or answer_of(judgement)
     return Work(
         judgement_id=judgement.id,
@@ -235,10 +233,10 @@ def build_work(
         question=item.question,
         answer=item.answer,
         image_url=image_url(project.slug, item.image_sha256),
-        image_width=image.width,
-        image_height=image.height,
+        image_width=item.image_width,
+        image_height=item.image_height,
         choices=tuple(
-            Choice(candidate_id, texts[candidate_id], key, candidate_id in shown.picked)
+            Choice(candidate_id, item.texts[candidate_id], key, candidate_id in shown.picked)
             for candidate_id, key in zip(judgement.shown_order, DIGITS, strict=False)
         ),
         content=shown,
@@ -251,8 +249,8 @@ def build_work(
         next_id=neighbours.next_id,
         last_submitted_id=neighbours.newest_id,
         upcoming_image_urls=tuple(image_url(project.slug, sha256) for sha256 in upcoming),
-        n_in_round=n_in_round,
-        n_today=n_today,
+        n_in_round=own.n_in_round,
+        n_today=own.n_since,
         notice=notice,
         error=error,
     )
@@ -262,7 +260,10 @@ def build_empty(session: Session, round_: Round, user: User, *, today: datetime)
     n_in_round, n_today = page_queries.count_own(session, round_.id, user.id, since=today)
     last = queries.list_recent_submissions(session, round_.id, user.id, 1)
     is_judgeable = round_.status in JUDGEABLE_ROUND
-    figures = page_queries.get_queue_figures(session, round_.id, user.id) if is_judgeable else None
+    figures = None
+    if is_judgeable:
+        most = judging_settings(round_).max_per_annotator
+        figures = page_queries.get_queue_figures(session, round_.id, user.id, most=most)
     title, text = explain_empty(round_.status, figures)
     return Empty(
         round_id=round_.id,
@@ -276,31 +277,42 @@ def build_empty(session: Session, round_: Round, user: User, *, today: datetime)
     )
 
 
+_CLOSED = {
+    RoundStatus.DRAFT: (
+        "This round has not started",
+        "Items appear here as soon as an admin starts it.",
+    ),
+    RoundStatus.TRAINING: (
+        "Judging is over: the model is learning",
+        "It is being trained on what was picked. The next round brings new rationales.",
+    ),
+    RoundStatus.EVALUATING: (
+        "Judging is over: the new model is being measured",
+        "The next round, if there is one, brings new rationales.",
+    ),
+    RoundStatus.COMPLETED: (
+        "This round is completed",
+        "Thank you. Look at the start page for the next one.",
+    ),
+    RoundStatus.CANCELLED: (
+        "This round was cancelled",
+        "What you submitted is kept on record.",
+    ),
+}
+
+
 def explain_empty(status: RoundStatus, figures: QueueFigures | None) -> tuple[str, str]:
     """A title and a sentence: why the queue is empty, and what happens next."""
-    if figures is None:
-        return {
-            RoundStatus.DRAFT: (
-                "This round has not started",
-                "Items appear here as soon as an admin starts it.",
-            ),
-            RoundStatus.TRAINING: (
-                "Judging is over: the model is learning",
-                "It is being trained on what was picked. The next round brings new rationales.",
-            ),
-            RoundStatus.EVALUATING: (
-                "Judging is over: the new model is being measured",
-                "The next round, if there is one, brings new rationales.",
-            ),
-            RoundStatus.COMPLETED: (
-                "This round is completed",
-                "Thank you. Look at the start page for the next one.",
-            ),
-            RoundStatus.CANCELLED: (
-                "This round was cancelled",
-                "What you submitted is kept on record.",
-            ),
-        }[status]
+    return _CLOSED[status] if figures is None else _explain_open(figures)
+
+
+def _explain_open(figures: QueueFigures) -> tuple[str, str]:
+    if figures.n_limit is not None:
+        return (
+            "You have done your share of this round",
+            f"One person judges {_items(figures.n_limit)} of it at most, and you have judged as "
+            "many. Thank you. The rest is for others; the next round is yours again.",
+        )
     if figures.n_waiting:
         return (
             "The next items are being prepared",
@@ -318,7 +330,7 @@ def explain_empty(status: RoundStatus, figures: QueueFigures | None) -> tuple[st
         return (
             "Only items that you skipped are left",
             f"You skipped {_items(figures.n_skipped)} that nobody has finished yet. You can take "
-            "them up again from your list.",
+            "them up again from your list. What everybody skips is set aside for the admins.",
         )
     if figures.n_for_others:
         return (

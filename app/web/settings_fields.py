@@ -121,6 +121,12 @@ GROUPS: tuple[SettingGroup, ...] = (
                 "paper, and accepts 2.4 % of human rationales.",
             ),
             _integer("judging.overlap", "Annotators per item"),
+            _integer(
+                "judging.max_overlap",
+                "On disagreement up to",
+                "Annotators, one more at a time while over a third sees it otherwise; empty: none.",
+                is_optional=True,
+            ),
             _integer("judging.max_shown", "Candidates shown", "At most, per item."),
             SettingField(
                 "admission.policy",
@@ -140,7 +146,24 @@ GROUPS: tuple[SettingGroup, ...] = (
                 "judging.order",
                 "Queue order",
                 "choice",
-                choices=(("random", "random"), ("fewest_first", "fewest judgements first")),
+                "Uncertain: where people disagree first, then where the model's draws differ most.",
+                choices=(
+                    ("random", "random"),
+                    ("fewest_first", "fewest judgements first"),
+                    ("uncertainty", "most uncertain first"),
+                ),
+            ),
+            _integer(
+                "judging.max_per_annotator",
+                "Items per annotator",
+                "In a round, at most; empty: no limit.",
+                is_optional=True,
+            ),
+            _integer(
+                "judging.max_skips",
+                "Set aside after skips",
+                "Of one item; empty: when nobody is left to judge it and all else is done.",
+                is_optional=True,
             ),
             SettingField(
                 "judging.control",

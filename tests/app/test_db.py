@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -19,6 +19,7 @@ from app.lifecycle import Job
 from app.models import Project, Run
 from app.services import runs
 from app.settings import get_settings
+from tests.databases import connected
 from tests.factories import make_project
 
 Sessions = sessionmaker[Session]
@@ -238,3 +239,14 @@ def closed_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+def test_a_connection_that_the_server_closed_is_replaced(
+    database: sessionmaker[Session],
+) -> None:
+    with session_scope() as session:
+        pid = session.scalar(text("SELECT pg_backend_pid()"))
+    with connected(str(get_settings().resolve_database_url())) as connection:
+        connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    with session_scope() as session:
+        assert session.scalar(text("SELECT pg_backend_pid()")) != pid

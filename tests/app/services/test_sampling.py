@@ -16,7 +16,7 @@ from app.models import (
     RunShard,
     Sample,
 )
-from app.round_settings import LoopSettings
+from app.round_settings import JudgingSettings, LoopSettings, Order
 from app.services.sampling import Drawn, choose_shown, store_samples
 from tests.factories import make_item, make_project, make_round, make_round_item, make_run
 
@@ -55,7 +55,14 @@ def shard(session: Session, item: Item) -> RunShard:
     return shard
 
 
-def store(session: Session, shard: RunShard, texts: list[str], *, attempt: int = 1) -> None:
+def store(
+    session: Session,
+    shard: RunShard,
+    texts: list[str],
+    *,
+    attempt: int = 1,
+    settings: LoopSettings | None = None,
+) -> None:
     store_samples(
         session,
         run=session.get_one(Run, shard.run_id),
@@ -76,7 +83,7 @@ def store(session: Session, shard: RunShard, texts: list[str], *, attempt: int =
             for number, text in enumerate(texts, start=1)
         ],
         adapter_id=None,
-        settings=LoopSettings(),
+        settings=settings or LoopSettings(),
         seconds=0.1,
     )
 
@@ -120,3 +127,13 @@ def test_who_lost_the_shard_cannot_finish_it(session: Session, shard: RunShard) 
     session.flush()
     with pytest.raises(LostRun):
         store(session, shard, [], attempt=1)
+
+
+@pytest.mark.parametrize(("order", "is_ahead"), [("uncertainty", True), ("random", False)])
+def test_what_the_model_draws_differently_each_time_stands_ahead_where_it_shall(
+    session: Session, item: Item, shard: RunShard, order: Order, is_ahead: bool
+) -> None:
+    settings = LoopSettings(judging=JudgingSettings(order=order))
+    store(session, shard, ["a", "one", "another", "a third"], settings=settings)
+    (place,) = session.scalars(select(RoundItem)).all()
+    assert (place.priority > 0) is is_ahead

@@ -1,0 +1,98 @@
+"""The queue of a round: which open item one person gets next, at the same cost at any length.
+
+Items are ordered by priority, and at random within one priority. How much an order says is up to
+the priorities (app/uncertainty.py, and the trigger that keeps `fewest_first`); there are
+few different ones, so that each is entered through the index ix_round_item_queue on its own.
+
+Within a priority each person goes round: from the item that they were handed out last towards lower
+random keys, then from the top again. What they have had lies behind them, and is not walked over
+each time.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ARRAY, BigInteger, TextClause, literal_column, select, text
+from sqlalchemy.orm import Session
+
+from app.models import RoundItem
+
+_OPEN = "round_id = :round_id AND state = 'open' AND n_taken < slots"
+
+
+def _found(direction: str, limit: int, lock: str) -> str:
+    # A lock may not stand in an arm of a UNION itself, but below one it may. NOT EXISTS could be
+    # planned as a join that reads all judgements of the person, where one look-up is enough.
+    return f"""
+      SELECT arm.id FROM (SELECT q.id FROM round_item q
+       WHERE q.round_id = :round_id AND q.state = 'open' AND q.n_taken < q.slots
+         AND q.priority = level.priority
+         AND q.random_key {direction} (SELECT place FROM person)
+         AND (SELECT mine.id FROM judgement mine
+              WHERE mine.round_item_id = q.id AND mine.user_id = :user_id) IS NULL
+       ORDER BY q.random_key DESC LIMIT {limit} {lock}) AS arm"""  # noqa: S608 - made of constants
+
+
+def _next_items(limit: int, lock: str = "") -> str:
+    """Ids of the next items of a person, none once they have reached the limit of the round."""
+    return f"""
+    WITH RECURSIVE person AS MATERIALIZED (
+      SELECT coalesce(max(queue_position), 2) AS place, coalesce(max(n_submitted), 0) AS n_submitted
+      FROM round_annotator WHERE round_id = :round_id AND user_id = :user_id
+    ), level (priority) AS (
+      (SELECT priority FROM round_item WHERE {_OPEN} ORDER BY priority DESC LIMIT 1)
+      UNION ALL
+      SELECT (
+        SELECT priority FROM round_item WHERE {_OPEN} AND priority < level.priority
+        ORDER BY priority DESC LIMIT 1
+      ) FROM level WHERE level.priority IS NOT NULL
+    )
+    SELECT found.id FROM level CROSS JOIN LATERAL (
+      {_found("<", limit, lock)} UNION ALL {_found(">=", limit, lock)} LIMIT {limit}
+    ) AS found
+    WHERE level.priority IS NOT NULL
+      AND (SELECT n_submitted FROM person) < coalesce(:most, 9223372036854775807)
+    LIMIT {limit}
+    """  # noqa: S608 - made of constants
+
+
+N_UPCOMING = 2
+_CLAIM: TextClause = text(
+    f"""
+    SELECT round_item.*, ARRAY(
+      SELECT candidate_id FROM round_candidate
+      WHERE round_id = round_item.round_id AND item_id = round_item.item_id AND is_shown
+    ) AS shown_ids
+    FROM round_item
+    WHERE id = ({_next_items(1, "FOR NO KEY UPDATE SKIP LOCKED")}) FOR NO KEY UPDATE
+    """  # noqa: S608
+)
+_UPCOMING: TextClause = text(
+    f"""
+    SELECT item.image_sha256 FROM ({_next_items(N_UPCOMING)}) AS upcoming
+    JOIN round_item ON round_item.id = upcoming.id JOIN item ON item.id = round_item.item_id
+    """  # noqa: S608
+)
+
+
+def claim_open_item(
+    session: Session, round_id: int, user_id: int, *, most: int | None
+) -> tuple[RoundItem, list[int]] | None:
+    """Lock the next item with a free slot that this person has not had; with its shown candidates.
+
+    Never waits. None also for who has submitted `most` items of the round.
+    """
+    row = session.execute(
+        select(RoundItem, literal_column("shown_ids", ARRAY(BigInteger))).from_statement(_CLAIM),
+        {"round_id": round_id, "user_id": user_id, "most": most},
+        execution_options={"populate_existing": True},
+    ).one_or_none()
+    return (row[0], row[1]) if row else None
+
+
+def list_upcoming_images(
+    session: Session, round_id: int, user_id: int, *, most: int | None
+) -> Sequence[str]:
+    """Images that this person will probably see next, for the browser to fetch ahead."""
+    return session.scalars(
+        _UPCOMING, {"round_id": round_id, "user_id": user_id, "most": most}
+    ).all()
