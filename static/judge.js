@@ -31,8 +31,18 @@ function start() {
   item = form ? new Item(form, page) : null;
   const seconds = Number(work.dataset.refreshSeconds);
   if (seconds) refreshTimer = setTimeout(lookForItems, seconds * 1000);
-  // Prefetch links are a hint that browsers may ignore; an image object is a promise.
-  for (const link of work.querySelectorAll("link[data-upcoming]")) new Image().src = link.href;
+  if (document.readyState === "complete") loadUpcoming();
+}
+
+/** The images of the items after this one, in the size that this screen will ask for. */
+function loadUpcoming() {
+  for (const { dataset } of document.querySelectorAll("#work [data-upcoming]")) {
+    const image = new Image();
+    image.fetchPriority = "low";
+    image.sizes = $(".view__image").sizes;
+    image.srcset = dataset.srcset;
+    image.src = dataset.upcoming;
+  }
 }
 
 function swap(html) {
@@ -128,6 +138,8 @@ function comeBack() {
 document.addEventListener("visibilitychange", comeBack);
 window.addEventListener("focus", comeBack);
 window.addEventListener("online", comeBack);
+// What is needed now goes first.
+window.addEventListener("load", loadUpcoming);
 // A comment that is still being typed leaves with the page.
 window.addEventListener("pagehide", () => item?.settle());
 // A page out of the browser's history may show an answer of long ago.

@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session, aliased
 
 from app.lifecycle import JudgementStatus, RoundItemState, UserKind
 from app.models import (
+    Image,
     Item,
     Judgement,
     JudgementRevision,
@@ -162,16 +163,18 @@ def list_upcoming_images(
     user_id: int,
     order: Literal["random", "fewest_first"],
     limit: int = 2,
-) -> Sequence[str]:
-    """Images that this person will probably see next, for the browser to fetch ahead."""
+) -> list[tuple[str, int]]:
+    """Images that this person will probably see next, with their widths, to be fetched ahead."""
     conditions, ordering = _open_to(round_id, user_id, order)
-    return session.scalars(
-        select(Item.image_sha256)
+    rows = session.execute(
+        select(Item.image_sha256, Image.width)
         .join(RoundItem, RoundItem.item_id == Item.id)
+        .join(Image, Image.sha256 == Item.image_sha256)
         .where(*conditions)
         .order_by(*ordering)
         .limit(limit)
-    ).all()
+    )
+    return [(sha256, width) for sha256, width in rows]
 
 
 def list_taken_slots(session: Session, round_item_id: int) -> Sequence[int | None]:

@@ -20,6 +20,7 @@ from app.services.guidelines import find_unread_change
 from app.services.judging import MAX_SKIP_REASON, N_TAKE_BACK
 from app.settings import get_settings
 from app.web.contexts_guidelines import GuidelinesNews, news_of
+from app.web.images import image_url, srcset
 from app.web.markdown import render_markdown
 
 TIME_ZONE_COOKIE = "tz"
@@ -82,6 +83,7 @@ class Work:
     question: str
     answer: str
     image_url: str
+    image_srcset: str
     image_width: int
     image_height: int
     choices: tuple[Choice, ...]
@@ -93,7 +95,8 @@ class Work:
     previous_id: int | None
     next_id: int | None
     last_submitted_id: int | None
-    upcoming_image_urls: tuple[str, ...]
+    upcoming: tuple[tuple[str, str], ...]
+    """Address and sizes of the images that will probably be next."""
     n_in_round: int
     n_today: int
     notice: str
@@ -198,11 +201,6 @@ def day_start(cookies: Mapping[str, str], now: datetime | None = None) -> dateti
     return now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def image_url(slug: str, sha256: str) -> str:
-    """Address of an image, readable by the members of the project."""
-    return f"/projects/{slug}/images/{sha256}"
-
-
 def build_work(
     session: Session,
     judgement: Judgement,
@@ -222,7 +220,7 @@ def build_work(
         session, judgement.round_id, judgement.user_id, since=today
     )
     is_editable = judgement.status in queries.HELD
-    upcoming: Sequence[str] = ()
+    upcoming: Sequence[tuple[str, int]] = ()
     if is_editable:
         order = LoopSettings.model_validate(round_.settings).judging.order
         upcoming = queries.list_upcoming_images(session, round_.id, judgement.user_id, order)
@@ -235,6 +233,7 @@ def build_work(
         question=item.question,
         answer=item.answer,
         image_url=image_url(project.slug, item.image_sha256),
+        image_srcset=srcset(project.slug, item.image_sha256, image.width),
         image_width=image.width,
         image_height=image.height,
         choices=tuple(
@@ -250,7 +249,10 @@ def build_work(
         previous_id=neighbours.previous_id,
         next_id=neighbours.next_id,
         last_submitted_id=neighbours.newest_id,
-        upcoming_image_urls=tuple(image_url(project.slug, sha256) for sha256 in upcoming),
+        upcoming=tuple(
+            (image_url(project.slug, sha256), srcset(project.slug, sha256, width))
+            for sha256, width in upcoming
+        ),
         n_in_round=n_in_round,
         n_today=n_today,
         notice=notice,

@@ -53,7 +53,7 @@ function onEscape(event) {
 }
 
 // A click with the mouse leaves no focus on a button, where Enter would press it again.
-function onClick(event) {
+function leaveButton(event) {
   const pressed = event.target.closest(".judge button, .judge summary");
   if (!pressed || event.detail === 0 || $("#dialog").open) return;
   if (pressed.closest(".menu__panel, [data-action=comment]")) return;
@@ -63,5 +63,5 @@ function onClick(event) {
 export function listenForKeys() {
   document.addEventListener("keydown", onEscape, { capture: true });
   document.addEventListener("keydown", onKey);
-  document.addEventListener("click", onClick);
+  document.addEventListener("click", leaveButton);
 }

@@ -178,7 +178,7 @@ def test_script_and_browser_get_the_same_work(noor: TestClient, round_: Round) -
 
 def test_the_next_images_are_named_for_fetching_ahead(noor: TestClient, round_: Round) -> None:
     response = open_item(noor, round_)
-    links = [str(link["href"]) for link in page(response).select("link[data-upcoming]")]
+    links = [str(link["data-upcoming"]) for link in page(response).select("[data-upcoming]")]
     assert len(links) == 2
     assert str(one(response, ".view__image")["src"]) not in links
     following = post(noor, id_in(response), "submit", none_fits="true", htmx=True)
