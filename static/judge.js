@@ -115,8 +115,21 @@ document.addEventListener("change", (event) => {
 });
 
 document.addEventListener("input", (event) => {
-  if (event.target.id === "comment") item.typed();
+  if (event.target.matches("#comment, [name=edit]")) item.typed();
 });
+
+// A better text begins as the text that it corrects; left as that, it is none.
+document.addEventListener(
+  "toggle",
+  (event) => {
+    if (!event.target.matches?.(".mend")) return;
+    const text = $(".choice__text", event.target.parentElement).textContent;
+    const better = $("[name=edit]", event.target);
+    if (event.target.open && !better.value && !better.disabled) better.value = text;
+    else if (!event.target.open && better.value === text) better.value = "";
+  },
+  { capture: true },
+);
 
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-action=comment]")) {

@@ -35,6 +35,7 @@ from app.models import (
     RoundItem,
     User,
     VerdictRow,
+    WrittenRationale,
 )
 
 HELD = (JudgementStatus.LEASED, JudgementStatus.DRAFT)
@@ -243,6 +244,15 @@ def insert_verdicts(session: Session, rows: list[dict[str, object]]) -> None:
 
 def delete_verdicts(session: Session, judgement_id: int) -> None:
     session.execute(delete(VerdictRow).where(VerdictRow.judgement_id == judgement_id))
+
+
+def insert_written_rationales(session: Session, rows: list[dict[str, object]]) -> None:
+    if rows:
+        session.execute(insert(WrittenRationale), rows)
+
+
+def delete_written_rationales(session: Session, judgement_id: int) -> None:
+    session.execute(delete(WrittenRationale).where(WrittenRationale.judgement_id == judgement_id))
 
 
 def is_all_judged(session: Session, round_id: int) -> bool:

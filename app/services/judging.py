@@ -4,8 +4,10 @@
 - The same request twice (double Enter, retried after a lost reply) does the same as once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -14,6 +16,7 @@ from app.errors import Conflict, InvalidInput, StaleVersion
 from app.lifecycle import JudgementStatus, RoundItemState
 from app.models import Judgement, JudgementRevision, RoundItem
 from app.queries import judging as queries
+from app.queries.judging_pages import get_candidate_texts
 from app.services import rounds
 from app.services.answers import (
     Answer,
@@ -35,6 +38,7 @@ from app.services.leases import (
     require_judgeable,
     resume,
 )
+from app.texts import collapse
 
 __all__ = [
     "AnswerKept",
@@ -54,6 +58,8 @@ N_TAKE_BACK = 10
 
 MAX_SKIP_REASON = 500
 
+NOTHING: Mapping[int, Any] = MappingProxyType({})
+
 
 def save_draft(
     session: Session,
@@ -66,6 +72,8 @@ def save_draft(
     comment: str,
     is_flagged: bool,
     active_ms: int,
+    faults: Mapping[int, Sequence[str]] = NOTHING,
+    edits: Mapping[int, str] = NOTHING,
     now: datetime | None = None,
 ) -> Judgement:
     """Keep what was clicked so far.
@@ -86,6 +94,8 @@ def save_draft(
         answer_is_wrong=answer_is_wrong,
         comment=comment,
         is_flagged=is_flagged,
+        faults=faults,
+        edits=edits,
     )
     if judgement.status is JudgementStatus.SUBMITTED:
         if answer == answer_of(judgement):
@@ -112,6 +122,8 @@ def submit(
     comment: str,
     is_flagged: bool,
     active_ms: int,
+    faults: Mapping[int, Sequence[str]] = NOTHING,
+    edits: Mapping[int, str] = NOTHING,
     now: datetime | None = None,
 ) -> Judgement:
     """Make the answer count: verdicts, a revision, an event, and the item done when all slots are.
@@ -135,6 +147,8 @@ def submit(
         answer_is_wrong=answer_is_wrong,
         comment=comment,
         is_flagged=is_flagged,
+        faults=faults,
+        edits=edits,
     )
     if judgement.status is JudgementStatus.SUBMITTED:
         if answer == answer_of(judgement):
@@ -156,6 +170,7 @@ def submit(
     judgement.lease_until = None
     session.flush()  # verdicts refer to the flags as stored; the trigger counts the submission
     _write_verdicts(session, judgement, answer)
+    _write_edits(session, judgement, round_item, answer)
     _add_revision(session, judgement, "submit", answer)
     session.refresh(round_item)
     if round_item.n_submitted >= round_item.slots:
@@ -182,6 +197,7 @@ def take_back(session: Session, judgement: Judgement, *, now: datetime | None = 
         raise Conflict("An admin took this item out; what you submitted stays as it is.")
     _add_revision(session, judgement, "take_back", answer_of(judgement))
     queries.delete_verdicts(session, judgement.id)
+    queries.delete_written_rationales(session, judgement.id)
     advance(session, judgement, JudgementStatus.DRAFT, round_=round_)
     judgement.submitted_at = None
     judgement.lease_until = lease_end(now)
@@ -239,8 +255,31 @@ def _write_verdicts(session: Session, judgement: Judgement, answer: Answer) -> N
                 "answer_is_wrong": False,
                 "fits": candidate_id in answer.picked,
                 "position": position,
+                "faults": list(answer.faults.get(candidate_id, ())),
             }
             for position, candidate_id in enumerate(judgement.shown_order, start=1)
+        ],
+    )
+
+
+def _write_edits(
+    session: Session, judgement: Judgement, round_item: RoundItem, answer: Answer
+) -> None:
+    """Corrected texts as rationales of this person; one that says the same again is none."""
+    if answer.answer_is_wrong or not answer.edits:
+        return
+    texts = get_candidate_texts(session, list(answer.edits))
+    queries.insert_written_rationales(
+        session,
+        [
+            {
+                "judgement_id": judgement.id,
+                "candidate_id": candidate_id,
+                "item_id": round_item.item_id,
+                "text": text,
+            }
+            for candidate_id, text in answer.edits.items()
+            if collapse(text) != collapse(texts[candidate_id])
         ],
     )
 

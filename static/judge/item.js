@@ -65,6 +65,15 @@ export class Item {
     for (const box of this.form.querySelectorAll("[name=picked]")) {
       box.checked = picked.has(box.value);
     }
+    const faults = new Set(kept.getAll("fault"));
+    for (const box of this.form.querySelectorAll("[name=fault]")) {
+      box.checked = faults.has(box.value);
+    }
+    const edits = kept.getAll("edit");
+    for (const [place, id] of kept.getAll("edited").entries()) {
+      const text = $(`#edit-${id}`, this.form);
+      if (text) text.value = edits[place] || "";
+    }
     for (const name of ["none_fits", "answer_is_wrong", "is_flagged"]) {
       this.form.elements[name].checked = kept.has(name);
     }
