@@ -8,12 +8,13 @@ import { Item } from "./judge/item.js";
 import { listenForKeys } from "./judge/keys.js";
 import { recall, remember } from "./judge/memory.js";
 import { $, Outbox, pageData, parse, Refused, send, toast, Unreachable } from "./judge/sending.js";
+import { signInAgain } from "./judge/signing-in.js";
 import { listenForZoom } from "./judge/zoom.js";
 
 let item = null;
 let refreshTimer = 0;
 
-const page = { swap, showDialog, signedOut };
+const page = { swap, showDialog, signedOut, signedIn };
 
 function showDialog(content) {
   $("#dialog-body").replaceChildren(content);
@@ -21,7 +22,13 @@ function showDialog(content) {
 }
 
 function signedOut() {
+  // Somebody may be typing in it already.
+  if ($("#dialog[open] [data-send-again]")) return;
   showDialog($("#signed-out").content.cloneNode(true));
+}
+
+function signedIn() {
+  if ($("#dialog[open] [data-send-again]")) $("#dialog").close();
 }
 
 function start() {
@@ -95,6 +102,18 @@ async function sendForm(form, submitter) {
   }
 }
 
+async function signInHere(form) {
+  const button = $("button", form);
+  button.disabled = true;
+  const isBack = await signInAgain(form);
+  button.disabled = false;
+  if (!isBack) return;
+  signedIn();
+  $("#question").focus({ preventScroll: true });
+  item?.again();
+  Outbox.empty(item?.isEditable ? item.id : undefined);
+}
+
 // ------------------------------------------------------------------------------------ listening
 
 document.addEventListener("submit", (event) => {
@@ -102,6 +121,9 @@ document.addEventListener("submit", (event) => {
   if (form.id === "answer") {
     event.preventDefault();
     item.submit();
+  } else if (form.matches("[data-signs-in]")) {
+    event.preventDefault();
+    signInHere(form);
   } else if (form.matches("[data-swaps-work]")) {
     event.preventDefault();
     sendForm(form, event.submitter);
@@ -137,7 +159,7 @@ document.addEventListener("click", (event) => {
     $("#comment").focus();
   }
   if (event.target.closest("[data-send-again]")) {
-    $("#dialog").close();
+    signedIn();
     item?.again();
   }
 });
@@ -145,7 +167,6 @@ document.addEventListener("click", (event) => {
 // Back in this tab, after signing in in another one, or when the network returns.
 function comeBack() {
   if (document.visibilityState !== "visible") return;
-  if ($("#dialog [data-send-again]")) $("#dialog").close();
   item?.again();
 }
 document.addEventListener("visibilitychange", comeBack);

@@ -19,6 +19,7 @@ BUNDLES = {
         "judge/item.js",
         "judge/keys.js",
         "judge/zoom.js",
+        "judge/signing-in.js",
         "judge.js",
     ),
 }
