@@ -189,9 +189,7 @@ def build_work(
         image_height=image.height,
         choices=tuple(
             Choice(one.id, place, one.text, one.id in said.picked)
-            for place, one in enumerate(
-                queries.list_candidates(session, practice_item.id), start=1
-            )
+            for place, one in enumerate(queries.list_candidates(session, practice_item.id), start=1)
         ),
         none_fits=said.none_fits,
         answer_is_wrong=said.answer_is_wrong,
