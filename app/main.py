@@ -16,6 +16,7 @@ from app.routes import (
     imports,
     items,
     judge,
+    judging_keys,
     members,
     mine,
     people,
@@ -27,6 +28,7 @@ from app.routes import (
     runs,
 )
 from app.settings import get_settings
+from app.web.compression import Compress
 from app.web.errors import add_error_handlers, error_page
 from app.web.middleware import BodyLimit, RequestContext, SameOrigin, SecurityHeaders
 from app.web.sessions import Cookies
@@ -41,6 +43,7 @@ ROUTES = (
     imports,
     items,
     judge,
+    judging_keys,
     members,
     mine,
     people,
@@ -74,4 +77,5 @@ def create_app() -> FastAPI:
     app.add_middleware(SameOrigin, settings=settings, error_page=error_page)
     app.add_middleware(RequestContext, error_page=error_page)
     app.add_middleware(SecurityHeaders, settings=settings)
+    app.add_middleware(Compress)
     return app

@@ -57,6 +57,12 @@ def image_path(sha256: str, media_type: str) -> Path:
     return store_folder() / "images" / sha256[:2] / f"{sha256}{EXTENSIONS[media_type]}"
 
 
+def resized_path(sha256: str, width: int) -> Path:
+    """Where a smaller version of an image is kept once it was made; it can be made again."""
+    _check_digest(sha256)
+    return store_folder() / "resized" / str(width) / sha256[:2] / f"{sha256}.jpg"
+
+
 def adapters_folder() -> Path:
     return store_folder() / "adapters"
 
@@ -193,11 +199,14 @@ def remove_old_uploads(older_than: timedelta) -> int:
 def remove_unused_images(used: Iterable[str], older_than: timedelta) -> int:
     """Remove image files that no row names: left by an import that crashed; how many.
 
+    Their smaller versions go the same way.
+
     The age protects files that an import has put here and whose rows it has not committed yet.
     """
     kept = set(used)
-    unused = (path for path in list_files(store_folder() / "images") if path.stem not in kept)
-    return _remove_older(unused, older_than)
+    folders = (store_folder() / "images", store_folder() / "resized")
+    files = (path for folder in folders for path in list_files(folder))
+    return _remove_older((path for path in files if path.stem not in kept), older_than)
 
 
 def list_files(folder: Path) -> Iterator[Path]:

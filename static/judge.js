@@ -8,12 +8,13 @@ import { Item } from "./judge/item.js";
 import { listenForKeys } from "./judge/keys.js";
 import { recall, remember } from "./judge/memory.js";
 import { $, Outbox, pageData, parse, Refused, send, toast, Unreachable } from "./judge/sending.js";
+import { signInAgain } from "./judge/signing-in.js";
 import { listenForZoom } from "./judge/zoom.js";
 
 let item = null;
 let refreshTimer = 0;
 
-const page = { swap, showDialog, signedOut };
+const page = { swap, showDialog, signedOut, signedIn };
 
 function showDialog(content) {
   $("#dialog-body").replaceChildren(content);
@@ -21,7 +22,13 @@ function showDialog(content) {
 }
 
 function signedOut() {
+  // Somebody may be typing in it already.
+  if ($("#dialog[open] [data-send-again]")) return;
   showDialog($("#signed-out").content.cloneNode(true));
+}
+
+function signedIn() {
+  if ($("#dialog[open] [data-send-again]")) $("#dialog").close();
 }
 
 function start() {
@@ -31,8 +38,18 @@ function start() {
   item = form ? new Item(form, page) : null;
   const seconds = Number(work.dataset.refreshSeconds);
   if (seconds) refreshTimer = setTimeout(lookForItems, seconds * 1000);
-  // Prefetch links are a hint that browsers may ignore; an image object is a promise.
-  for (const link of work.querySelectorAll("link[data-upcoming]")) new Image().src = link.href;
+  if (document.readyState === "complete") loadUpcoming();
+}
+
+/** The images of the items after this one, in the size that this screen will ask for. */
+function loadUpcoming() {
+  for (const { dataset } of document.querySelectorAll("#work [data-upcoming]")) {
+    const image = new Image();
+    image.fetchPriority = "low";
+    image.sizes = $(".view__image").sizes;
+    image.srcset = dataset.srcset;
+    image.src = dataset.upcoming;
+  }
 }
 
 function swap(html) {
@@ -85,6 +102,18 @@ async function sendForm(form, submitter) {
   }
 }
 
+async function signInHere(form) {
+  const button = $("button", form);
+  button.disabled = true;
+  const isBack = await signInAgain(form);
+  button.disabled = false;
+  if (!isBack) return;
+  signedIn();
+  $("#question").focus({ preventScroll: true });
+  item?.again();
+  Outbox.empty(item?.isEditable ? item.id : undefined);
+}
+
 // ------------------------------------------------------------------------------------ listening
 
 document.addEventListener("submit", (event) => {
@@ -92,6 +121,9 @@ document.addEventListener("submit", (event) => {
   if (form.id === "answer") {
     event.preventDefault();
     item.submit();
+  } else if (form.matches("[data-signs-in]")) {
+    event.preventDefault();
+    signInHere(form);
   } else if (form.matches("[data-swaps-work]")) {
     event.preventDefault();
     sendForm(form, event.submitter);
@@ -105,8 +137,21 @@ document.addEventListener("change", (event) => {
 });
 
 document.addEventListener("input", (event) => {
-  if (event.target.id === "comment") item.typed();
+  if (event.target.matches("#comment, [name=edit]")) item.typed();
 });
+
+// A better text begins as the text that it corrects; left as that, it is none.
+document.addEventListener(
+  "toggle",
+  (event) => {
+    if (!event.target.matches?.(".mend")) return;
+    const text = $(".choice__text", event.target.parentElement).textContent;
+    const better = $("[name=edit]", event.target);
+    if (event.target.open && !better.value && !better.disabled) better.value = text;
+    else if (!event.target.open && better.value === text) better.value = "";
+  },
+  { capture: true },
+);
 
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-action=comment]")) {
@@ -114,7 +159,7 @@ document.addEventListener("click", (event) => {
     $("#comment").focus();
   }
   if (event.target.closest("[data-send-again]")) {
-    $("#dialog").close();
+    signedIn();
     item?.again();
   }
 });
@@ -122,12 +167,13 @@ document.addEventListener("click", (event) => {
 // Back in this tab, after signing in in another one, or when the network returns.
 function comeBack() {
   if (document.visibilityState !== "visible") return;
-  if ($("#dialog [data-send-again]")) $("#dialog").close();
   item?.again();
 }
 document.addEventListener("visibilitychange", comeBack);
 window.addEventListener("focus", comeBack);
 window.addEventListener("online", comeBack);
+// What is needed now goes first.
+window.addEventListener("load", loadUpcoming);
 // A comment that is still being typed leaves with the page.
 window.addEventListener("pagehide", () => {
   item?.settle();

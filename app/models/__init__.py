@@ -11,7 +11,13 @@ from app.models.candidates import (
 )
 from app.models.dataset import Image, Item, ProjectImage
 from app.models.guidelines import GuidelinesReading, GuidelinesVersion
-from app.models.judgements import Judgement, JudgementRevision, RoundAnnotator, VerdictRow
+from app.models.judgements import (
+    Judgement,
+    JudgementRevision,
+    RoundAnnotator,
+    VerdictRow,
+    WrittenRationale,
+)
 from app.models.outcomes import Admission, Release, ReleaseRow, Score, TrainingRow
 from app.models.people import ApiToken, Event, Invite, Membership, Project, SignInLink, User, Worker
 from app.models.practice import (
@@ -62,4 +68,5 @@ __all__ = [
     "User",
     "VerdictRow",
     "Worker",
+    "WrittenRationale",
 ]

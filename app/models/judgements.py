@@ -41,6 +41,10 @@ class Judgement(WithId, Base):
     answer_is_wrong: Mapped[bool] = mapped_column(server_default=text("false"))
     is_flagged: Mapped[bool] = mapped_column(server_default=text("false"))
     comment: Mapped[str] = mapped_column(server_default="")
+    faults: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    """By candidate id: what is wrong with it. Copied to the verdicts at submission."""
+    edits: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    """By candidate id: the text as this person would have it. Written apart at submission."""
     skip_reason: Mapped[str | None]
     guidelines_version: Mapped[int] = mapped_column(server_default="1")
     active_ms: Mapped[int] = mapped_column(server_default="0")
@@ -96,6 +100,8 @@ class Judgement(WithId, Base):
             "(status = 'submitted') = (submitted_at IS NOT NULL)", name="submitted_has_time"
         ),
         CheckConstraint("active_ms >= 0", name="active_ms_not_negative"),
+        CheckConstraint("jsonb_typeof(faults) = 'object'", name="faults_by_candidate"),
+        CheckConstraint("jsonb_typeof(edits) = 'object'", name="edits_by_candidate"),
         Index("ix_judgement_round_id_user_id", "round_id", "user_id", "submitted_at"),
         Index(
             "ix_judgement_lease_until",
@@ -188,6 +194,31 @@ class VerdictRow(Base):
         CheckConstraint("is_shown", name="shown_only"),
         CheckConstraint("NOT answer_is_wrong", name="wrong_answer_has_no_verdicts"),
         CheckConstraint("NOT (none_fits AND fits)", name="none_fits_means_none"),
+        CheckConstraint("NOT (fits AND faults <> '[]'::jsonb)", name="fitting_has_no_fault"),
         UniqueConstraint("judgement_id", "position"),
         Index("ix_verdict_round_id_candidate_id", "round_id", "candidate_id"),
+    )
+
+
+class WrittenRationale(Base):
+    """A candidate as an annotator corrected it: a person's text, whose author the judgement names.
+
+    Apart from candidates on purpose. Nobody judges it, no policy admits it, nothing trains on it.
+    """
+
+    __tablename__ = "written_rationale"
+    judgement_id: Mapped[int] = mapped_column(
+        ForeignKey("judgement.id", ondelete="CASCADE"), primary_key=True
+    )
+    candidate_id: Mapped[int] = mapped_column(primary_key=True)
+    item_id: Mapped[int]
+    text: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["candidate_id", "item_id"], ["candidate.id", "candidate.item_id"], ondelete="CASCADE"
+        ),
+        CheckConstraint("text <> ''", name="text_given"),
+        Index("ix_written_rationale_item_id", "item_id"),
+        Index("ix_written_rationale_candidate_id", "candidate_id"),
     )

@@ -31,6 +31,7 @@ from app.models import (
     Sample,
     User,
     VerdictRow,
+    WrittenRationale,
 )
 
 PAGE_SIZE = 50
@@ -303,6 +304,26 @@ def list_judgements(session: Session, item_id: int) -> list[JudgementRow]:
         .order_by(Round.number.desc(), Judgement.id)
     )
     return [JudgementRow(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class WrittenRow:
+    written: WrittenRationale
+    user_name: str
+    round_number: int
+
+
+def list_written_rationales(session: Session, item_id: int) -> list[WrittenRow]:
+    """Candidates of the item as annotators corrected them, oldest first."""
+    rows = session.execute(
+        select(WrittenRationale, User.name, Round.number)
+        .join(Judgement, Judgement.id == WrittenRationale.judgement_id)
+        .join(Round, Round.id == Judgement.round_id)
+        .join(User, User.id == Judgement.user_id)
+        .where(WrittenRationale.item_id == item_id)
+        .order_by(WrittenRationale.at, WrittenRationale.judgement_id)
+    )
+    return [WrittenRow(*row) for row in rows]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
+    insert,
     or_,
     select,
     text,
@@ -37,6 +38,7 @@ from app.models import (
     RoundItem,
     User,
     VerdictRow,
+    WrittenRationale,
 )
 from app.uncertainty import ItemVotes
 
@@ -235,9 +237,10 @@ _STORE_SUBMISSION = text(
     """
     WITH verdicts AS (
       INSERT INTO verdict
-        (judgement_id, candidate_id, round_id, none_fits, answer_is_wrong, fits, position)
+        (judgement_id, candidate_id, round_id, none_fits, answer_is_wrong, fits, position, faults)
       SELECT judgement.id, shown.candidate_id, judgement.round_id, judgement.none_fits, false,
-        shown.candidate_id = ANY (judgement.picked), shown.position
+        shown.candidate_id = ANY (judgement.picked), shown.position,
+        coalesce(judgement.faults -> CAST(shown.candidate_id AS text), '[]')
       FROM judgement,
         unnest(judgement.shown_order) WITH ORDINALITY AS shown (candidate_id, position)
       WHERE judgement.id = :judgement_id AND NOT judgement.answer_is_wrong
@@ -285,6 +288,15 @@ def store_submission(
 
 def delete_verdicts(session: Session, judgement_id: int) -> None:
     session.execute(delete(VerdictRow).where(VerdictRow.judgement_id == judgement_id))
+
+
+def insert_written_rationales(session: Session, rows: list[dict[str, object]]) -> None:
+    if rows:
+        session.execute(insert(WrittenRationale), rows)
+
+
+def delete_written_rationales(session: Session, judgement_id: int) -> None:
+    session.execute(delete(WrittenRationale).where(WrittenRationale.judgement_id == judgement_id))
 
 
 def count_submitted(session: Session, round_id: int, user_id: int) -> int:

@@ -9,8 +9,6 @@ random keys, then from the top again. What they have had lies behind them, and i
 each time.
 """
 
-from collections.abc import Sequence
-
 from sqlalchemy import ARRAY, BigInteger, TextClause, literal_column, select, text
 from sqlalchemy.orm import Session
 
@@ -68,8 +66,9 @@ _CLAIM: TextClause = text(
 )
 _UPCOMING: TextClause = text(
     f"""
-    SELECT item.image_sha256 FROM ({_next_items(N_UPCOMING)}) AS upcoming
+    SELECT image.sha256, image.width FROM ({_next_items(N_UPCOMING)}) AS upcoming
     JOIN round_item ON round_item.id = upcoming.id JOIN item ON item.id = round_item.item_id
+    JOIN image ON image.sha256 = item.image_sha256
     """  # noqa: S608
 )
 
@@ -91,8 +90,7 @@ def claim_open_item(
 
 def list_upcoming_images(
     session: Session, round_id: int, user_id: int, *, most: int | None
-) -> Sequence[str]:
-    """Images that this person will probably see next, for the browser to fetch ahead."""
-    return session.scalars(
-        _UPCOMING, {"round_id": round_id, "user_id": user_id, "most": most}
-    ).all()
+) -> list[tuple[str, int]]:
+    """Images that this person will probably see next, with their widths, to be fetched ahead."""
+    rows = session.execute(_UPCOMING, {"round_id": round_id, "user_id": user_id, "most": most})
+    return [(sha256, width) for sha256, width in rows]

@@ -34,6 +34,7 @@ from app.models import (
     Sample,
     User,
     VerdictRow,
+    WrittenRationale,
 )
 from app.queries.candidates import usable_items_statement
 
@@ -245,6 +246,33 @@ def list_verdicts(session: Session, judgement_ids: Sequence[int]) -> list[Verdic
             ).where(VerdictRow.judgement_id.in_(block))
         )
         found += [VerdictSource(*row) for row in rows]
+    return found
+
+
+@dataclass(frozen=True)
+class WrittenSource:
+    judgement_id: int
+    item_id: int
+    candidate_text: str
+    text: str
+
+
+def list_written_rationales(session: Session, judgement_ids: Sequence[int]) -> list[WrittenSource]:
+    """Candidates as annotators corrected them, in a fixed order."""
+    found: list[WrittenSource] = []
+    for block in _blocks(judgement_ids):
+        rows = session.execute(
+            select(
+                WrittenRationale.judgement_id,
+                WrittenRationale.item_id,
+                Candidate.text,
+                WrittenRationale.text,
+            )
+            .join(Candidate, Candidate.id == WrittenRationale.candidate_id)
+            .where(WrittenRationale.judgement_id.in_(block))
+            .order_by(WrittenRationale.judgement_id, WrittenRationale.candidate_id)
+        )
+        found += [WrittenSource(*row) for row in rows]
     return found
 
 

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from app.errors import NotFound
 from app.web.access import ReadableImage, ReadableProjectImage
-from app.web.images import THUMB_WIDTHS, image_response
+from app.web.images import WIDTHS, image_response
 
 router = APIRouter()
 
@@ -24,8 +24,8 @@ def show_in_project(
 
 
 def _checked(width: int | None) -> int | None:
-    if width is not None and width not in THUMB_WIDTHS:
+    if width is not None and width not in WIDTHS:
         raise NotFound(
-            "Images come in their own size and in " + " and ".join(map(str, THUMB_WIDTHS))
+            "Images come in their own size and in " + ", ".join(map(str, WIDTHS)) + " pixels"
         )
     return width

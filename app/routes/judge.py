@@ -5,7 +5,7 @@ forms and swaps `#work`; a submission is answered with the next item.
 """
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel
@@ -34,6 +34,32 @@ class JudgementForm(BaseModel):
     is_flagged: bool = False
     comment: str = ""
     active_ms: int = 0
+    fault: list[str] = []
+    """`candidate:fault`, one per box that is ticked."""
+    edited: list[int] = []
+    edit: list[str] = []
+    """The better text of the candidate at the same place of `edited`; mostly empty."""
+
+    @property
+    def faults(self) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {}
+        for value in self.fault:
+            candidate_id, _, name = value.partition(":")
+            if not candidate_id.isdecimal():
+                raise InvalidInput("A fault does not name its rationale. Reload the page.")
+            found.setdefault(int(candidate_id), []).append(name)
+        return found
+
+    @property
+    def edits(self) -> dict[int, str]:
+        if len(self.edited) != len(self.edit):
+            raise InvalidInput("A better text does not name its rationale. Reload the page.")
+        return dict(zip(self.edited, self.edit, strict=True))
+
+    def content(self) -> dict[str, Any]:
+        """What the services take."""
+        fields = self.model_dump(exclude={"fault", "edited", "edit"})
+        return {**fields, "faults": self.faults, "edits": self.edits}
 
     def as_answer(self) -> Answer:
         """What was chosen, unchecked: to show it again."""
@@ -43,6 +69,8 @@ class JudgementForm(BaseModel):
             answer_is_wrong=self.answer_is_wrong,
             comment=self.comment,
             is_flagged=self.is_flagged,
+            faults={key: tuple(names) for key, names in self.faults.items()},
+            edits={key: text for key, text in self.edits.items() if text.strip()},
         )
 
 
@@ -93,8 +121,9 @@ def save_draft(
     request: Request,
 ) -> Response:
     view = JudgeView.of(request, session, user, judgement)
+    content = form.content()
     try:
-        judgement = judging.save_draft(session, judgement, **form.model_dump())
+        judgement = judging.save_draft(session, judgement, **content)
     except AppError as error:
         return _refused(view, judgement, form, error)
     if is_htmx(request):
@@ -111,8 +140,9 @@ def submit(
     request: Request,
 ) -> Response:
     view = JudgeView.of(request, session, user, judgement)
+    content = form.content()
     try:
-        judging.submit(session, judgement, **form.model_dump())
+        judging.submit(session, judgement, **content)
     except AppError as error:
         return _refused(view, judgement, form, error)
     return _go_on(view, user)

@@ -1,14 +1,19 @@
 """What one person says about one item: read, compared and written to the row."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from app.critics.base import Fault
 from app.errors import Conflict, InvalidInput, StaleVersion
 from app.models import Judgement
 
 MAX_COMMENT = 2000
+MAX_EDIT = 1000
+
+FAULTS = frozenset(Fault)
+"""What people may say is wrong with a candidate: the words that critics use too."""
 
 
 class AnswerKept(Conflict):
@@ -27,6 +32,8 @@ class Answer:
     answer_is_wrong: bool
     comment: str
     is_flagged: bool
+    faults: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    edits: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def says_something(self) -> bool:
@@ -39,7 +46,13 @@ class Answer:
             "answer_is_wrong": self.answer_is_wrong,
             "comment": self.comment,
             "is_flagged": self.is_flagged,
+            **self._beside(),
         }
+
+    def _beside(self) -> dict[str, Any]:
+        """What most answers do not have, and then do not mention."""
+        beside = {"faults": stored_faults(self), "edits": stored_edits(self)}
+        return {name: found for name, found in beside.items() if found}
 
 
 EMPTY = Answer(picked=(), none_fits=False, answer_is_wrong=False, comment="", is_flagged=False)
@@ -53,7 +66,17 @@ def answer_of(judgement: Judgement) -> Answer:
         answer_is_wrong=judgement.answer_is_wrong,
         comment=judgement.comment,
         is_flagged=judgement.is_flagged,
+        faults={int(key): tuple(names) for key, names in judgement.faults.items()},
+        edits={int(key): text for key, text in judgement.edits.items()},
     )
+
+
+def stored_faults(answer: Answer) -> dict[str, list[str]]:
+    return {str(key): list(names) for key, names in sorted(answer.faults.items())}
+
+
+def stored_edits(answer: Answer) -> dict[str, str]:
+    return {str(key): text for key, text in sorted(answer.edits.items())}
 
 
 def clean_text(text: str) -> str:
@@ -72,12 +95,14 @@ def read_answer(
     answer_is_wrong: bool,
     comment: str,
     is_flagged: bool,
+    faults: Mapping[int, Sequence[str]],
+    edits: Mapping[int, str],
 ) -> Answer:
     """Check what came in against what was shown.
 
     Raises:
-        InvalidInput: two of the three facts at once, a candidate that was not shown, or a comment
-            that is too long.
+        InvalidInput: two of the three facts at once, a candidate that was not shown, a fault of
+            one that was picked, or a text that is too long.
     """
     answer = Answer(
         picked=tuple(sorted(set(picked))),
@@ -85,8 +110,11 @@ def read_answer(
         answer_is_wrong=answer_is_wrong,
         comment=clean_text(comment),
         is_flagged=is_flagged,
+        faults={key: tuple(sorted(set(names))) for key, names in faults.items() if names},
+        edits={key: clean_text(text) for key, text in edits.items() if clean_text(text)},
     )
-    if not set(answer.picked) <= set(judgement.shown_order):
+    named = {*answer.picked, *answer.faults, *answer.edits}
+    if not named <= set(judgement.shown_order):
         raise InvalidInput("A chosen rationale does not belong to this item. Reload the page.")
     if (bool(answer.picked), none_fits, answer_is_wrong).count(True) > 1:
         raise InvalidInput(
@@ -95,7 +123,19 @@ def read_answer(
         )
     if len(answer.comment) > MAX_COMMENT:
         raise InvalidInput(f"The comment is longer than {MAX_COMMENT} characters.")
+    _check_candidates(answer)
     return answer
+
+
+def _check_candidates(answer: Answer) -> None:
+    if unknown := {name for names in answer.faults.values() for name in names} - FAULTS:
+        raise InvalidInput(f"There is no fault called {min(unknown)!r}. Reload the page.")
+    if set(answer.faults) & set(answer.picked):
+        raise InvalidInput(
+            "A rationale that you pick has no fault: take back the pick or the fault."
+        )
+    if any(len(text) > MAX_EDIT for text in answer.edits.values()):
+        raise InvalidInput(f"A better text is longer than {MAX_EDIT} characters.")
 
 
 def write(judgement: Judgement, answer: Answer, *, version: int, now: datetime) -> None:
@@ -112,6 +152,8 @@ def write(judgement: Judgement, answer: Answer, *, version: int, now: datetime) 
     judgement.answer_is_wrong = answer.answer_is_wrong
     judgement.comment = answer.comment
     judgement.is_flagged = answer.is_flagged
+    judgement.faults = stored_faults(answer)
+    judgement.edits = stored_edits(answer)
     judgement.version += 1
     judgement.updated_at = now
 

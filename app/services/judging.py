@@ -4,8 +4,10 @@
 - The same request twice (double Enter, retried after a lost reply) does the same as once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -14,6 +16,7 @@ from app.errors import Conflict, InvalidInput, StaleVersion
 from app.lifecycle import JudgementStatus, RoundItemState
 from app.models import Json, Judgement, JudgementRevision
 from app.queries import judging as queries
+from app.queries.judging_pages import get_candidate_texts
 from app.services import rounds
 from app.services.answers import (
     Answer,
@@ -40,6 +43,7 @@ from app.services.leases import (
     resume,
 )
 from app.services.settling import is_all_settled, settle_skip, settle_submission
+from app.texts import collapse
 
 __all__ = [
     "AnswerKept",
@@ -61,6 +65,8 @@ N_TAKE_BACK = 10
 
 MAX_SKIP_REASON = 500
 
+NOTHING: Mapping[int, Any] = MappingProxyType({})
+
 
 def save_draft(
     session: Session,
@@ -73,6 +79,8 @@ def save_draft(
     comment: str,
     is_flagged: bool,
     active_ms: int,
+    faults: Mapping[int, Sequence[str]] = NOTHING,
+    edits: Mapping[int, str] = NOTHING,
     now: datetime | None = None,
 ) -> Judgement:
     """Keep what was clicked so far.
@@ -93,6 +101,8 @@ def save_draft(
         answer_is_wrong=answer_is_wrong,
         comment=comment,
         is_flagged=is_flagged,
+        faults=faults,
+        edits=edits,
     )
     if judgement.status is JudgementStatus.SUBMITTED:
         if answer == answer_of(judgement):
@@ -119,6 +129,8 @@ def submit(
     comment: str,
     is_flagged: bool,
     active_ms: int,
+    faults: Mapping[int, Sequence[str]] = NOTHING,
+    edits: Mapping[int, str] = NOTHING,
     now: datetime | None = None,
 ) -> Judgement:
     """Make the answer count: verdicts, a revision, an event, and the item done when all slots are.
@@ -140,6 +152,8 @@ def submit(
         answer_is_wrong=answer_is_wrong,
         comment=comment,
         is_flagged=is_flagged,
+        faults=faults,
+        edits=edits,
     )
     if judgement.status is JudgementStatus.SUBMITTED:
         if answer == answer_of(judgement):
@@ -168,6 +182,7 @@ def submit(
         old=old,
         content=_revision_content(judgement, answer),
     )
+    _write_edits(session, judgement, round_item.item_id, answer)
     if settle_submission(session, round_item, judgement, judging_settings(round_)):
         _close_after_commit(session, round_.id)
     return judgement
@@ -197,6 +212,7 @@ def take_back(session: Session, judgement: Judgement, *, now: datetime | None = 
         )
     )
     queries.delete_verdicts(session, judgement.id)
+    queries.delete_written_rationales(session, judgement.id)
     advance(session, judgement, JudgementStatus.DRAFT, round_=round_)
     judgement.submitted_at = None
     judgement.lease_until = lease_end(now)
@@ -244,6 +260,26 @@ def skip(
 
 
 # --- Steps ----------------------------------------------------------------------------------
+
+
+def _write_edits(session: Session, judgement: Judgement, item_id: int, answer: Answer) -> None:
+    """Corrected texts as rationales of this person; one that says the same again is none."""
+    if answer.answer_is_wrong or not answer.edits:
+        return
+    texts = get_candidate_texts(session, list(answer.edits))
+    queries.insert_written_rationales(
+        session,
+        [
+            {
+                "judgement_id": judgement.id,
+                "candidate_id": candidate_id,
+                "item_id": item_id,
+                "text": text,
+            }
+            for candidate_id, text in answer.edits.items()
+            if collapse(text) != collapse(texts[candidate_id])
+        ],
+    )
 
 
 def _revision_content(judgement: Judgement, answer: Answer) -> Json:

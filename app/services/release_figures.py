@@ -60,6 +60,9 @@ class Figures:
         for answers in by_round.values():
             self.on_candidates.add(answers)
 
+    def add_written(self) -> None:
+        self.counts["written"] += 1
+
     def add_item(
         self,
         source: ItemSource,
@@ -97,6 +100,8 @@ class Figures:
             "items_with_rationale": self.counts["items_with_rationale"],
             "items_in_doubt": self.counts["items_in_doubt"],
             "images": len(self.images),
+            # A release without such texts has the card that it always had.
+            **({"written": self.counts["written"]} if self.counts["written"] else {}),
             "people": {
                 "annotators": len(self.annotator_ids),
                 **_said(self.people),

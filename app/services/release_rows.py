@@ -1,5 +1,5 @@
-"""The rows of a release: one per rationale, per judged candidate that was not admitted, and per
-judged item, each with its whole lineage.
+"""The rows of a release: one per rationale, per judged candidate that was not admitted, per text
+that a person corrected, and per judged item, each with its whole lineage.
 
 A row holds nothing that changes later and no name of a person: annotators appear under a pseudonym
 that only the project's secret connects with their account. What people and critics said is counted
@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.lifecycle import UserKind
+from app.lifecycle import AuthorKind, UserKind
 from app.models import Json, Project
 from app.queries import releases as queries
 from app.queries.releases import (
@@ -26,6 +26,7 @@ from app.queries.releases import (
     ItemSource,
     JudgementSource,
     VerdictSource,
+    WrittenSource,
 )
 from app.services.release_figures import Figures
 from app.storage import EXTENSIONS
@@ -46,6 +47,7 @@ class _Page:
     candidates: Mapping[int, Sequence[CandidateSource]]
     admissions: Mapping[int, Sequence[AdmissionSource]]
     draws: Mapping[int, Sequence[DrawSource]]
+    written: Mapping[int, Sequence[tuple[JudgementSource, WrittenSource]]]
 
 
 def canonical(payload: Json) -> bytes:
@@ -94,6 +96,13 @@ def _load_page(session: Session, item_ids: Sequence[int], round_ids: Sequence[in
         draws=_group(
             queries.list_draws(session, candidate_ids, round_ids), lambda draw: draw.candidate_id
         ),
+        written=_group(
+            [
+                (by_id[written.judgement_id], written)
+                for written in queries.list_written_rationales(session, list(by_id))
+            ],
+            lambda pair: pair[1].item_id,
+        ),
     )
 
 
@@ -114,6 +123,9 @@ def _rows_of_item(
         n_rationales += payload["kind"] == "rationale"
         figures.add_candidate(payload, verdicts)
         yield ReleasedRow(item_id, payload)
+    for judgement, written in page.written.get(item_id, []):
+        figures.add_written()
+        yield ReleasedRow(item_id, _written_row(project, source, judgement, written))
     figures.add_item(source, judgements, fitting, n_rationales)
     yield ReleasedRow(item_id, _item_row(project, source, judgements, n_rationales))
 
@@ -164,6 +176,25 @@ def _candidate_row(
             }
             for admission in admissions
         ],
+    }
+
+
+def _written_row(
+    project: Project, source: ItemSource, judgement: JudgementSource, written: WrittenSource
+) -> Json:
+    """A person's text: a row of its own kind, so that nobody takes it for the model's."""
+    author = _judge(project, judgement)
+    place = (source.item.external_id, "written", written.candidate_text)
+    return {
+        "kind": "written",
+        "row_id": row_id(*place, author, str(judgement.round_number)),
+        **_about_item(source),
+        "rationale": written.text,
+        "author_kind": AuthorKind.PERSON.value,
+        "author": author,
+        "corrects": written.candidate_text,
+        "round": judgement.round_number,
+        "guidelines_version": judgement.guidelines_version,
     }
 
 

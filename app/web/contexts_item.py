@@ -90,6 +90,7 @@ class CandidateLine:
     is_admitted: bool
     n_fits: int
     n_votes: int
+    written: Sequence[queries.WrittenRow]
 
 
 @dataclass(frozen=True)
@@ -134,22 +135,27 @@ def _candidates(session: Session, item: Item) -> list[CandidateLine]:
     """Best first: admitted, then by the share of people who call it fitting, then by draws."""
     votes = queries.list_votes(session, item.id)
     samples: dict[tuple[int | None, int | None], list[queries.SampleRow]] = {}
-    for row in queries.list_samples(session, item.id):
-        samples.setdefault((row.round_id, row.sample.candidate_id), []).append(row)
+    for sample in queries.list_samples(session, item.id):
+        samples.setdefault((sample.round_id, sample.sample.candidate_id), []).append(sample)
     places: dict[int, list[InRound]] = {}
     for place in queries.list_candidate_rounds(session, item.id):
         key = (place.round_id, place.candidate_id)
         places.setdefault(place.candidate_id, []).append(
             InRound(place, votes.get(key, []), samples.get(key, []))
         )
+    written: dict[int, list[queries.WrittenRow]] = {}
+    for row in queries.list_written_rationales(session, item.id):
+        written.setdefault(row.written.candidate_id, []).append(row)
     lines = [
-        _candidate_line(candidate, places.get(candidate.id, []))
+        _candidate_line(candidate, places.get(candidate.id, []), written.get(candidate.id, []))
         for candidate in queries.list_candidates(session, item.id)
     ]
     return sorted(lines, key=_rank)
 
 
-def _candidate_line(candidate: Candidate, rounds: list[InRound]) -> CandidateLine:
+def _candidate_line(
+    candidate: Candidate, rounds: list[InRound], written: list[queries.WrittenRow]
+) -> CandidateLine:
     votes = [vote for entry in rounds for vote in entry.votes if vote.judge_kind is UserKind.PERSON]
     return CandidateLine(
         candidate=candidate,
@@ -157,6 +163,7 @@ def _candidate_line(candidate: Candidate, rounds: list[InRound]) -> CandidateLin
         is_admitted=any(entry.place.admission for entry in rounds),
         n_fits=sum(vote.n_fits for vote in votes),
         n_votes=sum(vote.n_votes for vote in votes),
+        written=written,
     )
 
 

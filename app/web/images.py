@@ -1,5 +1,6 @@
 """Answers that carry an image: browsers may keep them for ever, the address is the content."""
 
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -8,12 +9,26 @@ from PIL import ImageOps
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from app.errors import NotFound
+from app.errors import NotFound, SetupError
 from app.models import Image
-from app.storage import image_path
+from app.storage import atomic_file, image_path, resized_path
 
 THUMB_WIDTHS = (160, 320)
+SCREEN_WIDTHS = (640, 960, 1280, 1920)
+WIDTHS = THUMB_WIDTHS + SCREEN_WIDTHS
 """Widths that may be asked for: any number would let anybody keep the server busy."""
+
+
+def image_url(slug: str, sha256: str) -> str:
+    """Address of an image, readable by the members of the project."""
+    return f"/projects/{slug}/images/{sha256}"
+
+
+def srcset(slug: str, sha256: str, width: int) -> str:
+    """The sizes of an image that a browser may choose from: those below its own, and its own."""
+    url = image_url(slug, sha256)
+    smaller = [f"{url}?w={size} {size}w" for size in SCREEN_WIDTHS if size < width]
+    return ", ".join([*smaller, f"{url} {width}w"])
 
 
 def image_response(request: Request, image: Image, *, width: int | None) -> Response:
@@ -30,8 +45,20 @@ def image_response(request: Request, image: Image, *, width: int | None) -> Resp
     if not path.is_file():
         raise NotFound("The file of this image is missing in the store. `illume check` says more.")
     if width:
-        return Response(_shrink(path, width), media_type="image/jpeg", headers=headers)
+        return _resized(image, path, width, headers)
     return FileResponse(path, media_type=image.media_type, headers=headers)
+
+
+def _resized(image: Image, path: Path, width: int, headers: dict[str, str]) -> Response:
+    """Made once and kept beside the originals: the address is the content here too."""
+    kept = resized_path(image.sha256, width)
+    if not kept.is_file():
+        content = _shrink(path, width)
+        # A full disk must not keep a picture from the person who asks for it.
+        with suppress(SetupError), atomic_file(kept) as stream:
+            stream.write(content)
+        return Response(content, media_type="image/jpeg", headers=headers)
+    return FileResponse(kept, media_type="image/jpeg", headers=headers)
 
 
 def _shrink(path: Path, width: int) -> bytes:

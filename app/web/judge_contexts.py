@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
+from app.critics.base import Fault
 from app.lifecycle import JUDGEABLE_ROUND, JudgementStatus, RoundStatus
 from app.models import Judgement, Project, Round, User
 from app.queries import judging as queries
@@ -15,44 +16,18 @@ from app.queries import judging_pages as page_queries
 from app.queries.judging_pages import OwnRow, QueueFigures
 from app.queries.queue import list_upcoming_images
 from app.services import practice
-from app.services.answers import MAX_COMMENT, Answer, answer_of
+from app.services.answers import MAX_COMMENT, MAX_EDIT, Answer, answer_of
 from app.services.guidelines import find_unread_change
 from app.services.judging import MAX_SKIP_REASON, N_TAKE_BACK
+from app.services.judging_keys import Key, keys_of
 from app.services.leases import judging_settings
 from app.settings import get_settings
 from app.web.contexts_guidelines import GuidelinesNews, news_of
+from app.web.images import image_url, srcset
 from app.web.markdown import render_markdown
 
 TIME_ZONE_COOKIE = "tz"
 
-
-@dataclass(frozen=True)
-class Key:
-    """A keyboard shortcut: the key, the action of static/judge.js, and what people read."""
-
-    key: str
-    action: str
-    label: str
-
-
-DIGITS = "1234567890"
-
-# The one registry. The page prints it as the table of keys, and the script reads it from there.
-KEYS = (
-    *(Key(digit, "pick", "Pick a rationale, or not") for digit in DIGITS),
-    Key("Enter", "submit", "Submit, and bring the next item"),
-    Key("n", "none", "None fits"),
-    Key("w", "wrong", "The answer is wrong"),
-    Key("s", "skip", "Skip, with a reason"),
-    Key("u", "take-back", "Take back the last answer"),
-    Key("f", "flag", "Flag for the admins"),
-    Key("c", "comment", "Write a comment (Esc leaves it)"),
-    Key("ArrowLeft", "previous", "Your item before this one"),
-    Key("ArrowRight", "next", "Your item after this one"),
-    Key("z", "zoom", "Zoom the image; drag to move it"),
-    Key("g", "guidelines", "Show or hide the guidelines"),
-    Key("?", "keys", "Show or hide this table"),
-)
 
 SKIP_REASONS = (
     "I cannot tell from the image",
@@ -62,14 +37,24 @@ SKIP_REASONS = (
 )
 
 
+FAULT_LABELS: Mapping[str, str] = {
+    Fault.WRONG_ABOUT_IMAGE: "Wrong about the image",
+    Fault.DOES_NOT_JUSTIFY: "Does not justify the answer",
+    Fault.RESTATES_ANSWER: "Only restates the answer",
+    Fault.UNCLEAR: "Unclear",
+}
+
+
 @dataclass(frozen=True)
 class Choice:
     """A candidate as it is offered."""
 
     candidate_id: int
+    place: int
     text: str
-    key: str
     is_picked: bool
+    faults: tuple[str, ...] = ()
+    edit: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +68,7 @@ class Work:
     question: str
     answer: str
     image_url: str
+    image_srcset: str
     image_width: int
     image_height: int
     choices: tuple[Choice, ...]
@@ -94,7 +80,8 @@ class Work:
     previous_id: int | None
     next_id: int | None
     last_submitted_id: int | None
-    upcoming_image_urls: tuple[str, ...]
+    upcoming: tuple[tuple[str, str], ...]
+    """Address and sizes of the images that will probably be next."""
     n_in_round: int
     n_today: int
     notice: str
@@ -129,9 +116,13 @@ class JudgePage:
     news: GuidelinesNews | None
     practice_items: int
     keys: tuple[Key, ...]
+    hints: Mapping[str, str]
+    """By action: the key, as it stands on the control."""
     skip_reasons: tuple[str, ...]
     max_skip_reason: int
     max_comment: int
+    max_edit: int
+    faults: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -199,11 +190,6 @@ def day_start(cookies: Mapping[str, str], now: datetime | None = None) -> dateti
     return now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def image_url(slug: str, sha256: str) -> str:
-    """Address of an image, readable by the members of the project."""
-    return f"/projects/{slug}/images/{sha256}"
-
-
 def build_work(
     session: Session,
     judgement: Judgement,
@@ -220,7 +206,7 @@ def build_work(
     own = page_queries.get_own_figures(session, judgement.round_id, judgement.user_id, since=today)
     neighbours = page_queries.find_neighbours(session, judgement, newest_id=own.newest_id)
     is_editable = judgement.status in queries.HELD
-    upcoming: Sequence[str] = ()
+    upcoming: Sequence[tuple[str, int]] = ()
     if is_editable:
         most = judging_settings(round_).max_per_annotator
         upcoming = list_upcoming_images(session, round_.id, judgement.user_id, most=most)
@@ -233,11 +219,19 @@ def build_work(
         question=item.question,
         answer=item.answer,
         image_url=image_url(project.slug, item.image_sha256),
+        image_srcset=srcset(project.slug, item.image_sha256, item.image_width),
         image_width=item.image_width,
         image_height=item.image_height,
         choices=tuple(
-            Choice(candidate_id, item.texts[candidate_id], key, candidate_id in shown.picked)
-            for candidate_id, key in zip(judgement.shown_order, DIGITS, strict=False)
+            Choice(
+                candidate_id,
+                place,
+                item.texts[candidate_id],
+                candidate_id in shown.picked,
+                shown.faults.get(candidate_id, ()),
+                shown.edits.get(candidate_id, ""),
+            )
+            for place, candidate_id in enumerate(judgement.shown_order, start=1)
         ),
         content=shown,
         active_ms=judgement.active_ms,
@@ -248,7 +242,10 @@ def build_work(
         previous_id=neighbours.previous_id,
         next_id=neighbours.next_id,
         last_submitted_id=neighbours.newest_id,
-        upcoming_image_urls=tuple(image_url(project.slug, sha256) for sha256 in upcoming),
+        upcoming=tuple(
+            (image_url(project.slug, sha256), srcset(project.slug, sha256, width))
+            for sha256, width in upcoming
+        ),
         n_in_round=own.n_in_round,
         n_today=own.n_since,
         notice=notice,
@@ -354,6 +351,7 @@ def build_page(
     is_whole: bool,
 ) -> JudgePage:
     """What stands around the item. Of the whole page only: whether practice is offered."""
+    keys = keys_of(user)
     return JudgePage(
         project_name=project.name,
         project_slug=project.slug,
@@ -365,10 +363,13 @@ def build_page(
         shows_guidelines=bool(project.guidelines) and n_in_round == 0,
         news=news_of(find_unread_change(session, project, user)),
         practice_items=practice.count_offered(session, project, user) if is_whole else 0,
-        keys=KEYS,
+        keys=keys,
+        hints={key.action: key.shown for key in keys},
         skip_reasons=SKIP_REASONS,
         max_skip_reason=MAX_SKIP_REASON,
         max_comment=MAX_COMMENT,
+        max_edit=MAX_EDIT,
+        faults=FAULT_LABELS,
     )
 
 
@@ -407,6 +408,10 @@ def _lines(answer: Answer, texts: Mapping[int, str]) -> tuple[str, ...]:
         lines.append("The answer is wrong")
     if answer.is_flagged:
         lines.append("Flagged")
+    for candidate_id, names in answer.faults.items():
+        said = ", ".join(FAULT_LABELS.get(name, name).lower() for name in names)
+        lines.append(f"“{texts.get(candidate_id, '')}”: {said}")
+    lines += [f"Better: “{text}”" for text in answer.edits.values()]
     if answer.comment:
         lines.append(f"Comment: {answer.comment}")
     return tuple(lines or ["Nothing chosen"])

@@ -1,5 +1,6 @@
 """What the pages of the practice round show."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +13,18 @@ from app.queries import practice as queries
 from app.queries.practice import PracticeFigures, PracticeRow
 from app.queries.rounds import find_last_round
 from app.services import practice
+from app.services.judging_keys import Key, keys_of
 from app.services.practice import Said
 from app.services.practice_items import MAX_CANDIDATES, Expected, Lesson, lesson_of
 from app.web.contexts_guidelines import GuidelinesNews
-from app.web.judge_contexts import DIGITS, KEYS, Choice, Key, image_url
+from app.web.images import image_url
+from app.web.judge_contexts import Choice
 from app.web.markdown import render_markdown
 
 N_SPARE_ROWS = 2
 """Empty rows in the form of an item, for texts that an admin adds."""
 
-_PRACTICE_ACTIONS = {"pick", "submit", "none", "wrong", "zoom", "guidelines", "keys"}
+_PRACTICE_ACTIONS = {"submit", "none", "wrong", "zoom", "guidelines", "keys"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class PracticeFrame:
     project_slug: str
     guidelines: Markup
     keys: tuple[Key, ...]
+    hints: Mapping[str, str]
     place: int
     n_items: int
     # The panel of the guidelines is that of the judging page; these have no place here.
@@ -150,11 +154,17 @@ class LessonPage:
 def build_frame(
     session: Session, project: Project, attempt: PracticeAttempt, *, n_before: int
 ) -> PracticeFrame:
+    keys = tuple(
+        key
+        for key in keys_of(session.get_one(User, attempt.user_id))
+        if key.action in _PRACTICE_ACTIONS or key.action.startswith("pick-")
+    )
     return PracticeFrame(
         project_name=project.name,
         project_slug=project.slug,
         guidelines=render_markdown(project.guidelines),
-        keys=tuple(key for key in KEYS if key.action in _PRACTICE_ACTIONS),
+        keys=keys,
+        hints={key.action: key.shown for key in keys},
         place=n_before + 1,
         n_items=max(queries.count_ready(session, attempt.project_id), n_before + 1),
     )
@@ -178,10 +188,8 @@ def build_work(
         image_width=image.width,
         image_height=image.height,
         choices=tuple(
-            Choice(one.id, one.text, key, one.id in said.picked)
-            for one, key in zip(
-                queries.list_candidates(session, practice_item.id), DIGITS, strict=False
-            )
+            Choice(one.id, place, one.text, one.id in said.picked)
+            for place, one in enumerate(queries.list_candidates(session, practice_item.id), start=1)
         ),
         none_fits=said.none_fits,
         answer_is_wrong=said.answer_is_wrong,

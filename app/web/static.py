@@ -6,12 +6,17 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from app.web.bundles import BUNDLES, read_static
+
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
 class VersionedFiles(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
+        if path in BUNDLES:
+            response = Response(read_static(path), media_type="text/javascript")
+        else:
+            response = await super().get_response(path, scope)
         is_versioned = "v" in parse_qs(scope.get("query_string", b"").decode("latin-1"))
         response.headers["Cache-Control"] = FOR_EVER if is_versioned else "no-cache"
         return response

@@ -7,18 +7,18 @@ from functools import lru_cache
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.templating import Jinja2Templates
 
-from app.resources import STATIC, TEMPLATES
+from app.resources import TEMPLATES
+from app.web.bundles import changed_at, read_static
 
 
 def static_url(name: str) -> str:
     """Address of a static file that changes with its content, so that it can be cached for ever."""
-    changed_at = (STATIC / name).stat().st_mtime_ns
-    return f"/static/{name}?v={_version(name, changed_at)}"
+    return f"/static/{name}?v={_version(name, changed_at(name))}"
 
 
 @lru_cache(maxsize=256)
-def _version(name: str, changed_at: int) -> str:  # noqa: ARG001 - part of the cache key
-    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+def _version(name: str, written_at: int) -> str:  # noqa: ARG001 - part of the cache key
+    return hashlib.sha256(read_static(name)).hexdigest()[:12]
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -36,7 +36,7 @@ function onSubmit(event) {
   $("#guidelines").open = false;
 }
 
-function onClick(event) {
+function closeGuidelines(event) {
   if (event.target.closest("button[data-action=guidelines]")) $("#guidelines").open = false;
 }
 
@@ -47,5 +47,5 @@ export function listenForGuidelines() {
   // Toggles do not bubble; the element is exchanged when its text changes.
   document.addEventListener("toggle", onToggle, { capture: true });
   document.addEventListener("submit", onSubmit);
-  document.addEventListener("click", onClick);
+  document.addEventListener("click", closeGuidelines);
 }

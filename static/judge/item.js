@@ -10,7 +10,7 @@ const BUSY_MS = 150;
 const RETRY_MS = [1000, 2000, 5000, 10_000, 20_000];
 
 export class Item {
-  /** `page` shows what comes back: swap(html), showDialog(content), signedOut(). */
+  /** `page` shows what comes back: swap(html), showDialog(content), signedOut(), signedIn(). */
   constructor(form, page) {
     this.form = form;
     this.page = page;
@@ -24,6 +24,7 @@ export class Item {
     this.isGone = false;
     this.saving = null;
     this.failures = 0;
+    this.nWaiting = 0; // clicks that the server has not acknowledged
     this.retryTimer = 0;
     this.commentTimer = 0;
     // Several signs of life within one lease, but not so many that they cost anything.
@@ -65,6 +66,15 @@ export class Item {
     for (const box of this.form.querySelectorAll("[name=picked]")) {
       box.checked = picked.has(box.value);
     }
+    const faults = new Set(kept.getAll("fault"));
+    for (const box of this.form.querySelectorAll("[name=fault]")) {
+      box.checked = faults.has(box.value);
+    }
+    const edits = kept.getAll("edit");
+    for (const [place, id] of kept.getAll("edited").entries()) {
+      const text = $(`#edit-${id}`, this.form);
+      if (text) text.value = edits[place] || "";
+    }
     for (const name of ["none_fits", "answer_is_wrong", "is_flagged"]) {
       this.form.elements[name].checked = kept.has(name);
     }
@@ -72,7 +82,7 @@ export class Item {
     comment.value = kept.get("comment") || "";
     if (comment.value) $("#remark").open = true;
     toast("What you had chosen before the interruption is back.", "info");
-    this.changed();
+    this.changed(entry.n || 1);
   }
 
   // --- Saving
@@ -90,12 +100,13 @@ export class Item {
     this.commentTimer = setTimeout(() => this.changed(), COMMENT_MS);
   }
 
-  changed() {
+  changed(nClicks = 1) {
     clearTimeout(this.commentTimer);
     this.commentTimer = 0;
     if (!this.isEditable || this.isGone) return;
     this.isDirty = true;
-    Outbox.put(this.id, this.body(), "draft");
+    this.nWaiting += nClicks;
+    Outbox.put(this.id, this.body(), "draft", this.nWaiting);
     this.show("is-waiting", "Saving…");
     this.save();
   }
@@ -129,7 +140,11 @@ export class Item {
 
   acknowledge(html) {
     this.failures = 0;
-    if (!this.isDirty) Outbox.drop(this.id);
+    this.page.signedIn();
+    if (!this.isDirty) {
+      this.nWaiting = 0;
+      Outbox.drop(this.id);
+    }
     const saved = $("#saved", parse(html));
     if (this.isGone || !saved) return;
     this.form.elements.version.value = saved.dataset.version;
@@ -154,9 +169,10 @@ export class Item {
       // The version is known once the save before has been answered.
       await this.settle();
       const body = this.body();
-      Outbox.put(this.id, body, "submit");
+      Outbox.put(this.id, body, "submit", this.nWaiting);
       const html = await send(this.form.getAttribute("action"), body);
       Outbox.drop(this.id);
+      this.page.signedIn();
       this.page.swap(html);
     } catch (error) {
       this.isSubmitting = false;
@@ -174,11 +190,11 @@ export class Item {
     if (error instanceof Unreachable) {
       const wait = RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)];
       this.failures += 1;
-      this.show("is-unsaved", "Not saved yet: no connection. Trying again…");
+      this.show("is-unsaved", `Not saved yet: ${this.waiting()} for the connection.`);
       clearTimeout(this.retryTimer);
       this.retryTimer = setTimeout(() => this.again(), wait);
     } else if (error instanceof Refused && error.status === 401) {
-      this.show("is-unsaved", "Not saved yet: you were signed out.");
+      this.show("is-unsaved", `Not saved yet: ${this.waiting()} until you sign in.`);
       this.page.signedOut();
     } else if (error instanceof Refused) {
       this.refused(error);
@@ -187,8 +203,14 @@ export class Item {
     }
   }
 
+  waiting() {
+    if (this.wantsSubmit) return "your answer waits";
+    return this.nWaiting === 1 ? "1 click waits" : `${this.nWaiting} clicks wait`;
+  }
+
   refused(error) {
-    Outbox.drop(this.id);
+    // Not found: most likely somebody else is signed in here by now. It is kept for its author.
+    if (error.status !== 404) Outbox.drop(this.id);
     this.wantsSubmit = false;
     this.isDirty = false;
     this.show("is-unsaved", "Not saved.");

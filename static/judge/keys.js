@@ -1,6 +1,10 @@
 // Keys press the visible buttons. The table of keys in the page is their one registry.
 
-import { $ } from "./sending.js";
+import { $, toast } from "./sending.js";
+
+let isChoosingOffer = false; // after the key of "mend": the next one says which rationale
+
+const caseless = (key) => (key.length === 1 ? key.toLowerCase() : key);
 
 function readRegistry() {
   const actions = new Map();
@@ -10,13 +14,53 @@ function readRegistry() {
   return actions;
 }
 
-function press(action, key) {
-  const selector = action === "pick" ? `[data-digit="${key}"]` : `[data-action="${action}"]`;
-  const target = $(selector);
+function press(action) {
+  if (action === "mend") {
+    chooseOffer();
+    return;
+  }
+  const target = $(`[data-action="${action}"]`);
   if (!target || target.disabled || target.closest("fieldset:disabled")) return;
   target.click();
   if (action === "skip" && $("#skip").open) $("#skip [name=reason]").focus();
 }
+
+// --- Faults and a better text
+
+/** Of the rationale that has the focus; else the next key says of which. */
+function chooseOffer() {
+  const focused = document.activeElement?.closest(".offer");
+  if (focused) {
+    openMend(focused);
+  } else if ($(".offer")) {
+    isChoosingOffer = true;
+    toast("Press the number of the rationale.", "info");
+  }
+}
+
+function openMend(offer) {
+  const mend = $(".mend", offer);
+  if (mend.open && mend.contains(document.activeElement)) {
+    $("[name=edit]", mend).focus();
+    return;
+  }
+  for (const other of document.querySelectorAll(".mend[open]")) other.open = other === mend;
+  mend.open = true;
+  mend.scrollIntoView({ block: "nearest" });
+  $("[name=fault]", mend).focus();
+}
+
+/** In what is open, digits choose by place. True when there was something to choose. */
+function chooseInOpened(event) {
+  if (!/^[1-9]$/.test(event.key)) return false;
+  const opened = $("#skip[open]") || event.target.closest(".mend[open]");
+  const choice = opened?.querySelectorAll("[name=reason], [name=fault]")[Number(event.key) - 1];
+  if (!choice) return Boolean($("#skip[open]"));
+  choice.click();
+  return true;
+}
+
+// --- Listening
 
 function isTyping(target) {
   return Boolean(target.closest("textarea, select, input:not([type=checkbox], [type=radio])"));
@@ -29,39 +73,45 @@ function onKey(event) {
     if (event.key === "Escape") event.target.blur();
     return;
   }
-  // While the reasons are open, digits choose one of them.
-  if ($("#skip[open]") && /^[1-9]$/.test(event.key)) {
+  const wasChoosing = isChoosingOffer;
+  isChoosingOffer = false;
+  if (chooseInOpened(event)) {
     event.preventDefault();
-    document.querySelectorAll("#skip [name=reason]")[Number(event.key) - 1]?.click();
     return;
   }
   // Enter on a button, link or summary is that element's own.
   if (event.key === "Enter" && event.target.closest("button, a, summary")) return;
-  const action = readRegistry().get(event.key);
+  const action = readRegistry().get(caseless(event.key));
   if (!action) return;
   event.preventDefault();
-  if (!event.repeat || action === "previous" || action === "next") press(action, event.key);
+  if (wasChoosing && action.startsWith("pick-")) {
+    const offer = $(`[data-action="${action}"]`)?.closest(".offer");
+    if (offer) openMend(offer);
+  } else if (!event.repeat || action === "previous" || action === "next") {
+    press(action);
+  }
 }
 
-// Escape leaves the reasons for the item, not for their button: Enter is to submit again.
+// Escape leaves what is open for the item, not for its button: Enter is to submit again.
 function onEscape(event) {
-  const skip = $("#skip[open]");
-  if (event.key !== "Escape" || !skip) return;
+  if (event.key !== "Escape" || $("#dialog").open) return;
+  const opened = $("#skip[open]") || event.target.closest(".mend[open]");
+  if (!opened) return;
   event.stopPropagation();
-  skip.open = false;
+  opened.open = false;
   $("#question").focus({ preventScroll: true });
 }
 
 // A click with the mouse leaves no focus on a button, where Enter would press it again.
-function onClick(event) {
+function leaveButton(event) {
   const pressed = event.target.closest(".judge button, .judge summary");
   if (!pressed || event.detail === 0 || $("#dialog").open) return;
-  if (pressed.closest(".menu__panel, [data-action=comment]")) return;
+  if (pressed.closest(".menu__panel, [data-action=comment], .mend")) return;
   $("#question")?.focus({ preventScroll: true });
 }
 
 export function listenForKeys() {
   document.addEventListener("keydown", onEscape, { capture: true });
   document.addEventListener("keydown", onKey);
-  document.addEventListener("click", onClick);
+  document.addEventListener("click", leaveButton);
 }

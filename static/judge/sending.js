@@ -68,8 +68,9 @@ export const Outbox = {
     }
   },
 
-  put(id, body, act) {
-    this.write({ ...this.read(), [id]: { body: body.toString(), act } });
+  /** `act` is "draft" or "submit"; `n` is how many clicks wait. */
+  put(id, body, act, n) {
+    this.write({ ...this.read(), [id]: { body: body.toString(), act, n } });
   },
 
   drop(id) {

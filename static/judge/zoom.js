@@ -8,8 +8,12 @@ let drag = null;
 
 function toggle(view, at) {
   const frame = $(".view__frame", view);
+  const image = $(".view__image", view);
   const isZoomed = view.classList.toggle("is-zoomed");
   $("[data-action=zoom]", view).setAttribute("aria-pressed", String(isZoomed));
+  // Enlarged, more pixels are worth their bytes.
+  image.dataset.sizes ||= image.sizes;
+  image.sizes = isZoomed ? "250vw" : image.dataset.sizes;
   frame.scrollLeft = frame.scrollWidth * at[0] - frame.clientWidth / 2;
   frame.scrollTop = frame.scrollHeight * at[1] - frame.clientHeight / 2;
 }

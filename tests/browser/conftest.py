@@ -81,9 +81,9 @@ class Site:
         return f"{self.web.url}/rounds/{self.round_id}/judge"
 
 
-def stored_picture(session: Session, number: int) -> Image:
+def stored_picture(session: Session, number: int, size: tuple[int, int] = (480, 360)) -> Image:
     """A picture that people could be asked about, in the store and in the table."""
-    picture = PillowImage.new("RGB", (480, 360), (230, 232, 236))
+    picture = PillowImage.new("RGB", size, (230, 232, 236))
     picture.paste((200, 40 + number * 10, 40), (60, 60, 200 + number, 200))
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
@@ -94,16 +94,25 @@ def stored_picture(session: Session, number: int) -> Image:
     return image
 
 
-def add_items(session: Session, site_project: Project, round_id: int, numbers: range) -> None:
+def add_items(
+    session: Session,
+    round_id: int,
+    numbers: range,
+    *,
+    size: tuple[int, int] = (480, 360),
+    priority: int = 0,
+) -> None:
+    """More items for a round, each with an image of this size."""
     round_ = session.get_one(Round, round_id)
+    site_project = session.get_one(Project, round_.project_id)
     for number in numbers:
         item = make_item(
             session,
             site_project,
-            image=stored_picture(session, number),
+            image=stored_picture(session, number, size),
             question=f"what color is thing number {number} in this picture?",
         )
-        make_round_item(session, round_, item, texts=TEXTS, slots=2)
+        make_round_item(session, round_, item, texts=TEXTS, slots=2).priority = priority
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +133,7 @@ def site(web: WebServer, database: sessionmaker[Session]) -> Iterator[Site]:
         project = make_project(session, name="Things in boxes")
         project.guidelines = "# What to pick\n\nPick what is **true** and *justifies* the answer."
         round_ = make_round(session, project, settings=LoopSettings(auto_advance=False))
-        add_items(session, project, round_.id, range(6))
+        add_items(session, round_.id, range(6))
         ids = round_.id, project.id
     yield Site(web, *ids)
     # A request that a closed page has left behind would meet the emptying of the tables.

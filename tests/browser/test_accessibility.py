@@ -133,6 +133,7 @@ def fill(site: Site) -> dict[str, str]:
             "home/show.html": "/",
             "mine/show.html": "/mine",
             "account/show.html": "/account",
+            "account/keys.html": "/account/keys",
             "people/index.html": "/people",
             "project/index.html": "/projects",
             "project/new.html": "/projects/new",
@@ -246,6 +247,12 @@ def judging_pages(page: Page, site: Site) -> Visit:
         page.keyboard.press(key)
         yield f"judge/show.html {name}", page
         page.keyboard.press("Escape")
+    page.keyboard.press("e")
+    page.keyboard.press("2")
+    expect(page.locator(".mend[open] [name=fault]").first).to_be_focused()
+    page.keyboard.press("4")
+    yield "judge/show.html mending", page
+    page.keyboard.press("Escape")
     page.keyboard.press("1")
     page.keyboard.press("f")
     page.keyboard.press("c")
@@ -255,7 +262,7 @@ def judging_pages(page: Page, site: Site) -> Visit:
     expect(page.locator("#saved")).to_contain_text("Saved v")
     page.context.set_offline(True)
     page.keyboard.press("2")
-    expect(page.locator("#saved")).to_contain_text("no connection")
+    expect(page.locator("#saved")).to_contain_text("for the connection")
     yield "judge/show.html offline", page
     page.context.set_offline(False)
     expect(page.locator("#saved")).to_contain_text("Saved v")

@@ -15,6 +15,10 @@ FILES = {
     "item": "items.jsonl",
     "tombstone": "withdrawn.jsonl",
 }
+WRITTEN_FILE = "written.jsonl"
+WRITTEN_README = """\
+- `written.jsonl`: candidates as annotators corrected them: texts by people, judged by nobody;
+"""
 README = """\
 - `rationales.jsonl`: one row per admitted rationale, with every draw and verdict behind it;
 - `candidates.jsonl`: what was judged and not admitted, in the same form;
@@ -28,10 +32,16 @@ A row of `rationales.jsonl` or `candidates.jsonl` names its image by the sha256 
 
 
 def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[Entry]:
+    files = dict(FILES)
+    listed = README
+    # Older releases have no such rows, and stay the same bytes.
+    if release["figures"].get("written"):
+        files["written"] = WRITTEN_FILE
+        listed = WRITTEN_README + README
     with ExitStack() as stack:
         streams = {
             kind: stack.enter_context((folder / name).open("w", encoding="utf-8", newline="\n"))
-            for kind, name in FILES.items()
+            for kind, name in files.items()
         }
         for payload in payloads:
             kind = payload["kind"]
@@ -39,9 +49,9 @@ def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[E
             streams[kind].write(json_line(row))
     write_json(folder / "release.json", release)
     (folder / "README.md").write_text(
-        render_readme(release, front_matter="", files=README), encoding="utf-8", newline="\n"
+        render_readme(release, front_matter="", files=listed), encoding="utf-8", newline="\n"
     )
-    names = [*FILES.values(), "release.json", "README.md"]
+    names = [*files.values(), "release.json", "README.md"]
     return [Entry(name, folder / name) for name in names]
 
 

@@ -41,6 +41,7 @@ def _summary(release: Json) -> str:
         f"{figures['images']:,} images",
         f"- {figures['candidates'] - figures['rationales']:,} judged candidates that were not "
         "admitted",
+        *_written(figures),
         f"- {figures['items_in_doubt']:,} items whose answer most annotators called wrong: nothing "
         "of them is among the rationales",
         f"- {figures['tombstones']:,} rows of earlier releases were withdrawn",
@@ -98,6 +99,11 @@ def _who(round_: Json) -> str:
     if round_["training_source"] == "gold":
         who = "none: trained on gold rationales"
     return who
+
+
+def _written(figures: Json) -> list[str]:
+    n = figures.get("written", 0)
+    return [f"- {n:,} candidates as annotators corrected them, apart from all others"] if n else []
 
 
 def _judges(figures: Json) -> str:

@@ -1,5 +1,6 @@
 """Images are for members of a project that holds them, and for ever in their browsers."""
 
+from datetime import timedelta
 from io import BytesIO
 
 import pytest
@@ -9,7 +10,8 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.models import Image, Project, ProjectImage
-from app.storage import put_image
+from app.storage import put_image, remove_unused_images, resized_path
+from app.web.images import srcset
 from tests.browsing import sign_in
 from tests.factories import (
     make_image,
@@ -94,6 +96,30 @@ def test_small_version_is_a_small_jpeg(
     assert PillowImage.open(BytesIO(small.content)).size == (160, 107)
     assert small.headers["ETag"] != client.get(url).headers["ETag"]
     assert client.get(f"{url}?w=161").status_code == 404
+
+
+def test_small_version_is_made_once_and_goes_with_its_image(
+    client: TestClient, session: Session, project: Project, image: Image
+) -> None:
+    member = make_user(session)
+    make_membership(session, project, member)
+    sign_in(client, session, member)
+    url = f"/images/{image.sha256}?w=320"
+    first = client.get(url)
+    kept = resized_path(image.sha256, 320)
+    assert kept.read_bytes() == first.content
+    kept.write_bytes(first.content + b"kept")
+    assert client.get(url).content == first.content + b"kept"
+    remove_unused_images([image.sha256], timedelta(0))
+    assert kept.is_file()
+    remove_unused_images([], timedelta(0))
+    assert not kept.exists()
+
+
+def test_sizes_to_choose_from_end_with_the_image_itself() -> None:
+    url = "/projects/things/images/abc"
+    assert srcset("things", "abc", 1000) == f"{url}?w=640 640w, {url}?w=960 960w, {url} 1000w"
+    assert srcset("things", "abc", 480) == f"{url} 480w"
 
 
 def test_image_whose_file_is_lost_says_so(

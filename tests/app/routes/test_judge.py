@@ -16,7 +16,8 @@ from app import db
 from app.lifecycle import JudgementStatus, RoundItemState, RoundStatus
 from app.models import Judgement, Project, Round, RoundItem, User
 from app.services import judging
-from app.web.judge_contexts import KEYS, build_empty, explain_empty
+from app.services.judging_keys import N_PICKS, USUAL_KEYS
+from app.web.judge_contexts import build_empty, explain_empty
 from tests.browsing import HTMX, one, page, sign_in, text_of
 from tests.factories import (
     make_item,
@@ -147,7 +148,8 @@ def test_shows_image_question_answer_and_the_candidates_in_their_order(
     assert "red" in text_of(response, ".asked__answer")
     assert "/images/" in str(one(response, ".view__image")["src"])
     assert choices_in(response) == judgement.shown_order
-    assert [key["data-digit"] for key in page(response).select("[data-digit]")] == ["1", "2", "3"]
+    hints = [key.get_text() for key in page(response).select(".offer .choice__key")]
+    assert hints == ["1", "2", "3"]
 
 
 def test_what_the_model_wrote_is_text_and_nothing_else(
@@ -178,7 +180,7 @@ def test_script_and_browser_get_the_same_work(noor: TestClient, round_: Round) -
 
 def test_the_next_images_are_named_for_fetching_ahead(noor: TestClient, round_: Round) -> None:
     response = open_item(noor, round_)
-    links = [str(link["href"]) for link in page(response).select("link[data-upcoming]")]
+    links = [str(link["data-upcoming"]) for link in page(response).select("[data-upcoming]")]
     assert len(links) == 2
     assert str(one(response, ".view__image")["src"]) not in links
     following = post(noor, id_in(response), "submit", none_fits="true", htmx=True)
@@ -211,18 +213,19 @@ def test_guidelines_are_open_for_those_who_are_new_to_the_round(
 
 
 def test_keys_are_one_registry_without_clashes(noor: TestClient, round_: Round) -> None:
-    assert max(Counter(key.key for key in KEYS).values()) == 1
+    assert max(Counter(key.key for key in USUAL_KEYS).values()) == 1
     response = open_item(noor, round_)
     shown = {
         str(element["data-key"]): element["data-key-action"]
         for element in page(response).select("[data-key]")
     }
-    assert shown == {key.key: key.action for key in KEYS}
+    assert shown == {key.key: key.action for key in USUAL_KEYS}
     # Every key presses something that is there, once there is a submission to go back to.
     post(noor, id_in(response), "submit", none_fits="true")
     response = open_item(noor, round_)
     actions = {str(element["data-action"]) for element in page(response).select("[data-action]")}
-    assert {key.action for key in KEYS} - actions == {"pick", "next"}
+    unshown = {f"pick-{place}" for place in range(4, N_PICKS + 1)}
+    assert {key.action for key in USUAL_KEYS} - actions == {"mend", "next", *unshown}
 
 
 def test_the_policy_needs_no_inline_script_or_style(noor: TestClient, round_: Round) -> None:

@@ -1,0 +1,113 @@
+"""The keys of the judging page: one registry for the page, its hints, the table and the settings.
+
+A person may choose other keys. What is stored with the account is only what differs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.errors import InvalidInput
+from app.models import User
+
+NAMED_KEYS = {
+    "Enter": "Enter",
+    "Backspace": "Backspace",
+    "ArrowLeft": "←",
+    "ArrowRight": "→",
+    "ArrowUp": "↑",
+    "ArrowDown": "↓",
+}
+"""Keys that are no character, as browsers name them, and as people read them."""
+
+N_PICKS = 10
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a key does: the action of static/judge.js, the key, and what people read."""
+
+    action: str
+    key: str
+    label: str
+
+    @property
+    def shown(self) -> str:
+        return NAMED_KEYS.get(self.key, self.key)
+
+
+USUAL_KEYS = (
+    *(
+        Key(f"pick-{place}", str(place % N_PICKS), f"Pick rationale {place}, or not")
+        for place in range(1, N_PICKS + 1)
+    ),
+    Key("submit", "Enter", "Submit, and bring the next item"),
+    Key("none", "n", "None fits"),
+    Key("wrong", "w", "The answer is wrong"),
+    Key("skip", "s", "Skip, with a reason"),
+    Key("take-back", "u", "Take back the last answer"),
+    Key("mend", "e", "Faults of a rationale, or a better text: then its number"),
+    Key("flag", "f", "Flag for the admins"),
+    Key("comment", "c", "Write a comment (Esc leaves it)"),
+    Key("previous", "ArrowLeft", "Your item before this one"),
+    Key("next", "ArrowRight", "Your item after this one"),
+    Key("zoom", "z", "Zoom the image; drag to move it"),
+    Key("guidelines", "g", "Show or hide the guidelines"),
+    Key("keys", "?", "Show or hide this table"),
+)
+
+
+def keys_of(user: User) -> tuple[Key, ...]:
+    """All keys as this person has them, in the order of the registry."""
+    own = user.judging_keys
+    return tuple(Key(key.action, own.get(key.action, key.key), key.label) for key in USUAL_KEYS)
+
+
+def set_keys(user: User, chosen: Mapping[str, str]) -> None:
+    """Keep the keys that somebody chose; actions that are not named keep the usual one.
+
+    Raises:
+        InvalidInput: one key for two actions, no key, or one that cannot be had; nothing is kept.
+    """
+    if unknown := set(chosen) - {key.action for key in USUAL_KEYS}:
+        raise InvalidInput(f"There is no action called {min(unknown)!r}.")
+    keys = [Key(usual.action, chosen.get(usual.action, usual.key), usual.label)
+            for usual in USUAL_KEYS]  # fmt: skip
+    keys = [Key(key.action, read_key(key.key, key.label), key.label) for key in keys]
+    if problems := clashes(keys):
+        raise InvalidInput("Nothing was changed: a key can do one thing only.", errors=problems)
+    user.judging_keys = {
+        key.action: key.key
+        for key, usual in zip(keys, USUAL_KEYS, strict=True)
+        if key.key != usual.key
+    }
+
+
+def reset_keys(user: User) -> None:
+    user.judging_keys = {}
+
+
+def read_key(text: str, label: str) -> str:
+    """A key as browsers name it: a character, in small letters, or one of the named keys."""
+    text = text.strip()
+    named = {name.casefold(): key for key, shown in NAMED_KEYS.items() for name in (key, shown)}
+    if key := named.get(text.casefold()):
+        return key
+    if len(text) == 1 and text.isprintable():
+        return text.lower()
+    what = f"{text!r} is not a key that can be used" if text else "It has no key"
+    raise InvalidInput(
+        f"“{label}”: {what}. Give one character, or one of {', '.join(NAMED_KEYS)}. Tab, Space and "
+        "Escape belong to the browser."
+    )
+
+
+def clashes(keys: list[Key]) -> list[str]:
+    """A sentence for each key that would do two things."""
+    by_key: dict[str, list[Key]] = {}
+    for key in keys:
+        by_key.setdefault(key.key, []).append(key)
+    return [
+        f"“{same[0].shown}” is the key for " + " and ".join(f"“{key.label}”" for key in same) + "."
+        for same in by_key.values()
+        if len(same) > 1
+    ]

@@ -1,0 +1,42 @@
+// A session that was lost on the way: signing in again without leaving the page.
+
+import { $, pageData, parse, Refused, send, Unreachable } from "./sending.js";
+
+const LINK = /\/sign-in\/link\/[\w-]+$/;
+
+/** Sign in with what the form holds. True when this page's person is signed in again. */
+export async function signInAgain(form) {
+  const error = $("#dialog-error");
+  error.textContent = "";
+  try {
+    const address = addressOf(form);
+    if (!address) {
+      error.textContent = "That is no sign-in link. It ends in /sign-in/link/ and a long word.";
+      return false;
+    }
+    await send(address, new URLSearchParams(new FormData(form)));
+    if (await isSamePerson()) return true;
+    location.reload(); // what waits is kept for the person who clicked it
+  } catch (problem) {
+    if (problem instanceof Unreachable) error.textContent = "No connection. Try again.";
+    else if (problem instanceof Refused) error.textContent = reason(problem);
+    else throw problem;
+  }
+  return false;
+}
+
+/** Where the form is sent: a one-time link is its own address. */
+function addressOf(form) {
+  if (form.id !== "link-again") return form.getAttribute("action");
+  const found = LINK.exec(form.elements.link.value.trim());
+  return found ? found[0] : null;
+}
+
+async function isSamePerson() {
+  const account = parse(await send("/account", undefined, { method: "GET" }));
+  return $(".user-name", account)?.textContent.trim() === pageData().userName;
+}
+
+function reason(problem) {
+  return $("#sign-in-error", parse(problem.html))?.textContent.trim() || problem.sentence;
+}
