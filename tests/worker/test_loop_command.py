@@ -67,10 +67,11 @@ def test_the_loop_runs_its_rounds_and_writes_its_figures(
 def test_a_loop_that_is_broken_off_goes_on(database: sessionmaker[Session], tmp_path: Path) -> None:
     """Ctrl-C in the middle of training, then the same command again."""
     build_llava(tmp_path / "model")
-    training = {"epochs": 60, "batch_size": 2, "rank": 2, "alpha": 4, "patience": 100}
+    # Longer than the workers' leave to finish what they are at.
+    training = {"epochs": 60, "batch_size": 1, "rank": 2, "alpha": 4, "patience": 100}
     with database.begin() as session:
         settings = tiny_settings(tmp_path / "model", training=training)
-        slug = make_picture_project(session, settings, tmp_path).slug
+        slug = make_picture_project(session, settings, tmp_path, n_train=40).slug
     figures = tmp_path / "figures.json"
     arguments = (slug, "--critic", "rouge:0.01", "--rounds", "1", "--json", str(figures))
     log = tmp_path / "log"
