@@ -62,7 +62,7 @@ def load_configs(web: int, is_quick: bool) -> Iterator[Config]:
     base = {"kind": "load", "items": 2_000 if is_quick else 20_000, "order": "random", "web": web}
     seconds = 8 if is_quick else 30
     for drafts in (0,) if is_quick else (0, 2):
-        for overlap in (1, 3):
+        for overlap in (1,) if is_quick else (1, 3):
             for annotators in (1, 8, 32):
                 for way in ("script", "page"):
                     yield base | {
@@ -84,7 +84,7 @@ def load_configs(web: int, is_quick: bool) -> Iterator[Config]:
 
 
 def scale_configs(web: int, is_quick: bool) -> Iterator[Config]:
-    for order in ORDERS:
+    for order in ORDERS[:1] if is_quick else ORDERS:
         for items in SIZES[:2] if is_quick else SIZES:
             yield {
                 "kind": "scale",

@@ -57,13 +57,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--models", nargs="+", choices=list(N_ITEMS), default=["demo", "llava"])
+    parser.add_argument(
+        "--models", nargs="+", choices=list(N_ITEMS), help="default: demo and llava"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", choices=DTYPES, default="float32")
     parser.add_argument("--bandwidth", type=float, help="of the device's memory, in GB/s")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/sampling.jsonl"))
-    parser.add_argument("--quick", action="store_true", help="few items, one batch size")
+    parser.add_argument("--quick", action="store_true", help="small models, few items")
     parser.add_argument("--cell", help="measure one configuration and print it (used by itself)")
     arguments = parser.parse_args()
     if arguments.cell:
@@ -72,7 +74,7 @@ def main() -> None:
     cells = Cells("benchmarks.sampling", arguments.out)
     rows: list[list[str]] = []
     setting = {"threads": arguments.threads, "device": arguments.device, "dtype": arguments.dtype}
-    for model in arguments.models:
+    for model in arguments.models or ["demo", "small" if arguments.quick else "llava"]:
         results = {
             way: best(cells, [config | setting for config in configs])
             for way, configs in configurations(model, is_quick=arguments.quick).items()

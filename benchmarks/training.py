@@ -22,7 +22,8 @@ features are made, is not.
 `non-padding`: share of what passed through the language model that was no padding.
 
 Each cell runs in a process of its own and is one JSON line, keyed by its configuration, so that a
-run that was stopped goes on. Prints a table of what is there. --quick: a smaller model, 5 minutes.
+run that was stopped goes on. Prints a table of what is there. --quick: a smaller model, without the
+slower of trl's rows.
 On one H200 (the share of the peak is that of dense bfloat16):
 
     python -m benchmarks.training --model 7b --device cuda --dtype bfloat16 --items 64 \\
@@ -72,6 +73,7 @@ def main() -> None:
     if arguments.quick:
         setting |= {"model": "small", "items": 8, "epochs": 3}
         batches = [4]
+        arguments.methods = [name for name in arguments.methods if name != "trl"]
     cells = Cells("benchmarks.training", arguments.out)
     entries = [
         config | cells.measure(config)
