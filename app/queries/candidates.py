@@ -113,18 +113,6 @@ def count_admitted_per_item(session: Session, project_id: int) -> dict[int, int]
     return dict(rows.all())
 
 
-def list_shown(session: Session, round_id: int, item_id: int) -> Sequence[RoundCandidate]:
-    return session.scalars(
-        select(RoundCandidate)
-        .where(
-            RoundCandidate.round_id == round_id,
-            RoundCandidate.item_id == item_id,
-            RoundCandidate.is_shown,
-        )
-        .order_by(RoundCandidate.rank)
-    ).all()
-
-
 def list_round_candidates(
     session: Session, round_id: int
 ) -> Sequence[Row[int, int, str, bool, int]]:

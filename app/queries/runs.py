@@ -31,12 +31,6 @@ def lock_run(session: Session, run_id: int) -> Run:
     return run
 
 
-def find_live_run(session: Session, round_id: int, job: Job) -> Run | None:
-    return session.scalars(
-        select(Run).where(Run.round_id == round_id, Run.job == job, Run.status.in_(LIVE_RUN))
-    ).one_or_none()
-
-
 def find_latest_run(session: Session, round_id: int, job: Job) -> Run | None:
     return session.scalars(
         select(Run).where(Run.round_id == round_id, Run.job == job).order_by(Run.id.desc()).limit(1)
