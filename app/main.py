@@ -29,6 +29,7 @@ from app.routes import (
 )
 from app.settings import get_settings
 from app.web.compression import Compress
+from app.web.deps import make_places
 from app.web.errors import add_error_handlers, error_page
 from app.web.middleware import BodyLimit, RequestContext, SameOrigin, SecurityHeaders
 from app.web.sessions import Cookies
@@ -68,6 +69,7 @@ def create_app() -> FastAPI:
         title="ILLUME", lifespan=_lifespan, openapi_url=None, docs_url=None, redoc_url=None
     )
     cookies = app.state.cookies = Cookies.of(settings)
+    app.state.places = make_places()
     app.mount("/static", VersionedFiles(directory=STATIC), name="static")
     for module in ROUTES:
         app.include_router(module.router)

@@ -118,29 +118,51 @@ def lock_judgement(session: Session, judgement_id: int) -> Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnPlace:
-    """A judgement of a person, where it belongs, and what they may do there (None: nothing)."""
+class RoundPlace:
+    """A round, its project, a person, and their role there, if they have any."""
 
-    judgement: Judgement
     round_: Round
     project: Project
+    user: User
     role: Role | None
 
 
+@dataclass(frozen=True, slots=True)
+class OwnPlace(RoundPlace):
+    """The same, with a judgement of the person."""
+
+    judgement: Judgement
+
+
+_PLACE = (Round, Project, User, Membership.role)
+_IS_MEMBER = and_(Membership.project_id == Project.id, Membership.user_id == User.id)
+_ROUND_PLACE = (
+    select(*_PLACE)
+    .select_from(Round)
+    .join(Project, Project.id == Round.project_id)
+    .join(User, User.id == bindparam("user_id"))
+    .outerjoin(Membership, _IS_MEMBER)
+    .where(Round.id == bindparam("round_id"))
+)
 _OWN_PLACE = (
-    select(Judgement, Round, Project, Membership.role)
+    select(*_PLACE, Judgement)
+    .select_from(Judgement)
     .join(Round, Round.id == Judgement.round_id)
     .join(Project, Project.id == Round.project_id)
-    .outerjoin(
-        Membership,
-        and_(Membership.project_id == Project.id, Membership.user_id == Judgement.user_id),
-    )
+    .join(User, User.id == Judgement.user_id)
+    .outerjoin(Membership, _IS_MEMBER)
     .where(Judgement.id == bindparam("judgement_id"), Judgement.user_id == bindparam("user_id"))
 )
 
 
+def find_round_place(session: Session, round_id: int, user_id: int) -> RoundPlace | None:
+    """One look-up for all that a request about a round needs."""
+    row = session.execute(_ROUND_PLACE, {"round_id": round_id, "user_id": user_id}).one_or_none()
+    return RoundPlace(*row) if row else None
+
+
 def find_own_place(session: Session, judgement_id: int, user_id: int) -> OwnPlace | None:
-    """A judgement by its id, if it is this person's: one look-up for all that a request needs."""
+    """The same for a judgement, if it is this person's."""
     row = session.execute(
         _OWN_PLACE, {"judgement_id": judgement_id, "user_id": user_id}
     ).one_or_none()

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ARRAY, BigInteger, and_, bindparam, func, or_, select
+from sqlalchemy import ARRAY, BigInteger, Boolean, and_, bindparam, func, or_, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session, aliased
 
 from app.lifecycle import CLOSED_ROUND, JudgementStatus, Role, RoundItemState, RoundStatus
 from app.models import (
     Candidate,
+    GuidelinesReading,
     Image,
     Item,
     Judgement,
@@ -20,6 +22,7 @@ from app.models import (
     RoundItem,
 )
 from app.queries.judging import HELD, count_submitted
+from app.queries.queue import UPCOMING
 
 
 def get_candidate_texts(session: Session, candidate_ids: Sequence[int]) -> dict[int, str]:
@@ -38,46 +41,6 @@ def get_item(session: Session, round_item_id: int) -> tuple[Item, Image]:
         .where(RoundItem.id == round_item_id)
     ).one()
     return row[0], row[1]
-
-
-@dataclass(frozen=True, slots=True)
-class ShownItem:
-    """What a person sees of an item."""
-
-    question: str
-    answer: str
-    image_sha256: str
-    image_width: int
-    image_height: int
-    texts: dict[int, str]
-
-
-_SHOWN_ITEM = (
-    select(
-        Item.question,
-        Item.answer,
-        Image.sha256,
-        Image.width,
-        Image.height,
-        select(func.jsonb_object_agg(Candidate.id, Candidate.text))
-        .where(Candidate.id == func.any(bindparam("candidate_ids", type_=ARRAY(BigInteger))))
-        .scalar_subquery(),
-    )
-    .select_from(RoundItem)
-    .join(Item, Item.id == RoundItem.item_id)
-    .join(Image, Image.sha256 == Item.image_sha256)
-    .where(RoundItem.id == bindparam("round_item_id"))
-)
-
-
-def get_shown_item(session: Session, judgement: Judgement) -> ShownItem:
-    """The item of a judgement with the texts of the candidates that its author was shown."""
-    question, answer, sha256, width, height, found = session.execute(
-        _SHOWN_ITEM,
-        {"candidate_ids": judgement.shown_order, "round_item_id": judgement.round_item_id},
-    ).one()
-    texts_by_id = {int(candidate_id): text for candidate_id, text in (found or {}).items()}
-    return ShownItem(question, answer, sha256, width, height, texts_by_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +82,12 @@ class OwnFigures:
     newest_id: int | None
 
 
-_MINE = (Judgement.round_id == bindparam("round_id"), Judgement.user_id == bindparam("user_id"))
-_OWN_FIGURES = select(
+_ROUND_ID = bindparam("round_id", type_=BigInteger)
+_USER_ID = bindparam("user_id", type_=BigInteger)
+_MINE = (Judgement.round_id == _ROUND_ID, Judgement.user_id == _USER_ID)
+_OWN_FIGURES = (
     select(func.coalesce(func.max(RoundAnnotator.n_submitted), 0))
-    .where(
-        RoundAnnotator.round_id == bindparam("round_id"),
-        RoundAnnotator.user_id == bindparam("user_id"),
-    )
+    .where(RoundAnnotator.round_id == _ROUND_ID, RoundAnnotator.user_id == _USER_ID)
     .scalar_subquery(),
     select(func.count())
     .where(*_MINE, Judgement.submitted_at >= bindparam("since"))
@@ -138,19 +100,99 @@ _OWN_FIGURES = select(
 )
 
 
-def get_own_figures(
-    session: Session, round_id: int, user_id: int, *, since: datetime
-) -> OwnFigures:
-    row = session.execute(
-        _OWN_FIGURES, {"round_id": round_id, "user_id": user_id, "since": since}
-    ).one()
-    return OwnFigures(*row)
-
-
 def count_own(session: Session, round_id: int, user_id: int, *, since: datetime) -> tuple[int, int]:
     """How many items this person submitted in the round, and how many of them since a time."""
-    figures = get_own_figures(session, round_id, user_id, since=since)
-    return figures.n_in_round, figures.n_since
+    n_in_round, n_since, _ = session.execute(
+        select(*_OWN_FIGURES), {"round_id": round_id, "user_id": user_id, "since": since}
+    ).one()
+    return n_in_round, n_since
+
+
+@dataclass(frozen=True, slots=True)
+class ShownItem:
+    """What a person sees of an item, and what stands around it."""
+
+    question: str
+    answer: str
+    image_sha256: str
+    image_width: int
+    image_height: int
+    texts: dict[int, str]
+    """Of the candidates that this person is shown."""
+    own: OwnFigures
+    guidelines_read: int | None
+    """The newest version of the guidelines that the person has read; none before the first look."""
+    upcoming: list[tuple[str, int]]
+    """Images that will probably be next, with their widths."""
+
+
+# All in one look-up: what a request costs is mostly what its statements cost to be sent and read.
+_SHOWN_ITEM = (
+    select(
+        Item.question,
+        Item.answer,
+        Image.sha256,
+        Image.width,
+        Image.height,
+        select(func.jsonb_object_agg(Candidate.id, Candidate.text))
+        .where(Candidate.id == func.any(bindparam("candidate_ids", type_=ARRAY(BigInteger))))
+        .scalar_subquery(),
+        *_OWN_FIGURES,
+        select(GuidelinesReading.number)
+        .where(
+            GuidelinesReading.project_id == RoundItem.project_id,
+            GuidelinesReading.user_id == _USER_ID,
+        )
+        .scalar_subquery(),
+        UPCOMING.bindparams(
+            _ROUND_ID,
+            _USER_ID,
+            bindparam("looks_ahead", type_=Boolean),
+            bindparam("most", type_=BigInteger),
+        )
+        .columns(upcoming=JSONB)
+        .scalar_subquery(),
+    )
+    .select_from(RoundItem)
+    .join(Item, Item.id == RoundItem.item_id)
+    .join(Image, Image.sha256 == Item.image_sha256)
+    .where(RoundItem.id == bindparam("round_item_id", type_=BigInteger))
+)
+
+
+def get_shown_item(
+    session: Session,
+    judgement: Judgement,
+    *,
+    since: datetime,
+    looks_ahead: bool,
+    most: int | None,
+) -> ShownItem:
+    """The item of a judgement as its author sees it. `since`: when their day began; `looks_ahead`:
+    whether the images that come next are wanted; `most`: how many items one person may judge."""
+    question, answer, sha256, width, height, found, *own, read, upcoming = session.execute(
+        _SHOWN_ITEM,
+        {
+            "candidate_ids": judgement.shown_order,
+            "round_item_id": judgement.round_item_id,
+            "round_id": judgement.round_id,
+            "user_id": judgement.user_id,
+            "since": since,
+            "looks_ahead": looks_ahead,
+            "most": most,
+        },
+    ).one()
+    return ShownItem(
+        question=question,
+        answer=answer,
+        image_sha256=sha256,
+        image_width=width,
+        image_height=height,
+        texts={int(candidate_id): text for candidate_id, text in (found or {}).items()},
+        own=OwnFigures(*own),
+        guidelines_read=read,
+        upcoming=[(image, image_width) for image, image_width in upcoming or ()],
+    )
 
 
 @dataclass(frozen=True, slots=True)

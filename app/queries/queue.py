@@ -64,13 +64,17 @@ _CLAIM: TextClause = text(
     WHERE id = ({_next_items(1, "FOR NO KEY UPDATE SKIP LOCKED")}) FOR NO KEY UPDATE
     """  # noqa: S608
 )
-_UPCOMING: TextClause = text(
+UPCOMING: TextClause = text(
     f"""
-    SELECT image.sha256, image.width FROM ({_next_items(N_UPCOMING)}) AS upcoming
-    JOIN round_item ON round_item.id = upcoming.id JOIN item ON item.id = round_item.item_id
-    JOIN image ON image.sha256 = item.image_sha256
+    SELECT CASE WHEN :looks_ahead THEN (
+      SELECT jsonb_agg(jsonb_build_array(image.sha256, image.width))
+      FROM ({_next_items(N_UPCOMING)}) AS upcoming
+      JOIN round_item ON round_item.id = upcoming.id JOIN item ON item.id = round_item.item_id
+      JOIN image ON image.sha256 = item.image_sha256
+    ) END AS upcoming
     """  # noqa: S608
 )
+"""Images that a person will probably see next, with their widths, to be fetched ahead."""
 
 
 def claim_open_item(
@@ -86,11 +90,3 @@ def claim_open_item(
         execution_options={"populate_existing": True},
     ).one_or_none()
     return (row[0], row[1]) if row else None
-
-
-def list_upcoming_images(
-    session: Session, round_id: int, user_id: int, *, most: int | None
-) -> list[tuple[str, int]]:
-    """Images that this person will probably see next, with their widths, to be fetched ahead."""
-    rows = session.execute(_UPCOMING, {"round_id": round_id, "user_id": user_id, "most": most})
-    return [(sha256, width) for sha256, width in rows]

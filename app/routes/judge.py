@@ -12,13 +12,12 @@ from pydantic import BaseModel
 
 from app.errors import AppError, Conflict, InvalidInput
 from app.lifecycle import JUDGEABLE_ROUND
-from app.models import Judgement, User
+from app.models import Judgement
 from app.services import judging, practice
 from app.services.answers import Answer
-from app.web.access import ReadableRound
-from app.web.deps import CurrentUser, SessionDep
+from app.web.deps import SessionDep
 from app.web.htmx import is_htmx, redirect
-from app.web.judge_access import OwnJudgement
+from app.web.judge_access import JudgedRound, OwnJudgement
 from app.web.judge_pages import JudgeView
 
 router = APIRouter()
@@ -85,47 +84,37 @@ JudgementFormData = Annotated[JudgementForm, Form()]
 
 
 @router.get("/rounds/{round_id}/judge")
-def show_next(
-    round_: ReadableRound, user: CurrentUser, session: SessionDep, request: Request
-) -> Response:
+def show_next(place: JudgedRound, session: SessionDep, request: Request) -> Response:
     """The item to judge now. It is reserved by being shown; asking again shows the same one."""
-    view = JudgeView(request, session, user, round_)
+    view = JudgeView.of(request, session, place)
     judgement = None
-    if round_.status in JUDGEABLE_ROUND:
-        if practice.is_due(session, view.project, user):
-            return redirect(request, f"/projects/{view.project.slug}/practice")
-        judgement = judging.lease_next(session, round_, user)
+    if place.round_.status in JUDGEABLE_ROUND:
+        if practice.is_due(session, place.project, place.user):
+            return redirect(request, f"/projects/{place.project.slug}/practice")
+        judgement = judging.lease_next(session, place.round_, place.user)
     return view.item(judgement) if judgement else view.empty()
 
 
 @router.get("/rounds/{round_id}/mine")
-def list_mine(
-    round_: ReadableRound, user: CurrentUser, session: SessionDep, request: Request
-) -> Response:
-    return JudgeView(request, session, user, round_).mine()
+def list_mine(place: JudgedRound, session: SessionDep, request: Request) -> Response:
+    return JudgeView.of(request, session, place).mine()
 
 
 @router.get("/judgements/{judgement_id}")
-def show_judgement(
-    judgement: OwnJudgement, user: CurrentUser, session: SessionDep, request: Request
-) -> Response:
-    return JudgeView.of(request, session, user, judgement).item(judgement)
+def show_judgement(place: OwnJudgement, session: SessionDep, request: Request) -> Response:
+    return JudgeView.of(request, session, place).item(place.judgement)
 
 
 @router.post("/judgements/{judgement_id}/draft")
 def save_draft(
-    judgement: OwnJudgement,
-    form: JudgementFormData,
-    user: CurrentUser,
-    session: SessionDep,
-    request: Request,
+    place: OwnJudgement, form: JudgementFormData, session: SessionDep, request: Request
 ) -> Response:
-    view = JudgeView.of(request, session, user, judgement)
+    view = JudgeView.of(request, session, place)
     content = form.content()
     try:
-        judgement = judging.save_draft(session, judgement, **content)
+        judgement = judging.save_draft(session, place.judgement, **content)
     except AppError as error:
-        return _refused(view, judgement, form, error)
+        return _refused(view, place.judgement, form, error)
     if is_htmx(request):
         return view.saved(judgement)
     return redirect(request, f"/judgements/{judgement.id}", toast_text="Draft saved")
@@ -133,90 +122,81 @@ def save_draft(
 
 @router.post("/judgements/{judgement_id}/submit")
 def submit(
-    judgement: OwnJudgement,
-    form: JudgementFormData,
-    user: CurrentUser,
-    session: SessionDep,
-    request: Request,
+    place: OwnJudgement, form: JudgementFormData, session: SessionDep, request: Request
 ) -> Response:
-    view = JudgeView.of(request, session, user, judgement)
+    view = JudgeView.of(request, session, place)
     content = form.content()
     try:
-        judging.submit(session, judgement, **content)
+        judging.submit(session, place.judgement, **content)
     except AppError as error:
-        return _refused(view, judgement, form, error)
-    return _go_on(view, user)
+        return _refused(view, place.judgement, form, error)
+    return _go_on(view)
 
 
 @router.post("/judgements/{judgement_id}/skip")
 def skip(
-    judgement: OwnJudgement,
+    place: OwnJudgement,
     form: Annotated[SkipForm, Form()],
-    user: CurrentUser,
     session: SessionDep,
     request: Request,
 ) -> Response:
-    judging.skip(session, judgement, reason=form.other_reason or form.reason)
-    return _go_on(JudgeView.of(request, session, user, judgement), user)
+    judging.skip(session, place.judgement, reason=form.other_reason or form.reason)
+    return _go_on(JudgeView.of(request, session, place))
 
 
 @router.post("/judgements/{judgement_id}/take-back")
-def take_back(
-    judgement: OwnJudgement, user: CurrentUser, session: SessionDep, request: Request
-) -> Response:
-    judgement = judging.take_back(session, judgement)
-    return _go_to(request, session, user, judgement, "Taken back. Change it and submit it again.")
+def take_back(place: OwnJudgement, session: SessionDep, request: Request) -> Response:
+    judgement = judging.take_back(session, place.judgement)
+    view = JudgeView.of(request, session, place)
+    return _go_to(view, judgement, "Taken back. Change it and submit it again.")
 
 
 @router.post("/judgements/{judgement_id}/resume")
-def resume(
-    judgement: OwnJudgement, user: CurrentUser, session: SessionDep, request: Request
-) -> Response:
-    judgement = judging.resume(session, judgement)
-    return _go_to(request, session, user, judgement, "")
+def resume(place: OwnJudgement, session: SessionDep, request: Request) -> Response:
+    judgement = judging.resume(session, place.judgement)
+    return _go_to(JudgeView.of(request, session, place), judgement, "")
 
 
 @router.post("/judgements/{judgement_id}/heartbeat")
 def heartbeat(
-    judgement: OwnJudgement,
+    place: OwnJudgement,
     session: SessionDep,
     active_ms: Annotated[int, Form()] = 0,
 ) -> Response:
-    judging.heartbeat(session, judgement, active_ms=active_ms)
+    judging.heartbeat(session, place.judgement, active_ms=active_ms)
     return Response(status_code=204)
 
 
 @router.post("/judgements/{judgement_id}/release")
-def release(judgement: OwnJudgement, session: SessionDep, request: Request) -> Response:
+def release(place: OwnJudgement, session: SessionDep, request: Request) -> Response:
     """Stop for now: the item is free for others at once."""
-    judging.release(session, judgement)
+    judging.release(session, place.judgement)
     return redirect(request, "/", toast_text="Paused. What you chose is kept.")
 
 
 @router.post("/judgements/{judgement_id}/leave")
-def leave(judgement: OwnJudgement, session: SessionDep) -> Response:
+def leave(place: OwnJudgement, session: SessionDep) -> Response:
     """The page was closed, or is being loaded anew: the item is kept for a short while only."""
-    judging.leave(session, judgement)
+    judging.leave(session, place.judgement)
     return Response(status_code=204)
 
 
-def _go_on(view: JudgeView, user: User) -> Response:
+def _go_on(view: JudgeView) -> Response:
     """The next item, in the same answer; a browser without script is sent to its page."""
     if not is_htmx(view.request):
         return redirect(view.request, f"/rounds/{view.round_.id}/judge")
     judgement = None
     if view.round_.status in JUDGEABLE_ROUND:
         now = datetime.now(UTC)
-        judgement = judging.next_after_lock(view.session, view.round_, user, now=now)
+        judgement = judging.next_after_lock(view.session, view.round_, view.user, now=now)
     return view.item(judgement) if judgement else view.empty()
 
 
-def _go_to(
-    request: Request, session: SessionDep, user: User, judgement: Judgement, notice: str
-) -> Response:
-    if is_htmx(request):
-        return JudgeView.of(request, session, user, judgement).item(judgement, notice=notice)
-    return redirect(request, f"/judgements/{judgement.id}", toast_text=notice, kind="info")
+def _go_to(view: JudgeView, judgement: Judgement, notice: str) -> Response:
+    if is_htmx(view.request):
+        return view.item(judgement, notice=notice)
+    url = f"/judgements/{judgement.id}"
+    return redirect(view.request, url, toast_text=notice, kind="info")
 
 
 def _refused(

@@ -76,9 +76,10 @@ def update_guidelines(
     )
 
 
-def find_unread_change(session: Session, project: Project, user: User) -> Change | None:
-    """What changed since this person read the guidelines. Their first look is no change."""
-    read = queries.find_read_number(session, project.id, user.id)
+def find_unread_change(
+    session: Session, project: Project, user: User, *, read: int | None
+) -> Change | None:
+    """What changed since this person read version `read`; nothing at their first look (None)."""
     if read is None:
         queries.put_reading(session, project.id, user.id, project.guidelines_version)
         return None

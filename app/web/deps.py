@@ -4,26 +4,59 @@ The session is function-scoped: it commits after the handler and *before* the an
 nobody is told of a change that then fails to be stored.
 """
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
 
+import anyio
+from anyio.to_thread import run_sync
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
-from app.db import session_scope
+from app.db import get_session_factory
 from app.errors import NotAllowed, NotSignedIn
 from app.lifecycle import UserKind
 from app.models import User
-from app.web.sessions import get_cookies
+from app.web.sessions import SessionMark, get_cookies
+
+N_PLACES = 6
 
 
-def get_session() -> Iterator[Session]:
-    with session_scope() as session:
-        yield session
+def make_places() -> anyio.Semaphore:
+    """How many requests of one process may work with the database at a time.
+
+    A request takes a thread for each step and keeps its connection in between. Without this limit,
+    a crowd could take all connections, wait for all threads, and be stuck; and many transactions at
+    once cost the database more than the same ones one after the other. Those who wait hold nothing,
+    and come in their order.
+    """
+    return anyio.Semaphore(N_PLACES, fast_acquire=True)
+
+
+async def get_session(request: Request) -> AsyncIterator[Session]:
+    """One unit of work: commits when the handler has answered, rolls back when it raised."""
+    async with request.app.state.places:
+        session = get_session_factory()()
+        is_done = False
+        try:
+            yield session
+            is_done = True
+        finally:
+            # Also when the server is stopping: a connection is given back in order.
+            with anyio.CancelScope(shield=True):
+                await run_sync(_finish, session, is_done)
+
+
+def _finish(session: Session, is_done: bool) -> None:
+    with session:
+        if is_done:
+            session.commit()
 
 
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]
+
+
+SIGN_IN_FIRST = "Please sign in to see this page."
 
 
 @dataclass(frozen=True)
@@ -38,16 +71,19 @@ class Viewer:
 def find_current_user(request: Request, session: SessionDep) -> User | None:
     mark = get_cookies(request).read_session(request)
     user = session.get(User, mark.user_id) if mark else None
+    return user if mark and user and is_signed_in(request, user, mark) else None
+
+
+def is_signed_in(request: Request, user: User, mark: SessionMark) -> bool:
+    """Whether the session of a cookie still holds; templates know the person from then on."""
     if (
-        mark is None
-        or user is None
-        or user.kind != UserKind.PERSON
+        user.kind != UserKind.PERSON
         or user.disabled_at is not None
         or user.session_number != mark.session_number
     ):
-        return None
+        return False
     request.state.viewer = Viewer(user.id, user.name, user.is_admin)
-    return user
+    return True
 
 
 OptionalUser = Annotated[User | None, Depends(find_current_user)]
@@ -56,7 +92,7 @@ OptionalUser = Annotated[User | None, Depends(find_current_user)]
 # Nothing to wait for in these two: as coroutines they need no thread.
 async def get_current_user(user: OptionalUser) -> User:
     if user is None:
-        raise NotSignedIn("Please sign in to see this page.")
+        raise NotSignedIn(SIGN_IN_FIRST)
     return user
 
 

@@ -1,22 +1,48 @@
-"""The gate of a judgement: its author alone, while they are a member of its project."""
+"""Gates of the judging pages: members of the project, and of a judgement its author alone.
 
-from typing import Annotated
+One look-up for who is asking and for what: these are the requests that people wait for.
+"""
 
-from fastapi import Depends
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
-from app.errors import NotFound
-from app.models import Judgement
-from app.queries.judging import find_own_place
-from app.web.deps import CurrentUser, SessionDep
+from fastapi import Depends, Request
+from sqlalchemy.orm import Session
 
+from app.errors import NotFound, NotSignedIn
+from app.queries.judging import OwnPlace, RoundPlace, find_own_place, find_round_place
+from app.web.deps import SIGN_IN_FIRST, SessionDep, find_current_user, is_signed_in
+from app.web.sessions import get_cookies
 
-def own_judgement(judgement_id: int, user: CurrentUser, session: SessionDep) -> Judgement:
-    place = find_own_place(session, judgement_id, user.id)
-    if place is None or not (user.is_admin or place.role):
-        raise NotFound("There is no such judgement of yours.")
-    # The session forgets what nobody holds, and the handler asks for these again.
-    session.info["place"] = place
-    return place.judgement
+Place = TypeVar("Place", bound=RoundPlace)
 
 
-OwnJudgement = Annotated[Judgement, Depends(own_judgement)]
+def judged_round(round_id: int, request: Request, session: SessionDep) -> RoundPlace:
+    missing = "There is no such round, or you are not a member of its project."
+    return _place(request, session, find_round_place, round_id, missing)
+
+
+def own_judgement(judgement_id: int, request: Request, session: SessionDep) -> OwnPlace:
+    missing = "There is no such judgement of yours."
+    return _place(request, session, find_own_place, judgement_id, missing)
+
+
+def _place(
+    request: Request,
+    session: Session,
+    find: Callable[[Session, int, int], Place | None],
+    wanted_id: int,
+    missing: str,
+) -> Place:
+    mark = get_cookies(request).read_session(request)
+    place = find(session, wanted_id, mark.user_id) if mark else None
+    if mark and place and is_signed_in(request, place.user, mark):
+        if place.user.is_admin or place.role:
+            return place
+    elif place or not find_current_user(request, session):
+        raise NotSignedIn(SIGN_IN_FIRST)
+    raise NotFound(missing)
+
+
+JudgedRound = Annotated[RoundPlace, Depends(judged_round)]
+OwnJudgement = Annotated[OwnPlace, Depends(own_judgement)]

@@ -1,6 +1,6 @@
 """What the judging pages show: one frozen dataclass each, built from query results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,8 +13,7 @@ from app.lifecycle import JUDGEABLE_ROUND, JudgementStatus, RoundStatus
 from app.models import Judgement, Project, Round, User
 from app.queries import judging as queries
 from app.queries import judging_pages as page_queries
-from app.queries.judging_pages import OwnRow, QueueFigures
-from app.queries.queue import list_upcoming_images
+from app.queries.judging_pages import OwnRow, QueueFigures, ShownItem
 from app.services import practice
 from app.services.answers import MAX_COMMENT, MAX_EDIT, Answer, answer_of
 from app.services.guidelines import find_unread_change
@@ -190,26 +189,31 @@ def day_start(cookies: Mapping[str, str], now: datetime | None = None) -> dateti
     return now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
+def look_up(session: Session, judgement: Judgement, round_: Round, *, today: datetime) -> ShownItem:
+    """What the pages of an item show that is in the database."""
+    return page_queries.get_shown_item(
+        session,
+        judgement,
+        since=today,
+        looks_ahead=judgement.status in queries.HELD,
+        most=judging_settings(round_).max_per_annotator,
+    )
+
+
 def build_work(
     session: Session,
     judgement: Judgement,
+    item: ShownItem,
     *,
     project: Project,
     round_: Round,
-    today: datetime,
     content: Answer | None = None,
     notice: str = "",
     error: str = "",
 ) -> Work:
     """The item of a judgement. `content` overrides what is stored: a form that was refused."""
-    item = page_queries.get_shown_item(session, judgement)
-    own = page_queries.get_own_figures(session, judgement.round_id, judgement.user_id, since=today)
+    own = item.own
     neighbours = page_queries.find_neighbours(session, judgement, newest_id=own.newest_id)
-    is_editable = judgement.status in queries.HELD
-    upcoming: Sequence[tuple[str, int]] = ()
-    if is_editable:
-        most = judging_settings(round_).max_per_annotator
-        upcoming = list_upcoming_images(session, round_.id, judgement.user_id, most=most)
     shown = content or answer_of(judgement)
     return Work(
         judgement_id=judgement.id,
@@ -236,7 +240,7 @@ def build_work(
         content=shown,
         active_ms=judgement.active_ms,
         lease_seconds=get_settings().lease_minutes * 60,
-        is_editable=is_editable,
+        is_editable=judgement.status in queries.HELD,
         can_take_back=judgement.status is JudgementStatus.SUBMITTED
         and round_.status in JUDGEABLE_ROUND,
         previous_id=neighbours.previous_id,
@@ -244,7 +248,7 @@ def build_work(
         last_submitted_id=neighbours.newest_id,
         upcoming=tuple(
             (image_url(project.slug, sha256), srcset(project.slug, sha256, width))
-            for sha256, width in upcoming
+            for sha256, width in item.upcoming
         ),
         n_in_round=own.n_in_round,
         n_today=own.n_since,
@@ -348,6 +352,7 @@ def build_page(
     user: User,
     *,
     n_in_round: int,
+    guidelines_read: int | None,
     is_whole: bool,
 ) -> JudgePage:
     """What stands around the item. Of the whole page only: whether practice is offered."""
@@ -361,7 +366,7 @@ def build_page(
         guidelines=render_markdown(project.guidelines),
         # Open for people who are new to the round; the script remembers what they do with it.
         shows_guidelines=bool(project.guidelines) and n_in_round == 0,
-        news=news_of(find_unread_change(session, project, user)),
+        news=news_of(find_unread_change(session, project, user, read=guidelines_read)),
         practice_items=practice.count_offered(session, project, user) if is_whole else 0,
         keys=keys,
         hints={key.action: key.shown for key in keys},

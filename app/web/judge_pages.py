@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from app.errors import AppError, StaleVersion
 from app.models import Judgement, Project, Round, User
-from app.queries.judging import HELD
+from app.queries.guidelines import find_read_number
+from app.queries.judging import HELD, RoundPlace
 from app.services.answers import Answer
 from app.web.htmx import is_htmx, respond
 from app.web.judge_contexts import (
@@ -20,6 +21,7 @@ from app.web.judge_contexts import (
     build_page,
     build_work,
     day_start,
+    look_up,
 )
 
 
@@ -31,14 +33,11 @@ class JudgeView:
     session: Session
     user: User
     round_: Round
+    project: Project
 
     @classmethod
-    def of(cls, request: Request, session: Session, user: User, judgement: Judgement) -> Self:
-        return cls(request, session, user, session.get_one(Round, judgement.round_id))
-
-    @property
-    def project(self) -> Project:
-        return self.session.get_one(Project, self.round_.project_id)
+    def of(cls, request: Request, session: Session, place: RoundPlace) -> Self:
+        return cls(request, session, place.user, place.round_, place.project)
 
     def item(
         self,
@@ -48,18 +47,20 @@ class JudgeView:
         notice: str = "",
         error: AppError | None = None,
     ) -> Response:
+        today = day_start(self.request.cookies)
+        item = look_up(self.session, judgement, self.round_, today=today)
         work = build_work(
             self.session,
             judgement,
+            item,
             project=self.project,
             round_=self.round_,
-            today=day_start(self.request.cookies),
             content=content,
             notice=notice,
             error=error.message if error else "",
         )
         self._note_guidelines(judgement)
-        page = self._page(work.n_in_round)
+        page = self._page(work.n_in_round, item.guidelines_read)
         return respond(
             self.request,
             page="judge/show.html",
@@ -72,7 +73,8 @@ class JudgeView:
         empty = build_empty(
             self.session, self.round_, self.user, today=day_start(self.request.cookies)
         )
-        page = self._page(empty.n_in_round)
+        read = find_read_number(self.session, self.project.id, self.user.id)
+        page = self._page(empty.n_in_round, read)
         return respond(
             self.request,
             page="judge/show.html",
@@ -80,13 +82,14 @@ class JudgeView:
             context={"page": page, "work": None, "empty": empty},
         )
 
-    def _page(self, n_in_round: int) -> JudgePage:
+    def _page(self, n_in_round: int, guidelines_read: int | None) -> JudgePage:
         return build_page(
             self.session,
             self.project,
             self.round_,
             self.user,
             n_in_round=n_in_round,
+            guidelines_read=guidelines_read,
             is_whole=not is_htmx(self.request),
         )
 

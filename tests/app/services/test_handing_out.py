@@ -10,7 +10,6 @@ from app.errors import Conflict
 from app.lifecycle import JudgementStatus, RoundItemState, RoundStatus
 from app.models import Event, Judgement, Round, RoundItem, User
 from app.queries import judging_pages
-from app.queries.queue import list_upcoming_images
 from app.round_settings import JudgingSettings, LoopSettings
 from app.services import judging, rounds
 from app.services.items import exclude_item, include_item
@@ -53,6 +52,15 @@ def judge(session: Session, round_: Round, user: User, *, picks: int = 0) -> Jud
     judgement = lease(session, round_, user)
     picked = sorted(judgement.shown_order)[:picks]
     return submit(session, judgement, picked=picked, none_fits=not picked)
+
+
+def upcoming(
+    session: Session, judgement: Judgement, most: int | None = None
+) -> list[tuple[str, int]]:
+    """The images that the page of a judgement has fetched ahead."""
+    return judging_pages.get_shown_item(
+        session, judgement, since=NOW, looks_ahead=True, most=most
+    ).upcoming
 
 
 def skip(session: Session, round_: Round, user: User, reason: str = "cannot tell") -> Judgement:
@@ -118,8 +126,7 @@ class TestOrder:
     def test_the_images_told_ahead_are_those_that_come(self, session: Session) -> None:
         round_, _, (anna, _) = open_round(session, 5, overlap=2)
         judge(session, round_, anna)
-        lease(session, round_, anna)
-        told = list_upcoming_images(session, round_.id, anna.id, most=None)
+        told = upcoming(session, lease(session, round_, anna))
         came = []
         for _ in told:
             submit(session, lease(session, round_, anna), none_fits=True)
@@ -132,12 +139,11 @@ class TestOrder:
 class TestLimit:
     def test_nobody_gets_more_than_the_limit_and_is_told(self, session: Session) -> None:
         round_, items, (anna, ben) = open_round(session, 3, max_per_annotator=2)
-        for _ in range(2):
-            judge(session, round_, anna)
+        done = [judge(session, round_, anna) for _ in range(2)]
         assert judging.lease_next(session, round_, anna, now=NOW) is None
         figures = judging_pages.get_queue_figures(session, round_.id, anna.id, most=2)
         assert figures.n_limit == 2
-        assert list_upcoming_images(session, round_.id, anna.id, most=2) == []
+        assert upcoming(session, done[-1], most=2) == []
         judge(session, round_, ben)
         assert state_of(session, items[0])[0] is RoundItemState.DONE
 
