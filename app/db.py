@@ -77,6 +77,13 @@ def session_scope() -> Iterator[Session]:
             raise
 
 
+def finish(session: Session, is_done: bool) -> None:
+    """End a unit of work that was begun elsewhere: commit it, or roll it back if it is not done."""
+    with session:
+        if is_done:
+            session.commit()
+
+
 def on_commit(session: Session, callback: Callable[[], Any]) -> None:
     """Run `callback` once the current outermost transaction has been committed."""
     session.info.setdefault(_CALLBACKS, []).append(callback)

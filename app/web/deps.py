@@ -13,7 +13,7 @@ from anyio.to_thread import run_sync
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
-from app.db import get_session_factory
+from app.db import finish, get_session_factory
 from app.errors import NotAllowed, NotSignedIn
 from app.lifecycle import UserKind
 from app.models import User
@@ -44,13 +44,7 @@ async def get_session(request: Request) -> AsyncIterator[Session]:
         finally:
             # Also when the server is stopping: a connection is given back in order.
             with anyio.CancelScope(shield=True):
-                await run_sync(_finish, session, is_done)
-
-
-def _finish(session: Session, is_done: bool) -> None:
-    with session:
-        if is_done:
-            session.commit()
+                await run_sync(finish, session, is_done)
 
 
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]

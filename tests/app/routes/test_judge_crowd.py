@@ -1,5 +1,6 @@
 """Twenty annotators over HTTP against a real server process, and a server that is killed."""
 
+import asyncio
 import random
 import re
 import sys
@@ -232,3 +233,23 @@ def test_no_acknowledged_answer_is_lost_when_the_server_is_killed(server: WebSer
     killer.join()
     check_stored(annotators, 60)
     assert sum(one.counts["requests repeated"] for one in annotators) > 0
+
+
+def test_more_people_at_once_than_there_are_connections(server: WebServer) -> None:
+    """They wait in line for a moment, and nobody holds what another one waits for."""
+    n_people = 120
+    round_id, links = fill(1, 1)
+    with httpx2.Client(base_url=server.url) as client:
+        client.get(links[0])
+        cookies = dict(client.cookies)
+
+    async def all_at_once() -> list[int]:
+        limits = httpx2.Limits(max_connections=None)
+        async with httpx2.AsyncClient(
+            base_url=server.url, cookies=cookies, timeout=60, limits=limits
+        ) as client:
+            path = f"/rounds/{round_id}/mine"
+            replies = await asyncio.gather(*(client.get(path) for _ in range(n_people)))
+        return [reply.status_code for reply in replies]
+
+    assert asyncio.run(all_at_once()) == [200] * n_people
