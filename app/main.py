@@ -35,15 +35,16 @@ from app.web.middleware import BodyLimit, RequestContext, SameOrigin, SecurityHe
 from app.web.sessions import Cookies
 from app.web.static import VersionedFiles
 
+# Looked through in this order: those that people wait for come first.
 ROUTES = (
+    judge,
+    images,
     accounts,
     guidelines,
     health,
     home,
-    images,
     imports,
     items,
-    judge,
     judging_keys,
     members,
     mine,

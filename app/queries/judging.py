@@ -45,9 +45,14 @@ from app.uncertainty import ItemVotes
 HELD = (JudgementStatus.LEASED, JudgementStatus.DRAFT)
 
 
+_LOCK_PERSON = (
+    select(User.id).where(User.id == bindparam("user_id")).with_for_update(key_share=True)
+)
+
+
 def lock_person(session: Session, user_id: int) -> None:
     """Make this person's actions serial: two tabs, a double Enter, a retried request."""
-    session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+    session.execute(_LOCK_PERSON, {"user_id": user_id})
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, exists, func, select
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from app.lifecycle import JudgementStatus, PracticeMode, Split
@@ -26,10 +26,13 @@ def _is_ready() -> ColumnElement[bool]:
     return exists().where(PracticeCandidate.practice_item_id == PracticeItem.id)
 
 
+_COUNT_READY = select(func.count()).where(
+    PracticeItem.project_id == bindparam("project_id"), _is_ready()
+)
+
+
 def count_ready(session: Session, project_id: int) -> int:
-    return session.scalars(
-        select(func.count()).where(PracticeItem.project_id == project_id, _is_ready())
-    ).one()
+    return session.scalars(_COUNT_READY, {"project_id": project_id}).one()
 
 
 @dataclass(frozen=True, slots=True)

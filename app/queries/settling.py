@@ -2,11 +2,20 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, exists, func, literal, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    bindparam,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session, aliased
 
 from app.lifecycle import JudgementStatus, Role, RoundItemState
-from app.models import Judgement, Membership, Round, RoundAnnotator, RoundItem, User
+from app.models import Judgement, Membership, RoundAnnotator, RoundItem, User
 
 _UNJUDGED = (RoundItemState.WAITING, RoundItemState.OPEN)
 # Written into the statement, so that PostgreSQL can tell that ix_judgement_skipped covers it.
@@ -14,7 +23,12 @@ _SKIPPED = literal(JudgementStatus.SKIPPED, Judgement.status.type, literal_execu
 _HAD_IT = (JudgementStatus.SUBMITTED, JudgementStatus.SKIPPED)
 
 
-def _somebody_is_left(most: int | None) -> ColumnElement[bool]:
+_ROUND_ID = bindparam("round_id", type_=BigInteger)
+_MOST = bindparam("most", type_=BigInteger)
+"""How many items of the round one person may judge; nobody has reached an unknown number."""
+
+
+def _somebody_is_left() -> ColumnElement[bool]:
     """Whether a member could still take the item: one who neither submitted nor skipped it.
 
     Members are the project's annotators, and those of its admins who judge in this round; without
@@ -25,7 +39,7 @@ def _somebody_is_left(most: int | None) -> ColumnElement[bool]:
     takes_part = exists().where(
         part.round_id == RoundItem.round_id, part.user_id == Membership.user_id
     )
-    conditions = [
+    return exists().where(
         Membership.project_id == RoundItem.project_id,
         Membership.user_id == User.id,
         User.disabled_at.is_(None),
@@ -35,52 +49,53 @@ def _somebody_is_left(most: int | None) -> ColumnElement[bool]:
             had.user_id == Membership.user_id,
             had.status.in_(_HAD_IT),
         ),
-    ]
-    if most is not None:
-        conditions.append(~takes_part.where(part.n_submitted >= most))
-    return exists().where(*conditions)
+        ~takes_part.where(part.n_submitted >= _MOST),
+    )
 
 
-def _is_blocked(most: int | None) -> ColumnElement[bool]:
+def _is_blocked() -> ColumnElement[bool]:
     """Skipped by somebody, held by nobody, and nobody is left for its free slots."""
     skipped = aliased(Judgement)
     return (
         (RoundItem.state == RoundItemState.OPEN)
         & (RoundItem.n_taken == RoundItem.n_submitted)
         & exists().where(skipped.round_item_id == RoundItem.id, skipped.status == _SKIPPED)
-        & ~_somebody_is_left(most)
+        & ~_somebody_is_left()
     )
+
+
+# Put together once: the first is asked after every submission without a next item.
+_UNSETTLED = (
+    select(RoundItem.id)
+    .where(RoundItem.round_id == _ROUND_ID, RoundItem.state.in_(_UNJUDGED), ~_is_blocked())
+    .limit(1)
+)
+_BLOCKED = (
+    select(RoundItem)
+    .where(RoundItem.round_id == _ROUND_ID, _is_blocked())
+    .order_by(RoundItem.id)
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_IS_SOMEBODY_LEFT = (
+    select(_somebody_is_left())
+    .select_from(RoundItem)
+    .where(RoundItem.id == bindparam("round_item_id", type_=BigInteger))
+)
 
 
 def has_unsettled_items(session: Session, round_id: int, most: int | None) -> bool:
     """Whether something of the round is waiting, or open to somebody. Stops at the first."""
-    return session.get(Round, round_id) is not None and bool(
-        session.scalar(
-            select(RoundItem.id)
-            .where(
-                RoundItem.round_id == round_id,
-                RoundItem.state.in_(_UNJUDGED),
-                ~_is_blocked(most),
-            )
-            .limit(1)
-        )
-    )
+    return session.scalar(_UNSETTLED, {"round_id": round_id, "most": most}) is not None
 
 
 def list_blocked(session: Session, round_id: int, most: int | None) -> Sequence[RoundItem]:
-    return session.scalars(
-        select(RoundItem)
-        .where(RoundItem.round_id == round_id, _is_blocked(most))
-        .order_by(RoundItem.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).all()
+    return session.scalars(_BLOCKED, {"round_id": round_id, "most": most}).all()
 
 
 def is_somebody_left(session: Session, round_item_id: int, most: int | None) -> bool:
     """Whether anybody could take one more slot of the item."""
-    statement = select(_somebody_is_left(most)).select_from(RoundItem)
-    return bool(session.scalar(statement.where(RoundItem.id == round_item_id)))
+    return bool(session.scalar(_IS_SOMEBODY_LEFT, {"round_item_id": round_item_id, "most": most}))
 
 
 def list_skip_reasons(session: Session, round_item_id: int) -> list[tuple[str, int]]:
