@@ -4,6 +4,7 @@ The client is as plain as can be, because it shares the cores with what is measu
 """
 
 import asyncio
+import gzip
 import random
 import re
 import time
@@ -49,15 +50,19 @@ class Connection:
             self._streams = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 20)
         reader, writer = self._streams
         body = urlencode(data)
+        # As browsers do: compressed answers, and the mark of a script where there is one.
         writer.write(
             f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
-            f"Cookie: illume_session={self.cookie}\r\n{'HX-Request: true' if script else 'X-No: 1'}"
-            f"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}"
-            f"\r\n\r\n{body}".encode()
+            f"Cookie: illume_session={self.cookie}\r\nAccept-Encoding: gzip\r\n"
+            f"{'HX-Request: true' if script else 'X-No: 1'}\r\n"
+            f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
+            f"\r\n{body}".encode()
         )
         head = await reader.readuntil(b"\r\n\r\n")
         length = _LENGTH.search(head)
         answer = await reader.readexactly(int(length[1])) if length else b""
+        if b"content-encoding: gzip" in head:
+            answer = gzip.decompress(answer)
         return Reply(int(head[9:12]), head, answer)
 
 
