@@ -13,7 +13,7 @@ import yaml
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from app.models import Admission, Item, Judgement, Project, Release, RoundItem
+from app.models import Admission, Item, Judgement, Project, Release, Round, RoundItem
 from app.services.releases import ReleaseFormat, create_release, write_release
 from tests.app.services.dataset_files import own_store, stored_files
 from tests.app.services.released_project import (
@@ -166,6 +166,19 @@ def test_corrected_texts_load_where_nothing_was_admitted(session: Session, tmp_p
     with pytest.raises(AssertionError):  # without the name they are never what is loaded
         load_with_datasets(tmp_path, {"path": str(out)})
     assert "only corrected texts can be loaded" in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_card_says_where_corrected_texts_were_trained_on(
+    session: Session, tmp_path: Path
+) -> None:
+    project, _ = make_released_project(session, tmp_path)
+    second = session.scalars(select(Round).where(Round.number == 2)).one()
+    training = {**second.settings["training"], "written": True}
+    second.settings = {**second.settings, "training": training}
+    write(session, project, tmp_path / "out")
+    text = (tmp_path / "out/README.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith(("| 1 |", "| 2 |"))]
+    assert ["corrected texts" in row for row in rows] == [False, True]
 
 
 def test_a_picture_of_two_rationales_is_there_once(session: Session, tmp_path: Path) -> None:
