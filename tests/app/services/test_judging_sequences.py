@@ -27,7 +27,14 @@ from app import db
 from app.embedded import EmbeddedServices
 from app.errors import Conflict, InvalidInput, StaleVersion
 from app.lifecycle import JudgementStatus, RoundItemState, RoundStatus
-from app.models import Judgement, Membership, RoundAnnotator, RoundItem, VerdictRow
+from app.models import (
+    Judgement,
+    Membership,
+    RoundAnnotator,
+    RoundItem,
+    VerdictRow,
+    WrittenRationale,
+)
 from app.round_settings import JudgingSettings, LoopSettings
 from app.services import judging, rounds
 from tests.factories import (
@@ -41,6 +48,7 @@ from tests.factories import (
 
 N_ITEMS = 3
 N_PEOPLE = 3
+BETTER = "the ball in the corner is red"
 HELD = (JudgementStatus.LEASED, JudgementStatus.DRAFT)
 LOST = (JudgementStatus.RELEASED, JudgementStatus.SKIPPED)
 NOBODY_HOLDS = (RoundItemState.DONE, RoundItemState.SET_ASIDE)
@@ -175,7 +183,7 @@ class Judging(RuleBasedStateMachine):
         judgement = self.find(which)
         if judgement is None:
             return None
-        first, second = sorted(judgement.shown_order)[:2]
+        first, second, third = sorted(judgement.shown_order)
         picked = {"first": (first,), "second": (second,), "both": (first, second)}.get(says, ())
         content: Content = (picked, says == "none", says == "wrong")
         version = judgement.version - is_stale
@@ -193,6 +201,7 @@ class Judging(RuleBasedStateMachine):
                     comment="",
                     is_flagged=False,
                     active_ms=0,
+                    edits={third: BETTER},
                     now=self.now,
                 )
             except judging.AnswerKept:
@@ -340,6 +349,8 @@ class Judging(RuleBasedStateMachine):
         assert n_verdicts == {id_: 3 for id_ in self.submitted if not stored[id_][2]}
         for judgement_id, picked in verdicts.items():
             assert picked == set(stored[judgement_id][0])
+        written = self.session.scalars(select(WrittenRationale.judgement_id)).all()
+        assert sorted(written) == sorted(id_ for id_ in self.submitted if not stored[id_][2])
 
     @invariant()
     def each_person_has_one_place_per_item_and_no_more_than_their_share(self) -> None:
