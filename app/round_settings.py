@@ -115,6 +115,10 @@ class TrainingSettings(Frozen):
         default="admitted",
         description="gold trains on the rationales that came with the data (the upper line).",
     )
+    written: bool = Field(
+        default=False,
+        description="Train on written rationales too: candidates as annotators corrected them.",
+    )
     start: Literal["continue", "restart"] = Field(
         default="continue", description="continue from the last adapter (ILLUME) or restart (STaR)."
     )
@@ -163,6 +167,14 @@ class TrainingSettings(Frozen):
         default=False,
         description="Spread the base over the GPUs that train together: for one too large for one.",
     )
+
+    @model_validator(mode="after")
+    def gold_stays_alone(self) -> "TrainingSettings":
+        if self.source == "gold" and self.written:
+            raise ValueError(
+                "the upper line trains on gold rationales alone: leave corrected texts out"
+            )
+        return self
 
 
 class EvaluationSettings(Frozen):

@@ -6,7 +6,6 @@
 import { listenForGuidelines, swapGuidelines } from "./judge/guide.js";
 import { Item } from "./judge/item.js";
 import { listenForKeys } from "./judge/keys.js";
-import { recall, remember } from "./judge/memory.js";
 import { $, Outbox, pageData, parse, Refused, send, toast, Unreachable } from "./judge/sending.js";
 import { signInAgain } from "./judge/signing-in.js";
 import { listenForZoom } from "./judge/zoom.js";
@@ -189,11 +188,7 @@ for (const name of ["pointermove", "pointerdown", "keydown", "scroll", "touchsta
   document.addEventListener(name, () => item?.sign(), { passive: true, capture: true });
 }
 
-// ------------------------------------------------------------------------------------ remembered
-
-const keysOn = $("#keys-on");
-keysOn.checked = recall("keys") !== "off";
-keysOn.addEventListener("change", () => remember("keys", keysOn.checked ? "on" : "off"));
+// ------------------------------------------------------------------------------------- begin
 
 listenForGuidelines();
 listenForKeys();

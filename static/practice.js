@@ -3,7 +3,6 @@
 import { keepApart } from "./judge/facts.js";
 import { listenForGuidelines } from "./judge/guide.js";
 import { listenForKeys } from "./judge/keys.js";
-import { recall, remember } from "./judge/memory.js";
 import { $ } from "./judge/sending.js";
 import { listenForZoom } from "./judge/zoom.js";
 
@@ -11,10 +10,6 @@ document.addEventListener("change", (event) => {
   const form = $("form#answer");
   if (form && event.target.form === form) keepApart(form, event.target);
 });
-
-const keysOn = $("#keys-on");
-keysOn.checked = recall("keys") !== "off";
-keysOn.addEventListener("change", () => remember("keys", keysOn.checked ? "on" : "off"));
 
 listenForGuidelines();
 listenForKeys();

@@ -34,6 +34,7 @@ from app.models import (
 )
 from app.round_settings import LoopSettings
 from app.services.guidelines import keep_version
+from app.texts import text_key
 
 _numbers = count(1)
 
@@ -162,7 +163,7 @@ def make_candidate(
     candidate = Candidate(
         item_id=item.id,
         text=text,
-        text_key=hashlib.sha256(text.encode()).hexdigest(),
+        text_key=text_key(text),
         author_kind=author_kind,
     )
     session.add(candidate)

@@ -133,7 +133,9 @@ def loop_settings(
         "control": "permuted" if control == "permuted" else "none",
     }
     changed["admission"] |= {"policy": "majority"}
-    changed["training"] |= {"source": "gold" if control == "gold" else "admitted"}
+    changed["training"] |= (
+        {"source": "gold", "written": False} if control == "gold" else {"source": "admitted"}
+    )
     changed["evaluation"] |= {"critic": critic}
     changed["stop"] |= {"round_limit": n_rounds}
     if not stop_early:

@@ -203,7 +203,8 @@ class VerdictRow(Base):
 class WrittenRationale(Base):
     """A candidate as an annotator corrected it: a person's text, whose author the judgement names.
 
-    Apart from candidates on purpose. Nobody judges it, no policy admits it, nothing trains on it.
+    Apart from candidates on purpose: nobody judges it and no policy admits it. Only a training
+    whose settings ask for it reads it (`training.written`). The text never changes (trigger).
     """
 
     __tablename__ = "written_rationale"
@@ -218,6 +219,8 @@ class WrittenRationale(Base):
         ForeignKeyConstraint(
             ["candidate_id", "item_id"], ["candidate.id", "candidate.item_id"], ondelete="CASCADE"
         ),
+        # What training rows refer to.
+        UniqueConstraint("judgement_id", "candidate_id", "item_id"),
         CheckConstraint("text <> ''", name="text_given"),
         Index("ix_written_rationale_item_id", "item_id"),
         Index("ix_written_rationale_candidate_id", "candidate_id"),

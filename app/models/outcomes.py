@@ -42,21 +42,55 @@ class Admission(WithCreation, Base):
 
 
 class TrainingRow(WithId, Base):
-    """The manifest a trainer reads: answer-only rows have no candidate."""
+    """The manifest a trainer reads. The rationale is a candidate or a person's own text, named by
+    its judgement and the candidate that it mends; answer-only rows have neither.
+    """
 
     __tablename__ = "training_row"
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
     item_id: Mapped[int]
     split: Mapped[Split] = mapped_column(server_default=Split.TRAIN.value)
     candidate_id: Mapped[int | None]
+    written_judgement_id: Mapped[int | None]
+    written_candidate_id: Mapped[int | None]
     weight: Mapped[float] = mapped_column(server_default="1")
     __table_args__ = (
         ForeignKeyConstraint(["item_id", "split"], ["item.id", "item.split"]),
         ForeignKeyConstraint(["candidate_id", "item_id"], ["candidate.id", "candidate.item_id"]),
         # Leak guard: held-out items can never be trained on, not even answer-only.
         CheckConstraint("split = 'train'", name="train_split_only"),
-        UniqueConstraint("run_id", "item_id", "candidate_id", postgresql_nulls_not_distinct=True),
+        # No cascade: a text that was trained on stays.
+        ForeignKeyConstraint(
+            ["written_judgement_id", "written_candidate_id", "item_id"],
+            [
+                "written_rationale.judgement_id",
+                "written_rationale.candidate_id",
+                "written_rationale.item_id",
+            ],
+            name="fk_training_row_written_rationale",
+        ),
+        CheckConstraint(
+            "num_nonnulls(candidate_id, written_judgement_id) <= 1", name="one_rationale"
+        ),
+        CheckConstraint(
+            "num_nulls(written_judgement_id, written_candidate_id) IN (0, 2)",
+            name="written_whole_or_absent",
+        ),
+        UniqueConstraint(
+            "run_id",
+            "item_id",
+            "candidate_id",
+            "written_judgement_id",
+            "written_candidate_id",
+            name="uq_training_row_rationale",
+            postgresql_nulls_not_distinct=True,
+        ),
         Index("ix_training_row_item_id", "item_id"),
+        Index(
+            "ix_training_row_written_judgement_id",
+            "written_judgement_id",
+            postgresql_where=text("written_judgement_id IS NOT NULL"),
+        ),
     )
 
 

@@ -1,11 +1,11 @@
 """Candidates of items, their verdicts, and what was admitted of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, exists, func, select
 from sqlalchemy.orm import Session
 
-from app.lifecycle import JudgementStatus, RoundItemState, UserKind
+from app.lifecycle import JudgementStatus, Purpose, RoundItemState, RoundStatus, UserKind
 from app.models import (
     Admission,
     Candidate,
@@ -16,6 +16,7 @@ from app.models import (
     RoundCandidate,
     RoundItem,
     VerdictRow,
+    WrittenRationale,
 )
 
 
@@ -85,22 +86,77 @@ def list_admitted(session: Session, project_id: int) -> Sequence[Row[int, int]]:
 
     Items that the newest judgements set aside are left out until an admin resolves them.
     """
-    set_aside = (
-        select(RoundItem.item_id)
-        .join(Item, Item.id == RoundItem.item_id)
-        .where(RoundItem.project_id == project_id, RoundItem.state == RoundItemState.SET_ASIDE)
-    )
     return session.execute(
         select(Admission.item_id, Admission.candidate_id)
         .join(Round, Round.id == Admission.round_id)
         .where(
             Round.project_id == project_id,
             Admission.item_id.in_(usable_items_statement(project_id)),
-            Admission.item_id.not_in(set_aside),
+            Admission.item_id.not_in(_set_aside_statement(project_id)),
         )
         .distinct()
         .order_by(Admission.item_id, Admission.candidate_id)
     ).all()
+
+
+def list_written(
+    session: Session, project_id: int, *, closing_round_id: int
+) -> Sequence[Row[int, int, int, str]]:
+    """(item, judgement, mended candidate, text) that people wrote, oldest first, items in order.
+
+    Of the same items as `list_admitted`, and of judgements that count: submitted ones of rounds
+    that admitted by the votes of people, or come to it now. A round that was cancelled before it
+    admitted anything is none.
+    """
+    counts = (
+        (Round.id == closing_round_id)
+        | Round.status.in_([RoundStatus.TRAINING, RoundStatus.EVALUATING, RoundStatus.COMPLETED])
+        | exists().where(Admission.round_id == Round.id)
+    )
+    return session.execute(
+        select(
+            WrittenRationale.item_id,
+            WrittenRationale.judgement_id,
+            WrittenRationale.candidate_id,
+            WrittenRationale.text,
+        )
+        .join(Judgement, Judgement.id == WrittenRationale.judgement_id)
+        .join(RoundItem, RoundItem.id == Judgement.round_item_id)
+        .join(Round, Round.id == Judgement.round_id)
+        .where(
+            Round.project_id == project_id,
+            Round.settings["judging"]["judges"].astext == "people",
+            counts,
+            Judgement.status == JudgementStatus.SUBMITTED,
+            Judgement.user_kind == UserKind.PERSON,
+            RoundItem.purpose == Purpose.TRAINING,
+            WrittenRationale.item_id.in_(usable_items_statement(project_id)),
+            WrittenRationale.item_id.not_in(_set_aside_statement(project_id)),
+        )
+        .order_by(
+            WrittenRationale.item_id, WrittenRationale.judgement_id, WrittenRationale.candidate_id
+        )
+    ).all()
+
+
+def list_decided_keys(session: Session, item_ids: Collection[int]) -> set[tuple[int, str]]:
+    """(item, text key) of the candidates on which there is a verdict or an admission."""
+    is_judged = exists().where(VerdictRow.candidate_id == Candidate.id)
+    is_admitted = exists().where(Admission.candidate_id == Candidate.id)
+    rows = session.execute(
+        select(Candidate.item_id, Candidate.text_key).where(
+            Candidate.item_id.in_(item_ids), is_judged | is_admitted
+        )
+    )
+    return {(item_id, key) for item_id, key in rows}
+
+
+def _set_aside_statement(project_id: int) -> Select[int]:
+    return (
+        select(RoundItem.item_id)
+        .join(Item, Item.id == RoundItem.item_id)
+        .where(RoundItem.project_id == project_id, RoundItem.state == RoundItemState.SET_ASIDE)
+    )
 
 
 def count_admitted_per_item(session: Session, project_id: int) -> dict[int, int]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from app.lifecycle import Split
-from app.models import Candidate, Image, Item, TrainingRow
+from app.models import Candidate, Image, Item, TrainingRow, WrittenRationale
 from app.queries.candidates import usable_items_statement
 
 
@@ -31,14 +31,29 @@ def list_items(session: Session, item_ids: Sequence[int]) -> list[tuple[Item, Im
     return [by_id[item_id] for item_id in item_ids if item_id in by_id]
 
 
-def list_manifest(session: Session, run_id: int) -> Sequence[Row[Item, Image, str | None, float]]:
-    """(item, image, rationale or None, weight) of a training run, in a fixed order."""
+def list_manifest(
+    session: Session, run_id: int
+) -> Sequence[Row[Item, Image, str | None, float, bool]]:
+    """(item, image, rationale or None, weight, whether a person wrote it) of a training run, in a
+    fixed order."""
+    is_written = TrainingRow.written_judgement_id.is_not(None)
     return session.execute(
-        select(Item, Image, Candidate.text, TrainingRow.weight)
+        select(
+            Item,
+            Image,
+            func.coalesce(Candidate.text, WrittenRationale.text),
+            TrainingRow.weight,
+            is_written,
+        )
         .select_from(TrainingRow)
         .join(Item, Item.id == TrainingRow.item_id)
         .join(Image, Image.sha256 == Item.image_sha256)
         .outerjoin(Candidate, Candidate.id == TrainingRow.candidate_id)
+        .outerjoin(
+            WrittenRationale,
+            (WrittenRationale.judgement_id == TrainingRow.written_judgement_id)
+            & (WrittenRationale.candidate_id == TrainingRow.written_candidate_id),
+        )
         .where(TrainingRow.run_id == run_id)
         .order_by(TrainingRow.id)
     ).all()

@@ -52,6 +52,7 @@ def collect_figures(session: Session, round_: Round) -> dict[str, Any]:
     return {
         **asdict(figures),
         "n_admitted": n_admitted,
+        "n_written_trained": _count_written_trained(session, round_),
         "n_draws_fitting": fits,
         "n_draws_judged": judged,
         **_critic_figures(session, round_),
@@ -80,6 +81,12 @@ def list_history(session: Session, round_: Round) -> list[RoundFigures]:
 def find_evaluation(session: Session, round_: Round) -> Run | None:
     run = run_queries.find_latest_run(session, round_.id, Job.EVALUATE)
     return run if run is not None and run.status is RunStatus.SUCCEEDED else None
+
+
+def _count_written_trained(session: Session, round_: Round) -> int:
+    """Rows of this round's training whose text a person wrote."""
+    run = run_queries.find_latest_run(session, round_.id, Job.TRAIN)
+    return int(run.result.get("n_written_rows", 0)) if run is not None else 0
 
 
 def _covered(session: Session, round_: Round, *, before: bool) -> set[int]:

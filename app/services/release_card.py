@@ -56,4 +56,6 @@ def _describe_round(source: RoundSource) -> Json:
         "max_shown": settings.judging.max_shown,
         "policy": policy,
         "training_source": settings.training.source,
+        # A round without such texts is described as it always was.
+        **({"trained_on_written": True} if settings.training.written else {}),
     }

@@ -39,7 +39,7 @@ from app.services.events import record
 from app.services.figures import collect_figures, list_history
 from app.services.sampling import DIRECT
 from app.services.settling import settle_skipped
-from app.services.training_rows import write_training_rows
+from app.services.training_rows import list_rationale_rows, write_training_rows
 from app.texts import unit_hash
 
 MODEL_ROLE = "model"
@@ -134,7 +134,7 @@ def close_judging(session: Session, round_: Round, *, actor: User | None) -> Adm
         n_rationales=preview.n_rationales,
         n_items=preview.n_items,
     )
-    if candidate_queries.list_admitted(session, round_.project_id):
+    if list_rationale_rows(session, round_, settings):
         _begin_training(session, round_, settings, actor)
     else:
         round_.figures = collect_figures(session, round_)

@@ -22,6 +22,15 @@ BUNDLES = {
         "judge/signing-in.js",
         "judge.js",
     ),
+    "practice.bundle.js": (
+        "judge/sending.js",
+        "judge/memory.js",
+        "judge/facts.js",
+        "judge/guide.js",
+        "judge/keys.js",
+        "judge/zoom.js",
+        "practice.js",
+    ),
 }
 """Name under /static, and its parts: what is imported stands before what imports it."""
 

@@ -218,6 +218,8 @@ def _result_tiles(figures: Mapping[str, Any]) -> tuple[Tile, ...]:
         ),
         Tile("Admitted", f"{figures.get('n_admitted', 0):,}", "rationales"),
     ]
+    if figures.get("n_written_trained"):
+        tiles.append(Tile("Corrected texts", f"{figures['n_written_trained']:,}", "trained on"))
     if figures.get("n_draws_judged"):
         share = figures["n_draws_fitting"] / figures["n_draws_judged"]
         n_judged = figures["n_draws_judged"]

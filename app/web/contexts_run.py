@@ -117,6 +117,8 @@ def _training_notes(result: Mapping[str, Any]) -> list[str]:
         f"{result['n_rationale_rows']:,} rationale rows of {result['n_rows']:,}",
         f"epoch {result['chosen_epoch']} of {result['epochs_run']} chosen on validation",
     ]
+    if result.get("n_written_rows"):
+        notes.insert(1, f"{result['n_written_rows']:,} of them corrected by annotators")
     if result.get("n_unreadable"):
         notes.append(f"{result['n_unreadable']:,} rows left out: their images cannot be read")
     if result.get("resumed_from_step"):

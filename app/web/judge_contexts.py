@@ -13,11 +13,11 @@ from app.lifecycle import JUDGEABLE_ROUND, JudgementStatus, RoundStatus
 from app.models import Judgement, Project, Round, User
 from app.queries import judging as queries
 from app.queries import judging_pages as page_queries
-from app.queries.judging_pages import OwnRow, QueueFigures, ShownItem
+from app.queries.judging_pages import QueueFigures, ShownItem
 from app.services import practice
 from app.services.answers import MAX_COMMENT, MAX_EDIT, Answer, answer_of
 from app.services.guidelines import find_unread_change
-from app.services.judging import MAX_SKIP_REASON, N_TAKE_BACK
+from app.services.judging import MAX_SKIP_REASON
 from app.services.judging_keys import Key, keys_of
 from app.services.leases import judging_settings
 from app.settings import get_settings
@@ -138,45 +138,6 @@ class Conflicting:
     here: Answer
     here_lines: tuple[str, ...]
     can_overwrite: bool
-
-
-@dataclass(frozen=True)
-class MinePage:
-    """A person's own judgements in a round."""
-
-    project_name: str
-    round_id: int
-    round_number: int
-    is_judgeable: bool
-    n_in_round: int
-    n_today: int
-    rows: tuple["MineRow", ...]
-    n_take_back: int
-
-
-# What the statuses mean to the person who did it, and the colour of the badge.
-_STATUS_WORDS = {
-    JudgementStatus.LEASED: ("begun", "info"),
-    JudgementStatus.DRAFT: ("begun", "info"),
-    JudgementStatus.SUBMITTED: ("submitted", "ok"),
-    JudgementStatus.SKIPPED: ("skipped", ""),
-    JudgementStatus.RELEASED: ("let go", "warn"),
-}
-
-
-@dataclass(frozen=True)
-class MineRow:
-    judgement_id: int
-    label: str
-    kind: str
-    question: str
-    answer: str
-    image_url: str
-    said: str
-    at: datetime
-    can_take_back: bool
-    can_resume: bool
-    is_flagged: bool
 
 
 def day_start(cookies: Mapping[str, str], now: datetime | None = None) -> datetime:
@@ -420,52 +381,3 @@ def _lines(answer: Answer, texts: Mapping[int, str]) -> tuple[str, ...]:
     if answer.comment:
         lines.append(f"Comment: {answer.comment}")
     return tuple(lines or ["Nothing chosen"])
-
-
-def build_mine(
-    session: Session, project: Project, round_: Round, user: User, *, today: datetime
-) -> MinePage:
-    own = page_queries.list_own(session, round_.id, user.id, limit=N_TAKE_BACK)
-    n_in_round, n_today = page_queries.count_own(session, round_.id, user.id, since=today)
-    is_judgeable = round_.status in JUDGEABLE_ROUND
-    return MinePage(
-        project_name=project.name,
-        round_id=round_.id,
-        round_number=round_.number,
-        is_judgeable=is_judgeable,
-        n_in_round=n_in_round,
-        n_today=n_today,
-        rows=tuple(mine_row(row, project.slug, is_judgeable=is_judgeable) for row in own),
-        n_take_back=N_TAKE_BACK,
-    )
-
-
-def mine_row(row: OwnRow, slug: str, *, is_judgeable: bool) -> MineRow:
-    judgement = row.judgement
-    label, kind = _STATUS_WORDS[judgement.status]
-    return MineRow(
-        judgement_id=judgement.id,
-        label=label,
-        kind=kind,
-        question=row.question,
-        answer=row.answer,
-        image_url=f"{image_url(slug, row.image_sha256)}?w=160",
-        said=describe(judgement),
-        at=judgement.submitted_at or judgement.updated_at,
-        can_take_back=is_judgeable and judgement.status is JudgementStatus.SUBMITTED,
-        can_resume=is_judgeable and judgement.status is not JudgementStatus.SUBMITTED,
-        is_flagged=judgement.is_flagged,
-    )
-
-
-def describe(judgement: Judgement) -> str:
-    """What was said, in one line."""
-    if judgement.status is JudgementStatus.SKIPPED:
-        return f"Skipped: {judgement.skip_reason}"
-    if judgement.answer_is_wrong:
-        return "The answer is wrong"
-    if judgement.none_fits:
-        return "None fits"
-    if judgement.picked:
-        return f"{len(judgement.picked)} of {len(judgement.shown_order)} fit"
-    return "Nothing chosen yet"

@@ -17,12 +17,12 @@ from app.web.judge_contexts import (
     JudgePage,
     build_conflict,
     build_empty,
-    build_mine,
     build_page,
     build_work,
     day_start,
     look_up,
 )
+from app.web.mine_contexts import build_mine
 
 
 @dataclass(frozen=True)

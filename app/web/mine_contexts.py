@@ -1,20 +1,60 @@
-"""What people see of their own work: today, their pace, their last items."""
+"""What people see of their own work: in a round, and over all of them with today and their pace."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from app.lifecycle import JUDGEABLE_ROUND
-from app.models import User
-from app.queries import own_work
+from app.lifecycle import JUDGEABLE_ROUND, JudgementStatus
+from app.models import Judgement, Project, Round, User
+from app.queries import judging_pages, own_work
+from app.queries.judging_pages import OwnRow
 from app.queries.own_work import OwnItem
 from app.services.judging import N_TAKE_BACK
-from app.web.judge_contexts import MineRow, mine_row
+from app.web.images import image_url
 
 N_DAYS = 14
 LEAST_FOR_PACE = 3
 """With fewer items a pace says nothing."""
+
+
+# What the statuses mean to the person who did it, and the colour of the badge.
+_STATUS_WORDS = {
+    JudgementStatus.LEASED: ("begun", "info"),
+    JudgementStatus.DRAFT: ("begun", "info"),
+    JudgementStatus.SUBMITTED: ("submitted", "ok"),
+    JudgementStatus.SKIPPED: ("skipped", ""),
+    JudgementStatus.RELEASED: ("let go", "warn"),
+}
+
+
+@dataclass(frozen=True)
+class MineRow:
+    judgement_id: int
+    label: str
+    kind: str
+    question: str
+    answer: str
+    image_url: str
+    said: str
+    at: datetime
+    can_take_back: bool
+    can_resume: bool
+    is_flagged: bool
+
+
+@dataclass(frozen=True)
+class MinePage:
+    """A person's own judgements in a round."""
+
+    project_name: str
+    round_id: int
+    round_number: int
+    is_judgeable: bool
+    n_in_round: int
+    n_today: int
+    rows: tuple[MineRow, ...]
+    n_take_back: int
 
 
 @dataclass(frozen=True)
@@ -42,6 +82,24 @@ class MyWork:
     most_in_a_day: int
     lines: tuple[WorkLine, ...]
     n_take_back: int
+
+
+def build_mine(
+    session: Session, project: Project, round_: Round, user: User, *, today: datetime
+) -> MinePage:
+    own = judging_pages.list_own(session, round_.id, user.id, limit=N_TAKE_BACK)
+    n_in_round, n_today = judging_pages.count_own(session, round_.id, user.id, since=today)
+    is_judgeable = round_.status in JUDGEABLE_ROUND
+    return MinePage(
+        project_name=project.name,
+        round_id=round_.id,
+        round_number=round_.number,
+        is_judgeable=is_judgeable,
+        n_in_round=n_in_round,
+        n_today=n_today,
+        rows=tuple(mine_row(row, project.slug, is_judgeable=is_judgeable) for row in own),
+        n_take_back=N_TAKE_BACK,
+    )
 
 
 def build_my_work(session: Session, user: User, *, today: datetime) -> MyWork:
@@ -80,3 +138,34 @@ def _line(item: OwnItem) -> WorkLine:
     return WorkLine(
         mine_row(item.row, item.project_slug, is_judgeable=is_judgeable), item.project_name
     )
+
+
+def mine_row(row: OwnRow, slug: str, *, is_judgeable: bool) -> MineRow:
+    judgement = row.judgement
+    label, kind = _STATUS_WORDS[judgement.status]
+    return MineRow(
+        judgement_id=judgement.id,
+        label=label,
+        kind=kind,
+        question=row.question,
+        answer=row.answer,
+        image_url=f"{image_url(slug, row.image_sha256)}?w=160",
+        said=describe(judgement),
+        at=judgement.submitted_at or judgement.updated_at,
+        can_take_back=is_judgeable and judgement.status is JudgementStatus.SUBMITTED,
+        can_resume=is_judgeable and judgement.status is not JudgementStatus.SUBMITTED,
+        is_flagged=judgement.is_flagged,
+    )
+
+
+def describe(judgement: Judgement) -> str:
+    """What was said, in one line."""
+    if judgement.status is JudgementStatus.SKIPPED:
+        return f"Skipped: {judgement.skip_reason}"
+    if judgement.answer_is_wrong:
+        return "The answer is wrong"
+    if judgement.none_fits:
+        return "None fits"
+    if judgement.picked:
+        return f"{len(judgement.picked)} of {len(judgement.shown_order)} fit"
+    return "Nothing chosen yet"

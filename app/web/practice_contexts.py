@@ -17,7 +17,7 @@ from app.services.judging_keys import Key, keys_of
 from app.services.practice import Said
 from app.services.practice_items import MAX_CANDIDATES, Expected, Lesson, lesson_of
 from app.web.contexts_guidelines import GuidelinesNews
-from app.web.images import image_url
+from app.web.images import image_url, srcset
 from app.web.judge_contexts import Choice
 from app.web.markdown import render_markdown
 
@@ -52,6 +52,7 @@ class PracticeWork:
     question: str
     answer: str
     image_url: str
+    image_srcset: str
     image_width: int
     image_height: int
     choices: tuple[Choice, ...]
@@ -81,6 +82,7 @@ class Feedback:
     question: str
     answer: str
     image_url: str
+    image_srcset: str
     image_width: int
     image_height: int
     said_wrong: bool
@@ -185,6 +187,7 @@ def build_work(
         question=item.question,
         answer=practice_item.answer,
         image_url=image_url(project.slug, image.sha256),
+        image_srcset=srcset(project.slug, image.sha256, image.width),
         image_width=image.width,
         image_height=image.height,
         choices=tuple(
@@ -204,6 +207,7 @@ def build_feedback(project: Project, given: PracticeAnswer, *, is_last: bool) ->
         question=content["question"],
         answer=content["answer"],
         image_url=image_url(project.slug, content["image_sha256"]),
+        image_srcset=srcset(project.slug, content["image_sha256"], width),
         image_width=width,
         image_height=height,
         said_wrong=content["said"]["answer_is_wrong"],

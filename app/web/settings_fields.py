@@ -187,6 +187,12 @@ GROUPS: tuple[SettingGroup, ...] = (
                 ),
             ),
             _integer("training.epochs", "Epochs", "At most; validation chooses the best."),
+            SettingField(
+                "training.written",
+                "Train on corrected texts too",
+                "checkbox",
+                "As annotators wrote them, each once; nobody has judged these texts.",
+            ),
             SettingField("training.learning_rate", "Learning rate"),
             _integer("training.batch_size", "Batch size"),
             _integer("training.rank", "LoRA rank"),

@@ -1,5 +1,6 @@
 // Keys press the visible buttons. The table of keys in the page is their one registry.
 
+import { recall, remember } from "./memory.js";
 import { $, toast } from "./sending.js";
 
 let isChoosingOffer = false; // after the key of "mend": the next one says which rationale
@@ -111,6 +112,9 @@ function leaveButton(event) {
 }
 
 export function listenForKeys() {
+  const keysOn = $("#keys-on"); // remembered for this browser
+  keysOn.checked = recall("keys") !== "off";
+  keysOn.addEventListener("change", () => remember("keys", keysOn.checked ? "on" : "off"));
   document.addEventListener("keydown", onEscape, { capture: true });
   document.addEventListener("keydown", onKey);
   document.addEventListener("click", leaveButton);

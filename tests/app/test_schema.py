@@ -248,6 +248,45 @@ def test_held_out_item_cannot_be_trained_on(
         )
 
 
+@pytest.mark.parametrize(
+    ("split", "rule"),
+    [("test", "ck_training_row_train_split_only"), ("train", "fk_training_row_item_id_split")],
+)
+def test_a_text_that_people_wrote_of_a_held_out_item_cannot_be_trained_on(
+    world: World, split: str, rule: str
+) -> None:
+    judgement_id = world.submit(place=world.test_place, picked=world.shown(world.test_place)[:1])
+    written = {"judgement_id": judgement_id, "candidate_id": world.shown(world.test_place)[0]}
+    world.insert("written_rationale", **written, item_id=world.test.id, text="a person's text")
+    with refused(world, rule):
+        world.insert(
+            "training_row",
+            run_id=world.run.id,
+            item_id=world.test.id,
+            split=split,
+            **{f"written_{name}": value for name, value in written.items()},
+        )
+
+
+def test_a_training_row_has_one_rationale_of_its_own_item(world: World) -> None:
+    judgement_id = world.submit()
+    written = {"judgement_id": judgement_id, "candidate_id": world.candidate_id()}
+    world.insert("written_rationale", **written, item_id=world.train.id, text="a person's text")
+    names = {f"written_{name}": value for name, value in written.items()}
+    other = make_item(world.session, world.project)
+    for rule, values in (
+        ("ck_training_row_one_rationale", names | {"candidate_id": world.candidate_id()}),
+        ("ck_training_row_written_whole_or_absent", {"written_judgement_id": judgement_id}),
+        ("fk_training_row_written_rationale", names | {"item_id": other.id}),
+    ):
+        with refused(world, rule):
+            row = {"run_id": world.run.id, "item_id": world.train.id, **values}
+            world.insert("training_row", **row)
+    world.insert("training_row", run_id=world.run.id, item_id=world.train.id, **names)
+    with refused(world, "uq_training_row_rationale"):
+        world.insert("training_row", run_id=world.run.id, item_id=world.train.id, **names)
+
+
 def test_item_that_was_trained_on_cannot_move_to_the_test_split(world: World) -> None:
     world.insert("training_row", run_id=world.run.id, item_id=world.train.id)
     world.execute("DELETE FROM round_candidate")
@@ -352,7 +391,7 @@ def test_votes_of_an_admission_add_up(world: World, n_fits: int, n_votes: int) -
 
 def test_same_answer_row_is_trained_on_once(world: World) -> None:
     world.insert("training_row", run_id=world.run.id, item_id=world.train.id)
-    with refused(world, "uq_training_row_run_id_item_id_candidate_id"):
+    with refused(world, "uq_training_row_rationale"):
         world.insert("training_row", run_id=world.run.id, item_id=world.train.id)
 
 

@@ -13,11 +13,18 @@ from app.models import GuidelinesReading, Item, Judgement, PracticeAttempt, Proj
 from app.services import practice_items
 from app.services.guidelines import update_guidelines
 from app.services.practice_items import Expected, Lesson
-from tests.browser.conftest import NewContext, Site
+from tests.browser.conftest import NewContext, Site, add_items
 
 pytestmark = pytest.mark.browser
 
 N_LESSONS = 2
+SHIFT = """() => new Promise((resolve) => {
+  let shift = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) shift += entry.value;
+  }).observe({ type: "layout-shift", buffered: true });
+  setTimeout(() => resolve(shift), 100);
+})"""
 
 
 @pytest.fixture
@@ -100,6 +107,43 @@ def test_practice_by_thumb_stops_and_goes_on(
     page.get_by_role("button", name="Practise again").click()
     expect(page.locator(".judge__where")).to_contain_text(f"1 of {N_LESSONS}")
     assert count(PracticeAttempt) == 2
+
+
+def test_practice_loads_one_script_and_pictures_of_the_screen_s_size(
+    site: Site, base: str, new_context: NewContext
+) -> None:
+    """And nothing jumps while they arrive."""
+    with session_scope() as session:
+        add_items(session, site.round_id, range(90, 91), size=(2400, 1800))
+        newest = session.scalars(select(Item).order_by(Item.id.desc()).limit(1)).one()
+        add_lesson(session, session.get_one(Project, site.project_id), newest)
+    page = new_context().new_page()
+    page.goto(site.link("Noor"))
+    page.goto(base)
+    page.get_by_role("button", name="Begin the practice").click()
+    for number in range(N_LESSONS + 1):
+        expect(page.locator(".judge__where")).to_contain_text(f"{number + 1} of")
+        expect(page.locator("form#answer")).to_be_visible()
+        is_large = number == N_LESSONS
+        expect_light(page, is_large=is_large)
+        page.keyboard.press("n")
+        page.keyboard.press("Enter")
+        expect(page.locator("#result")).to_be_visible()
+        expect_light(page, is_large=is_large)
+        page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("Not there yet")
+
+
+def expect_light(page: Page, *, is_large: bool) -> None:
+    page.reload(wait_until="networkidle")
+    loaded = page.evaluate(
+        "performance.getEntriesByType('resource').map(it => new URL(it.name).pathname)"
+        ".filter(path => path.endsWith('.js'))"
+    )
+    assert sorted(loaded) == ["/static/app.js", "/static/practice.bundle.js"]
+    assert page.evaluate(SHIFT) < 0.01
+    image = page.locator(".view__image")
+    assert image.evaluate("image => image.currentSrc").endswith("?w=960") is is_large
 
 
 # --- Guidelines -----------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import logging
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -45,6 +46,8 @@ class TrainingInputs:
     validation: list[TrainRow]
     parent: tuple[int, str] | None
     state_name: str
+    written: list[Path]
+    """Images of the rows whose rationale a person wrote, one per row."""
     n_unreadable: int = 0
     """Rows that were left out because their image cannot be read."""
 
@@ -144,7 +147,7 @@ def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
             opener=opener,
             weight=weight,
         )
-        for item, image, text, weight in manifest
+        for item, image, text, weight, _ in manifest
     ]
     parent_id = round_queries.get_round_model(session, inputs.round_id).parent_adapter_id
     if inputs.settings.training.start == "restart":
@@ -154,6 +157,9 @@ def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
         validation=_validation_rows(session, inputs.project_id, opener),
         parent=inputs.find_adapter(session, parent_id),
         state_name=f"train-{chain[-1].id}",
+        written=[
+            row.image for row, (*_, is_written) in zip(rows, manifest, strict=True) if is_written
+        ],
     )
 
 
@@ -165,12 +171,15 @@ def _without_unreadable(data: TrainingInputs) -> TrainingInputs:
         return data
     rows = [row for row in data.rows if row.image not in unreadable]
     validation = [row for row in data.validation if row.image not in unreadable]
+    written = [image for image in data.written if image not in unreadable]
     for error in unreadable.values():
         logger.warning("left out of the training: %s", error.message)
     if not rows:
         raise next(iter(unreadable.values()))
     n_unreadable = len(data.rows) + len(data.validation) - len(rows) - len(validation)
-    return replace(data, rows=rows, validation=validation, n_unreadable=n_unreadable)
+    return replace(
+        data, rows=rows, validation=validation, written=written, n_unreadable=n_unreadable
+    )
 
 
 def _validation_rows(session: Session, project_id: int, opener: str) -> list[TrainRow]:
@@ -241,6 +250,7 @@ def _meta(
         "training": inputs.settings.training.model_dump(mode="json"),
         "n_rows": report.n_rows,
         "n_rationale_rows": report.n_rationale_rows,
+        "n_written_rows": len(data.written),
         "chosen_epoch": report.chosen_epoch,
     }
 
@@ -280,6 +290,7 @@ def _finish(  # noqa: PLR0917 - one transaction needs all of them
             "n_steps": report.n_steps,
             "n_rows": report.n_rows,
             "n_rationale_rows": report.n_rationale_rows,
+            "n_written_rows": len(data.written),
             "n_unreadable": data.n_unreadable,
             "trainable_parameters": report.trainable_parameters,
             "resumed_from_step": report.resumed_from_step,

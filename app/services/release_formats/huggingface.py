@@ -7,8 +7,9 @@ texts, never null.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
@@ -31,6 +32,15 @@ from datasets import load_dataset
 rows = load_dataset("path/to/this/folder", split="train")
 ```
 """
+WRITTEN = "written"
+WRITTEN_FILES = """
+Candidates as annotators corrected them are a configuration of their own (`corrects` is the model's
+text): texts by people, judged by nobody, and in no row of the others.
+
+```python
+corrected = load_dataset("path/to/this/folder", "written", split="train")
+```
+"""
 _LICENCE_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
 
@@ -40,41 +50,52 @@ def build_huggingface(payloads: Iterable[Json], release: Json, folder: Path) -> 
     with ExitStack() as stack:
         streams: dict[str, TextIO] = {}
         for payload in payloads:
-            if payload["kind"] != "rationale":
+            found = _place(payload)
+            if found is None:
                 continue
-            split = payload["split"]
-            if split not in streams:
-                streams[split] = stack.enter_context(_open_metadata(folder, split))
-            streams[split].write(json_line(_flat(payload)))
-            entry = _image_entry(payload)
+            place, row = found
+            if place not in streams:
+                streams[place] = stack.enter_context(_open_metadata(folder, place))
+            streams[place].write(json_line(row))
+            entry = _image_entry(payload, place)
             entries[entry.name] = entry
-        if not streams:
+        if streams.keys() <= {WRITTEN}:
             streams[Split.TRAIN] = stack.enter_context(_open_metadata(folder, Split.TRAIN))
         splits = [split.value for split in Split if split.value in streams]
+    has_written = WRITTEN in streams
     write_json(folder / "release.json", release)
-    files = FILES
-    if not release["n_rows"]:
-        files = "This release holds no rationale yet, so there is nothing to load.\n\n" + files
-    text = render_readme(release, front_matter=_front_matter(release, splits), files=files)
+    front_matter = _front_matter(release, splits, has_written=has_written)
+    files = _describe_files(release, has_written=has_written)
+    text = render_readme(release, front_matter=front_matter, files=files)
     (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
-    own = ["README.md", "release.json", *(f"{split}/metadata.jsonl" for split in splits)]
+    places = [*splits, WRITTEN] if has_written else splits
+    own = ["README.md", "release.json", *(f"{place}/metadata.jsonl" for place in places)]
     return [*(Entry(name, folder / name) for name in own), *entries.values()]
 
 
-def _open_metadata(folder: Path, split: str) -> TextIO:
-    (folder / split).mkdir()
-    return (folder / split / "metadata.jsonl").open("w", encoding="utf-8", newline="\n")
+def _place(payload: Json) -> tuple[str, Json] | None:
+    """The folder that a row of the manifest stands in, and the row there; None: in none."""
+    match payload["kind"]:
+        case "rationale":
+            return payload["split"], _flat(payload)
+        case "written":
+            # All are of train items: the tables let nobody judge others for a release.
+            return WRITTEN, _flat_written(payload)
+    return None
 
 
-def _image_entry(payload: Json) -> Entry:
+def _open_metadata(folder: Path, place: str) -> TextIO:
+    (folder / place).mkdir()
+    return (folder / place / "metadata.jsonl").open("w", encoding="utf-8", newline="\n")
+
+
+def _image_entry(payload: Json, place: str) -> Entry:
     name = Path(payload["image_file"])
     source = image_path(payload["image"], MEDIA_TYPES[name.suffix])
-    return Entry(f"{payload['split']}/images/{name}", source)
+    return Entry(f"{place}/images/{name}", source)
 
 
-def _flat(payload: Json) -> Json:
-    draw = payload["first_draw"] or {}
-    judged = payload["admissions"]
+def _about(payload: Json) -> Json:
     return {
         "file_name": f"images/{payload['image_file']}",
         "row_id": payload["row_id"],
@@ -85,6 +106,24 @@ def _flat(payload: Json) -> Json:
         "rationale": payload["rationale"],
         "author_kind": payload["author_kind"],
         "author": payload["author"] or "",
+    }
+
+
+def _flat_written(payload: Json) -> Json:
+    return {
+        **_about(payload),
+        "corrects": payload["corrects"],
+        "round": payload["round"],
+        "guidelines_version": payload["guidelines_version"],
+        "image_sha256": payload["image"],
+    }
+
+
+def _flat(payload: Json) -> Json:
+    draw = payload["first_draw"] or {}
+    judged = payload["admissions"]
+    return {
+        **_about(payload),
         "people_fits": payload["people_fits"],
         "people_votes": payload["people_votes"],
         "critic_fits": payload["critic_fits"],
@@ -109,7 +148,15 @@ def _flat(payload: Json) -> Json:
     }
 
 
-def _front_matter(release: Json, splits: Iterable[str]) -> str:
+def _describe_files(release: Json, *, has_written: bool) -> str:
+    files = FILES + WRITTEN_FILES if has_written else FILES
+    if release["n_rows"]:
+        return files
+    loadable = "only corrected texts can be loaded" if has_written else "there is nothing to load"
+    return f"This release holds no rationale yet, so {loadable}.\n\n" + files
+
+
+def _front_matter(release: Json, splits: Iterable[str], *, has_written: bool) -> str:
     """YAML, written as JSON values: every JSON value is one of YAML."""
     licence = release["licence"].strip()
     lines = ["---"]
@@ -126,9 +173,17 @@ def _front_matter(release: Json, splits: Iterable[str]) -> str:
         'tags: ["rationales", "explanations", "human-feedback"]',
         f"size_categories: [{json.dumps(size)}]",
         "configs:",
-        '- config_name: "default"',
-        "  data_files:",
     ]
-    for split in splits:
-        lines += [f'  - split: "{split}"', f'    path: "{split}/**"']
-    return "\n".join([*lines, "---", "", ""])
+    configs = [_configuration("default", {split: split for split in splits})]
+    if has_written:
+        # The library takes the whole folder for what its first configuration holds: pictures.
+        at = 1 if release["n_rows"] else 0
+        configs.insert(at, _configuration(WRITTEN, {Split.TRAIN.value: WRITTEN}))
+    return "\n".join([*lines, *chain.from_iterable(configs), "---", "", ""])
+
+
+def _configuration(name: str, folders: Mapping[str, str]) -> list[str]:
+    lines = [f'- config_name: "{name}"', "  data_files:"]
+    for split, folder in folders.items():
+        lines += [f'  - split: "{split}"', f'    path: "{folder}/**"']
+    return lines

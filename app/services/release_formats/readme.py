@@ -76,7 +76,7 @@ def _rounds(rounds: list[Json]) -> str:
                 "; ".join(f"`{opener}`" for opener in round_["openers"]),
                 f"{', '.join(map(str, round_['temperatures']))} × {round_['n_samples']}",
                 _who(round_),
-                round_["policy"],
+                _admitted(round_),
             )
         )
         + " |"
@@ -99,6 +99,11 @@ def _who(round_: Json) -> str:
     if round_["training_source"] == "gold":
         who = "none: trained on gold rationales"
     return who
+
+
+def _admitted(round_: Json) -> str:
+    policy = str(round_["policy"])
+    return f"{policy}; trained on corrected texts too" if "trained_on_written" in round_ else policy
 
 
 def _written(figures: Json) -> list[str]:

@@ -236,6 +236,22 @@ def test_training_shows_its_progress_and_loss(
     assert not page(shown).select("[style]")
 
 
+def test_a_round_says_how_much_of_its_training_people_wrote(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    round_ = make_round(session, project, status=RoundStatus.EVALUATING)
+    run = make_run(session, project, Job.TRAIN, round_=round_, status=RunStatus.RUNNING)
+    run.result = {"n_rows": 40, "n_rationale_rows": 9, "n_written_rows": 2, "n_steps": 4,
+                  "chosen_epoch": 1, "epochs_run": 1}  # fmt: skip
+    run.status, run.finished_at = RunStatus.SUCCEEDED, datetime.now(UTC)
+    round_.figures = {"n_covered": 5, "n_items": 8, "newly_covered": 5, "n_admitted": 7,
+                      "improved": 5, "regressed": 0, "n_written_trained": 2}  # fmt: skip
+    shown = admin.get(f"/rounds/{round_.id}")
+    card = text_of(shown, 'article[aria-label="Train the adapter"]')
+    assert "9 rationale rows of 40 · 2 of them corrected by annotators" in card
+    assert re.search(r"Corrected texts\s+2\s+trained on", page(shown).get_text(" "))
+
+
 def test_silent_run_says_that_another_worker_takes_over(
     admin: TestClient, session: Session, project: Project
 ) -> None:

@@ -24,6 +24,7 @@ from app.models import (
     Sample,
     User,
     VerdictRow,
+    WrittenRationale,
 )
 from app.round_settings import LoopSettings
 from app.services.imports import import_dataset, read_dataset
@@ -194,6 +195,21 @@ def judge(
             )
     session.flush()
     return judgement
+
+
+def correct(
+    session: Session, round_item: RoundItem, judgement: Judgement, candidate: str, better: str
+) -> None:
+    """What the judgement's author would have instead of a shown candidate."""
+    session.add(
+        WrittenRationale(
+            judgement_id=judgement.id,
+            candidate_id=candidates_of(session, round_item)[candidate].id,
+            item_id=round_item.item_id,
+            text=better,
+        )
+    )
+    session.flush()
 
 
 def admit(

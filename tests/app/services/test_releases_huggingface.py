@@ -10,13 +10,18 @@ from typing import Any
 
 import pytest
 import yaml
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from app.models import Project, Release, RoundItem
+from app.models import Admission, Item, Judgement, Project, Release, Round, RoundItem
 from app.services.releases import ReleaseFormat, create_release, write_release
 from tests.app.services.dataset_files import own_store, stored_files
-from tests.app.services.released_project import admit, import_items, make_released_project
+from tests.app.services.released_project import (
+    admit,
+    correct,
+    import_items,
+    make_released_project,
+)
 
 LOAD = """
 import json, sys
@@ -59,6 +64,16 @@ def write(session: Session, project: Project, out: Path) -> Release:
     release = create_release(session, project, actor=None)
     write_release(session, release, format=ReleaseFormat.HUGGINGFACE, out=out)
     return release
+
+
+def correct_of(session: Session, item: Item, candidate: str, better: str) -> None:
+    """The first who judged the item makes this of a candidate."""
+    round_item = session.scalars(select(RoundItem).where(RoundItem.item_id == item.id)).one()
+    judgement = session.scalars(
+        select(Judgement).where(Judgement.round_item_id == round_item.id).order_by(Judgement.id)
+    ).first()
+    assert judgement is not None
+    correct(session, round_item, judgement, candidate, better)
 
 
 def front_matter(out: Path) -> dict[str, Any]:
@@ -109,6 +124,61 @@ def test_the_folder_holds_pictures_metadata_and_the_card(session: Session, tmp_p
             }
         ],
     }
+
+
+def test_corrected_texts_are_a_configuration_of_their_own(session: Session, tmp_path: Path) -> None:
+    project, items = make_released_project(session, tmp_path)
+    correct_of(session, items[0], "a ball", "the red ball is a ball")
+    correct_of(session, items[1], "nothing", "nobody is in the street")
+    out = tmp_path / "out"
+    write(session, project, out)
+    default, written, by_builder = load_with_datasets(
+        tmp_path,
+        {"path": str(out)},
+        {"path": str(out), "name": "written"},
+        {"path": "imagefolder", "data_dir": str(out)},
+    )
+    accepted = ["it is red", "it looks red"]
+    assert [row["rationale"] for row in default["rows"]] == accepted
+    assert [row["rationale"] for row in by_builder["rows"]] == accepted
+    first, second = written["rows"]
+    assert (first["item"], first["rationale"]) == ("q1", "the red ball is a ball")
+    assert (first["corrects"], first["author_kind"], first["round"]) == ("a ball", "person", 1)
+    assert first["author"].startswith("annotator-")
+    assert first["image"] == [[64, 48], [1, 0, 77]]
+    assert (second["item"], second["corrects"]) == ("q2", "nothing")
+    assert {name for name, kind in written["types"].items() if "null" in kind.lower()} == set()
+    assert front_matter(out)["configs"][1] == {
+        "config_name": "written",
+        "data_files": [{"split": "train", "path": "written/**"}],
+    }
+    assert "corrected" in (out / "README.md").read_text(encoding="utf-8").split("## Files")[1]
+
+
+def test_corrected_texts_load_where_nothing_was_admitted(session: Session, tmp_path: Path) -> None:
+    project, items = make_released_project(session, tmp_path)
+    session.execute(delete(Admission))
+    correct_of(session, items[0], "a ball", "the red ball is a ball")
+    out = tmp_path / "out"
+    write(session, project, out)
+    (written,) = load_with_datasets(tmp_path, {"path": str(out), "name": "written"})
+    assert [row["corrects"] for row in written["rows"]] == ["a ball"]
+    with pytest.raises(AssertionError):  # without the name they are never what is loaded
+        load_with_datasets(tmp_path, {"path": str(out)})
+    assert "only corrected texts can be loaded" in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_card_says_where_corrected_texts_were_trained_on(
+    session: Session, tmp_path: Path
+) -> None:
+    project, _ = make_released_project(session, tmp_path)
+    second = session.scalars(select(Round).where(Round.number == 2)).one()
+    training = {**second.settings["training"], "written": True}
+    second.settings = {**second.settings, "training": training}
+    write(session, project, tmp_path / "out")
+    text = (tmp_path / "out/README.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith(("| 1 |", "| 2 |"))]
+    assert ["corrected texts" in row for row in rows] == [False, True]
 
 
 def test_a_picture_of_two_rationales_is_there_once(session: Session, tmp_path: Path) -> None:

@@ -20,7 +20,10 @@ from app.models import (
     Score,
     TrainingRow,
 )
+from app.queries.items_for_training import list_manifest
+from app.services import judging
 from app.storage import adapter_folder
+from tests.factories import make_user
 from tests.worker.ml.families import build_llava
 from tests.worker.stages.rounds_in_process import (
     make_picture_project,
@@ -84,6 +87,53 @@ def test_what_is_admitted_is_trained_on_and_the_adapter_is_kept(
         model = session.get_one(RoundModel, (round_id, "direct", "model"))
         assert model.new_adapter_id == adapter.id
         assert model.parent_adapter_id is None
+
+
+def test_corrected_texts_are_trained_on_where_the_project_says_so(
+    database: sessionmaker[Session], tiny_model: Path, tmp_path: Path
+) -> None:
+    training = {"written": True, "epochs": 1, "batch_size": 4, "rank": 2, "alpha": 4}
+    settings = tiny_settings(tiny_model, judging={"max_shown": 4}, training=training)
+    with database.begin() as session:
+        project = make_picture_project(session, settings, tmp_path)
+    round_id = start_first_round(database, project)
+    work_until_done(database)
+    with database.begin() as session:
+        correct_everything(session, session.get_one(Round, round_id))  # this closes judging
+    work_until_done(database)
+
+    with database() as session:
+        round_ = session.get_one(Round, round_id)
+        assert round_.status is RoundStatus.COMPLETED
+        train = session.scalars(select(Run).where(Run.job == Job.TRAIN)).one()
+        manifest = list_manifest(session, train.id)
+        written = sorted(str(text) for _, _, text, _, is_written in manifest if is_written)
+        assert written == [f"because I say so {number}" for number in range(6)]
+        assert train.result["n_written_rows"] == 6
+        assert train.result["n_rationale_rows"] == 6
+        assert round_.figures["n_written_trained"] == 6
+        adapter = session.scalars(select(Adapter)).one()
+        assert adapter.meta["n_written_rows"] == 6
+
+
+def correct_everything(session: Session, round_: Round) -> None:
+    """One person says of each item that none fits, and writes what would."""
+    user = make_user(session)
+    number = 0
+    while (judgement := judging.lease_next(session, round_, user)) is not None:
+        judging.submit(
+            session,
+            judgement,
+            version=0,
+            picked=[],
+            none_fits=True,
+            answer_is_wrong=False,
+            comment="",
+            is_flagged=False,
+            active_ms=0,
+            edits={judgement.shown_order[0]: f"because I say so {number}"},
+        )
+        number += 1
 
 
 def test_a_gold_round_trains_without_sampling(
