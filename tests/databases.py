@@ -7,6 +7,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, create_engine, make_url, pool, text
 
 from app.embedded import EmbeddedServices
+from app.embedded.postgres import SUPERUSER
 
 
 @contextmanager
@@ -19,17 +20,20 @@ def new_database(
     """
     assert services.database_url is not None
     name = f"test_{uuid4().hex}"
-    maintenance = create_engine(
-        services.database_url, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT"
+    # The superuser may also end an autovacuum worker that is looking at the database.
+    postgres = make_url(services.database_url)
+    maintenance, ending = (
+        create_engine(address, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT")
+        for address in (postgres, postgres.set(username=SUPERUSER))
     )
     template = f" TEMPLATE {make_url(like).database}" if like else ""
     with maintenance.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}{template} {options}"))
     try:
-        url = make_url(services.database_url).set(database=name)
+        url = postgres.set(database=name)
         yield url.render_as_string(hide_password=False)
     finally:
-        with maintenance.connect() as connection:
+        with ending.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
