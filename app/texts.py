@@ -1,4 +1,4 @@
-"""How texts are compared: answers for being right, rationales for being the same."""
+"""How texts are compared, and sentences for people that know their parts."""
 
 import hashlib
 import re
@@ -6,6 +6,23 @@ import unicodedata
 
 _PUNCTUATION = re.compile(r"[^\w\s]+", re.UNICODE)
 _SPACES = re.compile(r"\s+")
+
+
+class Sentence(str):
+    """A sentence for people: English as a text, with what a translation of it needs.
+
+    Logs, JSON and the command line read it as the English text that it is. Pages in another
+    language look `template` up and put `parts` in (`%(name)s`).
+    """
+
+    template: str
+    parts: dict[str, object]
+
+    def __new__(cls, template: str, **parts: object) -> "Sentence":
+        sentence = super().__new__(cls, template % parts)
+        sentence.template = template
+        sentence.parts = parts
+        return sentence
 
 
 def collapse(text: str) -> str:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from app.errors import InvalidInput
 from app.services import accounts, projects
 from app.services.accounts import safe_path
+from app.texts import Sentence
 from app.web.deps import CurrentUser, OptionalUser, SessionDep, find_current_user
 from app.web.htmx import redirect, respond
 from app.web.prefetch import is_opened_by_a_person
@@ -47,7 +48,7 @@ def sign_in(
         context = {
             "name": name,
             "next": safe_path(next),
-            "error": error or "The name or the password is not right.",
+            "error": error or Sentence("The name or the password is not right."),
             "has_people": True,
         }
         return respond(request, page="account/sign_in.html", context=context, status=status)
@@ -58,7 +59,7 @@ def sign_in(
 
 @router.post("/sign-out")
 def sign_out(request: Request) -> Response:
-    response = redirect(request, "/sign-in", toast_text="You are signed out.")
+    response = redirect(request, "/sign-in", toast_text=Sentence("You are signed out."))
     get_cookies(request).sign_out(response)
     return response
 
@@ -178,7 +179,9 @@ def change_password(
         context = {"has_password": had_password, "error": error.message}
         return respond(request, page="account/show.html", context=context, status=422)
     response = redirect(
-        request, "/account", toast_text="The password is changed. Other sessions have ended."
+        request,
+        "/account",
+        toast_text=Sentence("The password is changed. Other sessions have ended."),
     )
     get_cookies(request).sign_in(response, user)
     return response
@@ -187,6 +190,6 @@ def change_password(
 @router.post("/account/sign-out-everywhere")
 def sign_out_everywhere(request: Request, user: CurrentUser, session: SessionDep) -> Response:
     accounts.sign_out_everywhere(session, user)
-    response = redirect(request, "/sign-in", toast_text="All your sessions have ended.")
+    response = redirect(request, "/sign-in", toast_text=Sentence("All your sessions have ended."))
     get_cookies(request).sign_out(response)
     return response

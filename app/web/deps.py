@@ -33,6 +33,7 @@ class Viewer:
     id: int
     name: str
     is_admin: bool
+    language: str | None = None
 
 
 def find_current_user(request: Request, session: SessionDep) -> User | None:
@@ -46,7 +47,7 @@ def find_current_user(request: Request, session: SessionDep) -> User | None:
         or user.session_number != mark.session_number
     ):
         return None
-    request.state.viewer = Viewer(user.id, user.name, user.is_admin)
+    request.state.viewer = Viewer(user.id, user.name, user.is_admin, user.language)
     return user
 
 

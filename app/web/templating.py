@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.templating import Jinja2Templates
 
 from app.resources import TEMPLATES
+from app.web import languages
 from app.web.bundles import changed_at, read_static
 
 
@@ -63,10 +64,20 @@ def make_environment() -> Environment:
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["static_url"] = static_url
+    # Catalogues hold our own texts; what people wrote is escaped before it is put in (newstyle).
+    environment.install_gettext_callables(  # type: ignore[attr-defined]
+        languages.gettext, languages.ngettext, newstyle=True
+    )
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.globals.update(
+        static_url=static_url,
+        current_language=languages.current_language,
+        script_texts=languages.script_texts,
+    )
     environment.filters.update(
         percent=percent,
         number=number,
@@ -74,6 +85,7 @@ def make_environment() -> Environment:
         ago=ago,
         duration=duration,
         file_size=file_size,
+        translated=languages.translate,
     )
     return environment
 
