@@ -3,26 +3,78 @@
 import hashlib
 import re
 import unicodedata
+from collections.abc import Mapping
+from typing import Any, Self
 
 _PUNCTUATION = re.compile(r"[^\w\s]+", re.UNICODE)
 _SPACES = re.compile(r"\s+")
+
+
+class Amount(int):
+    """A number in a sentence, grouped as the reader's language does it: 1,200."""
+
+    def __str__(self) -> str:
+        return f"{int(self):,}"
 
 
 class Sentence(str):
     """A sentence for people: English as a text, with what a translation of it needs.
 
     Logs, JSON and the command line read it as the English text that it is. Pages in another
-    language look `template` up and put `parts` in (`%(name)s`).
+    language look `template` up and put `parts` in (`%(name)s`); a part may be a sentence itself.
     """
 
     template: str
     parts: dict[str, object]
 
-    def __new__(cls, template: str, **parts: object) -> "Sentence":
+    def __new__(cls, template: str, **parts: object) -> Self:
         sentence = super().__new__(cls, template % parts)
         sentence.template = template
         sentence.parts = parts
         return sentence
+
+
+class CountedSentence(Sentence):
+    """A sentence about `%(n)s` of something, with one form for one and one for any other number."""
+
+    many: str
+    n: int
+
+    def __new__(cls, one: str, many: str, *, n: int, **parts: object) -> Self:
+        sentence = super().__new__(cls, one if n == 1 else many, **parts, n=Amount(n))
+        sentence.template = one
+        sentence.many = many
+        sentence.n = n
+        return sentence
+
+
+def pack(part: object) -> object:
+    """A sentence, or a part of one, as what JSON can hold; `unpack` gives it back."""
+    match part:
+        case CountedSentence():
+            others = {name: pack(value) for name, value in part.parts.items() if name != "n"}
+            return {"text": part.template, "many": part.many, "n": part.n, "parts": others}
+        case Sentence():
+            return {
+                "text": part.template,
+                "parts": {name: pack(value) for name, value in part.parts.items()},
+            }
+        case Amount():
+            return {"amount": int(part)}
+        case int() | float() | str():
+            return part
+    return str(part)
+
+
+def unpack(packed: Any) -> Any:
+    if not isinstance(packed, Mapping):
+        return packed
+    if "amount" in packed:
+        return Amount(packed["amount"])
+    parts = {str(name): unpack(value) for name, value in packed["parts"].items()}
+    if "many" in packed:
+        return CountedSentence(packed["text"], packed["many"], n=packed["n"], **parts)
+    return Sentence(packed["text"], **parts)
 
 
 def collapse(text: str) -> str:

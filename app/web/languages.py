@@ -13,9 +13,10 @@ from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
 from starlette.requests import Request
 
-from app.texts import Sentence
+from app.texts import Amount, CountedSentence, Sentence
 
 SOURCE_LANGUAGE = "en"
 LANGUAGE_NAMES = {"en": "English", "de": "Deutsch"}
@@ -105,9 +106,24 @@ def ngettext(one: str, many: str, n: int) -> str:
 
 def translate(sentence: str) -> str:
     """A sentence that Python code made: a Sentence with its parts, or a text without any."""
-    if isinstance(sentence, Sentence):
-        return gettext(sentence.template) % sentence.parts
-    return gettext(sentence)
+    if not isinstance(sentence, Sentence):
+        return gettext(sentence)
+    if _language.get() == SOURCE_LANGUAGE:
+        return str(sentence)
+    template = (
+        ngettext(sentence.template, sentence.many, sentence.n)
+        if isinstance(sentence, CountedSentence)
+        else gettext(sentence.template)
+    )
+    return template % {name: _translate_part(part) for name, part in sentence.parts.items()}
+
+
+def _translate_part(part: object) -> object:
+    if isinstance(part, Sentence):
+        return translate(part)
+    if isinstance(part, Amount):
+        return format_decimal(int(part), locale=_language.get())
+    return part
 
 
 def script_texts(name: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from starlette.templating import Jinja2Templates
 from app.resources import TEMPLATES
 from app.web import languages
 from app.web.bundles import changed_at, read_static
+from app.web.labels import label
 
 
 def static_url(name: str) -> str:
@@ -86,6 +87,7 @@ def make_environment() -> Environment:
         duration=duration,
         file_size=file_size,
         translated=languages.translate,
+        labelled=label,
     )
     return environment
 

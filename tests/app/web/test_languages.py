@@ -57,7 +57,15 @@ def test_the_catalogues_hold_what_is_marked(tmp_path: Path) -> None:
     subprocess.run(
         [
             *(sys.executable, "-m", "babel.messages.frontend", "--quiet", "extract"),
-            *("--mapping", "pyproject.toml", "--keyword", "Sentence", "--add-location", "file"),
+            *(
+                "--mapping",
+                "pyproject.toml",
+                "--keyword",
+                "Sentence",
+                "--keyword",
+                "CountedSentence:1,2",
+            ),
+            *("--add-location", "file"),
             *("--output", str(collected), "."),
         ],
         cwd=REPOSITORY,
