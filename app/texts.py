@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 _PUNCTUATION = re.compile(r"[^\w\s]+", re.UNICODE)
@@ -15,6 +15,20 @@ class Amount(int):
 
     def __str__(self) -> str:
         return f"{int(self):,}"
+
+
+class Deferred(str):
+    """A number or a time as English text, written anew by pages in another language.
+
+    What a page shows is gathered before its language is known: `write` is called while it renders.
+    """
+
+    write: Callable[[], str]
+
+    def __new__(cls, write: Callable[[], str]) -> Self:
+        text = super().__new__(cls, write())
+        text.write = write
+        return text
 
 
 class Sentence(str):
@@ -71,10 +85,11 @@ def unpack(packed: Any) -> Any:
         return packed
     if "amount" in packed:
         return Amount(packed["amount"])
+    text, many = packed["text"], packed.get("many")
     parts = {str(name): unpack(value) for name, value in packed["parts"].items()}
-    if "many" in packed:
-        return CountedSentence(packed["text"], packed["many"], n=packed["n"], **parts)
-    return Sentence(packed["text"], **parts)
+    if many is None:
+        return Sentence(text, **parts)
+    return CountedSentence(text, many, n=packed["n"], **parts)
 
 
 def collapse(text: str) -> str:

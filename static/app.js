@@ -33,8 +33,14 @@
     setTimeout(() => toast.remove(), TOAST_MS);
   }
 
+  // Of the reader's own locales the one in the page's language: en-GB and en-US write dates apart.
+  function pageLocale() {
+    const language = document.documentElement.lang;
+    return navigator.languages.find((tag) => tag.split("-")[0] === language) || language;
+  }
+
   function localTimes(root) {
-    const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+    const format = new Intl.DateTimeFormat(pageLocale(), { dateStyle: "medium", timeStyle: "short" });
     for (const element of root.querySelectorAll("time[data-local-time]")) {
       const at = new Date(element.dateTime);
       if (!Number.isNaN(at.getTime())) element.textContent = format.format(at);

@@ -13,7 +13,7 @@ from app.queries import candidates as candidate_queries
 from app.queries import rounds as round_queries
 from app.queries.items_for_training import list_gold_texts
 from app.round_settings import LoopSettings
-from app.texts import text_key, unit_hash
+from app.texts import Sentence, text_key, unit_hash
 
 
 def write_training_rows(
@@ -33,8 +33,10 @@ def write_training_rows(
         ]
     if not pairs:
         raise InvalidInput(
-            "There is nothing to train on: no rationale is admitted (or, with the source `gold`, "
-            "no train item came with one)."
+            Sentence(
+                "There is nothing to train on: no rationale is admitted (or, with the source "
+                "`gold`, no train item came with one)."
+            )
         )
     explained = {item_id for item_id, _ in pairs}
     unexplained = [

@@ -11,6 +11,7 @@ from app.models import Project, Release, Run
 from app.queries import overview
 from app.queries.releases import list_releases
 from app.services.releases import ReleaseFormat, archive_path
+from app.texts import Sentence
 from app.web.contexts_run import RunCard, run_card
 
 MAX_SHOWN_ERRORS = 200
@@ -101,9 +102,20 @@ class ReleasesPage:
     n_admitted: int
 
 
+FIGURE_LABELS = {
+    "rationales": Sentence("Rationales"),
+    "candidates": Sentence("Candidates"),
+    "items": Sentence("Items"),
+    "items_with_rationale": Sentence("Items with rationale"),
+    "items_in_doubt": Sentence("Items in doubt"),
+    "images": Sentence("Images"),
+    "written": Sentence("Written"),
+}
+"""The counts of a release's card."""
+
 FORMAT_LABELS = {
-    ReleaseFormat.JSONL: "JSONL with full lineage",
-    ReleaseFormat.HUGGINGFACE: "Hugging Face image folder",
+    ReleaseFormat.JSONL: Sentence("JSONL with full lineage"),
+    ReleaseFormat.HUGGINGFACE: Sentence("Hugging Face image folder"),
 }
 
 

@@ -26,6 +26,24 @@ _WORDS = (
     Sentence("submitted"),
     Sentence("skipped"),
     Sentence("released"),
+    # Steps of imports and releases.
+    Sentence("checking images"),
+    Sentence("storing images"),
+    Sentence("adding items"),
+    Sentence("writing jsonl"),
+    Sentence("writing huggingface"),
+    # Jobs; `train` is a split too.
+    Sentence("baseline"),
+    Sentence("generate"),
+    Sentence("judge"),
+    Sentence("evaluate"),
+    Sentence("import"),
+    Sentence("release"),
+    # Policies.
+    Sentence("any"),
+    Sentence("majority"),
+    Sentence("unanimous"),
+    Sentence("at least"),
     # Splits.
     Sentence("train"),
     Sentence("validation"),
@@ -43,6 +61,11 @@ _WORDS = (
 LABELS = {word.replace(" ", "_"): word for word in _WORDS}
 
 
+def word(value: object) -> str:
+    """The word for a value, as a sentence that a page can translate."""
+    return LABELS.get(str(value).replace(" ", "_")) or str(value).replace("_", " ")
+
+
 def label(value: object) -> str:
     """The word for a value, in the language of the page."""
-    return translate(LABELS.get(str(value)) or str(value).replace("_", " "))
+    return translate(word(value))

@@ -5,9 +5,11 @@ shown in another language only when all of it is translated: TRANSLATED_PAGES na
 every other page stays English as a whole.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,13 +18,23 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 from starlette.requests import Request
 
-from app.texts import Amount, CountedSentence, Sentence
+from app.texts import Amount, CountedSentence, Deferred, Sentence
 
 SOURCE_LANGUAGE = "en"
 LANGUAGE_NAMES = {"en": "English", "de": "Deutsch"}
 """By code: the name that a language has for itself."""
 LANGUAGE_COOKIE = "language"
 LOCALES = Path(__file__).with_name("locale")
+
+STORING_MODULES = (
+    "app/services/decision.py",
+    "app/services/failures.py",
+    "app/services/rounds.py",
+    "app/services/settling.py",
+    "app/services/training_rows.py",
+    "app/metrics/meteor.py",
+)
+"""Sentences of these are stored, as English: why a round ended, an item was left, a run failed."""
 
 TRANSLATED_PAGES = frozenset(
     {
@@ -31,6 +43,17 @@ TRANSLATED_PAGES = frozenset(
         "account/reset.html",
         "account/show.html",
         "account/sign_in.html",
+        "error.html",
+        "item/correct.html",
+        "item/exclude.html",
+        "item/index.html",
+        "item/show.html",
+        "release/index.html",
+        "release/show.html",
+        "round/cancel.html",
+        "round/close.html",
+        "round/new.html",
+        "round/show.html",
     }
 )
 
@@ -106,6 +129,8 @@ def ngettext(one: str, many: str, n: int) -> str:
 
 def translate(sentence: str) -> str:
     """A sentence that Python code made: a Sentence with its parts, or a text without any."""
+    if isinstance(sentence, Deferred):
+        return sentence.write()
     if not isinstance(sentence, Sentence):
         return gettext(sentence)
     if _language.get() == SOURCE_LANGUAGE:
@@ -119,11 +144,31 @@ def translate(sentence: str) -> str:
 
 
 def _translate_part(part: object) -> object:
-    if isinstance(part, Sentence):
+    if isinstance(part, Sentence | Deferred):
         return translate(part)
+    if isinstance(part, StrEnum):
+        return gettext(part.value.replace("_", " "))  # a word of labels.py
     if isinstance(part, Amount):
         return format_decimal(int(part), locale=_language.get())
     return part
+
+
+def recall(stored: str) -> str:
+    """A sentence that our own code once wrote into the database, in the language of the page.
+
+    Such a text is English. It is found again among the sentences of the modules that write there;
+    what is none of them, such as an error of a library, stays as it was written.
+    """
+    language = _language.get()
+    if language == SOURCE_LANGUAGE:
+        return stored
+    known = _singulars(language).get(stored)
+    if known is not None:
+        return known
+    for pattern, translation in _stored_forms(language):
+        if match := pattern.fullmatch(stored):
+            return translation % {name: recall(part) for name, part in match.groupdict().items()}
+    return stored
 
 
 def script_texts(name: str) -> dict[str, str]:
@@ -156,6 +201,28 @@ def _plurals(language: str) -> Mapping[str, tuple[str, ...]]:
         for message in _messages(language)
         if not isinstance(message.id, str) and isinstance(message.string, tuple)
     }
+
+
+@lru_cache
+def _stored_forms(language: str) -> Sequence[tuple[re.Pattern[str], str]]:
+    """Pattern of the English text, and translation; the one with most words of its own first."""
+    forms = [
+        (_pattern_of(str(message.id)), str(message.string))
+        for message in _messages(language)
+        if isinstance(message.string, str)
+        and "%(" in str(message.id)
+        and any(path.startswith(STORING_MODULES) for path, _ in message.locations)
+    ]
+    return sorted(forms, key=lambda form: len(form[0].pattern), reverse=True)
+
+
+def _pattern_of(template: str) -> re.Pattern[str]:
+    pieces = re.split(r"%\((\w+)\)s", template)
+    pattern = "".join(
+        f"(?P<{piece}>.+?)" if index % 2 else re.escape(piece.replace("%%", "%"))
+        for index, piece in enumerate(pieces)
+    )
+    return re.compile(pattern, re.DOTALL)
 
 
 @lru_cache
