@@ -110,6 +110,7 @@ FIGURE_LABELS = {
     "items_in_doubt": Sentence("Items in doubt"),
     "images": Sentence("Images"),
     "written": Sentence("Written"),
+    "tombstones": Sentence("Tombstones"),
 }
 """The counts of a release's card."""
 

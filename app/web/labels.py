@@ -44,6 +44,14 @@ _WORDS = (
     Sentence("majority"),
     Sentence("unanimous"),
     Sentence("at least"),
+    # What a worker counts per second.
+    Sentence("samples"),
+    Sentence("steps"),
+    # Faults.
+    Sentence("wrong about image"),
+    Sentence("does not justify"),
+    Sentence("restates answer"),
+    Sentence("unclear"),
     # Splits.
     Sentence("train"),
     Sentence("validation"),
