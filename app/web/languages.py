@@ -105,10 +105,8 @@ def ngettext(one: str, many: str, n: int) -> str:
 
 
 def translate(sentence: str) -> str:
-    """A sentence that Python code made: a Sentence with its parts, or a text without any."""
-    if not isinstance(sentence, Sentence):
-        return gettext(sentence)
-    if _language.get() == SOURCE_LANGUAGE:
+    """A Sentence with its parts; any other text may be what a person wrote, and stays as it is."""
+    if not isinstance(sentence, Sentence) or _language.get() == SOURCE_LANGUAGE:
         return str(sentence)
     template = (
         ngettext(sentence.template, sentence.many, sentence.n)
