@@ -71,10 +71,11 @@ def unpack(packed: Any) -> Any:
         return packed
     if "amount" in packed:
         return Amount(packed["amount"])
+    text, many = packed["text"], packed.get("many")
     parts = {str(name): unpack(value) for name, value in packed["parts"].items()}
-    if "many" in packed:
-        return CountedSentence(packed["text"], packed["many"], n=packed["n"], **parts)
-    return Sentence(packed["text"], **parts)
+    if many is None:
+        return Sentence(text, **parts)
+    return CountedSentence(text, many, n=packed["n"], **parts)
 
 
 def collapse(text: str) -> str:

@@ -106,6 +106,10 @@
     }
   });
 
+  // A piece that is put into this page is in the language of this page.
+  document.addEventListener("htmx:configRequest", (event) => {
+    event.detail.headers["Page-Language"] = document.documentElement.lang;
+  });
   document.addEventListener("htmx:responseError", (event) => {
     showToast(errorText(event.detail.xhr), "bad");
   });
@@ -135,5 +139,5 @@
     }
   });
 
-  window.illume = { showToast, localTimes };
+  window.illume = { showToast, localTimes, say: _ };
 })();

@@ -123,11 +123,15 @@ def clashes(keys: Sequence[Key]) -> list[str]:
         Sentence(
             "“%(key)s” is the key for %(actions)s.",
             key=same[0].shown,
-            actions=reduce(_and, (Sentence("“%(action)s”", action=key.label) for key in same)),
+            actions=reduce(_and, map(_quoted, same)),
         )
         for same in by_key.values()
         if len(same) > 1
     ]
+
+
+def _quoted(key: Key) -> Sentence:
+    return Sentence("“%(action)s”", action=key.label)
 
 
 def _and(first: Sentence, second: Sentence) -> Sentence:

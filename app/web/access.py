@@ -29,10 +29,11 @@ from app.queries.projects import (
     find_project,
     holds_image_for,
 )
+from app.texts import Sentence
 from app.web.deps import CurrentUser, SessionDep
 
-_NO_IMAGE = "There is no such image, or you are not a member of its project."
-_ADMINS_ONLY = "Only an admin of this project can do that."
+_NO_IMAGE = Sentence("There is no such image, or you are not a member of its project.")
+_ADMINS_ONLY = Sentence("Only an admin of this project can do that.")
 
 
 def find_role(session: Session, project: Project, user: User) -> Role | None:
@@ -46,7 +47,7 @@ def find_role(session: Session, project: Project, user: User) -> Role | None:
 def readable_project(slug: str, user: CurrentUser, session: SessionDep) -> Project:
     project = find_project(session, slug)
     if project is None or find_role(session, project, user) is None:
-        raise NotFound("There is no such project, or you are not a member of it.")
+        raise NotFound(Sentence("There is no such project, or you are not a member of it."))
     return project
 
 
@@ -114,7 +115,7 @@ def _role_in(session: Session, project_id: int, user: User, missing: str) -> Rol
 
 
 def readable_round(round_id: int, user: CurrentUser, session: SessionDep) -> Round:
-    missing = "There is no such round, or you are not a member of its project."
+    missing = Sentence("There is no such round, or you are not a member of its project.")
     round_ = session.get(Round, round_id)
     if round_ is None:
         raise NotFound(missing)

@@ -15,6 +15,7 @@ from app.db import session_scope
 from app.errors import NotAllowed, NotSignedIn
 from app.lifecycle import UserKind
 from app.models import User
+from app.texts import Sentence
 from app.web.sessions import get_cookies
 
 
@@ -57,7 +58,7 @@ OptionalUser = Annotated[User | None, Depends(find_current_user)]
 # Nothing to wait for in these two: as coroutines they need no thread.
 async def get_current_user(user: OptionalUser) -> User:
     if user is None:
-        raise NotSignedIn("Please sign in to see this page.")
+        raise NotSignedIn(Sentence("Please sign in to see this page."))
     return user
 
 

@@ -5,6 +5,7 @@ shown in another language only when all of it is translated: TRANSLATED_PAGES na
 every other page stays English as a whole.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,20 +18,33 @@ from babel.numbers import format_decimal
 from starlette.requests import Request
 
 from app.texts import Amount, CountedSentence, Sentence
+from app.web.bundles import BUNDLES
 
 SOURCE_LANGUAGE = "en"
 LANGUAGE_NAMES = {"en": "English", "de": "Deutsch"}
 """By code: the name that a language has for itself."""
 LANGUAGE_COOKIE = "language"
+PAGE_LANGUAGE_HEADER = "Page-Language"
 LOCALES = Path(__file__).with_name("locale")
 
 TRANSLATED_PAGES = frozenset(
     {
         "account/join.html",
+        "account/keys.html",
         "account/link.html",
         "account/reset.html",
         "account/show.html",
         "account/sign_in.html",
+        "error.html",
+        "home/show.html",
+        "judge/_saved.html",
+        "judge/conflict.html",
+        "judge/mine.html",
+        "judge/show.html",
+        "mine/show.html",
+        "practice/answer.html",
+        "practice/item.html",
+        "practice/start.html",
     }
 )
 
@@ -46,9 +60,18 @@ def page_language(request: Request, page: str) -> str:
 
 
 def chosen_language(request: Request) -> str:
-    """What the person chose (kept with the account, or in this browser); else its preference."""
+    """The language of the page that a script asks from; else what the person chose (kept with
+    the account, or in this browser); else what the browser prefers.
+
+    A piece goes into a page that may have been loaded before another choice, or before the session
+    ended and took the account's choice along.
+    """
     viewer = getattr(request.state, "viewer", None)
-    for choice in (viewer.language if viewer else None, request.cookies.get(LANGUAGE_COOKIE)):
+    for choice in (
+        request.headers.get(PAGE_LANGUAGE_HEADER),
+        viewer.language if viewer else None,
+        request.cookies.get(LANGUAGE_COOKIE),
+    ):
         if choice in LANGUAGE_NAMES:
             return choice
     return negotiate(request.headers.get("Accept-Language", ""))
@@ -124,9 +147,9 @@ def _translate_part(part: object) -> object:
     return part
 
 
-def script_texts(name: str) -> dict[str, str]:
-    """What a script of static/ says, by its English text; nothing where the page is English."""
-    return _script_texts(_language.get(), name)
+def script_texts(*names: str) -> str:
+    """What scripts of static/ say, as JSON by the English text; empty where the page is English."""
+    return _script_texts(_language.get(), names)
 
 
 # --- Catalogues -----------------------------------------------------------------------------
@@ -157,13 +180,14 @@ def _plurals(language: str) -> Mapping[str, tuple[str, ...]]:
 
 
 @lru_cache
-def _script_texts(language: str, name: str) -> dict[str, str]:
-    source = f"static/{name}"
-    return {
+def _script_texts(language: str, names: tuple[str, ...]) -> str:
+    sources = {f"static/{part}" for name in names for part in BUNDLES.get(name, (name,))}
+    texts = {
         str(message.id): str(message.string)
         for message in _messages(language)
-        if any(path == source for path, _ in message.locations)
+        if any(path in sources for path, _ in message.locations)
     }
+    return json.dumps(texts, ensure_ascii=False) if texts else ""
 
 
 def _messages(language: str) -> list[Message]:
