@@ -269,7 +269,7 @@ def test_practice_from_the_start_to_the_result(
     assert "Die Antwort ist falsch, was nicht angegeben wurde." in german_only(wrong).text
     result = german_only(german.get(address))
     assert text_of(result, "h1") in ("Noch nicht geschafft", "Bereit zum Beurteilen")
-    assert "der Urteile waren richtig" in text_of(result, ".lede")
+    assert re.search(r"^\d+ % der Urteile waren richtig\b.*\. \w", text_of(result, ".lede"))
 
 
 def test_changed_guidelines_are_told(
