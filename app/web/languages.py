@@ -129,7 +129,9 @@ def ngettext(one: str, many: str, n: int) -> str:
 
 def translate(sentence: str) -> str:
     """A Sentence with its parts; any other text may be what a person wrote, and stays as it is."""
-    if not isinstance(sentence, Sentence) or _language.get() == SOURCE_LANGUAGE:
+    if not isinstance(sentence, Sentence):
+        return sentence
+    if _language.get() == SOURCE_LANGUAGE:
         return str(sentence)
     template = (
         ngettext(sentence.template, sentence.many, sentence.n)

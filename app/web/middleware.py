@@ -148,14 +148,8 @@ class SameOrigin:
         if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
             request = Request(scope, receive)
             if not self.is_ours(request):
-                message = Sentence("This request came from another site and was refused.")
-                if self.public_origin:
-                    message = Sentence(
-                        "%(refusal)s Open the application at %(address)s.",
-                        refusal=message,
-                        address=self.public_origin,
-                    )
-                await self.error_page(request, NotAllowed(message))(scope, receive, send)
+                error = NotAllowed(_refusal(self.public_origin))
+                await self.error_page(request, error)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
@@ -168,6 +162,15 @@ class SameOrigin:
             return True
         own = self.public_origin or origin_of(str(request.base_url))
         return origin.lower() == own
+
+
+def _refusal(public_origin: str | None) -> Sentence:
+    if public_origin is None:
+        return Sentence("This request came from another site and was refused.")
+    return Sentence(
+        "This request came from another site and was refused. Open the application at %(url)s.",
+        url=public_origin,
+    )
 
 
 def origin_of(url: str) -> str:
