@@ -130,7 +130,8 @@ revision: setup ## Write a migration from the models: make revision m="add a col
 messages: setup ## Collect the texts of the pages into app/web/locale, to be translated there
 	@mkdir -p build
 	$(BIN)/pybabel extract --mapping pyproject.toml --keyword Sentence \
-	    --keyword CountedSentence:1,2 --add-location file --no-wrap --sort-output --omit-header --output build/messages.pot .
+	    --keyword CountedSentence:1,2 --add-location file \
+	    --no-wrap --sort-output --omit-header --output build/messages.pot .
 	$(BIN)/pybabel update --locale de --input-file build/messages.pot --omit-header --no-wrap \
 	    --no-fuzzy-matching --ignore-obsolete --output-file app/web/locale/de.po
 

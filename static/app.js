@@ -112,6 +112,10 @@
     }
   });
 
+  // A piece that is put into this page is in the language of this page.
+  document.addEventListener("htmx:configRequest", (event) => {
+    event.detail.headers["Page-Language"] = document.documentElement.lang;
+  });
   document.addEventListener("htmx:responseError", (event) => {
     showToast(errorText(event.detail.xhr), "bad");
   });
@@ -141,5 +145,5 @@
     }
   });
 
-  window.illume = { showToast, localTimes };
+  window.illume = { showToast, localTimes, say: _ };
 })();

@@ -99,7 +99,7 @@ def use_link(
         user, next_path = accounts.reset_password(session, token, password)
     except InvalidInput as error:
         return _ask_for_password(request, token, error.message, status=422)
-    response = redirect(request, next_path, toast_text="The new password is set.")
+    response = redirect(request, next_path, toast_text=Sentence("The new password is set."))
     get_cookies(request).sign_in(response, user)
     return response
 
@@ -139,7 +139,8 @@ def join(
 ) -> Response:
     if viewer is not None:
         project = projects.join(session, token, viewer)
-        return redirect(request, "/", toast_text=f"You are now a member of {project.name}.")
+        said = Sentence("You are now a member of %(name)s.", name=project.name)
+        return redirect(request, "/", toast_text=said)
     _, project = projects.find_invite(session, token)
     try:
         accounts.check_repeated(password, again)
@@ -147,7 +148,8 @@ def join(
     except InvalidInput as error:
         context = {"token": token, "project": project, "name": name, "error": error.message}
         return respond(request, page="account/join.html", context=context, status=422)
-    response = redirect(request, "/", toast_text=f"Welcome to {project.name}, {user.name}.")
+    said = Sentence("Welcome to %(project)s, %(name)s.", project=project.name, name=user.name)
+    response = redirect(request, "/", toast_text=said)
     get_cookies(request).sign_in(response, user)
     return response
 

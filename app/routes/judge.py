@@ -15,6 +15,7 @@ from app.lifecycle import JUDGEABLE_ROUND
 from app.models import Judgement, User
 from app.services import judging, practice
 from app.services.answers import Answer
+from app.texts import Sentence
 from app.web.access import ReadableRound
 from app.web.deps import CurrentUser, SessionDep
 from app.web.htmx import is_htmx, redirect
@@ -46,14 +47,18 @@ class JudgementForm(BaseModel):
         for value in self.fault:
             candidate_id, _, name = value.partition(":")
             if not candidate_id.isdecimal():
-                raise InvalidInput("A fault does not name its rationale. Reload the page.")
+                raise InvalidInput(
+                    Sentence("A fault does not name its rationale. Reload the page.")
+                )
             found.setdefault(int(candidate_id), []).append(name)
         return found
 
     @property
     def edits(self) -> dict[int, str]:
         if len(self.edited) != len(self.edit):
-            raise InvalidInput("A better text does not name its rationale. Reload the page.")
+            raise InvalidInput(
+                Sentence("A better text does not name its rationale. Reload the page.")
+            )
         return dict(zip(self.edited, self.edit, strict=True))
 
     def content(self) -> dict[str, Any]:
@@ -128,7 +133,7 @@ def save_draft(
         return _refused(view, judgement, form, error)
     if is_htmx(request):
         return view.saved(judgement)
-    return redirect(request, f"/judgements/{judgement.id}", toast_text="Draft saved")
+    return redirect(request, f"/judgements/{judgement.id}", toast_text=Sentence("Draft saved"))
 
 
 @router.post("/judgements/{judgement_id}/submit")
@@ -165,7 +170,8 @@ def take_back(
     judgement: OwnJudgement, user: CurrentUser, session: SessionDep, request: Request
 ) -> Response:
     judgement = judging.take_back(session, judgement)
-    return _go_to(request, session, user, judgement, "Taken back. Change it and submit it again.")
+    notice = Sentence("Taken back. Change it and submit it again.")
+    return _go_to(request, session, user, judgement, notice)
 
 
 @router.post("/judgements/{judgement_id}/resume")
@@ -190,7 +196,7 @@ def heartbeat(
 def release(judgement: OwnJudgement, session: SessionDep, request: Request) -> Response:
     """Stop for now: the item is free for others at once."""
     judging.release(session, judgement)
-    return redirect(request, "/", toast_text="Paused. What you chose is kept.")
+    return redirect(request, "/", toast_text=Sentence("Paused. What you chose is kept."))
 
 
 @router.post("/judgements/{judgement_id}/leave")

@@ -23,7 +23,7 @@ ATTEMPTS_PER_ADDRESS = 100
 LINK_HOURS = 24.0
 API_TOKEN_PREFIX = "illume_"  # noqa: S105 - a prefix, so that scanners can tell what leaked
 
-LINK_OVER = "This link was used already or has expired. Ask for a new one."
+LINK_OVER = Sentence("This link was used already or has expired. Ask for a new one.")
 
 
 class TooManyAttempts(AppError):
@@ -126,7 +126,7 @@ def change_password(session: Session, user: User, *, current: str, new: str) -> 
     if user.password_hash is not None:
         scope = ("change-password", str(user.id))
         if rate_limit.is_over_limit(*scope, limit=ATTEMPTS_PER_NAME):
-            raise TooManyAttempts("Too many wrong passwords. Wait a quarter of an hour.")
+            raise TooManyAttempts(Sentence("Too many wrong passwords. Wait a quarter of an hour."))
         if not is_password(current, user.password_hash):
             rate_limit.count_attempt(*scope)
             raise InvalidInput(Sentence("The current password is not right."))

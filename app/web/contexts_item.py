@@ -12,6 +12,7 @@ from app.queries import items as queries
 from app.queries.failures import find_image_failure
 from app.queries.items import ItemFilter, ItemRow
 from app.texts import Sentence
+from app.web.judge_texts import SKIP_REASONS
 from app.web.labels import word
 
 FILTER_LABELS: dict[ItemFilter, str] = {
@@ -181,8 +182,10 @@ def _rank(line: CandidateLine) -> tuple[bool, float, int, int]:
 def describe_judgement(row: queries.JudgementRow) -> str:
     judgement = row.judgement
     if judgement.status is JudgementStatus.SKIPPED:
-        reason = judgement.skip_reason or Sentence("no reason given")
-        return Sentence("skipped: %(reason)s", reason=reason)
+        given = judgement.skip_reason
+        # Reasons from the list are stored in English; what people wrote themselves stays theirs.
+        reason = next((listed for listed in SKIP_REASONS if listed == given), given)
+        return Sentence("skipped: %(reason)s", reason=reason or Sentence("no reason given"))
     if judgement.answer_is_wrong:
         return Sentence("says that the answer is wrong")
     if judgement.none_fits:

@@ -5,6 +5,7 @@ shown in another language only when all of it is translated: TRANSLATED_PAGES na
 every other page stays English as a whole.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,11 +20,13 @@ from babel.numbers import format_decimal
 from starlette.requests import Request
 
 from app.texts import Amount, CountedSentence, Deferred, Sentence
+from app.web.bundles import BUNDLES
 
 SOURCE_LANGUAGE = "en"
 LANGUAGE_NAMES = {"en": "English", "de": "Deutsch"}
 """By code: the name that a language has for itself."""
 LANGUAGE_COOKIE = "language"
+PAGE_LANGUAGE_HEADER = "Page-Language"
 LOCALES = Path(__file__).with_name("locale")
 
 STORING_MODULES = (
@@ -39,15 +42,25 @@ STORING_MODULES = (
 TRANSLATED_PAGES = frozenset(
     {
         "account/join.html",
+        "account/keys.html",
         "account/link.html",
         "account/reset.html",
         "account/show.html",
         "account/sign_in.html",
         "error.html",
+        "home/show.html",
         "item/correct.html",
         "item/exclude.html",
         "item/index.html",
         "item/show.html",
+        "judge/_saved.html",
+        "judge/conflict.html",
+        "judge/mine.html",
+        "judge/show.html",
+        "mine/show.html",
+        "practice/answer.html",
+        "practice/item.html",
+        "practice/start.html",
         "release/index.html",
         "release/show.html",
         "round/cancel.html",
@@ -69,9 +82,18 @@ def page_language(request: Request, page: str) -> str:
 
 
 def chosen_language(request: Request) -> str:
-    """What the person chose (kept with the account, or in this browser); else its preference."""
+    """The language of the page that a script asks from; else what the person chose (kept with
+    the account, or in this browser); else what the browser prefers.
+
+    A piece goes into a page that may have been loaded before another choice, or before the session
+    ended and took the account's choice along.
+    """
     viewer = getattr(request.state, "viewer", None)
-    for choice in (viewer.language if viewer else None, request.cookies.get(LANGUAGE_COOKIE)):
+    for choice in (
+        request.headers.get(PAGE_LANGUAGE_HEADER),
+        viewer.language if viewer else None,
+        request.cookies.get(LANGUAGE_COOKIE),
+    ):
         if choice in LANGUAGE_NAMES:
             return choice
     return negotiate(request.headers.get("Accept-Language", ""))
@@ -128,11 +150,11 @@ def ngettext(one: str, many: str, n: int) -> str:
 
 
 def translate(sentence: str) -> str:
-    """A sentence that Python code made: a Sentence with its parts, or a text without any."""
+    """A Sentence with its parts; any other text may be what a person wrote, and stays as it is."""
     if isinstance(sentence, Deferred):
         return sentence.write()
     if not isinstance(sentence, Sentence):
-        return gettext(sentence)
+        return sentence
     if _language.get() == SOURCE_LANGUAGE:
         return str(sentence)
     template = (
@@ -162,18 +184,17 @@ def recall(stored: str) -> str:
     language = _language.get()
     if language == SOURCE_LANGUAGE:
         return stored
-    known = _singulars(language).get(stored)
-    if known is not None:
-        return known
+    if stored in _stored_texts(language):
+        return gettext(stored)
     for pattern, translation in _stored_forms(language):
         if match := pattern.fullmatch(stored):
             return translation % {name: recall(part) for name, part in match.groupdict().items()}
     return stored
 
 
-def script_texts(name: str) -> dict[str, str]:
-    """What a script of static/ says, by its English text; nothing where the page is English."""
-    return _script_texts(_language.get(), name)
+def script_texts(*names: str) -> str:
+    """What scripts of static/ say, as JSON by the English text; empty where the page is English."""
+    return _script_texts(_language.get(), names)
 
 
 # --- Catalogues -----------------------------------------------------------------------------
@@ -204,14 +225,23 @@ def _plurals(language: str) -> Mapping[str, tuple[str, ...]]:
 
 
 @lru_cache
+def _stored_texts(language: str) -> frozenset[str]:
+    return frozenset(
+        str(message.id)
+        for message in _messages(language)
+        if any(path in STORING_MODULES for path, _ in message.locations)
+    )
+
+
+@lru_cache
 def _stored_forms(language: str) -> Sequence[tuple[re.Pattern[str], str]]:
     """Pattern of the English text, and translation; the one with most words of its own first."""
     forms = [
         (_pattern_of(str(message.id)), str(message.string))
         for message in _messages(language)
         if isinstance(message.string, str)
-        and "%(" in str(message.id)
-        and any(path.startswith(STORING_MODULES) for path, _ in message.locations)
+        and "%(" in message.id
+        and message.id in _stored_texts(language)
     ]
     return sorted(forms, key=lambda form: len(form[0].pattern), reverse=True)
 
@@ -226,13 +256,14 @@ def _pattern_of(template: str) -> re.Pattern[str]:
 
 
 @lru_cache
-def _script_texts(language: str, name: str) -> dict[str, str]:
-    source = f"static/{name}"
-    return {
+def _script_texts(language: str, names: tuple[str, ...]) -> str:
+    sources = {f"static/{part}" for name in names for part in BUNDLES.get(name, (name,))}
+    texts = {
         str(message.id): str(message.string)
         for message in _messages(language)
-        if any(path == source for path, _ in message.locations)
+        if any(path in sources for path, _ in message.locations)
     }
+    return json.dumps(texts, ensure_ascii=False) if texts else ""
 
 
 def _messages(language: str) -> list[Message]:

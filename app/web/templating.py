@@ -1,12 +1,14 @@
 """The Jinja environment: strict about missing names, escaping everything."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from babel.dates import format_datetime
 from babel.numbers import format_decimal, format_percent, get_decimal_symbol
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.templating import Jinja2Templates
 
 from app.resources import TEMPLATES
@@ -128,6 +130,30 @@ def is_english() -> bool:
     return languages.current_language() == languages.SOURCE_LANGUAGE
 
 
+def say(text: str, /, **parts: object) -> Markup:
+    """A text of ours in the language of the page; what people wrote is escaped and put in.
+
+    A page says some fifty, mostly without parts: those are made once.
+    """
+    language = languages.current_language()
+    return _fill(languages.gettext(text), parts) if parts else _said(language, text)
+
+
+@lru_cache(maxsize=4096)
+def _said(language: str, text: str) -> Markup:
+    with languages.speaking(language):
+        return _fill(languages.gettext(text), {})
+
+
+def say_counted(one: str, many: str, n: int, /, **parts: object) -> Markup:
+    return _fill(languages.ngettext(one, many, n), parts)
+
+
+def _fill(text: str, parts: Mapping[str, object]) -> Markup:
+    # Catalogues hold our own texts only.
+    return Markup(text % {name: escape(part) for name, part in parts.items()})  # noqa: S704
+
+
 def make_environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -137,12 +163,13 @@ def make_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Catalogues hold our own texts; what people wrote is escaped before it is put in (newstyle).
-    environment.install_gettext_callables(  # type: ignore[attr-defined]
-        languages.gettext, languages.ngettext, newstyle=True
-    )
+    # "newstyle": a text and its parts come as arguments, and every % of the text is doubled.
+    environment.newstyle_gettext = True  # type: ignore[attr-defined]
     environment.policies["ext.i18n.trimmed"] = True
     environment.globals.update(
+        _=say,
+        gettext=say,
+        ngettext=say_counted,
         static_url=static_url,
         current_language=languages.current_language,
         script_texts=languages.script_texts,

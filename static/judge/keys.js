@@ -1,6 +1,6 @@
 // Keys press the visible buttons. The table of keys in the page is their one registry.
 
-import { $, toast } from "./sending.js";
+import { $, _, toast } from "./sending.js";
 
 let isChoosingOffer = false; // after the key of "mend": the next one says which rationale
 
@@ -34,7 +34,7 @@ function chooseOffer() {
     openMend(focused);
   } else if ($(".offer")) {
     isChoosingOffer = true;
-    toast("Press the number of the rationale.", "info");
+    toast(_("Press the number of the rationale."), "info");
   }
 }
 
