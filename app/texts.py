@@ -33,6 +33,10 @@ class Sentence(str):
         sentence.parts = parts
         return sentence
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and pickled with its parts; the text alone may not be a template."""
+        return unpack, (pack(self),)
+
 
 class CountedSentence(Sentence):
     """A sentence about `%(n)s` of something, with one form for one and one for any other number."""
@@ -71,10 +75,11 @@ def unpack(packed: Any) -> Any:
         return packed
     if "amount" in packed:
         return Amount(packed["amount"])
+    text, many = packed["text"], packed.get("many")
     parts = {str(name): unpack(value) for name, value in packed["parts"].items()}
-    if "many" in packed:
-        return CountedSentence(packed["text"], packed["many"], n=packed["n"], **parts)
-    return Sentence(packed["text"], **parts)
+    if many is None:
+        return Sentence(text, **parts)
+    return CountedSentence(text, many, n=packed["n"], **parts)
 
 
 def collapse(text: str) -> str:

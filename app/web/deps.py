@@ -15,6 +15,7 @@ from app.db import session_scope
 from app.errors import NotAllowed, NotSignedIn
 from app.lifecycle import UserKind
 from app.models import User
+from app.texts import Sentence
 from app.web.sessions import get_cookies
 
 
@@ -66,7 +67,7 @@ CurrentUser = Annotated[User, Depends(get_current_user)]
 
 async def get_admin_user(user: CurrentUser) -> User:
     if not user.is_admin:
-        raise NotAllowed("Only an administrator of this installation can do that.")
+        raise NotAllowed(Sentence("Only an administrator of this installation can do that."))
     return user
 
 
