@@ -31,6 +31,19 @@ TRANSLATED_PAGES = frozenset(
         "account/reset.html",
         "account/show.html",
         "account/sign_in.html",
+        "import/index.html",
+        "import/run.html",
+        "member/index.html",
+        "member/remove.html",
+        "people/index.html",
+        "practice/edit.html",
+        "practice/index.html",
+        "project/guidelines.html",
+        "project/index.html",
+        "project/member.html",
+        "project/new.html",
+        "project/settings.html",
+        "project/show.html",
     }
 )
 

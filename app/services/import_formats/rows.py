@@ -9,7 +9,7 @@ from typing import Any
 from app.lifecycle import Split
 from app.models import Json
 from app.services.import_formats.problems import Place, Problems
-from app.texts import Amount, Sentence
+from app.texts import Amount, CountedSentence, Sentence
 
 REQUIRED = ("id", "image", "question", "answer")
 OPTIONAL = ("rationales", "rationale", "split", "facts")
@@ -79,11 +79,11 @@ class ColumnCheck:
 
 def _first_of(places: Sequence[Place]) -> str:
     first, n_more = places[0].sentence(), len(places) - 1
-    if n_more == 0:
+    if not n_more:
         return first
-    if n_more == 1:
-        return Sentence("%(place)s (and 1 more row)", place=first)
-    return Sentence("%(place)s (and %(n)s more rows)", place=first, n=Amount(n_more))
+    return CountedSentence(
+        "%(place)s (and %(n)s more row)", "%(place)s (and %(n)s more rows)", n=n_more, place=first
+    )
 
 
 class BadField(Exception):
