@@ -119,7 +119,7 @@ def test_the_project_pages(client: TestClient, session: Session, admin: User) ->
     [
         (RoundStatus.DRAFT, None, "Runde 1 ist noch nicht gestartet"),
         (RoundStatus.GENERATING, None, "Runde 1 erzeugt Begründungen"),
-        (RoundStatus.JUDGING, None, "Runde 1 wartet auf Urteile"),
+        (RoundStatus.JUDGING, None, "Runde 1 wartet auf Beurteilungen"),
         (RoundStatus.TRAINING, None, "Runde 1 trainiert das Modell"),
         (RoundStatus.EVALUATING, None, "Runde 1 wird ausgewertet"),
         (RoundStatus.CANCELLED, None, "Nächste Runde starten"),
