@@ -47,6 +47,10 @@ class Sentence(str):
         sentence.parts = parts
         return sentence
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and pickled with its parts; the text alone may not be a template."""
+        return unpack, (pack(self),)
+
 
 class CountedSentence(Sentence):
     """A sentence about `%(n)s` of something, with one form for one and one for any other number."""

@@ -151,7 +151,7 @@ def set_disabled(session: Session, user: User, is_disabled: bool, *, actor: User
 def set_admin(session: Session, user: User, is_admin: bool, *, actor: User) -> None:
     """Make somebody an administrator of the installation, or no longer. One always remains."""
     if not is_admin and set(queries.lock_active_admins(session)) <= {user.id}:
-        raise Conflict("This is the last administrator: make somebody else one first.")
+        raise Conflict(Sentence("This is the last administrator: make somebody else one first."))
     user.is_admin = is_admin
     tag = "user:admin:granted" if is_admin else "user:admin:revoked"
     record(session, tag, actor_id=actor.id, user_id=user.id)

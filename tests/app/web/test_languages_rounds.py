@@ -369,5 +369,5 @@ def test_stored_sentences_are_found_again_and_others_stay() -> None:
             {"decision": "round_limit", "reason": "The limit of 3 rounds is reached."},
         )
         assert translate(decided) == (
-            "Entscheidung: Rundengrenze. Die Grenze von 3 Runden ist erreicht."
+            "Entscheidung: Rundenzahl erreicht. Die Grenze von 3 Runden ist erreicht."
         )
