@@ -36,6 +36,7 @@ def german_page(site: Site, new_context: NewContext, size: tuple[int, int]) -> P
     page.goto(f"{site.web.url}/account")
     page.locator(".menu summary").click()
     page.get_by_role("button", name="Deutsch").click()
+    expect(page.locator("html")).to_have_attribute("lang", "de")
     page.goto(site.judge_url())
     return page
 
@@ -113,6 +114,7 @@ def test_conflict_keys_skipping_and_taking_back(
     expect_fits(page, "conflict")
     dialog.get_by_role("button", name="Stattdessen verwenden, was hier steht").click()
     expect(page.locator("#toasts")).to_contain_text("Entwurf gespeichert")
+    page.wait_for_load_state("load")  # keys are heard from then on
     page.keyboard.press("?")
     if size == DESKTOP:
         expect(page.locator(".keys__table")).to_contain_text("Letzte Antwort zurücknehmen")
@@ -154,10 +156,12 @@ def test_the_pages_around_fit(site: Site, new_context: NewContext, size: tuple[i
         page.goto(site.web.url + path)
         expect_fits(page, path.strip("/").replace("/", "-") or "home")
     page.get_by_role("button", name="Übung beginnen").click()
+    expect(page.locator("#question")).to_be_focused()  # by the script, which hears keys from now on
     expect_fits(page, "practice-item")
     page.keyboard.press("1")
     page.keyboard.press("Enter")
     expect(page.locator("#result")).to_contain_text("Alles richtig.")
+    expect(page.locator("#question")).to_be_focused()
     expect_fits(page, "practice-answer")
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("Bereit zum Beurteilen")
