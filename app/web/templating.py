@@ -74,11 +74,6 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def count_of(value: int, one: str, many: str | None = None) -> str:
-    """`1 item`, `2 items`, `1,200 items`."""
-    return f"{value:,} {one if value == 1 else many or one + 's'}"
-
-
 class _Counted(int):
     def __str__(self) -> str:
         return number(int(self), 0)
@@ -177,7 +172,6 @@ def make_environment() -> Environment:
     environment.filters.update(
         percent=percent,
         number=number,
-        count_of=count_of,
         ago=ago,
         duration=duration,
         file_size=file_size,

@@ -24,7 +24,7 @@ from app.web.languages import (
     speaking,
     translate,
 )
-from tests.browsing import one, page, sign_in, text_of
+from tests.browsing import one, sign_in, text_of
 from tests.factories import make_project, make_user
 
 REPOSITORY = TEMPLATES.parent
