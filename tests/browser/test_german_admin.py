@@ -1,6 +1,5 @@
 """The admin pages in German: words are longer there, and still everything fits a small screen."""
 
-
 import pytest
 from sqlalchemy import func, select
 
