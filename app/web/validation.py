@@ -3,15 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic_core import ErrorDetails
-
 from app.texts import Sentence
 
 Context = Mapping[str, Any]
 
 
-def problem_text(problem: ErrorDetails) -> str:
-    """One problem as a sentence: pydantic's own words in English, ours from a validator."""
+def problem_text(problem: Mapping[str, Any]) -> str:
+    """One of `ValidationError.errors()`: in pydantic's words, or our own from a validator."""
     context: Context = problem.get("ctx", {})
     sentence_of = _SENTENCES.get(problem["type"])
     return sentence_of(context) if sentence_of else f"{problem['msg']}."
