@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from app.texts import Sentence
+
 Temperature = Annotated[float, Field(gt=0, le=5)]
 Order = Literal["random", "fewest_first", "uncertainty"]
 
@@ -99,8 +101,12 @@ class JudgingSettings(Frozen):
     def most_is_not_fewer(self) -> "JudgingSettings":
         if self.max_overlap is not None and self.max_overlap < self.overlap:
             raise ValueError(
-                f"{self.overlap} annotators judge each item: on disagreement it cannot be "
-                f"{self.max_overlap} at most"
+                Sentence(
+                    "%(n)s annotators judge each item: on disagreement it cannot be %(most)s at "
+                    "most.",
+                    n=self.overlap,
+                    most=self.max_overlap,
+                )
             )
         return self
 
@@ -172,7 +178,9 @@ class TrainingSettings(Frozen):
     def gold_stays_alone(self) -> "TrainingSettings":
         if self.source == "gold" and self.written:
             raise ValueError(
-                "the upper line trains on gold rationales alone: leave corrected texts out"
+                Sentence(
+                    "the upper line trains on gold rationales alone: leave corrected texts out"
+                )
             )
         return self
 
@@ -255,7 +263,9 @@ class LoopSettings(Frozen):
     @model_validator(mode="after")
     def a_packed_base_stays_whole(self) -> "LoopSettings":
         if self.dtype == "4bit" and self.training.shard_base:
-            raise ValueError("a base in 4 bits cannot be spread over GPUs: choose one of the two")
+            raise ValueError(
+                Sentence("A base in 4 bits cannot be spread over GPUs: choose one of the two.")
+            )
         return self
 
     @model_validator(mode="after")
@@ -267,7 +277,11 @@ class LoopSettings(Frozen):
             and self.admission.threshold > self.judging.overlap
         ):
             raise ValueError(
-                f"the admission policy wants {self.admission.threshold} votes, but only "
-                f"{self.judging.overlap} people judge each item: raise the overlap or lower it"
+                Sentence(
+                    "The admission policy wants %(votes)s votes, but only %(n)s people judge each "
+                    "item: raise the overlap or lower it.",
+                    votes=self.admission.threshold,
+                    n=self.judging.overlap,
+                )
             )
         return self

@@ -19,6 +19,7 @@ from typing import IO, BinaryIO
 
 from app.errors import AppError, InvalidInput, SetupError
 from app.settings import get_settings
+from app.texts import Sentence
 
 EXTENSIONS = {
     "image/png": ".png",
@@ -81,10 +82,10 @@ def release_path(project_id: int, number: int, content_hash: str, name: str) -> 
 def upload_path(name: str) -> Path:
     """The kept upload of this name. Raises InvalidInput when it is not kept any more."""
     if not _UPLOAD.fullmatch(name):
-        raise InvalidInput(f"{name!r} is not the name of an upload.")
+        raise InvalidInput(Sentence("%(name)s is not the name of an upload.", name=repr(name)))
     path = store_folder() / "uploads" / name
     if not path.is_file():
-        raise InvalidInput("The uploaded file is not kept any more. Upload it again.")
+        raise InvalidInput(Sentence("The uploaded file is not kept any more. Upload it again."))
     return path
 
 
@@ -119,8 +120,12 @@ def put_upload(stream: IO[bytes], filename: str) -> Upload:
             n_bytes += len(chunk)
             if n_bytes > limit:
                 raise InvalidInput(
-                    f"{filename} is larger than {limit >> 20} MB, the limit of this installation "
-                    "(MAX_UPLOAD_MB). Split it into several files."
+                    Sentence(
+                        "%(file)s is larger than %(n)s MB, the limit of this installation "
+                        "(MAX_UPLOAD_MB). Split it into several files.",
+                        file=filename,
+                        n=limit >> 20,
+                    )
                 )
             target.write(chunk)
     return Upload(name=name, filename=filename, n_bytes=n_bytes)
@@ -174,8 +179,12 @@ def storing_at(path: Path) -> Iterator[None]:
         if error.filename is not None and not _is_below(Path(str(error.filename)), path.parent):
             raise  # about another file, read while this one was written
         raise SetupError(
-            f"{path.parent} cannot be written ({error.strerror}). Free some space or correct the "
-            "folder's permissions."
+            Sentence(
+                "%(folder)s cannot be written (%(error)s). Free some space or correct the "
+                "folder's permissions.",
+                folder=str(path.parent),
+                error=error.strerror,
+            )
         ) from error
 
 

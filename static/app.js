@@ -4,6 +4,12 @@
 // Pages work without any of it.
 (() => {
   const TOAST_MS = 6000;
+  const texts = JSON.parse(document.body.dataset.texts || "{}");
+
+  /** A sentence in the language of the page; `parts` fill its %(name)s. */
+  function _(text, parts = {}) {
+    return (texts[text] || text).replace(/%\((\w+)\)s/g, (_found, name) => parts[name]);
+  }
 
   function showToast(text, kind = "info") {
     const toast = document.createElement("div");
@@ -14,7 +20,7 @@
     const button = document.createElement("button");
     button.type = "button";
     button.dataset.dismiss = "";
-    button.setAttribute("aria-label", "Dismiss");
+    button.setAttribute("aria-label", _("Dismiss"));
     button.textContent = "✕";
     toast.append(message, button);
     document.getElementById("toasts").append(toast);
@@ -27,8 +33,14 @@
     setTimeout(() => toast.remove(), TOAST_MS);
   }
 
+  // Of the reader's own locales the one in the page's language: en-GB and en-US write dates apart.
+  function pageLocale() {
+    const language = document.documentElement.lang;
+    return navigator.languages.find((tag) => tag.split("-")[0] === language) || language;
+  }
+
   function localTimes(root) {
-    const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+    const format = new Intl.DateTimeFormat(pageLocale(), { dateStyle: "medium", timeStyle: "short" });
     for (const element of root.querySelectorAll("time[data-local-time]")) {
       const at = new Date(element.dateTime);
       if (!Number.isNaN(at.getTime())) element.textContent = format.format(at);
@@ -41,7 +53,9 @@
     const page = new DOMParser().parseFromString(xhr.responseText || "", "text/html");
     const sentence = page.querySelector(".lede, [data-toast] span");
     if (sentence && sentence.textContent.trim()) return sentence.textContent.trim();
-    return `The server answered ${xhr.status}. Nothing was changed; try again.`;
+    return _("The server answered %(status)s. Nothing was changed; try again.", {
+      status: xhr.status,
+    });
   }
 
   function switchTheme(form, value) {
@@ -52,11 +66,20 @@
     const secure = location.protocol === "https:" ? "; Secure" : "";
     document.cookie = `theme=${value}; Path=/; Max-Age=${year}; SameSite=Lax${secure}`;
     const next = { light: "dark", dark: "system", system: "light" }[value];
-    const names = { light: "light", dark: "dark", system: "as the system" };
+    const colours = {
+      light: _("Colours: light"),
+      dark: _("Colours: dark"),
+      system: _("Colours: as the system"),
+    };
+    const switches = {
+      light: _("Switch to light"),
+      dark: _("Switch to dark"),
+      system: _("Switch to the system's"),
+    };
     const button = form.querySelector("button");
     button.value = next;
-    button.title = `Colours: ${names[value]}`;
-    button.setAttribute("aria-label", `Colours: ${names[value]}. Switch to ${names[next]}`);
+    button.title = colours[value];
+    button.setAttribute("aria-label", `${colours[value]}. ${switches[next]}`);
   }
 
   document.addEventListener("submit", (event) => {
@@ -72,8 +95,8 @@
     const copy = event.target.closest("[data-copy]");
     if (copy) {
       navigator.clipboard.writeText(copy.dataset.copy).then(
-        () => showToast("Copied", "ok"),
-        () => showToast("This browser does not allow copying: select the text instead", "warn"),
+        () => showToast(_("Copied"), "ok"),
+        () => showToast(_("This browser does not allow copying: select the text instead"), "warn"),
       );
     }
     for (const menu of document.querySelectorAll("details.menu[open]")) {
@@ -89,11 +112,15 @@
     }
   });
 
+  // A piece that is put into this page is in the language of this page.
+  document.addEventListener("htmx:configRequest", (event) => {
+    event.detail.headers["Page-Language"] = document.documentElement.lang;
+  });
   document.addEventListener("htmx:responseError", (event) => {
     showToast(errorText(event.detail.xhr), "bad");
   });
   document.addEventListener("htmx:sendError", () => {
-    showToast("The server cannot be reached. Nothing was changed; try again.", "bad");
+    showToast(_("The server cannot be reached. Nothing was changed; try again."), "bad");
   });
   document.addEventListener("htmx:afterSwap", (event) => {
     localTimes(event.detail.elt.parentNode || document);
@@ -118,5 +145,5 @@
     }
   });
 
-  window.illume = { showToast, localTimes };
+  window.illume = { showToast, localTimes, say: _ };
 })();

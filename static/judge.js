@@ -6,7 +6,7 @@
 import { listenForGuidelines, swapGuidelines } from "./judge/guide.js";
 import { Item } from "./judge/item.js";
 import { listenForKeys } from "./judge/keys.js";
-import { $, Outbox, pageData, parse, Refused, send, toast, Unreachable } from "./judge/sending.js";
+import { $, _, Outbox, pageData, parse, Refused, send, toast, Unreachable } from "./judge/sending.js";
 import { signInAgain } from "./judge/signing-in.js";
 import { listenForZoom } from "./judge/zoom.js";
 
@@ -65,7 +65,8 @@ function swap(html) {
   window.scrollTo(0, 0);
   const heading = $("#question");
   heading.focus({ preventScroll: true });
-  $("#announce").textContent = item ? `Next: ${heading.textContent}` : heading.textContent;
+  const question = heading.textContent;
+  $("#announce").textContent = item ? _("Next: %(question)s", { question }) : question;
 }
 
 // An empty queue: look again, but take nothing while nobody is looking at the page.
@@ -96,7 +97,7 @@ async function sendForm(form, submitter) {
   } catch (error) {
     if (error instanceof Refused && error.status === 401) signedOut();
     else if (error instanceof Refused) toast(error.sentence, "bad");
-    else if (error instanceof Unreachable) toast("No connection: nothing was changed.", "bad");
+    else if (error instanceof Unreachable) toast(_("No connection: nothing was changed."), "bad");
     else throw error;
   }
 }

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from app.metrics.pairs import Tokenizer, average, tokenize_pairs
 from app.metrics.tokens import tokenize
+from app.texts import Sentence
 
 _ALPHA, _BETA, _GAMMA, _DELTA = 0.85, 0.2, 0.6, 0.75
 _WEIGHTS = np.array([1.0, 0.6, 0.8, 0.6])  # words equal, of one stem, synonyms, paraphrases
@@ -60,9 +61,9 @@ class MeteorCounts:
 def why_no_meteor() -> str | None:
     """What is missing here, in words; None where METEOR can be computed."""
     if shutil.which("java") is None:
-        return "METEOR is left out: Java is not installed."
+        return Sentence("METEOR is left out: Java is not installed.")
     if _find_jar() is None:
-        return "METEOR is left out: the package pycocoevalcap is not installed."
+        return Sentence("METEOR is left out: the package pycocoevalcap is not installed.")
     return None
 
 

@@ -20,6 +20,8 @@ class User(WithId, WithCreation, Base):
     session_number: Mapped[int] = mapped_column(server_default="0")
     judging_keys: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     """By action: the key that this person has for it, where it is not the usual one."""
+    language: Mapped[str | None] = mapped_column(String(10))
+    """Of the pages, where this person chose one."""
     disabled_at: Mapped[datetime | None]
     __table_args__ = (
         CheckConstraint("kind = 'person' OR password_hash IS NULL", name="critic_has_no_password"),

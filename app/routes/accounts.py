@@ -8,6 +8,7 @@ from starlette.responses import Response
 from app.errors import InvalidInput
 from app.services import accounts, projects
 from app.services.accounts import safe_path
+from app.texts import Sentence
 from app.web.deps import CurrentUser, OptionalUser, SessionDep, find_current_user
 from app.web.htmx import redirect, respond
 from app.web.prefetch import is_opened_by_a_person
@@ -47,7 +48,7 @@ def sign_in(
         context = {
             "name": name,
             "next": safe_path(next),
-            "error": error or "The name or the password is not right.",
+            "error": error or Sentence("The name or the password is not right."),
             "has_people": True,
         }
         return respond(request, page="account/sign_in.html", context=context, status=status)
@@ -58,7 +59,7 @@ def sign_in(
 
 @router.post("/sign-out")
 def sign_out(request: Request) -> Response:
-    response = redirect(request, "/sign-in", toast_text="You are signed out.")
+    response = redirect(request, "/sign-in", toast_text=Sentence("You are signed out."))
     get_cookies(request).sign_out(response)
     return response
 
@@ -98,7 +99,7 @@ def use_link(
         user, next_path = accounts.reset_password(session, token, password)
     except InvalidInput as error:
         return _ask_for_password(request, token, error.message, status=422)
-    response = redirect(request, next_path, toast_text="The new password is set.")
+    response = redirect(request, next_path, toast_text=Sentence("The new password is set."))
     get_cookies(request).sign_in(response, user)
     return response
 
@@ -138,7 +139,8 @@ def join(
 ) -> Response:
     if viewer is not None:
         project = projects.join(session, token, viewer)
-        return redirect(request, "/", toast_text=f"You are now a member of {project.name}.")
+        said = Sentence("You are now a member of %(name)s.", name=project.name)
+        return redirect(request, "/", toast_text=said)
     _, project = projects.find_invite(session, token)
     try:
         accounts.check_repeated(password, again)
@@ -146,7 +148,8 @@ def join(
     except InvalidInput as error:
         context = {"token": token, "project": project, "name": name, "error": error.message}
         return respond(request, page="account/join.html", context=context, status=422)
-    response = redirect(request, "/", toast_text=f"Welcome to {project.name}, {user.name}.")
+    said = Sentence("Welcome to %(project)s, %(name)s.", project=project.name, name=user.name)
+    response = redirect(request, "/", toast_text=said)
     get_cookies(request).sign_in(response, user)
     return response
 
@@ -178,7 +181,9 @@ def change_password(
         context = {"has_password": had_password, "error": error.message}
         return respond(request, page="account/show.html", context=context, status=422)
     response = redirect(
-        request, "/account", toast_text="The password is changed. Other sessions have ended."
+        request,
+        "/account",
+        toast_text=Sentence("The password is changed. Other sessions have ended."),
     )
     get_cookies(request).sign_in(response, user)
     return response
@@ -187,6 +192,6 @@ def change_password(
 @router.post("/account/sign-out-everywhere")
 def sign_out_everywhere(request: Request, user: CurrentUser, session: SessionDep) -> Response:
     accounts.sign_out_everywhere(session, user)
-    response = redirect(request, "/sign-in", toast_text="All your sessions have ended.")
+    response = redirect(request, "/sign-in", toast_text=Sentence("All your sessions have ended."))
     get_cookies(request).sign_out(response)
     return response

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from app.errors import InvalidInput, StaleVersion
 from app.services import guidelines as service
 from app.services.accounts import safe_path
+from app.texts import Sentence
 from app.web.access import ManagedProject, ReadableProject
 from app.web.contexts_guidelines import guidelines_page
 from app.web.deps import CurrentUser, SessionDep
@@ -49,7 +50,9 @@ def update(
     return redirect(
         request,
         f"/projects/{project.slug}/guidelines",
-        toast_text=f"Saved. These are guidelines version {project.guidelines_version}.",
+        toast_text=Sentence(
+            "Saved. These are guidelines version %(number)s.", number=project.guidelines_version
+        ),
     )
 
 

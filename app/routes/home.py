@@ -1,19 +1,20 @@
-"""The start page: projects, open rounds, own progress. And the colours of the pages."""
+"""The start page: projects, open rounds, own progress. Colours and language of the pages."""
 
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Request, Response
 
 from app.services.accounts import safe_path
-from app.web.deps import CurrentUser, SessionDep
+from app.web.deps import CurrentUser, OptionalUser, SessionDep
 from app.web.home_contexts import build_home
 from app.web.htmx import redirect, respond
 from app.web.judge_contexts import day_start
+from app.web.languages import LANGUAGE_COOKIE
 
 router = APIRouter()
 
 THEME_COOKIE = "theme"
-THEME_SECONDS = 365 * 24 * 3600
+YEAR_SECONDS = 365 * 24 * 3600
 
 
 @router.get("/")
@@ -33,8 +34,30 @@ def set_theme(
     response.set_cookie(
         THEME_COOKIE,
         theme,
-        max_age=THEME_SECONDS,
+        max_age=YEAR_SECONDS,
         samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+    return response
+
+
+@router.post("/language")
+def set_language(
+    request: Request,
+    user: OptionalUser,
+    language: Annotated[Literal["en", "de"], Form()],
+    next: Annotated[str, Form()] = "/",
+) -> Response:
+    """Kept with the account, so that it holds on every device, and for pages before signing in."""
+    if user is not None:
+        user.language = language
+    response = redirect(request, safe_path(next))
+    response.set_cookie(
+        LANGUAGE_COOKIE,
+        language,
+        max_age=YEAR_SECONDS,
+        samesite="lax",
+        httponly=True,
         secure=request.url.scheme == "https",
     )
     return response

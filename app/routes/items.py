@@ -10,6 +10,7 @@ from app.lifecycle import Split
 from app.models import Item, Project
 from app.queries.items import ItemFilter
 from app.services import items
+from app.texts import Sentence
 from app.web.access import ManagedItem, ManagedProject
 from app.web.contexts_item import ItemQuery, item_page, items_page
 from app.web.deps import CurrentUser, SessionDep
@@ -63,7 +64,7 @@ def exclude(
         items.exclude_item(session, item, reason=reason, actor=user)
     except InvalidInput as error:
         return _show_exclude(request, session, item, reason, error.message, status=422)
-    return redirect(request, f"/items/{item.id}", toast_text="The item is excluded.")
+    return redirect(request, f"/items/{item.id}", toast_text=Sentence("The item is excluded."))
 
 
 @router.post("/items/{item_id}/include")
@@ -72,7 +73,9 @@ def include(
 ) -> Response:
     items.include_item(session, item, actor=user)
     return redirect(
-        request, f"/items/{item.id}", toast_text="The item is included from the next round on."
+        request,
+        f"/items/{item.id}",
+        toast_text=Sentence("The item is included from the next round on."),
     )
 
 
@@ -105,7 +108,9 @@ def correct(
     except InvalidInput as error:
         typed = (question, answer, gold_rationales)
         return _show_correct(request, session, item, typed, error.message, status=422)
-    return redirect(request, f"/items/{corrected.id}", toast_text="The item is corrected.")
+    return redirect(
+        request, f"/items/{corrected.id}", toast_text=Sentence("The item is corrected.")
+    )
 
 
 def _show_exclude(

@@ -15,6 +15,7 @@ from app.lifecycle import JUDGEABLE_ROUND
 from app.models import Judgement
 from app.services import judging, practice
 from app.services.answers import Answer
+from app.texts import Sentence
 from app.web.deps import SessionDep
 from app.web.htmx import is_htmx, redirect
 from app.web.judge_access import JudgedRound, OwnJudgement
@@ -45,14 +46,18 @@ class JudgementForm(BaseModel):
         for value in self.fault:
             candidate_id, _, name = value.partition(":")
             if not candidate_id.isdecimal():
-                raise InvalidInput("A fault does not name its rationale. Reload the page.")
+                raise InvalidInput(
+                    Sentence("A fault does not name its rationale. Reload the page.")
+                )
             found.setdefault(int(candidate_id), []).append(name)
         return found
 
     @property
     def edits(self) -> dict[int, str]:
         if len(self.edited) != len(self.edit):
-            raise InvalidInput("A better text does not name its rationale. Reload the page.")
+            raise InvalidInput(
+                Sentence("A better text does not name its rationale. Reload the page.")
+            )
         return dict(zip(self.edited, self.edit, strict=True))
 
     def content(self) -> dict[str, Any]:
@@ -117,7 +122,7 @@ def save_draft(
         return _refused(view, place.judgement, form, error)
     if is_htmx(request):
         return view.saved(judgement)
-    return redirect(request, f"/judgements/{judgement.id}", toast_text="Draft saved")
+    return redirect(request, f"/judgements/{judgement.id}", toast_text=Sentence("Draft saved"))
 
 
 @router.post("/judgements/{judgement_id}/submit")
@@ -147,8 +152,8 @@ def skip(
 @router.post("/judgements/{judgement_id}/take-back")
 def take_back(place: OwnJudgement, session: SessionDep, request: Request) -> Response:
     judgement = judging.take_back(session, place.judgement)
-    view = JudgeView.of(request, session, place)
-    return _go_to(view, judgement, "Taken back. Change it and submit it again.")
+    notice = Sentence("Taken back. Change it and submit it again.")
+    return _go_to(JudgeView.of(request, session, place), judgement, notice)
 
 
 @router.post("/judgements/{judgement_id}/resume")
@@ -171,7 +176,7 @@ def heartbeat(
 def release(place: OwnJudgement, session: SessionDep, request: Request) -> Response:
     """Stop for now: the item is free for others at once."""
     judging.release(session, place.judgement)
-    return redirect(request, "/", toast_text="Paused. What you chose is kept.")
+    return redirect(request, "/", toast_text=Sentence("Paused. What you chose is kept."))
 
 
 @router.post("/judgements/{judgement_id}/leave")

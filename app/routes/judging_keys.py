@@ -8,6 +8,7 @@ from starlette.responses import Response
 from app.errors import InvalidInput
 from app.services import judging_keys
 from app.services.judging_keys import NAMED_KEYS, USUAL_KEYS, Key
+from app.texts import Sentence
 from app.web.deps import CurrentUser
 from app.web.htmx import redirect, respond
 
@@ -33,13 +34,13 @@ def change_keys(
     except InvalidInput as error:
         shown = [Key(k.action, chosen.get(k.action, ""), k.label) for k in USUAL_KEYS]
         return _page(request, tuple(shown), error)
-    return redirect(request, ADDRESS, toast_text="Your keys are kept.")
+    return redirect(request, ADDRESS, toast_text=Sentence("Your keys are kept."))
 
 
 @router.post(f"{ADDRESS}/reset")
 def reset_keys(request: Request, user: CurrentUser) -> Response:
     judging_keys.reset_keys(user)
-    return redirect(request, ADDRESS, toast_text="The usual keys are back.")
+    return redirect(request, ADDRESS, toast_text=Sentence("The usual keys are back."))
 
 
 def _page(request: Request, keys: tuple[Key, ...], error: InvalidInput | None = None) -> Response:

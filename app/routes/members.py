@@ -10,6 +10,7 @@ from app.errors import InvalidInput
 from app.lifecycle import Role
 from app.models import Project
 from app.services import projects
+from app.texts import Sentence
 from app.web.access import ManagedInvite, ManagedMembership, ManagedProject
 from app.web.addresses import full_address
 from app.web.contexts_members import members_page
@@ -59,7 +60,9 @@ def revoke_invite(
 ) -> Response:
     projects.revoke_invite(session, invite, actor=user)
     return redirect(
-        request, f"/projects/{project.slug}/members", toast_text="The link does not work any more."
+        request,
+        f"/projects/{project.slug}/members",
+        toast_text=Sentence("The link does not work any more."),
     )
 
 
@@ -74,12 +77,13 @@ def set_role(
     role: Annotated[Role, Form()],
 ) -> Response:
     projects.set_role(session, membership, role, actor=user)
-    return redirect(
-        request,
-        f"/projects/{project.slug}/members",
-        toast_text=f"{membership.user.name} is now {'an' if role.value[0] in 'aeiou' else 'a'} "
-        f"{role}.",
+    name = membership.user.name
+    text = (
+        Sentence("%(name)s is now an admin.", name=name)
+        if role is Role.ADMIN
+        else Sentence("%(name)s is now an annotator.", name=name)
     )
+    return redirect(request, f"/projects/{project.slug}/members", toast_text=text)
 
 
 @router.get("/members/{membership_id}/remove")
@@ -103,7 +107,7 @@ def remove(
     return redirect(
         request,
         f"/projects/{project.slug}/members",
-        toast_text=f"{name} is no member any more. What they judged stays.",
+        toast_text=Sentence("%(name)s is no member any more. What they judged stays.", name=name),
     )
 
 
@@ -111,7 +115,7 @@ def _number(text: str) -> int:
     try:
         return int(text)
     except ValueError as error:
-        raise InvalidInput(f"{text!r} is no whole number.") from error
+        raise InvalidInput(Sentence("%(text)s is no whole number.", text=repr(text))) from error
 
 
 def _show(

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from app.errors import InvalidInput
 from app.models import User
 from app.services import accounts
+from app.texts import Sentence
 from app.web.access import ListedPerson
 from app.web.addresses import full_address
 from app.web.contexts_people import PeoplePage, people_page
@@ -51,7 +52,11 @@ def close_account(
     request: Request, admin: AdminUser, person: ListedPerson, session: SessionDep
 ) -> Response:
     accounts.set_disabled(session, person, True, actor=admin)
-    return redirect(request, "/people", toast_text=f"The account of {person.name} is closed.")
+    return redirect(
+        request,
+        "/people",
+        toast_text=Sentence("The account of %(name)s is closed.", name=person.name),
+    )
 
 
 @router.post("/{user_id}/reopen")
@@ -59,7 +64,11 @@ def reopen_account(
     request: Request, admin: AdminUser, person: ListedPerson, session: SessionDep
 ) -> Response:
     accounts.set_disabled(session, person, False, actor=admin)
-    return redirect(request, "/people", toast_text=f"The account of {person.name} is open again.")
+    return redirect(
+        request,
+        "/people",
+        toast_text=Sentence("The account of %(name)s is open again.", name=person.name),
+    )
 
 
 @router.post("/{user_id}/admin")
@@ -71,8 +80,12 @@ def set_admin(
     is_admin: Annotated[bool, Form()] = False,
 ) -> Response:
     accounts.set_admin(session, person, is_admin, actor=admin)
-    text = "is now an administrator" if is_admin else "is no administrator any more"
-    return redirect(request, "/people", toast_text=f"{person.name} {text}.")
+    text = (
+        Sentence("%(name)s is now an administrator.", name=person.name)
+        if is_admin
+        else Sentence("%(name)s is no administrator any more.", name=person.name)
+    )
+    return redirect(request, "/people", toast_text=text)
 
 
 def _show_link(request: Request, session: SessionDep, person: User, admin: User) -> Response:

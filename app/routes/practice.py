@@ -10,6 +10,7 @@ from app.models import PracticeAnswer, PracticeAttempt, PracticeItem, Project
 from app.queries import practice as queries
 from app.services import practice
 from app.services.practice import Said
+from app.texts import Sentence
 from app.web.access import ReadableProject
 from app.web.deps import CurrentUser, SessionDep
 from app.web.htmx import redirect, respond
@@ -23,7 +24,7 @@ def _practice_item(
 ) -> PracticeItem:
     found = queries.find_practice_item(session, practice_item_id)
     if found is None or found.project_id != project.id:
-        raise NotFound("There is no such practice item. It may have been taken out.")
+        raise NotFound(Sentence("There is no such practice item. It may have been taken out."))
     return found
 
 
@@ -35,7 +36,7 @@ def _own_answer(
         attempt = session.get_one(PracticeAttempt, found.attempt_id)
         if attempt.user_id == user.id:
             return found
-    raise NotFound("There is no such practice answer of yours.")
+    raise NotFound(Sentence("There is no such practice answer of yours."))
 
 
 @router.get("")
@@ -74,7 +75,7 @@ def answer(
 ) -> Response:
     attempt = queries.find_last_attempt(session, project.id, user.id)
     if attempt is None:
-        raise Conflict("Begin the practice round first.")
+        raise Conflict(Sentence("Begin the practice round first."))
     shown = Said(frozenset(picked or ()), none_fits, answer_is_wrong)
     try:
         said = Said.of(shown.picked, none_fits=none_fits, answer_is_wrong=answer_is_wrong)

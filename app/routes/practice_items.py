@@ -11,6 +11,7 @@ from app.models import PracticeItem, Project
 from app.queries import practice as queries
 from app.services import practice_items as service
 from app.services.practice_items import MAX_CANDIDATES, Expected, Lesson
+from app.texts import Sentence
 from app.web.access import ManagedItem, ManagedProject
 from app.web.deps import CurrentUser, SessionDep
 from app.web.forms import Posted
@@ -27,7 +28,7 @@ def _managed_practice_item(
 ) -> PracticeItem:
     found = queries.find_practice_item(session, practice_item_id)
     if found is None or found.project_id != project.id:
-        raise NotFound("There is no such practice item.")
+        raise NotFound(Sentence("There is no such practice item."))
     return found
 
 
@@ -81,11 +82,13 @@ def update_rules(
         share = float(pass_percent.replace(",", ".")) / 100
         service.update_rules(session, project, mode=mode, pass_share=share, actor=user)
     except (ValueError, InvalidInput):
-        message = "A number between 0 and 100 is needed."
+        message = Sentence("A number between 0 and 100 is needed.")
         page = build_admin(session, project, rules_error=message)
         context = {"project": project, "page": page}
         return respond(request, page="practice/index.html", context=context, status=422)
-    return redirect(request, f"/projects/{project.slug}/practice/items", toast_text="Saved.")
+    return redirect(
+        request, f"/projects/{project.slug}/practice/items", toast_text=Sentence("Saved.")
+    )
 
 
 @router.get("/projects/{slug}/practice/items/{practice_item_id}")
@@ -126,7 +129,7 @@ def save_item(
     return redirect(
         request,
         f"/projects/{project.slug}/practice/items",
-        toast_text="Saved. People see it in their next practice.",
+        toast_text=Sentence("Saved. People see it in their next practice."),
     )
 
 
@@ -140,7 +143,9 @@ def remove_item(
 ) -> Response:
     service.remove_item(session, practice_item, actor=user)
     return redirect(
-        request, f"/projects/{project.slug}/practice/items", toast_text="Taken out of practice."
+        request,
+        f"/projects/{project.slug}/practice/items",
+        toast_text=Sentence("Taken out of practice."),
     )
 
 

@@ -10,6 +10,7 @@ from app.lifecycle import Role
 from app.models import Project
 from app.queries.projects import list_project_overviews
 from app.services import projects
+from app.texts import Sentence
 from app.web.access import ManagedProject, ReadableProject, find_role
 from app.web.contexts_project import member_project_page, project_page
 from app.web.deps import AdminUser, CurrentUser, SessionDep
@@ -46,7 +47,11 @@ def create(
         project = projects.create_project(session, name=name, description=description, actor=user)
     except InvalidInput as error:
         return _show_new(request, name, description, error.message, status=422)
-    return redirect(request, f"/projects/{project.slug}", toast_text=f"{project.name} is created.")
+    return redirect(
+        request,
+        f"/projects/{project.slug}",
+        toast_text=Sentence("%(name)s is created.", name=project.name),
+    )
 
 
 def _show_new(
@@ -90,7 +95,7 @@ def update_settings(
     return redirect(
         request,
         f"/projects/{project.slug}/settings",
-        toast_text="Saved. The next round is run with these settings.",
+        toast_text=Sentence("Saved. The next round is run with these settings."),
     )
 
 
@@ -112,7 +117,7 @@ def update_details(
     except InvalidInput as error:
         form = form_of(projects.settings_of(project))
         return _show_settings(request, project, form, details_error=error.message, status=422)
-    return redirect(request, f"/projects/{project.slug}/settings", toast_text="Saved.")
+    return redirect(request, f"/projects/{project.slug}/settings", toast_text=Sentence("Saved."))
 
 
 def _show_settings(

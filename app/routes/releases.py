@@ -7,8 +7,9 @@ from app.errors import NotFound
 from app.models import Project
 from app.services import releases
 from app.services.releases import ReleaseFormat
+from app.texts import Sentence
 from app.web.access import ManagedProject, ManagedRelease
-from app.web.contexts_data import FORMAT_LABELS, release_line, releases_page
+from app.web.contexts_data import FIGURE_LABELS, FORMAT_LABELS, release_line, releases_page
 from app.web.deps import CurrentUser, SessionDep
 from app.web.htmx import redirect, respond
 
@@ -35,6 +36,7 @@ def show(request: Request, release: ManagedRelease, session: SessionDep) -> Resp
         "project": session.get_one(Project, release.project_id),
         "line": release_line(release),
         "labels": FORMAT_LABELS,
+        "figure_labels": FIGURE_LABELS,
     }
     return respond(request, page="release/show.html", context=context)
 
@@ -53,7 +55,9 @@ def build(
 def download(release: ManagedRelease, layout: ReleaseFormat, session: SessionDep) -> Response:
     path = releases.archive_path(release, layout)
     if not path.is_file():
-        raise NotFound("This file of the release is not built. Build it on the release's page.")
+        raise NotFound(
+            Sentence("This file of the release is not built. Build it on the release's page.")
+        )
     project = session.get_one(Project, release.project_id)
     name = f"{project.slug}-release-{release.number}-{layout.value}.zip"
     return FileResponse(path, media_type="application/zip", filename=name)

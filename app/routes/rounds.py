@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from app.models import Project, Round
 from app.services import projects, rounds
+from app.texts import Sentence
 from app.web.access import ManagedProject, ManagedRound
 from app.web.contexts_round import round_page, round_state
 from app.web.contexts_round_forms import close_page, new_round_page
@@ -29,9 +30,7 @@ def create(
     settings = projects.settings_of(project)
     round_ = rounds.create_round(session, project, settings=settings, actor=user)
     rounds.start_round(session, round_, actor=user)
-    return redirect(
-        request, f"/rounds/{round_.id}", toast_text=f"Round {round_.number} is started."
-    )
+    return _back(request, round_, _started(round_))
 
 
 @router.get("/rounds/{round_id}")
@@ -61,7 +60,7 @@ def start(
     request: Request, round_: ManagedRound, user: CurrentUser, session: SessionDep
 ) -> Response:
     rounds.start_round(session, round_, actor=user)
-    return _back(request, round_, f"Round {round_.number} is started.")
+    return _back(request, round_, _started(round_))
 
 
 @router.get("/rounds/{round_id}/close")
@@ -76,9 +75,10 @@ def close(
     request: Request, round_: ManagedRound, user: CurrentUser, session: SessionDep
 ) -> Response:
     preview = rounds.close_judging(session, round_, actor=user)
-    text = (
-        f"Judging is closed: {preview.n_rationales} rationales of {preview.n_items} items are "
-        "admitted."
+    text = Sentence(
+        "Judging is closed: %(rationales)s rationales of %(items)s items are admitted.",
+        rationales=preview.n_rationales,
+        items=preview.n_items,
     )
     return _back(request, round_, text)
 
@@ -88,7 +88,7 @@ def retry(
     request: Request, round_: ManagedRound, user: CurrentUser, session: SessionDep
 ) -> Response:
     rounds.retry_round(session, round_, actor=user)
-    return _back(request, round_, "Retried: it goes on where it stopped.")
+    return _back(request, round_, Sentence("Retried: it goes on where it stopped."))
 
 
 @router.get("/rounds/{round_id}/cancel")
@@ -102,11 +102,16 @@ def cancel(
     request: Request, round_: ManagedRound, user: CurrentUser, session: SessionDep
 ) -> Response:
     rounds.cancel_round(session, round_, actor=user)
-    return _back(request, round_, f"Round {round_.number} is cancelled.")
+    text = Sentence("Round %(number)s is cancelled.", number=round_.number)
+    return _back(request, round_, text)
 
 
 def _project(session: SessionDep, round_: Round) -> Project:
     return session.get_one(Project, round_.project_id)
+
+
+def _started(round_: Round) -> Sentence:
+    return Sentence("Round %(number)s is started.", number=round_.number)
 
 
 def _back(request: Request, round_: Round, text: str) -> Response:

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from app.models import Project, Run
 from app.services import runs
+from app.texts import Sentence
 from app.web.access import ManagedLoneRun, ManagedRun
 from app.web.contexts_data import run_page
 from app.web.deps import CurrentUser, SessionDep
@@ -33,7 +34,7 @@ def cancel(
     request: Request, run: ManagedLoneRun, user: CurrentUser, session: SessionDep
 ) -> Response:
     runs.cancel_run(session, run, actor=user)
-    return redirect(request, f"/runs/{run.id}", toast_text="The run is cancelled.")
+    return redirect(request, f"/runs/{run.id}", toast_text=Sentence("The run is cancelled."))
 
 
 @router.post("/retry")
@@ -41,7 +42,7 @@ def retry(
     request: Request, run: ManagedLoneRun, user: CurrentUser, session: SessionDep
 ) -> Response:
     again = runs.retry_run(session, run, actor=user)
-    return redirect(request, f"/runs/{again.id}", toast_text="Retried.")
+    return redirect(request, f"/runs/{again.id}", toast_text=Sentence("Retried."))
 
 
 def _show(request: Request, run: Run, session: SessionDep) -> Response:

@@ -15,6 +15,7 @@ from app.queries import users as queries
 from app.services import rate_limit
 from app.services.events import record
 from app.services.passwords import check_password_rules, hash_password, is_outdated, is_password
+from app.texts import Sentence
 
 MAX_NAME = 100
 ATTEMPTS_PER_NAME = 8
@@ -22,7 +23,7 @@ ATTEMPTS_PER_ADDRESS = 100
 LINK_HOURS = 24.0
 API_TOKEN_PREFIX = "illume_"  # noqa: S105 - a prefix, so that scanners can tell what leaked
 
-LINK_OVER = "This link was used already or has expired. Ask for a new one."
+LINK_OVER = Sentence("This link was used already or has expired. Ask for a new one.")
 
 
 class TooManyAttempts(AppError):
@@ -67,7 +68,7 @@ def has_people(session: Session) -> bool:
 
 def check_repeated(password: str, again: str) -> None:
     if password != again:
-        raise InvalidInput("The two passwords are not the same.")
+        raise InvalidInput(Sentence("The two passwords are not the same."))
 
 
 def add_user(
@@ -85,12 +86,12 @@ def add_user(
     """
     name = " ".join(name.split())
     if not name:
-        raise InvalidInput("A name is needed.")
+        raise InvalidInput(Sentence("A name is needed."))
     if len(name) > MAX_NAME:
-        raise InvalidInput(f"The name is longer than {MAX_NAME} characters.")
+        raise InvalidInput(Sentence("The name is longer than %(n)s characters.", n=MAX_NAME))
     if not name.isprintable():
-        raise InvalidInput("The name has characters that cannot be shown.")
-    taken = f"The name {name} is taken. Choose another."
+        raise InvalidInput(Sentence("The name has characters that cannot be shown."))
+    taken = Sentence("The name %(name)s is taken. Choose another.", name=name)
     if queries.is_name_taken(session, name):
         raise InvalidInput(taken)
     if password is not None:
@@ -125,10 +126,10 @@ def change_password(session: Session, user: User, *, current: str, new: str) -> 
     if user.password_hash is not None:
         scope = ("change-password", str(user.id))
         if rate_limit.is_over_limit(*scope, limit=ATTEMPTS_PER_NAME):
-            raise TooManyAttempts("Too many wrong passwords. Wait a quarter of an hour.")
+            raise TooManyAttempts(Sentence("Too many wrong passwords. Wait a quarter of an hour."))
         if not is_password(current, user.password_hash):
             rate_limit.count_attempt(*scope)
-            raise InvalidInput("The current password is not right.")
+            raise InvalidInput(Sentence("The current password is not right."))
     set_password(session, user, new, actor=user)
 
 
@@ -150,7 +151,7 @@ def set_disabled(session: Session, user: User, is_disabled: bool, *, actor: User
 def set_admin(session: Session, user: User, is_admin: bool, *, actor: User) -> None:
     """Make somebody an administrator of the installation, or no longer. One always remains."""
     if not is_admin and set(queries.lock_active_admins(session)) <= {user.id}:
-        raise Conflict("This is the last administrator: make somebody else one first.")
+        raise Conflict(Sentence("This is the last administrator: make somebody else one first."))
     user.is_admin = is_admin
     tag = "user:admin:granted" if is_admin else "user:admin:revoked"
     record(session, tag, actor_id=actor.id, user_id=user.id)
@@ -172,8 +173,10 @@ def check_sign_in(session: Session, *, name: str, password: str, address: str) -
         *by_address, limit=ATTEMPTS_PER_ADDRESS
     ):
         raise TooManyAttempts(
-            "Too many wrong passwords. Wait a quarter of an hour, or ask an administrator for a "
-            "sign-in link."
+            Sentence(
+                "Too many wrong passwords. Wait a quarter of an hour, or ask an administrator for "
+                "a sign-in link."
+            )
         )
     user = queries.find_user(session, name)
     is_right = is_password(password, user.password_hash if user else None)

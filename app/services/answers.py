@@ -8,6 +8,7 @@ from typing import Any
 from app.critics.base import Fault
 from app.errors import Conflict, InvalidInput, StaleVersion
 from app.models import Judgement
+from app.texts import Sentence
 
 MAX_COMMENT = 2000
 MAX_EDIT = 1000
@@ -115,27 +116,33 @@ def read_answer(
     )
     named = {*answer.picked, *answer.faults, *answer.edits}
     if not named <= set(judgement.shown_order):
-        raise InvalidInput("A chosen rationale does not belong to this item. Reload the page.")
+        raise InvalidInput(
+            Sentence("A chosen rationale does not belong to this item. Reload the page.")
+        )
     if (bool(answer.picked), none_fits, answer_is_wrong).count(True) > 1:
         raise InvalidInput(
-            "Choose rationales, or “None fits”, or “The answer is wrong”: only one of the three "
-            "can be true."
+            Sentence(
+                "Choose rationales, or “None fits”, or “The answer is wrong”: only one of the "
+                "three can be true."
+            )
         )
     if len(answer.comment) > MAX_COMMENT:
-        raise InvalidInput(f"The comment is longer than {MAX_COMMENT} characters.")
+        raise InvalidInput(Sentence("The comment is longer than %(n)s characters.", n=MAX_COMMENT))
     _check_candidates(answer)
     return answer
 
 
 def _check_candidates(answer: Answer) -> None:
     if unknown := {name for names in answer.faults.values() for name in names} - FAULTS:
-        raise InvalidInput(f"There is no fault called {min(unknown)!r}. Reload the page.")
+        raise InvalidInput(
+            Sentence("There is no fault called “%(name)s”. Reload the page.", name=min(unknown))
+        )
     if set(answer.faults) & set(answer.picked):
         raise InvalidInput(
-            "A rationale that you pick has no fault: take back the pick or the fault."
+            Sentence("A rationale that you pick has no fault: take back the pick or the fault.")
         )
     if any(len(text) > MAX_EDIT for text in answer.edits.values()):
-        raise InvalidInput(f"A better text is longer than {MAX_EDIT} characters.")
+        raise InvalidInput(Sentence("A better text is longer than %(n)s characters.", n=MAX_EDIT))
 
 
 def write(judgement: Judgement, answer: Answer, *, version: int, now: datetime) -> None:
@@ -144,8 +151,10 @@ def write(judgement: Judgement, answer: Answer, *, version: int, now: datetime) 
         return
     if version != judgement.version:
         raise StaleVersion(
-            "This item was changed in another tab or window since this page was loaded. Nothing "
-            "was overwritten."
+            Sentence(
+                "This item was changed in another tab or window since this page was loaded. "
+                "Nothing was overwritten."
+            )
         )
     judgement.picked = list(answer.picked)
     judgement.none_fits = answer.none_fits

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from app.lifecycle import Decision
 from app.round_settings import StopSettings
+from app.texts import Sentence
 
 DEFAULT_FLOOR_DROP = 0.05
 
@@ -35,7 +36,9 @@ def decide(number: int, history: list[RoundFigures], stop: StopSettings) -> tupl
     """Decide on the last of `history` (oldest first). Reasons are sentences for people."""
     last = history[-1]
     if last.n_covered >= last.n_items:
-        return Decision.ALL_COVERED, f"All {last.n_items} train items have a fitting rationale."
+        return Decision.ALL_COVERED, Sentence(
+            "All %(n)s train items have a fitting rationale.", n=last.n_items
+        )
     floor = stop.accuracy_floor
     if floor is None and last.baseline_accuracy is not None:
         floor = last.baseline_accuracy - DEFAULT_FLOOR_DROP
@@ -43,7 +46,11 @@ def decide(number: int, history: list[RoundFigures], stop: StopSettings) -> tupl
     if floor is not None and accuracy is not None and accuracy < floor:
         return (
             Decision.UNDER_FLOOR,
-            f"Validation answer accuracy {accuracy:.1%} is under the floor of {floor:.1%}.",
+            Sentence(
+                "Validation answer accuracy %(accuracy)s is under the floor of %(floor)s.",
+                accuracy=f"{accuracy:.1%}",
+                floor=f"{floor:.1%}",
+            ),
         )
     recent = history[-stop.patience :]
     if len(recent) == stop.patience and not any(
@@ -51,15 +58,29 @@ def decide(number: int, history: list[RoundFigures], stop: StopSettings) -> tupl
     ):
         return (
             Decision.NO_PROGRESS,
-            f"No progress for {stop.patience} round(s): {last.improved} items improved, "
-            f"{last.regressed} regressed, {last.newly_covered} newly covered of "
-            f"{last.n_open} open ones.",
+            Sentence(
+                "No progress for %(n)s round(s): %(improved)s items improved, %(regressed)s "
+                "regressed, %(covered)s newly covered of %(open)s open ones.",
+                n=stop.patience,
+                improved=last.improved,
+                regressed=last.regressed,
+                covered=last.newly_covered,
+                open=last.n_open,
+            ),
         )
     if number >= stop.round_limit:
-        return Decision.ROUND_LIMIT, f"The limit of {stop.round_limit} rounds is reached."
+        return (
+            Decision.ROUND_LIMIT,
+            Sentence("The limit of %(n)s rounds is reached.", n=stop.round_limit),
+        )
     return (
         Decision.CONTINUE,
-        f"{last.improved} items improved, {last.regressed} regressed, {last.newly_covered} newly "
-        f"covered; {last.n_items - last.n_covered} train items are still without a fitting "
-        "rationale.",
+        Sentence(
+            "%(improved)s items improved, %(regressed)s regressed, %(covered)s newly covered; "
+            "%(left)s train items are still without a fitting rationale.",
+            improved=last.improved,
+            regressed=last.regressed,
+            covered=last.newly_covered,
+            left=last.n_items - last.n_covered,
+        ),
     )

@@ -10,6 +10,7 @@ from app.errors import AppError
 from app.lifecycle import FailureKind
 from app.models import Item, ItemFailure, Run
 from app.queries import failures as queries
+from app.texts import Sentence
 
 MAX_SHARE = 0.1
 FEW = 3
@@ -54,7 +55,13 @@ def store_failures(
     if n_failed >= n_items or n_failed > max(FEW, MAX_SHARE * n_items):
         item = session.get_one(Item, failures[0].item_id)
         raise AppError(
-            f"{n_failed} of {n_items} items could not be done, too many to go on without them. "
-            f"One of them is {item.external_id}: {failures[0].reason} Mend the cause, then retry "
-            "the round: finished shards are kept."
+            Sentence(
+                "%(n)s of %(all)s items could not be done, too many to go on without them. One of "
+                "them is %(item)s: %(reason)s Mend the cause, then retry the round: finished "
+                "shards are kept.",
+                n=n_failed,
+                all=n_items,
+                item=item.external_id,
+                reason=failures[0].reason,
+            )
         )

@@ -8,6 +8,7 @@ from app.errors import InvalidInput, StaleVersion
 from app.models import GuidelinesVersion, Project, User
 from app.queries import guidelines as queries
 from app.services.events import record
+from app.texts import Amount, Sentence
 
 MAX_GUIDELINES = 100_000
 
@@ -25,7 +26,9 @@ class Change:
 def checked_guidelines(text: str) -> str:
     text = text.replace("\r\n", "\n").replace("\0", "").strip()
     if len(text) > MAX_GUIDELINES:
-        raise InvalidInput(f"The guidelines are longer than {MAX_GUIDELINES:,} characters.")
+        raise InvalidInput(
+            Sentence("The guidelines are longer than %(n)s characters.", n=Amount(MAX_GUIDELINES))
+        )
     return text
 
 
@@ -61,8 +64,11 @@ def update_guidelines(
         return
     if version is not None and version != project.guidelines_version:
         raise StaleVersion(
-            f"Version {project.guidelines_version} was saved by somebody else while you were "
-            "writing. Compare, then save yours again to replace it."
+            Sentence(
+                "Version %(number)s was saved by somebody else while you were writing. Compare, "
+                "then save yours again to replace it.",
+                number=project.guidelines_version,
+            )
         )
     project.guidelines = guidelines
     project.guidelines_version += 1
@@ -97,5 +103,5 @@ def find_unread_change(
 def mark_read(session: Session, project: Project, user: User, *, number: int) -> None:
     """The person has read this version; one that is not there yet cannot have been read."""
     if not 1 <= number <= project.guidelines_version:
-        raise InvalidInput("There is no such version of the guidelines.")
+        raise InvalidInput(Sentence("There is no such version of the guidelines."))
     queries.put_reading(session, project.id, user.id, number)

@@ -12,6 +12,7 @@ from app.models import Item, Project, ProjectImage
 from app.queries import imports as queries
 from app.services.import_formats.problems import Problems
 from app.services.import_formats.reading import ParsedDataset, ParsedItem
+from app.texts import Sentence
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,13 @@ def make_plan(session: Session, project: Project, parsed: ParsedDataset, *, upda
             if splits[item.image_sha256] is not old.split:
                 problems.add(
                     item.row.place,
-                    f"the item {old.external_id} is in split {old.split}, but its new image is in "
-                    f"split {splits[item.image_sha256]}. Give the row a new id",
+                    Sentence(
+                        "the item %(item)s is in split %(split)s, but its new image is in split "
+                        "%(other)s. Give the row a new id",
+                        item=old.external_id,
+                        split=str(old.split),
+                        other=str(splits[item.image_sha256]),
+                    ),
                 )
             _check_not_withdrawn(item, known, problems)
             differing.append((old, item))
@@ -78,8 +84,13 @@ def _decide_splits(
             if named is not None and named[0] is not known[sha256].split:
                 problems.add(
                     named[1],
-                    f"the image {sha256[:12]}… is in split {known[sha256].split} of this project "
-                    f"already, but this row says {named[0]}. An image keeps its split",
+                    Sentence(
+                        "the image %(image)s… is in split %(split)s of this project already, but "
+                        "this row says %(other)s. An image keeps its split",
+                        image=sha256[:12],
+                        split=str(known[sha256].split),
+                        other=str(named[0]),
+                    ),
                 )
         elif named is not None:
             splits[sha256] = named[0]
@@ -93,7 +104,9 @@ def _check_not_withdrawn(
 ) -> None:
     image = known.get(item.image_sha256)
     if image is not None and image.withdrawn_at is not None:
-        problems.add(item.row.place, f"the image {item.row.images[0]} was withdrawn")
+        problems.add(
+            item.row.place, Sentence("the image %(image)s was withdrawn", image=item.row.images[0])
+        )
 
 
 def row_content(item: ParsedItem) -> dict[str, Any]:
@@ -126,9 +139,13 @@ def _sort_out_changes(
     busy = queries.list_item_ids_in_open_round(session, item_ids)
     for old, item in differing:
         if old.id in judged:
-            plan.refused.append(f"{old.external_id}: has been judged and is not rewritten")
+            plan.refused.append(
+                Sentence("%(item)s: has been judged and is not rewritten", item=old.external_id)
+            )
         elif old.id in busy:
-            plan.refused.append(f"{old.external_id}: is in a round that is still open")
+            plan.refused.append(
+                Sentence("%(item)s: is in a round that is still open", item=old.external_id)
+            )
         elif update:
             plan.updated.append((old, item))
         else:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from app.models import Json
+from app.texts import pack
 
 MAX_LISTED = 1000
 MAX_SHOWN = 20
@@ -28,12 +29,20 @@ class ImportReport:
     warnings: list[str] = field(default_factory=list)
 
     def as_dict(self) -> Json:
-        """For `--json` and the run's result; long lists are cut, their lengths are told."""
+        """For `--json`; long lists are cut, their lengths are told."""
         report = asdict(self)
         for name in ("changed", "refused"):
             report[f"n_{name}"] = len(report[name])
             report[name] = report[name][:MAX_LISTED]
         return report
+
+    def as_result(self) -> Json:
+        """For the run's result: also what pages translate."""
+        sentences = {
+            "refused": [pack(line) for line in self.refused[:MAX_LISTED]],
+            "warnings": [pack(line) for line in self.warnings],
+        }
+        return {**self.as_dict(), "sentences": sentences}
 
     def as_lines(self) -> list[str]:
         """The same for a terminal."""

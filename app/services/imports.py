@@ -33,6 +33,7 @@ from app.services.import_formats.reading import (
 from app.services.import_plan import Plan, make_plan, row_content
 from app.services.import_report import ImportReport
 from app.storage import Upload, image_path, put_image, upload_path
+from app.texts import Sentence, pack
 
 __all__ = [
     "DataFormat",
@@ -62,7 +63,7 @@ def read_dataset(
     Raises InvalidInput with one line per problem; nothing is stored either way.
     """
     if images is not None and not images.is_dir():
-        raise InvalidInput(f"There is no folder {images}.")
+        raise InvalidInput(Sentence("There is no folder %(folder)s.", folder=str(images)))
     sources = [
         SourceFile(
             path=path,
@@ -72,7 +73,7 @@ def read_dataset(
         for path in paths
     ]
     if not sources:
-        raise InvalidInput("Name at least one file to import.")
+        raise InvalidInput(Sentence("Name at least one file to import."))
     return read_sources(sources, format=format, progress=progress)
 
 
@@ -88,7 +89,9 @@ def import_dataset(
     """Store what `read_dataset` found. Raises InvalidInput with one line per problem, before
     anything is written, and Conflict while another import into the project runs."""
     if not queries.try_lock_import(session, project.id):
-        raise Conflict("Another import into this project is running. Try again when it is done.")
+        raise Conflict(
+            Sentence("Another import into this project is running. Try again when it is done.")
+        )
     plan = make_plan(session, project, parsed, update=update)
     n_images = _store_images(session, project, parsed, plan, progress)
     _add_items(session, project, plan, progress)
@@ -143,7 +146,7 @@ def request_import(
     """Queue the import of files that `app.storage.put_upload` kept: data files, and zips that hold
     data, images or both."""
     if not uploads:
-        raise InvalidInput("Choose at least one file to import.")
+        raise InvalidInput(Sentence("Choose at least one file to import."))
     parameters = ImportParameters(uploads=list(uploads), format=format, update=update)
     return runs.request_run(
         session,
@@ -183,7 +186,7 @@ def _import_uploads(
         run = get_run(session, run_id)
         project = session.get(Project, run.project_id)
         if project is None:
-            raise NotFound("The project of this import is gone.")
+            raise NotFound(Sentence("The project of this import is gone."))
         actor = session.get(User, run.requested_by_id) if run.requested_by_id else None
         report = import_dataset(
             session,
@@ -195,7 +198,7 @@ def _import_uploads(
         )
         # Held only now: the heartbeat writes to the row while the import runs.
         run = lock_run(session, run_id)
-        runs.finish_run(session, run, attempt=attempt, result=report.as_dict())
+        runs.finish_run(session, run, attempt=attempt, result=report.as_result())
 
 
 def _keep_errors(run_id: int, attempt: int, error: InvalidInput) -> None:
@@ -204,7 +207,8 @@ def _keep_errors(run_id: int, attempt: int, error: InvalidInput) -> None:
         run = lock_run(session, run_id)
         if run.status is not RunStatus.RUNNING or run.attempt != attempt:
             raise LostRun(f"Import run {run_id} was taken over.") from error
-        run.result = {"errors": error.errors or [error.message]}
+        errors = error.errors or [error.message]
+        run.result = {"errors": errors, "sentences": {"errors": [pack(line) for line in errors]}}
 
 
 # --- Writing --------------------------------------------------------------------------------
@@ -233,7 +237,13 @@ def _store_images(
             put_image(image.read(), image.media_type)
         _add_image_rows(session, project, block, plan.splits)
         if progress:
-            progress({"step": "storing images", "done": start + len(block), "total": len(fresh)})
+            progress(
+                {
+                    "step": Sentence("storing images"),
+                    "done": start + len(block),
+                    "total": len(fresh),
+                }
+            )
     return len(fresh)
 
 
@@ -284,7 +294,13 @@ def _add_items(session: Session, project: Project, plan: Plan, progress: Progres
             ],
         )
         if progress:
-            progress({"step": "adding items", "done": start + len(block), "total": len(plan.added)})
+            progress(
+                {
+                    "step": Sentence("adding items"),
+                    "done": start + len(block),
+                    "total": len(plan.added),
+                }
+            )
 
 
 def _update_items(session: Session, project: Project, plan: Plan, actor: User | None) -> None:

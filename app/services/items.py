@@ -21,10 +21,25 @@ from app.queries import items as queries
 from app.queries.failures import release_failed_places
 from app.services.events import record
 from app.services.judging import close_if_all_judged
+from app.texts import Sentence
 
 MAX_REASON = 500
 MAX_LENGTHS = {"question": 2000, "answer": 500, "gold rationale": 2000}
 """As imports have them."""
+_EMPTY = {
+    "question": Sentence("The question must not be empty."),
+    "answer": Sentence("The answer must not be empty."),
+    "gold rationale": Sentence("The gold rationale must not be empty."),
+}
+_TOO_LONG = {
+    "question": Sentence(
+        "The question is longer than %(n)s characters.", n=MAX_LENGTHS["question"]
+    ),
+    "answer": Sentence("The answer is longer than %(n)s characters.", n=MAX_LENGTHS["answer"]),
+    "gold rationale": Sentence(
+        "The gold rationale is longer than %(n)s characters.", n=MAX_LENGTHS["gold rationale"]
+    ),
+}
 MAX_EXTERNAL_ID = 500
 
 
@@ -36,12 +51,12 @@ def exclude_item(session: Session, item: Item, *, reason: str, actor: User | Non
     """
     reason = " ".join(reason.split())
     if not reason:
-        raise InvalidInput("Say why the item is left out: the reason is kept with it.")
+        raise InvalidInput(Sentence("Say why the item is left out: the reason is kept with it."))
     if len(reason) > MAX_REASON:
-        raise InvalidInput(f"The reason is longer than {MAX_REASON} characters.")
+        raise InvalidInput(Sentence("The reason is longer than %(n)s characters.", n=MAX_REASON))
     item = queries.lock_item(session, item.id)
     if item.excluded_at is not None:
-        raise Conflict("This item is already excluded.")
+        raise Conflict(Sentence("This item is already excluded."))
     item.excluded_at = datetime.now(UTC)
     item.excluded_reason = reason
     _record(session, "item:excluded", item, actor, reason=reason)
@@ -55,7 +70,7 @@ def include_item(session: Session, item: Item, *, actor: User | None) -> None:
     a round set it aside: whoever includes it has mended that."""
     item = queries.lock_item(session, item.id)
     if item.excluded_at is None:
-        raise Conflict("This item is not excluded.")
+        raise Conflict(Sentence("This item is not excluded."))
     item.excluded_at = None
     item.excluded_reason = None
     release_failed_places(session, item.id)
@@ -83,11 +98,11 @@ def correct_item(
     """
     item = queries.lock_item(session, item.id)
     if item.excluded_at is not None:
-        raise Conflict("This item is excluded: include it first.")
+        raise Conflict(Sentence("This item is excluded: include it first."))
     question, answer = _checked(question, "question"), _checked(answer, "answer")
     gold = list(item.gold_rationales) if gold_rationales is None else _lines(gold_rationales)
     if (question, answer, gold) == (item.question, item.answer, list(item.gold_rationales)):
-        raise InvalidInput("Nothing was changed.")
+        raise InvalidInput(Sentence("Nothing was changed."))
     old = {"question": item.question, "answer": item.answer}
     if not is_history(session, item):
         item.question, item.answer, item.gold_rationales = question, answer, gold
@@ -140,9 +155,9 @@ def _add_replacement(
 def _checked(text: str, what: str) -> str:
     text = " ".join(text.replace("\0", "").split())
     if not text:
-        raise InvalidInput(f"The {what} must not be empty.")
+        raise InvalidInput(_EMPTY[what])
     if len(text) > MAX_LENGTHS[what]:
-        raise InvalidInput(f"The {what} is longer than {MAX_LENGTHS[what]} characters.")
+        raise InvalidInput(_TOO_LONG[what])
     return text
 
 

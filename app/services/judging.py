@@ -43,7 +43,7 @@ from app.services.leases import (
     resume,
 )
 from app.services.settling import is_all_settled, settle_skip, settle_submission
-from app.texts import collapse
+from app.texts import Sentence, collapse
 
 __all__ = [
     "AnswerKept",
@@ -108,7 +108,9 @@ def save_draft(
         if answer == answer_of(judgement):
             return judgement
         raise StaleVersion(
-            "This item is already submitted with another answer. Take it back to change it."
+            Sentence(
+                "This item is already submitted with another answer. Take it back to change it."
+            )
         )
     write(judgement, answer, version=version, now=now)
     count_time(judgement, active_ms, now)
@@ -159,13 +161,17 @@ def submit(
         if answer == answer_of(judgement):
             return judgement
         raise StaleVersion(
-            "This item is already submitted with another answer. Take it back to change it."
+            Sentence(
+                "This item is already submitted with another answer. Take it back to change it."
+            )
         )
     require_judgeable(round_)
     if not answer.says_something:
         raise InvalidInput(
-            "Nothing is chosen yet: pick at least one rationale, or say that none fits or that the "
-            "answer is wrong. An item can also be skipped."
+            Sentence(
+                "Nothing is chosen yet: pick at least one rationale, or say that none fits or that "
+                "the answer is wrong. An item can also be skipped."
+            )
         )
     write(judgement, answer, version=version, now=now)
     count_time(judgement, active_ms, now)
@@ -200,9 +206,11 @@ def take_back(session: Session, judgement: Judgement, *, now: datetime | None = 
         session, judgement.round_id, judgement.user_id, N_TAKE_BACK
     )
     if judgement.id not in newest:
-        raise Conflict(f"Only your last {N_TAKE_BACK} submissions can be taken back.")
+        raise Conflict(
+            Sentence("Only your last %(n)s submissions can be taken back.", n=N_TAKE_BACK)
+        )
     if queries.is_excluded(session, round_item.item_id):
-        raise Conflict("An admin took this item out; what you submitted stays as it is.")
+        raise Conflict(Sentence("An admin took this item out; what you submitted stays as it is."))
     session.add(
         JudgementRevision(
             judgement_id=judgement.id,
@@ -242,11 +250,13 @@ def skip(
     require_judgeable(round_)
     reason = clean_text(reason)
     if not reason:
-        raise InvalidInput("Say in a word why this item cannot be judged.")
+        raise InvalidInput(Sentence("Say in a word why this item cannot be judged."))
     if len(reason) > MAX_SKIP_REASON:
-        raise InvalidInput(f"The reason is longer than {MAX_SKIP_REASON} characters.")
+        raise InvalidInput(
+            Sentence("The reason is longer than %(n)s characters.", n=MAX_SKIP_REASON)
+        )
     if judgement.status is JudgementStatus.SUBMITTED:
-        raise Conflict("This item is already submitted. Take it back to skip it.")
+        raise Conflict(Sentence("This item is already submitted. Take it back to skip it."))
     if judgement.status is not JudgementStatus.RELEASED:
         advance(session, judgement, JudgementStatus.SKIPPED, round_=round_, reason=reason)
         judgement.slot = None

@@ -3,11 +3,13 @@
 A person may choose other keys. What is stored with the account is only what differs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from app.errors import InvalidInput
 from app.models import User
+from app.texts import Sentence
 
 NAMED_KEYS = {
     "Enter": "Enter",
@@ -37,22 +39,26 @@ class Key:
 
 USUAL_KEYS = (
     *(
-        Key(f"pick-{place}", str(place % N_PICKS), f"Pick rationale {place}, or not")
+        Key(
+            f"pick-{place}",
+            str(place % N_PICKS),
+            Sentence("Pick rationale %(place)s, or not", place=place),
+        )
         for place in range(1, N_PICKS + 1)
     ),
-    Key("submit", "Enter", "Submit, and bring the next item"),
-    Key("none", "n", "None fits"),
-    Key("wrong", "w", "The answer is wrong"),
-    Key("skip", "s", "Skip, with a reason"),
-    Key("take-back", "u", "Take back the last answer"),
-    Key("mend", "e", "Faults of a rationale, or a better text: then its number"),
-    Key("flag", "f", "Flag for the admins"),
-    Key("comment", "c", "Write a comment (Esc leaves it)"),
-    Key("previous", "ArrowLeft", "Your item before this one"),
-    Key("next", "ArrowRight", "Your item after this one"),
-    Key("zoom", "z", "Zoom the image; drag to move it"),
-    Key("guidelines", "g", "Show or hide the guidelines"),
-    Key("keys", "?", "Show or hide this table"),
+    Key("submit", "Enter", Sentence("Submit, and bring the next item")),
+    Key("none", "n", Sentence("None fits")),
+    Key("wrong", "w", Sentence("The answer is wrong")),
+    Key("skip", "s", Sentence("Skip, with a reason")),
+    Key("take-back", "u", Sentence("Take back the last answer")),
+    Key("mend", "e", Sentence("Faults of a rationale, or a better text: then its number")),
+    Key("flag", "f", Sentence("Flag for the admins")),
+    Key("comment", "c", Sentence("Write a comment (Esc leaves it)")),
+    Key("previous", "ArrowLeft", Sentence("Your item before this one")),
+    Key("next", "ArrowRight", Sentence("Your item after this one")),
+    Key("zoom", "z", Sentence("Zoom the image; drag to move it")),
+    Key("guidelines", "g", Sentence("Show or hide the guidelines")),
+    Key("keys", "?", Sentence("Show or hide this table")),
 )
 
 
@@ -69,12 +75,14 @@ def set_keys(user: User, chosen: Mapping[str, str]) -> None:
         InvalidInput: one key for two actions, no key, or one that cannot be had; nothing is kept.
     """
     if unknown := set(chosen) - {key.action for key in USUAL_KEYS}:
-        raise InvalidInput(f"There is no action called {min(unknown)!r}.")
+        raise InvalidInput(Sentence("There is no action called “%(name)s”.", name=min(unknown)))
     keys = [Key(usual.action, chosen.get(usual.action, usual.key), usual.label)
             for usual in USUAL_KEYS]  # fmt: skip
     keys = [Key(key.action, read_key(key.key, key.label), key.label) for key in keys]
     if problems := clashes(keys):
-        raise InvalidInput("Nothing was changed: a key can do one thing only.", errors=problems)
+        raise InvalidInput(
+            Sentence("Nothing was changed: a key can do one thing only."), errors=problems
+        )
     user.judging_keys = {
         key.action: key.key
         for key, usual in zip(keys, USUAL_KEYS, strict=True)
@@ -94,20 +102,37 @@ def read_key(text: str, label: str) -> str:
         return key
     if len(text) == 1 and text.isprintable():
         return text.lower()
-    what = f"{text!r} is not a key that can be used" if text else "It has no key"
+    what = Sentence("“%(key)s” is not a key that can be used.", key=text)
     raise InvalidInput(
-        f"“{label}”: {what}. Give one character, or one of {', '.join(NAMED_KEYS)}. Tab, Space and "
-        "Escape belong to the browser."
+        Sentence(
+            "“%(action)s”: %(what)s Give one character, or one of %(named)s. Tab, Space and Escape "
+            "belong to the browser.",
+            action=label,
+            what=what if text else Sentence("It has no key."),
+            named=", ".join(NAMED_KEYS),
+        )
     )
 
 
-def clashes(keys: list[Key]) -> list[str]:
+def clashes(keys: Sequence[Key]) -> list[str]:
     """A sentence for each key that would do two things."""
     by_key: dict[str, list[Key]] = {}
     for key in keys:
         by_key.setdefault(key.key, []).append(key)
     return [
-        f"“{same[0].shown}” is the key for " + " and ".join(f"“{key.label}”" for key in same) + "."
+        Sentence(
+            "“%(key)s” is the key for %(actions)s.",
+            key=same[0].shown,
+            actions=reduce(_and, map(_quoted, same)),
+        )
         for same in by_key.values()
         if len(same) > 1
     ]
+
+
+def _quoted(key: Key) -> Sentence:
+    return Sentence("“%(action)s”", action=key.label)
+
+
+def _and(first: Sentence, second: Sentence) -> Sentence:
+    return Sentence("%(first)s and %(second)s", first=first, second=second)

@@ -28,6 +28,7 @@ from app.round_settings import JudgingSettings
 from app.services.answers import EMPTY, AnswerKept, answer_of, count_time
 from app.services.events import record
 from app.settings import get_settings
+from app.texts import Sentence
 
 RELEASE_BATCH = 500
 """Leases freed in one transaction."""
@@ -195,14 +196,26 @@ def resume(session: Session, judgement: Judgement, *, now: datetime | None = Non
 def require_judgeable(round_: Round) -> None:
     if round_.status in JUDGEABLE_ROUND:
         return
-    reason = {
-        RoundStatus.DRAFT: "has not started yet",
-        RoundStatus.CANCELLED: "was cancelled",
-        RoundStatus.COMPLETED: "is completed",
-    }.get(round_.status, "is closed for judging; the model is learning from it now")
     raise Conflict(
-        f"Round {round_.number} {reason}. Answers can be neither added nor changed any more; "
-        "what you submitted before is kept."
+        Sentence(
+            "%(why)s Answers can be neither added nor changed any more; what you submitted before "
+            "is kept.",
+            why=_why_closed(round_),
+        )
+    )
+
+
+def _why_closed(round_: Round) -> Sentence:
+    match round_.status:
+        case RoundStatus.DRAFT:
+            return Sentence("Round %(number)s has not started yet.", number=round_.number)
+        case RoundStatus.CANCELLED:
+            return Sentence("Round %(number)s was cancelled.", number=round_.number)
+        case RoundStatus.COMPLETED:
+            return Sentence("Round %(number)s is completed.", number=round_.number)
+    return Sentence(
+        "Round %(number)s is closed for judging; the model is learning from it now.",
+        number=round_.number,
     )
 
 
@@ -254,14 +267,17 @@ def keep_or_refuse(session: Session, judgement: Judgement, now: datetime) -> Non
         return
     round_item = session.get_one(RoundItem, judgement.round_item_id)
     if has_reached_limit(session, judgement):
-        reason = "you have judged as many items of this round as one person may"
+        reason = Sentence("you have judged as many items of this round as one person may")
     elif round_item.state in (RoundItemState.OPEN, RoundItemState.DONE):
-        reason = "its last place went to somebody else"
+        reason = Sentence("its last place went to somebody else")
     else:
-        reason = "the item was taken out of this round"
+        reason = Sentence("the item was taken out of this round")
     raise AnswerKept(
-        f"Your reservation of this item ended: {reason}. Your answer is kept with the item, but it "
-        "does not count."
+        Sentence(
+            "Your reservation of this item ended: %(reason)s. Your answer is kept with the item, "
+            "but it does not count.",
+            reason=reason,
+        )
     )
 
 

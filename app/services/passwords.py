@@ -6,6 +6,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from app.errors import InvalidInput
+from app.texts import Sentence
 
 MIN_LENGTH = 10
 MAX_LENGTH = 200
@@ -23,11 +24,11 @@ def _nobodys_hash() -> str:
 
 def check_password_rules(password: str, *, name: str) -> None:
     if len(password) < MIN_LENGTH:
-        raise InvalidInput(f"The password needs at least {MIN_LENGTH} characters.")
+        raise InvalidInput(Sentence("The password needs at least %(n)s characters.", n=MIN_LENGTH))
     if len(password) > MAX_LENGTH:
-        raise InvalidInput(f"The password is longer than {MAX_LENGTH} characters.")
+        raise InvalidInput(Sentence("The password is longer than %(n)s characters.", n=MAX_LENGTH))
     if password.casefold() == name.casefold():
-        raise InvalidInput("The password must not be the name.")
+        raise InvalidInput(Sentence("The password must not be the name."))
 
 
 def hash_password(password: str) -> str:

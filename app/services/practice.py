@@ -22,6 +22,7 @@ from app.models import (
     User,
 )
 from app.queries import practice as queries
+from app.texts import Sentence
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,17 @@ class Said:
         facts = (bool(said.picked), none_fits, answer_is_wrong).count(True)
         if facts == 0:
             raise InvalidInput(
-                "Nothing is chosen yet: pick at least one rationale, or say that none fits or that "
-                "the answer is wrong."
+                Sentence(
+                    "Nothing is chosen yet: pick at least one rationale, or say that none fits or "
+                    "that the answer is wrong."
+                )
             )
         if facts > 1:
             raise InvalidInput(
-                "Choose rationales, or “None fits”, or “The answer is wrong”: only one of the "
-                "three can be true."
+                Sentence(
+                    "Choose rationales, or “None fits”, or “The answer is wrong”: only one of the "
+                    "three can be true."
+                )
             )
         return said
 
@@ -53,7 +58,7 @@ class Said:
 def begin(session: Session, project: Project, user: User) -> PracticeAttempt:
     """The open try of this person, or a new one."""
     if project.practice is PracticeMode.OFF or not queries.count_ready(session, project.id):
-        raise Conflict("This project has no practice round.")
+        raise Conflict(Sentence("This project has no practice round."))
     last = queries.find_last_attempt(session, project.id, user.id)
     if last is not None and last.finished_at is None:
         return last
@@ -97,10 +102,12 @@ def answer(
     if given is not None:
         return given
     if attempt.finished_at is not None:
-        raise Conflict("This try at the practice round is finished. Begin another one.")
+        raise Conflict(Sentence("This try at the practice round is finished. Begin another one."))
     candidates = queries.list_candidates(session, practice_item.id)
     if not said.picked <= {candidate.id for candidate in candidates}:
-        raise InvalidInput("A chosen rationale does not belong to this item. Reload the page.")
+        raise InvalidInput(
+            Sentence("A chosen rationale does not belong to this item. Reload the page.")
+        )
     n_right, n_asked = count_right(practice_item, candidates, said)
     given = PracticeAnswer(
         attempt_id=attempt.id,

@@ -9,7 +9,7 @@ from app.lifecycle import PracticeMode
 from app.models import Item, PracticeCandidate, PracticeItem, Project, User
 from app.queries import practice as queries
 from app.services.events import record
-from app.texts import collapse, text_key
+from app.texts import Amount, Sentence, collapse, text_key
 
 MAX_CANDIDATES = 10
 """As many as there are digit keys, and as a round shows at most."""
@@ -41,7 +41,7 @@ def update_rules(
 ) -> None:
     """Whether practice is required, offered or off, and from which share it is passed."""
     if not 0 <= pass_share <= 1:
-        raise InvalidInput("The share of right verdicts is between 0 and 100 %.")
+        raise InvalidInput(Sentence("The share of right verdicts is between 0 and 100 %%."))
     if (mode, pass_share) == (project.practice, project.practice_pass_share):
         return
     project.practice, project.practice_pass_share = mode, pass_share
@@ -60,14 +60,14 @@ def add_by_external_id(
 ) -> PracticeItem:
     item = queries.find_item_by_external_id(session, project.id, external_id.strip())
     if item is None:
-        raise InvalidInput("This project has no item with that id.")
+        raise InvalidInput(Sentence("This project has no item with that id."))
     return add_item(session, project, item, actor=actor)
 
 
 def add_item(session: Session, project: Project, item: Item, *, actor: User | None) -> PracticeItem:
     """Choose an item. Nobody sees it before its texts are written (`save_lesson`)."""
     if item.project_id != project.id:
-        raise NotFound("There is no such item in this project.")
+        raise NotFound(Sentence("There is no such item in this project."))
     existing = queries.find_of_item(session, project.id, item.id)
     if existing is not None:
         return existing
@@ -127,7 +127,7 @@ def save_lesson(
     candidates = _checked_candidates(lesson)
     answer = collapse(lesson.answer)
     if not answer:
-        raise InvalidInput("The answer that is shown is missing.")
+        raise InvalidInput(Sentence("The answer that is shown is missing."))
     practice_item.position = lesson.position
     practice_item.answer = answer
     practice_item.answer_is_wrong = lesson.answer_is_wrong
@@ -167,18 +167,18 @@ def remove_item(session: Session, practice_item: PracticeItem, *, actor: User) -
 def _checked_candidates(lesson: Lesson) -> list[Expected]:
     """Those with a text, each with a verdict where verdicts are asked for."""
     written = [one for one in lesson.candidates if collapse(one.text)]
-    errors = []
+    errors: list[str] = []
     if not written:
-        errors.append("At least one rationale is needed.")
+        errors.append(Sentence("At least one rationale is needed."))
     if len(written) > MAX_CANDIDATES:
-        errors.append(f"At most {MAX_CANDIDATES} rationales can be shown.")
+        errors.append(Sentence("At most %(n)s rationales can be shown.", n=MAX_CANDIDATES))
     if len({text_key(one.text) for one in written}) < len(written):
-        errors.append("Two of the rationales are the same.")
+        errors.append(Sentence("Two of the rationales are the same."))
     for number, one in enumerate(written, start=1):
         if one.fits is None and not lesson.answer_is_wrong:
-            errors.append(f"Rationale {number}: does it fit or not?")
+            errors.append(Sentence("Rationale %(number)s: does it fit or not?", number=number))
     if errors:
-        raise InvalidInput("Not saved.", errors=errors)
+        raise InvalidInput(Sentence("Not saved."), errors=errors)
     return [
         Expected(collapse(one.text), bool(one.fits), _checked_text(one.explanation))
         for one in written
@@ -188,5 +188,7 @@ def _checked_candidates(lesson: Lesson) -> list[Expected]:
 def _checked_text(text: str) -> str:
     text = text.replace("\0", "").replace("\r\n", "\n").strip()
     if len(text) > MAX_TEXT:
-        raise InvalidInput(f"An explanation is longer than {MAX_TEXT:,} characters.")
+        raise InvalidInput(
+            Sentence("An explanation is longer than %(n)s characters.", n=Amount(MAX_TEXT))
+        )
     return text

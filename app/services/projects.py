@@ -17,10 +17,15 @@ from app.round_settings import LoopSettings
 from app.services.accounts import add_user, hash_token, new_token
 from app.services.events import record
 from app.services.guidelines import checked_guidelines, keep_version
+from app.texts import Amount, Sentence
 
 MAX_NAME = 200
 MAX_TEXT = 100_000
 INVITE_DAYS = 14.0
+DESCRIPTION_TOO_LONG = Sentence(
+    "The description is longer than %(n)s characters.", n=Amount(MAX_TEXT)
+)
+LICENCE_TOO_LONG = Sentence("The licence is longer than %(n)s characters.", n=Amount(MAX_TEXT))
 RESERVED_SLUGS = frozenset({"new"})
 """Words that addresses under /projects/ use themselves."""
 
@@ -45,10 +50,10 @@ def create_project(
         project = Project(
             name=name,
             slug=slug,
-            description=_checked_text(description, "description"),
+            description=_checked_text(description, DESCRIPTION_TOO_LONG),
             guidelines=checked_guidelines(guidelines),
             guidelines_version=1,
-            licence=_checked_text(licence, "licence"),
+            licence=_checked_text(licence, LICENCE_TOO_LONG),
             settings=(settings or LoopSettings()).model_dump(mode="json"),
             pseudonym_secret=secrets.token_hex(32),
         )
@@ -59,7 +64,7 @@ def create_project(
         except IntegrityError:
             continue  # the address is taken: the next one
     else:
-        raise Conflict("No free address was found for this name: choose another.")
+        raise Conflict(Sentence("No free address was found for this name: choose another."))
     keep_version(session, project, actor=actor)
     record(session, "project:created", project_id=project.id, actor_id=_id(actor), name=name)
     if actor is not None:
@@ -84,8 +89,8 @@ def update_details(
     old = (project.name, project.description, project.licence)
     new = (
         _checked_name(name),
-        _checked_text(description, "description"),
-        _checked_text(licence, "licence"),
+        _checked_text(description, DESCRIPTION_TOO_LONG),
+        _checked_text(licence, LICENCE_TOO_LONG),
     )
     if new == old:
         return
@@ -171,7 +176,9 @@ def _keep_an_admin(session: Session, membership: Membership, actor: User) -> Non
     if actor.is_admin or membership.role is not Role.ADMIN:
         return
     if set(queries.lock_admin_memberships(session, membership.project_id)) <= {membership.id}:
-        raise Conflict("This is the last admin of the project: make somebody else one first.")
+        raise Conflict(
+            Sentence("This is the last admin of the project: make somebody else one first.")
+        )
 
 
 # --- Invites --------------------------------------------------------------------------------
@@ -188,9 +195,9 @@ def make_invite(
 ) -> str:
     """The path of a link that makes whoever opens it a member. It is shown this once."""
     if max_uses is not None and max_uses < 1:
-        raise InvalidInput("A link must be usable at least once.")
+        raise InvalidInput(Sentence("A link must be usable at least once."))
     if not 0 < days <= 365:
-        raise InvalidInput("A link can be valid for at most a year.")
+        raise InvalidInput(Sentence("A link can be valid for at most a year."))
     token = new_token()
     invite = Invite(
         project_id=project.id,
@@ -228,7 +235,7 @@ def find_invite(session: Session, token: str) -> tuple[Invite, Project]:
     """The open invite behind a token, with its project. Raises InviteIsOver."""
     invite = user_queries.find_valid_invite(session, hash_token(token), now=datetime.now(UTC))
     if invite is None:
-        raise InviteIsOver("This invite link is not valid any more. Ask for a new one.")
+        raise InviteIsOver(Sentence("This invite link is not valid any more. Ask for a new one."))
     return invite, session.get_one(Project, invite.project_id)
 
 
@@ -238,7 +245,9 @@ def join(session: Session, token: str, user: User) -> Project:
     if queries.find_membership(session, project.id, user.id) is not None:
         return project
     if not user_queries.claim_invite(session, invite.id, now=datetime.now(UTC)):
-        raise InviteIsOver("This invite link was used up a moment ago. Ask for a new one.")
+        raise InviteIsOver(
+            Sentence("This invite link was used up a moment ago. Ask for a new one.")
+        )
     add_member(session, project, user, role=invite.role, actor=user)
     return project
 
@@ -268,16 +277,16 @@ def _slugs(name: str) -> list[str]:
 def _checked_name(name: str) -> str:
     name = " ".join(name.split())
     if not name:
-        raise InvalidInput("A name is needed.")
+        raise InvalidInput(Sentence("A name is needed."))
     if len(name) > MAX_NAME:
-        raise InvalidInput(f"The name is longer than {MAX_NAME} characters.")
+        raise InvalidInput(Sentence("The name is longer than %(n)s characters.", n=MAX_NAME))
     return name
 
 
-def _checked_text(text: str, what: str) -> str:
+def _checked_text(text: str, refusal: Sentence) -> str:
     text = text.replace("\r\n", "\n").replace("\0", "").strip()
     if len(text) > MAX_TEXT:
-        raise InvalidInput(f"The {what} is longer than {MAX_TEXT:,} characters.")
+        raise InvalidInput(refusal)
     return text
 
 

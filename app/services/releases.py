@@ -35,6 +35,7 @@ from app.services.release_formats.packing import pack_folder, pack_zip
 from app.services.release_rows import ReleasedRow, build_rows, canonical
 from app.services.release_tombstones import build_tombstones
 from app.storage import release_path
+from app.texts import Sentence
 
 ROWS_PER_INSERT = 1000
 
@@ -54,7 +55,9 @@ def create_release(session: Session, project: Project, *, actor: User | None) ->
     admitted, the judged items, and the tombstones of withdrawn rows.
     """
     if not queries.try_lock_releases(session, project.id):
-        raise Conflict("Another release of this project is being made. Try again when it is done.")
+        raise Conflict(
+            Sentence("Another release of this project is being made. Try again when it is done.")
+        )
     last = queries.find_last_release(session, project.id)
     rounds = queries.list_judged_rounds(session, project.id)
     round_ids = sorted({source.round.id for source in rounds})
@@ -156,8 +159,11 @@ def _checked_payloads(session: Session, release: Release) -> Iterator[Json]:
         yield payload
     if digest.hexdigest() != release.content_hash:
         raise AppError(
-            f"The rows of release {release.number} are not those it was made of: the database was "
-            "changed by hand or restored in part. Restore a backup.",
+            Sentence(
+                "The rows of release %(number)s are not those it was made of: the database was "
+                "changed by hand or restored in part. Restore a backup.",
+                number=release.number,
+            ),
             status_code=500,
         )
 

@@ -40,7 +40,7 @@ from app.services.figures import collect_figures, list_history
 from app.services.sampling import DIRECT
 from app.services.settling import settle_skipped
 from app.services.training_rows import list_rationale_rows, write_training_rows
-from app.texts import unit_hash
+from app.texts import Sentence, unit_hash
 
 MODEL_ROLE = "model"
 
@@ -67,7 +67,7 @@ def create_round(
             session.add(round_)
     except IntegrityError as error:
         raise Conflict(
-            "This project already has an open round. Complete or cancel it first."
+            Sentence("This project already has an open round. Complete or cancel it first.")
         ) from error
     parent = queries.find_newest_adapter(session, project.id, settings.base_model)
     session.add(
@@ -101,8 +101,10 @@ def start_round(session: Session, round_: Round, *, actor: User | None) -> None:
     item_ids = _add_items(session, round_, settings)
     if not item_ids:
         raise InvalidInput(
-            "There is nothing to sample: no train item is left that is neither excluded nor "
-            "resting. Import items with the split `train`, or raise `rest_after`."
+            Sentence(
+                "There is nothing to sample: no train item is left that is neither excluded nor "
+                "resting. Import items with the split `train`, or raise `rest_after`."
+            )
         )
     advance(session, round_, RoundStatus.GENERATING, actor=actor)
     runs.request_run(
@@ -121,7 +123,13 @@ def close_judging(session: Session, round_: Round, *, actor: User | None) -> Adm
     """End judging: free what is still held, admit by policy, and train if there is anything."""
     round_ = queries.lock_round(session, round_.id)
     if round_.status is not RoundStatus.JUDGING:
-        raise Conflict(f"Round {round_.number} is {round_.status}; only judging can be closed.")
+        raise Conflict(
+            Sentence(
+                "Round %(number)s is %(status)s; only judging can be closed.",
+                number=round_.number,
+                status=round_.status,
+            )
+        )
     settings = settings_of(round_)
     _release_held(session, round_)
     preview = admit(session, round_, settings.admission)
@@ -142,7 +150,7 @@ def close_judging(session: Session, round_: Round, *, actor: User | None) -> Adm
             session,
             round_,
             Decision.NO_PROGRESS,
-            "No rationale has been admitted so far, so there is nothing to train on.",
+            Sentence("No rationale has been admitted so far, so there is nothing to train on."),
         )
     return preview
 
@@ -166,10 +174,21 @@ def retry_round(session: Session, round_: Round, *, actor: User | None) -> Run:
     """Run the failed job of a round again, from its finished shards or its saved state."""
     round_ = queries.lock_round(session, round_.id)
     if round_.status in CLOSED_ROUND:
-        raise Conflict(f"Round {round_.number} is {round_.status}; nothing of it can be retried.")
+        raise Conflict(
+            Sentence(
+                "Round %(number)s is %(status)s; nothing of it can be retried.",
+                number=round_.number,
+                status=round_.status,
+            )
+        )
     failed = queries.find_failed_run(session, round_.id)
     if failed is None:
-        raise Conflict(f"No run of round {round_.number} has failed; there is nothing to retry.")
+        raise Conflict(
+            Sentence(
+                "No run of round %(number)s has failed; there is nothing to retry.",
+                number=round_.number,
+            )
+        )
     return runs.retry_run(session, failed, actor=actor)
 
 
@@ -217,7 +236,12 @@ def advance(session: Session, round_: Round, status: RoundStatus, *, actor: User
     """The one door for a round's status."""
     if not can_advance(round_.status, status):
         raise InvalidTransition(
-            f"Round {round_.number} is {round_.status}; it cannot become {status}."
+            Sentence(
+                "Round %(number)s is %(old)s; it cannot become %(new)s.",
+                number=round_.number,
+                old=round_.status,
+                new=status,
+            )
         )
     record(
         session,

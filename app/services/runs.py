@@ -33,6 +33,7 @@ from app.models import Run, RunShard, User, Worker
 from app.queries import runs as queries
 from app.services.events import record
 from app.settings import get_settings
+from app.texts import Sentence
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,9 @@ def request_run(
         with session.begin_nested():
             session.add(run)
     except IntegrityError as error:
-        raise Conflict(f"A {job} run of this round is already queued or running.") from error
+        raise Conflict(
+            Sentence("A %(job)s run of this round is already queued or running.", job=job)
+        ) from error
     if job in SHARDED:
         add_shards(session, run, item_blocks or [])
     record(
@@ -132,7 +135,14 @@ def hold_shard(session: Session, run_id: int, shard_id: int, attempt: int) -> No
 def set_run_status(session: Session, run: Run, status: RunStatus, **values: Any) -> None:
     """The one door for a run's end. The caller holds the row (`lock_run`)."""
     if not can_advance(run.status, status):
-        raise InvalidTransition(f"Run {run.id} is {run.status}; it cannot become {status}.")
+        raise InvalidTransition(
+            Sentence(
+                "Run %(id)s is %(old)s; it cannot become %(new)s.",
+                id=run.id,
+                old=run.status,
+                new=status,
+            )
+        )
     run.status = status
     for name, value in values.items():
         setattr(run, name, value)
@@ -169,7 +179,7 @@ def cancel_run(session: Session, run: Run, *, actor: User | None) -> None:
     """Stop a live run: its worker notices at the next step and can write nothing more."""
     run = queries.lock_run(session, run.id)
     if run.status not in LIVE_RUN:
-        raise Conflict(f"This run is already {run.status}.")
+        raise Conflict(Sentence("This run is already %(status)s.", status=run.status))
     set_run_status(session, run, RunStatus.CANCELLED, requested_by_id=run.requested_by_id)
     run.attempt += 1
     revoke_shards(session, run)
@@ -197,7 +207,9 @@ def revoke_shards(session: Session, run: Run) -> None:
 def retry_run(session: Session, run: Run, *, actor: User | None) -> Run:
     """A new run that names the old one and goes on from its finished shards or saved state."""
     if run.status is not RunStatus.FAILED:
-        raise Conflict(f"Only a failed run can be retried; this one is {run.status}.")
+        raise Conflict(
+            Sentence("Only a failed run can be retried; this one is %(status)s.", status=run.status)
+        )
     undone = session.scalars(
         select(RunShard.item_ids)
         .where(RunShard.run_id == run.id, RunShard.status != ShardStatus.DONE)

@@ -8,9 +8,10 @@ from app.queries import judging as judging_queries
 from app.queries import settling as queries
 from app.round_settings import JudgingSettings
 from app.services.events import record
+from app.texts import Sentence
 from app.uncertainty import ItemVotes, is_contested, judged_priority
 
-ANSWER_IS_WRONG = "Most of its annotators say that the answer is wrong."
+ANSWER_IS_WRONG = Sentence("Most of its annotators say that the answer is wrong.")
 IMAGE_UNUSABLE = "Its image cannot be used."
 N_SKIP_REASONS = 3
 """Different reasons that are told of an item that was skipped."""
@@ -83,7 +84,8 @@ def settle_skip(session: Session, round_item: RoundItem, settings: JudgingSettin
     n_skips = sum(n for _, n in reasons)
     # What somebody is judging, or has judged, is not taken from them.
     if n_skips >= settings.max_skips and round_item.n_taken == 0:
-        set_aside(round_item, _skipped(f"{n_skips} people skipped it", reasons))
+        why = Sentence("%(n)s people skipped it: %(reasons)s.", n=n_skips, reasons=_told(reasons))
+        set_aside(round_item, why)
 
 
 def is_all_settled(session: Session, round_id: int) -> bool:
@@ -112,14 +114,16 @@ def settle_skipped(session: Session, round_: Round) -> int:
             _finish(round_item, votes.n_wrong)
         else:
             reasons = queries.list_skip_reasons(session, round_item.id)
-            set_aside(round_item, _skipped("Everybody who could judge it skipped it", reasons))
+            why = Sentence(
+                "Everybody who could judge it skipped it: %(reasons)s.", reasons=_told(reasons)
+            )
+            set_aside(round_item, why)
     session.flush()  # callers look at what is still open
     return len(blocked)
 
 
-def _skipped(opening: str, reasons: list[tuple[str, int]]) -> str:
-    told = ", ".join(f"“{reason}” ({n})" for reason, n in reasons[:N_SKIP_REASONS])
-    return f"{opening}: {told}."
+def _told(reasons: list[tuple[str, int]]) -> str:
+    return ", ".join(f"“{reason}” ({n})" for reason, n in reasons[:N_SKIP_REASONS])
 
 
 def _settings(round_: Round) -> JudgingSettings:

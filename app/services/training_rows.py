@@ -14,7 +14,7 @@ from app.queries import candidates as candidate_queries
 from app.queries import rounds as round_queries
 from app.queries.items_for_training import list_gold_texts
 from app.round_settings import LoopSettings
-from app.texts import text_key, unit_hash
+from app.texts import Sentence, text_key, unit_hash
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,10 @@ def write_training_rows(
     rationales = list_rationale_rows(session, round_, settings)
     if not rationales:
         raise InvalidInput(
-            "There is nothing to train on: no rationale is admitted (or, with the source `gold`, "
-            "no train item came with one)."
+            Sentence(
+                "There is nothing to train on: no rationale is admitted (or, with the source "
+                "`gold`, no train item came with one)."
+            )
         )
     explained = {row.item_id for row in rationales}
     unexplained = [

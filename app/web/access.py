@@ -29,10 +29,11 @@ from app.queries.projects import (
     find_project,
     holds_image_for,
 )
+from app.texts import Sentence
 from app.web.deps import CurrentUser, SessionDep
 
-_NO_IMAGE = "There is no such image, or you are not a member of its project."
-_ADMINS_ONLY = "Only an admin of this project can do that."
+_NO_IMAGE = Sentence("There is no such image, or you are not a member of its project.")
+_ADMINS_ONLY = Sentence("Only an admin of this project can do that.")
 
 
 def find_role(session: Session, project: Project, user: User) -> Role | None:
@@ -46,7 +47,7 @@ def find_role(session: Session, project: Project, user: User) -> Role | None:
 def readable_project(slug: str, user: CurrentUser, session: SessionDep) -> Project:
     project = find_project(session, slug)
     if project is None or find_role(session, project, user) is None:
-        raise NotFound("There is no such project, or you are not a member of it.")
+        raise NotFound(Sentence("There is no such project, or you are not a member of it."))
     return project
 
 
@@ -67,7 +68,7 @@ def managed_membership(
 ) -> Membership:
     membership = find_membership_by_id(session, project.id, membership_id)
     if membership is None:
-        raise NotFound("There is no such member.")
+        raise NotFound(Sentence("There is no such member."))
     return membership
 
 
@@ -77,7 +78,7 @@ ManagedMembership = Annotated[Membership, Depends(managed_membership)]
 def managed_invite(invite_id: int, project: ManagedProject, session: SessionDep) -> Invite:
     invite = session.get(Invite, invite_id)
     if invite is None or invite.project_id != project.id:
-        raise NotFound("There is no such invite.")
+        raise NotFound(Sentence("There is no such invite."))
     return invite
 
 
@@ -114,7 +115,7 @@ def _role_in(session: Session, project_id: int, user: User, missing: str) -> Rol
 
 
 def readable_round(round_id: int, user: CurrentUser, session: SessionDep) -> Round:
-    missing = "There is no such round, or you are not a member of its project."
+    missing = Sentence("There is no such round, or you are not a member of its project.")
     round_ = session.get(Round, round_id)
     if round_ is None:
         raise NotFound(missing)
@@ -138,7 +139,7 @@ def listed_person(user_id: int, session: SessionDep) -> User:
     """An account of a person. Only behind AdminUser."""
     person = session.get(User, user_id)
     if person is None or person.kind is not UserKind.PERSON:
-        raise NotFound("There is no such account.")
+        raise NotFound(Sentence("There is no such account."))
     return person
 
 
@@ -146,7 +147,7 @@ ListedPerson = Annotated[User, Depends(listed_person)]
 
 
 def managed_item(item_id: int, user: CurrentUser, session: SessionDep) -> Item:
-    missing = "There is no such item, or you are not a member of its project."
+    missing = Sentence("There is no such item, or you are not a member of its project.")
     item = session.get(Item, item_id)
     if item is None:
         raise NotFound(missing)
@@ -159,7 +160,7 @@ ManagedItem = Annotated[Item, Depends(managed_item)]
 
 
 def managed_run(run_id: int, user: CurrentUser, session: SessionDep) -> Run:
-    missing = "There is no such run, or you are not a member of its project."
+    missing = Sentence("There is no such run, or you are not a member of its project.")
     run = session.get(Run, run_id)
     if run is None:
         raise NotFound(missing)
@@ -174,7 +175,7 @@ ManagedRun = Annotated[Run, Depends(managed_run)]
 def managed_lone_run(run: ManagedRun) -> Run:
     """A run that no round hangs on; the others are cancelled and retried with their round."""
     if run.round_id is not None:
-        raise Conflict("This run belongs to a round: use the round's page.")
+        raise Conflict(Sentence("This run belongs to a round: use the round's page."))
     return run
 
 
@@ -183,7 +184,7 @@ ManagedLoneRun = Annotated[Run, Depends(managed_lone_run)]
 
 def managed_import_run(run: ManagedRun) -> Run:
     if run.job is not Job.IMPORT:
-        raise NotFound("This run is no import.")
+        raise NotFound(Sentence("This run is no import."))
     return run
 
 
@@ -191,7 +192,7 @@ ManagedImportRun = Annotated[Run, Depends(managed_import_run)]
 
 
 def managed_release(release_id: int, user: CurrentUser, session: SessionDep) -> Release:
-    missing = "There is no such release, or you are not a member of its project."
+    missing = Sentence("There is no such release, or you are not a member of its project.")
     release = session.get(Release, release_id)
     if release is None:
         raise NotFound(missing)

@@ -6,6 +6,10 @@ Colours and strokes come from classes of the stylesheet; the strict CSP allows n
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+
+from app.texts import Deferred
+from app.web.templating import percent, significant
 
 WIDTH, HEIGHT = 480, 210
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 10, 26
@@ -74,18 +78,19 @@ def line_chart(
         )
 
     def show(value: float) -> str:
-        return f"{value * 100:.0f} %" if as_percent else f"{value:.3g}"
+        return Deferred(partial(percent, value, 0) if as_percent else partial(significant, value))
 
     lines = []
     for number, (name, points) in enumerate(drawn, start=1):
         placed = [place(point) for point in points]
+        last = points[-1][1]
         lines.append(
             Line(
                 name=name,
                 number=number,
                 path=" ".join(f"{x:g},{y:g}" for x, y in placed),
                 dots=tuple(placed) if with_dots or len(placed) == 1 else (placed[-1],),
-                last_label=f"{points[-1][1] * 100:.1f} %" if as_percent else show(points[-1][1]),
+                last_label=Deferred(partial(percent, last)) if as_percent else show(last),
             )
         )
     n_y = round((y_high - y_low) / y_step)

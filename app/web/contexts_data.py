@@ -6,15 +6,21 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.lifecycle import LIVE_RUN, Job, RunStatus
+from app.lifecycle import LIVE_RUN, Job, RunStatus, Split
 from app.models import Project, Release, Run
 from app.queries import overview
 from app.queries.releases import list_releases
 from app.services.releases import ReleaseFormat, archive_path
+from app.texts import Amount, Sentence, unpack
 from app.web.contexts_run import RunCard, run_card
 
 MAX_SHOWN_ERRORS = 200
 MAX_SHOWN_NAMES = 50
+SPLIT_LABELS: Mapping[str, str] = {
+    Split.TRAIN: Sentence("Train rows"),
+    Split.VALIDATION: Sentence("Validation rows"),
+    Split.TEST: Sentence("Test rows"),
+}
 
 
 @dataclass(frozen=True)
@@ -39,12 +45,13 @@ class RunPage:
     n_changed: int
     refused: tuple[str, ...]
     warnings: tuple[str, ...]
+    split_labels: Mapping[str, str]
     release_id: int | None
 
 
 def run_page(session: Session, project: Project, run: Run) -> RunPage:
     result: Mapping[str, Any] = run.result
-    errors = result.get("errors", [])
+    errors = _sentences(result, "errors")
     report = result if run.status is RunStatus.SUCCEEDED else {}
     return RunPage(
         project=project,
@@ -57,10 +64,17 @@ def run_page(session: Session, project: Project, run: Run) -> RunPage:
         report=report,
         changed=tuple(report.get("changed", [])[:MAX_SHOWN_NAMES]),
         n_changed=int(report.get("n_changed", 0)),
-        refused=tuple(report.get("refused", [])[:MAX_SHOWN_NAMES]),
-        warnings=tuple(report.get("warnings", [])),
+        refused=tuple(_sentences(report, "refused")[:MAX_SHOWN_NAMES]),
+        warnings=tuple(_sentences(report, "warnings")),
+        split_labels=SPLIT_LABELS,
         release_id=result.get("release_id"),
     )
+
+
+def _sentences(result: Mapping[str, Any], name: str) -> list[str]:
+    """Lines of a result that can be translated; runs of before kept their English text only."""
+    packed = result.get("sentences", {}).get(name)
+    return result.get(name, []) if packed is None else [unpack(line) for line in packed]
 
 
 def list_imports(session: Session, project: Project) -> list[RunLine]:
@@ -70,15 +84,19 @@ def list_imports(session: Session, project: Project) -> list[RunLine]:
 
 def _import_summary(run: Run) -> str:
     if run.status is RunStatus.FAILED:
-        errors = run.result.get("errors", [])
-        first = (errors[0] if errors else run.error or "").partition("\n")[0]
-        return f"{first} … and {len(errors) - 1} more" if len(errors) > 1 else first
+        errors = _sentences(run.result, "errors")
+        first = errors[0] if errors else (run.error or "").partition("\n")[0]
+        if len(errors) < 2:
+            return first
+        return Sentence("%(first)s … and %(n)s more", first=first, n=len(errors) - 1)
     if run.status is not RunStatus.SUCCEEDED:
         return ""
     result = run.result
-    return (
-        f"{result['n_added']:,} added, {result['n_updated']:,} updated, "
-        f"{result['n_unchanged']:,} unchanged"
+    return Sentence(
+        "%(added)s added, %(updated)s updated, %(unchanged)s unchanged",
+        added=Amount(result["n_added"]),
+        updated=Amount(result["n_updated"]),
+        unchanged=Amount(result["n_unchanged"]),
     )
 
 
@@ -101,9 +119,21 @@ class ReleasesPage:
     n_admitted: int
 
 
+FIGURE_LABELS = {
+    "rationales": Sentence("Rationales"),
+    "candidates": Sentence("Candidates"),
+    "items": Sentence("Items"),
+    "items_with_rationale": Sentence("Items with rationale"),
+    "items_in_doubt": Sentence("Items in doubt"),
+    "images": Sentence("Images"),
+    "written": Sentence("Written"),
+    "tombstones": Sentence("Tombstones"),
+}
+"""The counts of a release's card."""
+
 FORMAT_LABELS = {
-    ReleaseFormat.JSONL: "JSONL with full lineage",
-    ReleaseFormat.HUGGINGFACE: "Hugging Face image folder",
+    ReleaseFormat.JSONL: Sentence("JSONL with full lineage"),
+    ReleaseFormat.HUGGINGFACE: Sentence("Hugging Face image folder"),
 }
 
 

@@ -10,6 +10,7 @@ from app.models import Project
 from app.queries import guidelines as queries
 from app.queries.guidelines import VersionRow
 from app.services.guidelines import Change
+from app.texts import Sentence
 from app.web.differences import DiffLine, diff_lines
 from app.web.markdown import render_markdown
 
@@ -54,7 +55,9 @@ def guidelines_page(
     number = number or project.guidelines_version
     shown = queries.find_version(session, project.id, number)
     if shown is None:
-        raise NotFound("There is no such version of the guidelines, or its text was not kept.")
+        raise NotFound(
+            Sentence("There is no such version of the guidelines, or its text was not kept.")
+        )
     previous = max((row.number for row in versions if row.number < number), default=None)
     before = queries.find_version(session, project.id, previous) if previous else None
     return GuidelinesPage(

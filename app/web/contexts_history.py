@@ -1,38 +1,51 @@
 """History and settings in words."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from app.texts import Deferred, Sentence
+from app.web.labels import word
+from app.web.languages import recall
+
 JOB_WORDS = {
-    "baseline": "Baseline",
-    "generate": "Sampling",
-    "judge": "Critic",
-    "train": "Training",
-    "evaluate": "Evaluation",
-    "import": "Import",
-    "release": "Release",
+    "baseline": Sentence("Baseline"),
+    "generate": Sentence("Sampling"),
+    "judge": Sentence("Critic"),
+    "train": Sentence("Training"),
+    "evaluate": Sentence("Evaluation"),
+    "import": Sentence("Import"),
+    "release": Sentence("Release"),
 }
+
+_OTHER_EVENTS = {"run:cancel:requested": Sentence("Run cancel requested")}
 
 
 def describe_event(tag: str, details: Mapping[str, Any]) -> str:
     """One line of history for people; a tag that is not known by name is told word by word."""
     if tag.startswith("run:status:"):
-        return f"{JOB_WORDS.get(str(details.get('job')), 'Run')} {tag.rpartition(':')[2]}"
+        job = JOB_WORDS.get(str(details.get("job")), Sentence("Run"))
+        return Sentence("%(job)s %(status)s", job=job, status=word(tag.rpartition(":")[2]))
     match tag:
         case "round:created":
-            return "Round made"
+            return Sentence("Round made")
         case "round:status:changed":
-            return f"{details['old']} → {details['new']}"
+            return Sentence("%(old)s → %(new)s", old=word(details["old"]), new=word(details["new"]))
         case "round:decided":
-            return f"Decided: {str(details['decision']).replace('_', ' ')}. {details['reason']}"
+            return Sentence(
+                "Decided: %(decision)s. %(reason)s",
+                decision=word(details["decision"]),
+                reason=Deferred(partial(recall, str(details["reason"]))),
+            )
         case "round:judging:closed":
-            return (
-                f"Judging closed: {details['n_rationales']} rationales of {details['n_items']} "
-                "items admitted"
+            return Sentence(
+                "Judging closed: %(rationales)s rationales of %(items)s items admitted",
+                rationales=details["n_rationales"],
+                items=details["n_items"],
             )
         case _:
             words = " ".join(tag.split(":"))
-            return words[:1].upper() + words[1:]
+            return _OTHER_EVENTS.get(tag, words[:1].upper() + words[1:])
 
 
 def flat_settings(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -11,13 +11,16 @@ from app.models import Candidate, Image, Item, Project
 from app.queries import items as queries
 from app.queries.failures import find_image_failure
 from app.queries.items import ItemFilter, ItemRow
+from app.texts import Sentence
+from app.web.judge_texts import SKIP_REASONS
+from app.web.labels import word
 
 FILTER_LABELS: dict[ItemFilter, str] = {
-    ItemFilter.ALL: "all items",
-    ItemFilter.COVERED: "with an admitted rationale",
-    ItemFilter.UNCOVERED: "train items without one",
-    ItemFilter.SET_ASIDE: "set aside: answer or image in doubt",
-    ItemFilter.EXCLUDED: "excluded",
+    ItemFilter.ALL: Sentence("all items"),
+    ItemFilter.COVERED: Sentence("with an admitted rationale"),
+    ItemFilter.UNCOVERED: Sentence("train items without one"),
+    ItemFilter.SET_ASIDE: Sentence("set aside: answer or image in doubt"),
+    ItemFilter.EXCLUDED: Sentence("excluded"),
 }
 
 
@@ -67,7 +70,10 @@ def items_page(session: Session, project: Project, query: ItemQuery, *, after: i
         first_url=query.url(project),
         next_url=query.url(project, after=rows[-1].item.id) if has_more else "",
         filters=[(key.value, label) for key, label in FILTER_LABELS.items()],
-        splits=[("", "every split"), *((split.value, split.value) for split in Split)],
+        splits=[
+            ("", Sentence("every split")),
+            *((split.value, word(split)) for split in Split),
+        ],
     )
 
 
@@ -176,19 +182,22 @@ def _rank(line: CandidateLine) -> tuple[bool, float, int, int]:
 def describe_judgement(row: queries.JudgementRow) -> str:
     judgement = row.judgement
     if judgement.status is JudgementStatus.SKIPPED:
-        return f"skipped: {judgement.skip_reason or 'no reason given'}"
+        given = judgement.skip_reason
+        # Reasons from the list are stored in English; what people wrote themselves stays theirs.
+        reason = next((listed for listed in SKIP_REASONS if listed == given), given)
+        return Sentence("skipped: %(reason)s", reason=reason or Sentence("no reason given"))
     if judgement.answer_is_wrong:
-        return "says that the answer is wrong"
+        return Sentence("says that the answer is wrong")
     if judgement.none_fits:
-        return "says that none fits"
-    n = len(judgement.picked)
-    return f"picked {n} of {len(judgement.shown_order)}"
+        return Sentence("says that none fits")
+    n, n_shown = len(judgement.picked), len(judgement.shown_order)
+    return Sentence("picked %(n)s of %(all)s", n=n, all=n_shown)
 
 
 EVENT_TEXTS = {
-    "item:included": "Included again",
-    "item:replaced": "Replaced by its correction",
-    "item:content:changed": "Changed by an import",
+    "item:included": Sentence("Included again"),
+    "item:replaced": Sentence("Replaced by its correction"),
+    "item:content:changed": Sentence("Changed by an import"),
 }
 
 
@@ -196,9 +205,13 @@ def describe_item_event(line: queries.HistoryLine) -> str:
     details = line.event.details
     match line.event.tag:
         case "item:excluded":
-            return f"Excluded: {details['reason']}"
+            return Sentence("Excluded: %(reason)s", reason=details["reason"])
         case "item:corrected":
             old = details["old"]
-            return f"Corrected; it was “{old['question']}” – “{old['answer']}”"
+            return Sentence(
+                "Corrected; it was “%(question)s” – “%(answer)s”",
+                question=old["question"],
+                answer=old["answer"],
+            )
         case tag:
             return EVENT_TEXTS.get(tag, tag)

@@ -6,13 +6,17 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from app.lifecycle import Role
 from app.models import Invite, Project
 from app.queries.projects import Member, list_members
 from app.queries.users import list_open_invites
+from app.web.labels import LABELS
 
 
 @dataclass(frozen=True)
 class MembersPage:
+    roles: Sequence[tuple[str, str]]
+    """By value: what each is called."""
     members: Sequence[Member]
     invites: Sequence[Invite]
     new_link: str
@@ -24,6 +28,7 @@ def members_page(
 ) -> MembersPage:
     session.flush()  # an invite made a moment ago is in the list
     return MembersPage(
+        roles=[(role.value, LABELS[role.value]) for role in Role],
         members=list_members(session, project.id),
         invites=list_open_invites(session, project.id, now=now),
         new_link=new_link,

@@ -21,6 +21,7 @@ from app.queries.projects import (
 )
 from app.queries.rounds import find_failed_run, list_rounds
 from app.services.projects import settings_of
+from app.texts import Sentence
 from app.web.charts import Chart, line_chart
 from app.web.markdown import render_markdown
 
@@ -107,8 +108,14 @@ def project_page(session: Session, project: Project) -> ProjectPage:
         next_step=_next_step(session, project, rounds, splits),
         rounds=lines,
         chart=_chart(lines),
-        judged_by=settings_of(project).judging.judges,
+        judged_by=_judged_by(settings_of(project).judging.judges),
     )
+
+
+def _judged_by(judges: str) -> Sentence:
+    if judges == "people":
+        return Sentence("Judged by people")
+    return Sentence("Judged by %(critic)s", critic=judges)
 
 
 ScoresByName = Mapping[tuple[Split, str], Score]
@@ -184,15 +191,19 @@ def _chart(lines: Sequence[RoundLine]) -> Chart | None:
         covered = [(0, 0.0), *covered]  # before the first round nothing is
     fit = points("test_fit") or points("validation_fit")
     accuracy = points("test_accuracy") or points("validation_accuracy")
-    split = "test" if points("test_fit") else "validation"
+    fit_name, accuracy_name = (
+        (Sentence("test rationales that fit"), Sentence("test answers right"))
+        if points("test_fit")
+        else (Sentence("validation rationales that fit"), Sentence("validation answers right"))
+    )
     return line_chart(
-        "What each round brought",
+        Sentence("What each round brought"),
         [
-            ("train items covered", covered),
-            (f"{split} rationales that fit", fit),
-            (f"{split} answers right", accuracy),
+            (Sentence("train items covered"), covered),
+            (fit_name, fit),
+            (accuracy_name, accuracy),
         ],
-        x_label="by round; 0 is the base model",
+        x_label=Sentence("by round; 0 is the base model"),
         as_percent=True,
         with_dots=True,
     )
@@ -214,77 +225,85 @@ def _next_step(
         return _step_of_open_round(session, project, open_round)
     if n_train == 0:
         return NextStep(
-            "Bring the data",
-            "Images with questions and answers. The items of the split “train” are what people "
-            "judge and the model learns from; validation and test items measure it.",
-            "Import a dataset",
+            Sentence("Bring the data"),
+            Sentence(
+                "Images with questions and answers. The items of the split “train” are what people "
+                "judge and the model learns from; validation and test items measure it."
+            ),
+            Sentence("Import a dataset"),
             f"{base}/imports",
         )
     if not rounds:
         return NextStep(
-            "Start the first round",
-            "The model writes candidate rationales, people pick those that fit, and the model is "
-            "tuned on what they picked.",
-            "Look at round 1",
+            Sentence("Start the first round"),
+            Sentence(
+                "The model writes candidate rationales, people pick those that fit, and the model "
+                "is tuned on what they picked."
+            ),
+            Sentence("Look at round 1"),
             f"{base}/rounds/new",
         )
     last = rounds[-1]
     if last.status is RoundStatus.CANCELLED or last.decision is Decision.CONTINUE:
-        reason = last.decision_reason or f"Round {last.number} was cancelled."
+        cancelled = Sentence("Round %(number)s was cancelled.", number=last.number)
         return NextStep(
-            "Start the next round", reason, "Look at the next round", f"{base}/rounds/new"
+            Sentence("Start the next round"),
+            last.decision_reason or cancelled,
+            Sentence("Look at the next round"),
+            f"{base}/rounds/new",
         )
     return NextStep(
-        "The loop has ended: release the dataset",
+        Sentence("The loop has ended: release the dataset"),
         last.decision_reason or "",
-        "Make a release",
+        Sentence("Make a release"),
         f"{base}/releases",
     )
 
 
-_OPEN_STEPS = {
-    RoundStatus.DRAFT: ("is not started yet", "Everything is set: start it.", "Open the round"),
-    RoundStatus.GENERATING: (
-        "is being sampled",
-        "Items can be judged as soon as their candidates are stored.",
-        "Watch the round",
-    ),
-    RoundStatus.TRAINING: (
-        "trains the model",
-        "The model is tuned on the admitted rationales.",
-        "Watch the round",
-    ),
-    RoundStatus.EVALUATING: (
-        "is being evaluated",
-        "The new adapter answers and explains the held-out items.",
-        "Watch the round",
-    ),
-}
-
-
 def _step_of_open_round(session: Session, project: Project, round_: Round) -> NextStep:
-    url = f"/rounds/{round_.id}"
+    number, url = round_.number, f"/rounds/{round_.id}"
     if find_failed_run(session, round_.id) is not None:
         return NextStep(
-            f"Round {round_.number} needs you",
-            "A run has failed. Its page says why; a retry goes on where it stopped.",
-            "See what failed",
+            Sentence("Round %(number)s needs you", number=number),
+            Sentence("A run has failed. Its page says why; a retry goes on where it stopped."),
+            Sentence("See what failed"),
             url,
             is_problem=True,
         )
     if round_.status is RoundStatus.JUDGING:
+        waits = Sentence("Round %(number)s waits for judgements", number=number)
         if overview.count_annotators(session, project.id) < 2:
             return NextStep(
-                f"Round {round_.number} waits for judgements",
-                "Fewer than two people are members: make an invite link, or judge yourself.",
-                "Invite annotators",
+                waits,
+                Sentence(
+                    "Fewer than two people are members: make an invite link, or judge yourself."
+                ),
+                Sentence("Invite annotators"),
                 f"/projects/{project.slug}/members",
             )
         return NextStep(
-            f"Round {round_.number} waits for judgements",
-            "People pick the rationales that fit. Close judging when enough is judged.",
-            "Watch the round",
+            waits,
+            Sentence("People pick the rationales that fit. Close judging when enough is judged."),
+            Sentence("Watch the round"),
             url,
         )
-    title, text, label = _OPEN_STEPS[round_.status]
-    return NextStep(f"Round {round_.number} {title}", text, label, url)
+    return _step_of_work(round_.status, number, url)
+
+
+def _step_of_work(status: RoundStatus, number: int, url: str) -> NextStep:
+    """While the round is not started, or the machines have it."""
+    watch = Sentence("Watch the round")
+    if status is RoundStatus.GENERATING:
+        title = Sentence("Round %(number)s is being sampled", number=number)
+        text = Sentence("Items can be judged as soon as their candidates are stored.")
+    elif status is RoundStatus.TRAINING:
+        title = Sentence("Round %(number)s trains the model", number=number)
+        text = Sentence("The model is tuned on the admitted rationales.")
+    elif status is RoundStatus.EVALUATING:
+        title = Sentence("Round %(number)s is being evaluated", number=number)
+        text = Sentence("The new adapter answers and explains the held-out items.")
+    else:
+        title = Sentence("Round %(number)s is not started yet", number=number)
+        text = Sentence("Everything is set: start it.")
+        watch = Sentence("Open the round")
+    return NextStep(title, text, watch, url)

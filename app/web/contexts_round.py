@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -20,11 +21,12 @@ from app.queries import overview
 from app.queries.failures import list_round_failures
 from app.queries.rounds import RoundProgress, find_failed_run, get_progress
 from app.round_settings import LoopSettings
+from app.texts import Amount, CountedSentence, Deferred, Sentence
 from app.web.charts import Chart, line_chart
 from app.web.contexts_history import describe_event, flat_settings
 from app.web.contexts_run import RunCard, run_card
 from app.web.contexts_scores import ScoreTable, list_notes, score_tables
-from app.web.templating import percent
+from app.web.templating import number, percent, signed
 
 
 @dataclass(frozen=True)
@@ -80,22 +82,28 @@ class RoundPage:
 
 
 STEPS = (
-    (RoundStatus.GENERATING, "Sample"),
-    (RoundStatus.JUDGING, "Judge"),
-    (RoundStatus.TRAINING, "Train"),
-    (RoundStatus.EVALUATING, "Evaluate"),
-    (RoundStatus.COMPLETED, "Decided"),
+    (RoundStatus.GENERATING, Sentence("Sample")),
+    (RoundStatus.JUDGING, Sentence("Judge")),
+    (RoundStatus.TRAINING, Sentence("Train")),
+    (RoundStatus.EVALUATING, Sentence("Evaluate")),
+    (RoundStatus.COMPLETED, Sentence("Decided")),
 )
 
 ANNOUNCEMENTS = {
-    RoundStatus.DRAFT: "is set up and not started yet",
-    RoundStatus.GENERATING: "is being sampled",
-    RoundStatus.JUDGING: "is being judged",
-    RoundStatus.TRAINING: "trains the model",
-    RoundStatus.EVALUATING: "is being evaluated",
-    RoundStatus.COMPLETED: "is completed",
-    RoundStatus.CANCELLED: "is cancelled",
+    RoundStatus.DRAFT: Sentence("is set up and not started yet"),
+    RoundStatus.GENERATING: Sentence("is being sampled"),
+    RoundStatus.JUDGING: Sentence("is being judged"),
+    RoundStatus.TRAINING: Sentence("trains the model"),
+    RoundStatus.EVALUATING: Sentence("is being evaluated"),
+    RoundStatus.COMPLETED: Sentence("is completed"),
+    RoundStatus.CANCELLED: Sentence("is cancelled"),
 }
+
+
+def _announcement(round_: Round) -> Sentence:
+    return Sentence(
+        "Round %(number)s %(stands)s.", number=round_.number, stands=ANNOUNCEMENTS[round_.status]
+    )
 
 
 def round_page(session: Session, project: Project, round_: Round) -> RoundPage:
@@ -124,7 +132,7 @@ def round_state(session: Session, round_: Round) -> RoundState:
     return RoundState(
         round_id=round_.id,
         status=round_.status,
-        announcement=f"Round {round_.number} {ANNOUNCEMENTS[round_.status]}.",
+        announcement=_announcement(round_),
         # A draft changes by hand only; a closed round whose baseline still runs does not end yet.
         polls=has_live_runs or (is_open and round_.status is not RoundStatus.DRAFT),
         steps=_steps(round_.status, settings, has_failed=has_failed and is_open),
@@ -186,52 +194,81 @@ def _tiles(
     session: Session, round_: Round, progress: RoundProgress, *, is_by_people: bool
 ) -> tuple[Tile, ...]:
     figures: Mapping[str, Any] = round_.figures
-    n_in = progress.n_items - progress.n_resting
+    n_resting = progress.n_resting
     tiles = [
         Tile(
-            "Items",
-            f"{n_in:,}",
-            f"{progress.n_resting:,} resting" if progress.n_resting else "in this round",
+            Sentence("Items"),
+            _amount(progress.n_items - n_resting),
+            Sentence("%(n)s resting", n=Amount(n_resting))
+            if n_resting
+            else Sentence("in this round"),
         ),
-        Tile("Draws", f"{progress.n_samples:,}", f"{progress.n_candidates:,} distinct texts"),
+        Tile(
+            Sentence("Draws"),
+            _amount(progress.n_samples),
+            Sentence("%(n)s distinct texts", n=Amount(progress.n_candidates)),
+        ),
     ]
     if is_by_people:
         minutes = overview.human_ms_of_round(session, round_.id) / 60_000
-        n_people = progress.n_annotators
-        people = f"by {n_people} {'person' if n_people == 1 else 'people'}, {minutes:,.0f} min"
-        tiles.append(Tile("Judgements", f"{progress.n_submitted:,} / {progress.n_slots:,}", people))
+        people = CountedSentence(
+            "by %(n)s person, %(minutes)s min",
+            "by %(n)s people, %(minutes)s min",
+            n=progress.n_annotators,
+            minutes=_number(minutes, 0),
+        )
+        submitted = _of(progress.n_submitted, progress.n_slots)
+        tiles.append(Tile(Sentence("Judgements"), submitted, people))
         if figures.get("n_admitted"):
-            tiles.append(
-                Tile("Minutes per rationale", f"{minutes / figures['n_admitted']:.1f}", "admitted")
-            )
+            each = _number(minutes / figures["n_admitted"], 1)
+            tiles.append(Tile(Sentence("Minutes per rationale"), each, Sentence("admitted")))
     if progress.n_set_aside:
-        tiles.append(Tile("Set aside", f"{progress.n_set_aside:,}", "answer or image in doubt"))
+        doubt = Sentence("answer or image in doubt")
+        tiles.append(Tile(Sentence("Set aside"), _amount(progress.n_set_aside), doubt))
     return tuple(tiles)
 
 
 def _result_tiles(figures: Mapping[str, Any]) -> tuple[Tile, ...]:
     tiles = [
         Tile(
-            "Covered",
-            f"{figures['n_covered']:,} / {figures['n_items']:,}",
-            f"{figures['newly_covered']:,} newly",
+            Sentence("Covered"),
+            _of(figures["n_covered"], figures["n_items"]),
+            Sentence("%(n)s newly", n=Amount(figures["newly_covered"])),
         ),
-        Tile("Admitted", f"{figures.get('n_admitted', 0):,}", "rationales"),
+        Tile(Sentence("Admitted"), _amount(figures.get("n_admitted", 0)), Sentence("rationales")),
     ]
     if figures.get("n_written_trained"):
-        tiles.append(Tile("Corrected texts", f"{figures['n_written_trained']:,}", "trained on"))
+        n_written = _amount(figures["n_written_trained"])
+        tiles.append(Tile(Sentence("Corrected texts"), n_written, Sentence("trained on")))
     if figures.get("n_draws_judged"):
         share = figures["n_draws_fitting"] / figures["n_draws_judged"]
-        n_judged = figures["n_draws_judged"]
-        tiles.append(Tile("Draws that fit", percent(share), f"of {n_judged:,} judged"))
+        judged = Sentence("of %(n)s judged", n=Amount(figures["n_draws_judged"]))
+        shown = Deferred(partial(percent, share))
+        tiles.append(Tile(Sentence("Draws that fit"), shown, judged))
     tiles.append(
         Tile(
-            "Improved − regressed",
-            f"{figures['improved'] - figures['regressed']:+,}",
-            f"{figures['improved']:,} better, {figures['regressed']:,} worse",
+            Sentence("Improved − regressed"),
+            Deferred(partial(signed, figures["improved"] - figures["regressed"])),
+            Sentence(
+                "%(better)s better, %(worse)s worse",
+                better=Amount(figures["improved"]),
+                worse=Amount(figures["regressed"]),
+            ),
         )
     )
     return tuple(tiles)
+
+
+def _number(value: float, digits: int) -> Deferred:
+    return Deferred(partial(number, value, digits))
+
+
+def _amount(value: int) -> Deferred:
+    return _number(value, 0)
+
+
+def _of(n: int, n_all: int) -> Deferred:
+    return Deferred(lambda: f"{number(n, 0)} / {number(n_all, 0)}")
 
 
 def _find_run(progress: RoundProgress, job: Job) -> Run | None:
@@ -256,13 +293,13 @@ def _loss_chart(progress: RoundProgress) -> Chart | None:
             if entry.get("loss") is not None
         ]
     return line_chart(
-        "Training loss",
+        Sentence("Training loss"),
         [
-            ("answers", points("answer_loss")),
-            ("rationales", points("rationale_loss")),
-            ("validation", validation),
+            (Sentence("answers"), points("answer_loss")),
+            (Sentence("rationales"), points("rationale_loss")),
+            (Sentence("validation"), validation),
         ],
-        x_label="nats per token, by step",
+        x_label=Sentence("nats per token, by step"),
     )
 
 

@@ -14,6 +14,7 @@ from app.queries.rounds import find_last_round, find_open_round
 from app.round_settings import AdmissionSettings, LoopSettings
 from app.services.admission import AdmissionPreview, preview_admission
 from app.services.projects import settings_of
+from app.texts import Sentence
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,16 @@ def new_round_page(session: Session, project: Project) -> NewRoundPage:
     n_train = min(usable[Split.TRAIN], settings.max_items or usable[Split.TRAIN])
     open_round = find_open_round(session, project.id)
     last = find_last_round(session, project.id)
-    problems = []
+    problems: list[str] = []
     if open_round is not None:
-        problems.append(f"Round {open_round.number} is still open: complete or cancel it first.")
+        problems.append(
+            Sentence(
+                "Round %(number)s is still open: complete or cancel it first.",
+                number=open_round.number,
+            )
+        )
     if usable[Split.TRAIN] == 0:
-        problems.append("There are no train items: import a dataset first.")
+        problems.append(Sentence("There are no train items: import a dataset first."))
     return NewRoundPage(
         number=last.number + 1 if last else 1,
         settings=settings,
@@ -57,24 +63,32 @@ def new_round_page(session: Session, project: Project) -> NewRoundPage:
 def _warnings(
     session: Session, project: Project, settings: LoopSettings, usable: dict[Split, int]
 ) -> list[str]:
-    warnings = []
+    warnings: list[str] = []
     queues = {queue for line in overview.list_worker_lines(session) for queue in line.worker.queues}
     if "gpu" not in queues:
         warnings.append(
-            "No model worker is alive: the round waits until one is started with "
-            "illume worker --queues gpu."
+            Sentence(
+                "No model worker is alive: the round waits until one is started with "
+                "illume worker --queues gpu."
+            )
         )
     if not usable[Split.VALIDATION]:
         warnings.append(
-            "There are no validation items: epochs cannot be chosen, and the loop cannot tell "
-            "whether answers get worse."
+            Sentence(
+                "There are no validation items: epochs cannot be chosen, and the loop cannot tell "
+                "whether answers get worse."
+            )
         )
     is_by_people = settings.judging.judges == "people"
     n_people = overview.count_annotators(session, project.id)
     if is_by_people and n_people < settings.judging.overlap:
         warnings.append(
-            f"Each item is judged by {settings.judging.overlap} people, but the project has "
-            f"{n_people} members: invite more, or lower the overlap."
+            Sentence(
+                "Each item is judged by %(overlap)s people, but the project has %(n)s members: "
+                "invite more, or lower the overlap.",
+                overlap=settings.judging.overlap,
+                n=n_people,
+            )
         )
     return warnings
 
@@ -117,12 +131,12 @@ def close_page(session: Session, project: Project, round_: Round) -> ClosePage:
 
 
 def _policies(settings: LoopSettings) -> list[tuple[AdmissionSettings, str]]:
-    policies = [
-        (AdmissionSettings(policy="any"), "Anybody says it fits"),
-        (AdmissionSettings(policy="majority"), "Most say it fits"),
-        (AdmissionSettings(policy="unanimous"), "All say it fits"),
+    policies: list[tuple[AdmissionSettings, str]] = [
+        (AdmissionSettings(policy="any"), Sentence("Anybody says it fits")),
+        (AdmissionSettings(policy="majority"), Sentence("Most say it fits")),
+        (AdmissionSettings(policy="unanimous"), Sentence("All say it fits")),
     ]
     if settings.admission.policy == "at_least":
-        label = f"At least {settings.admission.threshold} say it fits"
+        label = Sentence("At least %(n)s say it fits", n=settings.admission.threshold)
         policies.append((settings.admission, label))
     return policies

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from app.lifecycle import LIVE_RUN, QUEUES, SHARDED, Job, RunStatus
@@ -10,16 +11,18 @@ from app.models import Run
 from app.queries.failures import JobFailures
 from app.queries.overview import WorkerLine
 from app.settings import get_settings
-from app.web.templating import duration
+from app.texts import Amount, Deferred, Sentence
+from app.web.labels import word
+from app.web.templating import duration, significant
 
-JOB_LABELS: dict[Job, str] = {
-    Job.BASELINE: "Measure the base model",
-    Job.GENERATE: "Sample rationales",
-    Job.JUDGE: "Judge by the critic",
-    Job.TRAIN: "Train the adapter",
-    Job.EVALUATE: "Evaluate the adapter",
-    Job.IMPORT: "Import",
-    Job.RELEASE: "Build the release",
+JOB_LABELS: dict[Job, Sentence] = {
+    Job.BASELINE: Sentence("Measure the base model"),
+    Job.GENERATE: Sentence("Sample rationales"),
+    Job.JUDGE: Sentence("Judge by the critic"),
+    Job.TRAIN: Sentence("Train the adapter"),
+    Job.EVALUATE: Sentence("Evaluate the adapter"),
+    Job.IMPORT: Sentence("Import"),
+    Job.RELEASE: Sentence("Build the release"),
 }
 
 
@@ -78,12 +81,13 @@ def run_card(
 
 def _extent(run: Run, n_shards: int, n_shards_done: int) -> tuple[int, int, str]:
     if run.job in SHARDED:
-        return n_shards_done, n_shards, "shards"
+        return n_shards_done, n_shards, Sentence("shards")
     if run.job is Job.TRAIN:
         if run.status is RunStatus.SUCCEEDED:
             n_steps = int(run.result.get("n_steps", 0))
-            return n_steps, n_steps, "steps"
-        return int(run.progress.get("step", 0)), int(run.progress.get("n_steps", 0)), "steps"
+            return n_steps, n_steps, Sentence("steps")
+        n_done, n_total = run.progress.get("step", 0), run.progress.get("n_steps", 0)
+        return int(n_done), int(n_total), Sentence("steps")
     return int(run.progress.get("done", 0)), int(run.progress.get("total", 0)), ""
 
 
@@ -92,52 +96,73 @@ def _work_notes(
 ) -> list[str]:
     notes: list[str] = []
     if run.job is Job.GENERATE and n_written:
-        notes.append(f"{n_written:,} draws")
+        notes.append(Sentence("%(n)s draws", n=Amount(n_written)))
     elif run.job in SHARDED and n_written:
-        notes.append(f"{n_written:,} items")
+        notes.append(Sentence("%(n)s items", n=Amount(n_written)))
     elif run.job in (Job.IMPORT, Job.RELEASE) and run.status in LIVE_RUN:
         step = run.progress.get("step")
-        notes += [str(step)] if step else []
+        notes += [word(step)] if step else []
     elif run.job is Job.TRAIN:
         notes += _training_notes(run.result)
     if run.status is RunStatus.RUNNING:
         if per_second:
-            notes.append(f"{per_second:.3g} per second")
+            rate = Deferred(partial(significant, per_second))
+            notes.append(Sentence("%(n)s per second", n=rate))
         if seconds_left is not None:
-            notes.append(f"about {duration(seconds_left)} left")
+            notes.append(Sentence("about %(time)s left", time=_time(seconds_left)))
     elif run.started_at and run.finished_at:
-        notes.append(f"took {duration(run.finished_at - run.started_at)}")
+        took = _time(run.finished_at - run.started_at)
+        notes.append(Sentence("took %(time)s", time=took))
     return notes
+
+
+def _time(span: timedelta | float) -> Deferred:
+    return Deferred(partial(duration, span))
 
 
 def _training_notes(result: Mapping[str, Any]) -> list[str]:
     if "n_rows" not in result:
         return []
-    notes = [
-        f"{result['n_rationale_rows']:,} rationale rows of {result['n_rows']:,}",
-        f"epoch {result['chosen_epoch']} of {result['epochs_run']} chosen on validation",
+    notes: list[str] = [
+        Sentence(
+            "%(n)s rationale rows of %(all)s",
+            n=Amount(result["n_rationale_rows"]),
+            all=Amount(result["n_rows"]),
+        ),
+        Sentence(
+            "epoch %(chosen)s of %(all)s chosen on validation",
+            chosen=result["chosen_epoch"],
+            all=result["epochs_run"],
+        ),
     ]
     if result.get("n_written_rows"):
-        notes.insert(1, f"{result['n_written_rows']:,} of them corrected by annotators")
+        n_written = Amount(result["n_written_rows"])
+        notes.insert(1, Sentence("%(n)s of them corrected by annotators", n=n_written))
     if result.get("n_unreadable"):
-        notes.append(f"{result['n_unreadable']:,} rows left out: their images cannot be read")
+        n = Amount(result["n_unreadable"])
+        notes.append(Sentence("%(n)s rows left out: their images cannot be read", n=n))
     if result.get("resumed_from_step"):
-        notes.append(f"resumed from step {result['resumed_from_step']}")
+        notes.append(Sentence("resumed from step %(n)s", n=result["resumed_from_step"]))
     return notes
 
 
 def _who(run: Run, worker_names: Sequence[str]) -> list[str]:
     if run.status is not RunStatus.RUNNING:
         return []
-    notes = [f"by {', '.join(worker_names)}"] if worker_names else []
+    notes: list[str] = []
+    if worker_names:
+        notes.append(Sentence("by %(workers)s", workers=", ".join(worker_names)))
     if run.attempt > 1:
-        notes.append(f"attempt {run.attempt}")
+        notes.append(Sentence("attempt %(n)s", n=run.attempt))
     silent = (datetime.now(UTC) - run.heartbeat_at).total_seconds() if run.heartbeat_at else 0.0
     settings = get_settings()
     if silent > max(4 * settings.heartbeat_seconds, settings.stale_seconds / 2):
         notes.append(
-            f"no sign of life for {duration(silent)}; another worker takes over after "
-            f"{duration(settings.stale_seconds)}"
+            Sentence(
+                "no sign of life for %(silent)s; another worker takes over after %(stale)s",
+                silent=_time(silent),
+                stale=_time(settings.stale_seconds),
+            )
         )
     return notes
 
@@ -150,9 +175,9 @@ def _wait(run: Run, workers: Sequence[WorkerLine]) -> tuple[str, str]:
     able = [line for line in workers if queue in line.worker.queues]
     if not able:
         return (
-            "Queued, but no live worker does this kind of work. Start one:",
+            Sentence("Queued, but no live worker does this kind of work. Start one:"),
             f"illume worker --queues {queue}",
         )
     if all(line.run is not None for line in able):
-        return "Queued until a worker is free.", ""
-    return "Queued; a worker takes it in a moment.", ""
+        return Sentence("Queued until a worker is free."), ""
+    return Sentence("Queued; a worker takes it in a moment."), ""

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from app.lifecycle import Split
 from app.models import Score
 from app.services.text_scores import Series, score_name
-from app.web.templating import number, percent
+from app.texts import Amount, Deferred, Sentence
+from app.web.templating import number, percent, signed
 
 
 @dataclass(frozen=True)
@@ -16,15 +18,19 @@ class Metric:
     as_percent: bool = False
 
     def show(self, value: float) -> str:
-        return percent(value) if self.as_percent else number(value, 3)
+        if self.as_percent:
+            return Deferred(partial(percent, value))
+        return Deferred(partial(number, value, 3))
 
     def show_change(self, value: float) -> str:
-        return f"{value * 100:+.1f} points" if self.as_percent else f"{value:+.3f}"
+        if self.as_percent:
+            return Sentence("%(n)s points", n=Deferred(partial(signed, value * 100, 1)))
+        return Deferred(partial(signed, value, 3))
 
 
 METRICS = (
-    Metric("answer_accuracy", "Answer is right", as_percent=True),
-    Metric("fit", "Rationale fits", as_percent=True),
+    Metric("answer_accuracy", Sentence("Answer is right"), as_percent=True),
+    Metric("fit", Sentence("Rationale fits"), as_percent=True),
     Metric("bleu4", "BLEU-4"),
     Metric("rouge_l", "ROUGE-L"),
     Metric("cider", "CIDEr"),
@@ -92,31 +98,34 @@ def _groups(
     base: ScoresByName, now: ScoresByName, split: Split, metrics: Sequence[Metric]
 ) -> Iterator[LineGroup]:
     def lines_of(series: Series) -> list[Line]:
-        models = (("Base model", base), ("This round", now))
+        models = ((Sentence("Base model"), base), (Sentence("This round"), now))
         lines = (_line(label, scores, split, series, metrics) for label, scores in models)
         return [line for line in lines if line]
 
     changes = _change(base, now, split, metrics)
-    yield LineGroup("All items", "", (*lines_of(Series.MODEL), *changes))
+    yield LineGroup(Sentence("All items"), "", (*lines_of(Series.MODEL), *changes))
     yield LineGroup(
-        "Answered right",
-        "only the items that the model answered right.",
+        Sentence("Answered right"),
+        Sentence("only the items that the model answered right."),
         tuple(lines_of(Series.FILTERED)),
     )
     # The newest evaluation knows the data as it is now.
     human = [
         line
         for scores in (now, base)
-        if (line := _line("People", scores, split, Series.HUMAN, metrics))
+        if (line := _line(Sentence("People"), scores, split, Series.HUMAN, metrics))
     ]
     yield LineGroup(
-        "One reference left out",
-        "each person's text against the others of its item, and the model against the same ones.",
+        Sentence("One reference left out"),
+        Sentence(
+            "each person's text against the others of its item, and the model against the same "
+            "ones."
+        ),
         (*lines_of(Series.LEAVE_ONE_OUT), *human[:1]),
     )
     yield LineGroup(
-        "Blank picture",
-        "what the model says when it is shown an even grey instead.",
+        Sentence("Blank picture"),
+        Sentence("what the model says when it is shown an even grey instead."),
         tuple(lines_of(Series.BLANK)),
     )
 
@@ -136,7 +145,10 @@ def _cell(metric: Metric, score: Score | None) -> Cell:
         return Cell()
     if score.low is None or score.high is None:
         return Cell(metric.show(score.value))
-    return Cell(metric.show(score.value), f"{metric.show(score.low)} to {metric.show(score.high)}")
+    interval = Sentence(
+        "%(low)s to %(high)s", low=metric.show(score.low), high=metric.show(score.high)
+    )
+    return Cell(metric.show(score.value), interval)
 
 
 def _counts(metrics: Sequence[Metric], scores: Sequence[Score | None]) -> str:
@@ -145,8 +157,12 @@ def _counts(metrics: Sequence[Metric], scores: Sequence[Score | None]) -> str:
     answered = {score.n for metric, score in pairs if score and metric.as_percent}
     explained = {score.n for metric, score in pairs if score and not metric.as_percent}
     if answered and explained and answered != explained:
-        return f"{max(answered):,}, {max(explained):,} explained"
-    return f"{max(answered | explained):,}"
+        return Sentence(
+            "%(n)s, %(explained)s explained",
+            n=Amount(max(answered)),
+            explained=Amount(max(explained)),
+        )
+    return Deferred(partial(number, max(answered | explained), 0))
 
 
 def _change(
@@ -160,4 +176,4 @@ def _change(
         else:
             cells.append(Cell(metric.show_change(after.value - before.value)))
     has_any = any(cell != Cell() for cell in cells)
-    return [Line("Change", tuple(cells), is_change=True)] if has_any else []
+    return [Line(Sentence("Change"), tuple(cells), is_change=True)] if has_any else []

@@ -17,6 +17,7 @@ from app.db import finish, get_session_factory
 from app.errors import NotAllowed, NotSignedIn
 from app.lifecycle import UserKind
 from app.models import User
+from app.texts import Sentence
 from app.web.sessions import SessionMark, get_cookies
 
 N_PLACES = 6
@@ -50,7 +51,7 @@ async def get_session(request: Request) -> AsyncIterator[Session]:
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]
 
 
-SIGN_IN_FIRST = "Please sign in to see this page."
+SIGN_IN_FIRST = Sentence("Please sign in to see this page.")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Viewer:
     id: int
     name: str
     is_admin: bool
+    language: str | None = None
 
 
 def find_current_user(request: Request, session: SessionDep) -> User | None:
@@ -76,7 +78,7 @@ def is_signed_in(request: Request, user: User, mark: SessionMark) -> bool:
         or user.session_number != mark.session_number
     ):
         return False
-    request.state.viewer = Viewer(user.id, user.name, user.is_admin)
+    request.state.viewer = Viewer(user.id, user.name, user.is_admin, user.language)
     return True
 
 
@@ -95,7 +97,7 @@ CurrentUser = Annotated[User, Depends(get_current_user)]
 
 async def get_admin_user(user: CurrentUser) -> User:
     if not user.is_admin:
-        raise NotAllowed("Only an administrator of this installation can do that.")
+        raise NotAllowed(Sentence("Only an administrator of this installation can do that."))
     return user
 
 

@@ -13,8 +13,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from app.errors import AppError, InvalidInput, NotFound, NotSignedIn
+from app.texts import Sentence
 from app.web.htmx import is_htmx, respond
 from app.web.middleware import SAFE_METHODS
+
+_NO_PAGE = Sentence("There is no page at this address.")
+_WRONG_INPUT = Sentence("Something in the input is not right.")
 
 
 def error_page(request: Request, error: AppError) -> Response:
@@ -66,7 +70,7 @@ def _handle_app_error(request: Request, error: Exception) -> Response:
 def _handle_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
     if error.status_code == HTTPStatus.NOT_FOUND:
-        return error_page(request, NotFound("There is no page at this address."))
+        return error_page(request, NotFound(_NO_PAGE))
     response = error_page(request, AppError(str(error.detail), status_code=error.status_code))
     response.headers.update(error.headers or {})
     return response
@@ -77,9 +81,9 @@ def _handle_invalid_request(request: Request, error: Exception) -> Response:
     problems = error.errors()
     if problems and all(problem["loc"][0] == "path" for problem in problems):
         # A number was expected where the address has something else: no such page.
-        return error_page(request, NotFound("There is no page at this address."))
+        return error_page(request, NotFound(_NO_PAGE))
     lines = [f"{_field_name(problem['loc'])}: {problem['msg']}" for problem in problems]
-    return error_page(request, InvalidInput("Something in the input is not right.", errors=lines))
+    return error_page(request, InvalidInput(_WRONG_INPUT, errors=lines))
 
 
 def _field_name(location: tuple[str | int, ...]) -> str:

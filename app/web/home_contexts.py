@@ -9,6 +9,7 @@ from app.lifecycle import CLOSED_ROUND, JUDGEABLE_ROUND, PracticeMode, Role, Rou
 from app.models import User
 from app.queries.judging_pages import HomeRow, count_own_since, list_home_rows
 from app.queries.practice import PracticeOffer, list_offers
+from app.texts import Sentence
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,11 @@ def _card(row: HomeRow, user: User, offer: PracticeOffer | None) -> ProjectCard:
 def _note(status: RoundStatus | None) -> str:
     """What an annotator can expect of a project that has nothing to judge now."""
     if status is None or status is RoundStatus.DRAFT:
-        return "No round has started yet."
+        return Sentence("No round has started yet.")
     if status in CLOSED_ROUND:
-        return "No round is open right now."
+        return Sentence("No round is open right now.")
     if status in JUDGEABLE_ROUND:
         return ""
-    return "The model is learning from what was picked. The next round brings new rationales."
+    return Sentence(
+        "The model is learning from what was picked. The next round brings new rationales."
+    )

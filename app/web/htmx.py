@@ -11,6 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from app.web.languages import chosen_language, speaking
 from app.web.sessions import FLASH_COOKIE, Toast, get_cookies
 from app.web.templating import get_templates
 
@@ -47,11 +48,22 @@ def respond(
     Without fragments htmx gets the page too. Templates see `request`, `user` (a `Viewer` or none),
     `toasts`, and the context. Out-of-band pieces know themselves by `oob`, true only for htmx.
     """
-    if fragments and is_htmx(request):
-        return _fragments(request, fragments, context or {}, status, headers)
+    with speaking(chosen_language(request)):
+        if fragments and is_htmx(request):
+            return _fragments(request, fragments, context or {}, status, headers)
+        return _page(request, page, context or {}, status, headers)
+
+
+def _page(
+    request: Request,
+    page: str,
+    context: Mapping[str, Any],
+    status: int,
+    headers: Mapping[str, str] | None,
+) -> Response:
     cookies = get_cookies(request)
     toasts = [*cookies.read_toasts(request), *_pending(request)]
-    values = {**_shared(request), "oob": False, "toasts": toasts, **(context or {})}
+    values = {**_shared(request), "oob": False, "toasts": toasts, **context}
     response = get_templates().TemplateResponse(
         request, page, values, status_code=status, headers=headers
     )

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import NotFound, NotSignedIn
 from app.queries.judging import OwnPlace, RoundPlace, find_own_place, find_round_place
+from app.texts import Sentence
 from app.web.deps import SIGN_IN_FIRST, SessionDep, find_current_user, is_signed_in
 from app.web.sessions import get_cookies
 
@@ -18,12 +19,12 @@ Place = TypeVar("Place", bound=RoundPlace)
 
 
 def judged_round(round_id: int, request: Request, session: SessionDep) -> RoundPlace:
-    missing = "There is no such round, or you are not a member of its project."
+    missing = Sentence("There is no such round, or you are not a member of its project.")
     return _place(request, session, find_round_place, round_id, missing)
 
 
 def own_judgement(judgement_id: int, request: Request, session: SessionDep) -> OwnPlace:
-    missing = "There is no such judgement of yours."
+    missing = Sentence("There is no such judgement of yours.")
     return _place(request, session, find_own_place, judgement_id, missing)
 
 

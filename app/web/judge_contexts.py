@@ -8,12 +8,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
-from app.critics.base import Fault
 from app.lifecycle import JUDGEABLE_ROUND, JudgementStatus, RoundStatus
 from app.models import Judgement, Project, Round, User
 from app.queries import judging as queries
 from app.queries import judging_pages as page_queries
-from app.queries.judging_pages import QueueFigures, ShownItem
+from app.queries.judging_pages import ShownItem
 from app.services import practice
 from app.services.answers import MAX_COMMENT, MAX_EDIT, Answer, answer_of
 from app.services.guidelines import find_unread_change
@@ -23,25 +22,15 @@ from app.services.leases import judging_settings
 from app.settings import get_settings
 from app.web.contexts_guidelines import GuidelinesNews, news_of
 from app.web.images import image_url, srcset
+from app.web.judge_texts import (
+    FAULT_LABELS,
+    SKIP_REASONS,
+    answer_lines,
+    explain_empty,
+)
 from app.web.markdown import render_markdown
 
 TIME_ZONE_COOKIE = "tz"
-
-
-SKIP_REASONS = (
-    "I cannot tell from the image",
-    "The question is unclear",
-    "The rationales are not readable",
-    "I would rather not judge this image",
-)
-
-
-FAULT_LABELS: Mapping[str, str] = {
-    Fault.WRONG_ABOUT_IMAGE: "Wrong about the image",
-    Fault.DOES_NOT_JUSTIFY: "Does not justify the answer",
-    Fault.RESTATES_ANSWER: "Only restates the answer",
-    Fault.UNCLEAR: "Unclear",
-}
 
 
 @dataclass(frozen=True)
@@ -239,73 +228,6 @@ def build_empty(session: Session, round_: Round, user: User, *, today: datetime)
     )
 
 
-_CLOSED = {
-    RoundStatus.DRAFT: (
-        "This round has not started",
-        "Items appear here as soon as an admin starts it.",
-    ),
-    RoundStatus.TRAINING: (
-        "Judging is over: the model is learning",
-        "It is being trained on what was picked. The next round brings new rationales.",
-    ),
-    RoundStatus.EVALUATING: (
-        "Judging is over: the new model is being measured",
-        "The next round, if there is one, brings new rationales.",
-    ),
-    RoundStatus.COMPLETED: (
-        "This round is completed",
-        "Thank you. Look at the start page for the next one.",
-    ),
-    RoundStatus.CANCELLED: (
-        "This round was cancelled",
-        "What you submitted is kept on record.",
-    ),
-}
-
-
-def explain_empty(status: RoundStatus, figures: QueueFigures | None) -> tuple[str, str]:
-    """A title and a sentence: why the queue is empty, and what happens next."""
-    return _CLOSED[status] if figures is None else _explain_open(figures)
-
-
-def _explain_open(figures: QueueFigures) -> tuple[str, str]:
-    if figures.n_limit is not None:
-        return (
-            "You have done your share of this round",
-            f"One person judges {_items(figures.n_limit)} of it at most, and you have judged as "
-            "many. Thank you. The rest is for others; the next round is yours again.",
-        )
-    if figures.n_waiting:
-        return (
-            "The next items are being prepared",
-            f"The model is still writing rationales for {_items(figures.n_waiting)}. They appear "
-            "here by themselves.",
-        )
-    if figures.n_held_by_others:
-        verb = "is" if figures.n_held_by_others == 1 else "are"
-        return (
-            "The last items are with others",
-            f"{_items(figures.n_held_by_others)} {verb} being judged by other people right now. If "
-            "one is let go, it appears here by itself.",
-        )
-    if figures.n_skipped:
-        return (
-            "Only items that you skipped are left",
-            f"You skipped {_items(figures.n_skipped)} that nobody has finished yet. You can take "
-            "them up again from your list. What everybody skips is set aside for the admins.",
-        )
-    if figures.n_for_others:
-        return (
-            "You have judged everything that you can",
-            f"{_items(figures.n_for_others)} still need the view of somebody else.",
-        )
-    return ("All items of this round are judged", "Thank you. The round moves on from here.")
-
-
-def _items(number: int) -> str:
-    return "1 item" if number == 1 else f"{number:,} items"
-
-
 def build_page(
     session: Session,
     project: Project,
@@ -357,27 +279,9 @@ def build_conflict(
         message=message,
         question=item.question,
         stored=stored,
-        stored_lines=_lines(stored, texts),
+        stored_lines=answer_lines(stored, texts),
         here=here,
-        here_lines=_lines(here, texts),
+        here_lines=answer_lines(here, texts),
         # A submitted answer has to be taken back before another one can replace it.
         can_overwrite=can_overwrite and judgement.status in queries.HELD,
     )
-
-
-def _lines(answer: Answer, texts: Mapping[int, str]) -> tuple[str, ...]:
-    """An answer as lines to read."""
-    lines = [texts[candidate_id] for candidate_id in answer.picked if candidate_id in texts]
-    if answer.none_fits:
-        lines.append("None fits")
-    if answer.answer_is_wrong:
-        lines.append("The answer is wrong")
-    if answer.is_flagged:
-        lines.append("Flagged")
-    for candidate_id, names in answer.faults.items():
-        said = ", ".join(FAULT_LABELS.get(name, name).lower() for name in names)
-        lines.append(f"“{texts.get(candidate_id, '')}”: {said}")
-    lines += [f"Better: “{text}”" for text in answer.edits.values()]
-    if answer.comment:
-        lines.append(f"Comment: {answer.comment}")
-    return tuple(lines or ["Nothing chosen"])

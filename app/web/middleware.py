@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.errors import AppError, NotAllowed
 from app.logs import request_id_var
 from app.settings import Settings
+from app.texts import Amount, Sentence
 from app.web.sessions import Cookies
 
 logger = logging.getLogger("app.web")
@@ -65,7 +66,7 @@ class RequestContext:
             logger.exception("%s %s crashed", scope["method"], scope["path"])
             if status:
                 raise  # too late for a page: the server closes the connection
-            crash = AppError("Something went wrong on our side.", status_code=500)
+            crash = AppError(Sentence("Something went wrong on our side."), status_code=500)
             response = self.error_page(Request(scope, receive), crash)
             await response(scope, receive, send_with_id)
         finally:
@@ -147,10 +148,8 @@ class SameOrigin:
         if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
             request = Request(scope, receive)
             if not self.is_ours(request):
-                message = "This request came from another site and was refused."
-                if self.public_origin:
-                    message += f" Open the application at {self.public_origin}."
-                await self.error_page(request, NotAllowed(message))(scope, receive, send)
+                error = NotAllowed(_refusal(self.public_origin))
+                await self.error_page(request, error)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
@@ -163,6 +162,15 @@ class SameOrigin:
             return True
         own = self.public_origin or origin_of(str(request.base_url))
         return origin.lower() == own
+
+
+def _refusal(public_origin: str | None) -> Sentence:
+    if public_origin is None:
+        return Sentence("This request came from another site and was refused.")
+    return Sentence(
+        "This request came from another site and was refused. Open the application at %(url)s.",
+        url=public_origin,
+    )
 
 
 def origin_of(url: str) -> str:
@@ -191,7 +199,9 @@ class BodyLimit:
             return
         limit = self._limit(Request(scope, receive))
         error = AppError(
-            f"That is larger than the {limit >> 20:,} MB that this address takes.",
+            Sentence(
+                "That is larger than the %(n)s MB that this address takes.", n=Amount(limit >> 20)
+            ),
             status_code=413,
         )
         given = Headers(scope=scope).get("Content-Length", "")

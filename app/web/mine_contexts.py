@@ -6,26 +6,17 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.orm import Session
 
 from app.lifecycle import JUDGEABLE_ROUND, JudgementStatus
-from app.models import Judgement, Project, Round, User
+from app.models import Project, Round, User
 from app.queries import judging_pages, own_work
 from app.queries.judging_pages import OwnRow
 from app.queries.own_work import OwnItem
 from app.services.judging import N_TAKE_BACK
 from app.web.images import image_url
+from app.web.judge_texts import STATUS_WORDS, describe
 
 N_DAYS = 14
 LEAST_FOR_PACE = 3
 """With fewer items a pace says nothing."""
-
-
-# What the statuses mean to the person who did it, and the colour of the badge.
-_STATUS_WORDS = {
-    JudgementStatus.LEASED: ("begun", "info"),
-    JudgementStatus.DRAFT: ("begun", "info"),
-    JudgementStatus.SUBMITTED: ("submitted", "ok"),
-    JudgementStatus.SKIPPED: ("skipped", ""),
-    JudgementStatus.RELEASED: ("let go", "warn"),
-}
 
 
 @dataclass(frozen=True)
@@ -142,7 +133,7 @@ def _line(item: OwnItem) -> WorkLine:
 
 def mine_row(row: OwnRow, slug: str, *, is_judgeable: bool) -> MineRow:
     judgement = row.judgement
-    label, kind = _STATUS_WORDS[judgement.status]
+    label, kind = STATUS_WORDS[judgement.status]
     return MineRow(
         judgement_id=judgement.id,
         label=label,
@@ -156,16 +147,3 @@ def mine_row(row: OwnRow, slug: str, *, is_judgeable: bool) -> MineRow:
         can_resume=is_judgeable and judgement.status is not JudgementStatus.SUBMITTED,
         is_flagged=judgement.is_flagged,
     )
-
-
-def describe(judgement: Judgement) -> str:
-    """What was said, in one line."""
-    if judgement.status is JudgementStatus.SKIPPED:
-        return f"Skipped: {judgement.skip_reason}"
-    if judgement.answer_is_wrong:
-        return "The answer is wrong"
-    if judgement.none_fits:
-        return "None fits"
-    if judgement.picked:
-        return f"{len(judgement.picked)} of {len(judgement.shown_order)} fit"
-    return "Nothing chosen yet"

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from app.models import User
 from app.settings import Settings
+from app.texts import pack, unpack
 
 SESSION_COOKIE = "illume_session"
 FLASH_COOKIE = "illume_flash"
@@ -60,13 +61,15 @@ class Cookies:
             return None
 
     def keep_toasts(self, response: Response, toasts: list[Toast]) -> None:
-        self._set(response, FLASH_COOKIE, str(self.flashes.dumps(toasts)), FLASH_SECONDS)
+        """What is said stays a Sentence: the page that shows it may be in any language."""
+        kept = [(kind, pack(text)) for kind, text in toasts]
+        self._set(response, FLASH_COOKIE, str(self.flashes.dumps(kept)), FLASH_SECONDS)
 
     def read_toasts(self, request: Request) -> list[Toast]:
         try:
             kept = self.flashes.loads(request.cookies.get(FLASH_COOKIE, ""))
-            return [(str(kind), str(text)) for kind, text in kept]
-        except (BadSignature, TypeError, ValueError):
+            return [(str(kind), unpack(text)) for kind, text in kept]
+        except (BadSignature, KeyError, TypeError, ValueError):
             return []
 
     def _set(self, response: Response, name: str, value: str | bytes, seconds: int) -> None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from app.round_settings import LoopSettings
 from app.web.settings_fields import GROUPS, SettingField, all_fields
+from app.web.validation import problem_text
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,7 @@ def _errors_by_field(error: ValidationError) -> dict[str, str]:
     errors: dict[str, str] = {}
     for problem in error.errors():
         path = ".".join(part for part in problem["loc"] if isinstance(part, str))
-        message = problem["msg"].removeprefix("Value error, ")
-        errors.setdefault(path if path in names else "", message[:1].upper() + message[1:] + ".")
+        errors.setdefault(path if path in names else "", problem_text(problem))
     return errors
 
 

@@ -1,7 +1,7 @@
 // One item in front of one person: its clicks, its version, its way to the server.
 
 import { keepApart } from "./facts.js";
-import { $, Outbox, parse, Refused, send, toast, Unreachable } from "./sending.js";
+import { $, _, Outbox, parse, Refused, send, toast, Unreachable } from "./sending.js";
 
 const IDLE_MS = 60_000; // longer gaps do not count as working time
 const AWAY_MS = 180_000; // after this long without a sign of life the lease is left to run out
@@ -81,7 +81,7 @@ export class Item {
     const { comment } = this.form.elements;
     comment.value = kept.get("comment") || "";
     if (comment.value) $("#remark").open = true;
-    toast("What you had chosen before the interruption is back.", "info");
+    toast(_("What you had chosen before the interruption is back."), "info");
     this.changed(entry.n || 1);
   }
 
@@ -95,7 +95,7 @@ export class Item {
   }
 
   typed() {
-    this.show("is-waiting", "Saving…");
+    this.show("is-waiting", _("Saving…"));
     clearTimeout(this.commentTimer);
     this.commentTimer = setTimeout(() => this.changed(), COMMENT_MS);
   }
@@ -107,7 +107,7 @@ export class Item {
     this.isDirty = true;
     this.nWaiting += nClicks;
     Outbox.put(this.id, this.body(), "draft", this.nWaiting);
-    this.show("is-waiting", "Saving…");
+    this.show("is-waiting", _("Saving…"));
     this.save();
   }
 
@@ -157,7 +157,7 @@ export class Item {
     if (!this.isEditable || this.isSubmitting || this.isGone) return;
     if (!this.saysSomething()) {
       toast(
-        "Nothing is chosen yet: pick what fits, or say that none fits or that the answer is wrong.",
+        _("Nothing is chosen yet: pick what fits, or say that none fits or that the answer is wrong."),
         "warn",
       );
       return;
@@ -190,11 +190,11 @@ export class Item {
     if (error instanceof Unreachable) {
       const wait = RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)];
       this.failures += 1;
-      this.show("is-unsaved", `Not saved yet: ${this.waiting()} for the connection.`);
+      this.show("is-unsaved", this.waitingForConnection());
       clearTimeout(this.retryTimer);
       this.retryTimer = setTimeout(() => this.again(), wait);
     } else if (error instanceof Refused && error.status === 401) {
-      this.show("is-unsaved", `Not saved yet: ${this.waiting()} until you sign in.`);
+      this.show("is-unsaved", this.waitingForSignIn());
       this.page.signedOut();
     } else if (error instanceof Refused) {
       this.refused(error);
@@ -203,9 +203,18 @@ export class Item {
     }
   }
 
-  waiting() {
-    if (this.wantsSubmit) return "your answer waits";
-    return this.nWaiting === 1 ? "1 click waits" : `${this.nWaiting} clicks wait`;
+  waitingForConnection() {
+    const n = this.nWaiting;
+    if (this.wantsSubmit) return _("Not saved yet: your answer waits for the connection.");
+    if (n === 1) return _("Not saved yet: 1 click waits for the connection.");
+    return _("Not saved yet: %(n)s clicks wait for the connection.", { n });
+  }
+
+  waitingForSignIn() {
+    const n = this.nWaiting;
+    if (this.wantsSubmit) return _("Not saved yet: your answer waits until you sign in.");
+    if (n === 1) return _("Not saved yet: 1 click waits until you sign in.");
+    return _("Not saved yet: %(n)s clicks wait until you sign in.", { n });
   }
 
   refused(error) {
@@ -213,7 +222,7 @@ export class Item {
     if (error.status !== 404) Outbox.drop(this.id);
     this.wantsSubmit = false;
     this.isDirty = false;
-    this.show("is-unsaved", "Not saved.");
+    this.show("is-unsaved", _("Not saved."));
     const conflict = $("#conflict", parse(error.html));
     if (conflict) this.page.showDialog(document.adoptNode(conflict));
     else toast(error.sentence, "bad");

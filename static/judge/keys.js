@@ -1,7 +1,7 @@
 // Keys press the visible buttons. The table of keys in the page is their one registry.
 
 import { recall, remember } from "./memory.js";
-import { $, toast } from "./sending.js";
+import { $, _, toast } from "./sending.js";
 
 let isChoosingOffer = false; // after the key of "mend": the next one says which rationale
 
@@ -35,7 +35,7 @@ function chooseOffer() {
     openMend(focused);
   } else if ($(".offer")) {
     isChoosingOffer = true;
-    toast("Press the number of the rationale.", "info");
+    toast(_("Press the number of the rationale."), "info");
   }
 }
 

@@ -2,6 +2,8 @@
 
 export const $ = (selector, root = document) => root.querySelector(selector);
 export const pageData = () => $("#judge-data").dataset;
+/** A sentence in the language of the page; `parts` fill its %(name)s. */
+export const _ = (text, parts) => window.illume.say(text, parts);
 export const toast = (text, kind) => window.illume.showToast(text, kind);
 
 /** No answer: no network, or a server that is not there at this moment. Worth trying again. */
@@ -18,7 +20,7 @@ export class Refused extends Error {
   /** The reason, as the server's page tells it. */
   get sentence() {
     const found = $(".lede, .notice--bad, #conflict p", parse(this.html));
-    return found ? found.textContent.trim() : "The server did not take it. Reload the page.";
+    return found ? found.textContent.trim() : _("The server did not take it. Reload the page.");
   }
 }
 
@@ -33,7 +35,11 @@ export async function send(url, body, { method = "POST" } = {}) {
     response = await fetch(url, {
       method,
       body,
-      headers: { "HX-Request": "true", "HX-Current-URL": location.href },
+      headers: {
+        "HX-Request": "true",
+        "HX-Current-URL": location.href,
+        "Page-Language": document.documentElement.lang,
+      },
       // A save that is under way when the page is left still arrives.
       keepalive: method === "POST",
     });
@@ -86,11 +92,14 @@ export const Outbox = {
       try {
         await send(`/judgements/${id}/${act}`, new URLSearchParams(body));
         this.drop(id);
-        if (act === "submit") toast("An answer from before the interruption was stored.", "ok");
+        if (act === "submit") toast(_("An answer from before the interruption was stored."), "ok");
       } catch (error) {
         if (!(error instanceof Refused) || error.status === 401) return;
         this.drop(id);
-        toast(`An answer from before the interruption was not stored: ${error.sentence}`, "bad");
+        const said = _("An answer from before the interruption was not stored: %(reason)s", {
+          reason: error.sentence,
+        });
+        toast(said, "bad");
       }
     }
   },

@@ -1,6 +1,6 @@
 // A session that was lost on the way: signing in again without leaving the page.
 
-import { $, pageData, parse, Refused, send, Unreachable } from "./sending.js";
+import { $, _, pageData, parse, Refused, send, Unreachable } from "./sending.js";
 
 const LINK = /\/sign-in\/link\/[\w-]+$/;
 
@@ -11,14 +11,16 @@ export async function signInAgain(form) {
   try {
     const address = addressOf(form);
     if (!address) {
-      error.textContent = "That is no sign-in link. It ends in /sign-in/link/ and a long word.";
+      error.textContent = _(
+        "That is no sign-in link. It ends in /sign-in/link/ and a long word.",
+      );
       return false;
     }
     await send(address, new URLSearchParams(new FormData(form)));
     if (await isSamePerson()) return true;
     location.reload(); // what waits is kept for the person who clicked it
   } catch (problem) {
-    if (problem instanceof Unreachable) error.textContent = "No connection. Try again.";
+    if (problem instanceof Unreachable) error.textContent = _("No connection. Try again.");
     else if (problem instanceof Refused) error.textContent = reason(problem);
     else throw problem;
   }

@@ -159,10 +159,12 @@ def test_wheel_carries_the_folders_of_the_repository(wheel: Path, name: str) -> 
     assert files_below(wheel / "app" / f"_{name}") == files_below(REPOSITORY / name)
 
 
-def test_wheel_carries_all_code_and_the_demo_model(wheel: Path) -> None:
+def test_wheel_carries_all_code_the_catalogues_and_the_demo_model(wheel: Path) -> None:
     for name in ("app", "worker"):
         code = {path for path in files_below(REPOSITORY / name) if path.endswith(".py")}
         assert code <= files_below(wheel / name)
+    locale = REPOSITORY / "app" / "web" / "locale"
+    assert files_below(wheel / "app" / "web" / "locale") == files_below(locale) != set()
     checkpoint = REPOSITORY / "worker" / "demo" / "checkpoint"
     assert files_below(wheel / "worker" / "demo" / "checkpoint") == files_below(checkpoint)
 

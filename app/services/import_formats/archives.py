@@ -17,6 +17,7 @@ from zipfile import ZipFile, ZipInfo
 from app.errors import InvalidInput
 from app.services.import_formats.problems import Problems
 from app.settings import get_settings
+from app.texts import Amount, Sentence
 
 MAX_MEMBERS = 500_000
 MAX_RATIO = 200
@@ -37,7 +38,11 @@ class Archive:
         try:
             self._zip = ZipFile(path)
         except (*_BAD_ARCHIVE, OSError, ValueError, struct.error) as error:
-            raise InvalidInput(f"{name} is no readable zip file ({error}).") from error
+            raise InvalidInput(
+                Sentence(
+                    "%(file)s is no readable zip file (%(error)s).", file=name, error=str(error)
+                )
+            ) from error
         try:
             self.members = _check_directory(self._zip, name)
         except BaseException:
@@ -53,15 +58,27 @@ class Archive:
         info = self.members[member]
         if info.file_size > limit:
             raise InvalidInput(
-                f"{member} in {self.name} has {info.file_size:,} bytes; at most {limit:,} are "
-                "allowed."
+                Sentence(
+                    "%(member)s in %(file)s has %(n)s bytes; at most %(most)s are allowed.",
+                    member=member,
+                    file=self.name,
+                    n=Amount(info.file_size),
+                    most=Amount(limit),
+                )
             )
         try:
             # Gives no more than the directory says, whatever the packed data would yield.
             with self._zip.open(info) as stream:
                 yield stream
         except _BAD_ARCHIVE as error:
-            raise InvalidInput(f"{member} in {self.name} is damaged ({error}).") from error
+            raise InvalidInput(
+                Sentence(
+                    "%(member)s in %(file)s is damaged (%(error)s).",
+                    member=member,
+                    file=self.name,
+                    error=str(error),
+                )
+            ) from error
 
     def read(self, member: str, limit: int) -> bytes:
         with self.open(member, limit) as stream:
@@ -72,45 +89,61 @@ def _check_directory(archive: ZipFile, name: str) -> dict[str, ZipInfo]:
     """The files of the archive by name, without what file managers add."""
     infos = archive.infolist()
     if len(infos) > MAX_MEMBERS:
-        raise InvalidInput(f"{name} holds {len(infos):,} files; at most {MAX_MEMBERS:,} are read.")
+        raise InvalidInput(
+            Sentence(
+                "%(file)s holds %(n)s files; at most %(most)s are read.",
+                file=name,
+                n=Amount(len(infos)),
+                most=Amount(MAX_MEMBERS),
+            )
+        )
     problems = Problems()
     limit = MAX_UNPACKED_FACTOR * (get_settings().max_upload_mb << 20)
     total = sum(info.file_size for info in infos)
     if total > limit:
         problems.add(
-            name, f"would unpack to {total:,} bytes; at most {limit:,} are allowed (MAX_UPLOAD_MB)"
+            name,
+            Sentence(
+                "would unpack to %(n)s bytes; at most %(most)s are allowed (MAX_UPLOAD_MB)",
+                n=Amount(total),
+                most=Amount(limit),
+            ),
         )
     members: dict[str, ZipInfo] = {}
     for info in infos:
         fault = _find_fault(info)
+        shown = repr(info.filename[:200])
         if fault:
-            problems.add(name, f"{info.filename[:200]!r} {fault}")
+            problems.add(name, Sentence("%(subject)s %(fault)s", subject=shown, fault=fault))
         elif info.filename in members:
-            problems.add(name, f"holds {info.filename[:200]!r} twice")
+            problems.add(name, Sentence("holds %(member)s twice", member=shown))
         elif not info.is_dir() and not _is_clutter(info.filename):
             members[info.filename] = info
     problems.raise_if_any()
     return members
 
 
-def _find_fault(info: ZipInfo) -> str | None:
+def _find_fault(info: ZipInfo) -> Sentence | None:
     """What is wrong with one entry of the directory, as the end of a sentence that names it."""
     mode = info.external_attr >> 16
     fault = None
     if info.filename.startswith("/") or "\\" in info.filename or info.filename[1:2] == ":":
-        fault = "is not a plain name inside the archive"
+        fault = Sentence("is not a plain name inside the archive")
     elif ".." in info.filename.split("/"):
-        fault = "leads out of the archive"
+        fault = Sentence("leads out of the archive")
     elif stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        fault = "is a link or a device, not a file"
+        fault = Sentence("is a link or a device, not a file")
     elif info.flag_bits & 0x1:
-        fault = "is encrypted: make the zip without a password"
+        fault = Sentence("is encrypted: make the zip without a password")
     elif info.compress_type not in _READABLE:
-        fault = "is compressed in an unusual way: make the zip with the usual method (deflate)"
+        fault = Sentence(
+            "is compressed in an unusual way: make the zip with the usual method (deflate)"
+        )
     elif info.file_size > max(RATIO_FROM_BYTES, MAX_RATIO * info.compress_size):
-        fault = (
-            f"would grow from {info.compress_size:,} to {info.file_size:,} bytes when unpacked: "
-            "this looks like a zip bomb"
+        fault = Sentence(
+            "would grow from %(packed)s to %(n)s bytes when unpacked: this looks like a zip bomb",
+            packed=Amount(info.compress_size),
+            n=Amount(info.file_size),
         )
     return fault
 

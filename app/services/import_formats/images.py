@@ -8,6 +8,7 @@ import hashlib
 import io
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,9 +18,11 @@ from PIL import Image, UnidentifiedImageError
 from app.errors import InvalidInput
 from app.services.import_formats.archives import Archive
 from app.storage import image_path
+from app.texts import Amount, Sentence
 
 MAX_PIXELS = 50_000_000
 MAX_IMAGE_BYTES = 64 << 20
+_MOST_MILLIONS = MAX_PIXELS // 1_000_000
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 _MEDIA_TYPES = {
@@ -29,7 +32,7 @@ _MEDIA_TYPES = {
     "WEBP": "image/webp",
     "GIF": "image/gif",
 }
-_TOO_LARGE = f"has more than {MAX_PIXELS // 1_000_000} million pixels: make it smaller"
+_TOO_LARGE = Sentence("has more than %(n)s million pixels: make it smaller", n=_MOST_MILLIONS)
 _EXIF_ORIENTATION = 0x0112
 _TURNED_BY_A_QUARTER = (5, 6, 7, 8)
 # What Pillow's decoders raise on damaged files, besides OSError.
@@ -41,6 +44,10 @@ _DAMAGED = (
 
 class BadImage(Exception):
     """Why a file is not taken as an image, as the end of a sentence that names the file."""
+
+    def __init__(self, fault: Sentence) -> None:
+        super().__init__(fault)
+        self.fault = fault
 
 
 class ImageSource(Protocol):
@@ -55,9 +62,17 @@ class ImageSource(Protocol):
         """The bytes. Raises BadImage when they cannot be read."""
 
 
+def _either(folders: Sequence[str]) -> str:
+    """`a`, `a or b`, `a or b or c`, with the words between them to be translated."""
+    label = folders[0] if folders else ""
+    for folder in folders[1:]:
+        label = Sentence("%(first)s or %(last)s", first=label, last=folder)
+    return label
+
+
 class FolderSource:
     def __init__(self, folders: tuple[Path, ...]) -> None:
-        self.label = " or ".join(str(folder) for folder in folders)
+        self.label = _either([str(folder) for folder in folders])
         self._folders = folders
 
     def find(self, names: tuple[str, ...]) -> str | None:
@@ -72,10 +87,16 @@ class FolderSource:
         try:
             n_bytes = path.stat().st_size
             if n_bytes > MAX_IMAGE_BYTES:
-                raise BadImage(f"has {n_bytes:,} bytes; at most {MAX_IMAGE_BYTES:,} are allowed")
+                raise BadImage(
+                    Sentence(
+                        "has %(n)s bytes; at most %(most)s are allowed",
+                        n=Amount(n_bytes),
+                        most=Amount(MAX_IMAGE_BYTES),
+                    )
+                )
             return path.read_bytes()
         except OSError as error:
-            raise BadImage(f"cannot be read ({error.strerror})") from error
+            raise BadImage(Sentence("cannot be read (%(error)s)", error=error.strerror)) from error
 
 
 class ArchiveSource:
@@ -97,7 +118,7 @@ class ArchiveSource:
         try:
             return self._archive.read(name, MAX_IMAGE_BYTES)
         except InvalidInput as error:
-            raise BadImage(f"cannot be read: {error.message}") from error
+            raise BadImage(Sentence("cannot be read: %(error)s", error=error.message)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +138,13 @@ class ParsedImage:
         try:
             content = self.source.read(self.name)
         except BadImage as error:
-            raise InvalidInput(f"{self.name} {error}.") from error
+            raise InvalidInput(
+                Sentence("%(subject)s %(fault)s.", subject=self.name, fault=error.fault)
+            ) from error
         if hashlib.sha256(content).hexdigest() != self.sha256:
-            raise InvalidInput(f"{self.name} was changed while it was imported. Start again.")
+            raise InvalidInput(
+                Sentence("%(file)s was changed while it was imported. Start again.", file=self.name)
+            )
         return content
 
 
@@ -127,7 +152,7 @@ def verify_image(source: ImageSource, name: str) -> ParsedImage:
     """Read and decode one image. Raises BadImage with what is wrong with it."""
     content = source.read(name)
     if not content:
-        raise BadImage("is empty")
+        raise BadImage(Sentence("is empty"))
     sha256 = hashlib.sha256(content).hexdigest()
     image = _open(content)
     media_type = _check_header(image)
@@ -145,23 +170,38 @@ def _open(content: bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise BadImage(_TOO_LARGE) from error
     except UnidentifiedImageError as error:
-        raise BadImage("is no PNG, JPEG, WebP or GIF image, or is damaged") from error
+        raise BadImage(Sentence("is no PNG, JPEG, WebP or GIF image, or is damaged")) from error
     except _DAMAGED as error:
-        raise BadImage(f"is damaged ({error})") from error
+        raise BadImage(_damaged(error)) from error
+
+
+def _damaged(error: BaseException) -> Sentence:
+    return Sentence("is damaged (%(error)s)", error=str(error))
 
 
 def _check_header(image: Image.Image) -> str:
     """The media type of an image that may be decoded."""
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise BadImage(f"has {width:,} × {height:,} pixels and so {_TOO_LARGE}")
+        raise BadImage(
+            Sentence(
+                "has %(width)s × %(height)s pixels and so has more than %(n)s million pixels: make "
+                "it smaller",
+                width=Amount(width),
+                height=Amount(height),
+                n=_MOST_MILLIONS,
+            )
+        )
     try:
         n_frames = getattr(image, "n_frames", 1)
     except _DAMAGED as error:
-        raise BadImage(f"is damaged ({error})") from error
+        raise BadImage(_damaged(error)) from error
     if image.format != "MPO" and n_frames > 1:
         raise BadImage(
-            f"is animated ({n_frames} frames), but the model reads only one: save that as PNG"
+            Sentence(
+                "is animated (%(n)s frames), but the model reads only one: save that as PNG",
+                n=n_frames,
+            )
         )
     return _MEDIA_TYPES[image.format or ""]
 
@@ -172,15 +212,17 @@ def _decode(content: bytes) -> None:
         _open(content).verify()
         _open(content).load()
     except _DAMAGED as error:
-        raise BadImage(f"is damaged ({error})") from error
+        raise BadImage(_damaged(error)) from error
     except MemoryError as error:
-        raise BadImage("needs more memory than there is") from error
+        raise BadImage(Sentence("needs more memory than there is")) from error
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     try:
         orientation = image.getexif().get(_EXIF_ORIENTATION)
     except _DAMAGED as error:
-        raise BadImage(f"holds damaged EXIF notes ({error})") from error
+        raise BadImage(
+            Sentence("holds damaged EXIF notes (%(error)s)", error=str(error))
+        ) from error
     width, height = image.size
     return (height, width) if orientation in _TURNED_BY_A_QUARTER else (width, height)

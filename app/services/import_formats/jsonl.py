@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from typing import IO, Any, NoReturn
 
 from app.services.import_formats.lines import read_lines
-from app.services.import_formats.problems import Problems
+from app.services.import_formats.problems import Place, Problems
 from app.services.import_formats.rows import ColumnCheck, Row, check_row, describe
+from app.texts import Sentence
 
 
 def read_jsonl(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row]:
@@ -15,14 +16,15 @@ def read_jsonl(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row
     for number, line in enumerate(read_lines(stream, name), start=1):
         if not line.strip():
             continue
-        place = f"{name}, line {number}"
+        place = Place(name, number)
         try:
             values = parse_json(line)
         except ValueError as error:
-            problems.add(place, f"is no JSON ({error})")
+            problems.add(place, Sentence("is no JSON (%(error)s)", error=error.args[0]))
             continue
         if not isinstance(values, dict):
-            problems.add(place, f"must be an object, but is {describe(values)}")
+            fault = Sentence("must be an object, but is %(value)s", value=describe(values))
+            problems.add(place, fault)
             continue
         if columns.look_at(place, values):
             row = check_row(place, values, problems)
@@ -38,13 +40,15 @@ def parse_json(text: str) -> Any:
             text, parse_constant=_refuse_constant, object_pairs_hook=_refuse_double_keys
         )
     except json.JSONDecodeError as error:
-        raise ValueError(f"{error.msg} at character {error.pos + 1}") from error
+        raise ValueError(
+            Sentence("%(error)s at character %(n)s", error=error.msg, n=error.pos + 1)
+        ) from error
     except RecursionError as error:
-        raise ValueError("nested too deep") from error
+        raise ValueError(Sentence("nested too deep")) from error
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON value")
+    raise ValueError(Sentence("%(value)s is not a JSON value", value=name))
 
 
 def _refuse_double_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -52,5 +56,5 @@ def _refuse_double_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(values) < len(pairs):
         keys = [key for key, _ in pairs]
         double = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {double!r} is there twice")
+        raise ValueError(Sentence("the key %(key)s is there twice", key=repr(double)))
     return values

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from typing import IO
 
 from app.errors import InvalidInput
+from app.services.import_formats.problems import Place, named
+from app.texts import Sentence
 
 MAX_LINE_BYTES = 1 << 20
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -22,21 +24,36 @@ def read_lines(stream: IO[bytes], name: str) -> Iterator[str]:
         if number == 1:
             if line.startswith(_UTF_16):
                 raise InvalidInput(
-                    f"{name} is written in UTF-16. Save it as UTF-8 and import it again."
+                    Sentence(
+                        "%(file)s is written in UTF-16. Save it as UTF-8 and import it again.",
+                        file=name,
+                    )
                 )
             line = line.removeprefix(codecs.BOM_UTF8)
         if b"\0" in line:
-            raise InvalidInput(f"{name}, line {number}: holds zero bytes, so this is no text file.")
+            raise InvalidInput(
+                Sentence(
+                    "%(place)s: holds zero bytes, so this is no text file.",
+                    place=Place(name, number).sentence(),
+                )
+            )
         if len(line) > MAX_LINE_BYTES:
-            raise InvalidInput(f"{name}, line {number}: is longer than 1 MB.")
-        yield decode(line, f"{name}, line {number}")
+            raise InvalidInput(
+                Sentence("%(place)s: is longer than 1 MB.", place=Place(name, number).sentence())
+            )
+        yield decode(line, Place(name, number))
 
 
-def decode(content: bytes, place: str) -> str:
+def decode(content: bytes, place: Place | str) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidInput(
-            f"{place}: is not UTF-8 (byte 0x{content[error.start]:02x} at position "
-            f"{error.start + 1}). Save the file as UTF-8 and import it again."
+            Sentence(
+                "%(place)s: is not UTF-8 (byte %(byte)s at position %(n)s). Save the file as UTF-8 "
+                "and import it again.",
+                place=named(place),
+                byte=f"0x{content[error.start]:02x}",
+                n=error.start + 1,
+            )
         ) from error

@@ -27,11 +27,13 @@ from app.services.import_formats.images import (
     verify_image,
 )
 from app.services.import_formats.jsonl import read_jsonl
+from app.services.import_formats.problems import Place as FilePlace
 from app.services.import_formats.problems import Problems
 from app.services.import_formats.rows import Row
 from app.services.import_formats.table import read_csv
 from app.services.import_formats.vqa_x import MAX_FILE_BYTES, read_vqa_x
 from app.settings import get_settings
+from app.texts import Amount, Sentence
 
 Progress = Callable[[Json], None]
 Reader = Callable[[IO[bytes], str, Problems], Iterator[Row]]
@@ -83,7 +85,7 @@ class ParsedDataset:
 
     items: tuple[ParsedItem, ...]
     images: Mapping[str, ParsedImage]
-    splits: Mapping[str, tuple[Split, str]]
+    splits: Mapping[str, tuple[Split, FilePlace]]
     """The split of each image that the file names one for, and the row that does."""
     warnings: tuple[str, ...]
     resources: ExitStack
@@ -120,8 +122,11 @@ def read_sources(
         if not rows and not problems.count:
             names = ", ".join(source.name for source in sources)
             raise InvalidInput(
-                f"Nothing was imported: there are no rows in {names}. Rows come from files that "
-                "end in .jsonl, .csv or .json, alone or in a zip."
+                Sentence(
+                    "Nothing was imported: there are no rows in %(files)s. Rows come from files "
+                    "that end in .jsonl, .csv or .json, alone or in a zip.",
+                    files=names,
+                )
             )
         _check_ids([row for row, _ in rows], problems)
         places = _find_images(rows, problems)
@@ -160,14 +165,18 @@ def _open_archives(
 
 def _check_size(source: SourceFile) -> None:
     if source.path.is_dir():
-        raise InvalidInput(f"{source.name} is a folder. Name the data file in it.")
+        raise InvalidInput(
+            Sentence("%(file)s is a folder. Name the data file in it.", file=source.name)
+        )
     if not source.path.is_file():
-        raise InvalidInput(f"There is no file {source.name}.")
+        raise InvalidInput(Sentence("There is no file %(file)s.", file=source.name))
     limit = get_settings().max_upload_mb
     if source.path.stat().st_size > limit << 20:
-        raise InvalidInput(f"{source.name} is larger than {limit} MB (MAX_UPLOAD_MB).")
+        raise InvalidInput(
+            Sentence("%(file)s is larger than %(n)s MB (MAX_UPLOAD_MB).", file=source.name, n=limit)
+        )
     if source.path.stat().st_size == 0:
-        raise InvalidInput(f"Nothing was imported: {source.name} is empty.")
+        raise InvalidInput(Sentence("Nothing was imported: %(file)s is empty.", file=source.name))
 
 
 def _format_of(name: str, format: DataFormat) -> DataFormat:
@@ -176,8 +185,11 @@ def _format_of(name: str, format: DataFormat) -> DataFormat:
     known = FORMAT_OF_SUFFIX.get(PurePosixPath(name).suffix.lower())
     if known is None:
         raise InvalidInput(
-            f"The format of {name} cannot be told from its name. Say which it is: jsonl, csv, zip "
-            "or vqa-x."
+            Sentence(
+                "The format of %(file)s cannot be told from its name. Say which it is: jsonl, csv, "
+                "zip or vqa-x.",
+                file=name,
+            )
         )
     return known
 
@@ -212,12 +224,16 @@ def _read_archive(
 
 
 def _check_ids(rows: Sequence[Row], problems: Problems) -> None:
-    first: dict[str, str] = {}
+    first: dict[str, FilePlace] = {}
     for row in rows:
         if row.external_id in first:
             problems.add(
                 row.place,
-                f"the id {row.external_id!r} is taken already by {first[row.external_id]}",
+                Sentence(
+                    "the id %(id)s is taken already by %(place)s",
+                    id=repr(row.external_id),
+                    place=first[row.external_id].sentence(),
+                ),
             )
         else:
             first[row.external_id] = row.place
@@ -234,10 +250,26 @@ def _find_images(
         places.append(place)
         if place is None and row.images[0] not in missing:
             missing.add(row.images[0])
-            where = ", ".join(dict.fromkeys(source.label for source in sources))
-            looked = f"is not in {where}" if where else "came without a folder or zip of images"
-            problems.add(row.place, f"the image {row.images[0]} {looked}")
+            labels = list(dict.fromkeys(source.label for source in sources))
+            fault = (
+                Sentence("is not in %(places)s", places=_listed(labels))
+                if labels
+                else Sentence("came without a folder or zip of images")
+            )
+            problems.add(row.place, _about_image(row, fault))
     return places
+
+
+def _about_image(row: Row, fault: Sentence) -> Sentence:
+    return Sentence("the image %(subject)s %(fault)s", subject=row.images[0], fault=fault)
+
+
+def _listed(labels: Sequence[str]) -> str:
+    """`a, b, c`, each still to be translated."""
+    listed = labels[0]
+    for label in labels[1:]:
+        listed = Sentence("%(first)s, %(last)s", first=listed, last=label)
+    return listed
 
 
 def _find_image(row: Row, sources: Sequence[ImageSource]) -> Place | None:
@@ -260,32 +292,34 @@ def _verify_images(
         if place is not None:
             first_row.setdefault(place, row)
 
-    def verify(place: Place) -> ParsedImage | str:
+    def verify(place: Place) -> ParsedImage | Sentence:
         try:
             return verify_image(*place)
         except BadImage as error:
-            return str(error)
+            return error.fault
 
     images: dict[Place, ParsedImage] = {}
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         for done, (place, result) in enumerate(
             zip(first_row, pool.map(verify, first_row), strict=True), start=1
         ):
-            if isinstance(result, str):
+            if isinstance(result, Sentence):
                 row = first_row[place]
-                problems.add(row.place, f"the image {row.images[0]} {result}")
+                problems.add(row.place, _about_image(row, result))
             else:
                 images[place] = result
             if progress and done % 50 == 0:
-                progress({"step": "checking images", "done": done, "total": len(first_row)})
+                progress(
+                    {"step": Sentence("checking images"), "done": done, "total": len(first_row)}
+                )
     return images
 
 
 def _collect_splits(
     items: Sequence[ParsedItem], problems: Problems
-) -> dict[str, tuple[Split, str]]:
+) -> dict[str, tuple[Split, FilePlace]]:
     """The split of each image that has one; two rows that differ are told, both of them."""
-    splits: dict[str, tuple[Split, str]] = {}
+    splits: dict[str, tuple[Split, FilePlace]] = {}
     for item in items:
         row = item.row
         if row.split is None:
@@ -294,8 +328,14 @@ def _collect_splits(
         if split is not row.split:
             problems.add(
                 row.place,
-                f"the image {row.images[0]} is in split {row.split}, but in split {split} by "
-                f"{place}. An image can be in one split only",
+                Sentence(
+                    "the image %(image)s is in split %(split)s, but in split %(other)s by "
+                    "%(place)s. An image can be in one split only",
+                    image=row.images[0],
+                    split=str(row.split),
+                    other=str(split),
+                    place=place.sentence(),
+                ),
             )
     return splits
 
@@ -303,20 +343,24 @@ def _collect_splits(
 def _warnings(items: Sequence[ParsedItem]) -> Iterator[str]:
     n_without = sum(not item.row.gold_rationales for item in items)
     if n_without:
-        yield (
-            f"{n_without:,} of {len(items):,} rows have no rationale: the rouge critic and the "
-            "text metrics have nothing to compare with there."
+        yield Sentence(
+            "%(n)s of %(all)s rows have no rationale: the rouge critic and the text metrics have "
+            "nothing to compare with there.",
+            n=Amount(n_without),
+            all=Amount(len(items)),
         )
     seen: dict[tuple[str, str, str], str] = {}
     doubles = []
     for item in items:
         key = (item.image_sha256, item.row.question, item.row.answer)
         if key in seen:
-            doubles.append(f"{item.row.external_id} (as {seen[key]})")
+            doubles.append(
+                Sentence("%(id)s (as %(other)s)", id=item.row.external_id, other=seen[key])
+            )
         seen.setdefault(key, item.row.external_id)
     if doubles:
-        yield (
-            f"{len(doubles):,} rows ask the same of the same image as another row: "
-            + ", ".join(doubles[:10])
-            + ("…" if len(doubles) > 10 else "")
+        yield Sentence(
+            "%(n)s rows ask the same of the same image as another row: %(rows)s",
+            n=Amount(len(doubles)),
+            rows=_listed([*doubles[:10], *(["…"] if len(doubles) > 10 else [])]),
         )

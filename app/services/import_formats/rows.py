@@ -1,18 +1,19 @@
 """One row of a data file: which columns it has, and what each may hold."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 from app.lifecycle import Split
 from app.models import Json
-from app.services.import_formats.problems import Problems
+from app.services.import_formats.problems import Place, Problems
+from app.texts import Amount, CountedSentence, Sentence
 
 REQUIRED = ("id", "image", "question", "answer")
 OPTIONAL = ("rationales", "rationale", "split", "facts")
-EXPECTED = (
+EXPECTED = Sentence(
     "expected are id, image, question, answer, and where there are any rationales (or rationale), "
     "split, facts"
 )
@@ -35,7 +36,7 @@ SPLITS = {
 class Row:
     """A row whose fields are checked. `images` are the names its image may have."""
 
-    place: str
+    place: Place
     external_id: str
     images: tuple[str, ...]
     question: str
@@ -50,10 +51,10 @@ class ColumnCheck:
     """Gathers rows with wrong columns, so that one mistake in the naming gives one line."""
 
     problems: Problems
-    _unknown: dict[str, list[str]] = field(default_factory=dict)
-    _missing: dict[str, list[str]] = field(default_factory=dict)
+    _unknown: dict[str, list[Place]] = field(default_factory=dict)
+    _missing: dict[str, list[Place]] = field(default_factory=dict)
 
-    def look_at(self, place: str, columns: Iterable[str]) -> bool:
+    def look_at(self, place: Place, columns: Iterable[str]) -> bool:
         """Whether the row can be read; what is wrong is told by `report`."""
         names = set(columns)
         unknown = names.difference(REQUIRED, OPTIONAL)
@@ -67,20 +68,33 @@ class ColumnCheck:
     def report(self) -> None:
         for kind, found in (("unknown", self._unknown), ("missing", self._missing)):
             for name, places in found.items():
-                more = f" (and {len(places) - 1:,} more rows)" if len(places) > 1 else ""
+                parts = {"column": repr(name), "expected": EXPECTED}
                 text = (
-                    f"the column {name!r} is not known; {EXPECTED}"
+                    Sentence("the column %(column)s is not known; %(expected)s", **parts)
                     if kind == "unknown"
-                    else f"the column {name!r} is missing; {EXPECTED}"
+                    else Sentence("the column %(column)s is missing; %(expected)s", **parts)
                 )
-                self.problems.add(places[0] + more, text)
+                self.problems.add(_first_of(places), text)
+
+
+def _first_of(places: Sequence[Place]) -> str:
+    first, n_more = places[0].sentence(), len(places) - 1
+    if not n_more:
+        return first
+    return CountedSentence(
+        "%(place)s (and %(n)s more row)", "%(place)s (and %(n)s more rows)", n=n_more, place=first
+    )
 
 
 class BadField(Exception):
     """What is wrong with one field, as a sentence."""
 
+    def __init__(self, problem: Sentence) -> None:
+        super().__init__(problem)
+        self.problem = problem
 
-def check_row(place: str, values: Mapping[str, Any], problems: Problems) -> Row | None:
+
+def check_row(place: Place, values: Mapping[str, Any], problems: Problems) -> Row | None:
     """The checked row, or None after its problems were added."""
     found: dict[str, Any] = {}
     before = problems.count
@@ -96,7 +110,7 @@ def check_row(place: str, values: Mapping[str, Any], problems: Problems) -> Row 
         try:
             found[name] = check()
         except BadField as error:
-            problems.add(place, str(error))
+            problems.add(place, error.problem)
     if problems.count > before:
         return None
     return Row(place=place, **found)
@@ -105,19 +119,32 @@ def check_row(place: str, values: Mapping[str, Any], problems: Problems) -> Row 
 def check_text(value: object, name: str) -> str:
     """A text without outer blanks. Whole numbers are taken too, as ids and answers often are."""
     if value is None:
-        raise BadField(f"{name} is missing")
+        raise BadField(Sentence("%(field)s is missing", field=name))
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
-        raise BadField(f"{name} must be a text, but is {describe(value)}")
+        raise BadField(
+            Sentence(
+                "%(field)s must be a text, but is %(value)s", field=name, value=describe(value)
+            )
+        )
     text = value.strip()
     if not text:
-        raise BadField(f"{name} is empty")
+        raise BadField(Sentence("%(field)s is empty", field=name))
     limit = MAX_LENGTHS[name]
     if len(text) > limit:
-        raise BadField(f"{name} has {len(text):,} characters; at most {limit:,} are allowed")
+        raise BadField(
+            Sentence(
+                "%(field)s has %(n)s characters; at most %(most)s are allowed",
+                field=name,
+                n=Amount(len(text)),
+                most=Amount(limit),
+            )
+        )
     if not is_storable(text):
-        raise BadField(f"{name} holds a control character or half of a character")
+        raise BadField(
+            Sentence("%(field)s holds a control character or half of a character", field=name)
+        )
     return text
 
 
@@ -126,7 +153,10 @@ def check_image_name(value: object) -> str:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in path.parts[0]:
         raise BadField(
-            f"image must be a file name inside the images folder, but is {shorten(name)!r}"
+            Sentence(
+                "image must be a file name inside the images folder, but is %(value)s",
+                value=repr(shorten(name)),
+            )
         )
     return path.as_posix()
 
@@ -135,12 +165,20 @@ def check_rationales(values: Mapping[str, Any]) -> tuple[str, ...]:
     """The gold rationales, each once, from `rationales` (a list) and `rationale` (a text)."""
     given = values.get("rationales")
     if given is not None and not isinstance(given, list):
-        raise BadField(f"rationales must be a list of texts, but is {describe(given)}")
+        raise BadField(
+            Sentence("rationales must be a list of texts, but is %(value)s", value=describe(given))
+        )
     texts = list(given or [])
     if values.get("rationale") is not None:
         texts.append(values["rationale"])
     if len(texts) > MAX_RATIONALES:
-        raise BadField(f"there are {len(texts)} rationales; at most {MAX_RATIONALES} are allowed")
+        raise BadField(
+            Sentence(
+                "there are %(n)s rationales; at most %(most)s are allowed",
+                n=len(texts),
+                most=MAX_RATIONALES,
+            )
+        )
     checked = [check_text(text, "rationale") for text in texts]
     return tuple(dict.fromkeys(checked))
 
@@ -150,7 +188,11 @@ def check_split(value: object) -> Split | None:
         return None
     split = SPLITS.get(value.strip().lower()) if isinstance(value, str) else None
     if split is None:
-        raise BadField(f"split must be train, validation or test, but is {describe(value)}")
+        raise BadField(
+            Sentence(
+                "split must be train, validation or test, but is %(value)s", value=describe(value)
+            )
+        )
     return split
 
 
@@ -158,17 +200,23 @@ def check_facts(value: object) -> Json | None:
     if value is None:
         return None
     if not isinstance(value, dict):
-        raise BadField(f"facts must be an object, but is {describe(value)}")
+        raise BadField(Sentence("facts must be an object, but is %(value)s", value=describe(value)))
     try:
         text = json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError) as error:
-        raise BadField("facts hold a number that is not finite, or are nested too deep") from error
+        raise BadField(
+            Sentence("facts hold a number that is not finite, or are nested too deep")
+        ) from error
     if len(text) > MAX_FACTS_CHARACTERS:
         raise BadField(
-            f"facts have {len(text):,} characters; at most {MAX_FACTS_CHARACTERS:,} are allowed"
+            Sentence(
+                "facts have %(n)s characters; at most %(most)s are allowed",
+                n=Amount(len(text)),
+                most=Amount(MAX_FACTS_CHARACTERS),
+            )
         )
     if not all(is_storable(part) for part in _texts(value)):
-        raise BadField("facts hold a control character or half of a character")
+        raise BadField(Sentence("facts hold a control character or half of a character"))
     return value
 
 
@@ -199,8 +247,14 @@ def describe(value: object) -> str:
     if isinstance(value, str):
         return repr(shorten(value))
     if isinstance(value, bool):
-        return "true or false"
-    names = {"dict": "an object", "list": "a list", "int": "a number", "float": "a number"}
+        return Sentence("true or false")
+    number = Sentence("a number")
+    names = {
+        "dict": Sentence("an object"),
+        "list": Sentence("a list"),
+        "int": number,
+        "float": number,
+    }
     return names.get(type(value).__name__, "null")
 
 

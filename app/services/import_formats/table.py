@@ -13,8 +13,9 @@ from typing import IO, Any
 from app.errors import InvalidInput
 from app.services.import_formats.jsonl import parse_json
 from app.services.import_formats.lines import read_lines
-from app.services.import_formats.problems import Problems
+from app.services.import_formats.problems import Place, Problems
 from app.services.import_formats.rows import OPTIONAL, REQUIRED, ColumnCheck, Row, check_row
+from app.texts import Sentence
 
 _NUMBERED = re.compile(r"rationale_\d{1,2}")
 _JSON_COLUMNS = ("rationales", "facts")
@@ -32,12 +33,16 @@ def read_csv(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row]:
         return
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
-        place = f"{name}, line {reader.line_num + 2}"
+        place = Place(name, reader.line_num + 2)
         try:
             cells = next(reader, None)
         except csv.Error as error:
             raise InvalidInput(
-                f"{place}: cannot be read as CSV ({error}). Is a quotation mark not closed?"
+                Sentence(
+                    "%(place)s: cannot be read as CSV (%(error)s). Is a quotation mark not closed?",
+                    place=place.sentence(),
+                    error=str(error),
+                )
             ) from error
         if cells is None:
             return
@@ -57,10 +62,11 @@ def _find_delimiter(header_line: str) -> str:
 
 
 def _check_header(header: Sequence[str], name: str, problems: Problems) -> bool:
-    place = f"{name}, line 1"
+    place = Place(name, 1)
     double = sorted({cell for cell in header if header.count(cell) > 1})
     if double:
-        problems.add(place, f"the column {double[0]!r} is there twice")
+        fault = Sentence("the column %(column)s is there twice", column=repr(double[0]))
+        problems.add(place, fault)
         return False
     columns = ColumnCheck(problems)
     is_right = columns.look_at(place, [cell for cell in header if not _NUMBERED.fullmatch(cell)])
@@ -69,12 +75,15 @@ def _check_header(header: Sequence[str], name: str, problems: Problems) -> bool:
 
 
 def _check_cells(
-    place: str, header: Sequence[str], cells: Sequence[str], problems: Problems
+    place: Place, header: Sequence[str], cells: Sequence[str], problems: Problems
 ) -> Row | None:
     if not any(cell.strip() for cell in cells):
         return None
     if len(cells) != len(header):
-        problems.add(place, f"has {len(cells)} cells, but the header has {len(header)}")
+        fault = Sentence(
+            "has %(n)s cells, but the header has %(wanted)s", n=len(cells), wanted=len(header)
+        )
+        problems.add(place, fault)
         return None
     given = {column: cell for column, cell in zip(header, cells, strict=True) if cell.strip()}
     values: dict[str, Any] = {
@@ -86,7 +95,12 @@ def _check_cells(
             try:
                 values[column] = parse_json(values[column])
             except ValueError as error:
-                problems.add(place, f"{column} must be written as JSON ({error})")
+                fault = Sentence(
+                    "%(field)s must be written as JSON (%(error)s)",
+                    field=column,
+                    error=error.args[0],
+                )
+                problems.add(place, fault)
     if problems.count > before:
         return None
     numbered = [given[column] for column in header if column in given and column not in values]

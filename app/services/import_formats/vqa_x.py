@@ -18,15 +18,16 @@ from app.errors import InvalidInput
 from app.lifecycle import Split
 from app.services.import_formats.jsonl import parse_json
 from app.services.import_formats.lines import decode
-from app.services.import_formats.problems import Problems
+from app.services.import_formats.problems import Place, Problems
 from app.services.import_formats.rows import SPLITS, BadField, Row, check_image_name, check_row
+from app.texts import Sentence
 
 MAX_FILE_BYTES = 512 << 20
 _COLUMNS = ("question_id", "image_id", "question", "multiple_choice_answer", "explanation")
 _EXPLANATIONS = ("explanation", "explanation_2", "explanation_3")
 _COCO_SETS = ("val2014", "train2014")
 _SPLIT_IN_NAME = re.compile(r"(train|val|validation|test)$")
-_EXPECTED = (
+_EXPECTED = Sentence(
     "expected is the VQA-X layout: an object per question id with question, answers, image_name "
     "and explanation"
 )
@@ -38,14 +39,14 @@ def read_vqa_x(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row
     is_by_column = all(isinstance(content.get(column), dict) for column in _COLUMNS)
     entries = _by_column(content) if is_by_column else content
     for key, entry in entries.items():
-        place = f"{name}, {'row' if is_by_column else 'question'} {key}"
+        place = Place(name, key, "row" if is_by_column else "question")
         if not isinstance(entry, dict):
-            problems.add(place, f"is no object; {_EXPECTED}")
+            problems.add(place, Sentence("is no object; %(expected)s", expected=_EXPECTED))
             continue
         try:
             values, images = _from_columns(entry) if is_by_column else _from_question(key, entry)
         except BadField as error:
-            problems.add(place, str(error))
+            problems.add(place, error.problem)
             continue
         row = check_row(place, values, problems)
         if row is not None:
@@ -71,19 +72,33 @@ def _load_object(stream: IO[bytes], name: str) -> dict[str, Any]:
     start = stream.read(1 << 16)
     text_start = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text_start[:1] == b"[":
-        raise InvalidInput(f"{name} is a JSON list: write one object per line (JSONL); {_EXPECTED}")
+        raise InvalidInput(
+            Sentence(
+                "%(file)s is a JSON list: write one object per line (JSONL); %(expected)s",
+                file=name,
+                expected=_EXPECTED,
+            )
+        )
     if text_start[:1] != b"{":
-        raise InvalidInput(f"{name} is no JSON object; {_EXPECTED}")
+        raise InvalidInput(_no_object(name))
     content = start + stream.read(MAX_FILE_BYTES - len(start) + 1)
     if len(content) > MAX_FILE_BYTES:
-        raise InvalidInput(f"{name} is larger than {MAX_FILE_BYTES >> 20} MB.")
+        raise InvalidInput(
+            Sentence("%(file)s is larger than %(n)s MB.", file=name, n=MAX_FILE_BYTES >> 20)
+        )
     try:
         loaded = parse_json(decode(content.removeprefix(b"\xef\xbb\xbf"), name))
     except ValueError as error:
-        raise InvalidInput(f"{name} is no JSON ({error}).") from error
+        raise InvalidInput(
+            Sentence("%(file)s is no JSON (%(error)s).", file=name, error=error.args[0])
+        ) from error
     if not isinstance(loaded, dict):
-        raise InvalidInput(f"{name} is no JSON object; {_EXPECTED}")
+        raise InvalidInput(_no_object(name))
     return loaded
+
+
+def _no_object(name: str) -> Sentence:
+    return Sentence("%(file)s is no JSON object; %(expected)s", file=name, expected=_EXPECTED)
 
 
 def _from_question(key: str, entry: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -93,13 +108,15 @@ def _from_question(key: str, entry: dict[str, Any]) -> tuple[dict[str, Any], tup
         if column not in entry
     ]
     if missing:
-        raise BadField(f"{missing[0]} is missing; {_EXPECTED}")
+        raise BadField(
+            Sentence("%(field)s is missing; %(expected)s", field=missing[0], expected=_EXPECTED)
+        )
     answers = entry["answers"]
     if not isinstance(answers, list) or not all(isinstance(given, dict) for given in answers):
-        raise BadField("answers must be a list of objects")
+        raise BadField(Sentence("answers must be a list of objects"))
     texts = [given["answer"] for given in answers if isinstance(given.get("answer"), str)]
     if not texts:
-        raise BadField("answers hold no answer")
+        raise BadField(Sentence("answers hold no answer"))
     image = check_image_name(entry["image_name"])
     values = {
         "id": key,
@@ -125,10 +142,12 @@ def _by_column(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _from_columns(entry: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     missing = [column for column in _COLUMNS if entry.get(column) is None]
     if missing:
-        raise BadField(f"{missing[0]} is missing")
+        raise BadField(Sentence("%(field)s is missing", field=missing[0]))
     number = str(entry["image_id"])
     if not number.isdigit():
-        raise BadField(f"image_id must be a number, but is {number[:80]!r}")
+        raise BadField(
+            Sentence("image_id must be a number, but is %(value)s", value=repr(number[:80]))
+        )
     names = [f"COCO_{part}_{int(number):012d}.jpg" for part in _COCO_SETS]
     explanations = [entry.get(column) for column in _EXPLANATIONS]
     values = {
