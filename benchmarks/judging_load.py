@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 _ITEM = re.compile(rb'data-judgement-id="(\d+)"')
 _VERSION = re.compile(rb'name="version" value="(\d+)"')
+_SAVED = re.compile(rb'data-version="(\d+)"')
 _CHOICE = re.compile(rb'name="picked" value="(\d+)"')
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 _LOCATION = re.compile(rb"location: (\S+)", re.IGNORECASE)
@@ -94,7 +95,8 @@ class Annotator:
             path = f"/judgements/{judgement_id}/draft"
             reply = await self._timed(load, "draft", "POST", path, data, script=True)
             assert reply.status == 200, reply.body
-            version = _VERSION.search(reply.body) or version
+            version = _SAVED.search(reply.body)
+            assert version
         data = self._form(int(version[1]), picked)
         path = f"/judgements/{judgement_id}/submit"
         reply = await self._timed(load, "submit", "POST", path, data, script=self.script)
