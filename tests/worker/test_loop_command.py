@@ -84,8 +84,11 @@ def test_a_loop_that_is_broken_off_goes_on(database: sessionmaker[Session], tmp_
         run = train_run()
         return run is not None and run.progress.get("step", 0) >= 10
 
+    # Ctrl-C reaches it even if these tests run in the background, where it is ignored.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     with log.open("w") as output:
         first = start_process([*COMMAND, *arguments], output=output)
+    signal.signal(signal.SIGINT, inherited)
     wait_for(trains, seconds=200, describe=log.read_text)
     first.send_signal(signal.SIGINT)
     assert first.wait(30) != 0
