@@ -8,6 +8,7 @@ from app.queries import judging as judging_queries
 from app.queries import settling as queries
 from app.round_settings import JudgingSettings
 from app.services.events import record
+from app.services.leases import judging_settings
 from app.texts import Sentence
 from app.uncertainty import ItemVotes, is_contested, judged_priority
 
@@ -92,7 +93,7 @@ def is_all_settled(session: Session, round_id: int) -> bool:
     """Whether nothing of the round is left that anybody could judge. Without a lock."""
     round_ = session.get(Round, round_id)
     return round_ is not None and not queries.has_unsettled_items(
-        session, round_id, _settings(round_).max_per_annotator
+        session, round_id, judging_settings(round_).max_per_annotator
     )
 
 
@@ -103,7 +104,7 @@ def settle_skipped(session: Session, round_: Round) -> int:
     submitted is set aside; one that somebody did is done with the votes that it has. The caller
     holds the round's lock, so that nobody is judging meanwhile.
     """
-    most = _settings(round_).max_per_annotator
+    most = judging_settings(round_).max_per_annotator
     if queries.has_unsettled_items(session, round_.id, most):
         return 0
     blocked = queries.list_blocked(session, round_.id, most)
@@ -124,7 +125,3 @@ def settle_skipped(session: Session, round_: Round) -> int:
 
 def _told(reasons: list[tuple[str, int]]) -> str:
     return ", ".join(f"“{reason}” ({n})" for reason, n in reasons[:N_SKIP_REASONS])
-
-
-def _settings(round_: Round) -> JudgingSettings:
-    return JudgingSettings.model_validate(round_.settings.get("judging", {}))

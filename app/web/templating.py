@@ -36,8 +36,8 @@ def percent(value: float | None, digits: int = 1) -> str:
         return "–"
     if is_english():
         return f"{value * 100:.{digits}f} %"
-    # Without digits there must be no point either; the space is one that does not break.
-    pattern = f"#,##0.{'0' * digits}\u00a0%" if digits else "#,##0\u00a0%"
+    # The space is one that does not break.
+    pattern = f"{_digits_pattern(digits)}\u00a0%"
     return format_percent(value, format=pattern, locale=languages.current_language())
 
 
@@ -46,8 +46,13 @@ def number(value: float | None, digits: int = 2) -> str:
         return "–"
     if is_english():
         return f"{value:,.{digits}f}"
-    pattern = f"#,##0.{'0' * digits}" if digits else "#,##0"
+    pattern = _digits_pattern(digits)
     return format_decimal(value, format=pattern, locale=languages.current_language())
+
+
+def _digits_pattern(digits: int) -> str:
+    """As Babel takes it. Without digits there must be no point either."""
+    return f"#,##0.{'0' * digits}" if digits else "#,##0"
 
 
 def signed(value: float, digits: int = 0) -> str:
