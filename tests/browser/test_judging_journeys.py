@@ -1,7 +1,7 @@
 """Whole ways through the judging page: one hand, a bad network, a lost session, two tabs, a day."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from sqlalchemy import select
 
 from app.db import session_scope
@@ -112,9 +112,21 @@ def test_a_password_in_the_dialog_brings_the_session_back_and_sends_the_answer(
     give_password()
     first = answer_id(noor)
     noor.context.clear_cookies()
-    noor.keyboard.press("2")
+    # Enter comes while the click is on its way, not after the dialog has opened over it.
+    drafts: list[Route] = []
+
+    def hold(draft: Route) -> None:
+        drafts.append(draft)
+
+    noor.route("**/draft", hold)
+    with noor.expect_request("**/draft"):
+        noor.keyboard.press("2")
     noor.keyboard.press("Enter")
+    for draft in drafts:
+        draft.continue_()
+    noor.unroute("**/draft")
     dialog = noor.locator("#dialog")
+    expect(noor.locator("#saved")).to_contain_text("your answer waits until you sign in")
     expect(dialog).to_contain_text("You were signed out")
     expect(dialog.locator("[name=password]")).to_be_focused()
     noor.keyboard.type("no such password")
@@ -125,6 +137,26 @@ def test_a_password_in_the_dialog_brings_the_session_back_and_sends_the_answer(
     expect_next(noor, first)
     expect(dialog).to_be_hidden()
     assert stored()[0].status is JudgementStatus.SUBMITTED
+    assert len(stored()[0].picked) == 1
+
+
+def test_an_enter_that_the_dialog_caught_submits_nothing_and_loses_nothing(noor: Page) -> None:
+    give_password()
+    first = answer_id(noor)
+    noor.context.clear_cookies()
+    noor.keyboard.press("2")
+    dialog = noor.locator("#dialog")
+    expect(dialog.locator("[name=password]")).to_be_focused()
+    noor.keyboard.press("Enter")
+    expect(dialog).to_be_visible()
+    noor.keyboard.type(PASSWORD)
+    noor.keyboard.press("Enter")
+    expect_saved(noor, 1)
+    expect(dialog).to_be_hidden()
+    expect(noor.locator("#question")).to_be_focused()
+    assert stored()[0].status is JudgementStatus.DRAFT
+    noor.keyboard.press("Enter")
+    expect_next(noor, first)
     assert len(stored()[0].picked) == 1
 
 
