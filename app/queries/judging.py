@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import (
-    Select,
     and_,
     bindparam,
     delete,
@@ -55,45 +54,6 @@ def lock_person(session: Session, user_id: int) -> None:
     session.execute(_LOCK_PERSON, {"user_id": user_id})
 
 
-@dataclass(frozen=True, slots=True)
-class Locked:
-    """What an action on a judgement holds until the end of its transaction, read anew."""
-
-    round_: Round
-    round_item: RoundItem
-    judgement: Judgement
-
-
-# PostgreSQL locks the rows in the order of these clauses.
-_LOCKS = 'FOR NO KEY UPDATE OF "user" FOR SHARE OF round'
-_ITEM_LOCK = "FOR NO KEY UPDATE OF round_item"
-_JUDGEMENT_LOCK = "FOR UPDATE OF judgement"
-
-
-def _locking(*locks: str) -> Select[Round, RoundItem, Judgement]:
-    return (
-        select(Round, RoundItem, Judgement)
-        .join(RoundItem, RoundItem.id == Judgement.round_item_id)
-        .join(Round, Round.id == Judgement.round_id)
-        .join(User, User.id == Judgement.user_id)
-        .where(Judgement.id == bindparam("judgement_id"))
-        .suffix_with(text(" ".join(locks)))
-        .execution_options(populate_existing=True)
-    )
-
-
-# What every click asks is put together once: building a statement costs more than sending it.
-_LOCK = _locking(_LOCKS, _JUDGEMENT_LOCK)
-_LOCK_WITH_ITEM = _locking(_LOCKS, _ITEM_LOCK, _JUDGEMENT_LOCK)
-
-
-def lock_for_action(session: Session, judgement_id: int, *, with_item: bool) -> Locked:
-    """Lock the person, the round (shared), the item if it is asked for, and the judgement, in that
-    order. Without its lock the item is as it was at some moment before."""
-    statement = _LOCK_WITH_ITEM if with_item else _LOCK
-    return Locked(*session.execute(statement, {"judgement_id": judgement_id}).one())
-
-
 def lock_round_item(session: Session, round_item_id: int) -> RoundItem:
     return session.scalars(
         select(RoundItem)
@@ -113,15 +73,6 @@ def try_lock_round_item(session: Session, round_item_id: int) -> RoundItem | Non
     ).one_or_none()
 
 
-def lock_judgement(session: Session, judgement_id: int) -> Judgement:
-    return session.scalars(
-        select(Judgement)
-        .where(Judgement.id == judgement_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one()
-
-
 @dataclass(frozen=True, slots=True)
 class RoundPlace:
     """A round, its project, a person, and their role there, if they have any."""
@@ -137,6 +88,18 @@ class OwnPlace(RoundPlace):
     """The same, with a judgement of the person."""
 
     judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class LockedPlace(OwnPlace):
+    """The same, locked until the end of the transaction: what people change is theirs alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockedItem(LockedPlace):
+    """The item of the round as well: its places and its state can be changed."""
+
+    round_item: RoundItem
 
 
 _PLACE = (Round, Project, User, Membership.role)
@@ -160,6 +123,24 @@ _OWN_PLACE = (
 )
 
 
+# What every click asks is put together once: building a statement costs more than sending it.
+# PostgreSQL locks the rows in the order of these clauses.
+_LOCKED_PLACE = _OWN_PLACE.suffix_with(
+    text('FOR NO KEY UPDATE OF "user" FOR SHARE OF round FOR UPDATE OF judgement')
+)
+_LOCKED_ITEM = (
+    _OWN_PLACE.add_columns(RoundItem)
+    .join(RoundItem, RoundItem.id == Judgement.round_item_id)
+    .suffix_with(
+        text(
+            'FOR NO KEY UPDATE OF "user" FOR SHARE OF round FOR NO KEY UPDATE OF round_item'
+            " FOR UPDATE OF judgement"
+        )
+    )
+)
+_ANEW = {"populate_existing": True}
+
+
 def find_round_place(session: Session, round_id: int, user_id: int) -> RoundPlace | None:
     """One look-up for all that a request about a round needs."""
     row = session.execute(_ROUND_PLACE, {"round_id": round_id, "user_id": user_id}).one_or_none()
@@ -172,6 +153,20 @@ def find_own_place(session: Session, judgement_id: int, user_id: int) -> OwnPlac
         _OWN_PLACE, {"judgement_id": judgement_id, "user_id": user_id}
     ).one_or_none()
     return OwnPlace(*row) if row else None
+
+
+def lock_own_place(session: Session, judgement_id: int, user_id: int) -> LockedPlace | None:
+    """The same, read anew, with the person, the round (shared) and the judgement locked."""
+    ids = {"judgement_id": judgement_id, "user_id": user_id}
+    row = session.execute(_LOCKED_PLACE, ids, execution_options=_ANEW).one_or_none()
+    return LockedPlace(*row) if row else None
+
+
+def lock_own_item(session: Session, judgement_id: int, user_id: int) -> LockedItem | None:
+    """The same, with the item of the round locked too, after the round."""
+    ids = {"judgement_id": judgement_id, "user_id": user_id}
+    row = session.execute(_LOCKED_ITEM, ids, execution_options=_ANEW).one_or_none()
+    return LockedItem(*row) if row else None
 
 
 _IS_HELD = Judgement.status.in_(HELD)

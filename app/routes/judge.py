@@ -18,7 +18,7 @@ from app.services.answers import Answer
 from app.texts import Sentence
 from app.web.deps import SessionDep
 from app.web.htmx import is_htmx, redirect
-from app.web.judge_access import JudgedRound, OwnJudgement
+from app.web.judge_access import JudgedRound, LockedJudgedItem, LockedJudgement, OwnJudgement
 from app.web.judge_pages import JudgeView
 
 router = APIRouter()
@@ -112,12 +112,12 @@ def show_judgement(place: OwnJudgement, session: SessionDep, request: Request) -
 
 @router.post("/judgements/{judgement_id}/draft")
 def save_draft(
-    place: OwnJudgement, form: JudgementFormData, session: SessionDep, request: Request
+    place: LockedJudgement, form: JudgementFormData, session: SessionDep, request: Request
 ) -> Response:
     view = JudgeView.of(request, session, place)
     content = form.content()
     try:
-        judgement = judging.save_draft(session, place.judgement, **content)
+        judgement = judging.save_draft(session, place, **content)
     except AppError as error:
         return _refused(view, place.judgement, form, error)
     if is_htmx(request):
@@ -127,12 +127,12 @@ def save_draft(
 
 @router.post("/judgements/{judgement_id}/submit")
 def submit(
-    place: OwnJudgement, form: JudgementFormData, session: SessionDep, request: Request
+    place: LockedJudgedItem, form: JudgementFormData, session: SessionDep, request: Request
 ) -> Response:
     view = JudgeView.of(request, session, place)
     content = form.content()
     try:
-        judging.submit(session, place.judgement, **content)
+        judging.submit(session, place, **content)
     except AppError as error:
         return _refused(view, place.judgement, form, error)
     return _go_on(view)
@@ -140,49 +140,49 @@ def submit(
 
 @router.post("/judgements/{judgement_id}/skip")
 def skip(
-    place: OwnJudgement,
+    place: LockedJudgedItem,
     form: Annotated[SkipForm, Form()],
     session: SessionDep,
     request: Request,
 ) -> Response:
-    judging.skip(session, place.judgement, reason=form.other_reason or form.reason)
+    judging.skip(session, place, reason=form.other_reason or form.reason)
     return _go_on(JudgeView.of(request, session, place))
 
 
 @router.post("/judgements/{judgement_id}/take-back")
-def take_back(place: OwnJudgement, session: SessionDep, request: Request) -> Response:
-    judgement = judging.take_back(session, place.judgement)
+def take_back(place: LockedJudgedItem, session: SessionDep, request: Request) -> Response:
+    judgement = judging.take_back(session, place)
     notice = Sentence("Taken back. Change it and submit it again.")
     return _go_to(JudgeView.of(request, session, place), judgement, notice)
 
 
 @router.post("/judgements/{judgement_id}/resume")
-def resume(place: OwnJudgement, session: SessionDep, request: Request) -> Response:
-    judgement = judging.resume(session, place.judgement)
+def resume(place: LockedJudgement, session: SessionDep, request: Request) -> Response:
+    judgement = judging.resume(session, place)
     return _go_to(JudgeView.of(request, session, place), judgement, "")
 
 
 @router.post("/judgements/{judgement_id}/heartbeat")
 def heartbeat(
-    place: OwnJudgement,
+    place: LockedJudgement,
     session: SessionDep,
     active_ms: Annotated[int, Form()] = 0,
 ) -> Response:
-    judging.heartbeat(session, place.judgement, active_ms=active_ms)
+    judging.heartbeat(session, place, active_ms=active_ms)
     return Response(status_code=204)
 
 
 @router.post("/judgements/{judgement_id}/release")
-def release(place: OwnJudgement, session: SessionDep, request: Request) -> Response:
+def release(place: LockedJudgement, session: SessionDep, request: Request) -> Response:
     """Stop for now: the item is free for others at once."""
-    judging.release(session, place.judgement)
+    judging.release(session, place)
     return redirect(request, "/", toast_text=Sentence("Paused. What you chose is kept."))
 
 
 @router.post("/judgements/{judgement_id}/leave")
-def leave(place: OwnJudgement, session: SessionDep) -> Response:
+def leave(place: LockedJudgement) -> Response:
     """The page was closed, or is being loaded anew: the item is kept for a short while only."""
-    judging.leave(session, place.judgement)
+    judging.leave(place)
     return Response(status_code=204)
 
 

@@ -16,6 +16,7 @@ from app.errors import Conflict, InvalidInput, StaleVersion
 from app.lifecycle import JudgementStatus, RoundItemState
 from app.models import Json, Judgement, JudgementRevision
 from app.queries import judging as queries
+from app.queries.judging import LockedItem, LockedPlace
 from app.queries.judging_pages import get_candidate_texts
 from app.services import rounds
 from app.services.answers import (
@@ -70,7 +71,7 @@ NOTHING: Mapping[int, Any] = MappingProxyType({})
 
 def save_draft(
     session: Session,
-    judgement: Judgement,
+    place: LockedPlace,
     *,
     version: int,
     picked: Iterable[int],
@@ -91,9 +92,8 @@ def save_draft(
         Conflict: the round is closed, or the judgement is already submitted.
     """
     now = now or datetime.now(UTC)
-    locked = queries.lock_for_action(session, judgement.id, with_item=False)
-    require_judgeable(locked.round_)
-    judgement = locked.judgement
+    require_judgeable(place.round_)
+    judgement = place.judgement
     answer = read_answer(
         judgement,
         picked=picked,
@@ -122,7 +122,7 @@ def save_draft(
 
 def submit(
     session: Session,
-    judgement: Judgement,
+    place: LockedItem,
     *,
     version: int,
     picked: Iterable[int],
@@ -145,8 +145,7 @@ def submit(
         StaleVersion, AnswerKept, Conflict: as in `save_draft`.
     """
     now = now or datetime.now(UTC)
-    locked = queries.lock_for_action(session, judgement.id, with_item=True)
-    round_, round_item, judgement = locked.round_, locked.round_item, locked.judgement
+    round_, round_item, judgement = place.round_, place.round_item, place.judgement
     answer = read_answer(
         judgement,
         picked=picked,
@@ -194,11 +193,10 @@ def submit(
     return judgement
 
 
-def take_back(session: Session, judgement: Judgement, *, now: datetime | None = None) -> Judgement:
+def take_back(session: Session, place: LockedItem, *, now: datetime | None = None) -> Judgement:
     """Turn one of the newest own submissions into a draft again. It keeps its slot."""
     now = now or datetime.now(UTC)
-    locked = queries.lock_for_action(session, judgement.id, with_item=True)
-    round_, round_item, judgement = locked.round_, locked.round_item, locked.judgement
+    round_, round_item, judgement = place.round_, place.round_item, place.judgement
     if judgement.status is not JudgementStatus.SUBMITTED:
         return judgement  # asked twice: it is a draft already
     require_judgeable(round_)
@@ -235,7 +233,7 @@ def take_back(session: Session, judgement: Judgement, *, now: datetime | None = 
 
 
 def skip(
-    session: Session, judgement: Judgement, *, reason: str, now: datetime | None = None
+    session: Session, place: LockedItem, *, reason: str, now: datetime | None = None
 ) -> Judgement:
     """Leave the item to others, with a reason. What was chosen so far is kept.
 
@@ -243,8 +241,7 @@ def skip(
     nothing else of the round is to be judged (app/services/settling.py).
     """
     now = now or datetime.now(UTC)
-    locked = queries.lock_for_action(session, judgement.id, with_item=True)
-    round_, round_item, judgement = locked.round_, locked.round_item, locked.judgement
+    round_, round_item, judgement = place.round_, place.round_item, place.judgement
     if judgement.status is JudgementStatus.SKIPPED:
         return judgement
     require_judgeable(round_)

@@ -23,6 +23,7 @@ from app.lifecycle import (
 )
 from app.models import Judgement, Project, Round, RoundItem, User
 from app.queries import judging as queries
+from app.queries.judging import LockedPlace
 from app.queries.queue import claim_open_item
 from app.round_settings import JudgingSettings
 from app.services.answers import EMPTY, AnswerKept, answer_of, count_time
@@ -136,7 +137,7 @@ def release_expired(
 
 
 def heartbeat(
-    session: Session, judgement: Judgement, *, active_ms: int, now: datetime | None = None
+    session: Session, place: LockedPlace, *, active_ms: int, now: datetime | None = None
 ) -> Judgement:
     """The page is open and somebody works on it: keep the item for them.
 
@@ -145,19 +146,17 @@ def heartbeat(
         Conflict: the round is closed.
     """
     now = now or datetime.now(UTC)
-    locked = queries.lock_for_action(session, judgement.id, with_item=False)
-    require_judgeable(locked.round_)
-    judgement = locked.judgement
+    require_judgeable(place.round_)
+    judgement = place.judgement
     if judgement.status in (*queries.HELD, JudgementStatus.RELEASED):
         keep_or_refuse(session, judgement, now)
         count_time(judgement, active_ms, now)
     return judgement
 
 
-def release(session: Session, judgement: Judgement) -> Judgement:
+def release(session: Session, place: LockedPlace) -> Judgement:
     """Give the item back before the lease ends. What was chosen is kept for its author."""
-    queries.lock_person(session, judgement.user_id)
-    judgement = queries.lock_judgement(session, judgement.id)
+    judgement = place.judgement
     if judgement.status in queries.HELD:
         advance(session, judgement, JudgementStatus.RELEASED)
         judgement.slot = None
@@ -165,25 +164,23 @@ def release(session: Session, judgement: Judgement) -> Judgement:
     return judgement
 
 
-def leave(session: Session, judgement: Judgement, *, now: datetime | None = None) -> Judgement:
+def leave(place: LockedPlace, *, now: datetime | None = None) -> Judgement:
     """The page was closed: keep the item only for as long as a reload may take.
 
     The page that comes back, its heartbeat, or an answer makes it a whole lease again.
     """
     soon = (now or datetime.now(UTC)) + timedelta(seconds=LEAVE_SECONDS)
-    queries.lock_person(session, judgement.user_id)
-    judgement = queries.lock_judgement(session, judgement.id)
+    judgement = place.judgement
     if judgement.lease_until is not None:
         judgement.lease_until = min(judgement.lease_until, soon)
     return judgement
 
 
-def resume(session: Session, judgement: Judgement, *, now: datetime | None = None) -> Judgement:
+def resume(session: Session, place: LockedPlace, *, now: datetime | None = None) -> Judgement:
     """Take up again an item that was skipped, given back or lost, if it still has room."""
     now = now or datetime.now(UTC)
-    locked = queries.lock_for_action(session, judgement.id, with_item=False)
-    require_judgeable(locked.round_)
-    judgement = locked.judgement
+    require_judgeable(place.round_)
+    judgement = place.judgement
     if judgement.status is not JudgementStatus.SUBMITTED:
         keep_or_refuse(session, judgement, now)
         judgement.updated_at = now  # what was taken up last is shown first

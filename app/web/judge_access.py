@@ -10,12 +10,23 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound, NotSignedIn
-from app.queries.judging import OwnPlace, RoundPlace, find_own_place, find_round_place
+from app.queries.judging import (
+    LockedItem,
+    LockedPlace,
+    OwnPlace,
+    RoundPlace,
+    find_own_place,
+    find_round_place,
+    lock_own_item,
+    lock_own_place,
+)
 from app.texts import Sentence
 from app.web.deps import SIGN_IN_FIRST, SessionDep, find_current_user, is_signed_in
 from app.web.sessions import get_cookies
 
 Place = TypeVar("Place", bound=RoundPlace)
+
+_NO_JUDGEMENT = Sentence("There is no such judgement of yours.")
 
 
 def judged_round(round_id: int, request: Request, session: SessionDep) -> RoundPlace:
@@ -24,8 +35,15 @@ def judged_round(round_id: int, request: Request, session: SessionDep) -> RoundP
 
 
 def own_judgement(judgement_id: int, request: Request, session: SessionDep) -> OwnPlace:
-    missing = Sentence("There is no such judgement of yours.")
-    return _place(request, session, find_own_place, judgement_id, missing)
+    return _place(request, session, find_own_place, judgement_id, _NO_JUDGEMENT)
+
+
+def locked_judgement(judgement_id: int, request: Request, session: SessionDep) -> LockedPlace:
+    return _place(request, session, lock_own_place, judgement_id, _NO_JUDGEMENT)
+
+
+def locked_item(judgement_id: int, request: Request, session: SessionDep) -> LockedItem:
+    return _place(request, session, lock_own_item, judgement_id, _NO_JUDGEMENT)
 
 
 def _place(
@@ -47,3 +65,5 @@ def _place(
 
 JudgedRound = Annotated[RoundPlace, Depends(judged_round)]
 OwnJudgement = Annotated[OwnPlace, Depends(own_judgement)]
+LockedJudgement = Annotated[LockedPlace, Depends(locked_judgement)]
+LockedJudgedItem = Annotated[LockedItem, Depends(locked_item)]

@@ -19,6 +19,7 @@ from tests.factories import (
     make_round_item,
     make_user,
 )
+from tests.places import locked
 
 
 def project_with_round(
@@ -36,7 +37,7 @@ def judge_one(session: Session, round_: Round, user: User, now: datetime) -> Non
     assert judgement is not None
     judging.submit(
         session,
-        judgement,
+        locked(session, judgement),
         version=0,
         picked=[],
         none_fits=True,

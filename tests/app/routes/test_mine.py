@@ -19,6 +19,7 @@ from tests.factories import (
     make_round_item,
     make_user,
 )
+from tests.places import locked
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def judge(
     assert judgement is not None
     return judging.submit(
         session,
-        judgement,
+        locked(session, judgement),
         version=0,
         picked=[],
         none_fits=True,

@@ -11,6 +11,7 @@ from app.services import judging
 from app.services.admission import admit, is_admitted, preview_admission
 from app.services.critic_judging import judge_round
 from tests.factories import make_item, make_project, make_round, make_round_item, make_user
+from tests.places import locked
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def judge(session: Session, round_: Round, user: User, *ranks: int) -> Judgement
     ).all()
     return judging.submit(
         session,
-        judgement,
+        locked(session, judgement),
         version=judgement.version,
         picked=list(candidates),
         none_fits=not ranks,

@@ -22,6 +22,7 @@ from tests.factories import (
     make_round_item,
     make_user,
 )
+from tests.places import locked
 
 
 def open_round(
@@ -64,7 +65,9 @@ def upcoming(
 
 
 def skip(session: Session, round_: Round, user: User, reason: str = "cannot tell") -> Judgement:
-    skipped = judging.skip(session, lease(session, round_, user), reason=reason, now=NOW)
+    skipped = judging.skip(
+        session, locked(session, lease(session, round_, user)), reason=reason, now=NOW
+    )
     session.flush()
     return skipped
 
@@ -92,7 +95,7 @@ class TestOrder:
     def test_fewest_first_is_kept_when_a_place_becomes_free(self, session: Session) -> None:
         round_, items, (anna, ben) = open_round(session, 3, overlap=2, order="fewest_first")
         first = lease(session, round_, anna)
-        judging.release(session, first)
+        judging.release(session, locked(session, first))
         session.flush()
         assert {item.priority for item in items if not session.refresh(item)} == {0.0}
         seen = [judge(session, round_, ben).round_item_id for _ in items]
@@ -116,7 +119,7 @@ class TestOrder:
         state_of(session, agreed)
         assert split.priority > 1
         assert agreed.priority < 0
-        judging.skip(session, lease(session, round_, cleo), reason="no", now=NOW)
+        judging.skip(session, locked(session, lease(session, round_, cleo)), reason="no", now=NOW)
         session.flush()
         assert [judge(session, round_, cleo).round_item_id for _ in range(2)] == [
             split.id,
@@ -152,8 +155,8 @@ class TestLimit:
         skipped = skip(session, round_, anna)
         taken_back = judge(session, round_, anna)
         with pytest.raises(Conflict, match="as many items of this round as one person may"):
-            judging.resume(session, skipped, now=NOW)
-        judging.take_back(session, taken_back, now=NOW)
+            judging.resume(session, locked(session, skipped), now=NOW)
+        judging.take_back(session, locked(session, taken_back), now=NOW)
         assert submit(session, taken_back, none_fits=True).status is JudgementStatus.SUBMITTED
 
 
@@ -232,7 +235,7 @@ class TestSkips:
         skipped = session.get_one(RoundItem, first.round_item_id)
         assert state_of(session, skipped)[0] is RoundItemState.OPEN
         # Until then it can be taken up again.
-        judging.resume(session, first, now=NOW)
+        judging.resume(session, locked(session, first), now=NOW)
         submit(session, first, none_fits=True)
         assert state_of(session, skipped) == (RoundItemState.DONE, 1, 1)
 
@@ -273,14 +276,14 @@ class TestSkips:
 class TestLeaving:
     def test_frees_the_item_after_a_moment(self, session: Session) -> None:
         round_, (item,), (anna, ben) = open_round(session)
-        judging.leave(session, lease(session, round_, anna), now=NOW)
+        judging.leave(locked(session, lease(session, round_, anna)), now=NOW)
         session.flush()
         soon = NOW + timedelta(seconds=30)
         assert lease(session, round_, ben, now=soon).round_item_id == item.id
 
     def test_a_reload_keeps_it(self, session: Session) -> None:
         round_, _, (anna, _) = open_round(session)
-        left = judging.leave(session, lease(session, round_, anna), now=NOW)
+        left = judging.leave(locked(session, lease(session, round_, anna)), now=NOW)
         again = lease(session, round_, anna, now=NOW + timedelta(seconds=2))
         assert again is left
         assert again.lease_until == NOW + timedelta(minutes=5, seconds=2)

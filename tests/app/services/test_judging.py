@@ -16,6 +16,7 @@ from app.services import judging
 from app.services.items import exclude_item
 from app.services.leases import shown_order
 from tests.factories import make_item, make_project, make_round, make_round_item, make_user
+from tests.places import locked
 
 NOW = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -54,7 +55,7 @@ def save(
 ) -> Judgement:
     return judging.save_draft(
         session,
-        judgement,
+        locked(session, judgement),
         version=judgement.version if version is None else version,
         picked=picked,
         none_fits=none_fits,
@@ -81,7 +82,7 @@ def submit(
 ) -> Judgement:
     return judging.submit(
         session,
-        judgement,
+        locked(session, judgement),
         version=judgement.version if version is None else version,
         picked=picked,
         none_fits=none_fits,
@@ -234,7 +235,9 @@ class TestExpiry:
     def test_a_heartbeat_keeps_the_item(self, session: Session) -> None:
         round_, _ = open_round(session)
         judgement = lease(session, round_, make_user(session))
-        judging.heartbeat(session, judgement, active_ms=90_000, now=NOW + timedelta(minutes=4))
+        judging.heartbeat(
+            session, locked(session, judgement), active_ms=90_000, now=NOW + timedelta(minutes=4)
+        )
         session.flush()
         assert judging.release_expired(session, now=NOW + timedelta(minutes=8)) == 0
         assert judgement.active_ms == 90_000
@@ -243,9 +246,9 @@ class TestExpiry:
         round_, _ = open_round(session)
         judgement = lease(session, round_, make_user(session))
         after = NOW + timedelta(minutes=1)
-        judging.heartbeat(session, judgement, active_ms=10**9, now=after)
+        judging.heartbeat(session, locked(session, judgement), active_ms=10**9, now=after)
         assert judgement.active_ms == 60_000
-        judging.heartbeat(session, judgement, active_ms=5, now=after)
+        judging.heartbeat(session, locked(session, judgement), active_ms=5, now=after)
         assert judgement.active_ms == 60_000
 
     def test_the_author_comes_back_to_what_was_lost(self, session: Session) -> None:
@@ -295,7 +298,7 @@ class TestExpiry:
 
     def test_released_by_hand_it_is_free_at_once(self, session: Session) -> None:
         round_, (item,) = open_round(session)
-        judging.release(session, lease(session, round_, make_user(session)))
+        judging.release(session, locked(session, lease(session, round_, make_user(session))))
         session.flush()
         assert lease(session, round_, make_user(session)).round_item_id == item.id
 
@@ -474,7 +477,7 @@ class TestTakeBack:
         round_, (item,) = open_round(session)
         judgement = lease(session, round_, make_user(session))
         submit(session, judgement, picked=judgement.shown_order[:1])
-        judging.take_back(session, judgement, now=NOW)
+        judging.take_back(session, locked(session, judgement), now=NOW)
         assert (judgement.status, judgement.slot) == (JudgementStatus.DRAFT, 1)
         assert judgement.picked == judgement.shown_order[:1]
         assert verdicts_of(session, judgement) == []
@@ -487,7 +490,7 @@ class TestTakeBack:
         first = lease(session, round_, user)
         submit(session, first, none_fits=True)
         lease(session, round_, user)
-        judging.take_back(session, first, now=NOW + timedelta(seconds=9))
+        judging.take_back(session, locked(session, first), now=NOW + timedelta(seconds=9))
         session.flush()
         assert lease(session, round_, user, now=NOW + timedelta(seconds=9)).id == first.id
         submit(session, first, picked=first.shown_order[:1])
@@ -503,16 +506,16 @@ class TestTakeBack:
         round_, _ = open_round(session)
         judgement = lease(session, round_, make_user(session))
         submit(session, judgement, none_fits=True)
-        judging.take_back(session, judgement, now=NOW)
+        judging.take_back(session, locked(session, judgement), now=NOW)
         version = judgement.version
-        judging.take_back(session, judgement, now=NOW)
+        judging.take_back(session, locked(session, judgement), now=NOW)
         assert judgement.version == version
 
     def test_brings_an_item_back_that_was_set_aside(self, session: Session) -> None:
         round_, (item,) = open_round(session)
         judgement = lease(session, round_, make_user(session))
         submit(session, judgement, answer_is_wrong=True)
-        judging.take_back(session, judgement, now=NOW)
+        judging.take_back(session, locked(session, judgement), now=NOW)
         assert state_of(session, item)[0] is RoundItemState.OPEN
 
     def test_only_the_last_ten(self, session: Session) -> None:
@@ -528,8 +531,8 @@ class TestTakeBack:
             for number in range(11)
         ]
         with pytest.raises(Conflict, match="last 10"):
-            judging.take_back(session, done[0], now=NOW)
-        judging.take_back(session, done[1], now=NOW)
+            judging.take_back(session, locked(session, done[0]), now=NOW)
+        judging.take_back(session, locked(session, done[1]), now=NOW)
         assert done[1].status is JudgementStatus.DRAFT
 
     def test_not_after_the_round_was_closed(self, session: Session) -> None:
@@ -539,7 +542,7 @@ class TestTakeBack:
         round_.status = RoundStatus.TRAINING
         session.flush()
         with pytest.raises(Conflict, match="closed for judging"):
-            judging.take_back(session, judgement, now=NOW)
+            judging.take_back(session, locked(session, judgement), now=NOW)
 
     def test_not_when_an_admin_took_the_item_out(self, session: Session) -> None:
         round_, (item,) = open_round(session)
@@ -548,7 +551,7 @@ class TestTakeBack:
         exclude_item(session, session.get_one(Item, item.item_id), reason="blurred", actor=None)
         session.flush()
         with pytest.raises(Conflict, match="took this item out"):
-            judging.take_back(session, judgement, now=NOW)
+            judging.take_back(session, locked(session, judgement), now=NOW)
         assert state_of(session, item) == (RoundItemState.DONE, 1, 1)
 
 
@@ -556,7 +559,9 @@ class TestSkip:
     def test_frees_the_slot_for_others_and_does_not_come_back(self, session: Session) -> None:
         round_, (item,) = open_round(session)
         user = make_user(session)
-        judging.skip(session, lease(session, round_, user), reason="cannot tell", now=NOW)
+        judging.skip(
+            session, locked(session, lease(session, round_, user)), reason="cannot tell", now=NOW
+        )
         session.flush()
         assert judging.lease_next(session, round_, user, now=NOW) is None
         assert lease(session, round_, make_user(session)).round_item_id == item.id
@@ -565,15 +570,15 @@ class TestSkip:
         round_, _ = open_round(session)
         judgement = lease(session, round_, make_user(session))
         with pytest.raises(InvalidInput, match="Say in a word"):
-            judging.skip(session, judgement, reason="  ", now=NOW)
+            judging.skip(session, locked(session, judgement), reason="  ", now=NOW)
 
     def test_can_be_taken_up_again_with_what_was_chosen(self, session: Session) -> None:
         round_, _ = open_round(session)
         judgement = lease(session, round_, make_user(session))
         save(session, judgement, picked=judgement.shown_order[:1])
-        judging.skip(session, judgement, reason="cannot tell", now=NOW)
+        judging.skip(session, locked(session, judgement), reason="cannot tell", now=NOW)
         session.flush()
-        judging.resume(session, judgement, now=NOW)
+        judging.resume(session, locked(session, judgement), now=NOW)
         assert (judgement.status, judgement.slot) == (JudgementStatus.DRAFT, 1)
         assert judgement.picked == judgement.shown_order[:1]
         assert judgement.skip_reason is None
@@ -583,7 +588,7 @@ class TestSkip:
         judgement = lease(session, round_, make_user(session))
         submit(session, judgement, none_fits=True)
         with pytest.raises(Conflict, match="already submitted"):
-            judging.skip(session, judgement, reason="cannot tell", now=NOW)
+            judging.skip(session, locked(session, judgement), reason="cannot tell", now=NOW)
 
 
 class TestFigures:
@@ -592,7 +597,9 @@ class TestFigures:
         items[0].state = RoundItemState.WAITING
         session.flush()
         user, other = make_user(session), make_user(session)
-        judging.skip(session, lease(session, round_, user), reason="cannot tell", now=NOW)
+        judging.skip(
+            session, locked(session, lease(session, round_, user)), reason="cannot tell", now=NOW
+        )
         submit(session, lease(session, round_, user), none_fits=True)
         lease(session, round_, other)
         lease(session, round_, make_user(session))

@@ -18,6 +18,7 @@ from app.models import Judgement, JudgementRevision, Round, RoundItem, User, Ver
 from app.round_settings import JudgingSettings, LoopSettings
 from app.services import judging, rounds
 from tests.factories import make_item, make_project, make_round, make_round_item, make_user
+from tests.places import locked
 
 
 def fill(n_items: int, overlap: int, n_people: int) -> tuple[int, list[int]]:
@@ -98,7 +99,7 @@ class Annotator:
             with session_scope() as session:
                 judgement = session.get_one(Judgement, judgement_id)
                 kwargs = answer_kwargs(judgement, self.chance)
-                judging.submit(session, judgement, **kwargs)
+                judging.submit(session, locked(session, judgement), **kwargs)
                 picked = tuple(judgement.picked)
         except judging.AnswerKept:
             return  # told so: it went to somebody else while the lease had run out
@@ -106,7 +107,7 @@ class Annotator:
 
     def take_back_and_submit(self, judgement_id: int) -> None:
         with session_scope() as session:
-            judging.take_back(session, session.get_one(Judgement, judgement_id))
+            judging.take_back(session, locked(session, session.get_one(Judgement, judgement_id)))
         del self.acknowledged[judgement_id]
         self.n_taken_back += 1
         self.submit(judgement_id)
@@ -115,7 +116,7 @@ class Annotator:
         with session_scope() as session:
             judgement = judging.heartbeat(
                 session,
-                session.get_one(Judgement, judgement_id),
+                locked(session, session.get_one(Judgement, judgement_id)),
                 active_ms=0,
                 now=datetime.now(UTC) - timedelta(hours=1),
             )
@@ -177,7 +178,7 @@ def test_enter_held_down_submits_once(database: sessionmaker[Session]) -> None:
         with session_scope() as session:
             judging.submit(
                 session,
-                session.get_one(Judgement, judgement_id),
+                locked(session, session.get_one(Judgement, judgement_id)),
                 version=0,
                 picked=[],
                 none_fits=True,
@@ -208,7 +209,9 @@ def test_the_last_two_items_submitted_at_once_close_the_round(
         # Both transactions are open, with their submission written, before either commits.
         with session_scope() as session:
             judgement = session.get_one(Judgement, judgement_id)
-            judging.submit(session, judgement, **answer_kwargs(judgement, random.Random(1)))
+            judging.submit(
+                session, locked(session, judgement), **answer_kwargs(judgement, random.Random(1))
+            )
             session.flush()
             barrier.wait(timeout=20)
 

@@ -15,6 +15,7 @@ from app.models import Candidate, Judgement, Project, Round, User, VerdictRow, W
 from app.services import judging
 from app.services.releases import ReleaseFormat, create_release, write_release
 from tests.factories import make_item, make_project, make_round, make_round_item, make_user
+from tests.places import locked
 
 
 @pytest.fixture
@@ -54,11 +55,11 @@ def test_faults_and_better_texts_are_part_of_the_draft(
 ) -> None:
     first, second, _ = judgement.shown_order
     changes = {"faults": {first: ["unclear"]}, "edits": {second: " the ball is red \r\n"}}
-    saved = judging.save_draft(session, judgement, version=0, **content(**changes))
+    saved = judging.save_draft(session, locked(session, judgement), version=0, **content(**changes))
     assert saved.version == 1
     assert saved.faults == {str(first): ["unclear"]}
     assert saved.edits == {str(second): "the ball is red"}
-    again = judging.save_draft(session, judgement, version=0, **content(**changes))
+    again = judging.save_draft(session, locked(session, judgement), version=0, **content(**changes))
     assert again.version == 1
 
 
@@ -67,13 +68,15 @@ def test_faults_go_to_the_verdicts_and_back_with_a_take_back(
 ) -> None:
     first, second, third = judgement.shown_order
     faults = {second: ["wrong_about_image", "unclear"]}
-    judging.submit(session, judgement, version=0, **content(picked=[first], faults=faults))
+    judging.submit(
+        session, locked(session, judgement), version=0, **content(picked=[first], faults=faults)
+    )
     assert verdicts(session) == {
         first: (True, []),
         second: (False, ["unclear", "wrong_about_image"]),
         third: (False, []),
     }
-    draft = judging.take_back(session, judgement)
+    draft = judging.take_back(session, locked(session, judgement))
     assert verdicts(session) == {}
     assert draft.faults == {str(second): ["unclear", "wrong_about_image"]}
 
@@ -85,12 +88,14 @@ def test_a_better_text_is_a_rationale_of_its_author_and_no_candidate(
     same = session.get_one(Candidate, second).text
     n_candidates = len(session.scalars(select(Candidate)).all())
     edits = {first: "the ball in the corner is red", second: f"  {same} "}
-    judging.submit(session, judgement, version=0, **content(none_fits=True, edits=edits))
+    judging.submit(
+        session, locked(session, judgement), version=0, **content(none_fits=True, edits=edits)
+    )
     (written,) = session.scalars(select(WrittenRationale))
     assert (written.candidate_id, written.text) == (first, "the ball in the corner is red")
     assert len(session.scalars(select(Candidate)).all()) == n_candidates
     assert {fits for fits, _ in verdicts(session).values()} == {False}
-    judging.take_back(session, judgement)
+    judging.take_back(session, locked(session, judgement))
     assert session.scalars(select(WrittenRationale)).all() == []
 
 
@@ -104,12 +109,12 @@ def test_what_cannot_be_is_refused(session: Session, judgement: Judgement) -> No
         ({"edits": {first: "x" * 1001}}, "1000"),
     ):
         with pytest.raises(InvalidInput, match=said):
-            judging.save_draft(session, judgement, version=0, **content(**changes))
+            judging.save_draft(session, locked(session, judgement), version=0, **content(**changes))
 
 
 def test_the_database_refuses_a_fault_of_what_fits(session: Session, judgement: Judgement) -> None:
     first = judgement.shown_order[0]
-    judging.submit(session, judgement, version=0, **content(picked=[first]))
+    judging.submit(session, locked(session, judgement), version=0, **content(picked=[first]))
     session.get_one(VerdictRow, (judgement.id, first)).faults = ["unclear"]
     with pytest.raises(IntegrityError, match="fitting_has_no_fault"):
         session.flush()
@@ -128,7 +133,10 @@ def test_a_release_holds_better_texts_apart(
     first = judgement.shown_order[0]
     author = session.get_one(User, judgement.user_id)
     judging.submit(
-        session, judgement, version=0, **content(none_fits=True, edits={first: "a better reason"})
+        session,
+        locked(session, judgement),
+        version=0,
+        **content(none_fits=True, edits={first: "a better reason"}),
     )
     round_.status = RoundStatus.CANCELLED
     files = release_files(session, round_, author, tmp_path / "release")
@@ -146,7 +154,7 @@ def test_a_release_without_them_does_not_mention_them(
     session: Session, round_: Round, judgement: Judgement, tmp_path: Path
 ) -> None:
     author = session.get_one(User, judgement.user_id)
-    judging.submit(session, judgement, version=0, **content(none_fits=True))
+    judging.submit(session, locked(session, judgement), version=0, **content(none_fits=True))
     round_.status = RoundStatus.CANCELLED
     files = release_files(session, round_, author, tmp_path / "release")
     assert "written.jsonl" not in files

@@ -45,6 +45,7 @@ from tests.factories import (
     make_round_item,
     make_user,
 )
+from tests.places import locked
 
 N_ITEMS = 3
 N_PEOPLE = 3
@@ -193,7 +194,7 @@ class Judging(RuleBasedStateMachine):
             try:
                 action(
                     self.session,
-                    judgement,
+                    locked(self.session, judgement),
                     version=version,
                     picked=picked,
                     none_fits=content[1],
@@ -219,7 +220,9 @@ class Judging(RuleBasedStateMachine):
     @rule(which=which)
     def take_back(self, which: int) -> None:
         judgement = self.find(which, JudgementStatus.SUBMITTED)
-        if judgement and self.act(lambda: judging.take_back(self.session, judgement, now=self.now)):
+        if judgement and self.act(
+            lambda: judging.take_back(self.session, locked(self.session, judgement), now=self.now)
+        ):
             self.submitted.discard(judgement.id)
 
     @rule(which=which, action=st.sampled_from(["release", "leave", "skip", "expire"]))
@@ -229,13 +232,16 @@ class Judging(RuleBasedStateMachine):
             return
         match action:
             case "release":
-                self.act(lambda: judging.release(self.session, judgement))
+                self.act(lambda: judging.release(self.session, locked(self.session, judgement)))
             case "leave":
-                self.act(lambda: judging.leave(self.session, judgement, now=self.now))
+                self.act(lambda: judging.leave(locked(self.session, judgement), now=self.now))
             case "skip":
                 self.act(
                     lambda: judging.skip(
-                        self.session, judgement, reason="cannot tell", now=self.now
+                        self.session,
+                        locked(self.session, judgement),
+                        reason="cannot tell",
+                        now=self.now,
                     )
                 )
             case "expire":
@@ -251,15 +257,25 @@ class Judging(RuleBasedStateMachine):
             ids = self.session.scalars(select(Judgement.id).order_by(Judgement.id)).all()
             self.submit(list(ids).index(judgement.id), says, False)
         elif action == "resume":
-            self.act(lambda: judging.resume(self.session, judgement, now=self.now))
+            self.act(
+                lambda: judging.resume(self.session, locked(self.session, judgement), now=self.now)
+            )
         else:
-            self.act(lambda: judging.heartbeat(self.session, judgement, active_ms=0, now=self.now))
+            self.act(
+                lambda: judging.heartbeat(
+                    self.session, locked(self.session, judgement), active_ms=0, now=self.now
+                )
+            )
 
     @rule(which=which)
     def beat(self, which: int) -> None:
         judgement = self.find(which)
         if judgement is not None:
-            self.act(lambda: judging.heartbeat(self.session, judgement, active_ms=0, now=self.now))
+            self.act(
+                lambda: judging.heartbeat(
+                    self.session, locked(self.session, judgement), active_ms=0, now=self.now
+                )
+            )
 
     @rule(person=people)
     def skip_what_comes(self, person: int) -> None:
@@ -271,7 +287,7 @@ class Judging(RuleBasedStateMachine):
         ).all():
             self.act(
                 lambda judgement=judgement: judging.skip(
-                    self.session, judgement, reason="unclear", now=self.now
+                    self.session, locked(self.session, judgement), reason="unclear", now=self.now
                 )
             )
 

@@ -22,6 +22,7 @@ from tests.factories import (
     make_run,
     make_user,
 )
+from tests.places import locked
 
 TEXTS = ("it is red", "it is blue", "there is a ball")
 BETTER = "The ball in the corner is red."
@@ -65,7 +66,7 @@ def judge(
     }
     judging.submit(
         session,
-        judgement,
+        locked(session, judgement),
         version=0,
         picked=[by_text[picked]] if picked else [],
         none_fits=not picked,
@@ -139,7 +140,7 @@ def test_what_was_taken_back_is_not_trained_on(session: Session, project: Projec
     round_ = open_round(session, project, slots=2)
     judge(session, round_, picked="it is red", edits={})
     judgement = judge(session, round_, picked="it is red", edits={"it is blue": BETTER})
-    judging.take_back(session, judgement)
+    judging.take_back(session, locked(session, judgement))
     assert trained(session, close(session, round_)) == [("it is red", False)]
 
 

@@ -24,6 +24,7 @@ from app.queries.items_for_training import list_manifest
 from app.services import judging
 from app.storage import adapter_folder
 from tests.factories import make_user
+from tests.places import locked
 from tests.worker.ml.families import build_llava
 from tests.worker.stages.rounds_in_process import (
     make_picture_project,
@@ -123,7 +124,7 @@ def correct_everything(session: Session, round_: Round) -> None:
     while (judgement := judging.lease_next(session, round_, user)) is not None:
         judging.submit(
             session,
-            judgement,
+            locked(session, judgement),
             version=0,
             picked=[],
             none_fits=True,
