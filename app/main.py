@@ -31,7 +31,13 @@ from app.settings import get_settings
 from app.web.compression import Compress
 from app.web.deps import make_places
 from app.web.errors import add_error_handlers, error_page
-from app.web.middleware import BodyLimit, RequestContext, SameOrigin, SecurityHeaders
+from app.web.middleware import (
+    BodyLimit,
+    RequestContext,
+    SameOrigin,
+    SecurityHeaders,
+    SpreadConnections,
+)
 from app.web.sessions import Cookies
 from app.web.static import VersionedFiles
 
@@ -81,4 +87,6 @@ def create_app() -> FastAPI:
     app.add_middleware(RequestContext, error_page=error_page)
     app.add_middleware(SecurityHeaders, settings=settings)
     app.add_middleware(Compress)
+    if settings.web_processes > 1:
+        app.add_middleware(SpreadConnections)
     return app

@@ -28,6 +28,7 @@ def measure(config: Config) -> Result:
             ILLUME_HOME=name,
             DATABASE_URL=services.database_url or "",
             REDIS_URL=services.redis_url or "",
+            WEB_PROCESSES=str(config["web"]),
         )
         from app.db import forget_engine, get_engine
         from app.schema import migrate

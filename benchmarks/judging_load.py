@@ -62,6 +62,9 @@ class Connection:
         head = await reader.readuntil(b"\r\n\r\n")
         length = _LENGTH.search(head)
         answer = await reader.readexactly(int(length[1])) if length else b""
+        if b"connection: close" in head:
+            writer.close()
+            self._streams = None
         if b"content-encoding: gzip" in head:
             answer = gzip.decompress(answer)
         return Reply(int(head[9:12]), head, answer)

@@ -131,6 +131,36 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers)
 
 
+class SpreadConnections:
+    """Closes a connection now and then, so that people spread over the web processes.
+
+    The processes accept from one socket, and whoever is connected stays with the process that was
+    the quickest. A crowd that comes at once, or a proxy that keeps its connections, could give one
+    process most of the work and leave the others idle. A browser connects again unnoticed, mostly
+    to a process that is less busy.
+    """
+
+    N_ANSWERS = 97  # a prime: people who take turns do not all meet the same one
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.n_answers = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_and_count(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.n_answers += 1
+                if self.n_answers % self.N_ANSWERS == 0:
+                    MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        await self.app(scope, receive, send_and_count)
+
+
 class SameOrigin:
     """Refuses changes that another site's page asks for, by headers instead of tokens.
 

@@ -40,7 +40,9 @@ Content = tuple[tuple[int, ...], bool]
 
 @pytest.fixture
 def server(database: sessionmaker[Session], tmp_path: Path) -> Iterator[WebServer]:
-    web = WebServer(tmp_path / "web.log", {"LEASE_MINUTES": str(LEASE_SECONDS / 60)})
+    # As one of two processes, which closes a connection now and then.
+    settings = {"LEASE_MINUTES": str(LEASE_SECONDS / 60), "WEB_PROCESSES": "2"}
+    web = WebServer(tmp_path / "web.log", settings)
     web.start()
     yield web
     web.stop()

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from app.main import create_app
 from app.settings import Settings, get_settings
-from app.web.middleware import FORM_BYTES, SameOrigin, origin_of
+from app.web.middleware import FORM_BYTES, SameOrigin, SpreadConnections, origin_of
 from tests.browsing import sign_in
 from tests.factories import make_user
 
@@ -179,3 +179,17 @@ def test_app_is_made_without_touching_the_services(monkeypatch: pytest.MonkeyPat
     finally:
         monkeypatch.undo()
         get_settings.cache_clear()
+
+
+@pytest.mark.parametrize(("n_processes", "n_closed"), [(1, 0), (2, 2)])
+def test_connections_are_spread_over_several_processes_only(
+    monkeypatch: pytest.MonkeyPatch, n_processes: int, n_closed: int
+) -> None:
+    monkeypatch.setenv("WEB_PROCESSES", str(n_processes))
+    get_settings.cache_clear()
+    with TestClient(create_app()) as client:
+        n_answers = 2 * SpreadConnections.N_ANSWERS
+        answers = [client.get("/health/live") for _ in range(n_answers)]
+    assert {answer.status_code for answer in answers} == {200}
+    closing = [answer for answer in answers if answer.headers.get("Connection") == "close"]
+    assert len(closing) == n_closed
