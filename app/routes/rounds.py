@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from app.models import Project, Round
 from app.services import projects, rounds
-from app.texts import Sentence
+from app.texts import CountedSentence, Sentence
 from app.web.access import ManagedProject, ManagedRound
 from app.web.contexts_round import round_page, round_state
 from app.web.contexts_round_forms import close_page, new_round_page
@@ -76,9 +76,9 @@ def close(
 ) -> Response:
     preview = rounds.close_judging(session, round_, actor=user)
     text = Sentence(
-        "Judging is closed: %(rationales)s rationales of %(items)s items are admitted.",
-        rationales=preview.n_rationales,
-        items=preview.n_items,
+        "Judging is closed. Admitted: %(rationales)s of %(items)s.",
+        rationales=CountedSentence("%(n)s rationale", "%(n)s rationales", n=preview.n_rationales),
+        items=CountedSentence("%(n)s item", "%(n)s items", n=preview.n_items),
     )
     return _back(request, round_, text)
 

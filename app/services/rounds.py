@@ -39,7 +39,7 @@ from app.services.events import record
 from app.services.figures import collect_figures, list_history
 from app.services.sampling import DIRECT
 from app.services.settling import settle_skipped
-from app.services.training_rows import list_rationale_rows, write_training_rows
+from app.services.training_rows import PlannedRow, list_rationale_rows, write_training_rows
 from app.texts import Sentence, unit_hash
 
 MODEL_ROLE = "model"
@@ -96,7 +96,8 @@ def start_round(session: Session, round_: Round, *, actor: User | None) -> None:
     settings = settings_of(round_)
     if settings.training.source == "gold":
         _request_baseline(session, round_, settings, actor)
-        _begin_training(session, round_, settings, actor)
+        rationales = list_rationale_rows(session, round_, settings)
+        _begin_training(session, round_, settings, rationales, actor)
         return
     item_ids = _add_items(session, round_, settings)
     if not item_ids:
@@ -142,8 +143,9 @@ def close_judging(session: Session, round_: Round, *, actor: User | None) -> Adm
         n_rationales=preview.n_rationales,
         n_items=preview.n_items,
     )
-    if list_rationale_rows(session, round_, settings):
-        _begin_training(session, round_, settings, actor)
+    rationales = list_rationale_rows(session, round_, settings)
+    if rationales:
+        _begin_training(session, round_, settings, rationales, actor)
     else:
         round_.figures = collect_figures(session, round_)
         _complete(
@@ -325,13 +327,17 @@ def _begin_judging(session: Session, round_: Round, settings: LoopSettings) -> N
 
 
 def _begin_training(
-    session: Session, round_: Round, settings: LoopSettings, actor: User | None
+    session: Session,
+    round_: Round,
+    settings: LoopSettings,
+    rationales: Sequence[PlannedRow],
+    actor: User | None,
 ) -> None:
     advance(session, round_, RoundStatus.TRAINING, actor=actor)
     run = runs.request_run(
         session, project_id=round_.project_id, round_id=round_.id, job=Job.TRAIN, actor=actor
     )
-    run.parameters = write_training_rows(session, run, round_, settings)
+    run.parameters = write_training_rows(session, run, round_, settings, rationales)
 
 
 def _request_evaluation(session: Session, round_: Round, settings: LoopSettings) -> None:

@@ -1,5 +1,6 @@
 """The manifest of a training run: every row the trainer reads, written before it starts."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -39,13 +40,16 @@ def list_rationale_rows(
             (row[0], row[1]) for row in candidate_queries.list_admitted(session, round_.project_id)
         ]
     rows = [PlannedRow(item_id, candidate_id) for item_id, candidate_id in pairs]
-    if settings.training.written:
-        rows += _written_rows(session, round_)
+    rows += list_written_rows(session, round_, settings)
     return sorted(rows, key=lambda row: row.item_id)
 
 
 def write_training_rows(
-    session: Session, run: Run, round_: Round, settings: LoopSettings
+    session: Session,
+    run: Run,
+    round_: Round,
+    settings: LoopSettings,
+    rationales: Sequence[PlannedRow],
 ) -> dict[str, Any]:
     """Rows with a rationale, and answer-only rows that keep the model answering; the balance.
 
@@ -53,7 +57,6 @@ def write_training_rows(
     [1, max_balance]: with fewer answer-only rows than rationales, a b under 1 would mute the very
     rationales that people picked.
     """
-    rationales = list_rationale_rows(session, round_, settings)
     if not rationales:
         raise InvalidInput(
             Sentence(
@@ -83,12 +86,15 @@ def write_training_rows(
     }
 
 
-def _written_rows(session: Session, round_: Round) -> list[PlannedRow]:
-    """Each text that people wrote once per item, by who wrote it first.
+def list_written_rows(session: Session, round_: Round, settings: LoopSettings) -> list[PlannedRow]:
+    """Each text that people wrote once per item, by who wrote it first; none unless the settings
+    say so.
 
     A text that was judged as a candidate is left to its verdicts: admitted, it is in already;
     rejected, one person does not outvote the others.
     """
+    if not settings.training.written:
+        return []
     written = candidate_queries.list_written(session, round_.project_id, closing_round_id=round_.id)
     taken = candidate_queries.list_decided_keys(session, {row[0] for row in written})
     rows = []

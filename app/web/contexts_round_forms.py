@@ -14,6 +14,7 @@ from app.queries.rounds import find_last_round, find_open_round
 from app.round_settings import AdmissionSettings, LoopSettings
 from app.services.admission import AdmissionPreview, preview_admission
 from app.services.projects import settings_of
+from app.services.training_rows import list_written_rows
 from app.texts import Sentence
 
 
@@ -109,6 +110,8 @@ class ClosePage:
     n_set_aside: int
     policies: Sequence[PolicyLine]
     chosen: AdmissionPreview
+    n_written: int
+    """Corrected texts that the training would read as well."""
 
 
 def close_page(session: Session, project: Project, round_: Round) -> ClosePage:
@@ -127,6 +130,7 @@ def close_page(session: Session, project: Project, round_: Round) -> ClosePage:
         n_set_aside=counts.get(RoundItemState.SET_ASIDE, 0),
         policies=lines,
         chosen=next(line.preview for line in lines if line.is_chosen),
+        n_written=len(list_written_rows(session, round_, settings)),
     )
 
 

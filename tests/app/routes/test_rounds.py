@@ -12,7 +12,13 @@ from starlette.testclient import TestClient
 from app.lifecycle import Job, JudgementStatus, Role, RoundItemState, RoundStatus, RunStatus, Split
 from app.models import Judgement, Project, Round, RoundCandidate, Run, Score, VerdictRow, Worker
 from app.queries.rounds import find_last_round
-from app.round_settings import AdmissionSettings, JudgingSettings, LoopSettings
+from app.round_settings import (
+    AdmissionSettings,
+    JudgingSettings,
+    LoopSettings,
+    TrainingSettings,
+)
+from app.services import judging
 from tests.browsing import HTMX, one, page, sign_in, text_of
 from tests.factories import (
     make_item,
@@ -23,6 +29,7 @@ from tests.factories import (
     make_run,
     make_user,
 )
+from tests.places import locked
 
 
 @pytest.fixture
@@ -467,8 +474,35 @@ def test_close_previews_each_policy_and_trains(
     session.refresh(round_)
     assert round_.status is RoundStatus.TRAINING
     shown = admin.get(f"/rounds/{round_.id}")
-    assert "1 rationales of 1 items are admitted" in text_of(shown, "#toasts")
+    assert "Admitted: 1 rationale of 1 item." in text_of(shown, "#toasts")
     assert admin.post(url).status_code == 409
+
+
+def test_close_counts_the_corrected_texts_that_training_would_read(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    settings = LoopSettings(training=TrainingSettings(written=True))
+    round_ = make_round(session, project, settings=settings)
+    make_round_item(session, round_, make_item(session, project))
+    judgement = judging.lease_next(session, round_, make_user(session))
+    assert judgement is not None
+    judging.submit(
+        session,
+        locked(session, judgement),
+        version=0,
+        picked=[],
+        none_fits=True,
+        answer_is_wrong=False,
+        comment="",
+        is_flagged=False,
+        active_ms=0,
+        edits={judgement.shown_order[0]: "the ball in the corner is red"},
+    )
+    url = f"/rounds/{round_.id}/close"
+    assert "The training also reads 1 corrected text." in admin.get(url).text
+    round_.settings = LoopSettings().model_dump(mode="json")
+    session.flush()
+    assert "corrected text" not in admin.get(url).text
 
 
 def test_close_warns_of_what_is_left(admin: TestClient, session: Session, project: Project) -> None:

@@ -13,7 +13,7 @@ from app.models import Candidate, Judgement, Project, Round, Run, User, WrittenR
 from app.queries.items_for_training import list_manifest
 from app.round_settings import LoopSettings, TrainingSettings
 from app.services import judging, rounds
-from app.services.training_rows import write_training_rows
+from app.services.training_rows import list_rationale_rows, write_training_rows
 from tests.factories import (
     make_item,
     make_project,
@@ -173,7 +173,9 @@ def test_a_manifest_that_is_written_again_is_the_same(session: Session, project:
         judge(session, round_, picked="it is red", edits={"it is blue": better})
     run = close(session, round_)
     again = make_run(session, project, Job.IMPORT, round_=round_)
-    parameters = write_training_rows(session, again, round_, LoopSettings.model_validate(ON))
+    settings = LoopSettings.model_validate(ON)
+    rows = list_rationale_rows(session, round_, settings)
+    parameters = write_training_rows(session, again, round_, settings, rows)
     assert run is not None
     assert parameters == run.parameters
     assert trained(session, again) == trained(session, run)
