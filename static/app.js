@@ -25,6 +25,7 @@
     toast.append(message, button);
     document.getElementById("toasts").append(toast);
     expire(toast, kind);
+    return toast;
   }
 
   // Errors stay until they are dismissed: people may look away.

@@ -3,7 +3,7 @@
 import { recall, remember } from "./memory.js";
 import { $, _, toast } from "./sending.js";
 
-let isChoosingOffer = false; // after the key of "mend": the next one says which rationale
+let choosing = null; // after the key of "mend": the hint that the next one says which rationale
 
 const caseless = (key) => (key.length === 1 ? key.toLowerCase() : key);
 
@@ -34,8 +34,7 @@ function chooseOffer() {
   if (focused) {
     openMend(focused);
   } else if ($(".offer")) {
-    isChoosingOffer = true;
-    toast(_("Press the number of the rationale."), "info");
+    choosing = toast(_("Press the number of the rationale."), "info");
   }
 }
 
@@ -74,8 +73,9 @@ function onKey(event) {
     if (event.key === "Escape") event.target.blur();
     return;
   }
-  const wasChoosing = isChoosingOffer;
-  isChoosingOffer = false;
+  const wasChoosing = Boolean(choosing);
+  choosing?.remove();
+  choosing = null;
   if (chooseInOpened(event)) {
     event.preventDefault();
     return;

@@ -18,9 +18,12 @@ def test_faults_and_a_better_text_by_keyboard(noor: Page) -> None:
     first = answer_id(noor)
     noor.keyboard.press("2")
     expect_saved(noor, 1)
+    hint = noor.locator("#toasts >> text=Press the number of the rationale")
     noor.keyboard.press("e")
+    expect(hint).to_be_visible()
     noor.keyboard.press("2")
     expect(noor.locator(".mend[open] [name=fault]").first).to_be_focused()
+    expect(hint).to_have_count(0, timeout=1000)  # it would lie over the image otherwise
     noor.keyboard.press("1")  # wrong about the image: then it does not fit either
     expect_saved(noor, 2)
     expect(noor.locator("input[name=picked]:checked")).to_have_count(0)
