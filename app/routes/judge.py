@@ -4,7 +4,6 @@ Every form has a real address and works without JavaScript. With it, static/judg
 forms and swaps `#work`; a submission is answered with the next item.
 """
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
@@ -192,8 +191,7 @@ def _go_on(view: JudgeView) -> Response:
         return redirect(view.request, f"/rounds/{view.round_.id}/judge")
     judgement = None
     if view.round_.status in JUDGEABLE_ROUND:
-        now = datetime.now(UTC)
-        judgement = judging.next_after_lock(view.session, view.round_, view.user, now=now)
+        judgement = judging.go_on(view.session, view.round_, view.user)
     return view.item(judgement) if judgement else view.empty()
 
 

@@ -6,6 +6,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.db import on_commit, session_scope
 from app.errors import Conflict, InvalidInput, StaleVersion
 from app.lifecycle import JudgementStatus, RoundItemState
-from app.models import Json, Judgement, JudgementRevision
+from app.models import Json, Judgement, JudgementRevision, Round, User
 from app.queries import judging as queries
 from app.queries.judging import LockedItem, LockedPlace
 from app.queries.judging_pages import get_candidate_texts
@@ -29,29 +30,27 @@ from app.services.answers import (
     write,
 )
 from app.services.leases import (
-    HANDED_OUT,
     advance,
     heartbeat,
     judging_settings,
     keep_or_refuse,
     lease_end,
-    lease_next,
     leave,
-    next_after_lock,
     release,
     release_expired,
     require_judgeable,
     resume,
+    take_next,
 )
 from app.services.settling import is_all_settled, settle_skip, settle_submission
 from app.texts import Sentence, collapse
 
 __all__ = [
     "AnswerKept",
+    "go_on",
     "heartbeat",
     "lease_next",
     "leave",
-    "next_after_lock",
     "release",
     "release_expired",
     "resume",
@@ -67,6 +66,30 @@ N_TAKE_BACK = 10
 MAX_SKIP_REASON = 500
 
 NOTHING: Mapping[int, Any] = MappingProxyType({})
+
+
+def lease_next(
+    session: Session, round_: Round, user: User, *, now: datetime | None = None
+) -> Judgement | None:
+    """The item for who comes to judge."""
+    require_judgeable(round_)
+    queries.lock_person(session, user.id)
+    return go_on(session, round_, user, now=now)
+
+
+def go_on(
+    session: Session, round_: Round, user: User, *, now: datetime | None = None
+) -> Judgement | None:
+    """The item for who has just answered another one of an open round, and is locked.
+
+    Whoever finds nothing more to judge asks whether the round is over. After the commit and in a
+    transaction of its own: two people who submit the last two items at the same moment do not see
+    each other's before.
+    """
+    judgement = take_next(session, round_, user, now=now or datetime.now(UTC))
+    if judgement is None:
+        on_commit(session, partial(close_if_all_judged, round_.id))
+    return judgement
 
 
 def save_draft(
@@ -188,8 +211,7 @@ def submit(
         content=_revision_content(judgement, answer),
     )
     _write_edits(session, judgement, round_item.item_id, answer)
-    if settle_submission(session, round_item, judgement, judging_settings(round_)):
-        _close_after_commit(session, round_.id)
+    settle_submission(session, round_item, judgement, judging_settings(round_))
     return judgement
 
 
@@ -262,7 +284,6 @@ def skip(
     judgement.updated_at = now
     session.flush()  # this skip counts too
     settle_skip(session, round_item, judging_settings(round_))
-    _close_after_commit(session, round_.id)
     return judgement
 
 
@@ -298,21 +319,8 @@ def _revision_content(judgement: Judgement, answer: Answer) -> Json:
     }
 
 
-def _close_after_commit(session: Session, round_id: int) -> None:
-    """After the commit and in a transaction of its own: two people who submit the last two items at
-    the same moment do not see each other's before. Whoever was handed another item meanwhile knows
-    that the round is not over."""
-    session.info.pop(HANDED_OUT, None)
-
-    def close() -> None:
-        if session.info.pop(HANDED_OUT, None) != round_id:
-            close_if_all_judged(round_id)
-
-    on_commit(session, close)
-
-
 def close_if_all_judged(round_id: int) -> None:
-    """Close the round when this was its last item. The sweep does the same, should this be lost."""
+    """Close the round when its last item is done. The sweep does the same, where nobody asks."""
     with session_scope() as session:
         if is_all_settled(session, round_id):
             rounds.close_if_all_judged(session, round_id)

@@ -34,33 +34,19 @@ from app.texts import Sentence
 RELEASE_BATCH = 500
 """Leases freed in one transaction."""
 
-HANDED_OUT = "handed_out"
-"""In `session.info`: the round of which this transaction handed out an item."""
-
 LEAVE_SECONDS = 20
 """How long an item is kept for somebody whose page was closed: a reload looks like that too."""
 
 
-def lease_next(
-    session: Session, round_: Round, user: User, *, now: datetime | None = None
-) -> Judgement | None:
+def take_next(session: Session, round_: Round, user: User, *, now: datetime) -> Judgement | None:
     """The item this person works on: their own unfinished one first, else the next of the queue.
 
-    1. Lock the person, so that two tabs get the same item.
-    2. Renew what they hold; else take up again what they lost, if its item still has room.
-    3. Lock an item with a free slot, skipping what others lock at this moment, and take the slot;
+    The caller has locked the person, so that two tabs get the same item. Then:
+
+    1. Renew what they hold; else take up again what they lost, if its item still has room.
+    2. Lock an item with a free slot, skipping what others lock at this moment, and take the slot;
        if there is none, free the slots of leases of the round that ran out, and look again.
     """
-    now = now or datetime.now(UTC)
-    require_judgeable(round_)
-    queries.lock_person(session, user.id)
-    return next_after_lock(session, round_, user, now=now)
-
-
-def next_after_lock(
-    session: Session, round_: Round, user: User, *, now: datetime
-) -> Judgement | None:
-    """`lease_next` for who holds the person's lock already, in an open round: after an answer."""
     own = queries.find_own_work(session, round_.id, user.id)
     # Not waiting for the item's lock: the caller may hold another one, after a submission.
     if own is not None and hold(session, own, now, wait=False):
@@ -69,7 +55,6 @@ def next_after_lock(
     if claimed is None:
         return None
     round_item, shown_ids = claimed
-    session.info[HANDED_OUT] = round_.id
     project = session.get_one(Project, round_.project_id)
     judgement = Judgement(
         round_item_id=round_item.id,

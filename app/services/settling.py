@@ -20,8 +20,8 @@ N_SKIP_REASONS = 3
 
 def settle_submission(
     session: Session, round_item: RoundItem, judgement: Judgement, settings: JudgingSettings
-) -> bool:
-    """Look at a locked item after a submission; whether it needs nobody any more.
+) -> None:
+    """Look at a locked item after a submission.
 
     An item with all its slots submitted is done, or set aside where most say that the answer is
     wrong. Where people disagree, and somebody is left who could be asked, it gets one slot more,
@@ -36,10 +36,9 @@ def settle_submission(
         if settings.order == "uncertainty":
             round_item.priority = judged_priority(votes)
         if is_full and _asks_one_more(session, round_item, votes, settings):
-            return False
+            return
     if is_full:
         _finish(round_item, n_wrong)
-    return is_full
 
 
 def _asks_one_more(

@@ -30,7 +30,7 @@ from app.lifecycle import (
     can_advance,
 )
 from app.models import Event, Judgement, Project, Run
-from app.services import leases, rounds, runs
+from app.services import judging, leases, rounds, runs
 from tests.factories import (
     make_item,
     make_project,
@@ -154,7 +154,7 @@ def test_judgement_goes_only_where_the_table_lets_it(
 ) -> None:
     round_ = make_round(session, project)
     make_round_item(session, round_, make_item(session, project))
-    judgement = leases.lease_next(session, round_, make_user(session))
+    judgement = judging.lease_next(session, round_, make_user(session))
     assert judgement is not None
     put_judgement_into(session, judgement, old)
     before = count_events(session)

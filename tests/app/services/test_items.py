@@ -11,7 +11,7 @@ from app.queries import items as queries
 from app.queries.items import ItemFilter
 from app.queries.rounds import list_train_item_ids
 from app.services import items
-from app.services.leases import lease_next
+from app.services.judging import lease_next
 from tests.factories import (
     make_item,
     make_membership,

@@ -209,10 +209,9 @@ def test_the_last_two_items_submitted_at_once_close_the_round(
         # Both transactions are open, with their submission written, before either commits.
         with session_scope() as session:
             judgement = session.get_one(Judgement, judgement_id)
-            judging.submit(
-                session, locked(session, judgement), **answer_kwargs(judgement, random.Random(1))
-            )
-            session.flush()
+            place = locked(session, judgement)
+            judging.submit(session, place, **answer_kwargs(judgement, random.Random(1)))
+            assert judging.go_on(session, place.round_, place.user) is None
             barrier.wait(timeout=20)
 
     in_parallel(
