@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from app.texts import Deferred, Sentence
+from app.texts import CountedSentence, Deferred, Sentence
 from app.web.labels import word
 from app.web.languages import recall
 
@@ -39,9 +39,11 @@ def describe_event(tag: str, details: Mapping[str, Any]) -> str:
             )
         case "round:judging:closed":
             return Sentence(
-                "Judging closed: %(rationales)s rationales of %(items)s items admitted",
-                rationales=details["n_rationales"],
-                items=details["n_items"],
+                "Judging closed. Admitted: %(rationales)s of %(items)s",
+                rationales=CountedSentence(
+                    "%(n)s rationale", "%(n)s rationales", n=details["n_rationales"]
+                ),
+                items=CountedSentence("%(n)s item", "%(n)s items", n=details["n_items"]),
             )
         case _:
             words = " ".join(tag.split(":"))

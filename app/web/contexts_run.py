@@ -11,7 +11,7 @@ from app.models import Run
 from app.queries.failures import JobFailures
 from app.queries.overview import WorkerLine
 from app.settings import get_settings
-from app.texts import Amount, Deferred, Sentence
+from app.texts import Amount, CountedSentence, Deferred, Sentence
 from app.web.labels import word
 from app.web.templating import duration, significant
 
@@ -139,8 +139,13 @@ def _training_notes(result: Mapping[str, Any]) -> list[str]:
         n_written = Amount(result["n_written_rows"])
         notes.insert(1, Sentence("%(n)s of them corrected by annotators", n=n_written))
     if result.get("n_unreadable"):
-        n = Amount(result["n_unreadable"])
-        notes.append(Sentence("%(n)s rows left out: their images cannot be read", n=n))
+        notes.append(
+            CountedSentence(
+                "%(n)s row left out: its image cannot be read",
+                "%(n)s rows left out: their images cannot be read",
+                n=result["n_unreadable"],
+            )
+        )
     if result.get("resumed_from_step"):
         notes.append(Sentence("resumed from step %(n)s", n=result["resumed_from_step"]))
     return notes

@@ -33,7 +33,7 @@ from app.services.import_formats.rows import Row
 from app.services.import_formats.table import read_csv
 from app.services.import_formats.vqa_x import MAX_FILE_BYTES, read_vqa_x
 from app.settings import get_settings
-from app.texts import Amount, Sentence
+from app.texts import Amount, CountedSentence, Sentence
 
 Progress = Callable[[Json], None]
 Reader = Callable[[IO[bytes], str, Problems], Iterator[Row]]
@@ -359,8 +359,9 @@ def _warnings(items: Sequence[ParsedItem]) -> Iterator[str]:
             )
         seen.setdefault(key, item.row.external_id)
     if doubles:
-        yield Sentence(
+        yield CountedSentence(
+            "%(n)s row asks the same of the same image as another row: %(rows)s",
             "%(n)s rows ask the same of the same image as another row: %(rows)s",
-            n=Amount(len(doubles)),
+            n=len(doubles),
             rows=_listed([*doubles[:10], *(["…"] if len(doubles) > 10 else [])]),
         )

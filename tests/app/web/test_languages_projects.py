@@ -20,7 +20,7 @@ from app.round_settings import LoopSettings
 from app.services import guidelines, practice_items, projects
 from app.services.import_report import ImportReport
 from app.services.imports import read_dataset
-from app.texts import Sentence, pack
+from app.texts import CountedSentence, Sentence, pack
 from app.web.labels import LABELS
 from app.web.languages import read_catalogue, speaking, translate
 from app.web.settings_fields import all_fields
@@ -342,8 +342,11 @@ def test_row_errors_are_german_on_the_page_and_english_in_the_result(
 def test_a_finished_import_and_what_it_warns_of(
     client: TestClient, session: Session, project: Project, admin: User
 ) -> None:
-    warning = Sentence(
-        "%(n)s rows ask the same of the same image as another row: %(rows)s", n=2, rows="a, b"
+    warning = CountedSentence(
+        "%(n)s row asks the same of the same image as another row: %(rows)s",
+        "%(n)s rows ask the same of the same image as another row: %(rows)s",
+        n=2,
+        rows="a, b",
     )
     refused = Sentence("%(item)s: has been judged and is not rewritten", item="c")
     report = ImportReport(
