@@ -203,7 +203,7 @@ def test_without_script_everything_works_by_forms(site: Site, new_context: NewCo
     page.get_by_label("Name").fill("Ada")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    assert page.url == f"{base}/members"
+    page.wait_for_url(f"{base}/members")
     page.get_by_role("button", name="Make a link").click()
     invite = page.locator(".copy code").inner_text()
 

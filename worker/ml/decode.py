@@ -73,6 +73,8 @@ class SeededChooser:
         self.log_probabilities[~self.is_done] = 0.0
 
 
+# Also while an adapter is trained, between two epochs: nothing is kept for a backward pass.
+@torch.no_grad()
 def decode_shared(
     vlm: Vlm,
     groups: Sequence[Group],
@@ -126,6 +128,7 @@ def _take(waiting: deque[Group], free: int) -> list[Group]:
     return taken
 
 
+@torch.no_grad()
 def decode_plain(
     vlm: Vlm,
     groups: Sequence[Group],

@@ -194,8 +194,7 @@ def _prefill_by_context(vlm: Vlm, rows: Sequence[Row]) -> tuple[dict[str, Any], 
             more = value[:, -1:].expand(-1, longest, *value.shape[2:])
             state[name] = torch.cat([value[:, :-1], more], dim=1)
     inputs = vlm.model.prepare_inputs_for_generation(ids, next_sequence_length=longest, **state)
-    with torch.no_grad():
-        outputs = vlm.model(**inputs, return_dict=True)
+    outputs = vlm.model(**inputs, return_dict=True)
     state = vlm.model._update_model_kwargs_for_generation(outputs, state)
     has_more = shown.any(dim=1, keepdim=True)  # an empty continuation ends with its context
     return state, torch.where(has_more, outputs.logits[:, -1], logits)
@@ -217,8 +216,7 @@ def run_generate(vlm: Vlm, batch: Tensors, max_new_tokens: int, **how: Any) -> A
     before = model.generation_config
     model.generation_config = config  # `generate` fills what is unset from the model's own
     try:
-        with torch.no_grad():
-            return model.generate(**with_features(vlm, batch), generation_config=config, **how)
+        return model.generate(**with_features(vlm, batch), generation_config=config, **how)
     finally:
         model.generation_config = before
 

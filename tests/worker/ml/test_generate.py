@@ -2,6 +2,7 @@ import random
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -68,6 +69,29 @@ def test_the_plain_way_gives_the_same_texts(
     monkeypatch.setitem(llava.memo, "sharing", "none")
     got = sample(llava, draws, CONFIG)
     assert [sampled.text for sampled in got] == texts
+
+
+@pytest.mark.parametrize("sharing", [None, "contexts", "prefix", "copies", "none"])
+def test_sampling_from_a_model_in_training_keeps_nothing_for_a_backward_pass(
+    llava: Vlm, draws: list[Draw], monkeypatch: pytest.MonkeyPatch, sharing: str | None
+) -> None:
+    """As between two epochs, when a part of the weights is being trained. None: not tried yet."""
+    monkeypatch.setitem(llava.memo, "sharing", sharing)
+    keeps: set[bool] = set()
+    choose = generate.SeededChooser.__call__
+
+    def looking(self: Any, steps: Any, numbers: Any, logits: torch.Tensor) -> Any:
+        keeps.add(logits.requires_grad)
+        return choose(self, steps, numbers, logits)
+
+    monkeypatch.setattr(generate.SeededChooser, "__call__", looking)
+    weight = llava.model.get_output_embeddings().weight
+    weight.requires_grad_(True)
+    try:
+        sample(llava, draws[:12], CONFIG)
+    finally:
+        weight.requires_grad_(False)
+    assert keeps == {False}
 
 
 def test_another_seed_gives_another_text_and_near_greedy_ones_agree(
