@@ -127,7 +127,7 @@ _OWN_PLACE = (
 # PostgreSQL locks the rows in the order of these clauses.
 _LOCKED_PLACE = _OWN_PLACE.suffix_with(
     text('FOR NO KEY UPDATE OF "user" FOR SHARE OF round FOR UPDATE OF judgement')
-)
+).execution_options(populate_existing=True)
 _LOCKED_ITEM = (
     _OWN_PLACE.add_columns(RoundItem)
     .join(RoundItem, RoundItem.id == Judgement.round_item_id)
@@ -137,8 +137,8 @@ _LOCKED_ITEM = (
             " FOR UPDATE OF judgement"
         )
     )
+    .execution_options(populate_existing=True)
 )
-_ANEW = {"populate_existing": True}
 
 
 def find_round_place(session: Session, round_id: int, user_id: int) -> RoundPlace | None:
@@ -158,14 +158,14 @@ def find_own_place(session: Session, judgement_id: int, user_id: int) -> OwnPlac
 def lock_own_place(session: Session, judgement_id: int, user_id: int) -> LockedPlace | None:
     """The same, read anew, with the person, the round (shared) and the judgement locked."""
     ids = {"judgement_id": judgement_id, "user_id": user_id}
-    row = session.execute(_LOCKED_PLACE, ids, execution_options=_ANEW).one_or_none()
+    row = session.execute(_LOCKED_PLACE, ids).one_or_none()
     return LockedPlace(*row) if row else None
 
 
 def lock_own_item(session: Session, judgement_id: int, user_id: int) -> LockedItem | None:
     """The same, with the item of the round locked too, after the round."""
     ids = {"judgement_id": judgement_id, "user_id": user_id}
-    row = session.execute(_LOCKED_ITEM, ids, execution_options=_ANEW).one_or_none()
+    row = session.execute(_LOCKED_ITEM, ids).one_or_none()
     return LockedItem(*row) if row else None
 
 

@@ -168,7 +168,7 @@ def submit(
         StaleVersion, AnswerKept, Conflict: as in `save_draft`.
     """
     now = now or datetime.now(UTC)
-    round_, round_item, judgement = place.round_, place.round_item, place.judgement
+    round_, judgement = place.round_, place.judgement
     answer = read_answer(
         judgement,
         picked=picked,

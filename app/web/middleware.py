@@ -132,12 +132,12 @@ class SecurityHeaders:
 
 
 class SpreadConnections:
-    """Closes a connection now and then, so that people spread over the web processes.
+    """Closes a connection now and then, so that no crowd stays with one of the web processes.
 
     The processes accept from one socket, and whoever is connected stays with the process that was
     the quickest. A crowd that comes at once, or a proxy that keeps its connections, could give one
-    process most of the work and leave the others idle. A browser connects again unnoticed, mostly
-    to a process that is less busy.
+    process most of the work and leave the others idle. A browser connects again unnoticed. The
+    spread that comes of it is not even: often the process that closed accepts again.
     """
 
     N_ANSWERS = 97  # a prime: people who take turns do not all meet the same one
