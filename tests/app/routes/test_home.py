@@ -19,7 +19,7 @@ from tests.factories import (
     make_round_item,
     make_user,
 )
-from tests.places import locked
+from tests.places import submit
 
 
 def project_with_round(
@@ -35,18 +35,7 @@ def project_with_round(
 def judge_one(session: Session, round_: Round, user: User, now: datetime) -> None:
     judgement = judging.lease_next(session, round_, user, now=now)
     assert judgement is not None
-    judging.submit(
-        session,
-        locked(session, judgement),
-        version=0,
-        picked=[],
-        none_fits=True,
-        answer_is_wrong=False,
-        comment="",
-        is_flagged=False,
-        active_ms=0,
-        now=now,
-    )
+    submit(session, judgement, none_fits=True, now=now)
 
 
 def test_anonymous_people_sign_in_first(client: TestClient) -> None:

@@ -19,7 +19,7 @@ from tests.factories import (
     make_round_item,
     make_user,
 )
-from tests.places import locked
+from tests.places import submit
 
 
 @pytest.fixture
@@ -49,18 +49,7 @@ def judge(
     at = datetime.now(UTC) - timedelta(days=days_ago)
     judgement = judging.lease_next(session, round_, user, now=at - timedelta(minutes=2))
     assert judgement is not None
-    return judging.submit(
-        session,
-        locked(session, judgement),
-        version=0,
-        picked=[],
-        none_fits=True,
-        answer_is_wrong=False,
-        comment="",
-        is_flagged=False,
-        active_ms=seconds * 1000,
-        now=at,
-    )
+    return submit(session, judgement, none_fits=True, active_ms=seconds * 1000, now=at)
 
 
 def tiles(client: TestClient) -> dict[str, str]:

@@ -29,7 +29,7 @@ from tests.factories import (
     make_run,
     make_user,
 )
-from tests.places import locked
+from tests.places import submit
 
 
 @pytest.fixture
@@ -486,18 +486,8 @@ def test_close_counts_the_corrected_texts_that_training_would_read(
     make_round_item(session, round_, make_item(session, project))
     judgement = judging.lease_next(session, round_, make_user(session))
     assert judgement is not None
-    judging.submit(
-        session,
-        locked(session, judgement),
-        version=0,
-        picked=[],
-        none_fits=True,
-        answer_is_wrong=False,
-        comment="",
-        is_flagged=False,
-        active_ms=0,
-        edits={judgement.shown_order[0]: "the ball in the corner is red"},
-    )
+    edits = {judgement.shown_order[0]: "the ball in the corner is red"}
+    submit(session, judgement, none_fits=True, edits=edits)
     url = f"/rounds/{round_.id}/close"
     assert "The training also reads 1 corrected text." in admin.get(url).text
     round_.settings = LoopSettings().model_dump(mode="json")

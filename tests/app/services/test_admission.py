@@ -11,7 +11,7 @@ from app.services import judging
 from app.services.admission import admit, is_admitted, preview_admission
 from app.services.critic_judging import judge_round
 from tests.factories import make_item, make_project, make_round, make_round_item, make_user
-from tests.places import locked
+from tests.places import submit
 
 
 @pytest.mark.parametrize(
@@ -62,17 +62,7 @@ def judge(session: Session, round_: Round, user: User, *ranks: int) -> Judgement
         .where(RoundCandidate.round_id == round_.id, RoundCandidate.rank.in_(ranks))
         .order_by(RoundCandidate.rank)
     ).all()
-    return judging.submit(
-        session,
-        locked(session, judgement),
-        version=judgement.version,
-        picked=list(candidates),
-        none_fits=not ranks,
-        answer_is_wrong=False,
-        comment="",
-        is_flagged=False,
-        active_ms=0,
-    )
+    return submit(session, judgement, picked=list(candidates), none_fits=not ranks)
 
 
 def test_a_preview_counts_what_admitting_then_stores(session: Session, round_: Round) -> None:

@@ -1,7 +1,7 @@
 """The rules of judging, on a real database: leases, drafts, submissions, take-backs, skips."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -15,8 +15,9 @@ from app.round_settings import JudgingSettings, LoopSettings
 from app.services import judging
 from app.services.items import exclude_item
 from app.services.leases import shown_order
+from tests import places
 from tests.factories import make_item, make_project, make_round, make_round_item, make_user
-from tests.places import locked
+from tests.places import content, locked
 
 NOW = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -45,53 +46,22 @@ def save(
     judgement: Judgement,
     *,
     version: int | None = None,
-    picked: Sequence[int] = (),
-    none_fits: bool = False,
-    answer_is_wrong: bool = False,
-    comment: str = "",
-    is_flagged: bool = False,
-    active_ms: int = 0,
     now: datetime = NOW,
+    **changes: Any,
 ) -> Judgement:
     return judging.save_draft(
         session,
         locked(session, judgement),
         version=judgement.version if version is None else version,
-        picked=picked,
-        none_fits=none_fits,
-        answer_is_wrong=answer_is_wrong,
-        comment=comment,
-        is_flagged=is_flagged,
-        active_ms=active_ms,
         now=now,
+        **content(**changes),
     )
 
 
 def submit(
-    session: Session,
-    judgement: Judgement,
-    *,
-    version: int | None = None,
-    picked: Sequence[int] = (),
-    none_fits: bool = False,
-    answer_is_wrong: bool = False,
-    comment: str = "",
-    is_flagged: bool = False,
-    active_ms: int = 0,
-    now: datetime = NOW,
+    session: Session, judgement: Judgement, *, now: datetime = NOW, **changes: Any
 ) -> Judgement:
-    return judging.submit(
-        session,
-        locked(session, judgement),
-        version=judgement.version if version is None else version,
-        picked=picked,
-        none_fits=none_fits,
-        answer_is_wrong=answer_is_wrong,
-        comment=comment,
-        is_flagged=is_flagged,
-        active_ms=active_ms,
-        now=now,
-    )
+    return places.submit(session, judgement, now=now, **changes)
 
 
 def verdicts_of(session: Session, judgement: Judgement) -> list[tuple[int, bool]]:

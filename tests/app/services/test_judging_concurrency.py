@@ -17,6 +17,7 @@ from app.lifecycle import JudgementStatus, RoundItemState, RoundStatus
 from app.models import Judgement, JudgementRevision, Round, RoundItem, User, VerdictRow
 from app.round_settings import JudgingSettings, LoopSettings
 from app.services import judging, rounds
+from tests import places
 from tests.factories import make_item, make_project, make_round, make_round_item, make_user
 from tests.places import locked
 
@@ -176,17 +177,8 @@ def test_enter_held_down_submits_once(database: sessionmaker[Session]) -> None:
 
     def submit() -> None:
         with session_scope() as session:
-            judging.submit(
-                session,
-                locked(session, session.get_one(Judgement, judgement_id)),
-                version=0,
-                picked=[],
-                none_fits=True,
-                answer_is_wrong=False,
-                comment="",
-                is_flagged=False,
-                active_ms=0,
-            )
+            judgement = session.get_one(Judgement, judgement_id)
+            places.submit(session, judgement, version=0, none_fits=True)
 
     in_parallel([submit] * 8)
     with session_scope() as session:

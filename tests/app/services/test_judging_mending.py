@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -15,7 +14,7 @@ from app.models import Candidate, Judgement, Project, Round, User, VerdictRow, W
 from app.services import judging
 from app.services.releases import ReleaseFormat, create_release, write_release
 from tests.factories import make_item, make_project, make_round, make_round_item, make_user
-from tests.places import locked
+from tests.places import content, locked, submit
 
 
 @pytest.fixture
@@ -31,18 +30,6 @@ def judgement(session: Session, round_: Round) -> Judgement:
     judgement = judging.lease_next(session, round_, make_user(session))
     assert judgement is not None
     return judgement
-
-
-def content(**changes: Any) -> dict[str, Any]:
-    return {
-        "picked": [],
-        "none_fits": False,
-        "answer_is_wrong": False,
-        "comment": "",
-        "is_flagged": False,
-        "active_ms": 0,
-        **changes,
-    }
 
 
 def verdicts(session: Session) -> dict[int, tuple[bool, list[str]]]:
@@ -68,9 +55,7 @@ def test_faults_go_to_the_verdicts_and_back_with_a_take_back(
 ) -> None:
     first, second, third = judgement.shown_order
     faults = {second: ["wrong_about_image", "unclear"]}
-    judging.submit(
-        session, locked(session, judgement), version=0, **content(picked=[first], faults=faults)
-    )
+    submit(session, judgement, picked=[first], faults=faults)
     assert verdicts(session) == {
         first: (True, []),
         second: (False, ["unclear", "wrong_about_image"]),
@@ -88,9 +73,7 @@ def test_a_better_text_is_a_rationale_of_its_author_and_no_candidate(
     same = session.get_one(Candidate, second).text
     n_candidates = len(session.scalars(select(Candidate)).all())
     edits = {first: "the ball in the corner is red", second: f"  {same} "}
-    judging.submit(
-        session, locked(session, judgement), version=0, **content(none_fits=True, edits=edits)
-    )
+    submit(session, judgement, none_fits=True, edits=edits)
     (written,) = session.scalars(select(WrittenRationale))
     assert (written.candidate_id, written.text) == (first, "the ball in the corner is red")
     assert len(session.scalars(select(Candidate)).all()) == n_candidates
@@ -114,7 +97,7 @@ def test_what_cannot_be_is_refused(session: Session, judgement: Judgement) -> No
 
 def test_the_database_refuses_a_fault_of_what_fits(session: Session, judgement: Judgement) -> None:
     first = judgement.shown_order[0]
-    judging.submit(session, locked(session, judgement), version=0, **content(picked=[first]))
+    submit(session, judgement, picked=[first])
     session.get_one(VerdictRow, (judgement.id, first)).faults = ["unclear"]
     with pytest.raises(IntegrityError, match="fitting_has_no_fault"):
         session.flush()
@@ -132,12 +115,7 @@ def test_a_release_holds_better_texts_apart(
 ) -> None:
     first = judgement.shown_order[0]
     author = session.get_one(User, judgement.user_id)
-    judging.submit(
-        session,
-        locked(session, judgement),
-        version=0,
-        **content(none_fits=True, edits={first: "a better reason"}),
-    )
+    submit(session, judgement, none_fits=True, edits={first: "a better reason"})
     round_.status = RoundStatus.CANCELLED
     files = release_files(session, round_, author, tmp_path / "release")
     (row,) = [json.loads(line) for line in files["written.jsonl"].splitlines()]
@@ -154,7 +132,7 @@ def test_a_release_without_them_does_not_mention_them(
     session: Session, round_: Round, judgement: Judgement, tmp_path: Path
 ) -> None:
     author = session.get_one(User, judgement.user_id)
-    judging.submit(session, locked(session, judgement), version=0, **content(none_fits=True))
+    submit(session, judgement, none_fits=True)
     round_.status = RoundStatus.CANCELLED
     files = release_files(session, round_, author, tmp_path / "release")
     assert "written.jsonl" not in files

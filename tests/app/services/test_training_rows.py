@@ -22,7 +22,7 @@ from tests.factories import (
     make_run,
     make_user,
 )
-from tests.places import locked
+from tests.places import locked, submit
 
 TEXTS = ("it is red", "it is blue", "there is a ball")
 BETTER = "The ball in the corner is red."
@@ -64,16 +64,11 @@ def judge(
             select(Candidate).where(Candidate.id.in_(judgement.shown_order))
         )
     }
-    judging.submit(
+    submit(
         session,
-        locked(session, judgement),
-        version=0,
+        judgement,
         picked=[by_text[picked]] if picked else [],
         none_fits=not picked,
-        answer_is_wrong=False,
-        comment="",
-        is_flagged=False,
-        active_ms=0,
         edits={by_text[text]: better for text, better in edits.items()},
     )
     return judgement

@@ -187,7 +187,12 @@ def test_connections_are_spread_over_several_processes_only(
 ) -> None:
     monkeypatch.setenv("WEB_PROCESSES", str(n_processes))
     get_settings.cache_clear()
-    with TestClient(create_app()) as client:
+    try:
+        app = create_app()
+    finally:
+        monkeypatch.undo()
+        get_settings.cache_clear()
+    with TestClient(app) as client:
         n_answers = 2 * SpreadConnections.N_ANSWERS
         answers = [client.get("/health/live") for _ in range(n_answers)]
     assert {answer.status_code for answer in answers} == {200}

@@ -24,7 +24,7 @@ from app.queries.items_for_training import list_manifest
 from app.services import judging
 from app.storage import adapter_folder
 from tests.factories import make_user
-from tests.places import locked
+from tests.places import submit
 from tests.worker.ml.families import build_llava
 from tests.worker.stages.rounds_in_process import (
     make_picture_project,
@@ -122,18 +122,8 @@ def correct_everything(session: Session, round_: Round) -> None:
     user = make_user(session)
     number = 0
     while (judgement := judging.lease_next(session, round_, user)) is not None:
-        judging.submit(
-            session,
-            locked(session, judgement),
-            version=0,
-            picked=[],
-            none_fits=True,
-            answer_is_wrong=False,
-            comment="",
-            is_flagged=False,
-            active_ms=0,
-            edits={judgement.shown_order[0]: f"because I say so {number}"},
-        )
+        edits = {judgement.shown_order[0]: f"because I say so {number}"}
+        submit(session, judgement, none_fits=True, edits=edits)
         number += 1
 
 
