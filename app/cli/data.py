@@ -178,12 +178,16 @@ def merge_model(
 @model_app.command("check")
 def check_model(
     model: Annotated[str, typer.Argument(help="Folder, hub name, or demo.")],
-    revision: Annotated[str | None, typer.Option(help="Hub revision to pin.")] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="Hub revision, or the digest of the folder's files.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Load a model and show what the loop would do with it: LoRA targets, memory, prompts, samples.
 
-    Example: illume model check HuggingFaceTB/SmolVLM-256M-Instruct
+    Ends with 1, and a sentence that says why, where the model cannot be used.
+
+    Example: illume model check demo
     """
     command = [sys.executable, "-m", "worker.check_model", model]
     if revision:

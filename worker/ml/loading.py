@@ -132,7 +132,14 @@ def choose_device(device: str) -> torch.device:
 
 def find_model(name_or_path: str, revision: str | None) -> tuple[Path, str]:
     """The local folder with the files and the revision that they are. Downloads a hub name once."""
+    if not name_or_path.strip():
+        raise ModelNotFoundError("Name a model: a folder, or a hub name (owner/name).")
     folder = Path(name_or_path).expanduser()
+    if folder.is_file():
+        raise ModelNotFoundError(
+            f"{name_or_path} is a file. Give the folder that holds config.json and the weights "
+            "as safetensors."
+        )
     if folder.is_dir():
         if revision is not None and revision != (found := folder_digest(folder)):
             raise ModelNotFoundError(

@@ -1,0 +1,81 @@
+"""`python -m worker.check_model`: the process that `illume model check` starts, since it needs
+torch. Prints what the loop would do with a model, and ends with 1 where it cannot use it."""
+
+import argparse
+import json
+import logging
+import sys
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from transformers.utils import logging as transformers_logging
+
+from app.round_settings import TrainingSettings
+from app.scenes.dataset import write_demo_dataset
+from app.settings import get_settings
+from worker.ml.check import N_ITEMS, ModelReport, check_model
+from worker.ml.errors import MlError
+from worker.model_report import report_lines
+from worker.models import resolve
+from worker.stages.train import lora_settings
+
+
+def main() -> int:
+    """Try the model that the command line names; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="worker.check_model", description=__doc__)
+    parser.add_argument("model", help="Folder, hub name, or demo.")
+    parser.add_argument("--revision", help="Hub revision, or the digest of a folder's files.")
+    parser.add_argument("--json", action="store_true", help="Print JSON.")
+    given = parser.parse_args()
+    _keep_libraries_quiet()
+    try:
+        report = _check(given.model, given.revision)
+    except MlError as error:
+        if given.json:
+            _print_json({"usable": False, "reason": error.message})
+        sys.stderr.write(f"illume: {error.message}\n")
+        return 1
+    if given.json:
+        _print_json({"usable": True, **asdict(report)})
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in report_lines(given.model, report)))
+    return 0
+
+
+def _check(model: str, revision: str | None) -> ModelReport:
+    with TemporaryDirectory(prefix="illume-check-") as folder:
+        images, questions = _demo_items(Path(folder))
+        return check_model(
+            resolve(model),
+            images=images,
+            questions=questions,
+            revision=revision,
+            device=get_settings().device,
+            lora=lora_settings(TrainingSettings()),
+        )
+
+
+def _demo_items(folder: Path) -> tuple[list[Path], list[str]]:
+    """Pictures and questions to try a model with, so that no project is needed."""
+    items = write_demo_dataset(folder, seed=0, n_train=N_ITEMS, n_validation=0, n_test=0)
+    entries = [json.loads(line) for line in items.read_text(encoding="utf-8").splitlines()]
+    images = [folder / "images" / entry["image"] for entry in entries]
+    return images, [entry["question"] for entry in entries]
+
+
+def _keep_libraries_quiet() -> None:
+    """People read our report; what libraries say on the way would stand in the middle of it."""
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
+
+
+def _print_json(data: object) -> None:
+    sys.stdout.write(json.dumps(data, indent=2, default=str, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,73 @@
+"""A model's report as lines for people."""
+
+from collections.abc import Iterator
+
+from worker.ml.check import CheckedItem, ModelReport
+from worker.ml.types import Sampled
+
+_WIDTH = 26
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+
+
+def report_lines(asked_for: str, report: ModelReport) -> Iterator[str]:
+    """Yields the lines that `illume model check` prints for the model that was asked for."""
+    kind = "a chat model" if report.is_chat else "a plain model, without a chat template"
+    yield _entry("Model", f"{asked_for} ({report.family}, {kind})")
+    yield _entry("Revision", report.revision)
+    yield _entry("Device", f"{report.device}, numbers as {report.dtype}")
+    yield ""
+    yield "Where LoRA would learn"
+    for target in report.targets:
+        yield _entry(
+            f"  {target.part}",
+            f"{target.n_modules} modules ({', '.join(target.names)}), "
+            f"{target.lora_parameters:,} parameters",
+        )
+    yield ""
+    yield "Memory"
+    yield _entry("  weights", f"{_size(report.weight_bytes)} ({report.parameters:,} parameters)")
+    yield _entry(
+        "  training an adapter",
+        f"{_size(report.adapter_training_bytes)} beside the weights, and activations",
+    )
+    yield _entry("  a text being sampled", f"{_size(report.bytes_per_sampled_row)} each")
+    if report.free_device_bytes is not None:
+        yield _entry("  free on the device", _size(report.free_device_bytes))
+    shared = "read once for all their samples" if report.shares_prompts else "read for each sample"
+    yield _entry("  picture and question", shared)
+    yield ""
+    yield "A training row, as the model reads it"
+    yield f"  {report.train_text!r}"
+    yield _entry("  loss of the first step", f"{report.train_loss:.3f}")
+    yield ""
+    yield "Samples: the answer to a question, then a rationale for that answer"
+    for number, item in enumerate(report.items, start=1):
+        yield from _item_lines(number, item)
+    yield ""
+    yield f"This model can be used. The check took {report.seconds:.1f} seconds."
+
+
+def _item_lines(number: int, item: CheckedItem) -> Iterator[str]:
+    yield f"  {number}. {item.question}"
+    yield _entry("     prompt", repr(item.answer_prompt))
+    yield _entry("     answer", _said(item.answer))
+    yield _entry("     prompt", repr(item.rationale_prompt))
+    yield _entry("     rationale", _said(item.rationale))
+
+
+def _said(sampled: Sampled) -> str:
+    figure = ""
+    if sampled.log_probability is not None:
+        figure = f" ({sampled.n_tokens} tokens, log-probability {sampled.log_probability:.2f})"
+    return f"{sampled.text!r}{figure}"
+
+
+def _entry(name: str, value: str) -> str:
+    return f"{name:<{_WIDTH}}{value}"
+
+
+def _size(n_bytes: int) -> str:
+    size, unit = float(n_bytes), 0
+    while size >= 1024 and unit < len(_UNITS) - 1:
+        size, unit = size / 1024, unit + 1
+    return f"{size:.0f} {_UNITS[unit]}" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"
