@@ -1,4 +1,4 @@
-"""How texts are compared, and sentences for people that know their parts."""
+"""Sentences for people that know their parts, and the form in which texts are kept."""
 
 import hashlib
 import re
@@ -6,7 +6,6 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-_PUNCTUATION = re.compile(r"[^\w\s]+", re.UNICODE)
 _SPACES = re.compile(r"\s+")
 
 
@@ -99,20 +98,6 @@ def unpack(packed: Any) -> Any:
 def collapse(text: str) -> str:
     """One line, single spaces, composed characters; NUL, which PostgreSQL refuses, is dropped."""
     return _SPACES.sub(" ", unicodedata.normalize("NFC", text.replace("\0", ""))).strip()
-
-
-def normalise(text: str) -> str:
-    """Case, punctuation and spacing do not make two texts different."""
-    return _SPACES.sub(" ", _PUNCTUATION.sub(" ", collapse(text).casefold())).strip()
-
-
-def text_key(text: str) -> str:
-    """Key under which equal rationales of an item are one candidate."""
-    return hashlib.sha256(normalise(text).encode()).hexdigest()
-
-
-def is_same_answer(given: str, expected: str) -> bool:
-    return normalise(given) == normalise(expected)
 
 
 def unit_hash(*parts: str | int) -> float:

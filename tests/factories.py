@@ -33,8 +33,8 @@ from app.models import (
     User,
 )
 from app.round_settings import LoopSettings
+from app.same_text import text_key
 from app.services.guidelines import keep_version
-from app.texts import text_key
 
 _numbers = count(1)
 

@@ -24,6 +24,8 @@ class Candidate(WithId, WithCreation, Base):
     text: Mapped[str]
     author_kind: Mapped[AuthorKind] = mapped_column(server_default=AuthorKind.MODEL.value)
     author_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    key_version: Mapped[int] = mapped_column(server_default="2")
+    """1: written when draws that differed only in marks, signs or symbols counted as one text."""
     __table_args__ = (
         UniqueConstraint("item_id", "text_key"),
         UniqueConstraint("id", "item_id"),

@@ -283,6 +283,7 @@ class CandidateSource:
     text: str
     author_kind: AuthorKind
     author_id: int | None
+    key_version: int
 
 
 def list_candidates(session: Session, candidate_ids: Sequence[int]) -> list[CandidateSource]:
@@ -295,6 +296,7 @@ def list_candidates(session: Session, candidate_ids: Sequence[int]) -> list[Cand
                 Candidate.text,
                 Candidate.author_kind,
                 Candidate.author_id,
+                Candidate.key_version,
             ).where(Candidate.id.in_(block))
         )
         found += [CandidateSource(*row) for row in rows]

@@ -15,10 +15,11 @@ from app.metrics import MeteorError, why_no_meteor
 from app.models import Adapter, Item, Prediction, Run, Score, TrainingRow
 from app.queries import runs as run_queries
 from app.round_settings import LoopSettings
+from app.same_text import is_same_answer
 from app.services.failures import Failure, store_failures
 from app.services.runs import list_chain
 from app.services.text_scores import Figure, Outcome, ScoredItem, measure
-from app.texts import collapse, is_same_answer
+from app.texts import collapse
 
 logger = logging.getLogger(__name__)
 

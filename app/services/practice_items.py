@@ -8,8 +8,9 @@ from app.errors import InvalidInput, NotFound
 from app.lifecycle import PracticeMode
 from app.models import Item, PracticeCandidate, PracticeItem, Project, User
 from app.queries import practice as queries
+from app.same_text import text_key
 from app.services.events import record
-from app.texts import Amount, Sentence, collapse, text_key
+from app.texts import Amount, Sentence, collapse
 
 MAX_CANDIDATES = 10
 """As many as there are digit keys, and as a round shows at most."""

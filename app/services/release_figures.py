@@ -50,6 +50,9 @@ class Figures:
         if payload["kind"] == "rationale":
             self.counts["rationales"] += 1
             self.rationales_per_split[payload["split"]] += 1
+        if payload.get("merged_by_older_rule"):
+            self.counts["merged"] += 1
+            self.counts["merged_draws"] += payload["n_draws"]
         by_round: dict[int, list[bool]] = {}
         for judgement, verdict in verdicts:
             is_person = judgement.user_kind is UserKind.PERSON
@@ -102,6 +105,7 @@ class Figures:
             "images": len(self.images),
             # A release without such texts has the card that it always had.
             **({"written": self.counts["written"]} if self.counts["written"] else {}),
+            **self._merged(),
             "people": {
                 "annotators": len(self.annotator_ids),
                 **_said(self.people),
@@ -118,6 +122,12 @@ class Figures:
                 "on_items": self.on_items.as_dict(),
             },
         }
+
+    def _merged(self) -> Json:
+        if not self.counts["merged"]:
+            return {}
+        counts = {"candidates": self.counts["merged"], "draws": self.counts["merged_draws"]}
+        return {"merged_by_older_rule": counts}
 
 
 def _said(counter: Counter[str]) -> dict[str, int]:

@@ -161,6 +161,8 @@ def _candidate_row(
         "first_draw": draws[0] if draws else None,
         "n_draws": len(draws),
         "draws": draws,
+        # Said only of those that it is true of, so that other rows stay as they always were.
+        **({"merged_by_older_rule": True} if _may_be_merged(candidate, draws) else {}),
         **_count_votes(verdicts),
         "verdicts": sorted(
             (_verdict(project, judgement, verdict) for judgement, verdict in verdicts),
@@ -177,6 +179,11 @@ def _candidate_row(
             for admission in admissions
         ],
     }
+
+
+def _may_be_merged(candidate: CandidateSource, draws: Sequence[Json]) -> bool:
+    """Whether draws of a text that differs in marks, signs or symbols may be counted here."""
+    return candidate.key_version == 1 and len(draws) > 1
 
 
 def _written_row(

@@ -15,9 +15,10 @@ from app.models import Candidate, RoundCandidate, RoundItem, Run, Sample
 from app.queries import runs as run_queries
 from app.queries.candidates import list_judged_candidate_ids
 from app.round_settings import LoopSettings, Order
+from app.same_text import text_key
 from app.services.failures import Failure, store_failures
 from app.services.settling import IMAGE_UNUSABLE
-from app.texts import collapse, text_key, unit_hash
+from app.texts import collapse, unit_hash
 from app.uncertainty import untouched_priority
 
 DIRECT = "direct"

@@ -15,7 +15,8 @@ from app.queries import candidates as candidate_queries
 from app.queries import rounds as round_queries
 from app.queries.items_for_training import list_gold_texts
 from app.round_settings import LoopSettings
-from app.texts import Sentence, text_key, unit_hash
+from app.same_text import text_key
+from app.texts import Sentence, unit_hash
 
 
 @dataclass(frozen=True)

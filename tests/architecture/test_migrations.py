@@ -1,5 +1,6 @@
 """Migrations go up, down and up again, and end where the models are."""
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,10 +10,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from app.embedded import EmbeddedServices
 from app.models import Base
 from app.resources import MIGRATIONS
+from app.same_text import text_key
 from app.settings import get_settings
 from tests.architecture.lock import REPOSITORY
 from tests.databases import connected, new_database
@@ -131,3 +134,107 @@ def test_processes_that_start_together_migrate_one_after_the_other(
         output = process.communicate(timeout=120)[0].decode()
         assert process.returncode == 0, output
     assert ("trigger", "judgement.count_slots") in read_structure(fresh_database)
+
+
+# --- Keys of candidates --------------------------------------------------------------------
+
+
+def key_before(normal_form: str) -> str:
+    """The key of a text before 0011, given what was left of it then."""
+    return hashlib.sha256(normal_form.encode()).hexdigest()
+
+
+# Text, what the older rule left of it, and whether it is judged.
+CANDIDATES = [
+    ("it is -5 degrees", "it is 5 degrees", True),
+    ("it is 👍", "it is", False),
+    ("%", "", False),
+    ("３ dogs", "３ dogs", False),
+    ("3 dogs", "3 dogs", True),
+    ("-3 DOGS", "3 dogs.", False),
+]
+FILLED = """
+INSERT INTO image (sha256, media_type, width, height, n_bytes)
+VALUES (repeat('a', 64), 'image/png', 4, 4, 9);
+INSERT INTO project (name, slug, pseudonym_secret) VALUES ('Scenes', 'scenes', 's');
+INSERT INTO project_image (project_id, image_sha256, split) SELECT id, repeat('a', 64), 'train'
+FROM project;
+INSERT INTO item (project_id, image_sha256, split, external_id, question, answer)
+SELECT id, repeat('a', 64), 'train', 'q1', 'what?', 'red' FROM project;
+INSERT INTO round (project_id, number, status, settings, order_key)
+SELECT id, 1, 'training', '{}', 'a' FROM project;
+INSERT INTO round_item
+  (round_id, project_id, item_id, split, purpose, slots, max_slots, random_key, state)
+SELECT round.id, project_id, item.id, 'train', 'training', 1, 1, 0.5, 'done'
+FROM round JOIN item USING (project_id);
+"""
+ADMIT = """
+INSERT INTO admission (round_id, candidate_id, item_id, policy, judge_kind, n_fits, n_votes)
+SELECT round_id, candidate.id, item_id, 'majority', 'person', 1, 1
+FROM candidate JOIN round_item USING (item_id) WHERE candidate.text = :text
+"""
+
+
+def fill(url: str) -> None:
+    """An item with candidates, in a database of before 0011."""
+    with connected(url) as connection:
+        for statement in FILLED.split(";\n"):
+            connection.execute(text(statement.strip() or "SELECT 1"))
+        for written, normal_form, is_judged in CANDIDATES:
+            connection.execute(
+                text("INSERT INTO candidate (item_id, text_key, text) SELECT id, :k, :t FROM item"),
+                {"k": key_before(normal_form), "t": written},
+            )
+            if is_judged:
+                connection.execute(text(ADMIT), {"text": written})
+
+
+def read_candidates(url: str, columns: str) -> list[tuple[object, ...]]:
+    with connected(url) as connection:
+        return [
+            tuple(row)
+            for row in connection.execute(
+                text(f"SELECT {columns} FROM candidate ORDER BY id")  # noqa: S608 - columns are of this file
+            )
+        ]
+
+
+def test_candidates_of_a_filled_database_get_the_keys_of_their_texts(
+    alembic: Config, fresh_database: str
+) -> None:
+    command.upgrade(alembic, "0010")
+    fill(fresh_database)
+    before = read_candidates(fresh_database, "id, item_id, text, author_kind, created_at")
+
+    command.upgrade(alembic, "0011")
+    assert read_candidates(fresh_database, "id, item_id, text, author_kind, created_at") == before
+    keys = dict(read_candidates(fresh_database, "text, text_key"))
+    # "３ dogs" and "3 dogs" are one text now: the judged one has the key, the other keeps its row.
+    assert keys.pop("３ dogs") not in {text_key("3 dogs"), key_before("３ dogs")}
+    assert keys == {written: text_key(written) for written in keys}
+    assert len(set(keys.values())) == 5
+    assert {row[0] for row in read_candidates(fresh_database, "key_version")} == {1}
+    with connected(fresh_database) as connection:
+        assert connection.execute(text("SELECT count(*) FROM admission")).scalar_one() == 2
+        new = "INSERT INTO candidate (item_id, text_key, text) SELECT id, 'k', 'new' FROM item"
+        connection.execute(text(new))
+    assert read_candidates(fresh_database, "key_version")[-1] == (2,)
+
+    command.downgrade(alembic, "0010")
+    assert len(read_candidates(fresh_database, "id")) == len(CANDIDATES) + 1
+    keys = dict(read_candidates(fresh_database, "text, text_key"))
+    assert keys["it is -5 degrees"] == key_before("it is 5 degrees")
+    assert keys["%"] == key_before("")
+
+
+def test_a_candidate_still_never_changes_after_its_key_was_made_anew(
+    alembic: Config, fresh_database: str
+) -> None:
+    command.upgrade(alembic, "0010")
+    fill(fresh_database)
+    command.upgrade(alembic, "0011")
+    with (
+        pytest.raises(IntegrityError, match="append-only"),
+        connected(fresh_database) as connection,
+    ):
+        connection.execute(text("UPDATE candidate SET text = 'other'"))

@@ -10,9 +10,10 @@ from app.models import Image, Item, Run, RunShard
 from app.queries.items_for_training import list_items
 from app.queries.rounds import get_round_model
 from app.round_settings import LoopSettings, SamplingSettings
+from app.same_text import text_key
 from app.services.sampling import DIRECT, Drawn, store_samples
 from app.storage import image_path
-from app.texts import collapse, text_key
+from app.texts import collapse
 from worker.heart import Heart
 from worker.ml.seeds import derive_seed
 from worker.ml.types import Draw, Failed, Prompt, SampleConfig, Sampled

@@ -42,6 +42,7 @@ def _summary(release: Json) -> str:
         f"- {figures['candidates'] - figures['rationales']:,} judged candidates that were not "
         "admitted",
         *_written(figures),
+        *_merged(figures),
         f"- {figures['items_in_doubt']:,} items whose answer most annotators called wrong: nothing "
         "of them is among the rationales",
         f"- {figures['tombstones']:,} rows of earlier releases were withdrawn",
@@ -109,6 +110,18 @@ def _admitted(round_: Json) -> str:
 def _written(figures: Json) -> list[str]:
     n = figures.get("written", 0)
     return [f"- {n:,} candidates as annotators corrected them, apart from all others"] if n else []
+
+
+def _merged(figures: Json) -> list[str]:
+    merged = figures.get("merged_by_older_rule")
+    if not merged:
+        return []
+    return [
+        f"- {merged['candidates']:,} of the candidates (`merged_by_older_rule`) were drawn more "
+        "than once while texts that differ only in marks, signs or symbols (“-5”, “5”) were one: "
+        f"some of their {merged['draws']:,} draws may have read so, and their verdicts are of the "
+        "text that stands in the row"
+    ]
 
 
 def _judges(figures: Json) -> str:

@@ -20,6 +20,7 @@ from app.errors import AppError, Conflict, InvalidInput, SetupError
 from app.lifecycle import RoundItemState, RoundStatus
 from app.models import (
     Admission,
+    Candidate,
     Event,
     Project,
     ProjectImage,
@@ -110,6 +111,29 @@ def test_a_rationale_says_where_it_came_from(session: Session, tmp_path: Path) -
     assert row["admissions"] == [
         {"round": 1, "policy": "majority", "judge_kind": "person", "n_fits": 2, "n_votes": 2}
     ]
+
+
+def test_a_release_says_which_draws_were_merged_by_the_older_rule(
+    session: Session, tmp_path: Path
+) -> None:
+    project, _ = make_released_project(session, tmp_path)
+    plain = create_release(session, project, actor=None)
+    assert not any("merged_by_older_rule" in row for row in rows_of(session, plain))
+    assert "merged_by_older_rule" not in plain.card["figures"]
+
+    # As the migration leaves those that were there before it.
+    session.execute(text("ALTER TABLE candidate DISABLE TRIGGER candidate_is_append_only"))
+    session.execute(update(Candidate).values(key_version=1))
+    release = create_release(session, project, actor=None)
+    merged = [
+        row["rationale"] for row in rows_of(session, release) if "merged_by_older_rule" in row
+    ]
+    assert merged == ["it is red"]  # the only one that was drawn twice
+    assert release.card["figures"]["merged_by_older_rule"] == {"candidates": 1, "draws": 2}
+    for format in (JSONL, HUGGINGFACE):
+        write_release(session, release, format=format, out=tmp_path / format)
+        readme = (tmp_path / format / "README.md").read_text(encoding="utf-8")
+        assert "1 of the candidates (`merged_by_older_rule`) were drawn" in readme
 
 
 def test_people_and_critics_are_counted_apart(session: Session, tmp_path: Path) -> None:

@@ -108,6 +108,15 @@ def test_equal_texts_are_one_candidate_drawn_several_times(
     assert session.scalars(select(RoundItem.state)).one() is RoundItemState.OPEN
 
 
+def test_texts_that_differ_in_a_sign_a_symbol_or_a_vowel_sign_are_candidates_of_their_own(
+    session: Session, shard: RunShard
+) -> None:
+    texts = ["it is -5", "it is 5", "it costs $5", "it costs €5", "yes 👍", "yes 👎", "कील", "कुल"]
+    store(session, shard, texts)
+    assert set(session.scalars(select(Candidate.text))) == set(texts)
+    assert set(session.scalars(select(Candidate.key_version))) == {2}
+
+
 def test_an_item_with_nothing_to_show_is_done(session: Session, shard: RunShard) -> None:
     store(session, shard, ["", "a"])
     assert session.scalars(select(RoundItem.state)).one() is RoundItemState.DONE

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.models import Candidate, Item, Sample
 from app.round_settings import LoopSettings
-from app.texts import text_key
+from app.same_text import text_key
 from tests.worker.ml.families import build_llava
 from tests.worker.stages.rounds_in_process import (
     make_picture_project,
