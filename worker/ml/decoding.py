@@ -111,7 +111,9 @@ class Decoding:
         )
         outputs = self.model(**inputs, return_dict=True)
         self.logits = outputs.logits[:, -1]
-        self.state = self.model._update_model_kwargs_for_generation(outputs, self.state)
+        self.state = self.model._update_model_kwargs_for_generation(
+            outputs, self.state, is_encoder_decoder=False
+        )
 
     def join(self, other: "Decoding") -> None:
         """Take in draws that have read nothing after their prompts. Both keep their prefixes.
@@ -153,7 +155,7 @@ def _prefill(vlm: Vlm, rows: Sequence[Row]) -> tuple[dict[str, Any], torch.Tenso
             kwargs.pop(name, None)
         first = model.prepare_inputs_for_generation(input_ids, is_first_iteration=True, **kwargs)
         outputs = model(**first, return_dict=True)
-        state = model._update_model_kwargs_for_generation(outputs, kwargs)
+        state = model._update_model_kwargs_for_generation(outputs, kwargs, is_encoder_decoder=False)
         state = {name: value for name, value in state.items() if name not in only_once}
         found.append((state, outputs.logits[:, -1]))
         return input_ids
@@ -195,7 +197,7 @@ def _prefill_by_context(vlm: Vlm, rows: Sequence[Row]) -> tuple[dict[str, Any], 
             state[name] = torch.cat([value[:, :-1], more], dim=1)
     inputs = vlm.model.prepare_inputs_for_generation(ids, next_sequence_length=longest, **state)
     outputs = vlm.model(**inputs, return_dict=True)
-    state = vlm.model._update_model_kwargs_for_generation(outputs, state)
+    state = vlm.model._update_model_kwargs_for_generation(outputs, state, is_encoder_decoder=False)
     has_more = shown.any(dim=1, keepdim=True)  # an empty continuation ends with its context
     return state, torch.where(has_more, outputs.logits[:, -1], logits)
 
@@ -213,12 +215,17 @@ def run_generate(vlm: Vlm, batch: Tensors, max_new_tokens: int, **how: Any) -> A
         pad_token_id=vlm.tokenizer.pad_token_id,
         bos_token_id=vlm.tokenizer.bos_token_id,
     )
-    before = model.generation_config
-    model.generation_config = config  # `generate` fills what is unset from the model's own
+    # `generate` fills what is unset from the model's own, or from that of the language model where
+    # it hands the work on to it (BLIP-2).
+    owners = [part for part in {model, model.get_decoder()} if hasattr(part, "generation_config")]
+    before = [owner.generation_config for owner in owners]
+    for owner in owners:
+        owner.generation_config = config
     try:
         return model.generate(**with_features(vlm, batch), generation_config=config, **how)
     finally:
-        model.generation_config = before
+        for owner, own in zip(owners, before, strict=True):
+            owner.generation_config = own
 
 
 def _with_mask(state: dict[str, Any], n_rows: int) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class RowEncoder:
             if tensor.ndim >= 2
             and tensor.shape[:2] == (1, n_tokens)
             and name.endswith(("input_ids", "attention_mask", "token_type_ids"))
-            and not name.startswith("pixel")
+            and not name.startswith(("pixel", "qformer"))  # a Q-Former's text has its own length
         }
         of_text.setdefault("attention_mask", torch.ones_like(tensors["input_ids"]))
         return of_text, {name: t for name, t in tensors.items() if name not in of_text}
@@ -211,7 +211,9 @@ def _with_continuation(vlm: Vlm, row: Row) -> Tensors:
         return row.text
     ids = torch.cat([row.text["input_ids"], torch.tensor([row.continuation])], dim=1)
     types = {name: tensor for name, tensor in row.text.items() if name != "input_ids"}
-    longer = vlm.model._update_model_kwargs_for_generation({}, dict(types))
+    longer = vlm.model._update_model_kwargs_for_generation(
+        {}, dict(types), is_encoder_decoder=False
+    )
     extended = {
         name: torch.cat([tensor, longer[name][:, -1:].expand(-1, n_more, *tensor.shape[2:])], dim=1)
         for name, tensor in types.items()

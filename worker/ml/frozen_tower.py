@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import GenerationMixin
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from worker.ml.agreement import difference, is_rounding
@@ -57,9 +58,11 @@ class FrozenTowerEncoder(RowEncoder):
             self._known.clear()
             self._features.clear()
             self._bytes = 0
-        features = self._features.get(place)
+        # A Q-Former that reads the question (InstructBLIP) sees another picture in each.
+        seen = key if any(name.startswith("qformer") for name in of_image) else place
+        features = self._features.get(seen)
         if features is None:
-            features = self._features[place] = image_features(self._vlm, of_image)
+            features = self._features[seen] = image_features(self._vlm, of_image)
             self._bytes += _size((features, {}))
         light = {n: tensor for n, tensor in of_image.items() if not n.startswith("pixel_values")}
         self._known[key] = (of_text, light | features)
@@ -151,7 +154,9 @@ def encoder_for_sampling(vlm: Vlm, image: Path, context: str) -> RowEncoder:
     pixels = encoder_of(vlm)
     known: FrozenTowerEncoder | None = vlm.memo.get("sampling_encoder")
     if known is None:
-        if not can_take_features(vlm, [Row(*pixels.context(image, context), ())]):
+        # A family with a `generate` of its own (BLIP-2) hands nothing on that was made before.
+        is_own = type(vlm.model).generate is not GenerationMixin.generate
+        if is_own or not can_take_features(vlm, [Row(*pixels.context(image, context), ())]):
             return pixels
         known = FrozenTowerEncoder(vlm, pixels, SAMPLING_BYTES, starts_anew=True)
         vlm.memo["sampling_encoder"] = known

@@ -127,9 +127,10 @@ def frame_of(vlm: Any, question: str, style: PromptStyle = DEFAULT_STYLE) -> Fra
 
 
 def image_mark(processor: Any) -> str:
-    """The family's mark for an image in plain text; "" where the processor places it itself."""
+    """Returns the family's mark for an image in plain text; "" where the processor puts it in by
+    itself: the families with a Q-Former, whose queries stand before every text."""
     mark = getattr(processor, "image_token", None)
-    if mark is None:
+    if mark is None or getattr(processor, "num_query_tokens", None) is not None:
         return ""
     return mark if isinstance(mark, str) else str(mark.content)
 

@@ -75,21 +75,31 @@ _TURN = """{%% for message in messages %%}%s{%% if message['content'] is string 
 {{ message['content'] }}{%% else %%}{%% for part in message['content'] %%}\
 {%% if part['type'] == 'image' %%}%s{%% else %%}{{ part['text'] }}{%% endif %%}{%% endfor %%}\
 {%% endif %%}%s{%% endfor %%}{%% if add_generation_prompt %%}%s{%% endif %%}"""
+
+
+def chat_template(turn: str, image: str, end: str, assistant: str) -> str:
+    """A template of four parts: what opens a turn, a picture's mark, what ends a turn, and what
+    begins the assistant's words."""
+    return _TURN % (turn, image, end, assistant)
+
+
 _ROLE = "<|im_start|>{{ message['role'] }}\n"
-QWEN_TEMPLATE = _TURN % (
+QWEN_TEMPLATE = chat_template(
     _ROLE,
     "<|vision_start|><|image_pad|><|vision_end|>",
     "<|im_end|>\n",
     "<|im_start|>assistant\n",
 )
-INTERNVL_TEMPLATE = _TURN % (_ROLE, "<IMG_CONTEXT>\n", "<|im_end|>\n", "<|im_start|>assistant\n")
-GEMMA_TEMPLATE = "{{ bos_token }}" + _TURN % (
+INTERNVL_TEMPLATE = chat_template(
+    _ROLE, "<IMG_CONTEXT>\n", "<|im_end|>\n", "<|im_start|>assistant\n"
+)
+GEMMA_TEMPLATE = "{{ bos_token }}" + chat_template(
     "<start_of_turn>{{ 'model' if message['role'] == 'assistant' else 'user' }}\n",
     "<start_of_image>",
     "<end_of_turn>\n",
     "<start_of_turn>model\n",
 )
-IDEFICS_TEMPLATE = "<|im_start|>" + _TURN % (
+IDEFICS_TEMPLATE = "<|im_start|>" + chat_template(
     "{{ message['role'] | capitalize }}:"
     "{% if message['content'][0]['type'] != 'image' %} {% endif %}",
     "<image>",
@@ -170,7 +180,7 @@ def build_llava(folder: Path, *, seed: int = 0) -> None:
         vision_feature_layer=-1,
     )
     torch.manual_seed(seed)
-    _save(LlavaForConditionalGeneration(config), folder)
+    save(LlavaForConditionalGeneration(config), folder)
     LlavaProcessor(
         CLIPImageProcessorPil(
             size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}
@@ -209,7 +219,7 @@ def build_idefics3(folder: Path, *, seed: int = 0) -> None:
         pad_token_id=0,
     )
     torch.manual_seed(seed)
-    _save(Idefics3ForConditionalGeneration(config), folder)
+    save(Idefics3ForConditionalGeneration(config), folder)
     Idefics3Processor(
         Idefics3ImageProcessorPil(
             size={"longest_edge": 2 * SIDE}, max_image_size={"longest_edge": SIDE}
@@ -248,7 +258,7 @@ def build_qwen(folder: Path, *, seed: int = 0) -> None:
         vision_end_token_id=ids("<|vision_end|>"),
     )
     torch.manual_seed(seed)
-    _save(Qwen2_5_VLForConditionalGeneration(config), folder)
+    save(Qwen2_5_VLForConditionalGeneration(config), folder)
     image_only(Qwen2_5_VLProcessor)(
         Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": 28 * 28 * 9}),
         tokenizer,
@@ -272,7 +282,7 @@ def build_paligemma(folder: Path, *, seed: int = 0) -> None:
         pad_token_id=0,
     )
     torch.manual_seed(seed)
-    _save(PaliGemmaForConditionalGeneration(config), folder)
+    save(PaliGemmaForConditionalGeneration(config), folder)
     images = SiglipImageProcessorPil(size={"height": SIDE, "width": SIDE})
     images.image_seq_length = 4
     PaliGemmaProcessor(images, tokenizer).save_pretrained(folder)
@@ -305,7 +315,7 @@ def build_gemma3(folder: Path, *, seed: int = 0) -> None:
         pad_token_id=0,
     )
     torch.manual_seed(seed)
-    _save(Gemma3ForConditionalGeneration(config), folder)
+    save(Gemma3ForConditionalGeneration(config), folder)
     Gemma3Processor(
         Gemma3ImageProcessorPil(size={"height": SIDE, "width": SIDE}),
         tokenizer,
@@ -338,7 +348,7 @@ def build_internvl(folder: Path, *, seed: int = 0) -> None:
         tie_word_embeddings=False,
     )
     torch.manual_seed(seed)
-    _save(InternVLForConditionalGeneration(config), folder)
+    save(InternVLForConditionalGeneration(config), folder)
     image_only(InternVLProcessor)(
         GotOcr2ImageProcessorPil(
             size={"height": SIDE, "width": SIDE}, crop_to_patches=True, max_patches=3
@@ -387,7 +397,7 @@ def build_qwen3_5(folder: Path, *, seed: int = 0) -> None:
         vision_end_token_id=ids("<|vision_end|>"),
     )
     torch.manual_seed(seed)
-    _save(Qwen3_5ForConditionalGeneration(config), folder)
+    save(Qwen3_5ForConditionalGeneration(config), folder)
     image_only(Qwen3VLProcessor)(
         Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": 28 * 28 * 9}),
         tokenizer,
@@ -408,7 +418,7 @@ FAMILIES: dict[str, Callable[[Path], None]] = {
 MORE_FAMILIES: dict[str, Callable[[Path], None]] = {"qwen3_5": build_qwen3_5}
 
 
-def _save(model: Any, folder: Path) -> None:
+def save(model: Any, folder: Path) -> None:
     """Weights a little larger than at birth, so that the random model prefers something."""
     with torch.no_grad():
         for parameter in model.parameters():

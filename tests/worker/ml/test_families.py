@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from tests.worker.ml.conftest import OPENER
 from tests.worker.ml.families import FAMILIES, MORE_FAMILIES, build_llava, write_pictures
+from tests.worker.ml.more_families import FURTHER_FAMILIES
 from worker.ml.decode import decode_plain
 from worker.ml.decoding import Group
 from worker.ml.encode import encoder_of, end_ids
@@ -23,7 +25,17 @@ from worker.ml.types import Draw, LoraSettings, Prompt, SampleConfig, TrainConfi
 pytestmark = pytest.mark.slow
 
 CONFIG = SampleConfig(max_new_tokens=8)
-EVERY = FAMILIES | MORE_FAMILIES
+EVERY = FAMILIES | MORE_FAMILIES | FURTHER_FAMILIES
+SHARING = {
+    # Sliding windows and recurrent states mind padding in the middle of a row.
+    "gemma3": "prefix",
+    "qwen3_5": "prefix",
+    # Each draw has its own copy of what the picture's layers keep.
+    "mllama": "copies",
+    # A language model inside, with a `generate` that hands the work on to it.
+    "blip-2": "none",
+    "instructblip": "none",
+}
 
 
 @pytest.fixture(scope="module", params=EVERY)
@@ -57,9 +69,7 @@ def test_prompts_are_shared_and_texts_are_those_of_the_plain_way(
     vlm: Vlm, draws: list[Draw], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = sample(vlm, draws, CONFIG)
-    # Sliding windows and recurrent states mind padding in the middle of a row.
-    minds = vlm.model.config.model_type in ("gemma3", "qwen3_5")
-    assert vlm.memo["sharing"] == ("prefix" if minds else "contexts")
+    assert vlm.memo["sharing"] == SHARING.get(vlm.model.config.model_type, "contexts")
     small = sample(vlm, draws, SampleConfig(max_new_tokens=8, batch_rows=5))
     monkeypatch.setitem(vlm.memo, "sharing", "none")
     plain = sample(vlm, draws, CONFIG)
@@ -67,6 +77,26 @@ def test_prompts_are_shared_and_texts_are_those_of_the_plain_way(
     for one, other in zip(shared, plain, strict=True):
         assert one.log_probability == pytest.approx(other.log_probability, abs=1e-3)
     assert len({s.text for s in shared}) > len(draws) // 4
+
+
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # PaliGemma's processor
+def test_near_greedy_texts_are_those_of_the_family_itself(vlm: Vlm, pictures: list[Path]) -> None:
+    """Processor and `generate` as a reader of the model's card would use them."""
+    for picture in (pictures[0], pictures[2]):
+        prompt = Prompt(picture, "what is it ?", None, OPENER)
+        context = prompt_text(vlm, prompt).context
+        begun = vlm.tokenizer.bos_token and context.startswith(vlm.tokenizer.bos_token)
+        inputs = vlm.processor(
+            images=[Image.open(picture).convert("RGB")],
+            text=[context],
+            return_tensors="pt",
+            **({"add_special_tokens": False} if begun else {}),
+        )
+        made = vlm.model.generate(**inputs, do_sample=False, max_new_tokens=8)[0]
+        own = vlm.tokenizer.decode(made[-8:], skip_special_tokens=True)
+        (sampled,) = sample(vlm, [Draw(prompt, 0.0, 1)], CONFIG)
+        assert sampled.n_tokens == 8
+        assert sampled.text == " ".join(own.split())
 
 
 def test_training_sees_the_probabilities_that_sampling_saw(vlm: Vlm, draws: list[Draw]) -> None:

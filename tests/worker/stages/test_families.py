@@ -11,6 +11,7 @@ from app.models import Adapter, Prediction, Project, Round, Run, Sample
 from app.round_settings import LoopSettings
 from app.services import rounds
 from tests.worker.ml.families import FAMILIES
+from tests.worker.ml.more_families import FURTHER_FAMILIES
 from tests.worker.stages.rounds_in_process import (
     make_picture_project,
     start_first_round,
@@ -21,9 +22,12 @@ from tests.worker.stages.rounds_in_process import (
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+EVERY = FAMILIES | {name: FURTHER_FAMILIES[name] for name in ("blip2", "instructblip", "mllama")}
+
+
+@pytest.mark.parametrize("family", sorted(EVERY))
 def test_a_whole_round(family: str, database: sessionmaker[Session], tmp_path: Path) -> None:
-    FAMILIES[family](tmp_path / "model")
+    EVERY[family](tmp_path / "model")
     settings = tiny_settings(tmp_path / "model")
     with database.begin() as session:
         project = make_picture_project(session, settings, tmp_path)
