@@ -20,8 +20,8 @@ that answers and explains questions about rendered scenes: a grid of {cells} cel
 spheres, cylinders and cones. It was trained from scratch by `worker/demo/recipe.py` on scenes that
 the project draws itself; no photograph and no text of people went into it. It knows nothing else.
 
-    processor = AutoProcessor.from_pretrained(folder)
-    model = AutoModelForImageTextToText.from_pretrained(folder)
+    processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
+    model = AutoModelForImageTextToText.from_pretrained(folder, trust_remote_code=False)
 
 - Answers: `<image>` and `Q: how many red cubes are there? A:`
 - Rationales: `<image>` and `Q: how many red cubes are there? A: two, seeing that`

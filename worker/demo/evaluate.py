@@ -50,8 +50,10 @@ class DemoModel:
     """A checkpoint with its processor, for text in and text out."""
 
     def __init__(self, folder: Path) -> None:
-        self.processor: Any = AutoProcessor.from_pretrained(folder)
-        self.model: Any = AutoModelForImageTextToText.from_pretrained(folder)
+        self.processor: Any = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
+        self.model: Any = AutoModelForImageTextToText.from_pretrained(
+            folder, trust_remote_code=False
+        )
 
     @torch.no_grad()
     def complete(

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from PIL import Image, ImageOps
 
-from worker.ml.errors import ImageError, MlError
-from worker.ml.loading import Vlm, first_line
+from worker.ml.errors import ImageError, MlError, first_line
+from worker.ml.loading import Vlm
 from worker.ml.prompts import PromptText
 
 Tensors = dict[str, torch.Tensor]

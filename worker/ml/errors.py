@@ -37,3 +37,9 @@ class ImageError(MlError):
 
 class Stopped(Exception):
     """`should_stop` said so; no error. Everything worth keeping has been saved."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a library said, ended as a sentence."""
+    text = (str(error).strip() or type(error).__name__).splitlines()[0].strip()
+    return text if text.endswith((".", "!", "?")) else text + "."

@@ -2,7 +2,6 @@
 a local folder or from the hub at a pinned revision."""
 
 import hashlib
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,9 +22,16 @@ from huggingface_hub.errors import (
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
-from worker.ml.errors import DeviceError, ModelNotFoundError, ModelUnusableError
+from worker.ml.errors import (
+    DeviceError,
+    ModelNotFoundError,
+    ModelUnusableError,
+    first_line,
+)
+from worker.ml.files import check_files, check_weight_files, refuse_gaps
 from worker.ml.four_bit import FOUR_BIT, four_bit_options
 from worker.ml.lora import WEIGHTS_FILE, inject_adapter, remove_adapters
+from worker.ml.memory import is_out_of_memory
 from worker.ml.processing import load_processor
 
 logger = logging.getLogger(__name__)
@@ -72,19 +78,13 @@ def load_vlm(
     """
     target = choose_device(device)
     packed = four_bit_options(target) if dtype == FOUR_BIT else None
-    folder, found_revision = find_model(name_or_path, revision)
-    config = _read_config(folder, name_or_path)
-    processor = load_processor(folder, config, name_or_path)
     options = packed or {"dtype": _choose_dtype(dtype, target)}
-    try:
-        model: PreTrainedModel = AutoModelForImageTextToText.from_pretrained(
-            folder, config=config, local_files_only=True, **options
-        )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise ModelUnusableError(
-            f"The weights of {name_or_path} cannot be loaded: {first_line(error)} "
-            "The folder needs config.json and model.safetensors (or its shards)."
-        ) from error
+    folder, found_revision = find_model(name_or_path, revision)
+    check_files(folder, name_or_path)
+    config = _read_config(folder, name_or_path)
+    check_weight_files(folder, name_or_path)
+    processor = load_processor(folder, config, name_or_path)
+    model = _load_weights(folder, config, name_or_path, options)
     if packed is None:  # packed weights are made where they stay
         model.to(target)  # type: ignore[arg-type]
     model.eval()
@@ -101,6 +101,34 @@ def load_vlm(
             or getattr(processor.tokenizer, "chat_template", None)
         ),
     )
+
+
+def _load_weights(folder: Path, config: Any, name: str, options: dict[str, Any]) -> PreTrainedModel:
+    """The model with every weight from its files. Raises ModelUnusableError where one is not."""
+    try:
+        loaded: Any = AutoModelForImageTextToText.from_pretrained(
+            folder,
+            config=config,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # refused below, by name
+            **options,
+        )
+    except Exception as error:  # a family may object in any way it likes
+        if is_out_of_memory(error):
+            raise DeviceError(
+                f"The memory does not hold {name}. Use a smaller model, another number type "
+                "(bfloat16) or a machine with more memory."
+            ) from error
+        raise ModelUnusableError(
+            f"The weights of {name} cannot be loaded: {first_line(error)} "
+            "The folder needs config.json and model.safetensors (or its shards)."
+        ) from error
+    model: PreTrainedModel = loaded[0]
+    refuse_gaps(name, loaded[1])
+    return model
 
 
 def choose_device(device: str) -> torch.device:
@@ -200,13 +228,9 @@ def folder_digest(folder: Path) -> str:
 
 
 def _read_config(folder: Path, name: str) -> Any:
-    if not (folder / "config.json").is_file():
-        raise ModelUnusableError(
-            f"{name} holds no config.json. Give the folder that save_pretrained wrote."
-        )
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # a config class may object in any way it likes
         raise ModelUnusableError(
             f"The config.json of {name} cannot be read: {first_line(error)}"
         ) from error
@@ -268,9 +292,3 @@ def adapter_attached(vlm: Vlm, folder: Path | None) -> Iterator[Vlm]:
         yield attach_adapter(vlm, folder)
     finally:
         attach_adapter(vlm, before)
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of what a library said, ended as a sentence."""
-    text = (str(error).strip() or type(error).__name__).splitlines()[0].strip()
-    return text if text.endswith((".", "!", "?")) else text + "."

@@ -1,12 +1,16 @@
 """How much fits: batch sizes from free memory, and telling an out-of-memory error from others."""
 
+from __future__ import annotations
+
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from worker.ml.errors import DeviceError
-from worker.ml.loading import Vlm
+
+if TYPE_CHECKING:  # loading a model asks here whether the memory was too small
+    from worker.ml.loading import Vlm
 
 CPU_BATCH_ROWS = 512  # beyond that a CPU gains nothing
 MAX_BATCH_ROWS = 1024

@@ -7,8 +7,8 @@ from pathlib import Path
 from peft import PeftModel
 
 from worker.ml.adapters import verify_adapter
-from worker.ml.errors import AdapterError
-from worker.ml.loading import first_line, load_vlm
+from worker.ml.errors import AdapterError, first_line
+from worker.ml.loading import load_vlm
 
 
 def merge_adapter(

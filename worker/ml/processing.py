@@ -8,7 +8,8 @@ from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 from transformers.processing_utils import ProcessorMixin
 
-from worker.ml.errors import ModelUnusableError
+from worker.ml.errors import ModelUnusableError, first_line
+from worker.ml.files import own_code_sentence
 
 
 def load_processor(folder: Path, config: Any, name: str) -> Any:
@@ -19,9 +20,11 @@ def load_processor(folder: Path, config: Any, name: str) -> Any:
     """
     try:
         processor = _with_all_parts(folder, config)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+    except Exception as error:  # a processor may object in any way it likes
+        if "trust_remote_code" in str(error):
+            raise ModelUnusableError(own_code_sentence(name)) from error
         raise ModelUnusableError(
-            f"{name} has no processor that can be loaded: {str(error).strip().splitlines()[0]} "
+            f"{name} has no processor that can be loaded: {first_line(error)} "
             "Its folder needs preprocessor_config.json or processor_config.json and the "
             "tokenizer's files."
         ) from error
@@ -42,14 +45,18 @@ def _with_all_parts(folder: Path, config: Any) -> Any:
     takes_video = family is not None and "video_processor" in family.get_attributes()
     if takes_video and not _video_works():
         return _without_video(folder, family)
-    processor = AutoProcessor.from_pretrained(folder, config=config, local_files_only=True)
+    processor = AutoProcessor.from_pretrained(
+        folder, config=config, local_files_only=True, trust_remote_code=False
+    )
     if isinstance(processor, ProcessorMixin) and hasattr(processor, "image_processor"):
         processor.image_processor = _image_processor(folder)
     return processor
 
 
 def _image_processor(folder: Path) -> Any:
-    return AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
+    return AutoImageProcessor.from_pretrained(
+        folder, backend="pil", local_files_only=True, trust_remote_code=False
+    )
 
 
 def _video_works() -> bool:
@@ -63,10 +70,12 @@ def _video_works() -> bool:
 def _without_video(folder: Path, family: Any) -> Any:
     parts = {
         "image_processor": _image_processor(folder),
-        "tokenizer": AutoTokenizer.from_pretrained(folder, local_files_only=True),
+        "tokenizer": AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        ),
         "video_processor": None,
     }
-    settings, _ = family.get_processor_dict(folder, local_files_only=True)
+    settings, _ = family.get_processor_dict(folder, local_files_only=True, trust_remote_code=False)
     settings.pop("video_processor", None)
     return image_only(family).from_args_and_dict(
         [parts[attribute] for attribute in family.get_attributes()], settings

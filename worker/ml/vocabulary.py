@@ -2,16 +2,17 @@
 
 from transformers import AutoConfig
 
-from worker.ml.errors import ModelNotFoundError
-from worker.ml.loading import first_line
+from worker.ml.errors import ModelNotFoundError, first_line
 
 
 def vocabulary_size(name_or_path: str, revision: str | None = None) -> int:
     """Number of tokens that the model chooses from, of a folder or hub name; only its config.json
     is read. Raises ModelNotFoundError."""
     try:
-        config = AutoConfig.from_pretrained(name_or_path, revision=revision)
-    except (OSError, ValueError, KeyError) as error:
+        config = AutoConfig.from_pretrained(
+            name_or_path, revision=revision, trust_remote_code=False
+        )
+    except Exception as error:  # a config class may object in any way it likes
         raise ModelNotFoundError(
             f"The configuration of {name_or_path} cannot be read: {first_line(error)} Give the "
             "folder that holds config.json, or the name of a hub model (owner/name)."
