@@ -1,14 +1,15 @@
 """Engine, sessions and the only commit of the application.
 
-Messages for workers leave after the commit: `on_commit` collects callbacks on the session, and a
-session event runs them once the outermost transaction is in the database. Releasing a savepoint
-does not count, a rollback forgets them, and a callback that fails is logged and swallowed: the row
-is already the truth and the sweep sends the message again.
+Messages for workers leave after the commit: `on_commit` collects callbacks on the session, and they
+run once the outermost transaction is in the database and the connection is given back, so that a
+broker that is slow or away holds nothing. Releasing a savepoint does not count, a rollback forgets
+them, and a callback that fails is logged and swallowed: the row is already the truth and the sweep
+sends the message again.
 """
 
 import logging
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -17,12 +18,16 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
+from app.patience import Connection, Gate
 from app.settings import get_settings
 
 logger = logging.getLogger(__name__)
 
 _CALLBACKS = "after_commit_callbacks"
 _MARKS = "callbacks_before_savepoint"
+_KEPT = "callbacks_of_commits"
+
+Callback = Callable[[], Any]
 
 
 @lru_cache
@@ -33,10 +38,11 @@ def get_engine() -> Engine:
         pool_use_lifo=True,
         pool_size=10,
         max_overflow=20,
+        pool_timeout=5,
         connect_args={
             "application_name": "illume",
             "options": (
-                "-c timezone=UTC -c lock_timeout=15000"
+                "-c timezone=UTC -c lock_timeout=8000"
                 " -c idle_in_transaction_session_timeout=120000"
                 # What is read lies in memory or on an SSD. The default, for turning disks, makes
                 # the server sort a queue of a thousand items for every one that it hands out.
@@ -45,6 +51,12 @@ def get_engine() -> Engine:
         },
     )
     event.listen(engine, "checkout", _refuse_closed)
+    gate = Gate()
+
+    def connect(_dialect: object, _record: object, _: object, parameters: dict[str, Any]) -> object:
+        return Connection.through(gate, parameters)
+
+    event.listen(engine, "do_connect", connect)
     return engine
 
 
@@ -69,24 +81,47 @@ def get_session_factory() -> sessionmaker[Session]:
 def session_scope() -> Iterator[Session]:
     """One unit of work: commits when the block ends, rolls back when it raises."""
     with get_session_factory()() as session:
+        kept = _keep_callbacks(session)
         try:
             yield session
             session.commit()
         except BaseException:
             session.rollback()
             raise
+    run_callbacks(kept)
 
 
-def finish(session: Session, is_done: bool) -> None:
-    """End a unit of work that was begun elsewhere: commit it, or roll it back if it is not done."""
+def finish(session: Session, is_done: bool) -> list[Callback]:
+    """End a unit of work that was begun elsewhere: commit it, or roll it back if it is not done.
+
+    Returns what is to be done after the commit, for `run_callbacks`.
+    """
+    kept = _keep_callbacks(session)
     with session:
         if is_done:
             session.commit()
+    return kept
 
 
-def on_commit(session: Session, callback: Callable[[], Any]) -> None:
+def on_commit(session: Session, callback: Callback) -> None:
     """Run `callback` once the current outermost transaction has been committed."""
     session.info.setdefault(_CALLBACKS, []).append(callback)
+
+
+def run_callbacks(callbacks: Iterable[Callback]) -> None:
+    """Run each; one that fails is logged, and holds back none of the others."""
+    for callback in callbacks:
+        try:
+            callback()
+        except Exception:
+            # The commit has happened: a failing broker must not turn it into an error.
+            logger.exception("after-commit callback failed; the sweep will make up for it")
+
+
+def _keep_callbacks(session: Session) -> list[Callback]:
+    """Let commits of this session only collect their callbacks, in the list that is returned."""
+    kept: list[Callback] = session.info.setdefault(_KEPT, [])
+    return kept
 
 
 @event.listens_for(Session, "after_transaction_create")
@@ -98,16 +133,16 @@ def _mark_savepoint(session: Session, transaction: SessionTransaction) -> None:
 
 
 @event.listens_for(Session, "after_commit")
-def _run_callbacks(session: Session) -> None:
+def _take_callbacks(session: Session) -> None:
+    """Keep what is to be done now for who ends the unit of work; without anybody, do it here."""
     if session.in_nested_transaction():
         return
     session.info.pop(_MARKS, None)
-    for callback in session.info.pop(_CALLBACKS, []):
-        try:
-            callback()
-        except Exception:
-            # The commit has happened: a failing broker must not turn it into an error.
-            logger.exception("after-commit callback failed; the sweep will make up for it")
+    callbacks = session.info.pop(_CALLBACKS, [])
+    if _KEPT in session.info:
+        session.info[_KEPT].extend(callbacks)
+    else:
+        run_callbacks(callbacks)
 
 
 @event.listens_for(Session, "after_soft_rollback")

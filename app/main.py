@@ -27,6 +27,7 @@ from app.routes import (
     rounds,
     runs,
 )
+from app.services.readiness import check_readiness
 from app.settings import get_settings
 from app.web.compression import Compress
 from app.web.deps import make_places
@@ -38,6 +39,7 @@ from app.web.middleware import (
     SecurityHeaders,
     SpreadConnections,
 )
+from app.web.probes import Probes
 from app.web.sessions import Cookies
 from app.web.static import VersionedFiles
 
@@ -77,6 +79,7 @@ def create_app() -> FastAPI:
     )
     cookies = app.state.cookies = Cookies.of(settings)
     app.state.places = make_places()
+    app.state.probes = Probes(check_readiness)
     app.mount("/static", VersionedFiles(directory=STATIC), name="static")
     for module in ROUTES:
         app.include_router(module.router)

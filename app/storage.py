@@ -34,6 +34,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UPLOAD = re.compile(r"[0-9a-f]{32}(\.[a-z0-9]{1,8})?")
 _TEMPORARY = ".part-"
 _CHUNK = 1 << 20
+_TRIED_BYTES = 1 << 16
+FOLDER_MODE = 0o700
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,28 @@ def storing_at(path: Path) -> Iterator[None]:
                 error=error.strerror,
             )
         ) from error
+
+
+def try_writing() -> None:
+    """Write a little into the store and remove it again; raises OSError where that fails."""
+    folder = store_folder()
+    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    draft = folder / f"{_TEMPORARY}{secrets.token_hex(8)}"
+    try:
+        with draft.open("xb") as stream:
+            stream.write(bytes(_TRIED_BYTES))
+            stream.flush()
+            os.fsync(stream.fileno())
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def is_full() -> bool:
+    """Whether the disk of the store has no room left; False where that cannot be told."""
+    try:
+        return shutil.disk_usage(store_folder()).free < _TRIED_BYTES
+    except OSError:
+        return False
 
 
 def sync_folder(folder: Path) -> None:

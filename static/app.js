@@ -137,8 +137,34 @@
     if (zone) document.cookie = `tz=${zone}; Path=/; Max-Age=31536000; SameSite=Lax`;
   }
 
+  // The page of an outage asks whether the server can work again, and then for the same again.
+  async function canWork(address) {
+    try {
+      const response = await fetch(address, { cache: "no-store" });
+      const { checks } = await response.json();
+      // Redis only hands work to the workers: pages do without it.
+      return ["database", "store"].every((part) => checks[part] === "ok");
+    } catch {
+      return false;
+    }
+  }
+
+  function comeBack() {
+    const waiting = document.querySelector("[data-comes-back]");
+    if (!waiting) return;
+    for (const said of waiting.querySelectorAll("[data-needs-script]")) said.hidden = false;
+    const pause = Number(waiting.dataset.comesBack) * 1000;
+    const look = async () => {
+      if (!(await canWork(waiting.dataset.ready))) setTimeout(look, pause);
+      else if (waiting.matches("form")) waiting.requestSubmit();
+      else location.reload();
+    };
+    setTimeout(look, pause);
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
     tellTimeZone();
+    comeBack();
     localTimes(document);
     for (const toast of document.querySelectorAll("[data-toast]")) {
       toast.dataset.timed = "";

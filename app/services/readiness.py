@@ -1,4 +1,8 @@
-"""Whether this installation can do its work right now: database, broker, schema."""
+"""Whether this installation can do its work right now: database, broker, schema, store.
+
+Able to read is not enough: a disk that is full, or a database that may only be read, would let
+people work and lose what they did. So the database and the store are asked to write.
+"""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -7,38 +11,61 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from redis import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.db import get_engine
+from app.db import session_scope
 from app.errors import SetupError
+from app.outages import cause_of_refused_write, find_outage
+from app.queries.readiness import find_migration, try_writing
 from app.resources import MIGRATIONS
 from app.settings import get_settings
+from app.storage import try_writing as try_store
+
+AWAY = "The database cannot be reached."
+REDIS_SECONDS = 1
 
 
 def check_readiness() -> dict[str, str]:
     """Each part with `ok` or a sentence that says what is wrong."""
     parts: dict[str, Callable[[], str]] = {
-        "database": _check_database,
+        "store": _check_store,
         "redis": _check_redis,
-        "migrations": _check_migrations,
+        "database": _check_database,
     }
-    return {name: check() for name, check in parts.items()}
+    found = {name: check() for name, check in parts.items()}
+    is_there = found["database"] != AWAY
+    found["migrations"] = _check_migrations() if is_there else "Not known without the database."
+    return found
 
 
 def _check_database() -> str:
     try:
-        with get_engine().connect() as connection:
-            connection.execute(text("SELECT 1"))
-    except (SQLAlchemyError, SetupError):
-        return "The database cannot be reached."
+        with session_scope() as session:
+            may_write = try_writing(session)
+    except (SQLAlchemyError, SetupError) as error:
+        outage = find_outage(error)
+        if outage is not None and outage.cause == "disk":
+            return "The database cannot store anything: its disk is full."
+        return AWAY
+    return "ok" if may_write else "The database cannot store anything: it may only be read."
+
+
+def _check_store() -> str:
+    try:
+        try_store()
+    except OSError as error:
+        cause = cause_of_refused_write(error)
+        reason = "its disk is full" if cause == "disk" else error.strerror
+        return f"The store cannot be written: {reason}."
     return "ok"
 
 
 def _check_redis() -> str:
     try:
         with Redis.from_url(
-            get_settings().resolve_redis_url(), socket_connect_timeout=2, socket_timeout=2
+            get_settings().resolve_redis_url(),
+            socket_connect_timeout=REDIS_SECONDS,
+            socket_timeout=REDIS_SECONDS,
         ) as redis:
             redis.ping()
     except (RedisError, SetupError):
@@ -48,8 +75,8 @@ def _check_redis() -> str:
 
 def _check_migrations() -> str:
     try:
-        with get_engine().connect() as connection:
-            current = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        with session_scope() as session:
+            current = find_migration(session)
     except (SQLAlchemyError, SetupError):
         return "The schema is not there. Run `illume migrate`."
     if current != newest_migration():

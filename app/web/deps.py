@@ -13,14 +13,17 @@ from anyio.to_thread import run_sync
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
-from app.db import finish, get_session_factory
+from app.db import finish, get_session_factory, run_callbacks
 from app.errors import NotAllowed, NotSignedIn
 from app.lifecycle import UserKind
 from app.models import User
+from app.outages import Outage
 from app.texts import Sentence
 from app.web.sessions import SessionMark, get_cookies
 
 N_PLACES = 6
+PLACE_SECONDS = 9.0
+"""Whoever waits longer for a place is asked to come again: browsers give up soon after."""
 
 
 def make_places() -> anyio.Semaphore:
@@ -35,8 +38,13 @@ def make_places() -> anyio.Semaphore:
 
 
 async def get_session(request: Request) -> AsyncIterator[Session]:
-    """One unit of work: commits when the handler has answered, rolls back when it raised."""
-    async with request.app.state.places:
+    """One unit of work: commits when the handler has answered, rolls back when it raised.
+
+    What is to be done after the commit comes when connection and place are given back.
+    """
+    places: anyio.Semaphore = request.app.state.places
+    await _take_place(places)
+    try:
         session = get_session_factory()()
         is_done = False
         try:
@@ -45,7 +53,18 @@ async def get_session(request: Request) -> AsyncIterator[Session]:
         finally:
             # Also when the server is stopping: a connection is given back in order.
             with anyio.CancelScope(shield=True):
-                await run_sync(finish, session, is_done)
+                callbacks = await run_sync(finish, session, is_done)
+    finally:
+        places.release()
+    if callbacks:
+        await run_sync(run_callbacks, callbacks)
+
+
+async def _take_place(places: anyio.Semaphore) -> None:
+    with anyio.move_on_after(PLACE_SECONDS) as waiting:
+        await places.acquire()
+    if waiting.cancelled_caught:
+        raise Outage("crowd")
 
 
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]

@@ -2,38 +2,63 @@
 
 htmx swaps nothing of an answer with an error status (but 422); one listener in static/app.js shows
 the sentence of the page as a toast. Callers that ask for JSON get the same sentence as JSON.
+
+What is away for a while is a 503 with `Retry-After`, and its page comes back by itself: it asks for
+the same again, or sends the same form again.
 """
 
+import logging
+from collections.abc import Sequence
 from http import HTTPStatus
 from urllib.parse import quote, urlsplit
 
+import anyio
+from anyio.to_thread import run_sync
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from kombu.exceptions import OperationalError as BrokerError
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from app.errors import AppError, InvalidInput, NotFound, NotSignedIn
+from app.errors import AppError, InvalidInput, NotFound, NotSignedIn, SetupError
+from app.outages import RETRY_SECONDS, Outage, find_outage
+from app.storage import is_full
 from app.texts import Sentence
 from app.web.htmx import is_htmx, respond
 from app.web.middleware import SAFE_METHODS
 
+logger = logging.getLogger(__name__)
+
+_FORM_SECONDS = 1.0
 _NO_PAGE = Sentence("There is no page at this address.")
 _WRONG_INPUT = Sentence("Something in the input is not right.")
 
 
-def error_page(request: Request, error: AppError) -> Response:
+def error_page(
+    request: Request, error: AppError, *, fields: Sequence[tuple[str, str]] | None = None
+) -> Response:
+    """The page that tells an error. `fields` are of a form that can be sent again from there."""
     errors = error.errors if isinstance(error, InvalidInput) else []
+    is_away = error.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    headers = {"Retry-After": str(RETRY_SECONDS)} if is_away else {}
     if wants_json(request):
-        return JSONResponse(
-            {"error": error.message, "errors": errors}, status_code=error.status_code
-        )
+        content = {"error": error.message, "errors": errors}
+        return JSONResponse(content, status_code=error.status_code, headers=headers)
     context = {
         "status": error.status_code,
         "message": error.message,
         "errors": errors,
         "request_id": getattr(request.state, "request_id", ""),
+        "retry_seconds": RETRY_SECONDS if is_away else None,
+        "comes_back": is_away and request.method in SAFE_METHODS,
+        "fields": fields,
     }
-    return respond(request, page="error.html", context=context, status=error.status_code)
+    return respond(
+        request, page="error.html", context=context, status=error.status_code, headers=headers
+    )
 
 
 def wants_json(request: Request) -> bool:
@@ -54,8 +79,10 @@ def sign_in_url(request: Request) -> str:
     return f"/sign-in?next={quote(target, safe='/')}"
 
 
-def _handle_app_error(request: Request, error: Exception) -> Response:
+async def _handle_app_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AppError)  # noqa: S101 - registered for this class only
+    if isinstance(error, Outage | SetupError) and (outage := find_outage(error)):
+        return await outage_page(request, outage, error)
     if isinstance(error, NotSignedIn) and not wants_json(request):
         if is_htmx(request):
             # The status stays 401: htmx follows HX-Redirect before it looks at the status, and a
@@ -90,7 +117,41 @@ def _field_name(location: tuple[str | int, ...]) -> str:
     return ".".join(str(part) for part in location[1:]) or str(location[0])
 
 
+async def _handle_trouble(request: Request, error: Exception) -> Response:
+    """What may be an outage; what is none goes on as the crash that it is."""
+    outage = find_outage(error)
+    if outage is None:
+        raise error
+    return await outage_page(request, outage, error)
+
+
+async def outage_page(request: Request, outage: Outage, error: Exception) -> Response:
+    """Say what is away, and to the log what it said of itself, in one line."""
+    if outage.cause == "database" and await run_sync(is_full, abandon_on_cancel=True):
+        outage = Outage("disk")  # which is why the database does not start
+    said = str(getattr(error, "orig", None) or error).partition("\n")[0]
+    logger.warning("%s (%s: %s)", outage.message, type(error).__name__, said)
+    return error_page(request, outage, fields=await _sent_fields(request))
+
+
+async def _sent_fields(request: Request) -> list[tuple[str, str]] | None:
+    """The fields of the form that was sent, for a page that sends it again; None where it cannot.
+
+    Files are not kept in a page, and neither are passwords.
+    """
+    kind = request.headers.get("Content-Type", "").partition(";")[0]
+    if request.method != "POST" or kind not in {"", "application/x-www-form-urlencoded"}:
+        return None
+    with anyio.move_on_after(_FORM_SECONDS):
+        form = await request.form() if kind else FormData()  # read before, for the handler
+        fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+        return None if any("password" in name for name, _ in fields) else fields
+    return None
+
+
 def add_error_handlers(app: FastAPI) -> None:
+    for kind in (SQLAlchemyError, RedisError, BrokerError, OSError):
+        app.add_exception_handler(kind, _handle_trouble)
     app.add_exception_handler(AppError, _handle_app_error)
     app.add_exception_handler(HTTPException, _handle_http_error)
     app.add_exception_handler(RequestValidationError, _handle_invalid_request)

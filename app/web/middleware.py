@@ -18,6 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import AppError, NotAllowed
 from app.logs import request_id_var
+from app.outages import find_outage
+from app.patience import hurried
 from app.settings import Settings
 from app.texts import Amount, Sentence
 from app.web.sessions import Cookies
@@ -61,13 +63,16 @@ class RequestContext:
             await send(message)
 
         try:
-            await self.app(scope, receive, send_with_id)
-        except Exception:
-            logger.exception("%s %s crashed", scope["method"], scope["path"])
+            with hurried():
+                await self.app(scope, receive, send_with_id)
+        except Exception as error:
+            shown: AppError | None = None if status else find_outage(error)
+            if shown is None:
+                logger.exception("%s %s crashed", scope["method"], scope["path"])
+                shown = AppError(Sentence("Something went wrong on our side."), status_code=500)
             if status:
                 raise  # too late for a page: the server closes the connection
-            crash = AppError(Sentence("Something went wrong on our side."), status_code=500)
-            response = self.error_page(Request(scope, receive), crash)
+            response = self.error_page(Request(scope, receive), shown)
             await response(scope, receive, send_with_id)
         finally:
             _log_request(scope, status, time.perf_counter() - started)

@@ -20,7 +20,7 @@ def test_ready_names_each_part(client: TestClient) -> None:
     assert response.status_code == 200
     assert response.json() == {
         "status": "ok",
-        "checks": {"database": "ok", "redis": "ok", "migrations": "ok"},
+        "checks": {"store": "ok", "database": "ok", "redis": "ok", "migrations": "ok"},
     }
 
 
