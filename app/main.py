@@ -32,6 +32,7 @@ from app.settings import get_settings
 from app.web.compression import Compress
 from app.web.deps import make_places
 from app.web.errors import add_error_handlers, error_page
+from app.web.images import PictureLine
 from app.web.middleware import (
     BodyLimit,
     RequestContext,
@@ -80,6 +81,7 @@ def create_app() -> FastAPI:
     cookies = app.state.cookies = Cookies.of(settings)
     app.state.places = make_places()
     app.state.probes = Probes(check_readiness)
+    app.state.pictures = PictureLine()
     app.mount("/static", VersionedFiles(directory=STATIC), name="static")
     for module in ROUTES:
         app.include_router(module.router)

@@ -10,13 +10,14 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path, PureWindowsPath
 from typing import IO, BinaryIO
 
+from app import pictures
 from app.errors import AppError, InvalidInput, SetupError
 from app.settings import get_settings
 from app.texts import Sentence
@@ -26,6 +27,7 @@ EXTENSIONS = {
     "image/jpeg": ".jpg",
     "image/webp": ".webp",
     "image/gif": ".gif",
+    "image/tiff": ".tif",
 }
 """File name endings of the media types that an image may have."""
 MEDIA_TYPES = {ending: media_type for media_type, ending in EXTENSIONS.items()}
@@ -63,7 +65,18 @@ def image_path(sha256: str, media_type: str) -> Path:
 def resized_path(sha256: str, width: int) -> Path:
     """Where a smaller version of an image is kept once it was made; it can be made again."""
     _check_digest(sha256)
-    return store_folder() / "resized" / str(width) / sha256[:2] / f"{sha256}.jpg"
+    return _made_folder() / str(width) / sha256[:2] / f"{sha256}.jpg"
+
+
+def shown_path(sha256: str, media_type: str) -> Path:
+    """Where the full view of an image is kept whose file must not be shown as it is."""
+    _check_digest(sha256)
+    return _made_folder() / "full" / sha256[:2] / f"{sha256}{EXTENSIONS[media_type]}"
+
+
+def _made_folder() -> Path:
+    """What was made of images by today's rules; what older rules made is never shown again."""
+    return store_folder() / "resized" / f"v{pictures.VERSION}"
 
 
 def adapters_folder() -> Path:
@@ -178,7 +191,9 @@ def storing_at(path: Path) -> Iterator[None]:
     except AppError:
         raise
     except OSError as error:
-        if error.filename is not None and not _is_below(Path(str(error.filename)), path.parent):
+        named = Path(str(error.filename)) if error.filename is not None else path
+        # Making the folder may have failed above it.
+        if not _is_below(named, path.parent) and not _is_below(path, named):
             raise  # about another file, read while this one was written
         raise SetupError(
             Sentence(
@@ -232,14 +247,19 @@ def remove_old_uploads(older_than: timedelta) -> int:
 def remove_unused_images(used: Iterable[str], older_than: timedelta) -> int:
     """Remove image files that no row names: left by an import that crashed; how many.
 
-    Their smaller versions go the same way.
+    Their smaller versions go the same way, and so do those that older rules made.
 
     The age protects files that an import has put here and whose rows it has not committed yet.
     """
     kept = set(used)
     folders = (store_folder() / "images", store_folder() / "resized")
     files = (path for folder in folders for path in list_files(folder))
-    return _remove_older((path for path in files if path.stem not in kept), older_than)
+    return _remove_older((path for path in files if not _is_used(path, kept)), older_than)
+
+
+def _is_used(path: Path, kept: Container[str]) -> bool:
+    is_made = _is_below(path, store_folder() / "resized")
+    return path.stem in kept and (not is_made or _is_below(path, _made_folder()))
 
 
 def list_files(folder: Path) -> Iterator[Path]:

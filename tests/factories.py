@@ -91,7 +91,13 @@ def png_bytes(color: tuple[int, int, int], size: tuple[int, int] = (64, 48)) -> 
     return buffer.getvalue()
 
 
-def make_image(session: Session, *, content: bytes | None = None) -> Image:
+def make_image(
+    session: Session,
+    *,
+    content: bytes | None = None,
+    media_type: str = "image/png",
+    size: tuple[int, int] = (64, 48),
+) -> Image:
     """An image row; the bytes are not put into the store (see app.storage for that)."""
     number = next(_numbers)
     content = content or png_bytes((number % 256, number // 256 % 256, 7))
@@ -99,7 +105,11 @@ def make_image(session: Session, *, content: bytes | None = None) -> Image:
     image = session.get(Image, digest)
     if image is None:
         image = Image(
-            sha256=digest, media_type="image/png", width=64, height=48, n_bytes=len(content)
+            sha256=digest,
+            media_type=media_type,
+            width=size[0],
+            height=size[1],
+            n_bytes=len(content),
         )
         session.add(image)
         session.flush()

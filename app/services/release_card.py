@@ -8,6 +8,10 @@ from app.queries.releases import RoundSource
 from app.round_settings import LoopSettings
 from app.services.release_figures import Figures
 
+PICTURES = "upright, without metadata"
+"""How the pictures of a release are given away; releases without this word hold them as imported.
+"""
+
 
 def make_card(
     project: Project,
@@ -30,6 +34,7 @@ def make_card(
         if previous
         else None,
         "rounds": [_describe_round(source) for source in rounds],
+        "pictures": PICTURES,
         "figures": {**figures.as_dict(), "tombstones": n_tombstones},
     }
 

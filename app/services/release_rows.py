@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from app.lifecycle import AuthorKind, UserKind
 from app.models import Json, Project
+from app.pictures.files import shown_type
 from app.queries import releases as queries
 from app.queries.releases import (
     AdmissionSource,
@@ -136,7 +137,7 @@ def _about_item(source: ItemSource) -> Json:
         "item": item.external_id,
         "item_version": item.version,
         "image": item.image_sha256,
-        "image_file": item.image_sha256 + EXTENSIONS[source.media_type],
+        "image_file": item.image_sha256 + EXTENSIONS[shown_type(source.media_type)],
         "split": item.split.value,
         "question": item.question,
         "answer": item.answer,

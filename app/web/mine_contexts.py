@@ -140,7 +140,7 @@ def mine_row(row: OwnRow, slug: str, *, is_judgeable: bool) -> MineRow:
         kind=kind,
         question=row.question,
         answer=row.answer,
-        image_url=f"{image_url(slug, row.image_sha256)}?w=160",
+        image_url=image_url(slug, row.image_sha256, 160),
         said=describe(judgement),
         at=judgement.submitted_at or judgement.updated_at,
         can_take_back=is_judgeable and judgement.status is JudgementStatus.SUBMITTED,

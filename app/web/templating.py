@@ -15,6 +15,7 @@ from app.resources import TEMPLATES
 from app.texts import Sentence
 from app.web import languages
 from app.web.bundles import changed_at, read_static
+from app.web.images import image_url
 from app.web.labels import label
 
 
@@ -171,6 +172,7 @@ def make_environment() -> Environment:
         gettext=say,
         ngettext=say_counted,
         static_url=static_url,
+        image_url=image_url,
         current_language=languages.current_language,
         language_names=languages.LANGUAGE_NAMES,
         script_texts=languages.script_texts,

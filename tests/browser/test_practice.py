@@ -143,7 +143,7 @@ def expect_light(page: Page, *, is_large: bool) -> None:
     assert sorted(loaded) == ["/static/app.js", "/static/practice.bundle.js"]
     assert page.evaluate(SHIFT) < 0.01
     image = page.locator(".view__image")
-    assert image.evaluate("image => image.currentSrc").endswith("?w=960") is is_large
+    assert image.evaluate("image => image.currentSrc").count("?w=960&") == is_large
 
 
 # --- Guidelines -----------------------------------------------------------------------------

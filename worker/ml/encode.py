@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
+from app.pictures.seeing import PictureError, see
 from worker.ml.errors import ImageError, MlError, first_line
 from worker.ml.loading import Vlm
 from worker.ml.prompts import PromptText
@@ -128,14 +129,12 @@ def _file_mark(path: Path) -> tuple[int, int] | None:
 
 
 def read_image(path: Path) -> Image.Image:
-    """The picture as RGB, turned as its camera said. Raises ImageError if it cannot be read."""
+    """The picture as people see it, as RGB. Raises ImageError if it cannot be read."""
     try:
-        with Image.open(path) as picture:
-            turned = ImageOps.exif_transpose(picture)
-            return turned.convert("RGB")
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        return see(path)
+    except PictureError as error:
         raise ImageError(
-            f"The image {path.name} cannot be read: {first_line(error)} "
+            f"The image {path.name} cannot be read: {error.reason} "
             "Replace it, or exclude the items that show it.",
             path,
         ) from error

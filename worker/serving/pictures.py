@@ -6,28 +6,25 @@ from pathlib import Path
 
 from PIL import Image
 
+from app.pictures.files import find_plain
 from worker.ml.encode import read_image
 
 MAX_BYTES = 4 * 2**20
 MAX_SIDE = 2048  # pixels; vision towers see less
-MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
-ORIENTATION = 0x0112
 
 
 def data_url(path: Path) -> str:
-    """The image as a data URL: its own bytes where it is small and upright, else made so (as PNG
-    where that is small enough, else as JPEG). Raises ImageError if it cannot be read.
+    """The image as a data URL: its own packed pixels where it is small and every decoder sees the
+    same in them, else made anew (as PNG where that is small enough, else as JPEG). Nothing else of
+    the file is sent. Raises ImageError if it cannot be read.
 
     It is decoded here in any case: a damaged image is found before a server stumbles over it.
     """
     picture = read_image(path)
-    with Image.open(path) as original:
-        media_type = MEDIA_TYPES.get(original.format or "")
-        is_upright = original.getexif().get(ORIENTATION, 1) == 1
-    if media_type and is_upright and max(picture.size) <= MAX_SIDE:
-        content = path.read_bytes()
-        if len(content) <= MAX_BYTES:
-            return _url(media_type, content)
+    if max(picture.size) <= MAX_SIDE:
+        plain = find_plain(path.read_bytes())
+        if plain is not None and len(plain.content) <= MAX_BYTES:
+            return _url(plain.media_type, plain.content)
     picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     content = _encoded(picture, "PNG")
     if len(content) <= MAX_BYTES:

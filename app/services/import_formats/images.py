@@ -1,45 +1,39 @@
 """Image files: found in folders and archives, and verified before they are taken.
 
-What a person sees and what the model reads must be the same picture: so every image is decoded as
-a whole, animated ones are refused, and the size counts as turned by the camera's EXIF note.
+What a person sees and what the model reads must be the same picture: so every image is read here
+in the way in which all of them read it (`app/pictures`), and what has several frames is refused.
 """
 
 import hashlib
-import io
-import struct
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from app.errors import InvalidInput
+from app.pictures.files import MEDIA_TYPES, holds_position
+from app.pictures.seeing import (
+    MAX_PIXELS,
+    MAX_RATIO,
+    MAX_SIDE,
+    PictureError,
+    TooManyPixels,
+    UnknownPicture,
+    opened,
+    see,
+    upright_size,
+)
 from app.services.import_formats.archives import Archive
 from app.storage import image_path
 from app.texts import Amount, Sentence
 
-MAX_PIXELS = 50_000_000
 MAX_IMAGE_BYTES = 64 << 20
 _MOST_MILLIONS = MAX_PIXELS // 1_000_000
-
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
-_MEDIA_TYPES = {
-    "PNG": "image/png",
-    "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",  # a JPEG with a preview or a second picture behind the first
-    "WEBP": "image/webp",
-    "GIF": "image/gif",
-}
+_LITTLE = (512, 512)
 _TOO_LARGE = Sentence("has more than %(n)s million pixels: make it smaller", n=_MOST_MILLIONS)
-_EXIF_ORIENTATION = 0x0112
-_TURNED_BY_A_QUARTER = (5, 6, 7, 8)
-# What Pillow's decoders raise on damaged files, besides OSError.
-_DAMAGED = (
-    *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError),
-    *(AttributeError, OverflowError, struct.error, zlib.error),
-)
 
 
 class BadImage(Exception):
@@ -130,6 +124,8 @@ class ParsedImage:
     width: int
     height: int
     n_bytes: int
+    has_position: bool
+    """Whether the file tells where on earth the picture was taken."""
     source: ImageSource
     name: str
 
@@ -149,80 +145,97 @@ class ParsedImage:
 
 
 def verify_image(source: ImageSource, name: str) -> ParsedImage:
-    """Read and decode one image. Raises BadImage with what is wrong with it."""
+    """Read one image as everybody will see it. Raises BadImage with what is wrong with it."""
     content = source.read(name)
     if not content:
         raise BadImage(Sentence("is empty"))
     sha256 = hashlib.sha256(content).hexdigest()
-    image = _open(content)
-    media_type = _check_header(image)
+    media_type = _check_header(content)
     # An image in the store was verified when it came there.
     if not image_path(sha256, media_type).is_file():
-        _decode(content)
-    width, height = _upright_size(image)
-    return ParsedImage(sha256, media_type, width, height, len(content), source, name)
+        _check_pixels(content)
+    with _looking_at(content) as image:
+        width, height = upright_size(image)
+        has_position = holds_position(image)
+    return ParsedImage(sha256, media_type, width, height, len(content), has_position, source, name)
 
 
-def _open(content: bytes) -> Image.Image:
-    """Read the header only."""
+@contextmanager
+def _looking_at(content: bytes) -> Iterator[Image.Image]:
+    """The image with its header read; what goes wrong is told as a BadImage."""
     try:
-        return Image.open(io.BytesIO(content), formats=_FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        with opened(content) as image:
+            yield image
+    except UnknownPicture as error:
+        raise BadImage(
+            Sentence("is no PNG, JPEG, WebP, GIF or TIFF image, or is damaged")
+        ) from error
+    except TooManyPixels as error:
         raise BadImage(_TOO_LARGE) from error
-    except UnidentifiedImageError as error:
-        raise BadImage(Sentence("is no PNG, JPEG, WebP or GIF image, or is damaged")) from error
-    except _DAMAGED as error:
-        raise BadImage(_damaged(error)) from error
+    except PictureError as error:
+        raise BadImage(Sentence("is damaged (%(error)s)", error=error.reason)) from error
 
 
-def _damaged(error: BaseException) -> Sentence:
-    return Sentence("is damaged (%(error)s)", error=str(error))
-
-
-def _check_header(image: Image.Image) -> str:
+def _check_header(content: bytes) -> str:
     """The media type of an image that may be decoded."""
-    width, height = image.size
+    with _looking_at(content) as image:
+        format, (width, height) = image.format or "", image.size
+    size = {"width": Amount(width), "height": Amount(height)}
     if width * height > MAX_PIXELS:
         raise BadImage(
             Sentence(
                 "has %(width)s × %(height)s pixels and so has more than %(n)s million pixels: make "
                 "it smaller",
-                width=Amount(width),
-                height=Amount(height),
+                **size,
                 n=_MOST_MILLIONS,
             )
         )
-    try:
+    if max(width, height) > MAX_SIDE:
+        raise BadImage(
+            Sentence(
+                "has %(width)s × %(height)s pixels; at most %(n)s are allowed on a side: make it "
+                "smaller",
+                **size,
+                n=Amount(MAX_SIDE),
+            )
+        )
+    if max(width, height) > MAX_RATIO * min(width, height):
+        raise BadImage(
+            Sentence(
+                "has %(width)s × %(height)s pixels, which is more than %(n)s to 1; models refuse "
+                "such strips: cut it into pieces",
+                **size,
+                n=MAX_RATIO,
+            )
+        )
+    _check_frames(content, format)
+    return MEDIA_TYPES[format]
+
+
+def _check_frames(content: bytes, format: str) -> None:
+    with _looking_at(content) as image:
         n_frames = getattr(image, "n_frames", 1)
-    except _DAMAGED as error:
-        raise BadImage(_damaged(error)) from error
-    if image.format != "MPO" and n_frames > 1:
+    if n_frames > 1 and format == "TIFF":
+        raise BadImage(
+            Sentence(
+                "holds %(n)s pages, but the model reads only one: save that as PNG", n=n_frames
+            )
+        )
+    if n_frames > 1 and format != "MPO":
         raise BadImage(
             Sentence(
                 "is animated (%(n)s frames), but the model reads only one: save that as PNG",
                 n=n_frames,
             )
         )
-    return _MEDIA_TYPES[image.format or ""]
 
 
-def _decode(content: bytes) -> None:
+def _check_pixels(content: bytes) -> None:
+    """Decode all of it, by the way that models and pages go, but keep little at a time."""
+    with _looking_at(content) as image:
+        # Looks at checksums that decoding passes over; it spoils the object it is used on.
+        image.verify()
     try:
-        # `verify` looks at checksums that decoding passes over; it spoils the object it is used on.
-        _open(content).verify()
-        _open(content).load()
-    except _DAMAGED as error:
-        raise BadImage(_damaged(error)) from error
-    except MemoryError as error:
-        raise BadImage(Sentence("needs more memory than there is")) from error
-
-
-def _upright_size(image: Image.Image) -> tuple[int, int]:
-    try:
-        orientation = image.getexif().get(_EXIF_ORIENTATION)
-    except _DAMAGED as error:
-        raise BadImage(
-            Sentence("holds damaged EXIF notes (%(error)s)", error=str(error))
-        ) from error
-    width, height = image.size
-    return (height, width) if orientation in _TURNED_BY_A_QUARTER else (width, height)
+        see(content, most=_LITTLE)
+    except PictureError as error:
+        raise BadImage(Sentence("is damaged (%(error)s)", error=error.reason)) from error

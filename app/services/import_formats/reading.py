@@ -145,7 +145,7 @@ def read_sources(
             items=items,
             images={image.sha256: image for image in images.values()},
             splits=splits,
-            warnings=tuple(_warnings(items)),
+            warnings=(*_warnings(items), *_notes_on_images(list(images.values()))),
             resources=stack.pop_all(),
         )
 
@@ -364,4 +364,18 @@ def _warnings(items: Sequence[ParsedItem]) -> Iterator[str]:
             "%(n)s rows ask the same of the same image as another row: %(rows)s",
             n=len(doubles),
             rows=_listed([*doubles[:10], *(["…"] if len(doubles) > 10 else [])]),
+        )
+
+
+def _notes_on_images(images: Sequence[ParsedImage]) -> Iterator[str]:
+    n_images = len({image.sha256 for image in images})
+    n_positions = len({image.sha256 for image in images if image.has_position})
+    if n_positions:
+        yield CountedSentence(
+            "%(n)s of %(all)s images tells where it was taken (GPS). Nobody is shown that, and it "
+            "is in no release; the file as you gave it stays in the store and in backups.",
+            "%(n)s of %(all)s images tell where they were taken (GPS). Nobody is shown that, and "
+            "it is in no release; the files as you gave them stay in the store and in backups.",
+            n=n_positions,
+            all=Amount(n_images),
         )

@@ -13,12 +13,16 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
+from app.errors import SetupError
 from app.lifecycle import Split
 from app.models import Json
+from app.pictures.files import show, shown_type
+from app.pictures.seeing import PictureError
 from app.services.release_formats.jsonl import json_line, write_json
 from app.services.release_formats.packing import Entry
 from app.services.release_formats.readme import render_readme
-from app.storage import MEDIA_TYPES, image_path
+from app.storage import EXTENSIONS, MEDIA_TYPES, image_path
+from app.texts import Sentence
 
 FILES = """\
 Each row is one admitted rationale with its picture. `draws`, `verdicts` and `admissions` are JSON
@@ -31,6 +35,10 @@ from datasets import load_dataset
 
 rows = load_dataset("path/to/this/folder", split="train")
 ```
+"""
+PICTURES_FILES = """
+Pictures stand upright and hold nothing but their pixels: no position, no notes of a camera.
+`image_sha256` names the file that was imported, from which each of them was made.
 """
 WRITTEN = "written"
 WRITTEN_FILES = """
@@ -57,7 +65,7 @@ def build_huggingface(payloads: Iterable[Json], release: Json, folder: Path) -> 
             if place not in streams:
                 streams[place] = stack.enter_context(_open_metadata(folder, place))
             streams[place].write(json_line(row))
-            entry = _image_entry(payload, place)
+            entry = _image_entry(payload, place, as_imported="pictures" not in release)
             entries[entry.name] = entry
         if streams.keys() <= {WRITTEN}:
             streams[Split.TRAIN] = stack.enter_context(_open_metadata(folder, Split.TRAIN))
@@ -89,10 +97,34 @@ def _open_metadata(folder: Path, place: str) -> TextIO:
     return (folder / place / "metadata.jsonl").open("w", encoding="utf-8", newline="\n")
 
 
-def _image_entry(payload: Json, place: str) -> Entry:
-    name = Path(payload["image_file"])
-    source = image_path(payload["image"], MEDIA_TYPES[name.suffix])
-    return Entry(f"{place}/images/{name}", source)
+def _image_entry(payload: Json, place: str, *, as_imported: bool) -> Entry:
+    """The picture of a row; as it was imported in releases of before pictures lost their notes."""
+    file = payload["image_file"]
+    media_type = MEDIA_TYPES[Path(file).suffix]
+    name = f"{place}/images/{file}"
+    if as_imported:
+        return Entry(name, image_path(payload["image"], media_type))
+    stored_as = [
+        image_path(payload["image"], stored)
+        for stored in EXTENSIONS
+        if shown_type(stored) == media_type
+    ]
+    source = next((path for path in stored_as if path.is_file()), stored_as[0])
+    return Entry(name, source, _shown)
+
+
+def _shown(path: Path) -> bytes:
+    try:
+        return show(path.read_bytes()).content
+    except PictureError as error:
+        raise SetupError(
+            Sentence(
+                "The image %(file)s of this release cannot be read: %(error)s Import the dataset "
+                "again, or exclude the items that show it.",
+                file=path.name,
+                error=error.reason,
+            )
+        ) from error
 
 
 def _about(payload: Json) -> Json:
@@ -149,7 +181,9 @@ def _flat(payload: Json) -> Json:
 
 
 def _describe_files(release: Json, *, has_written: bool) -> str:
-    files = FILES + WRITTEN_FILES if has_written else FILES
+    # Older releases stay the same bytes.
+    files = FILES + (PICTURES_FILES if "pictures" in release else "")
+    files += WRITTEN_FILES if has_written else ""
     if release["n_rows"]:
         return files
     loadable = "only corrected texts can be loaded" if has_written else "there is nothing to load"

@@ -3,7 +3,7 @@
 import shutil
 import stat
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -18,10 +18,11 @@ _UNIX = 3
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of a release: its path there, and where its bytes are now."""
+    """A file of a release: its path there, where its bytes are now, and what is made of them."""
 
     name: str
     source: Path
+    make: Callable[[Path], bytes] | None = None
 
 
 def pack_folder(entries: Sequence[Entry], out: Path) -> None:
@@ -33,7 +34,10 @@ def pack_folder(entries: Sequence[Entry], out: Path) -> None:
         for entry in entries:
             target = folder / entry.name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(entry.source, target)
+            if entry.make is None:
+                shutil.copyfile(entry.source, target)
+            else:
+                target.write_bytes(entry.make(entry.source))
 
 
 def pack_zip(entries: Sequence[Entry], out: Path) -> None:
@@ -50,6 +54,9 @@ def _write_zip(entries: Sequence[Entry], stream: BinaryIO) -> None:
             info = zipfile.ZipInfo(entry.name, _FIXED_TIME)
             info.create_system = _UNIX
             info.external_attr = (stat.S_IFREG | 0o644) << 16
+            if entry.make is not None:
+                archive.writestr(info, entry.make(entry.source))
+                continue
             info.file_size = entry.source.stat().st_size
             with entry.source.open("rb") as source, archive.open(info, "w") as target:
                 shutil.copyfileobj(source, target, 1 << 20)

@@ -38,12 +38,16 @@ SETTINGS = LoopSettings.model_validate(
 )
 
 
-def import_items(session: Session, folder: Path, n_items: int = 4) -> tuple[Project, list[Item]]:
+def import_items(
+    session: Session, folder: Path, n_items: int = 4, *, first_picture: bytes | None = None
+) -> tuple[Project, list[Item]]:
     """A project with items q1, q2 … on images of their own; q4 and later are held out."""
     project = make_project(session, name="Street scenes", settings=SETTINGS)
     project.licence = "cc-by-4.0"
     names = [f"{number}.png" for number in range(1, n_items + 1)]
-    write_images(folder, names)
+    images = write_images(folder, names)
+    if first_picture is not None:
+        (images / names[0]).write_bytes(first_picture)
     rows = [
         row(number, split="train" if number < 4 else "test", facts={"n": number * 0.1})
         for number in range(1, n_items + 1)
@@ -235,13 +239,15 @@ def admit(
     session.flush()
 
 
-def make_released_project(session: Session, folder: Path) -> tuple[Project, list[Item]]:
+def make_released_project(
+    session: Session, folder: Path, *, first_picture: bytes | None = None
+) -> tuple[Project, list[Item]]:
     """Round 1: two people on q1 and q2. Round 2, from an adapter: a critic on q3.
 
     q1: "it is red" fits by both, "a ball" by one. q2: one says none fits, one that the answer is
     wrong. q3: the critic takes "it looks red".
     """
-    project, items = import_items(session, folder)
+    project, items = import_items(session, folder, first_picture=first_picture)
     ann, ben = make_user(session), make_user(session)
     first, run, shard = add_round(session, project, 1)
     q1 = show(session, first, items[0], ["it is red", "a ball", TRICKY])

@@ -15,6 +15,7 @@ from app.models import Event, Image, Item, Judgement, Project, ProjectImage
 from app.queries.imports import try_lock_import
 from app.services.imports import ImportReport, import_dataset, read_dataset
 from app.storage import image_path
+from tests.app.pictures.odd_pictures import ODD, TURNED, halves, saved, with_position
 from tests.app.services.dataset_files import (
     count_rows,
     jsonl,
@@ -377,3 +378,43 @@ def test_progress_is_told(session: Session, project: Project, tmp_path: Path) ->
         "storing images": (60, 60),
         "adding items": (60, 60),
     }
+
+
+# --- Odd pictures ---------------------------------------------------------------------------
+
+
+def test_odd_pictures_are_taken_as_they_are_seen(
+    session: Session, project: Project, tmp_path: Path
+) -> None:
+    """All that one frame can be: the import reads as models and pages do."""
+    (tmp_path / "images").mkdir()
+    made = {name: make() for name, (make, _) in ODD.items() if "animated" not in name}
+    del made["several pages"]
+    made |= {f"turned {name}": make(6) for name, make in TURNED.items()}
+    for name, content in made.items():
+        (tmp_path / "images" / name).write_bytes(content)
+    rows = [row(number, image=name) for number, name in enumerate(made)]
+    report = load(session, project, write_jsonl(tmp_path / "data.jsonl", rows))
+    assert report.n_added == len(made)
+    seen = {
+        item.external_id: (image.width, image.height)
+        for item, image in session.execute(
+            select(Item, Image).join(Image, Image.sha256 == Item.image_sha256)
+        )
+    }
+    sizes = [(32, 48) if name.startswith("turned") else (48, 32) for name in made]
+    assert seen == {f"q{number}": size for number, size in enumerate(sizes)}
+
+
+def test_an_import_says_how_many_pictures_tell_where_they_were_taken(
+    session: Session, project: Project, tmp_path: Path
+) -> None:
+    images = write_images(tmp_path)
+    (images / "1.png").write_bytes(saved(halves(), "PNG", exif=with_position()))
+    (images / "2.png").write_bytes(TURNED["PNG, XMP"](1))
+    path = write_jsonl(tmp_path / "data.jsonl", [row(1), row(2), row(3), row(4, image="1.png")])
+    warnings = load(session, project, path).warnings
+    assert [line for line in warnings if "GPS" in line] == [
+        "2 of 3 images tell where they were taken (GPS). Nobody is shown that, and it is in no "
+        "release; the files as you gave them stay in the store and in backups."
+    ]

@@ -15,6 +15,7 @@ from app.errors import InvalidInput
 from app.models import Project
 from app.services.imports import DataFormat, import_dataset, read_dataset
 from app.settings import get_settings
+from tests.app.pictures.odd_pictures import ODD, saved
 from tests.app.services.dataset_files import (
     blank_png,
     count_rows,
@@ -401,3 +402,37 @@ def test_file_above_the_limit(
         stream.truncate((1 << 20) + 1)
     monkeypatch.setattr(get_settings(), "max_upload_mb", 1)
     assert refuse(path).message == "data.jsonl is larger than 1 MB (MAX_UPLOAD_MB)."
+
+
+# --- Pictures that could not be used later --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ((10, 2100), "has 10 × 2,100 pixels, which is more than 200 to 1"),
+        ((1, 50_000_000), "has 1 × 50,000,000 pixels; at most 65,500 are allowed on a side"),
+        ((66_000, 700), "has 66,000 × 700 pixels; at most 65,500 are allowed on a side"),
+    ],
+)
+def test_shapes_that_models_refuse(
+    refuse: Refuse, tmp_path: Path, size: tuple[int, int], message: str
+) -> None:
+    (tmp_path / "images/strip.png").write_bytes(blank_png(*size))
+    error = refuse(write_jsonl(tmp_path / "data.jsonl", [row(1), row(2, image="strip.png")]))
+    assert len(error.errors) == 1
+    assert f"data.jsonl, line 2: the image strip.png {message}" in error.errors[0]
+
+
+def test_several_pages(refuse: Refuse, tmp_path: Path) -> None:
+    (tmp_path / "images/scan.tif").write_bytes(ODD["several pages"][0]())
+    error = refuse(write_jsonl(tmp_path / "data.jsonl", [row(1, image="scan.tif")]))
+    assert "the image scan.tif holds 2 pages, but the model reads only one" in error.message
+
+
+def test_picture_without_its_end(refuse: Refuse, tmp_path: Path) -> None:
+    whole = saved(PillowImage.effect_noise((200, 200), 90), "TIFF")
+    (tmp_path / "images/cut.tif").write_bytes(whole[: len(whole) // 2])
+    error = refuse(write_jsonl(tmp_path / "data.jsonl", [row(1, image="cut.tif")]))
+    assert "the image cut.tif is" in error.message
+    assert "damaged" in error.message

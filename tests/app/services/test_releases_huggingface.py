@@ -4,17 +4,23 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from PIL import Image as PillowImage
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from app.models import Admission, Item, Judgement, Project, Release, Round, RoundItem
+from app.models import Admission, Item, Judgement, Project, Release, ReleaseRow, Round, RoundItem
+from app.pictures.seeing import see
+from app.services.release_formats.huggingface import build_huggingface
+from app.services.release_formats.packing import pack_folder
 from app.services.releases import ReleaseFormat, create_release, write_release
+from tests.app.pictures.odd_pictures import ODD, halves, saved, with_position
 from tests.app.services.dataset_files import own_store, stored_files
 from tests.app.services.released_project import (
     admit,
@@ -225,3 +231,58 @@ def test_an_empty_release_says_that_there_is_nothing_to_load(
     write(session, project, tmp_path / "out")
     assert "nothing to load" in (tmp_path / "out/README.md").read_text()
     assert (tmp_path / "out/train/metadata.jsonl").read_text() == ""
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_pictures_are_given_away_upright_and_without_notes(
+    session: Session, tmp_path: Path, orientation: int
+) -> None:
+    """Also where they are built again; the file that was imported keeps its notes."""
+    photo = saved(halves(), "PNG", exif=with_position(orientation))
+    project, items = make_released_project(session, tmp_path, first_picture=photo)
+    release = write(session, project, tmp_path / "out")
+    given = tmp_path / "out/train/images" / f"{items[0].image_sha256}.png"
+    assert b"Camera of Ada" in photo
+    assert b"Camera of Ada" not in given.read_bytes()
+    with PillowImage.open(given) as picture:
+        assert picture.size == see(photo).size
+        assert not picture.getexif()
+    again = tmp_path / "again"
+    write_release(session, release, format=ReleaseFormat.HUGGINGFACE, out=again)
+    assert (again / given.relative_to(tmp_path / "out")).read_bytes() == given.read_bytes()
+    packed = tmp_path / "packed.zip"
+    write_release(session, release, format=ReleaseFormat.HUGGINGFACE, out=packed)
+    with zipfile.ZipFile(packed) as archive:
+        name = f"train/images/{given.name}"
+        assert archive.read(name) == given.read_bytes()
+
+
+def test_a_release_of_before_keeps_its_pictures_as_they_were(
+    session: Session, tmp_path: Path
+) -> None:
+    photo = saved(halves(), "PNG", exif=with_position())
+    project, items = make_released_project(session, tmp_path, first_picture=photo)
+    release = create_release(session, project, actor=None)
+    former = {name: part for name, part in release.card.items() if name != "pictures"}
+    payloads = session.scalars(
+        select(ReleaseRow.payload)
+        .where(ReleaseRow.release_id == release.id)
+        .order_by(ReleaseRow.number)
+    )
+    (tmp_path / "old").mkdir()
+    about = {"number": 1, "content_hash": "0" * 64, "n_rows": release.n_rows, **former}
+    entries = build_huggingface(payloads, about, tmp_path / "old")
+    pack_folder(entries, tmp_path / "out")
+    given = tmp_path / "out/train/images" / f"{items[0].image_sha256}.png"
+    assert given.read_bytes() == photo
+    assert "upright" not in (tmp_path / "out/README.md").read_text(encoding="utf-8")
+
+
+def test_what_browsers_cannot_show_is_given_away_as_png(session: Session, tmp_path: Path) -> None:
+    scan = ODD["16 bits, TIFF"][0]()
+    project, items = make_released_project(session, tmp_path, first_picture=scan)
+    write(session, project, tmp_path / "out")
+    (loaded,) = load_with_datasets(tmp_path, {"path": str(tmp_path / "out")})
+    (first,) = [row for row in loaded["rows"] if row["item"] == "q1"]
+    assert first["image"] == [[48, 32], [51, 51, 51]]
+    assert (tmp_path / "out/train/images" / f"{items[0].image_sha256}.png").is_file()
