@@ -139,6 +139,10 @@ messages: setup ## Collect the texts of the pages into app/web/locale, to be tra
 lock: setup ## Choose new versions for constraints.txt (needs both Pythons on PATH)
 	$(BIN)/python -m tests.architecture.lock python3.11 python3.12
 
+.PHONY: gpu-wheels
+gpu-wheels: setup ## Gather the packages that benchmarks/on_gpu.sh needs on a machine without network
+	$(BIN)/python -m benchmarks.gpu_wheels $(ARGS)
+
 .PHONY: hooks
 hooks: ## Run the quick checks before every commit (needs the program pre-commit)
 	pre-commit install

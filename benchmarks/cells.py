@@ -18,12 +18,15 @@ from app.settings import let_waiting_threads_sleep
 Config = dict[str, Any]
 Result = dict[str, Any]
 
+MODELS_FOLDER_HELP = "keep the models with random weights here, instead of one per cell"
+
 
 class Cells:
-    """The measured cells of one benchmark module, in one file."""
+    """The measured cells of one benchmark module, in one file. options: further words of a cell's
+    command line, which do not change what is measured."""
 
-    def __init__(self, module: str, path: Path) -> None:
-        self.module, self.path = module, path
+    def __init__(self, module: str, path: Path, options: Sequence[str] = ()) -> None:
+        self.module, self.path, self.options = module, path, options
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         entries = [json.loads(line) for line in lines]
@@ -34,7 +37,7 @@ class Cells:
         key = _key(config)
         if key not in self._found:
             print(f"measuring {key}", file=sys.stderr)  # noqa: T201 - a command line program
-            command = [sys.executable, "-m", self.module, "--cell", key]
+            command = [sys.executable, "-m", self.module, *self.options, "--cell", key]
             let_waiting_threads_sleep()  # as in the workers, for whatever is measured
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             result = json.loads(done.stdout.splitlines()[-1])
@@ -45,6 +48,11 @@ class Cells:
 
     def find(self, config: Config) -> Result | None:
         return self._found.get(_key(config))
+
+
+def folder_option(models_folder: Path | None) -> tuple[str, ...]:
+    """The option --models-folder as a cell's own command line has it."""
+    return () if models_folder is None else ("--models-folder", str(models_folder))
 
 
 def _key(config: Config) -> str:

@@ -4,6 +4,7 @@ Speed does not depend on what the weights are, so nothing has to be downloaded. 
 same number of image tokens, is there for quick looks, and one of the 7B class for GPUs.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,18 @@ def save_llava(folder: Path, size: str, dtype: str = "float32", device: str = "c
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
+
+
+def saved_llava(folder: Path, kept_in: Path | None, size: str, dtype: str, device: str) -> Path:
+    """Write the model below `folder`, or once below `kept_in` for all who ask; its folder. One of
+    the 7B class takes longer to write than to measure."""
+    if kept_in is None:
+        return save_llava(folder / "model", size, dtype, device)
+    kept = kept_in / f"llava-{size}-{dtype}"
+    if not kept.is_dir():
+        draft = kept.with_suffix(f".{os.getpid()}")
+        save_llava(draft, size, dtype, device).rename(kept)
+    return kept
 
 
 def save_images(folder: Path, n_images: int) -> list[Path]:

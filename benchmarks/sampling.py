@@ -28,7 +28,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cells import Cells, Config, Result, print_result, print_table
+from benchmarks.cells import (
+    MODELS_FOLDER_HELP,
+    Cells,
+    Config,
+    Result,
+    folder_option,
+    print_result,
+    print_table,
+)
 from benchmarks.hardware import DTYPES, Traffic, peak_mb, wait_for
 
 TEMPERATURES = (0.01, 0.1, 0.3, 0.6, 0.9)
@@ -66,12 +74,13 @@ def main() -> None:
     parser.add_argument("--bandwidth", type=float, help="of the device's memory, in GB/s")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/sampling.jsonl"))
     parser.add_argument("--quick", action="store_true", help="small models, few items")
+    parser.add_argument("--models-folder", type=Path, help=MODELS_FOLDER_HELP)
     parser.add_argument("--cell", help="measure one configuration and print it (used by itself)")
     arguments = parser.parse_args()
     if arguments.cell:
-        print_result(measure(json.loads(arguments.cell)))
+        print_result(measure(json.loads(arguments.cell), arguments.models_folder))
         return
-    cells = Cells("benchmarks.sampling", arguments.out)
+    cells = Cells("benchmarks.sampling", arguments.out, folder_option(arguments.models_folder))
     rows: list[list[str]] = []
     setting = {"threads": arguments.threads, "device": arguments.device, "dtype": arguments.dtype}
     for model in arguments.models or ["demo", "small" if arguments.quick else "llava"]:
@@ -128,14 +137,14 @@ def _line(model: str, way: str, results: dict[str, Result], bandwidth: float | N
 # ------------------------------------------------------------------------------------- one cell
 
 
-def measure(config: Config) -> Result:
+def measure(config: Config, models_folder: Path | None = None) -> Result:
     """Run one way on one model; samples per second of the clock and of the processor, memory."""
     import torch
 
     torch.set_num_threads(config["threads"])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        vlm, prompts = _load(config, folder)
+        vlm, prompts = _load(config, folder, models_folder)
         run: Callable[[Any, Any], int] = {
             "ours": _ours,
             "a": _one_call_per_sample,
@@ -159,7 +168,7 @@ def measure(config: Config) -> Result:
     }
 
 
-def _load(config: Config, folder: Path) -> tuple[Any, list[Any]]:
+def _load(config: Config, folder: Path, models_folder: Path | None) -> tuple[Any, list[Any]]:
     """The model, and the prompts: one more than the items that are counted."""
     from worker.ml.loading import load_vlm
     from worker.ml.types import Prompt
@@ -172,11 +181,11 @@ def _load(config: Config, folder: Path) -> tuple[Any, list[Any]]:
         images, texts = demo_items(folder, n_items)
         source = DEMO_CHECKPOINT
     else:
-        from benchmarks.llava import save_images, save_llava, words
+        from benchmarks.llava import save_images, saved_llava, words
 
         images = save_images(folder, n_items)
         texts = [(words(6 + n % 12, n), words(1 + n % 2, n)) for n in range(n_items)]
-        source = save_llava(folder / "model", model, dtype, device)
+        source = saved_llava(folder, models_folder, model, dtype, device)
     vlm = load_vlm(str(source), device=device, dtype=dtype)
     prompts = [
         Prompt(image=image, question=question, answer=answer, opener=", seeing that")

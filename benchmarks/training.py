@@ -34,7 +34,15 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks.cells import Cells, Config, Result, print_result, print_table
+from benchmarks.cells import (
+    MODELS_FOLDER_HELP,
+    Cells,
+    Config,
+    Result,
+    folder_option,
+    print_result,
+    print_table,
+)
 from benchmarks.hardware import DTYPES
 from benchmarks.llava import SIZES
 
@@ -60,12 +68,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/training.jsonl"))
     parser.add_argument("--quick", action="store_true", help="a small model, few steps")
+    parser.add_argument("--models-folder", type=Path, help=MODELS_FOLDER_HELP)
     parser.add_argument("--cell", help="measure one configuration and print it (used by itself)")
     arguments = parser.parse_args()
     if arguments.cell:
         from benchmarks.training_cell import Cell, measure
 
-        print_result(measure(Cell(**json.loads(arguments.cell))))
+        print_result(measure(Cell(**json.loads(arguments.cell)), arguments.models_folder))
         return
     names = ("model", "step", "items", "epochs", "threads", "device", "dtype", "seed")
     setting: Config = {name: getattr(arguments, name) for name in names}
@@ -74,7 +83,7 @@ def main() -> None:
         setting |= {"model": "small", "items": 8, "epochs": 3}
         batches = [4]
         arguments.methods = [name for name in arguments.methods if name != "trl"]
-    cells = Cells("benchmarks.training", arguments.out)
+    cells = Cells("benchmarks.training", arguments.out, folder_option(arguments.models_folder))
     entries = [
         config | cells.measure(config)
         for method in METHODS

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from benchmarks.hardware import decoder_parameters, peak_mb, resident_mb, wait_for
-from benchmarks.llava import save_images, save_llava, words
+from benchmarks.llava import save_images, saved_llava, words
 from worker.ml.encode import encoder_of
 from worker.ml.loading import load_vlm
 from worker.ml.losses import make_examples
@@ -78,7 +78,7 @@ def make_rows(folder: Path, cell: Cell) -> list[TrainRow]:
     return rows
 
 
-def measure(cell: Cell) -> dict[str, Any]:
+def measure(cell: Cell, models_folder: Path | None = None) -> dict[str, Any]:
     """The figures of a cell. `memory_mb`: the peak; `memory_over_model_mb`: above what there was
     with the model loaded and the libraries imported. `tflops`: 4 operations per weight of the
     decoder and token that passed it: forward, and backward to the adapters through fixed weights.
@@ -86,13 +86,13 @@ def measure(cell: Cell) -> dict[str, Any]:
     torch.set_num_threads(cell.threads)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        save_llava(folder / "model", cell.model, cell.dtype, cell.device)
+        source = saved_llava(folder, models_folder, cell.model, cell.dtype, cell.device)
         rows = make_rows(folder, cell)
         if len(rows) % cell.step or cell.step % cell.batch:
             sys.exit(
                 f"{len(rows)} rows, {cell.step} of a step, {cell.batch} of a batch: no multiple."
             )
-        vlm = load_vlm(str(folder / "model"), device=cell.device, dtype=cell.dtype)
+        vlm = load_vlm(str(source), device=cell.device, dtype=cell.dtype)
         encoder = encoder_of(vlm)
         lengths = [
             make_examples(vlm, encoder, row, index, DEFAULT_STYLE)[0].row.length
