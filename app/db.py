@@ -39,6 +39,8 @@ def get_engine() -> Engine:
         pool_size=10,
         max_overflow=20,
         pool_timeout=5,
+        # An error names the statement; what people wrote stays out of the log.
+        hide_parameters=True,
         connect_args={
             "application_name": "illume",
             "options": (

@@ -1,7 +1,12 @@
-"""One line per request, with its id: readable on a terminal, JSON where machines collect it."""
+"""One line per request, with its id: readable on a terminal, JSON where machines collect it.
+
+What people and programs send reaches the lines in writing: nothing in it begins a new line, moves
+a terminal's cursor, or signs anybody in.
+"""
 
 import json
 import logging
+import re
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +15,34 @@ request_id_var: ContextVar[str] = ContextVar("request_id", default="")
 
 # Attributes that every record has; what is left was given as `extra`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "request_id"}
+
+
+_ACTING = re.compile(
+    "[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Characters that a terminal acts on, that turn the reading direction, or that no stream takes."""
+
+_SECRETS = (
+    re.compile(r"""(/sign-in/link/|/join/)[^\s/?#"'<>&;,)]+"""),
+    re.compile(r"\b(illume_)[\w-]{43}"),
+    re.compile(r"(://[^\s/:@]*:)[^\s/@]+(?=@)"),
+)
+"""Links and tokens that let somebody in, and passwords in the addresses of servers."""
+
+
+def in_writing(text: str) -> str:
+    """Returns the text with each character that acts on a terminal spelled out as in JSON.
+
+    Line ends and tabs stay.
+    """
+    return _ACTING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def without_secrets(text: str) -> str:
+    """Returns the text with sign-in links, invites, tokens and passwords of addresses left out."""
+    for secret in _SECRETS:
+        text = secret.sub(r"\1…", text)
+    return text
 
 
 class RequestIdFilter(logging.Filter):
@@ -23,10 +56,12 @@ class ReadableFormatter(logging.Formatter):
         at = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S")
         request_id = getattr(record, "request_id", "")
         mark = f" [{request_id}]" if request_id else ""
-        text = f"{at} {record.levelname.lower():<7} {record.name}: {record.getMessage()}{mark}"
+        said = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
+        lines = [f"{at} {record.levelname.lower():<7} {record.name}: {said}{mark}"]
         if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
-        return text
+            # Moved in, so that no line of an error can pass for a line of the log.
+            lines += [f"    {line}" for line in _lines(self.formatException(record.exc_info))]
+        return in_writing(without_secrets("\n".join(lines)))
 
 
 class JsonFormatter(logging.Formatter):
@@ -42,7 +77,11 @@ class JsonFormatter(logging.Formatter):
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return in_writing(without_secrets(json.dumps(line, default=str, ensure_ascii=False)))
+
+
+def _lines(text: str) -> list[str]:
+    return re.split(r"\r\n|\r|\n", text)
 
 
 class _OurHandler(logging.StreamHandler[Any]):

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from app.logs import configure_logging
 from app.resources import STATIC
@@ -33,6 +33,7 @@ from app.web.compression import Compress
 from app.web.deps import make_places
 from app.web.errors import add_error_handlers, error_page
 from app.web.images import PictureLine
+from app.web.inputs import check_texts
 from app.web.middleware import (
     BodyLimit,
     RequestContext,
@@ -76,7 +77,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - the 
 def create_app() -> FastAPI:
     settings = get_settings()
     app = FastAPI(
-        title="ILLUME", lifespan=_lifespan, openapi_url=None, docs_url=None, redoc_url=None
+        title="ILLUME",
+        lifespan=_lifespan,
+        dependencies=[Depends(check_texts)],
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
     )
     cookies = app.state.cookies = Cookies.of(settings)
     app.state.places = make_places()

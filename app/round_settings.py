@@ -7,11 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from app.texts import Sentence
 
 Temperature = Annotated[float, Field(gt=0, le=5)]
+LARGEST = 2**63 - 1
+"""Numbers of the database have 64 bits."""
+
 Order = Literal["random", "fewest_first", "uncertainty"]
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Neither infinity nor "not a number" is a setting, and JSON has no word for them.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SamplingSettings(Frozen):
@@ -82,7 +86,10 @@ class JudgingSettings(Frozen):
         "one that people or the model's draws are least sure about.",
     )
     max_per_annotator: int | None = Field(
-        default=None, ge=1, description="Items that one annotator judges in a round, at most."
+        default=None,
+        ge=1,
+        le=LARGEST,
+        description="Items that one annotator judges in a round, at most.",
     )
     max_skips: int | None = Field(
         default=None,
@@ -200,7 +207,10 @@ class EvaluationSettings(Frozen):
         description="Score the test split each round too; decisions never look at it.",
     )
     max_items: int | None = Field(
-        default=None, ge=1, description="Evaluate at most this many items of each split."
+        default=None,
+        ge=1,
+        le=LARGEST,
+        description="Evaluate at most this many items of each split.",
     )
     blank_image: Literal["never", "baseline", "always"] = Field(
         default="baseline",
@@ -239,7 +249,10 @@ class LoopSettings(Frozen):
     )
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     max_items: int | None = Field(
-        default=None, ge=1, description="At most this many train items are sampled in a round."
+        default=None,
+        ge=1,
+        le=LARGEST,
+        description="At most this many train items are sampled in a round.",
     )
     rest_after: int = Field(
         default=3, ge=1, le=100, description="Admitted rationales after which an item rests."

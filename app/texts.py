@@ -6,6 +6,9 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""NUL, which PostgreSQL has no place for, and halves of characters, which UTF-8 has none for."""
+
 _SPACES = re.compile(r"\s+")
 
 
@@ -96,8 +99,8 @@ def unpack(packed: Any) -> Any:
 
 
 def collapse(text: str) -> str:
-    """One line, single spaces, composed characters; NUL, which PostgreSQL refuses, is dropped."""
-    return _SPACES.sub(" ", unicodedata.normalize("NFC", text.replace("\0", ""))).strip()
+    """One line, single spaces, composed characters; what no database takes is dropped."""
+    return _SPACES.sub(" ", unicodedata.normalize("NFC", UNSTORABLE.sub("", text))).strip()
 
 
 def unit_hash(*parts: str | int) -> float:

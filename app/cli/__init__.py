@@ -6,6 +6,7 @@ import typer
 
 from app.cli import data, loop, operate, people, rounds
 from app.errors import AppError, InvalidInput
+from app.logs import in_writing
 
 app = typer.Typer(
     name="illume",
@@ -27,10 +28,14 @@ def main() -> None:
     try:
         app()
     except AppError as error:
-        sys.stderr.write(f"illume: {error.message}\n")
+        sys.stderr.write(in_writing(f"illume: {error.message}\n"))
         if isinstance(error, InvalidInput):
             for line in error.errors:
-                sys.stderr.write(f"  {line}\n")
+                sys.stderr.write(in_writing(f"  {line}\n"))
+        raise SystemExit(1) from error
+    except UnicodeEncodeError as error:
+        # Half a character on the command line: a terminal and its locale disagree.
+        sys.stderr.write("illume: a word of the command is not valid UTF-8. Write it anew.\n")
         raise SystemExit(1) from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None

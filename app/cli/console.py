@@ -8,23 +8,42 @@ from typing import Any
 
 import redis
 from rich.console import Console
+from rich.text import Text
 from sqlalchemy.orm import Session
 
 from app import db
 from app.embedded import embedded_services
 from app.errors import SetupError
+from app.logs import in_writing
 from app.models import Project
 from app.queries.projects import find_project
 from app.schema import migrate
 from app.settings import SERVICES_FILE, get_settings
 
-console = Console(width=None if sys.stdout.isatty() else 120)
+
+class Printed(Console):
+    """Shows texts as they are: brackets are no markup, and nothing in them acts on the terminal."""
+
+    def __init__(self, *, width: int | None) -> None:
+        super().__init__(width=width, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(in_writing(text), **options)
+
+
+console = Printed(width=None if sys.stdout.isatty() else 120)
 """For people. In a file or a pipe lines may be wider than a small terminal. Commands with --json
 print only JSON to the standard output."""
 
 
+def emphasised(text: str) -> Text:
+    """Returns the text in bold, for the one word of a line that matters most."""
+    return Text(in_writing(text), style="bold")
+
+
 def print_json(data: Any) -> None:
-    sys.stdout.write(json.dumps(data, indent=2, default=str, ensure_ascii=False) + "\n")
+    text = json.dumps(data, indent=2, default=str, ensure_ascii=False)
+    sys.stdout.write(in_writing(text) + "\n")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from rich.table import Table
 from sqlalchemy.orm import Session
 
 from app.cli import demo
-from app.cli.console import console, get_project, print_json, running_services
+from app.cli.console import console, emphasised, get_project, print_json, running_services
 from app.db import session_scope
 from app.errors import SetupError
 from app.models import Project, Release
@@ -56,7 +56,7 @@ def create_project(
         else:
             project = projects.create_project(session, name=name, actor=None)
         slug = project.slug
-    console.print(f"Created the project [bold]{slug}[/].")
+    console.print("Created the project", emphasised(slug))
 
 
 @project_app.command("list")
@@ -172,7 +172,7 @@ def merge_model(
     command += ["--revision", revision]
     if code := subprocess.run(command, check=False).returncode:
         raise typer.Exit(code)
-    console.print(f"Wrote {out}. Serve it under the name illume-{digest[:16]}.", markup=False)
+    console.print(f"Wrote {out}. Serve it under the name illume-{digest[:16]}.")
 
 
 @model_app.command("check")

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.cli.console import console
+from app.cli.console import console, emphasised
 from app.cli.demo_practice import add_demo_practice
 from app.db import session_scope
 from app.lifecycle import Role, RoundItemState
@@ -127,7 +127,7 @@ def announce() -> None:
         judge = _link(session, ANNOTATOR, f"/rounds/{round_.id}/judge")
         manage = _link(session, ADMIN, f"/projects/{project.slug}")
     console.print()
-    console.print("[bold]The demo is ready.[/] Each link signs in once, without a password:")
+    console.print(emphasised("The demo is ready."), "Each link signs in once, without a password:")
     console.print(f"  judge:  {judge}", highlight=False, soft_wrap=True)
     console.print(f"  manage: {manage}", highlight=False, soft_wrap=True)
     console.print()
@@ -141,7 +141,8 @@ def say_how_to_begin() -> None:
         ).scalar_one()
     if n_people == 0:
         console.print(
-            "Nobody can sign in yet. In another terminal: [bold]illume user add NAME --admin[/]"
+            "Nobody can sign in yet. In another terminal:",
+            emphasised("illume user add NAME --admin"),
         )
 
 

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from sqlalchemy.orm import Session
 
 from app.cli import demo
-from app.cli.console import console, get_project, running_services
+from app.cli.console import console, emphasised, get_project, running_services
 from app.cli.loop_table import print_table
 from app.critics import get_critic
 from app.db import session_scope
@@ -76,7 +76,7 @@ def loop(
     with running_services():
         with session_scope() as session:
             if is_demo and find_project(session, project) is None:
-                console.print(f"Rendering the scenes of [bold]{project}[/] …")
+                console.print("Rendering the scenes of", emphasised(project), "…")
                 demo.create_demo_project(
                     session, name=project, seed=seed or 0, sizes=demo.Sizes(400, 200, 600)
                 )

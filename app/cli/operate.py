@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
 from app.cli import archive, demo
 from app.cli.console import console, print_json, running_services
@@ -105,7 +105,7 @@ def backup(
     with running_services():
         n_bytes = archive.backup(file)
     at = f"{datetime.now(UTC):%Y-%m-%d %H:%M}Z"
-    console.print(f"Wrote {file} ({n_bytes / 1e6:.1f} MB) at {at}.", markup=False)
+    console.print(f"Wrote {file} ({n_bytes / 1e6:.1f} MB) at {at}.")
 
 
 def restore(
@@ -120,7 +120,7 @@ def restore(
     """
     with running_services():
         archive.restore(file, replace=replace)
-    console.print(f"Restored {file}.", markup=False)
+    console.print(f"Restored {file}.")
 
 
 def check(
@@ -135,9 +135,9 @@ def check(
         print_json([finding.as_dict() for finding in findings])
     else:
         for finding in findings:
-            mark = "[green]ok  [/]" if finding.is_ok else "[red]fix [/]"
-            line = f"{mark} {finding.name}: {escape(finding.text)}"
-            console.print(line, highlight=False, soft_wrap=True)
+            mark = Text("ok  ", "green") if finding.is_ok else Text("fix ", "red")
+            line = f"{finding.name}: {finding.text}"
+            console.print(mark, line, highlight=False, soft_wrap=True)
     if not all(finding.is_ok for finding in findings):
         raise typer.Exit(1)
 

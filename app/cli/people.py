@@ -36,7 +36,7 @@ def add_user(
     with running_services(), session_scope() as session:
         user = accounts.add_user(session, name=name, is_admin=is_admin)
         path = accounts.make_sign_in_link(session, user, is_reset=True)
-    console.print(f"Added {name}. Link to set a password, good once:", markup=False)
+    console.print(f"Added {name}. Link to set a password, good once:")
     _print_link(path)
 
 
@@ -51,7 +51,7 @@ def reset_password(name: Annotated[str, typer.Argument(help="Whose password.")])
         if user is None:
             raise NotFound(f"There is nobody called `{name}`.")
         path = accounts.make_sign_in_link(session, user, is_reset=True)
-    console.print(f"Link for {name} to set a new password, good once:", markup=False)
+    console.print(f"Link for {name} to set a new password, good once:")
     _print_link(path)
 
 

@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 from sqlalchemy.orm import Session
 
-from app.cli.console import console, get_project, print_json, running_services
+from app.cli.console import console, emphasised, get_project, print_json, running_services
 from app.db import session_scope
 from app.errors import Conflict
 from app.models import Round
@@ -39,8 +39,8 @@ def start(project: ProjectName) -> None:
         console.print(f"Started round {round_.number} of {project}.")
     if not has_worker:
         console.print(
-            "No model worker is running, so nothing is sampled yet. Start one: "
-            "[bold]illume worker --queues gpu[/]"
+            "No model worker is running, so nothing is sampled yet. Start one:",
+            emphasised("illume worker --queues gpu"),
         )
 
 
@@ -59,7 +59,7 @@ def status(project: ProjectName, as_json: AsJson = False) -> None:
     if as_json:
         print_json(data)
         return
-    console.print(f"Round {data['round']} of {project}: [bold]{data['status']}[/]")
+    console.print(f"Round {data['round']} of {project}:", emphasised(data["status"]))
     if data["decision"]:
         console.print(f"Decision: {data['decision']}. {data['reason']}", highlight=False)
     items = ", ".join(f"{count} {state}" for state, count in data["items"].items() if count)

@@ -13,13 +13,14 @@ from app.web.access import ManagedProject, ReadableProject
 from app.web.contexts_guidelines import guidelines_page
 from app.web.deps import CurrentUser, SessionDep
 from app.web.htmx import is_htmx, redirect, respond
+from app.web.inputs import Whole
 
 router = APIRouter(prefix="/projects/{slug}/guidelines")
 
 
 @router.get("")
 def show(
-    request: Request, project: ManagedProject, session: SessionDep, version: int | None = None
+    request: Request, project: ManagedProject, session: SessionDep, version: Whole | None = None
 ) -> Response:
     context = {"project": project, "page": guidelines_page(session, project, number=version)}
     return respond(request, page="project/guidelines.html", context=context)
@@ -33,7 +34,7 @@ def update(
     user: CurrentUser,
     session: SessionDep,
     guidelines: Annotated[str, Form()] = "",
-    version: Annotated[int | None, Form()] = None,
+    version: Annotated[Whole | None, Form()] = None,
 ) -> Response:
     try:
         service.update_guidelines(
@@ -63,7 +64,7 @@ def mark_read(
     project: ReadableProject,
     user: CurrentUser,
     session: SessionDep,
-    number: Annotated[int, Form()],
+    number: Annotated[Whole, Form()],
     next: Annotated[str, Form()] = "/",
 ) -> Response:
     """The person has read the change: it is not shown to them again."""

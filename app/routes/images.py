@@ -6,19 +6,20 @@ from starlette.responses import Response
 from app.errors import NotFound
 from app.web.access import ReadableImage, ReadableProjectImage
 from app.web.images import WIDTHS, image_response
+from app.web.inputs import Whole
 
 router = APIRouter()
 
 
 @router.get("/images/{sha256}")
-def show(request: Request, image: ReadableImage, w: int | None = None) -> Response:
+def show(request: Request, image: ReadableImage, w: Whole | None = None) -> Response:
     """By content alone: for members of any project that holds it."""
     return image_response(request, image, width=_checked(w))
 
 
 @router.get("/projects/{slug}/images/{sha256}")
 def show_in_project(
-    request: Request, image: ReadableProjectImage, w: int | None = None
+    request: Request, image: ReadableProjectImage, w: Whole | None = None
 ) -> Response:
     return image_response(request, image, width=_checked(w))
 

@@ -15,6 +15,7 @@ from app.web.access import ManagedItem, ManagedProject
 from app.web.contexts_item import ItemQuery, item_page, items_page
 from app.web.deps import CurrentUser, SessionDep
 from app.web.htmx import redirect, respond
+from app.web.inputs import Whole
 
 router = APIRouter()
 
@@ -30,7 +31,7 @@ def list_items(
     split: str = "",
     only: str = "",
     q: Annotated[str, Query(max_length=200)] = "",
-    after: int = 0,
+    after: Whole = 0,
 ) -> Response:
     """Filters that are not known are as good as none: addresses are typed and kept."""
     query = ItemQuery(

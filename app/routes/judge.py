@@ -17,6 +17,7 @@ from app.services.answers import Answer
 from app.texts import Sentence
 from app.web.deps import SessionDep
 from app.web.htmx import is_htmx, redirect
+from app.web.inputs import Id, Whole, drops_odd_characters, read_whole
 from app.web.judge_access import JudgedRound, LockedJudgedItem, LockedJudgement, OwnJudgement
 from app.web.judge_pages import JudgeView
 
@@ -26,16 +27,16 @@ router = APIRouter()
 class JudgementForm(BaseModel):
     """The whole state of the form, sent with every click and every submission."""
 
-    version: int
-    picked: list[int] = []
+    version: Whole
+    picked: list[Id] = []
     none_fits: bool = False
     answer_is_wrong: bool = False
     is_flagged: bool = False
     comment: str = ""
-    active_ms: int = 0
+    active_ms: Whole = 0
     fault: list[str] = []
     """`candidate:fault`, one per box that is ticked."""
-    edited: list[int] = []
+    edited: list[Id] = []
     edit: list[str] = []
     """The better text of the candidate at the same place of `edited`; mostly empty."""
 
@@ -43,12 +44,13 @@ class JudgementForm(BaseModel):
     def faults(self) -> dict[int, list[str]]:
         found: dict[int, list[str]] = {}
         for value in self.fault:
-            candidate_id, _, name = value.partition(":")
-            if not candidate_id.isdecimal():
+            number, _, name = value.partition(":")
+            candidate_id = read_whole(number)
+            if candidate_id is None:
                 raise InvalidInput(
                     Sentence("A fault does not name its rationale. Reload the page.")
                 )
-            found.setdefault(int(candidate_id), []).append(name)
+            found.setdefault(candidate_id, []).append(name)
         return found
 
     @property
@@ -110,6 +112,7 @@ def show_judgement(place: OwnJudgement, session: SessionDep, request: Request) -
 
 
 @router.post("/judgements/{judgement_id}/draft")
+@drops_odd_characters
 def save_draft(
     place: LockedJudgement, form: JudgementFormData, session: SessionDep, request: Request
 ) -> Response:
@@ -125,6 +128,7 @@ def save_draft(
 
 
 @router.post("/judgements/{judgement_id}/submit")
+@drops_odd_characters
 def submit(
     place: LockedJudgedItem, form: JudgementFormData, session: SessionDep, request: Request
 ) -> Response:
@@ -138,6 +142,7 @@ def submit(
 
 
 @router.post("/judgements/{judgement_id}/skip")
+@drops_odd_characters
 def skip(
     place: LockedJudgedItem,
     form: Annotated[SkipForm, Form()],
@@ -165,7 +170,7 @@ def resume(place: LockedJudgement, session: SessionDep, request: Request) -> Res
 def heartbeat(
     place: LockedJudgement,
     session: SessionDep,
-    active_ms: Annotated[int, Form()] = 0,
+    active_ms: Annotated[Whole, Form()] = 0,
 ) -> Response:
     judging.heartbeat(session, place, active_ms=active_ms)
     return Response(status_code=204)

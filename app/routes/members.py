@@ -16,6 +16,7 @@ from app.web.addresses import full_address
 from app.web.contexts_members import members_page
 from app.web.deps import CurrentUser, SessionDep
 from app.web.htmx import redirect, respond
+from app.web.inputs import read_whole
 
 router = APIRouter(prefix="/projects/{slug}")
 
@@ -112,10 +113,10 @@ def remove(
 
 
 def _number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise InvalidInput(Sentence("%(text)s is no whole number.", text=repr(text))) from error
+    number = read_whole(text)
+    if number is None:
+        raise InvalidInput(Sentence("%(text)s is no whole number.", text=repr(text[:50])))
+    return number
 
 
 def _show(

@@ -14,13 +14,14 @@ from app.texts import Sentence
 from app.web.access import ReadableProject
 from app.web.deps import CurrentUser, SessionDep
 from app.web.htmx import redirect, respond
+from app.web.inputs import Id
 from app.web.practice_contexts import build_feedback, build_frame, build_start, build_work
 
 router = APIRouter(prefix="/projects/{slug}/practice")
 
 
 def _practice_item(
-    practice_item_id: int, project: ReadableProject, session: SessionDep
+    practice_item_id: Id, project: ReadableProject, session: SessionDep
 ) -> PracticeItem:
     found = queries.find_practice_item(session, practice_item_id)
     if found is None or found.project_id != project.id:
@@ -29,7 +30,7 @@ def _practice_item(
 
 
 def _own_answer(
-    answer_id: int, project: ReadableProject, user: CurrentUser, session: SessionDep
+    answer_id: Id, project: ReadableProject, user: CurrentUser, session: SessionDep
 ) -> PracticeAnswer:
     found = session.get(PracticeAnswer, answer_id)
     if found is not None and found.project_id == project.id:
@@ -69,7 +70,7 @@ def answer(
     practice_item: Annotated[PracticeItem, Depends(_practice_item)],
     user: CurrentUser,
     session: SessionDep,
-    picked: Annotated[list[int] | None, Form()] = None,
+    picked: Annotated[list[Id] | None, Form()] = None,
     none_fits: Annotated[bool, Form()] = False,
     answer_is_wrong: Annotated[bool, Form()] = False,
 ) -> Response:

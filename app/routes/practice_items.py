@@ -16,6 +16,7 @@ from app.web.access import ManagedItem, ManagedProject
 from app.web.deps import CurrentUser, SessionDep
 from app.web.forms import Posted
 from app.web.htmx import redirect, respond
+from app.web.inputs import Id, read_whole
 from app.web.practice_contexts import build_admin, build_lesson_page
 
 router = APIRouter()
@@ -24,7 +25,7 @@ _VERDICTS = {"fits": True, "misfit": False}
 
 
 def _managed_practice_item(
-    practice_item_id: int, project: ManagedProject, session: SessionDep
+    practice_item_id: Id, project: ManagedProject, session: SessionDep
 ) -> PracticeItem:
     found = queries.find_practice_item(session, practice_item_id)
     if found is None or found.project_id != project.id:
@@ -151,9 +152,9 @@ def remove_item(
 
 def _read_lesson(posted: Posted, practice_item: PracticeItem) -> Lesson:
     """The fields are numbered, so that a plain form keeps texts and verdicts together."""
-    position = posted.get("position", "").strip()
+    position = read_whole(posted.get("position", ""))
     return Lesson(
-        position=int(position) if position.isdecimal() else practice_item.position,
+        position=practice_item.position if position is None else position,
         answer=posted.get("answer", ""),
         answer_is_wrong=posted.get("answer_is_wrong") == "true",
         explanation=posted.get("explanation", ""),

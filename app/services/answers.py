@@ -8,7 +8,7 @@ from typing import Any
 from app.critics.base import Fault
 from app.errors import Conflict, InvalidInput, StaleVersion
 from app.models import Judgement
-from app.texts import Sentence
+from app.texts import UNSTORABLE, Sentence
 
 MAX_COMMENT = 2000
 MAX_EDIT = 1000
@@ -81,11 +81,11 @@ def stored_edits(answer: Answer) -> dict[str, str]:
 
 
 def clean_text(text: str) -> str:
-    """As it is stored: without NUL, which PostgreSQL refuses, and with the line ends of one kind.
+    """As it is stored: without what no database takes, and with the line ends of one kind.
 
     Browsers send line ends as CR LF; the same text must compare as the same.
     """
-    return text.replace("\0", "").replace("\r\n", "\n").strip()
+    return UNSTORABLE.sub("", text).replace("\r\n", "\n").strip()
 
 
 def read_answer(

@@ -31,6 +31,7 @@ from app.queries.projects import (
 )
 from app.texts import Sentence
 from app.web.deps import CurrentUser, SessionDep
+from app.web.inputs import Id
 
 _NO_IMAGE = Sentence("There is no such image, or you are not a member of its project.")
 _ADMINS_ONLY = Sentence("Only an admin of this project can do that.")
@@ -64,7 +65,7 @@ ManagedProject = Annotated[Project, Depends(managed_project)]
 
 
 def managed_membership(
-    membership_id: int, project: ManagedProject, session: SessionDep
+    membership_id: Id, project: ManagedProject, session: SessionDep
 ) -> Membership:
     membership = find_membership_by_id(session, project.id, membership_id)
     if membership is None:
@@ -75,7 +76,7 @@ def managed_membership(
 ManagedMembership = Annotated[Membership, Depends(managed_membership)]
 
 
-def managed_invite(invite_id: int, project: ManagedProject, session: SessionDep) -> Invite:
+def managed_invite(invite_id: Id, project: ManagedProject, session: SessionDep) -> Invite:
     invite = session.get(Invite, invite_id)
     if invite is None or invite.project_id != project.id:
         raise NotFound(Sentence("There is no such invite."))
@@ -114,7 +115,7 @@ def _role_in(session: Session, project_id: int, user: User, missing: str) -> Rol
     return role
 
 
-def readable_round(round_id: int, user: CurrentUser, session: SessionDep) -> Round:
+def readable_round(round_id: Id, user: CurrentUser, session: SessionDep) -> Round:
     missing = Sentence("There is no such round, or you are not a member of its project.")
     round_ = session.get(Round, round_id)
     if round_ is None:
@@ -135,7 +136,7 @@ def managed_round(round_: ReadableRound, user: CurrentUser, session: SessionDep)
 ManagedRound = Annotated[Round, Depends(managed_round)]
 
 
-def listed_person(user_id: int, session: SessionDep) -> User:
+def listed_person(user_id: Id, session: SessionDep) -> User:
     """An account of a person. Only behind AdminUser."""
     person = session.get(User, user_id)
     if person is None or person.kind is not UserKind.PERSON:
@@ -146,7 +147,7 @@ def listed_person(user_id: int, session: SessionDep) -> User:
 ListedPerson = Annotated[User, Depends(listed_person)]
 
 
-def managed_item(item_id: int, user: CurrentUser, session: SessionDep) -> Item:
+def managed_item(item_id: Id, user: CurrentUser, session: SessionDep) -> Item:
     missing = Sentence("There is no such item, or you are not a member of its project.")
     item = session.get(Item, item_id)
     if item is None:
@@ -159,7 +160,7 @@ def managed_item(item_id: int, user: CurrentUser, session: SessionDep) -> Item:
 ManagedItem = Annotated[Item, Depends(managed_item)]
 
 
-def managed_run(run_id: int, user: CurrentUser, session: SessionDep) -> Run:
+def managed_run(run_id: Id, user: CurrentUser, session: SessionDep) -> Run:
     missing = Sentence("There is no such run, or you are not a member of its project.")
     run = session.get(Run, run_id)
     if run is None:
@@ -191,7 +192,7 @@ def managed_import_run(run: ManagedRun) -> Run:
 ManagedImportRun = Annotated[Run, Depends(managed_import_run)]
 
 
-def managed_release(release_id: int, user: CurrentUser, session: SessionDep) -> Release:
+def managed_release(release_id: Id, user: CurrentUser, session: SessionDep) -> Release:
     missing = Sentence("There is no such release, or you are not a member of its project.")
     release = session.get(Release, release_id)
     if release is None:

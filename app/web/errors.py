@@ -18,7 +18,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -28,12 +28,12 @@ from app.outages import RETRY_SECONDS, Outage, find_outage
 from app.storage import is_full
 from app.texts import Sentence
 from app.web.htmx import is_htmx, respond
+from app.web.inputs import NO_PAGE
 from app.web.middleware import SAFE_METHODS
 
 logger = logging.getLogger(__name__)
 
 _FORM_SECONDS = 1.0
-_NO_PAGE = Sentence("There is no page at this address.")
 _WRONG_INPUT = Sentence("Something in the input is not right.")
 
 
@@ -71,12 +71,20 @@ def sign_in_url(request: Request) -> str:
     shown = request.url.path
     query = request.url.query
     if is_htmx(request) or request.method not in SAFE_METHODS:
-        parts = urlsplit(
+        shown, query = _page_of(
             request.headers.get("HX-Current-URL") or request.headers.get("Referer") or "/"
         )
-        shown, query = parts.path or "/", parts.query
     target = f"{shown}?{query}" if query else shown
     return f"/sign-in?next={quote(target, safe='/')}"
+
+
+def _page_of(url: str) -> tuple[str, str]:
+    """Returns path and query of an address that a browser sent; the start page where it is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "/", ""
+    return parts.path or "/", parts.query
 
 
 async def _handle_app_error(request: Request, error: Exception) -> Response:
@@ -97,7 +105,7 @@ async def _handle_app_error(request: Request, error: Exception) -> Response:
 def _handle_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
     if error.status_code == HTTPStatus.NOT_FOUND:
-        return error_page(request, NotFound(_NO_PAGE))
+        return error_page(request, NotFound(NO_PAGE))
     response = error_page(request, AppError(str(error.detail), status_code=error.status_code))
     response.headers.update(error.headers or {})
     return response
@@ -108,9 +116,15 @@ def _handle_invalid_request(request: Request, error: Exception) -> Response:
     problems = error.errors()
     if problems and all(problem["loc"][0] == "path" for problem in problems):
         # A number was expected where the address has something else: no such page.
-        return error_page(request, NotFound(_NO_PAGE))
+        return error_page(request, NotFound(NO_PAGE))
     lines = [f"{_field_name(problem['loc'])}: {problem['msg']}" for problem in problems]
     return error_page(request, InvalidInput(_WRONG_INPUT, errors=lines))
+
+
+def _handle_unstorable(request: Request, error: Exception) -> Response:
+    """A value that the database has no place for came past the checks: still no crash of ours."""
+    logger.error("A value that cannot be stored came past the checks: %s", error)
+    return error_page(request, InvalidInput(_WRONG_INPUT))
 
 
 def _field_name(location: tuple[str | int, ...]) -> str:
@@ -155,3 +169,4 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(AppError, _handle_app_error)
     app.add_exception_handler(HTTPException, _handle_http_error)
     app.add_exception_handler(RequestValidationError, _handle_invalid_request)
+    app.add_exception_handler(DataError, _handle_unstorable)

@@ -5,10 +5,12 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.web.inputs import check_form
+
 
 async def read_posted(request: Request) -> Mapping[str, str]:
     """The text fields of the form; files are for handlers that name them."""
-    form = await request.form()
+    form = check_form(await request.form())
     return {name: value for name, value in form.items() if isinstance(value, str)}
 
 

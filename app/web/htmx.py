@@ -7,6 +7,7 @@ fragments, or, after a redirect, by the next page (a short-lived signed cookie).
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -78,6 +79,8 @@ def redirect(request: Request, url: str, *, toast_text: str = "", kind: str = "o
         toast(request, toast_text, kind)
     response: Response
     if is_htmx(request):
+        # Headers hold few characters: the others are written as browsers write them.
+        url = quote(url, safe=":/%#?=@[]!$&'()*+,;")
         response = Response(status_code=204, headers={"HX-Redirect": url})
     else:
         response = RedirectResponse(url, status_code=303)

@@ -22,6 +22,7 @@ from app.queries.judging import (
 )
 from app.texts import Sentence
 from app.web.deps import SIGN_IN_FIRST, SessionDep, find_current_user, is_signed_in
+from app.web.inputs import Id
 from app.web.sessions import get_cookies
 
 Place = TypeVar("Place", bound=RoundPlace)
@@ -29,20 +30,20 @@ Place = TypeVar("Place", bound=RoundPlace)
 _NO_JUDGEMENT = Sentence("There is no such judgement of yours.")
 
 
-def judged_round(round_id: int, request: Request, session: SessionDep) -> RoundPlace:
+def judged_round(round_id: Id, request: Request, session: SessionDep) -> RoundPlace:
     missing = Sentence("There is no such round, or you are not a member of its project.")
     return _place(request, session, find_round_place, round_id, missing)
 
 
-def own_judgement(judgement_id: int, request: Request, session: SessionDep) -> OwnPlace:
+def own_judgement(judgement_id: Id, request: Request, session: SessionDep) -> OwnPlace:
     return _place(request, session, find_own_place, judgement_id, _NO_JUDGEMENT)
 
 
-def locked_judgement(judgement_id: int, request: Request, session: SessionDep) -> LockedPlace:
+def locked_judgement(judgement_id: Id, request: Request, session: SessionDep) -> LockedPlace:
     return _place(request, session, lock_own_place, judgement_id, _NO_JUDGEMENT)
 
 
-def locked_item(judgement_id: int, request: Request, session: SessionDep) -> LockedItem:
+def locked_item(judgement_id: Id, request: Request, session: SessionDep) -> LockedItem:
     return _place(request, session, lock_own_item, judgement_id, _NO_JUDGEMENT)
 
 

@@ -1,9 +1,10 @@
 """What the judging pages show: one frozen dataclass each, built from query results."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
 
 from markupsafe import Markup
 from sqlalchemy.orm import Session
@@ -129,13 +130,17 @@ class Conflicting:
     can_overwrite: bool
 
 
+@lru_cache
+def _known_zones() -> Set[str]:
+    """Names that browsers give; the database knows them too, unlike those of this machine alone."""
+    return available_timezones() - {"Factory", "localtime"}
+
+
 def day_start(cookies: Mapping[str, str], now: datetime | None = None) -> datetime:
     """When today began where the reader is; app.js tells the time zone in a cookie."""
     now = now or datetime.now(UTC)
-    try:
-        zone = ZoneInfo(cookies.get(TIME_ZONE_COOKIE, "UTC"))
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        zone = ZoneInfo("UTC")
+    wanted = cookies.get(TIME_ZONE_COOKIE, "")
+    zone = ZoneInfo(wanted if wanted in _known_zones() else "UTC")
     return now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
 
 

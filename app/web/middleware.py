@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import AppError, NotAllowed
-from app.logs import request_id_var
+from app.logs import request_id_var, without_secrets
 from app.outages import find_outage
 from app.patience import hurried
 from app.settings import Settings
@@ -68,7 +68,7 @@ class RequestContext:
         except Exception as error:
             shown: AppError | None = None if status else find_outage(error)
             if shown is None:
-                logger.exception("%s %s crashed", scope["method"], scope["path"])
+                logger.exception("%s %s crashed", scope["method"], _shown_path(scope))
                 shown = AppError(Sentence("Something went wrong on our side."), status_code=500)
             if status:
                 raise  # too late for a page: the server closes the connection
@@ -87,17 +87,21 @@ def _request_id(headers: Headers) -> str:
 
 def _log_request(scope: Scope, status: int, seconds: float) -> None:
     path = scope["path"]
-    # Probes and static files would drown the rest; links that sign in stay out of the log.
+    # Probes and static files would drown the rest.
     is_noise = path.startswith(("/static/", "/health/")) and status < 400
-    shown = re.sub(r"^(/sign-in/link/|/join/).+", r"\1…", path)
     logger.log(
         logging.DEBUG if is_noise else logging.INFO,
         "%s %s %s in %.0f ms",
         scope["method"],
-        shown,
+        _shown_path(scope),
         status,
         seconds * 1000,
     )
+
+
+def _shown_path(scope: Scope) -> str:
+    """The path as it stands in an address; links that sign somebody in stay out of the log."""
+    return without_secrets(quote(scope["path"], safe="/:@!$&'()*+,;=~"))
 
 
 class SecurityHeaders:
@@ -240,7 +244,7 @@ class BodyLimit:
             status_code=413,
         )
         given = Headers(scope=scope).get("Content-Length", "")
-        if given.isdigit() and int(given) > limit:
+        if re.fullmatch(r"\d+", given, re.ASCII) and (len(given) > 18 or int(given) > limit):
             await self._refuse(error, scope, receive, send)
             return
         n_received = 0

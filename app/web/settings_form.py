@@ -74,9 +74,9 @@ def _show(field: SettingField, value: Any) -> str:
         case "lines":
             return "\n".join(value)
         case "numbers":
-            return " ".join(f"{number:g}" for number in value)
+            return " ".join(f"{number:.15g}" for number in value)
         case "number":
-            return f"{value:g}"
+            return f"{value:.15g}"
         case _:
             return str(value)
 

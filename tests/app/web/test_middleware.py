@@ -141,6 +141,21 @@ def test_log_has_one_line_per_request_and_no_link(
     assert lines[0].startswith("GET /sign-in/link/… 410 in ")
 
 
+def test_a_crash_shows_no_link_and_begins_no_line(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    @client.app.get("/join/{token}/crash/{rest}")  # type: ignore[attr-defined]
+    def crash(token: str, rest: str) -> None:
+        raise RuntimeError("broken")
+
+    client.get("/join/very-secret-token/crash/%0Aforged%1B[31m")
+    lines = [record.getMessage() for record in caplog.records if record.name == "app.web"]
+    assert len(lines) == 2
+    for line in lines:
+        assert line.startswith("GET /join/…/crash/%0Aforged%1B%5B31m ")
+        assert line.isprintable()
+
+
 def test_a_body_that_grows_too_large_is_stopped(client: TestClient) -> None:
     def chunks() -> Iterator[bytes]:
         yield b"name=" + b"x" * FORM_BYTES
