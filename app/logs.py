@@ -26,8 +26,12 @@ _SECRETS = (
     re.compile(r"""(/sign-in/link/|/join/)[^\s/?#"'<>&;,)]+"""),
     re.compile(r"\b(illume_)[\w-]{43}"),
     re.compile(r"(://[^\s/:@]*:)[^\s/@]+(?=@)"),
+    # What the database says of a row that it refused: all that the row holds.
+    re.compile(
+        r"(\bDETAIL: ).*?(?=\[SQL: |The above exception was|During handling of|\Z)", re.DOTALL
+    ),
 )
-"""Links and tokens that let somebody in, and passwords in the addresses of servers."""
+"""Links and tokens that let somebody in, passwords in addresses of servers, texts of people."""
 
 
 def in_writing(text: str) -> str:
@@ -39,7 +43,7 @@ def in_writing(text: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Returns the text with sign-in links, invites, tokens and passwords of addresses left out."""
+    """Returns the text with sign-in links, tokens, passwords and refused rows left out."""
     for secret in _SECRETS:
         text = secret.sub(r"\1…", text)
     return text
@@ -60,7 +64,8 @@ class ReadableFormatter(logging.Formatter):
         lines = [f"{at} {record.levelname.lower():<7} {record.name}: {said}{mark}"]
         if record.exc_info:
             # Moved in, so that no line of an error can pass for a line of the log.
-            lines += [f"    {line}" for line in _lines(self.formatException(record.exc_info))]
+            trace = without_secrets(self.formatException(record.exc_info))
+            lines += [f"    {line}" for line in _lines(trace)]
         return in_writing(without_secrets("\n".join(lines)))
 
 
@@ -76,7 +81,7 @@ class JsonFormatter(logging.Formatter):
             line["request_id"] = request_id
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = without_secrets(self.formatException(record.exc_info))
         return in_writing(without_secrets(json.dumps(line, default=str, ensure_ascii=False)))
 
 

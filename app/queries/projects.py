@@ -35,6 +35,7 @@ def lock_admin_memberships(session: Session, project_id: int) -> Sequence[int]:
     return session.scalars(
         select(Membership.id)
         .where(Membership.project_id == project_id, Membership.role == Role.ADMIN)
+        .order_by(Membership.id)
         .with_for_update()
     ).all()
 

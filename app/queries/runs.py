@@ -18,6 +18,12 @@ def get_run(session: Session, run_id: int) -> Run:
     return run
 
 
+def is_retried(session: Session, run_id: int) -> bool:
+    """Whether another run, one that was not cancelled, goes on from this one."""
+    retry = select(Run.id).where(Run.retry_of_id == run_id, Run.status != RunStatus.CANCELLED)
+    return session.scalar(select(retry.exists())) or False
+
+
 def lock_run(session: Session, run_id: int) -> Run:
     """The run, held until the end of the transaction and read anew."""
     run = session.scalars(

@@ -41,10 +41,14 @@ def list_people(session: Session, *, after: str = "", limit: int = 100) -> Seque
 
 
 def lock_active_admins(session: Session) -> Sequence[int]:
-    """Ids of the installation's administrators, held so that two cannot depose each other."""
+    """Ids of the installation's administrators, held so that two cannot depose each other.
+
+    Whoever waited for the lock sees them as they are then.
+    """
     return session.scalars(
         select(User.id)
         .where(User.is_admin, User.disabled_at.is_(None), User.kind == UserKind.PERSON)
+        .order_by(User.id)  # two who lock them do not wait for each other
         .with_for_update()
     ).all()
 

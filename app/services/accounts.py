@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.errors import AppError, Conflict, InvalidInput
+from app.errors import AppError, Conflict, InvalidInput, NotAllowed
 from app.lifecycle import UserKind
 from app.models import ApiToken, SignInLink, User
 from app.queries import users as queries
@@ -139,9 +139,14 @@ def sign_out_everywhere(session: Session, user: User) -> None:
 
 
 def set_disabled(session: Session, user: User, is_disabled: bool, *, actor: User) -> None:
-    """Close or reopen an account. Its judgements stay; nobody locks themselves out."""
+    """Close or reopen an account. Its judgements stay; nobody locks themselves out.
+
+    Both end all sessions and unused links of the person. One administrator always remains.
+    """
     if is_disabled and user.id == actor.id:
-        raise Conflict("You cannot close your own account.")
+        raise Conflict(Sentence("You cannot close your own account."))
+    _keep_an_admin(session, user, actor=actor, is_leaving=is_disabled)
+    queries.cancel_sign_in_links(session, user.id, now=datetime.now(UTC))
     user.disabled_at = datetime.now(UTC) if is_disabled else None
     user.session_number += 1
     tag = "user:disabled" if is_disabled else "user:enabled"
@@ -150,11 +155,24 @@ def set_disabled(session: Session, user: User, is_disabled: bool, *, actor: User
 
 def set_admin(session: Session, user: User, is_admin: bool, *, actor: User) -> None:
     """Make somebody an administrator of the installation, or no longer. One always remains."""
-    if not is_admin and set(queries.lock_active_admins(session)) <= {user.id}:
-        raise Conflict(Sentence("This is the last administrator: make somebody else one first."))
+    _keep_an_admin(session, user, actor=actor, is_leaving=not is_admin)
     user.is_admin = is_admin
     tag = "user:admin:granted" if is_admin else "user:admin:revoked"
     record(session, tag, actor_id=actor.id, user_id=user.id)
+
+
+def _keep_an_admin(session: Session, user: User, *, actor: User, is_leaving: bool) -> None:
+    """Hold all administrators until the change is stored, so that changes come one after the other.
+
+    Raises:
+        NotAllowed: the one who asks was closed or is no administrator any more.
+        Conflict: nobody would remain.
+    """
+    admins = set(queries.lock_active_admins(session))
+    if actor.id not in admins:
+        raise NotAllowed(Sentence("You are no administrator of this installation any more."))
+    if is_leaving and admins <= {user.id}:
+        raise Conflict(Sentence("This is the last administrator: make somebody else one first."))
 
 
 # --- Signing in -----------------------------------------------------------------------------
@@ -199,7 +217,14 @@ def make_sign_in_link(
     hours: float = LINK_HOURS,
     actor: User | None = None,
 ) -> str:
-    """The path of a link that signs the person in once; a reset link asks for a new password."""
+    """The path of a link that signs the person in once; a reset link asks for a new password.
+
+    Raises Conflict for a closed account.
+    """
+    if user.disabled_at is not None:
+        raise Conflict(
+            Sentence("The account of %(name)s is closed: open it again first.", name=user.name)
+        )
     token = new_token()
     session.add(
         SignInLink(

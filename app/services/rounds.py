@@ -91,8 +91,19 @@ def create_round(
 
 
 def start_round(session: Session, round_: Round, *, actor: User | None) -> None:
-    """Put the items in and request the first runs: a baseline where none is, then sampling."""
+    """Put the items in and request the first runs: a baseline where none is, then sampling.
+
+    Raises Conflict when the round was started already, or is over.
+    """
     round_ = queries.lock_round(session, round_.id)
+    if round_.status is not RoundStatus.DRAFT:
+        raise Conflict(
+            Sentence(
+                "Round %(number)s is %(status)s; only a draft can be started.",
+                number=round_.number,
+                status=round_.status,
+            )
+        )
     settings = settings_of(round_)
     if settings.training.source == "gold":
         _request_baseline(session, round_, settings, actor)

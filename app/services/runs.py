@@ -205,7 +205,13 @@ def revoke_shards(session: Session, run: Run) -> None:
 
 
 def retry_run(session: Session, run: Run, *, actor: User | None) -> Run:
-    """A new run that names the old one and goes on from its finished shards or saved state."""
+    """A new run that names the old one and goes on from its finished shards or saved state.
+
+    Raises Conflict unless the run failed, and when it was retried before.
+    """
+    run = queries.lock_run(session, run.id)
+    if queries.is_retried(session, run.id):
+        raise Conflict(Sentence("This run was retried already: look at the newer one."))
     if run.status is not RunStatus.FAILED:
         raise Conflict(
             Sentence("Only a failed run can be retried; this one is %(status)s.", status=run.status)

@@ -18,12 +18,19 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
-from sqlalchemy.exc import DataError, SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from app.errors import AppError, InvalidInput, NotFound, NotSignedIn, SetupError
+from app.errors import (
+    AppError,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    NotSignedIn,
+    SetupError,
+)
 from app.outages import RETRY_SECONDS, Outage, find_outage
 from app.storage import is_full
 from app.texts import Sentence
@@ -34,6 +41,9 @@ from app.web.middleware import SAFE_METHODS
 logger = logging.getLogger(__name__)
 
 _FORM_SECONDS = 1.0
+_AT_ONCE = Sentence(
+    "Somebody changed the same thing at this moment. Look at it again, then repeat what you did."
+)
 _WRONG_INPUT = Sentence("Something in the input is not right.")
 
 
@@ -127,6 +137,12 @@ def _handle_unstorable(request: Request, error: Exception) -> Response:
     return error_page(request, InvalidInput(_WRONG_INPUT))
 
 
+def _handle_two_at_once(request: Request, error: Exception) -> Response:
+    """Two requests wanted the same place and the checks let both through: one of them has it."""
+    logger.error("A rule of the database refused what came past the checks: %s", error)
+    return error_page(request, Conflict(_AT_ONCE))
+
+
 def _field_name(location: tuple[str | int, ...]) -> str:
     return ".".join(str(part) for part in location[1:]) or str(location[0])
 
@@ -170,3 +186,4 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _handle_http_error)
     app.add_exception_handler(RequestValidationError, _handle_invalid_request)
     app.add_exception_handler(DataError, _handle_unstorable)
+    app.add_exception_handler(IntegrityError, _handle_two_at_once)

@@ -5,8 +5,11 @@ import logging
 import sys
 
 import pytest
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from app.logs import JsonFormatter, ReadableFormatter, in_writing, without_secrets
+from app.models import Project
 from app.services.accounts import API_TOKEN_PREFIX, new_token
 
 
@@ -67,3 +70,19 @@ def test_what_is_no_secret_stays() -> None:
     said = "GET /sign-in and /projects/join/ in http://host:80/a@b illume_session"
     assert without_secrets(said) == said
     assert in_writing("größe 項目 🎈\n\t–") == "größe 項目 🎈\n\t–"
+
+
+@pytest.mark.parametrize("formatter", [ReadableFormatter(), JsonFormatter()])
+def test_what_people_wrote_stays_out_when_the_database_refuses_it(
+    session: Session, formatter: logging.Formatter
+) -> None:
+    wrote = "what nobody\nshould read"
+    project = Project(name=wrote, slug="Not Plain", pseudonym_secret="x")
+    session.add(project)
+    with pytest.raises(IntegrityError) as refused:
+        session.flush()
+    shown = line_of(formatter, "crashed", refused.value)
+    assert "slug_is_plain" in shown
+    assert "INSERT INTO project" in shown
+    assert "nobody" not in shown
+    assert "should read" not in shown
