@@ -26,6 +26,27 @@ class Failure:
     reason: str
 
 
+def are_too_many(n_failed: int, n_items: int) -> bool:
+    """Whether something else must be wrong than these items: all failed, or more than a few and
+    more than a tenth."""
+    return n_failed >= n_items or n_failed > max(FEW, MAX_SHARE * n_items)
+
+
+def too_many_for_training(n_failed: int, n_items: int, *, item: str, reason: str) -> AppError:
+    """Returns the error of a training that would lose too many of its items."""
+    return AppError(
+        Sentence(
+            "%(n)s of %(all)s items cannot be trained on, too many to go on without them. One of "
+            "them is %(item)s: %(reason)s Mend the images or exclude these items, then retry the "
+            "round.",
+            n=n_failed,
+            all=n_items,
+            item=item,
+            reason=reason,
+        )
+    )
+
+
 def store_failures(
     session: Session, *, run: Run, shard_id: int, attempt: int, failures: Sequence[Failure]
 ) -> None:
@@ -52,7 +73,7 @@ def store_failures(
     )
     n_failed = queries.count_failures(session, run.id)
     n_items = queries.count_run_items(session, run.id)
-    if n_failed >= n_items or n_failed > max(FEW, MAX_SHARE * n_items):
+    if are_too_many(n_failed, n_items):
         item = session.get_one(Item, failures[0].item_id)
         raise AppError(
             Sentence(

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from app.lifecycle import LIVE_RUN, QUEUES, SHARDED, Job, RunStatus
+from app.lifecycle import LIVE_RUN, QUEUES, SHARDED, FailureKind, Job, RunStatus
 from app.models import Run
-from app.queries.failures import JobFailures
+from app.queries.failures import FailureLine, JobFailures
 from app.queries.overview import WorkerLine
 from app.settings import get_settings
 from app.texts import Amount, CountedSentence, Deferred, Sentence
@@ -73,7 +73,7 @@ def run_card(
         notes=tuple(notes),
         error=error,
         error_details=details.strip(),
-        failures=failures,
+        failures=failures or _left_out(run),
         wait=wait,
         command=command,
     )
@@ -116,6 +116,17 @@ def _work_notes(
     return notes
 
 
+def _left_out(run: Run) -> JobFailures | None:
+    """The items that a training had to do without, as its result names them."""
+    if not run.result.get("n_left_out"):
+        return None
+    lines = tuple(
+        FailureLine(entry["item_id"], entry["external_id"], FailureKind.IMAGE, entry["reason"])
+        for entry in run.result["left_out"]
+    )
+    return JobFailures(run.result["n_left_out"], lines)
+
+
 def _time(span: timedelta | float) -> Deferred:
     return Deferred(partial(duration, span))
 
@@ -141,8 +152,8 @@ def _training_notes(result: Mapping[str, Any]) -> list[str]:
     if result.get("n_unreadable"):
         notes.append(
             CountedSentence(
-                "%(n)s row left out: its image cannot be read",
-                "%(n)s rows left out: their images cannot be read",
+                "%(n)s row left out: its image cannot be used",
+                "%(n)s rows left out: their images cannot be used",
                 n=result["n_unreadable"],
             )
         )

@@ -18,7 +18,8 @@ from PIL import Image
 
 from app.pictures.seeing import PictureError, see
 from worker.ml.errors import ImageError, MlError, first_line
-from worker.ml.loading import Vlm
+from worker.ml.loading import Reader, Vlm
+from worker.ml.memory import is_out_of_memory
 from worker.ml.prompts import PromptText
 
 Tensors = dict[str, torch.Tensor]
@@ -54,7 +55,7 @@ class RowEncoder:
     """Encodes rows and remembers the newest contexts, since the same image and question come back
     with other continuations, temperatures and epochs. Holds at most `max_bytes` of tensors."""
 
-    def __init__(self, vlm: Vlm, max_bytes: int = 512 * 2**20) -> None:
+    def __init__(self, vlm: Vlm | Reader, max_bytes: int = 512 * 2**20) -> None:
         self._vlm = vlm
         self._max_bytes = max_bytes
         self._bytes = 0
@@ -91,7 +92,9 @@ class RowEncoder:
                 made = self._vlm.processor(
                     images=[picture], text=[context], return_tensors="pt", **options
                 )
-        except (ValueError, TypeError, IndexError, KeyError) as error:
+        except Exception as error:  # a family's processor may object in any way it likes
+            if is_out_of_memory(error):
+                raise
             raise ImageError(
                 f"The model's processor refuses {image.name} with the prompt {context!r}: "
                 f"{first_line(error)}",

@@ -41,6 +41,7 @@ class FrozenTowerEncoder(RowEncoder):
         self, vlm: Vlm, pixels: RowEncoder, max_bytes: int, *, starts_anew: bool = False
     ) -> None:
         super().__init__(vlm, max_bytes)
+        self._model = vlm
         self.weights: object = None
         self._pixels = pixels
         self._starts_anew = starts_anew
@@ -62,7 +63,7 @@ class FrozenTowerEncoder(RowEncoder):
         seen = key if any(name.startswith("qformer") for name in of_image) else place
         features = self._features.get(seen)
         if features is None:
-            features = self._features[seen] = image_features(self._vlm, of_image)
+            features = self._features[seen] = image_features(self._model, of_image)
             self._bytes += _size((features, {}))
         light = {n: tensor for n, tensor in of_image.items() if not n.startswith("pixel_values")}
         self._known[key] = (of_text, light | features)

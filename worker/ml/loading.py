@@ -64,6 +64,30 @@ class Vlm:
         return dtype
 
 
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """What prepares texts and images for a model, without the model."""
+
+    processor: Any
+    tokenizer: Any
+    is_chat: bool
+
+
+def load_reader(name_or_path: str, *, revision: str | None = None) -> Reader:
+    """Loads the processor alone. Raises ModelNotFoundError and ModelUnusableError as load_vlm."""
+    folder, _ = find_model(name_or_path, revision)
+    check_files(folder, name_or_path)
+    processor = load_processor(folder, _read_config(folder, name_or_path), name_or_path)
+    return Reader(processor, processor.tokenizer, _is_chat(processor))
+
+
+def _is_chat(processor: Any) -> bool:
+    return bool(
+        getattr(processor, "chat_template", None)
+        or getattr(processor.tokenizer, "chat_template", None)
+    )
+
+
 def load_vlm(
     name_or_path: str, *, revision: str | None = None, device: str = "auto", dtype: str = "auto"
 ) -> Vlm:
@@ -96,10 +120,7 @@ def load_vlm(
         device=target,
         name=name_or_path,
         revision=found_revision,
-        is_chat=bool(
-            getattr(processor, "chat_template", None)
-            or getattr(processor.tokenizer, "chat_template", None)
-        ),
+        is_chat=_is_chat(processor),
     )
 
 

@@ -1,24 +1,51 @@
-"""Sampling what can be sampled: a damaged image costs its own draws and no others."""
+"""Working with what can be used: a bad image costs its own draws and rows and no others."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from worker.ml.encode import read_image
-from worker.ml.errors import ImageError
+from worker.ml.encode import RowEncoder
+from worker.ml.errors import ImageError, Stopped
 from worker.ml.generate import OnDone, sample
-from worker.ml.loading import Vlm
-from worker.ml.types import Draw, Failed, SampleConfig, Sampled
+from worker.ml.loading import Reader, Vlm
+from worker.ml.prompts import DEFAULT_STYLE, PromptStyle, frame_of
+from worker.ml.types import Draw, Failed, SampleConfig, Sampled, TrainRow
 
 
-def find_unreadable(images: Iterable[Path]) -> dict[Path, ImageError]:
-    """Images that cannot be read, each with what is wrong. Reads all of them."""
-    found: dict[Path, ImageError] = {}
-    for image in images:
-        try:
-            read_image(image)
-        except ImageError as error:
-            found[image] = error
+def find_unusable(
+    reader: Vlm | Reader,
+    rows: Sequence[TrainRow],
+    *,
+    encoder: RowEncoder | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    style: PromptStyle = DEFAULT_STYLE,
+) -> dict[int, ImageError]:
+    """Positions of the rows whose image cannot be read, or is refused by the model's processor,
+    each with what is wrong. Every image is prepared for its question as training will do it.
+
+    encoder: one that is used afterwards, so that it need not prepare all of them again.
+    """
+    encoder = encoder or RowEncoder(reader)
+    known: dict[tuple[Path, str], ImageError | None] = {}
+    found: dict[int, ImageError] = {}
+    for place, row in enumerate(rows):
+        if should_stop is not None and should_stop():
+            raise Stopped
+        key = (row.image, row.question)
+        if key not in known:
+            known[key] = _what_is_wrong(encoder, reader, row, style)
+        if (error := known[key]) is not None:
+            found[place] = error
     return found
+
+
+def _what_is_wrong(
+    encoder: RowEncoder, reader: Vlm | Reader, row: TrainRow, style: PromptStyle
+) -> ImageError | None:
+    try:
+        encoder.context(row.image, frame_of(reader, row.question, style).context)
+    except ImageError as error:
+        return error
+    return None
 
 
 def sample_readable(

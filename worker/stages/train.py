@@ -3,8 +3,8 @@
 import logging
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -12,10 +12,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.lifecycle import Split
-from app.models import Adapter, Item
+from app.models import Adapter, Image, Item
 from app.queries import rounds as round_queries
 from app.queries import runs as run_queries
 from app.queries.candidates import usable_items_statement
+from app.queries.failures import MAX_LISTED
 from app.queries.items_for_training import list_items, list_manifest
 from app.round_settings import LoopSettings, TrainingSettings
 from app.services import rounds, runs
@@ -23,13 +24,16 @@ from app.settings import get_settings
 from app.storage import adapters_folder, image_path
 from worker.heart import Heart
 from worker.ml.adapters import publish_adapter
-from worker.ml.readable import find_unreadable
+from worker.ml.encode import encoder_of
+from worker.ml.loading import Vlm, load_reader
+from worker.ml.readable import find_unusable
 from worker.ml.train import train_lora
 from worker.ml.types import LoraSettings, TrainConfig, TrainProgress, TrainReport, TrainRow
 from worker.models import forget_vlm, get_vlm, resolve
 from worker.pace import TimeLeft
 from worker.persist import persist
 from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
+from worker.stages.left_out import TrainingInputs, leave_out, owner_of
 from worker.stages.train_together import count_processes, train_in_processes
 from worker.train_process import TrainJob
 
@@ -40,23 +44,15 @@ CURVE_POINTS = 200
 MAX_VALIDATION_ROWS = 512
 
 
-@dataclass(frozen=True)
-class TrainingInputs:
-    rows: list[TrainRow]
-    validation: list[TrainRow]
-    parent: tuple[int, str] | None
-    state_name: str
-    written: list[Path]
-    """Images of the rows whose rationale a person wrote, one per row."""
-    n_unreadable: int = 0
-    """Rows that were left out because their image cannot be read."""
-
-
 def train(run_id: int, attempt: int, heart: Heart) -> None:
     """Train an adapter for a claimed run; resumes from the state a former attempt saved."""
     inputs = persist(lambda session: load_inputs(session, run_id))
-    data = _without_unreadable(persist(lambda session: _load_training(session, inputs)))
+    data = persist(lambda session: _load_training(session, inputs))
     settings = inputs.settings
+    device = get_settings().device
+    n_processes = count_processes(settings.training.processes, device)
+    should_stop = stop_when_lost(heart)
+    data = _usable(data, settings, alone=n_processes == 1, should_stop=should_stop)
     state_dir = get_settings().store_path / "state" / data.state_name
     curve: list[dict[str, Any]] = []
 
@@ -74,8 +70,6 @@ def train(run_id: int, attempt: int, heart: Heart) -> None:
             }
         )
 
-    device = get_settings().device
-    n_processes = count_processes(settings.training.processes, device)
     job = TrainJob(
         model=resolve(settings.base_model),
         revision=settings.revision,
@@ -94,10 +88,10 @@ def train(run_id: int, attempt: int, heart: Heart) -> None:
         if n_processes > 1:
             forget_vlm()
             report, revision = train_in_processes(
-                job, n_processes, on_progress=on_progress, should_stop=stop_when_lost(heart)
+                job, n_processes, on_progress=on_progress, should_stop=should_stop
             )
         else:
-            report, revision = _train_here(settings, job, on_progress, stop_when_lost(heart))
+            report, revision = _train_here(settings, job, on_progress, should_stop)
     digest, _ = publish_adapter(
         state_dir / "adapter", adapters_folder(), _meta(inputs, data, revision, report)
     )
@@ -112,12 +106,7 @@ def _train_here(
     should_stop: Callable[[], bool],
 ) -> tuple[TrainReport, str]:
     """In this process, on the model that it holds."""
-    vlm = get_vlm(
-        settings.base_model,
-        revision=settings.revision,
-        dtype=settings.dtype,
-        adapter_digest=None,
-    )
+    vlm = _bare_vlm(settings)
     report = train_lora(
         vlm,
         job.rows,
@@ -131,6 +120,33 @@ def _train_here(
         should_stop=should_stop,
     )
     return report, vlm.revision
+
+
+def _bare_vlm(settings: LoopSettings) -> Vlm:
+    return get_vlm(
+        settings.base_model,
+        revision=settings.revision,
+        dtype=settings.dtype,
+        adapter_digest=None,
+    )
+
+
+def _usable(
+    data: TrainingInputs,
+    settings: LoopSettings,
+    *,
+    alone: bool,
+    should_stop: Callable[[], bool],
+) -> TrainingInputs:
+    """Without the rows that the model's processor cannot take. Where this process will not train
+    alone, it must not hold the model either."""
+    if alone:
+        vlm = _bare_vlm(settings)
+        find = partial(find_unusable, vlm, encoder=encoder_of(vlm), should_stop=should_stop)
+    else:
+        reader = load_reader(resolve(settings.base_model), revision=settings.revision)
+        find = partial(find_unusable, reader, should_stop=should_stop)
+    return leave_out(data, find([*data.rows, *data.validation]))
 
 
 def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
@@ -152,54 +168,38 @@ def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
     parent_id = round_queries.get_round_model(session, inputs.round_id).parent_adapter_id
     if inputs.settings.training.start == "restart":
         parent_id = None
+    validation = _list_validation(session, inputs.project_id)
     return TrainingInputs(
         rows=rows,
-        validation=_validation_rows(session, inputs.project_id, opener),
+        items=[owner_of(item) for item, *_ in manifest],
+        validation=[_validation_row(item, image, opener) for item, image in validation],
+        validation_items=[owner_of(item) for item, _ in validation],
         parent=inputs.find_adapter(session, parent_id),
         state_name=f"train-{chain[-1].id}",
-        written=[
-            row.image for row, (*_, is_written) in zip(rows, manifest, strict=True) if is_written
-        ],
+        is_written=[is_written for *_, is_written in manifest],
     )
 
 
-def _without_unreadable(data: TrainingInputs) -> TrainingInputs:
-    """A damaged image costs its rows, not the training. Raises ImageError where it costs all."""
-    every = {row.image for row in (*data.rows, *data.validation)}
-    unreadable = find_unreadable(every)
-    if not unreadable:
-        return data
-    rows = [row for row in data.rows if row.image not in unreadable]
-    validation = [row for row in data.validation if row.image not in unreadable]
-    written = [image for image in data.written if image not in unreadable]
-    for error in unreadable.values():
-        logger.warning("left out of the training: %s", error.message)
-    if not rows:
-        raise next(iter(unreadable.values()))
-    n_unreadable = len(data.rows) + len(data.validation) - len(rows) - len(validation)
-    return replace(
-        data, rows=rows, validation=validation, written=written, n_unreadable=n_unreadable
-    )
-
-
-def _validation_rows(session: Session, project_id: int, opener: str) -> list[TrainRow]:
-    """One row per validation item, with its first gold rationale where there is one."""
+def _list_validation(session: Session, project_id: int) -> list[tuple[Item, Image]]:
+    """The validation items that a training looks at, each of which becomes one row."""
     item_ids = session.scalars(
         select(Item.id)
         .where(Item.id.in_(usable_items_statement(project_id)), Item.split == Split.VALIDATION)
         .order_by(Item.id)
         .limit(MAX_VALIDATION_ROWS)
     ).all()
-    return [
-        TrainRow(
-            image=image_path(image.sha256, image.media_type),
-            question=item.question,
-            answer=item.answer,
-            rationale=item.gold_rationales[0] if item.gold_rationales else None,
-            opener=opener,
-        )
-        for item, image in list_items(session, item_ids)
-    ]
+    return list_items(session, item_ids)
+
+
+def _validation_row(item: Item, image: Image, opener: str) -> TrainRow:
+    """With the first gold rationale of the item, where there is one."""
+    return TrainRow(
+        image=image_path(image.sha256, image.media_type),
+        question=item.question,
+        answer=item.answer,
+        rationale=item.gold_rationales[0] if item.gold_rationales else None,
+        opener=opener,
+    )
 
 
 def train_config(settings: LoopSettings, *, balance: float) -> TrainConfig:
@@ -250,7 +250,7 @@ def _meta(
         "training": inputs.settings.training.model_dump(mode="json"),
         "n_rows": report.n_rows,
         "n_rationale_rows": report.n_rationale_rows,
-        "n_written_rows": len(data.written),
+        "n_written_rows": sum(data.is_written),
         "chosen_epoch": report.chosen_epoch,
     }
 
@@ -290,8 +290,10 @@ def _finish(  # noqa: PLR0917 - one transaction needs all of them
             "n_steps": report.n_steps,
             "n_rows": report.n_rows,
             "n_rationale_rows": report.n_rationale_rows,
-            "n_written_rows": len(data.written),
-            "n_unreadable": data.n_unreadable,
+            "n_written_rows": sum(data.is_written),
+            "n_unreadable": sum(entry.n_rows for entry in data.left_out),
+            "n_left_out": len(data.left_out),
+            "left_out": [asdict(entry) for entry in data.left_out[:MAX_LISTED]],
             "trainable_parameters": report.trainable_parameters,
             "resumed_from_step": report.resumed_from_step,
             "validations": [asdict(entry) for entry in report.validations],

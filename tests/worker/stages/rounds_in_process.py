@@ -7,7 +7,7 @@ from PIL import Image as PillowImage
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.lifecycle import LIVE_RUN, Split
+from app.lifecycle import LIVE_RUN, Job, Split
 from app.models import Image, Project, Run
 from app.round_settings import LoopSettings
 from app.services import rounds
@@ -88,14 +88,19 @@ def start_first_round(database: sessionmaker[Session], project: Project) -> int:
 
 def work_until_done(database: sessionmaker[Session], *, limit: int = 50) -> None:
     """One worker that does whatever is live, oldest first."""
+    work_until(database, None, limit=limit)
+
+
+def work_until(database: sessionmaker[Session], job: Job | None, *, limit: int = 50) -> None:
+    """As work_until_done, but stops when a run of this job is next."""
     heart = Heart(["cpu", "gpu"], "cpu")
     heart.beat()
     for _ in range(limit):
         with database() as session:
-            run_id = session.scalars(
-                select(Run.id).where(Run.status.in_(LIVE_RUN)).order_by(Run.id).limit(1)
+            run = session.scalars(
+                select(Run).where(Run.status.in_(LIVE_RUN)).order_by(Run.id).limit(1)
             ).one_or_none()
-        if run_id is None:
+        if run is None or run.job is job:
             return
-        execute(run_id, heart)
+        execute(run.id, heart)
     raise AssertionError("the round did not come to an end")

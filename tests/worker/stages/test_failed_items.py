@@ -8,18 +8,21 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.errors import AppError
-from app.lifecycle import FailureKind, Job, RoundItemState, RoundStatus, RunStatus
+from app.lifecycle import FailureKind, Job, RoundItemState, RoundStatus, RunStatus, Split
 from app.models import Image, Item, ItemFailure, Prediction, Project, Round, RoundItem, Run, Sample
 from app.queries.rounds import list_train_item_ids
+from app.round_settings import LoopSettings
 from app.services import items, rounds
-from app.storage import image_path
+from app.storage import image_path, put_image
 from app.web.contexts_item import item_page
 from app.web.contexts_round import round_state
-from tests.worker.ml.families import build_llava
+from tests.factories import make_image, make_item, png_bytes
+from tests.worker.ml.families import build_llava, build_qwen
 from tests.worker.stages.rounds_in_process import (
     make_picture_project,
     start_first_round,
     tiny_settings,
+    work_until,
     work_until_done,
 )
 
@@ -96,7 +99,10 @@ def test_the_item_is_reported_and_the_round_goes_on(
             evaluated = shown[job]
             assert evaluated is not None
             assert [line.external_id for line in evaluated.lines] == ["picture-7"]
-        assert shown[Job.TRAIN] is None
+        trained_without = shown[Job.TRAIN]
+        assert trained_without is not None
+        assert [line.external_id for line in trained_without.lines] == ["picture-7"]
+        assert "cannot be read" in trained_without.lines[0].reason
         trained = session.scalars(select(Run).where(Run.job == Job.TRAIN)).one()
         assert trained.result["n_unreadable"] == 1  # the validation item; the other is set aside
         assert "cannot be read" in item_page(session, project, bad).image_fault
@@ -133,3 +139,85 @@ def test_too_many_failures_fail_the_run_and_a_retry_goes_on(
     work_until_done(database)
     with database() as session:
         assert session.get_one(Round, round_id).status is RoundStatus.COMPLETED
+
+
+def add_strip(session: Session, project: Project, split: Split) -> Item:
+    """An item on a strip that Qwen's processor refuses, stored before imports looked at that."""
+    content = png_bytes((9, 9, len(split)), (10, 2100))
+    put_image(content, "image/png")
+    image = make_image(session, content=content, size=(10, 2100))
+    return make_item(
+        session,
+        project,
+        image=image,
+        split=split,
+        external_id=f"strip-{split}",
+        gold_rationales=["it is a strip"],
+    )
+
+
+def gold_settings(model: Path) -> LoopSettings:
+    """Training on the gold texts: what a run sets aside in sampling is trained on all the same."""
+    settings = tiny_settings(model)
+    training = settings.training.model_copy(update={"source": "gold"})
+    return settings.model_copy(update={"training": training})
+
+
+@pytest.mark.parametrize("n_processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_picture_that_the_processor_refuses_costs_its_own_rows_in_training(
+    database: sessionmaker[Session], tmp_path: Path, n_processes: int
+) -> None:
+    build_qwen(tmp_path / "model")
+    settings = gold_settings(tmp_path / "model")
+    training = settings.training.model_copy(update={"processes": n_processes})
+    settings = settings.model_copy(update={"training": training})
+    with database.begin() as session:
+        project = make_picture_project(session, settings, tmp_path, n_train=8)
+        add_strip(session, project, Split.TRAIN)
+        add_strip(session, project, Split.VALIDATION)
+    round_id = start_first_round(database, project)
+    work_until_done(database)
+    with database() as session:
+        assert [run.error for run in session.scalars(select(Run)) if run.error] == []
+        round_ = session.get_one(Round, round_id)
+        assert round_.status is RoundStatus.COMPLETED
+        shown = {run.job: run.failures for run in round_state(session, round_).runs}
+        without = shown[Job.TRAIN]
+        assert without is not None
+        assert {line.external_id for line in without.lines} == {"strip-train", "strip-validation"}
+        assert all("aspect ratio" in line.reason for line in without.lines)
+        trained = session.scalars(select(Run).where(Run.job == Job.TRAIN)).one()
+        assert trained.result["n_unreadable"] == 2
+        assert trained.result["n_rows"] == 16  # two gold texts of each of the others
+
+
+def test_too_many_bad_pictures_fail_the_training_and_a_retry_goes_on(
+    database: sessionmaker[Session], tiny_model: Path, tmp_path: Path, damage: Damage
+) -> None:
+    """Damaged between sampling and training; excluding them, or mending, is enough."""
+    with database.begin() as session:
+        project = make_picture_project(session, gold_settings(tiny_model), tmp_path)
+    round_id = start_first_round(database, project)
+    work_until(database, Job.TRAIN)
+    with database() as session:
+        damage.items(session, 0, 1, 3, 5)
+    with pytest.raises(AppError, match="cannot be trained on"):
+        work_until_done(database)
+    with database.begin() as session:
+        run = session.scalars(select(Run).where(Run.job == Job.TRAIN)).one()
+        assert run.error is not None
+        assert run.error.startswith("4 of 9 items cannot be trained on, too many to go on without")
+        assert "picture-0: The image" in run.error
+        for item in session.scalars(
+            select(Item).where(Item.external_id.in_(["picture-0", "picture-1"]))
+        ):
+            items.exclude_item(session, item, reason="damaged", actor=None)
+        rounds.retry_round(session, session.get_one(Round, round_id), actor=None)
+    work_until_done(database)
+    with database() as session:
+        assert session.get_one(Round, round_id).status is RoundStatus.COMPLETED
+        result = session.scalars(
+            select(Run.result).where(Run.job == Job.TRAIN).order_by(Run.id.desc())
+        ).first()
+        assert result is not None
+        assert (result["n_left_out"], result["n_unreadable"], result["n_rows"]) == (4, 8, 4)

@@ -1,0 +1,100 @@
+"""A training without the rows that cannot be used: each costs itself, and is named by its item."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from app.models import Item
+from app.services.failures import are_too_many, too_many_for_training
+from worker.ml.errors import ImageError
+from worker.ml.types import TrainRow
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The item that a row belongs to."""
+
+    item_id: int
+    external_id: str
+    is_excluded: bool
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """An item whose rows are not in a training, and why."""
+
+    item_id: int
+    external_id: str
+    reason: str
+    n_rows: int
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """What a training reads of the database; `items` are those of `rows`, one for one."""
+
+    rows: list[TrainRow]
+    items: list[Owner]
+    validation: list[TrainRow]
+    validation_items: list[Owner]
+    parent: tuple[int, str] | None
+    state_name: str
+    is_written: list[bool]
+    """Of each row, whether a person wrote its rationale."""
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def owner_of(item: Item) -> Owner:
+    return Owner(item.id, item.external_id, item.excluded_at is not None)
+
+
+def leave_out(data: TrainingInputs, unusable: Mapping[int, ImageError]) -> TrainingInputs:
+    """The inputs without these rows, counted over the training rows and then the validation rows.
+
+    Raises AppError where too many items would be lost. Excluded ones do not count: who excluded
+    them knows.
+    """
+    if not unusable:
+        return data
+    owners = [*data.items, *data.validation_items]
+    left_out = _by_item(owners, unusable)
+    for entry in left_out:
+        logger.warning("item %s is left out of the training: %s", entry.external_id, entry.reason)
+    excluded = {owner.item_id for owner in owners if owner.is_excluded}
+    counted = [entry for entry in left_out if entry.item_id not in excluded]
+    n_items = len({owner.item_id for owner in owners} - excluded)
+    n_rows = len(data.rows)
+    kept = [place for place in range(n_rows) if place not in unusable]
+    if not kept or (counted and are_too_many(len(counted), n_items)):
+        first = (counted or left_out)[0]
+        raise too_many_for_training(
+            len(counted or left_out), n_items, item=first.external_id, reason=first.reason
+        )
+    kept_validation = [
+        place for place in range(len(data.validation)) if n_rows + place not in unusable
+    ]
+    return replace(
+        data,
+        rows=[data.rows[place] for place in kept],
+        items=[data.items[place] for place in kept],
+        is_written=[data.is_written[place] for place in kept],
+        validation=[data.validation[place] for place in kept_validation],
+        validation_items=[data.validation_items[place] for place in kept_validation],
+        left_out=tuple(left_out),
+    )
+
+
+def _by_item(owners: Sequence[Owner], unusable: Mapping[int, ImageError]) -> list[LeftOut]:
+    found: dict[int, LeftOut] = {}
+    for place in sorted(unusable):
+        owner = owners[place]
+        before = found.get(owner.item_id)
+        found[owner.item_id] = LeftOut(
+            item_id=owner.item_id,
+            external_id=owner.external_id,
+            reason=before.reason if before else unusable[place].message,
+            n_rows=before.n_rows + 1 if before else 1,
+        )
+    return list(found.values())
