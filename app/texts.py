@@ -103,6 +103,19 @@ def collapse(text: str) -> str:
     return _SPACES.sub(" ", unicodedata.normalize("NFC", UNSTORABLE.sub("", text))).strip()
 
 
+def plain_lines(text: str) -> str:
+    """The text with line ends of one kind and without what no database takes.
+
+    Browsers send every line end as CR LF, whatever it was.
+    """
+    return UNSTORABLE.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def is_unchanged(typed: str, stored: str) -> bool:
+    """Whether a form came back with what stood in it: then the stored text stays to the byte."""
+    return plain_lines(typed) == plain_lines(stored)
+
+
 def unit_hash(*parts: str | int) -> float:
     """A number in [0, 1) that depends on the parts only: reproducible random choices."""
     digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()

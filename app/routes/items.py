@@ -1,5 +1,6 @@
 """Items of a project: the list, one item, and an admin's hand on it."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
@@ -20,6 +21,15 @@ from app.web.inputs import Whole
 router = APIRouter()
 
 Text = Annotated[str, Form()]
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What stands in the form of a correction; one field per gold rationale."""
+
+    question: str
+    answer: str
+    gold_rationales: list[str]
 
 
 @router.get("/projects/{slug}/items")
@@ -82,8 +92,8 @@ def include(
 
 @router.get("/items/{item_id}/correct")
 def show_correct(request: Request, item: ManagedItem, session: SessionDep) -> Response:
-    gold = "\n".join(item.gold_rationales)
-    return _show_correct(request, session, item, (item.question, item.answer, gold))
+    wording = Wording(item.question, item.answer, [*item.gold_rationales, ""])
+    return _show_correct(request, session, item, wording)
 
 
 @router.post("/items/{item_id}/correct")
@@ -95,20 +105,29 @@ def correct(
     session: SessionDep,
     question: Text = "",
     answer: Text = "",
-    gold_rationales: Text = "",
+    gold_rationale: Annotated[list[str] | None, Form()] = None,
+    more: Text = "",
+    remove: Annotated[int | None, Form()] = None,
 ) -> Response:
+    """Save the wording, or, by the buttons `more` and `remove`, change the number of fields."""
+    wording = Wording(question, answer, gold_rationale or [])
+    if more or remove is not None:
+        if remove is not None and 0 <= remove < len(wording.gold_rationales):
+            del wording.gold_rationales[remove]
+        if more:
+            wording.gold_rationales.append("")
+        return _show_correct(request, session, item, wording)
     try:
         corrected = items.correct_item(
             session,
             item,
             question=question,
             answer=answer,
-            gold_rationales=gold_rationales.splitlines(),
+            gold_rationales=wording.gold_rationales,
             actor=user,
         )
     except InvalidInput as error:
-        typed = (question, answer, gold_rationales)
-        return _show_correct(request, session, item, typed, error.message, status=422)
+        return _show_correct(request, session, item, wording, error.message, status=422)
     return redirect(
         request, f"/items/{corrected.id}", toast_text=Sentence("The item is corrected.")
     )
@@ -131,19 +150,16 @@ def _show_correct(
     request: Request,
     session: SessionDep,
     item: Item,
-    typed: tuple[str, str, str],
+    wording: Wording,
     error: str = "",
     *,
     status: int = 200,
 ) -> Response:
-    question, answer, gold = typed
     context = {
         "project": _project(session, item),
         "item": item,
         "is_replaced": items.is_history(session, item),
-        "question": question,
-        "answer": answer,
-        "gold_rationales": gold,
+        "wording": wording,
         "error": error,
     }
     return respond(request, page="item/correct.html", context=context, status=status)

@@ -88,7 +88,7 @@ def update_settings(
     session: SessionDep,
     posted: Posted,
 ) -> Response:
-    settings, form = read_form(posted)
+    settings, form = read_form(posted, projects.settings_of(project))
     if settings is None:
         return _show_settings(request, project, form, status=422)
     projects.update_settings(session, project, settings=settings, actor=user)

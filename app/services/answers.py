@@ -8,7 +8,7 @@ from typing import Any
 from app.critics.base import Fault
 from app.errors import Conflict, InvalidInput, StaleVersion
 from app.models import Judgement
-from app.texts import UNSTORABLE, Sentence
+from app.texts import Sentence, plain_lines
 
 MAX_COMMENT = 2000
 MAX_EDIT = 1000
@@ -81,11 +81,8 @@ def stored_edits(answer: Answer) -> dict[str, str]:
 
 
 def clean_text(text: str) -> str:
-    """As it is stored: without what no database takes, and with the line ends of one kind.
-
-    Browsers send line ends as CR LF; the same text must compare as the same.
-    """
-    return UNSTORABLE.sub("", text).replace("\r\n", "\n").strip()
+    """As it is stored, so that the same text compares as the same whichever browser sent it."""
+    return plain_lines(text).strip()
 
 
 def read_answer(

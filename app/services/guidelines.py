@@ -8,7 +8,7 @@ from app.errors import InvalidInput, StaleVersion
 from app.models import GuidelinesVersion, Project, User
 from app.queries import guidelines as queries
 from app.services.events import record
-from app.texts import Amount, Sentence
+from app.texts import Amount, Sentence, is_unchanged, plain_lines
 
 MAX_GUIDELINES = 100_000
 
@@ -24,7 +24,7 @@ class Change:
 
 
 def checked_guidelines(text: str) -> str:
-    text = text.replace("\r\n", "\n").replace("\0", "").strip()
+    text = plain_lines(text).strip()
     if len(text) > MAX_GUIDELINES:
         raise InvalidInput(
             Sentence("The guidelines are longer than %(n)s characters.", n=Amount(MAX_GUIDELINES))
@@ -58,8 +58,10 @@ def update_guidelines(
         StaleVersion: somebody else saved after `version`, which the writer had before them.
         InvalidInput: the text is too long.
     """
-    guidelines = checked_guidelines(guidelines)
     project = queries.lock_project(session, project.id)
+    if is_unchanged(guidelines, project.guidelines):
+        return
+    guidelines = checked_guidelines(guidelines)
     if guidelines == project.guidelines:
         return
     if version is not None and version != project.guidelines_version:

@@ -21,7 +21,7 @@ from app.queries import items as queries
 from app.queries.failures import release_failed_places
 from app.services.events import record
 from app.services.judging import close_if_all_judged
-from app.texts import Sentence
+from app.texts import Sentence, is_unchanged, plain_lines
 
 MAX_REASON = 500
 MAX_LENGTHS = {"question": 2000, "answer": 500, "gold rationale": 2000}
@@ -41,6 +41,7 @@ _TOO_LONG = {
     ),
 }
 MAX_EXTERNAL_ID = 500
+MAX_GOLD_RATIONALES = 50
 
 
 def exclude_item(session: Session, item: Item, *, reason: str, actor: User | None) -> None:
@@ -93,14 +94,20 @@ def correct_item(
 ) -> Item:
     """Change the wording; returns the item that has it now (a new one where judged work stands).
 
+    A text that came back as it stood stays to the byte; of others the outer blanks are dropped.
+
     Args:
-        gold_rationales: new reference rationales; None keeps those that are there.
+        gold_rationales: all reference rationales, empty ones left out; None keeps those that are
+            there.
     """
     item = queries.lock_item(session, item.id)
     if item.excluded_at is not None:
         raise Conflict(Sentence("This item is excluded: include it first."))
-    question, answer = _checked(question, "question"), _checked(answer, "answer")
-    gold = list(item.gold_rationales) if gold_rationales is None else _lines(gold_rationales)
+    question = _reworded(question, item.question, "question")
+    answer = _reworded(answer, item.answer, "answer")
+    gold = list(item.gold_rationales)
+    if gold_rationales is not None:
+        gold = _reworded_gold(gold_rationales, gold)
     if (question, answer, gold) == (item.question, item.answer, list(item.gold_rationales)):
         raise InvalidInput(Sentence("Nothing was changed."))
     old = {"question": item.question, "answer": item.answer}
@@ -152,17 +159,36 @@ def _add_replacement(
     raise AssertionError("count() does not end")
 
 
+def _reworded(text: str, stored: str, what: str) -> str:
+    return stored if is_unchanged(text, stored) else _checked(text, what)
+
+
+def _reworded_gold(texts: Sequence[str], stored: Sequence[str]) -> list[str]:
+    """Each that is there already as it is stored, the one in the same place first."""
+    left = list(stored)
+    found = []
+    for number, text in enumerate(texts):
+        same = [old for old in (*stored[number : number + 1], *left) if is_unchanged(text, old)]
+        if same:
+            found.append(same[0])
+            if same[0] in left:
+                left.remove(same[0])
+        elif text.strip():
+            found.append(_checked(text, "gold rationale"))
+    if len(found) > max(MAX_GOLD_RATIONALES, len(stored)):
+        raise InvalidInput(
+            Sentence("An item has at most %(n)s gold rationales.", n=MAX_GOLD_RATIONALES)
+        )
+    return found
+
+
 def _checked(text: str, what: str) -> str:
-    text = " ".join(text.replace("\0", "").split())
+    text = plain_lines(text).strip()
     if not text:
         raise InvalidInput(_EMPTY[what])
     if len(text) > MAX_LENGTHS[what]:
         raise InvalidInput(_TOO_LONG[what])
     return text
-
-
-def _lines(texts: Sequence[str]) -> list[str]:
-    return [_checked(text, "gold rationale") for text in texts if text.strip()]
 
 
 def _record(session: Session, tag: str, item: Item, actor: User | None, **details: Any) -> None:

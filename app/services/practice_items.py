@@ -1,5 +1,6 @@
 """What an admin makes of the practice round: its items, expected verdicts and rules."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -10,7 +11,7 @@ from app.models import Item, PracticeCandidate, PracticeItem, Project, User
 from app.queries import practice as queries
 from app.same_text import text_key
 from app.services.events import record
-from app.texts import Amount, Sentence, collapse
+from app.texts import Amount, Sentence, collapse, is_unchanged, plain_lines
 
 MAX_CANDIDATES = 10
 """As many as there are digit keys, and as a round shows at most."""
@@ -95,9 +96,9 @@ def suggest(session: Session, practice_item: PracticeItem) -> Lesson:
     item, _ = queries.get_item(session, practice_item)
     texts: dict[str, Expected] = {}
     for text in item.gold_rationales:
-        texts.setdefault(text_key(text), Expected(collapse(text), fits=True))
+        texts.setdefault(text_key(text), Expected(text, fits=True))
     for text in queries.list_model_texts(session, item.id, MAX_CANDIDATES):
-        texts.setdefault(text_key(text), Expected(collapse(text), fits=None))
+        texts.setdefault(text_key(text), Expected(text, fits=None))
     return Lesson(
         position=practice_item.position,
         answer=practice_item.answer,
@@ -124,15 +125,19 @@ def lesson_of(session: Session, practice_item: PracticeItem) -> Lesson:
 def save_lesson(
     session: Session, practice_item: PracticeItem, lesson: Lesson, *, actor: User | None
 ) -> None:
-    """Store what is taught. Raises InvalidInput with one line per thing that is missing."""
-    candidates = _checked_candidates(lesson)
-    answer = collapse(lesson.answer)
-    if not answer:
+    """Store what is taught; what was not changed in the form stays to the byte.
+
+    Raises InvalidInput with one line per thing that is missing.
+    """
+    before = lesson_of(session, practice_item)
+    shown = [text for one in before.candidates for text in (one.text, one.explanation)]
+    candidates = _checked_candidates(lesson, shown)
+    if not collapse(lesson.answer):
         raise InvalidInput(Sentence("The answer that is shown is missing."))
     practice_item.position = lesson.position
-    practice_item.answer = answer
+    practice_item.answer = _kept(lesson.answer, [before.answer])
     practice_item.answer_is_wrong = lesson.answer_is_wrong
-    practice_item.explanation = _checked_text(lesson.explanation)
+    practice_item.explanation = _checked_text(lesson.explanation, [before.explanation])
     queries.delete_candidates(session, practice_item.id)
     session.add_all(
         PracticeCandidate(
@@ -165,7 +170,7 @@ def remove_item(session: Session, practice_item: PracticeItem, *, actor: User) -
     session.delete(practice_item)
 
 
-def _checked_candidates(lesson: Lesson) -> list[Expected]:
+def _checked_candidates(lesson: Lesson, shown: Sequence[str]) -> list[Expected]:
     """Those with a text, each with a verdict where verdicts are asked for."""
     written = [one for one in lesson.candidates if collapse(one.text)]
     errors: list[str] = []
@@ -181,15 +186,21 @@ def _checked_candidates(lesson: Lesson) -> list[Expected]:
     if errors:
         raise InvalidInput(Sentence("Not saved."), errors=errors)
     return [
-        Expected(collapse(one.text), bool(one.fits), _checked_text(one.explanation))
+        Expected(_kept(one.text, shown), bool(one.fits), _checked_text(one.explanation, shown))
         for one in written
     ]
 
 
-def _checked_text(text: str) -> str:
-    text = text.replace("\0", "").replace("\r\n", "\n").strip()
+def _checked_text(text: str, shown: Sequence[str]) -> str:
+    text = _kept(text, shown)
     if len(text) > MAX_TEXT:
         raise InvalidInput(
             Sentence("An explanation is longer than %(n)s characters.", n=Amount(MAX_TEXT))
         )
     return text
+
+
+def _kept(text: str, shown: Sequence[str]) -> str:
+    """The text as it stood in the form, where it came back unchanged; else without outer blanks."""
+    same = (old for old in shown if is_unchanged(text, old))
+    return next(same, plain_lines(text).strip())

@@ -17,7 +17,7 @@ from app.round_settings import LoopSettings
 from app.services.accounts import add_user, hash_token, new_token
 from app.services.events import record
 from app.services.guidelines import checked_guidelines, keep_version
-from app.texts import Amount, Sentence
+from app.texts import Amount, Sentence, is_unchanged, plain_lines
 
 MAX_NAME = 200
 MAX_TEXT = 100_000
@@ -88,9 +88,9 @@ def update_details(
     """Change what the project says of itself."""
     old = (project.name, project.description, project.licence)
     new = (
-        _checked_name(name),
-        _checked_text(description, DESCRIPTION_TOO_LONG),
-        _checked_text(licence, LICENCE_TOO_LONG),
+        project.name if is_unchanged(name, project.name) else _checked_name(name),
+        _reworded(description, project.description, DESCRIPTION_TOO_LONG),
+        _reworded(licence, project.licence, LICENCE_TOO_LONG),
     )
     if new == old:
         return
@@ -283,8 +283,12 @@ def _checked_name(name: str) -> str:
     return name
 
 
+def _reworded(text: str, stored: str, refusal: Sentence) -> str:
+    return stored if is_unchanged(text, stored) else _checked_text(text, refusal)
+
+
 def _checked_text(text: str, refusal: Sentence) -> str:
-    text = text.replace("\r\n", "\n").replace("\0", "").strip()
+    text = plain_lines(text).strip()
     if len(text) > MAX_TEXT:
         raise InvalidInput(refusal)
     return text

@@ -90,7 +90,7 @@ GROUPS: tuple[SettingGroup, ...] = (
                 "lines",
                 Sentence(
                     "Words that continue the answer's sentence into a rationale; one prompt per "
-                    "line."
+                    "line (\\n for a line break in it)."
                 ),
             ),
             SettingField(

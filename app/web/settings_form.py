@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.round_settings import LoopSettings
+from app.texts import plain_lines
 from app.web.settings_fields import GROUPS, SettingField, all_fields
 from app.web.validation import problem_text
 
@@ -36,16 +37,24 @@ def form_of(settings: LoopSettings) -> SettingsForm:
     )
 
 
-def read_form(posted: Mapping[str, str]) -> tuple[LoopSettings | None, SettingsForm]:
-    """The settings, or None with the errors in the form."""
+def read_form(
+    posted: Mapping[str, str], current: LoopSettings | None = None
+) -> tuple[LoopSettings | None, SettingsForm]:
+    """The settings, or None with the errors in the form.
+
+    A field that came back as it was shown keeps its `current` value, whatever the form can show.
+    """
+    before = current.model_dump(mode="json") if current else None
     data: dict[str, Any] = {}
     values: dict[str, str] = {}
     for field in all_fields():
         text = posted.get(field.name, "")
         # Openers begin with a comma or a space that matters.
-        text = text.replace("\r\n", "\n") if field.kind == "lines" else text.strip()
+        text = plain_lines(text) if field.kind == "lines" else text.strip()
         values[field.name] = text
-        _put(data, field.name, _read(field, text))
+        is_kept = before is not None and text == _show(field, _get(before, field.name))
+        value = _get(before, field.name) if before and is_kept else _read(field, text)
+        _put(data, field.name, value)
     try:
         return LoopSettings.model_validate(data), SettingsForm(values, {})
     except ValidationError as error:
@@ -58,7 +67,8 @@ def _read(field: SettingField, text: str) -> Any:
         case "checkbox":
             return text == "true"
         case "lines":
-            return [line for line in text.split("\n") if line.strip()]
+            lines = [line.replace("\\n", "\n") for line in text.split("\n")]
+            return [line for line in lines if line.strip(" \t")]
         case "numbers":
             return text.replace(",", " ").split()
         case _:
@@ -72,13 +82,19 @@ def _show(field: SettingField, value: Any) -> str:
         case "checkbox":
             return "true" if value else ""
         case "lines":
-            return "\n".join(value)
+            return "\n".join(line.replace("\n", "\\n") for line in value)
         case "numbers":
-            return " ".join(f"{number:.15g}" for number in value)
+            return " ".join(map(_show_number, value))
         case "number":
-            return f"{value:.15g}"
+            return _show_number(value)
         case _:
             return str(value)
+
+
+def _show_number(value: float) -> str:
+    """As short as people write it, and still the same number when it is read back."""
+    short = f"{value:.15g}"
+    return short if float(short) == value else repr(value)
 
 
 def _errors_by_field(error: ValidationError) -> dict[str, str]:

@@ -300,3 +300,31 @@ def test_uploaded_files_with_problems_are_told_line_by_line(
         stored.status, stored.finished_at, stored.error = RunStatus.FAILED, func.now(), "problems"
     expect(page.locator("#run-status")).to_contain_text("Nothing was stored.")
     expect(page.locator("#run-status li").first).to_contain_text("rows.jsonl")
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_corrected_answer_leaves_every_other_line_as_it_was(
+    site: Site, new_context: NewContext, *, javascript: bool
+) -> None:
+    question = "What is in the field?\nA) red\r\nB) green\n\n  C) blue  "
+    gold = ["first\nsecond\nthird\nfourth", "\n one line, with blanks around \r\n"]
+    with session_scope() as session:
+        item = session.scalars(select(Item).where(Item.project_id == site.project_id)).first()
+        assert item is not None
+        item.question, item.gold_rationales = question, gold
+        item_id = item.id
+    page = new_context(javascript=javascript).new_page()
+    sign_in_as_admin(page, site)
+    page.goto(f"{site.web.url}/items/{item_id}/correct")
+    page.get_by_role("button", name="Another gold rationale").click()
+    expect(page.get_by_role("textbox", name="Gold rationale")).to_have_count(4)
+    page.get_by_label("Answer").fill("green")
+    page.get_by_role("textbox", name="Gold rationale 3").fill("new\nof two lines")
+    page.get_by_role("button", name="Remove gold rationale 1").click()
+    page.get_by_role("button", name="Replace by the corrected item").click()
+    expect(page.get_by_role("status").or_(page.locator(".toast")).first).to_be_visible()
+    with session_scope() as session:
+        new = session.scalars(select(Item).order_by(Item.id.desc())).first()
+        assert new is not None
+        assert (new.question, new.answer) == (question, "green")
+        assert new.gold_rationales == [gold[1], "new\nof two lines"]

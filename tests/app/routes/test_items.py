@@ -300,7 +300,7 @@ def test_correct_in_place_and_by_replacement(
     url = f"/items/{item.id}/correct"
     form = admin.get(url)
     assert "Save the correction" in form.text
-    data = {"question": "what?", "answer": "red", "gold_rationales": "it is red\nso it is\n"}
+    data = {"question": "what?", "answer": "red", "gold_rationale": ["it is red", "so it is", ""]}
     assert admin.post(url, data=data).headers["Location"] == f"/items/{item.id}"
     session.refresh(item)
     assert (item.question, item.version) == ("what?", 2)

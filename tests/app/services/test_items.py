@@ -99,7 +99,7 @@ def test_item_that_nothing_has_used_is_corrected_in_place(
 ) -> None:
     item = make_item(session, project, question="what colour?", answer="red")
     corrected = items.correct_item(
-        session, item, question=" what  colour? ", answer="blue", actor=None
+        session, item, question=" what colour?\r\n", answer="blue", actor=None
     )
     assert corrected is item
     assert (item.question, item.answer, item.version) == ("what colour?", "blue", 2)
