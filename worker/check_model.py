@@ -13,12 +13,12 @@ from tempfile import TemporaryDirectory
 from transformers.utils import logging as transformers_logging
 
 from app.round_settings import TrainingSettings
-from app.scenes.dataset import write_demo_dataset
 from app.settings import get_settings
 from worker.ml.check import N_ITEMS, ModelReport, check_model
 from worker.ml.errors import MlError
 from worker.model_report import report_lines
 from worker.models import resolve
+from worker.scene_pairs import render_pairs
 from worker.stages.train import lora_settings
 
 
@@ -38,31 +38,26 @@ def main() -> int:
         sys.stderr.write(f"illume: {error.message}\n")
         return 1
     if given.json:
-        _print_json({"usable": True, **asdict(report)})
+        _print_json({"usable": report.reason is None, **asdict(report)})
     else:
         sys.stdout.write("".join(f"{line}\n" for line in report_lines(given.model, report)))
+    if report.reason is not None:
+        sys.stderr.write(f"illume: {report.reason}\n")
+        return 1
     return 0
 
 
 def _check(model: str, revision: str | None) -> ModelReport:
     with TemporaryDirectory(prefix="illume-check-") as folder:
-        images, questions = _demo_items(Path(folder))
+        pairs = render_pairs(Path(folder), N_ITEMS)
         return check_model(
             resolve(model),
-            images=images,
-            questions=questions,
+            images=[image for image, _ in pairs],
+            questions=[question for _, question in pairs],
             revision=revision,
             device=get_settings().device,
             lora=lora_settings(TrainingSettings()),
         )
-
-
-def _demo_items(folder: Path) -> tuple[list[Path], list[str]]:
-    """Pictures and questions to try a model with, so that no project is needed."""
-    items = write_demo_dataset(folder, seed=0, n_train=N_ITEMS, n_validation=0, n_test=0)
-    entries = [json.loads(line) for line in items.read_text(encoding="utf-8").splitlines()]
-    images = [folder / "images" / entry["image"] for entry in entries]
-    return images, [entry["question"] for entry in entries]
 
 
 def _keep_libraries_quiet() -> None:

@@ -6,6 +6,7 @@ from worker.ml.check import CheckedItem, ModelReport
 from worker.ml.types import Sampled
 
 _WIDTH = 26
+_MARKS = {True: "ok ", False: "NOT"}
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -15,6 +16,21 @@ def report_lines(asked_for: str, report: ModelReport) -> Iterator[str]:
     yield _entry("Model", f"{asked_for} ({report.family}, {kind})")
     yield _entry("Revision", report.revision)
     yield _entry("Device", f"{report.device}, numbers as {report.dtype}")
+    yield ""
+    yield "The proof, on rendered scenes"
+    for line in report.proof:
+        yield f"  {_MARKS[line.holds]} {line.text}"
+    if report.reason is None:
+        yield from _use_lines(report)
+    yield ""
+    took = f"The check took {report.seconds:.1f} seconds."
+    if report.reason is None:
+        yield f"This model can be used. {took}"
+    else:
+        yield f"This model cannot be used. {took}"
+
+
+def _use_lines(report: ModelReport) -> Iterator[str]:
     yield ""
     yield "Where LoRA would learn"
     for target in report.targets:
@@ -38,13 +54,10 @@ def report_lines(asked_for: str, report: ModelReport) -> Iterator[str]:
     yield ""
     yield "A training row, as the model reads it"
     yield f"  {report.train_text!r}"
-    yield _entry("  loss of the first step", f"{report.train_loss:.3f}")
     yield ""
     yield "Samples: the answer to a question, then a rationale for that answer"
     for number, item in enumerate(report.items, start=1):
         yield from _item_lines(number, item)
-    yield ""
-    yield f"This model can be used. The check took {report.seconds:.1f} seconds."
 
 
 def _item_lines(number: int, item: CheckedItem) -> Iterator[str]:

@@ -1,11 +1,9 @@
 """Trying a model before a project relies on it: does it load, what does it see, does it train."""
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 
@@ -15,17 +13,10 @@ from worker.ml.loading import Vlm, load_vlm
 from worker.ml.lora import find_targets, linear_modules
 from worker.ml.memory import row_bytes
 from worker.ml.prompts import DEFAULT_STYLE, PromptStyle, prompt_text, train_text
+from worker.ml.proof import ProofLine, prove
+from worker.ml.proof_of_merge import prove_merge
 from worker.ml.seeds import derive_seed
-from worker.ml.train import train_lora
-from worker.ml.types import (
-    Draw,
-    LoraSettings,
-    Prompt,
-    SampleConfig,
-    Sampled,
-    TrainConfig,
-    TrainRow,
-)
+from worker.ml.types import Draw, LoraSettings, Prompt, SampleConfig, Sampled, TrainRow
 
 OPENER = ", seeing that"
 N_ITEMS = 3
@@ -55,7 +46,9 @@ class CheckedItem:
 
 @dataclass(frozen=True, slots=True)
 class ModelReport:
-    """Everything `illume model check` prints. Bytes are bytes; losses are nats per token."""
+    """Everything `illume model check` prints. Bytes are bytes; `proof`: what was measured, in
+    order, the last line being the one that does not hold where `reason` says why the model is
+    refused; then there are no items."""
 
     name: str
     revision: str
@@ -72,8 +65,9 @@ class ModelReport:
     free_device_bytes: int | None
     shares_prompts: bool
     train_text: str
-    train_loss: float
     items: tuple[CheckedItem, ...]
+    proof: tuple[ProofLine, ...]
+    reason: str | None
     seconds: float
 
 
@@ -88,10 +82,11 @@ def check_model(
     lora: LoraSettings | None = None,
     style: PromptStyle = DEFAULT_STYLE,
 ) -> ModelReport:
-    """Loads the model, samples an answer and a rationale for up to three items and makes one
-    training step with them. images and questions go together pairwise.
+    """Loads the model, proves it (proof.py), merges it with an adapter and loads that again, and
+    samples an answer and a rationale for up to three items. images and questions go together
+    pairwise.
 
-    Raises MlError with what to do wherever the model cannot be used.
+    Raises MlError with what to do where there is nothing to load or no memory to try it.
     """
     pairs = list(zip(images, questions, strict=False))[:N_ITEMS]
     if not pairs:
@@ -99,11 +94,19 @@ def check_model(
     began = time.monotonic()
     settings = lora or LoraSettings()
     vlm = load_vlm(name, revision=revision, device=device, dtype=dtype)
-    targets = find_targets(vlm.model, settings)
-    items = _ask(vlm, pairs, style)
+    proof = prove(vlm, pairs, settings, opener=OPENER, style=style)
+    lines, reason = list(proof.lines), proof.reason
     row = TrainRow(pairs[0][0], pairs[0][1], "yes", "it is there", OPENER)
-    loss, trainable = _one_step(vlm, row, settings, style)
-    text = train_text(vlm, row, style)
+    text = None
+    items: tuple[CheckedItem, ...] = ()
+    targets: Sequence[str] = ()
+    if reason is None:
+        targets = find_targets(vlm.model, settings)
+        text = train_text(vlm, row, style)
+        lines.append(prove_merge(vlm, name, row, settings, style))
+        items = _ask(vlm, pairs, style)
+    counts = _target_counts(vlm, targets, settings)
+    trainable = sum(count.lora_parameters for count in counts)
     parameters = list(vlm.model.parameters())
     return ModelReport(
         name=name,
@@ -114,17 +117,20 @@ def check_model(
         is_chat=vlm.is_chat,
         parameters=sum(p.numel() for p in parameters),
         trainable_parameters=trainable,
-        targets=_target_counts(vlm, targets, settings),
+        targets=counts,
         weight_bytes=sum(p.numel() * p.element_size() for p in parameters),
         adapter_training_bytes=trainable * 4 * 4,  # weights, gradients and AdamW's two moments
         bytes_per_sampled_row=row_bytes(
-            vlm.model.config, _prompt_length(vlm, text.context), vlm.dtype
+            vlm.model.config, _prompt_length(vlm, text.context if text else ""), vlm.dtype
         ),
         free_device_bytes=_free_bytes(vlm.device),
-        shares_prompts=vlm.memo["sharing"] != "none",
-        train_text=f"{text.context}{text.answer}{text.opener}{text.rationale}{text.end}",
-        train_loss=loss,
+        shares_prompts=vlm.memo.get("sharing", "none") != "none",
+        train_text=f"{text.context}{text.answer}{text.opener}{text.rationale}{text.end}"
+        if text
+        else "",
         items=items,
+        proof=tuple(lines),
+        reason=reason,
         seconds=time.monotonic() - began,
     )
 
@@ -154,31 +160,6 @@ def _ask(
 
 def _greedy(prompts: Sequence[Prompt]) -> list[Draw]:
     return [Draw(prompt, 0.01, derive_seed("check", index)) for index, prompt in enumerate(prompts)]
-
-
-def _one_step(
-    vlm: Vlm, row: TrainRow, settings: LoraSettings, style: PromptStyle
-) -> tuple[float, int]:
-    """(loss of the step, trainable parameters)."""
-    config = TrainConfig(epochs=1, batch_size=1, learning_rate=1e-4, warmup_share=0.0)
-    with TemporaryDirectory(prefix="illume-check-") as folder:
-        report = train_lora(
-            vlm,
-            [row],
-            [],
-            config,
-            settings,
-            start_from=None,
-            state_dir=Path(folder) / "state",
-            out_dir=Path(folder) / "adapter",
-            style=style,
-        )
-    loss = report.curve[0].loss
-    if math.isnan(loss):
-        raise MlError(
-            "The training loss of the model is not a number. Load it in float32 or bfloat16."
-        )
-    return loss, report.trainable_parameters
 
 
 def _target_counts(

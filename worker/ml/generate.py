@@ -9,7 +9,7 @@ import torch
 from worker.ml.decode import SeededChooser, ShouldStop, decode_plain, decode_shared
 from worker.ml.decoding import Group, Sharing
 from worker.ml.encode import end_ids
-from worker.ml.errors import Stopped
+from worker.ml.errors import ModelUnusableError, Stopped
 from worker.ml.frozen_tower import encoder_for_sampling
 from worker.ml.loading import Vlm
 from worker.ml.memory import default_batch_rows, free_cached_memory, is_out_of_memory, too_small
@@ -112,17 +112,18 @@ def _sample_groups(
             if should_stop is not None and should_stop():
                 raise Stopped
             before = chooser.is_done.clone()
+            batch = _first(waiting, limit) if sharing == "none" else waiting
             try:
                 if sharing == "none":
-                    batch = _first(waiting, limit)
                     decode_plain(
                         vlm, batch, chooser, config.max_new_tokens, should_stop=should_stop
                     )
                 else:
                     decode_shared(
-                        vlm, waiting, chooser, config.max_new_tokens, limit=limit,
+                        vlm, batch, chooser, config.max_new_tokens, limit=limit,
                         sharing=sharing, should_stop=should_stop,
                     )  # fmt: skip
+                _refuse_standstill(vlm, batch, chooser)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -131,6 +132,19 @@ def _sample_groups(
             newly = (chooser.is_done & ~before).nonzero().squeeze(-1).tolist()
             waiting = _without(waiting, set(newly))
             yield [numbers[place] for place in newly], _texts(vlm, chooser, newly)
+
+
+def _refuse_standstill(vlm: Vlm, batch: Sequence[Group], chooser: SeededChooser) -> None:
+    """Raises ModelUnusableError if a pass left draws without an end: the next would do so too, and
+    so on for ever."""
+    numbers = [number for group in batch for number in group.numbers]
+    n_ended = int(chooser.is_done[numbers].sum())
+    if n_ended < len(numbers):
+        raise ModelUnusableError(
+            f"{vlm.name} ({vlm.model.config.model_type}) cannot be sampled from: a pass ended "
+            f"{n_ended} of its {len(numbers)} draws, since the model's own `generate` does not ask "
+            "which token comes next. Use another model, or another version of transformers."
+        )
 
 
 def _alike(groups: Sequence[Group], *, by_length: bool) -> list[list[Group]]:

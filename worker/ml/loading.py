@@ -30,7 +30,7 @@ from worker.ml.errors import (
 )
 from worker.ml.files import check_files, check_weight_files, refuse_gaps
 from worker.ml.four_bit import FOUR_BIT, four_bit_options
-from worker.ml.lora import WEIGHTS_FILE, inject_adapter, remove_adapters
+from worker.ml.lora import WEIGHTS_FILE, inject_adapter, refuse_other_base, remove_adapters
 from worker.ml.memory import is_out_of_memory
 from worker.ml.processing import load_processor
 
@@ -289,6 +289,7 @@ def attach_adapter(vlm: Vlm, folder: Path | None) -> Vlm:
     remove_adapters(vlm.model)
     vlm.adapter = None
     if folder is not None:
+        refuse_other_base(folder, vlm.revision)
         inject_adapter(vlm.model, folder)
         vlm.adapter = folder
         vlm.memo["adapter_mark"] = mark

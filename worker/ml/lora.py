@@ -6,7 +6,7 @@ that were there before. (LoRA: Hu et al. 2021, arXiv 2106.09685.)
 """
 
 import json
-from collections.abc import Iterable
+import re
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,26 @@ def read_adapter(folder: Path) -> tuple[LoraConfig, dict[str, torch.Tensor]]:
     return config, {name.removeprefix(_PREFIX): tensor for name, tensor in weights.items()}
 
 
+def refuse_other_base(folder: Path, base_revision: str) -> None:
+    """Raises AdapterError if the adapter of `folder` says that it was trained on another base than
+    the one with this digest of its files, or commit."""
+    try:
+        trained_on = json.loads((folder / CONFIG_FILE).read_text()).get("base_model_name_or_path")
+    except (OSError, ValueError, AttributeError):
+        return  # reading the adapter itself says what is wrong
+    if _is_digest(trained_on) and _is_digest(base_revision) and trained_on != base_revision:
+        raise AdapterError(
+            f"The adapter {folder.name} was trained on the base model {trained_on}, and this one "
+            f"is {base_revision}. Use the base that it was trained on, or start from the new one "
+            "without it."
+        )
+
+
+def _is_digest(text: object) -> bool:
+    """Whether a text names the content of a model, rather than where it is."""
+    return isinstance(text, str) and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text) is not None
+
+
 def load_weights(model: Any, weights: dict[str, torch.Tensor]) -> None:
     """Fills the injected adapter. Raises ValueError if a tensor is missing or left over."""
     before = adapter_weights(model)
@@ -165,14 +185,13 @@ def write_adapter(model: Any, folder: Path, base_revision: str) -> None:
 def adapts_vision(model: Any) -> bool:
     """Whether the adapter that is on changes what the model sees: its tower or its projector."""
     language = {id(module) for module in model.get_decoder().modules()}
-    return any(id(layer) not in language for _, layer in _outermost(model.named_modules()))
+    return any(id(layer) not in language for _, layer in adapted_layers(model))
 
 
 def remove_adapters(model: Any) -> None:
     """Puts the original modules back where peft's layers are, and forgets the adapter."""
-    for name, layer in _outermost(model.named_modules()):
-        parent_name, _, child = name.rpartition(".")
-        setattr(model.get_submodule(parent_name), child, layer.get_base_layer())
+    for name, layer in adapted_layers(model):
+        replace_module(model, name, layer.get_base_layer())
     if hasattr(model, "peft_config"):
         del model.peft_config
     if hasattr(model, "_hf_peft_config_loaded"):
@@ -180,5 +199,13 @@ def remove_adapters(model: Any) -> None:
     model.requires_grad_(False)
 
 
-def _outermost(modules: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    return [(name, module) for name, module in modules if isinstance(module, BaseTunerLayer)]
+def adapted_layers(model: Any) -> list[tuple[str, Any]]:
+    """Returns peft's layers on the model, with their names."""
+    found = model.named_modules()
+    return [(name, module) for name, module in found if isinstance(module, BaseTunerLayer)]
+
+
+def replace_module(model: Any, name: str, module: torch.nn.Module) -> None:
+    """Puts a module into the place with this name."""
+    parent_name, _, child = name.rpartition(".")
+    setattr(model.get_submodule(parent_name), child, module)

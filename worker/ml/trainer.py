@@ -18,6 +18,7 @@ from worker.ml.lora import (
     add_new_adapter,
     load_weights,
     read_adapter,
+    refuse_other_base,
     trainable,
 )
 from worker.ml.losses import RowLosses, Scale
@@ -243,6 +244,7 @@ def _accelerator(vlm: Vlm, config: TrainConfig) -> Accelerator:
 
 
 def _start_from(vlm: Vlm, folder: Path) -> None:
+    refuse_other_base(folder, vlm.revision)
     _, weights = read_adapter(folder)
     try:
         load_weights(vlm.model, weights)

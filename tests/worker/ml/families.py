@@ -315,7 +315,10 @@ def build_gemma3(folder: Path, *, seed: int = 0) -> None:
         pad_token_id=0,
     )
     torch.manual_seed(seed)
-    save(Gemma3ForConditionalGeneration(config), folder)
+    model = Gemma3ForConditionalGeneration(config)
+    # Born as zeros, which would hide every picture from the language model.
+    torch.nn.init.normal_(model.model.multi_modal_projector.mm_input_projection_weight, std=0.2)
+    save(model, folder)
     Gemma3Processor(
         Gemma3ImageProcessorPil(size={"height": SIDE, "width": SIDE}),
         tokenizer,
