@@ -23,6 +23,10 @@ class NotSignedIn(AppError):
     status_code = 401
 
 
+class AccountClosed(NotSignedIn):
+    """Nobody can sign in with this account until an administrator opens it again."""
+
+
 class NotAllowed(AppError):
     status_code = 403
 

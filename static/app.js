@@ -12,6 +12,10 @@
   }
 
   function showToast(text, kind = "info") {
+    // Said already, and still there to be read.
+    for (const shown of document.querySelectorAll("#toasts .toast--bad > span")) {
+      if (kind === "bad" && shown.textContent === text) return shown.parentElement;
+    }
     const toast = document.createElement("div");
     toast.className = `toast toast--${kind}`;
     toast.dataset.toast = "";
@@ -32,6 +36,47 @@
   function expire(toast, kind) {
     if (kind === "bad" || toast.classList.contains("toast--bad")) return;
     setTimeout(() => toast.remove(), TOAST_MS);
+  }
+
+  // Our server marks each of its answers. What lacks the mark comes from somebody between: the
+  // sign-in page of a proxy whose session ended, a maintenance page, a filter.
+  const isOurs = Boolean;
+  let foreign = null; // the notice of it
+
+  function answeredByOthers() {
+    if (foreign) return; // also where it was dismissed
+    foreign = showToast(
+      _(
+        "Something else answers in the server's place: perhaps the sign-in page of your network. Reload this page to sign in there; what waits to be sent is kept.",
+      ),
+      "bad",
+    );
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "btn btn--small";
+    button.textContent = _("Reload");
+    button.addEventListener("click", () => location.reload());
+    foreign.firstChild.append(" ", button);
+  }
+
+  function reached() {
+    foreign?.remove();
+    foreign = null;
+  }
+
+  // A page that looks for news by itself says once that it cannot, and takes it back when it can.
+  let pollTrouble = null;
+  const isPoll = (element) => Boolean(element.matches?.("[hx-trigger^=every]"));
+
+  function notReached(event) {
+    if (isPoll(event.target)) {
+      pollTrouble ||= showToast(
+        _("The server cannot be reached. This page goes on looking by itself."),
+        "bad",
+      );
+    } else {
+      showToast(_("The server cannot be reached. Nothing was changed; try again."), "bad");
+    }
   }
 
   // Of the reader's own locales the one in the page's language: en-GB and en-US write dates apart.
@@ -117,12 +162,25 @@
   document.addEventListener("htmx:configRequest", (event) => {
     event.detail.headers["Page-Language"] = document.documentElement.lang;
   });
+  // What our server did not answer is not put into the page, nor followed elsewhere.
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    const { xhr } = event.detail;
+    if (isOurs(xhr.getResponseHeader("X-Illume"))) {
+      reached();
+      if (xhr.status < 400) pollTrouble = pollTrouble?.remove();
+      return;
+    }
+    event.preventDefault();
+    if (xhr.status < 500) answeredByOthers();
+    else notReached(event);
+  });
   document.addEventListener("htmx:responseError", (event) => {
-    showToast(errorText(event.detail.xhr), "bad");
+    const text = errorText(event.detail.xhr);
+    if (!isPoll(event.target)) showToast(text, "bad");
+    else pollTrouble ||= showToast(text, "bad");
   });
-  document.addEventListener("htmx:sendError", () => {
-    showToast(_("The server cannot be reached. Nothing was changed; try again."), "bad");
-  });
+  document.addEventListener("htmx:sendError", notReached);
+  document.addEventListener("htmx:timeout", notReached);
   document.addEventListener("htmx:afterSwap", (event) => {
     localTimes(event.detail.elt.parentNode || document);
     for (const toast of document.querySelectorAll("#toasts [data-toast]:not([data-timed])")) {
@@ -172,5 +230,5 @@
     }
   });
 
-  window.illume = { showToast, localTimes, say: _ };
+  window.illume = { showToast, localTimes, say: _, isOurs, answeredByOthers, reached };
 })();

@@ -218,7 +218,24 @@ def release_expired(session: Session, *, now: datetime, round_id: int | None, li
     )
     if round_id is not None:
         due = due.where(Judgement.round_id == round_id)
-    ids = session.scalars(due).all()
+    return _release(session, session.scalars(due).all())
+
+
+def release_held(session: Session, user_id: int, *, project_id: int | None) -> int:
+    """Free what one person holds, everywhere or in one project; how many. What was chosen stays."""
+    held = (
+        select(Judgement.id)
+        .join(RoundItem, RoundItem.id == Judgement.round_item_id)
+        .where(Judgement.user_id == user_id, Judgement.status.in_(HELD))
+        .order_by(RoundItem.id)
+        .with_for_update(of=(RoundItem, Judgement), key_share=True)
+    )
+    if project_id is not None:
+        held = held.where(RoundItem.project_id == project_id)
+    return _release(session, session.scalars(held).all())
+
+
+def _release(session: Session, ids: Sequence[int]) -> int:
     if ids:
         session.execute(
             update(Judgement)

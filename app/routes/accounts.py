@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
 from app.errors import InvalidInput
-from app.services import accounts, projects
+from app.services import accounts, judging, projects
 from app.services.accounts import safe_path
 from app.texts import Sentence
 from app.web.deps import CurrentUser, OptionalUser, SessionDep, find_current_user
@@ -58,7 +58,10 @@ def sign_in(
 
 
 @router.post("/sign-out")
-def sign_out(request: Request) -> Response:
+def sign_out(request: Request, user: OptionalUser, session: SessionDep) -> Response:
+    """End this session. The item in front of the person is free for others at once."""
+    if user is not None:
+        judging.release_all(session, user.id)
     response = redirect(request, "/sign-in", toast_text=Sentence("You are signed out."))
     get_cookies(request).sign_out(response)
     return response

@@ -7,7 +7,7 @@ forms and swaps `#work`; a submission is answered with the next item.
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
 from app.errors import AppError, Conflict, InvalidInput
 from app.lifecycle import JUDGEABLE_ROUND
@@ -170,10 +170,12 @@ def resume(place: LockedJudgement, session: SessionDep, request: Request) -> Res
 def heartbeat(
     place: LockedJudgement,
     session: SessionDep,
+    request: Request,
     active_ms: Annotated[Whole, Form()] = 0,
 ) -> Response:
-    judging.heartbeat(session, place, active_ms=active_ms)
-    return Response(status_code=204)
+    """Keep the item; the reply names the new end of the lease, and so shows that it is ours."""
+    judgement = judging.heartbeat(session, place, active_ms=active_ms)
+    return JudgeView.of(request, session, place).lease(judgement)
 
 
 @router.post("/judgements/{judgement_id}/release")
@@ -184,9 +186,15 @@ def release(place: LockedJudgement, session: SessionDep, request: Request) -> Re
 
 
 @router.post("/judgements/{judgement_id}/leave")
-def leave(place: LockedJudgement) -> Response:
-    """The page was closed, or is being loaded anew: the item is kept for a short while only."""
-    judging.leave(place)
+def leave(
+    place: LockedJudgement, lease: Annotated[AwareDatetime | None, Form()] = None
+) -> Response:
+    """Keep the item for a short while only, unless a newer page or heartbeat than this one came.
+
+    `lease` is the end that the closed page knew; without it nothing tells who came last.
+    """
+    if lease is not None:
+        judging.leave(place, lease=lease)
     return Response(status_code=204)
 
 

@@ -14,6 +14,7 @@ from app.models import ApiToken, SignInLink, User
 from app.queries import users as queries
 from app.services import rate_limit
 from app.services.events import record
+from app.services.leases import release_all
 from app.services.passwords import check_password_rules, hash_password, is_outdated, is_password
 from app.texts import Sentence
 
@@ -134,7 +135,9 @@ def change_password(session: Session, user: User, *, current: str, new: str) -> 
 
 
 def sign_out_everywhere(session: Session, user: User) -> None:
+    """End all sessions of a person; what they hold to judge is free for others at once."""
     user.session_number += 1
+    release_all(session, user.id)
     record(session, "user:sessions:ended", actor_id=user.id, user_id=user.id)
 
 
@@ -148,6 +151,8 @@ def set_disabled(session: Session, user: User, is_disabled: bool, *, actor: User
     _keep_an_admin(session, user, actor=actor, is_leaving=is_disabled)
     queries.cancel_sign_in_links(session, user.id, now=datetime.now(UTC))
     user.disabled_at = datetime.now(UTC) if is_disabled else None
+    if is_disabled:
+        release_all(session, user.id)
     user.session_number += 1
     tag = "user:disabled" if is_disabled else "user:enabled"
     record(session, tag, actor_id=actor.id, user_id=user.id)

@@ -149,16 +149,28 @@ def release(session: Session, place: LockedPlace) -> Judgement:
     return judgement
 
 
-def leave(place: LockedPlace, *, now: datetime | None = None) -> Judgement:
-    """The page was closed: keep the item only for as long as a reload may take.
+def leave(place: LockedPlace, *, lease: datetime, now: datetime | None = None) -> Judgement:
+    """Shorten the lease of a page that was closed to what a reload may take.
 
-    The page that comes back, its heartbeat, or an answer makes it a whole lease again.
+    `lease` is the newest end that the page knew of. Where a later one was given since, another page
+    or a later heartbeat has the item: then nothing changes, however late this message comes. The
+    page that comes back, its heartbeat, or an answer makes it a whole lease again.
     """
     soon = (now or datetime.now(UTC)) + timedelta(seconds=LEAVE_SECONDS)
     judgement = place.judgement
-    if judgement.lease_until is not None:
+    if judgement.lease_until is not None and judgement.lease_until <= lease:
         judgement.lease_until = min(judgement.lease_until, soon)
     return judgement
+
+
+def release_all(session: Session, user_id: int, *, project_id: int | None = None) -> int:
+    """Free everything that a person holds, in one project or in all, and return how many it was.
+
+    For somebody who signs out, or who may not judge any more: others need not wait for a lease to
+    end. What was chosen is kept, and taken up again where the item still has room.
+    """
+    queries.lock_person(session, user_id)
+    return queries.release_held(session, user_id, project_id=project_id)
 
 
 def resume(session: Session, place: LockedPlace, *, now: datetime | None = None) -> Judgement:

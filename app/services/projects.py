@@ -17,6 +17,7 @@ from app.round_settings import LoopSettings
 from app.services.accounts import add_user, hash_token, new_token
 from app.services.events import record
 from app.services.guidelines import checked_guidelines, keep_version
+from app.services.leases import release_all
 from app.texts import Amount, Sentence, is_unchanged, plain_lines
 
 MAX_NAME = 200
@@ -159,8 +160,9 @@ def set_role(session: Session, membership: Membership, role: Role, *, actor: Use
 
 
 def remove_member(session: Session, membership: Membership, *, actor: User) -> None:
-    """Take somebody out. Their judgements stay; what they hold returns when its lease ends."""
+    """Take somebody out. Their judgements stay; what they hold is free for others at once."""
     _keep_an_admin(session, membership, actor)
+    release_all(session, membership.user_id, project_id=membership.project_id)
     record(
         session,
         "project:member:removed",

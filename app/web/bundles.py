@@ -16,6 +16,7 @@ BUNDLES = {
         "judge/memory.js",
         "judge/facts.js",
         "judge/guide.js",
+        "judge/presence.js",
         "judge/item.js",
         "judge/keys.js",
         "judge/zoom.js",

@@ -14,7 +14,7 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from app.db import finish, get_session_factory, run_callbacks
-from app.errors import NotAllowed, NotSignedIn
+from app.errors import AccountClosed, NotAllowed, NotSignedIn
 from app.lifecycle import UserKind
 from app.models import User
 from app.outages import Outage
@@ -71,6 +71,9 @@ SessionDep = Annotated[Session, Depends(get_session, scope="function")]
 
 
 SIGN_IN_FIRST = Sentence("Please sign in to see this page.")
+ACCOUNT_CLOSED = Sentence(
+    "Your account was closed. Ask an administrator to open it again; what you chose before is kept."
+)
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,15 @@ def is_signed_in(request: Request, user: User, mark: SessionMark) -> bool:
         return False
     request.state.viewer = Viewer(user.id, user.name, user.is_admin, user.language)
     return True
+
+
+def explain_refusal(request: Request, session: Session) -> NotSignedIn:
+    """Returns the error for who asks without a session that holds: the account may be closed."""
+    mark = get_cookies(request).read_session(request)
+    user = session.get(User, mark.user_id) if mark else None
+    if user is not None and user.disabled_at is not None:
+        return AccountClosed(ACCOUNT_CLOSED)
+    return NotSignedIn(SIGN_IN_FIRST)
 
 
 OptionalUser = Annotated[User | None, Depends(find_current_user)]

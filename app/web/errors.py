@@ -24,6 +24,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from app.errors import (
+    AccountClosed,
     AppError,
     Conflict,
     InvalidInput,
@@ -36,7 +37,7 @@ from app.storage import is_full
 from app.texts import Sentence
 from app.web.htmx import is_htmx, respond
 from app.web.inputs import NO_PAGE
-from app.web.middleware import SAFE_METHODS
+from app.web.middleware import MARK, SAFE_METHODS
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +102,10 @@ async def _handle_app_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AppError)  # noqa: S101 - registered for this class only
     if isinstance(error, Outage | SetupError) and (outage := find_outage(error)):
         return await outage_page(request, outage, error)
+    if isinstance(error, AccountClosed):
+        response = error_page(request, error)
+        response.headers[MARK] = "account-closed"  # the judging page keeps the answer and says why
+        return response
     if isinstance(error, NotSignedIn) and not wants_json(request):
         if is_htmx(request):
             # The status stays 401: htmx follows HX-Redirect before it looks at the status, and a

@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
-from app.errors import NotFound, NotSignedIn
+from app.errors import NotFound
 from app.queries.judging import (
     LockedItem,
     LockedPlace,
@@ -21,7 +21,7 @@ from app.queries.judging import (
     lock_own_place,
 )
 from app.texts import Sentence
-from app.web.deps import SIGN_IN_FIRST, SessionDep, find_current_user, is_signed_in
+from app.web.deps import SessionDep, explain_refusal, find_current_user, is_signed_in
 from app.web.inputs import Id
 from app.web.sessions import get_cookies
 
@@ -60,7 +60,7 @@ def _place(
         if place.user.is_admin or place.role:
             return place
     elif place or not find_current_user(request, session):
-        raise NotSignedIn(SIGN_IN_FIRST)
+        raise explain_refusal(request, session)
     raise NotFound(missing)
 
 

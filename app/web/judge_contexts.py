@@ -64,6 +64,8 @@ class Work:
     content: Answer
     active_ms: int
     lease_seconds: float
+    lease_until: str
+    """The end of the lease as the page names it when it is closed; empty where there is none."""
     is_editable: bool
     can_take_back: bool
     previous_id: int | None
@@ -155,6 +157,12 @@ def look_up(session: Session, judgement: Judgement, round_: Round, *, today: dat
     )
 
 
+def lease_mark(judgement: Judgement) -> str:
+    """Returns the end of the lease to the microsecond, or nothing: pages give it back as it is."""
+    until = judgement.lease_until
+    return until.astimezone(UTC).isoformat(timespec="microseconds") if until else ""
+
+
 def build_work(
     session: Session,
     judgement: Judgement,
@@ -195,6 +203,7 @@ def build_work(
         content=shown,
         active_ms=judgement.active_ms,
         lease_seconds=get_settings().lease_minutes * 60,
+        lease_until=lease_mark(judgement),
         is_editable=judgement.status in queries.HELD,
         can_take_back=judgement.status is JudgementStatus.SUBMITTED
         and round_.status in JUDGEABLE_ROUND,

@@ -20,6 +20,7 @@ from app.web.judge_contexts import (
     build_page,
     build_work,
     day_start,
+    lease_mark,
     look_up,
 )
 from app.web.mine_contexts import build_mine
@@ -108,7 +109,15 @@ class JudgeView:
             self.request,
             page="judge/_saved.html",
             fragments=["judge/_saved.html"],
-            context={"version": judgement.version},
+            context={"version": judgement.version, "lease_until": lease_mark(judgement)},
+        )
+
+    def lease(self, judgement: Judgement) -> Response:
+        return respond(
+            self.request,
+            page="judge/_lease.html",
+            fragments=["judge/_lease.html"],
+            context={"lease_until": lease_mark(judgement)},
         )
 
     def conflict(self, judgement: Judgement, *, content: Answer, error: AppError) -> Response:

@@ -1,42 +1,40 @@
 // One item in front of one person: its clicks, its version, its way to the server.
 
 import { keepApart } from "./facts.js";
-import { $, _, Outbox, parse, Refused, send, toast, Unreachable } from "./sending.js";
+import { Clock, Presence } from "./presence.js";
+import { $, _, Outbox, parse, Refused, retryDelay, send, toast, Unreachable } from "./sending.js";
 
-const IDLE_MS = 60_000; // longer gaps do not count as working time
-const AWAY_MS = 180_000; // after this long without a sign of life the lease is left to run out
 const COMMENT_MS = 600;
 const BUSY_MS = 150;
-const RETRY_MS = [1000, 2000, 5000, 10_000, 20_000];
 
 export class Item {
-  /** `page` shows what comes back: swap(html), showDialog(content), signedOut(), signedIn(). */
+  /** `page` shows what comes back: arrive(reply), showDialog(content), signedOut(error), signedIn(). */
   constructor(form, page) {
+    const { judgementId, editable, lease, leaseSeconds } = form.dataset;
     this.form = form;
     this.page = page;
-    this.id = form.dataset.judgementId;
-    this.isEditable = form.dataset.editable === "yes";
-    this.activeMs = Number(form.elements.active_ms.value);
-    this.lastSign = performance.now();
+    this.id = judgementId;
+    this.isEditable = editable === "yes";
+    this.clock = new Clock(Number(form.elements.active_ms.value));
     this.isDirty = false;
     this.isSubmitting = false;
     this.wantsSubmit = false;
     this.isGone = false;
     this.saving = null;
-    this.failures = 0;
+    this.trouble = null; // why the last request brought nothing
     this.nWaiting = 0; // clicks that the server has not acknowledged
     this.retryTimer = 0;
     this.commentTimer = 0;
-    // Several signs of life within one lease, but not so many that they cost anything.
-    const lease = Number(form.dataset.leaseSeconds) * 1000;
-    const beat = Math.min(Math.max(lease / 4, 2000), 60_000);
-    this.beatTimer = this.isEditable ? setInterval(() => this.heartbeat(), beat) : 0;
+    // Looking back at another item does not give away the one that is begun.
+    this.presence = this.isEditable
+      ? new Presence(judgementId, lease, this.clock, Number(leaseSeconds))
+      : Presence.ofBegun(this.clock, Number(leaseSeconds), judgementId);
   }
 
   /** The page goes on to something else. */
   leave() {
     this.isGone = true;
-    clearInterval(this.beatTimer);
+    this.presence?.stop();
     clearTimeout(this.commentTimer);
     clearTimeout(this.retryTimer);
   }
@@ -44,7 +42,7 @@ export class Item {
   // --- What is chosen
 
   body() {
-    this.form.elements.active_ms.value = Math.round(this.activeMs);
+    this.form.elements.active_ms.value = this.clock.count();
     return new URLSearchParams(new FormData(this.form));
   }
 
@@ -86,6 +84,10 @@ export class Item {
   }
 
   // --- Saving
+
+  get isUnsaved() {
+    return Boolean(this.commentTimer || this.saving || this.isDirty);
+  }
 
   show(state, text) {
     const saved = $("#saved");
@@ -129,7 +131,8 @@ export class Item {
     while (this.isDirty && !this.isGone) {
       this.isDirty = false;
       try {
-        this.acknowledge(await send(`/judgements/${this.id}/draft`, this.body()));
+        const url = `/judgements/${this.id}/draft`;
+        this.acknowledge(await send(url, this.body(), { carries: "[data-version]" }));
       } catch (error) {
         this.isDirty = true;
         this.failed(error);
@@ -138,16 +141,17 @@ export class Item {
     }
   }
 
-  acknowledge(html) {
-    this.failures = 0;
+  acknowledge({ html }) {
+    this.trouble = null;
     this.page.signedIn();
     if (!this.isDirty) {
       this.nWaiting = 0;
       Outbox.drop(this.id);
     }
-    const saved = $("#saved", parse(html));
-    if (this.isGone || !saved) return;
+    if (this.isGone) return;
+    const saved = $("[data-version]", parse(html));
     this.form.elements.version.value = saved.dataset.version;
+    this.presence?.renewed(saved.dataset.lease);
     if (!this.isDirty) $("#saved").replaceWith(document.adoptNode(saved));
   }
 
@@ -170,10 +174,11 @@ export class Item {
       await this.settle();
       const body = this.body();
       Outbox.put(this.id, body, "submit", this.nWaiting);
-      const html = await send(this.form.getAttribute("action"), body);
+      if (this.isDirty) throw this.trouble; // it has just been tried
+      const reply = await send(this.form.getAttribute("action"), body, { carries: "#work" });
       Outbox.drop(this.id);
       this.page.signedIn();
-      this.page.swap(html);
+      this.page.arrive(reply);
     } catch (error) {
       this.isSubmitting = false;
       this.wantsSubmit = true;
@@ -187,15 +192,17 @@ export class Item {
   // --- Trouble
 
   failed(error) {
+    const isNew = !this.trouble;
+    this.trouble = error;
     if (error instanceof Unreachable) {
-      const wait = RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)];
-      this.failures += 1;
-      this.show("is-unsaved", this.waitingForConnection());
+      const text = this.waitingFor(error.why);
+      this.show("is-unsaved", text);
+      if (isNew) $("#announce").textContent = text;
       clearTimeout(this.retryTimer);
-      this.retryTimer = setTimeout(() => this.again(), wait);
+      this.retryTimer = setTimeout(() => this.again(), retryDelay(error));
     } else if (error instanceof Refused && error.status === 401) {
       this.show("is-unsaved", this.waitingForSignIn());
-      this.page.signedOut();
+      this.page.signedOut(error);
     } else if (error instanceof Refused) {
       this.refused(error);
     } else {
@@ -203,11 +210,22 @@ export class Item {
     }
   }
 
-  waitingForConnection() {
+  waitingFor(why) {
     const n = this.nWaiting;
-    if (this.wantsSubmit) return _("Not saved yet: your answer waits for the connection.");
-    if (n === 1) return _("Not saved yet: 1 click waits for the connection.");
-    return _("Not saved yet: %(n)s clicks wait for the connection.", { n });
+    if (why === "unable") {
+      if (this.wantsSubmit) {
+        return _("Not saved yet: the server cannot store anything at the moment. Your answer waits and is sent by itself.");
+      }
+      if (n === 1) {
+        return _("Not saved yet: the server cannot store anything at the moment. 1 click waits and is sent by itself.");
+      }
+      return _("Not saved yet: the server cannot store anything at the moment. %(n)s clicks wait and are sent by themselves.", { n });
+    }
+    if (this.wantsSubmit) {
+      return _("Not saved yet: your answer waits for the connection and is sent by itself.");
+    }
+    if (n === 1) return _("Not saved yet: 1 click waits for the connection and is sent by itself.");
+    return _("Not saved yet: %(n)s clicks wait for the connection and are sent by themselves.", { n });
   }
 
   waitingForSignIn() {
@@ -230,7 +248,7 @@ export class Item {
 
   /** After a network failure or a sign-in: what was meant to happen, again. */
   again() {
-    if (this.isGone) return;
+    if (this.isGone || this.isSubmitting || this.saving) return;
     clearTimeout(this.retryTimer);
     if (this.wantsSubmit) {
       this.wantsSubmit = false;
@@ -238,28 +256,6 @@ export class Item {
       this.submit();
     } else if (this.isDirty) {
       this.save();
-    }
-  }
-
-  // --- Signs of life
-
-  sign() {
-    const now = performance.now();
-    if (document.visibilityState === "visible") {
-      this.activeMs += Math.min(now - this.lastSign, IDLE_MS);
-    }
-    this.lastSign = now;
-  }
-
-  async heartbeat() {
-    if (this.isGone || document.visibilityState !== "visible") return;
-    if (performance.now() - this.lastSign > AWAY_MS) return;
-    const body = new URLSearchParams({ active_ms: Math.round(this.activeMs) });
-    try {
-      await send(`/judgements/${this.id}/heartbeat`, body);
-    } catch (error) {
-      // Unreachable or signed out is told when there is something to save.
-      if (error instanceof Refused && error.status === 409) toast(error.sentence, "warn");
     }
   }
 }

@@ -15,3 +15,21 @@ export function recall(name) {
     return null;
   }
 }
+
+/** In this tab, until it is closed. */
+export function rememberHere(name, value) {
+  try {
+    if (value === null) sessionStorage.removeItem(`illume.${name}`);
+    else sessionStorage.setItem(`illume.${name}`, JSON.stringify(value));
+  } catch {
+    // Not remembered, then.
+  }
+}
+
+export function recallHere(name) {
+  try {
+    return JSON.parse(sessionStorage.getItem(`illume.${name}`));
+  } catch {
+    return null;
+  }
+}

@@ -6,15 +6,31 @@ export const pageData = () => $("#judge-data").dataset;
 export const _ = (text, parts) => window.illume.say(text, parts);
 export const toast = (text, kind) => window.illume.showToast(text, kind);
 
-/** No answer: no network, or a server that is not there at this moment. Worth trying again. */
-export class Unreachable extends Error {}
+const GIVE_UP_MS = 10_000; // a server that is silent for so long is not there
+const RETRY_MS = 5000;
+const SLOW_RETRY_MS = 30_000; // while nobody looks at the page, or where the server asks for it
+const KEEPALIVE_BYTES = 60_000; // browsers refuse more than 64 KiB of them
 
-/** An answer that says no. Sending the same again would not change it. */
+/**
+ * No acknowledgement: sending the same again may bring one. `why` is "silent" (no network, or nobody
+ * answers), "unable" (our server, which cannot do it at the moment) or "foreign" (somebody else
+ * answered in its place).
+ */
+export class Unreachable extends Error {
+  constructor(why, seconds = 0) {
+    super(why);
+    this.why = why;
+    this.seconds = seconds;
+  }
+}
+
+/** An answer of our server that says no. Sending the same again would not change it. */
 export class Refused extends Error {
-  constructor(status, html) {
+  constructor(status, html, mark) {
     super(`refused with ${status}`);
     this.status = status;
     this.html = html;
+    this.isClosedAccount = mark === "account-closed";
   }
 
   /** The reason, as the server's page tells it. */
@@ -24,15 +40,44 @@ export class Refused extends Error {
   }
 }
 
+/** How long to wait before the same is sent again. */
+export function retryDelay(problem) {
+  if (document.visibilityState !== "visible") return SLOW_RETRY_MS;
+  return Math.min(Math.max((problem?.seconds || 0) * 1000, RETRY_MS), SLOW_RETRY_MS);
+}
+
 export function parse(html) {
   return new DOMParser().parseFromString(html, "text/html");
 }
 
-/** The HTML of the answer; throws Unreachable or Refused. */
-export async function send(url, body, { method = "POST" } = {}) {
-  let response;
+/**
+ * What our server answered: its HTML, and where it sends the page on to, if it does.
+ *
+ * Only an answer that carries our mark, was not redirected, and holds what it must (`carries`, a
+ * selector) is one. All else, such as the sign-in page of a proxy with status 200, is Unreachable.
+ */
+export async function send(url, body, { method = "POST", carries = "" } = {}) {
+  const answer = await ask(url, body, method);
+  const { response, html } = answer;
+  if (!window.illume.isOurs(response.headers.get("X-Illume"))) {
+    throw unanswered(response.status >= 500 ? "silent" : "foreign");
+  }
+  if (response.status >= 500) {
+    throw unanswered("unable", Number(response.headers.get("Retry-After")) || 0);
+  }
+  if (!response.ok) {
+    window.illume.reached();
+    throw new Refused(response.status, html, response.headers.get("X-Illume"));
+  }
+  const movedTo = response.headers.get("HX-Redirect");
+  if (carries && !movedTo && !$(carries, parse(html))) throw unanswered("foreign");
+  window.illume.reached();
+  return { html, movedTo };
+}
+
+async function ask(url, body, method) {
   try {
-    response = await fetch(url, {
+    const response = await fetch(url, {
       method,
       body,
       headers: {
@@ -40,21 +85,27 @@ export async function send(url, body, { method = "POST" } = {}) {
         "HX-Current-URL": location.href,
         "Page-Language": document.documentElement.lang,
       },
+      // Followed, a redirect to a sign-in page would look like an answer.
+      redirect: "manual",
       // A save that is under way when the page is left still arrives.
-      keepalive: method === "POST",
+      keepalive: method === "POST" && String(body).length < KEEPALIVE_BYTES,
+      signal: AbortSignal.timeout(GIVE_UP_MS),
     });
+    return { response, html: await response.text() };
   } catch {
-    throw new Unreachable();
+    throw unanswered("silent");
   }
-  // A server that restarts behind a proxy is as good as no network.
-  if (response.status >= 500) throw new Unreachable();
-  const html = await response.text();
-  if (!response.ok) throw new Refused(response.status, html);
-  return html;
+}
+
+function unanswered(why, seconds) {
+  if (why === "foreign") window.illume.answeredByOthers();
+  return new Unreachable(why, seconds);
 }
 
 /** Answers that were not acknowledged, per judgement, with what was meant to happen to them. */
 export const Outbox = {
+  isBusy: false,
+
   key: () => `illume.outbox.${pageData().userId}`,
 
   read() {
@@ -74,7 +125,7 @@ export const Outbox = {
     }
   },
 
-  /** `act` is "draft" or "submit"; `n` is how many clicks wait. */
+  /** `act` is "draft", "submit" or "skip"; `n` is how many clicks wait. */
   put(id, body, act, n) {
     this.write({ ...this.read(), [id]: { body: body.toString(), act, n } });
   },
@@ -85,22 +136,39 @@ export const Outbox = {
     this.write(entries);
   },
 
-  /** Send what an earlier visit could not; what is refused for good is told and dropped. */
+  /**
+   * Send what an earlier visit could not; what is refused for good is told and dropped.
+   * Returns what stopped it, if anything did.
+   */
   async empty(exceptId) {
-    for (const [id, { body, act }] of Object.entries(this.read())) {
-      if (id === exceptId) continue;
-      try {
-        await send(`/judgements/${id}/${act}`, new URLSearchParams(body));
-        this.drop(id);
-        if (act === "submit") toast(_("An answer from before the interruption was stored."), "ok");
-      } catch (error) {
-        if (!(error instanceof Refused) || error.status === 401) return;
-        this.drop(id);
-        const said = _("An answer from before the interruption was not stored: %(reason)s", {
-          reason: error.sentence,
-        });
-        toast(said, "bad");
+    if (this.isBusy) return null;
+    this.isBusy = true;
+    try {
+      for (const [id, entry] of Object.entries(this.read())) {
+        if (id !== exceptId) await this.deliver(id, entry);
       }
+    } catch (problem) {
+      if (problem instanceof Unreachable || problem instanceof Refused) return problem;
+      throw problem;
+    } finally {
+      this.isBusy = false;
     }
+    return null;
+  },
+
+  async deliver(id, { body, act }) {
+    const carries = act === "draft" ? "[data-version]" : "#work";
+    try {
+      await send(`/judgements/${id}/${act}`, new URLSearchParams(body), { carries });
+      if (act === "submit") toast(_("An answer from before the interruption was stored."), "ok");
+    } catch (error) {
+      if (!(error instanceof Refused) || error.status === 401) throw error;
+      const said = _("An answer from before the interruption was not stored: %(reason)s", {
+        reason: error.sentence,
+      });
+      toast(said, "bad");
+    }
+    // Another tab may have put something newer there meanwhile.
+    if (this.read()[id]?.body === body) this.drop(id);
   },
 };

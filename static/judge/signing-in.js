@@ -20,7 +20,7 @@ export async function signInAgain(form) {
     if (await isSamePerson()) return true;
     location.reload(); // what waits is kept for the person who clicked it
   } catch (problem) {
-    if (problem instanceof Unreachable) error.textContent = _("No connection. Try again.");
+    if (problem instanceof Unreachable) error.textContent = _("The server cannot be reached. Try again.");
     else if (problem instanceof Refused) error.textContent = reason(problem);
     else throw problem;
   }
@@ -35,8 +35,8 @@ function addressOf(form) {
 }
 
 async function isSamePerson() {
-  const account = parse(await send("/account", undefined, { method: "GET" }));
-  return $(".user-name", account)?.textContent.trim() === pageData().userName;
+  const { html } = await send("/account", undefined, { method: "GET", carries: ".user-name" });
+  return $(".user-name", parse(html)).textContent.trim() === pageData().userName;
 }
 
 function reason(problem) {

@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 
 from app import db
 from app.lifecycle import JudgementStatus, RoundItemState, RoundStatus
-from app.models import Judgement, Project, Round, RoundItem, User
-from app.services import judging
+from app.models import Judgement, Membership, Project, Round, RoundItem, User
+from app.services import accounts, judging, projects
 from app.services.judging_keys import N_PICKS, USUAL_KEYS
 from app.web.judge_contexts import build_empty, explain_empty
 from tests.browsing import HTMX, one, page, sign_in, text_of
@@ -175,7 +175,11 @@ def test_script_and_browser_get_the_same_work(noor: TestClient, round_: Round) -
     whole, fragment = open_item(noor, round_), open_item(noor, round_, htmx=True)
     assert "<html" in whole.text
     assert "<html" not in fragment.text
-    assert one(whole, "#work") == one(fragment, "#work")
+    works = [one(whole, "#work"), one(fragment, "#work")]
+    for work in works:
+        for marked in work.select("[data-lease]"):
+            del marked["data-lease"]  # each look renews it
+    assert works[0] == works[1]
 
 
 def test_the_next_images_are_named_for_fetching_ahead(noor: TestClient, round_: Round) -> None:
@@ -478,12 +482,161 @@ def test_a_pause_frees_the_item(session: Session, noor: TestClient, round_: Roun
     assert get_judgement(session, judgement_id).status is JudgementStatus.RELEASED
 
 
-def test_a_heartbeat_is_answered_with_nothing(
+# --- Who has the item: messages come in any order ----------------------------------------------
+
+
+def lease_in(response: Response) -> str:
+    """The end of the lease, as the page or an answer of it names it."""
+    return str(page(response).select("[data-lease]")[0]["data-lease"])
+
+
+def beat(client: TestClient, judgement_id: int) -> str:
+    response = post(client, judgement_id, "heartbeat", active_ms="0", htmx=True)
+    assert response.status_code == 200
+    return lease_in(response)
+
+
+def leave(client: TestClient, judgement_id: int, lease: str) -> None:
+    response = client.post(f"/judgements/{judgement_id}/leave", data={"lease": lease})
+    assert response.status_code == 204
+
+
+def seconds_left(session: Session, judgement_id: int) -> float:
+    until = get_judgement(session, judgement_id).lease_until
+    assert until is not None
+    return (until - datetime.now(UTC)).total_seconds()
+
+
+def test_a_heartbeat_is_answered_with_the_end_of_the_lease(
     session: Session, noor: TestClient, round_: Round
 ) -> None:
     judgement_id = id_in(open_item(noor, round_))
-    response = noor.post(f"/judgements/{judgement_id}/heartbeat", data={"active_ms": "0"})
-    assert (response.status_code, response.text) == (204, "")
+    lease = beat(noor, judgement_id)
+    until = get_judgement(session, judgement_id).lease_until
+    assert until == datetime.fromisoformat(lease)
+
+
+def test_the_last_page_that_leaves_frees_the_item_soon(
+    session: Session, noor: TestClient, round_: Round
+) -> None:
+    shown = open_item(noor, round_)
+    leave(noor, id_in(shown), lease_in(shown))
+    assert seconds_left(session, id_in(shown)) <= 20
+
+
+def test_after_a_reload_the_leave_of_the_page_before_counts_neither_early_nor_late(
+    session: Session, noor: TestClient, round_: Round
+) -> None:
+    old = open_item(noor, round_)
+    leave(noor, id_in(old), lease_in(old))
+    new = open_item(noor, round_)
+    assert seconds_left(session, id_in(old)) > 290
+    leave(noor, id_in(old), lease_in(old))
+    assert seconds_left(session, id_in(old)) > 290
+    # And where the page shows the item by its own address, it is its first heartbeat that counts.
+    again = noor.get(f"/judgements/{id_in(old)}")
+    assert lease_in(again) == lease_in(new)
+    beat(noor, id_in(old))
+    leave(noor, id_in(old), lease_in(new))
+    assert seconds_left(session, id_in(old)) > 290
+
+
+@pytest.mark.parametrize("is_beat_first", [True, False], ids=["beat, leave", "leave, beat"])
+def test_a_second_tab_that_is_closed_leaves_the_item_to_the_first(
+    session: Session, noor: TestClient, round_: Round, is_beat_first: bool
+) -> None:
+    judgement_id = id_in(open_item(noor, round_))
+    second = lease_in(open_item(noor, round_))
+    if is_beat_first:
+        beat(noor, judgement_id)
+    leave(noor, judgement_id, second)
+    if not is_beat_first:
+        beat(noor, judgement_id)
+    assert seconds_left(session, judgement_id) > 290
+
+
+def test_looking_back_keeps_the_item_that_is_begun(
+    session: Session, noor: TestClient, round_: Round
+) -> None:
+    submitted = id_in(open_item(noor, round_))
+    begun = post(noor, submitted, "submit", none_fits="true", htmx=True)
+    leave(noor, id_in(begun), lease_in(begun))
+    noor.get(f"/judgements/{submitted}")
+    beat(noor, id_in(begun))  # by the page that looks back
+    assert seconds_left(session, id_in(begun)) > 290
+
+
+def test_a_leave_that_names_no_lease_changes_nothing(
+    session: Session, noor: TestClient, round_: Round
+) -> None:
+    judgement_id = id_in(open_item(noor, round_))
+    assert noor.post(f"/judgements/{judgement_id}/leave").status_code == 204
+    for wrong in ("soon", "2026-01-01T00:00:00"):
+        response = noor.post(f"/judgements/{judgement_id}/leave", data={"lease": wrong})
+        assert response.status_code == 422
+    assert seconds_left(session, judgement_id) > 290
+
+
+@pytest.mark.parametrize("path", ["/sign-out", "/account/sign-out-everywhere"])
+def test_signing_out_frees_the_item_at_once_and_keeps_what_was_chosen(
+    session: Session, noor: TestClient, annotator: User, round_: Round, path: str
+) -> None:
+    judgement_id = id_in(open_item(noor, round_))
+    post(noor, judgement_id, "draft", none_fits="true", htmx=True)
+    assert noor.post(path, follow_redirects=False).status_code == 303
+    judgement = get_judgement(session, judgement_id)
+    assert (judgement.status, judgement.slot) == (JudgementStatus.RELEASED, None)
+    assert judgement.none_fits
+    # Late messages of the page that was left do not take it again.
+    assert post(noor, judgement_id, "heartbeat", active_ms="0", htmx=True).status_code == 401
+    session.refresh(annotator)
+    assert id_in(open_item(sign_in(noor, session, annotator), round_)) == judgement_id
+
+
+def test_a_closed_account_or_a_removed_member_holds_nothing_any_more(
+    session: Session, noor: TestClient, annotator: User, round_: Round
+) -> None:
+    admin = make_user(session, is_admin=True)
+    judgement_id = id_in(open_item(noor, round_))
+    membership = session.scalars(select(Membership).where(Membership.user_id == annotator.id)).one()
+    projects.remove_member(session, membership, actor=admin)
+    session.commit()
+    assert get_judgement(session, judgement_id).status is JudgementStatus.RELEASED
+    make_membership(session, project_of(session, round_), annotator)
+    assert id_in(open_item(noor, round_)) == judgement_id
+    accounts.set_disabled(session, annotator, True, actor=admin)
+    session.commit()
+    assert get_judgement(session, judgement_id).status is JudgementStatus.RELEASED
+
+
+def test_a_closed_account_is_told_so_and_not_to_sign_in_again(
+    session: Session, noor: TestClient, annotator: User, round_: Round
+) -> None:
+    judgement_id = id_in(open_item(noor, round_))
+    session.refresh(annotator)
+    accounts.set_disabled(session, annotator, True, actor=make_user(session, is_admin=True))
+    session.commit()
+    response = post(noor, judgement_id, "draft", none_fits="true", htmx=True)
+    assert (response.status_code, response.headers["X-Illume"]) == (401, "account-closed")
+    assert "HX-Redirect" not in response.headers
+    assert "Your account was closed" in text_of(response, ".lede")
+    assert "Your account was closed" in noor.get(f"/rounds/{round_.id}/judge").text
+
+
+def test_every_answer_of_ours_carries_our_mark(noor: TestClient, round_: Round) -> None:
+    """By it the page tells a stored answer from the sign-in page of a proxy."""
+    judgement_id = id_in(open_item(noor, round_))
+    answers = [
+        open_item(noor, round_),
+        post(noor, judgement_id, "draft", none_fits="true", htmx=True),
+        post(noor, judgement_id, "leave"),
+        post(noor, judgement_id, "skip", htmx=True),
+        noor.get("/no/such/page"),
+        noor.get("/static/app.js"),
+        noor.post("/sign-in", data={"name": "Noor", "password": "wrong"}),
+    ]
+    assert {answer.status_code for answer in answers} == {200, 204, 404, 422}
+    assert all(answer.headers["X-Illume"] == "1" for answer in answers)
 
 
 # --- The empty queue --------------------------------------------------------------------------

@@ -118,7 +118,9 @@ def test_each_request_has_its_number_of_statements_and_one_commit(
     noor.post(f"/judgements/{id_in(html)}/submit", data={"version": "0", "none_fits": "true"})
     html = ask(noor, "next", "GET", page)
     html = ask(noor, "skip", "POST", f"/judgements/{id_in(html)}/skip", {"reason": "dark"})
-    ask(noor, "leave", "POST", f"/judgements/{id_in(html)}/leave")
+    lease = re.search(r'data-lease="([^"]+)"', noor.get(page, headers=HTMX).text)
+    assert lease
+    ask(noor, "leave", "POST", f"/judgements/{id_in(html)}/leave", {"lease": lease[1]})
 
 
 def test_submissions_stay_exact(noor: TestClient, round_id: int) -> None:

@@ -1,7 +1,7 @@
 """Who is handed what: orders, limits, one more annotator on disagreement, skips, leaving."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy.orm import Session
@@ -273,17 +273,61 @@ class TestSkips:
         assert (item.state, item.set_aside_reason) == (RoundItemState.DONE, None)
 
 
+def lease_of(judgement: Judgement) -> datetime:
+    """The end of the lease, as the page knows it."""
+    assert judgement.lease_until is not None
+    return judgement.lease_until
+
+
 class TestLeaving:
     def test_frees_the_item_after_a_moment(self, session: Session) -> None:
         round_, (item,), (anna, ben) = open_round(session)
-        judging.leave(locked(session, lease(session, round_, anna)), now=NOW)
+        held = lease(session, round_, anna)
+        judging.leave(locked(session, held), lease=lease_of(held), now=NOW)
         session.flush()
         soon = NOW + timedelta(seconds=30)
         assert lease(session, round_, ben, now=soon).round_item_id == item.id
 
     def test_a_reload_keeps_it(self, session: Session) -> None:
         round_, _, (anna, _) = open_round(session)
-        left = judging.leave(locked(session, lease(session, round_, anna)), now=NOW)
+        held = lease(session, round_, anna)
+        left = judging.leave(locked(session, held), lease=lease_of(held), now=NOW)
         again = lease(session, round_, anna, now=NOW + timedelta(seconds=2))
         assert again is left
         assert again.lease_until == NOW + timedelta(minutes=5, seconds=2)
+
+    def test_that_arrives_after_a_newer_page_or_heartbeat_changes_nothing(
+        self, session: Session
+    ) -> None:
+        round_, _, (anna, _) = open_round(session)
+        held = lease(session, round_, anna)
+        old_page = lease_of(held)
+        later = NOW + timedelta(seconds=3)
+        judging.heartbeat(session, locked(session, held), active_ms=0, now=later)
+        judging.leave(locked(session, held), lease=old_page, now=later)
+        assert held.lease_until == later + timedelta(minutes=5)
+
+    def test_twice_does_not_make_it_longer(self, session: Session) -> None:
+        round_, _, (anna, _) = open_round(session)
+        held = lease(session, round_, anna)
+        page = lease_of(held)
+        judging.leave(locked(session, held), lease=page, now=NOW)
+        judging.leave(locked(session, held), lease=page, now=NOW + timedelta(seconds=9))
+        assert held.lease_until == NOW + timedelta(seconds=20)
+
+    def test_for_good_frees_everything_at_once(self, session: Session) -> None:
+        round_, (item,), (anna, ben) = open_round(session)
+        held = lease(session, round_, anna)
+        assert judging.release_all(session, anna.id) == 1
+        session.refresh(held)
+        assert (held.status, held.slot, held.lease_until) == (JudgementStatus.RELEASED, None, None)
+        assert lease(session, round_, ben).round_item_id == item.id
+        assert judging.release_all(session, anna.id) == 0
+
+    def test_one_project_keeps_what_is_held_in_another(self, session: Session) -> None:
+        round_, _, (anna, _) = open_round(session)
+        held = lease(session, round_, anna)
+        other = make_project(session)
+        assert judging.release_all(session, anna.id, project_id=other.id) == 0
+        assert judging.release_all(session, anna.id, project_id=round_.project_id) == 1
+        assert held.user_id == anna.id

@@ -234,7 +234,13 @@ class Judging(RuleBasedStateMachine):
             case "release":
                 self.act(lambda: judging.release(self.session, locked(self.session, judgement)))
             case "leave":
-                self.act(lambda: judging.leave(locked(self.session, judgement), now=self.now))
+                self.act(
+                    lambda: judging.leave(
+                        locked(self.session, judgement),
+                        lease=judgement.lease_until or self.now,
+                        now=self.now,
+                    )
+                )
             case "skip":
                 self.act(
                     lambda: judging.skip(
