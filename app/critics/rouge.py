@@ -1,5 +1,6 @@
 """The critic of the ILLUME paper: a rationale fits when it is close enough to a gold one."""
 
+import unicodedata
 from collections.abc import Sequence
 
 from app.critics.base import CriticError, CriticItem, Fault, Verdict
@@ -42,4 +43,5 @@ class RougeCritic:
 
 
 def _words(text: str) -> list[str]:
-    return text.lower().split()
+    # Composed first: an accent typed as a character of its own would make another word.
+    return unicodedata.normalize("NFC", text).lower().split()

@@ -1,5 +1,6 @@
 """Hypotheses and references as token lists, checked once for all metrics."""
 
+import unicodedata
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -29,9 +30,14 @@ def tokenize_pairs(
         if isinstance(texts, str) or not texts:
             raise ValueError(f"item {number} has no list of references")
     return [
-        (tokenizer(hypothesis), [tokenizer(text) for text in texts])
+        (tokenizer(_composed(hypothesis)), [tokenizer(_composed(text)) for text in texts])
         for hypothesis, texts in zip(hypotheses, references, strict=True)
     ]
+
+
+def _composed(text: str) -> str:
+    """Accents as one character: typed as two, they would make another word."""
+    return unicodedata.normalize("NFC", text)
 
 
 def average(rows: npt.NDArray[np.float64], owners: Sequence[int]) -> npt.NDArray[np.float64]:

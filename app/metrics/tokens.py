@@ -7,6 +7,7 @@ with the benchmark's tokenizer is measured by `python -m benchmarks.metric_parit
 """
 
 import re
+import unicodedata
 
 # Dots that belong to the word before them. Some short forms that are words too (sat, sun, fig)
 # are not among them; see _ONLY_BEFORE_NUMBER.
@@ -98,7 +99,8 @@ def tokenize(text: str) -> list[str]:
     >>> tokenize("It's a black-clad man, isn't it?")
     ['it', "'s", 'a', 'black-clad', 'man', 'is', "n't", 'it']
     """
-    text = text.translate(_TYPOGRAPHY)
+    # The same accent is one character or two, as it was typed: composed, they are one word.
+    text = unicodedata.normalize("NFC", text).translate(_TYPOGRAPHY)
     tokens: list[str] = []
     for match in _TOKEN.finditer(text.lower()):
         # Lower case can be longer than what it comes from (İ); only capitals after a dot matter.

@@ -51,6 +51,8 @@ class Item(WithId, WithCreation, Base):
     __tablename__ = "item"
     project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
     image_sha256: Mapped[str] = mapped_column(String(64))
+    image_name: Mapped[str | None]
+    """As the file was called in the import, with its folders; nothing where it was not kept."""
     split: Mapped[Split]
     external_id: Mapped[str] = mapped_column(String(500))
     question: Mapped[str]

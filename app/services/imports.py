@@ -288,6 +288,7 @@ def _add_items(session: Session, project: Project, plan: Plan, progress: Progres
                     "project_id": project.id,
                     "split": plan.splits[item.image_sha256],
                     "external_id": item.row.external_id,
+                    "image_name": item.row.images[0],
                     **row_content(item),
                 }
                 for item in block

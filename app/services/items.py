@@ -142,6 +142,7 @@ def _add_replacement(
         replacement = Item(
             project_id=item.project_id,
             image_sha256=item.image_sha256,
+            image_name=item.image_name,
             split=item.split,
             external_id=stem[: MAX_EXTERNAL_ID - len(suffix)] + suffix,
             question=question,

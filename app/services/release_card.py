@@ -7,9 +7,17 @@ from app.models import Json, Project, Release
 from app.queries.releases import RoundSource
 from app.round_settings import LoopSettings
 from app.services.release_figures import Figures
+from app.services.release_names import public_model_name
 
 PICTURES = "upright, without metadata"
 """How the pictures of a release are given away; releases without this word hold them as imported.
+"""
+
+FORMAT = 2
+"""Of the files; releases without this word are of the first. It stays with a release for ever.
+
+1: draws call the opener `prompt`; JSONL has no pictures and always a `withdrawn.jsonl`.
+2: `opener`, `image_name`; JSONL with pictures, and with withdrawn rows only where there are any.
 """
 
 
@@ -34,6 +42,7 @@ def make_card(
         if previous
         else None,
         "rounds": [_describe_round(source) for source in rounds],
+        "format": FORMAT,
         "pictures": PICTURES,
         "figures": {**figures.as_dict(), "tombstones": n_tombstones},
     }
@@ -48,7 +57,7 @@ def _describe_round(source: RoundSource) -> Json:
     return {
         "number": source.round.number,
         "status": source.round.status.value,
-        "base_model": settings.base_model,
+        "base_model": public_model_name(settings.base_model),
         "base_revision": settings.revision,
         "sampled_from": source.parent_digest,
         "trained": source.new_digest,

@@ -30,6 +30,7 @@ from app.queries.releases import (
     WrittenSource,
 )
 from app.services.release_figures import Figures
+from app.services.release_names import public_model_name
 from app.storage import EXTENSIONS
 
 
@@ -138,6 +139,7 @@ def _about_item(source: ItemSource) -> Json:
         "item_version": item.version,
         "image": item.image_sha256,
         "image_file": item.image_sha256 + EXTENSIONS[shown_type(source.media_type)],
+        "image_name": item.image_name,
         "split": item.split.value,
         "question": item.question,
         "answer": item.answer,
@@ -209,11 +211,12 @@ def _written_row(
 def _draw(draw: DrawSource) -> Json:
     return {
         "round": draw.round_number,
-        "base_model": draw.base_model,
+        "base_model": public_model_name(draw.base_model),
         "base_revision": draw.base_revision,
         "adapter": draw.adapter_digest,
         "strategy": draw.strategy,
-        "prompt": draw.prompt,
+        # Not `prompt`: trl takes a column of that name for the whole of what the model is asked.
+        "opener": draw.prompt,
         "temperature": draw.temperature,
         "number": draw.number,
         "seed": draw.seed,

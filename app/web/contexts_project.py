@@ -108,14 +108,30 @@ def project_page(session: Session, project: Project) -> ProjectPage:
         next_step=_next_step(session, project, rounds, splits),
         rounds=lines,
         chart=_chart(lines),
-        judged_by=_judged_by(settings_of(project).judging.judges),
+        judged_by=_judged_by(project, rounds),
     )
 
 
-def _judged_by(judges: str) -> Sentence:
-    if judges == "people":
+def _judged_by(project: Project, rounds: Sequence[Round]) -> Sentence:
+    """Who judged the rounds that are listed, each by its own settings; without any, who will."""
+    judges: dict[str, list[str]] = {}
+    for round_ in rounds:
+        # A round that trains on gold rationales is judged by nobody.
+        if round_.settings["training"]["source"] != "gold":
+            judges.setdefault(round_.settings["judging"]["judges"], []).append(str(round_.number))
+    judges = judges or {settings_of(project).judging.judges: []}
+    by_people = judges.pop("people", None)
+    critics = ", ".join(judges)
+    if by_people is None:
+        return Sentence("Judged by %(critic)s", critic=critics)
+    if not judges:
         return Sentence("Judged by people")
-    return Sentence("Judged by %(critic)s", critic=judges)
+    return Sentence(
+        "Judged by people in rounds %(numbers)s, by %(critic)s in rounds %(others)s",
+        numbers=", ".join(by_people),
+        critic=critics,
+        others=", ".join(number for numbers in judges.values() for number in numbers),
+    )
 
 
 ScoresByName = Mapping[tuple[Split, str], Score]

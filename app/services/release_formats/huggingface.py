@@ -13,16 +13,12 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
-from app.errors import SetupError
 from app.lifecycle import Split
 from app.models import Json
-from app.pictures.files import show, shown_type
-from app.pictures.seeing import PictureError
 from app.services.release_formats.jsonl import json_line, write_json
 from app.services.release_formats.packing import Entry
+from app.services.release_formats.pictures import PICTURES_FILES, image_entry
 from app.services.release_formats.readme import render_readme
-from app.storage import EXTENSIONS, MEDIA_TYPES, image_path
-from app.texts import Sentence
 
 FILES = """\
 Each row is one admitted rationale with its picture. `draws`, `verdicts` and `admissions` are JSON
@@ -35,10 +31,6 @@ from datasets import load_dataset
 
 rows = load_dataset("path/to/this/folder", split="train")
 ```
-"""
-PICTURES_FILES = """
-Pictures stand upright and hold nothing but their pixels: no position, no notes of a camera.
-`image_sha256` names the file that was imported, from which each of them was made.
 """
 WRITTEN = "written"
 WRITTEN_FILES = """
@@ -58,14 +50,14 @@ def build_huggingface(payloads: Iterable[Json], release: Json, folder: Path) -> 
     with ExitStack() as stack:
         streams: dict[str, TextIO] = {}
         for payload in payloads:
-            found = _place(payload)
+            found = _place(payload, release.get("format", 1))
             if found is None:
                 continue
             place, row = found
             if place not in streams:
                 streams[place] = stack.enter_context(_open_metadata(folder, place))
             streams[place].write(json_line(row))
-            entry = _image_entry(payload, place, as_imported="pictures" not in release)
+            entry = image_entry(payload, release, f"{place}/images")
             entries[entry.name] = entry
         if streams.keys() <= {WRITTEN}:
             streams[Split.TRAIN] = stack.enter_context(_open_metadata(folder, Split.TRAIN))
@@ -81,14 +73,14 @@ def build_huggingface(payloads: Iterable[Json], release: Json, folder: Path) -> 
     return [*(Entry(name, folder / name) for name in own), *entries.values()]
 
 
-def _place(payload: Json) -> tuple[str, Json] | None:
+def _place(payload: Json, format: int) -> tuple[str, Json] | None:
     """The folder that a row of the manifest stands in, and the row there; None: in none."""
     match payload["kind"]:
         case "rationale":
-            return payload["split"], _flat(payload)
+            return payload["split"], _flat(payload, format)
         case "written":
             # All are of train items: the tables let nobody judge others for a release.
-            return WRITTEN, _flat_written(payload)
+            return WRITTEN, _flat_written(payload, format)
     return None
 
 
@@ -97,39 +89,10 @@ def _open_metadata(folder: Path, place: str) -> TextIO:
     return (folder / place / "metadata.jsonl").open("w", encoding="utf-8", newline="\n")
 
 
-def _image_entry(payload: Json, place: str, *, as_imported: bool) -> Entry:
-    """The picture of a row; as it was imported in releases of before pictures lost their notes."""
-    file = payload["image_file"]
-    media_type = MEDIA_TYPES[Path(file).suffix]
-    name = f"{place}/images/{file}"
-    if as_imported:
-        return Entry(name, image_path(payload["image"], media_type))
-    stored_as = [
-        image_path(payload["image"], stored)
-        for stored in EXTENSIONS
-        if shown_type(stored) == media_type
-    ]
-    source = next((path for path in stored_as if path.is_file()), stored_as[0])
-    return Entry(name, source, _shown)
-
-
-def _shown(path: Path) -> bytes:
-    try:
-        return show(path.read_bytes()).content
-    except PictureError as error:
-        raise SetupError(
-            Sentence(
-                "The image %(file)s of this release cannot be read: %(error)s Import the dataset "
-                "again, or exclude the items that show it.",
-                file=path.name,
-                error=error.reason,
-            )
-        ) from error
-
-
-def _about(payload: Json) -> Json:
+def _about(payload: Json, format: int) -> Json:
     return {
         "file_name": f"images/{payload['image_file']}",
+        **({"image_name": payload["image_name"] or ""} if format > 1 else {}),
         "row_id": payload["row_id"],
         "item": payload["item"],
         "item_version": payload["item_version"],
@@ -141,9 +104,9 @@ def _about(payload: Json) -> Json:
     }
 
 
-def _flat_written(payload: Json) -> Json:
+def _flat_written(payload: Json, format: int) -> Json:
     return {
-        **_about(payload),
+        **_about(payload, format),
         "corrects": payload["corrects"],
         "round": payload["round"],
         "guidelines_version": payload["guidelines_version"],
@@ -151,11 +114,12 @@ def _flat_written(payload: Json) -> Json:
     }
 
 
-def _flat(payload: Json) -> Json:
+def _flat(payload: Json, format: int) -> Json:
     draw = payload["first_draw"] or {}
     judged = payload["admissions"]
+    opener = "opener" if format > 1 else "prompt"
     return {
-        **_about(payload),
+        **_about(payload, format),
         "people_fits": payload["people_fits"],
         "people_votes": payload["people_votes"],
         "critic_fits": payload["critic_fits"],
@@ -168,11 +132,12 @@ def _flat(payload: Json) -> Json:
         "base_revision": draw.get("base_revision") or "",
         "adapter": draw.get("adapter") or "",
         "strategy": draw.get("strategy") or "",
-        "prompt": draw.get("prompt") or "",
+        opener: draw.get(opener) or "",
         "temperature": float(draw.get("temperature", 0.0)),
         "number": draw.get("number", 0),
         "seed": draw.get("seed", 0),
         "n_draws": payload["n_draws"],
+        **({"merged_by_older_rule": "merged_by_older_rule" in payload} if format > 1 else {}),
         "draws": json.dumps(payload["draws"], ensure_ascii=False),
         "verdicts": json.dumps(payload["verdicts"], ensure_ascii=False),
         "admissions": json.dumps(payload["admissions"], ensure_ascii=False),
@@ -182,7 +147,8 @@ def _flat(payload: Json) -> Json:
 
 def _describe_files(release: Json, *, has_written: bool) -> str:
     # Older releases stay the same bytes.
-    files = FILES + (PICTURES_FILES if "pictures" in release else "")
+    files = FILES.replace("`prompt`", "`opener`") if "format" in release else FILES
+    files += PICTURES_FILES if "pictures" in release else ""
     files += WRITTEN_FILES if has_written else ""
     if release["n_rows"]:
         return files

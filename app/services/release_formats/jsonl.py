@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.models import Json
 from app.services.release_formats.packing import Entry
+from app.services.release_formats.pictures import PICTURES_FILES, image_entry
 from app.services.release_formats.readme import render_readme
 
 FILES = {
@@ -31,13 +32,35 @@ A row of `rationales.jsonl` or `candidates.jsonl` names its image by the sha256 
 """
 
 
+WITHDRAWN_README = """\
+- `withdrawn.jsonl`: rows of earlier releases that this one does not hold, with the reason;
+"""
+README_2 = (
+    README.replace(WITHDRAWN_README, "").partition("\nA row of ")[0]
+    + """\
+- `images/`: the pictures.
+
+A row names its picture by `image_file`, and by `image_name` as the file was called when it was
+imported (null where that was not kept); `image_sha256` is that of the imported file.
+"""
+)
+
+
 def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[Entry]:
     files = dict(FILES)
     listed = README
+    is_first_format = "format" not in release
+    if not is_first_format:
+        listed = README_2 + PICTURES_FILES
+        if release["figures"]["tombstones"]:
+            listed = WITHDRAWN_README + listed
+        else:
+            del files["tombstone"]
     # Older releases have no such rows, and stay the same bytes.
     if release["figures"].get("written"):
         files["written"] = WRITTEN_FILE
-        listed = WRITTEN_README + README
+        listed = WRITTEN_README + listed
+    pictures: dict[str, Entry] = {}
     with ExitStack() as stack:
         streams = {
             kind: stack.enter_context((folder / name).open("w", encoding="utf-8", newline="\n"))
@@ -46,13 +69,19 @@ def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[E
         for payload in payloads:
             kind = payload["kind"]
             row = {name: payload[name] for name in _ordered(payload)}
+            if not is_first_format and "image_file" in row:
+                row["image_file"] = f"images/{row['image_file']}"
+                # Readers take `image` for a picture.
+                row = {{"image": "image_sha256"}.get(name, name): row[name] for name in row}
+                entry = image_entry(payload, release, "images")
+                pictures[entry.name] = entry
             streams[kind].write(json_line(row))
     write_json(folder / "release.json", release)
     (folder / "README.md").write_text(
         render_readme(release, front_matter="", files=listed), encoding="utf-8", newline="\n"
     )
     names = [*files.values(), "release.json", "README.md"]
-    return [Entry(name, folder / name) for name in names]
+    return [*(Entry(name, folder / name) for name in names), *pictures.values()]
 
 
 def json_line(row: Json) -> str:
@@ -70,7 +99,17 @@ def write_json(path: Path, content: Json) -> None:
 
 # What a reader looks for first comes first; the database does not keep an order of keys.
 _FIRST = (
-    *("row_id", "item", "item_version", "image", "image_file", "split", "question", "answer"),
+    *(
+        "row_id",
+        "item",
+        "item_version",
+        "image",
+        "image_file",
+        "image_name",
+        "split",
+        "question",
+        "answer",
+    ),
     *("rationale", "gold_rationales", "author_kind", "author", "n_rationales"),
     *("people_fits", "people_votes", "critic_fits", "critic_votes"),
 )

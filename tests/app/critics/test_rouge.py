@@ -1,7 +1,12 @@
+import unicodedata
+from functools import partial
+
 import pytest
 
 from app.critics import CriticError, CriticItem, Fault, find_warning, get_critic
 from app.errors import InvalidInput
+
+NFD = partial(unicodedata.normalize, "NFD")
 
 ITEM = CriticItem(
     question="what is on the field?",
@@ -16,6 +21,13 @@ def test_what_a_gold_rationale_says_fits() -> None:
     assert [verdict.fits for verdict in verdicts] == [True, True, False, False]
     assert verdicts[0].reason == "ROUGE-L 1.00 against the closest gold rationale"
     assert [verdict.fault for verdict in verdicts[1:3]] == [None, Fault.DOES_NOT_JUSTIFY]
+
+
+def test_an_accent_typed_as_a_character_of_its_own_is_the_same_word() -> None:
+    gold = "le ballon est coloré"
+    for reference, text in ((gold, NFD(gold)), (NFD(gold), gold)):
+        item = CriticItem("q", "a", gold_rationales=(reference,))
+        assert get_critic("rouge:1").judge(item, [text])[0].fits
 
 
 def test_the_threshold_decides_and_is_part_of_the_name() -> None:

@@ -1,6 +1,8 @@
 """Values worked out by hand from the published definitions."""
 
 import math
+import unicodedata
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -108,3 +110,21 @@ def test_an_empty_corpus_scores_zero() -> None:
     assert rouge_l([], []) == 0.0
     assert cider([], []) == 0.0
     assert bleu([], []) == pytest.approx([0.0] * 4, abs=1e-3)
+
+
+@pytest.mark.parametrize("metric", [bleu, rouge_l, cider])
+def test_decomposed_accents_score_as_composed_ones(metric: Callable[..., object]) -> None:
+    texts, gold = (
+        ["le ballon est coloré là"],
+        [
+            ["le ballon coloré est là"],
+        ],
+    )
+    decomposed = [unicodedata.normalize("NFD", texts[0])]
+    decomposed_gold = [[unicodedata.normalize("NFD", gold[0][0])]]
+    expected = pytest.approx(metric(texts, gold))
+    assert metric(decomposed, gold) == expected
+    assert metric(texts, decomposed_gold) == expected
+    # Also where somebody cuts the words otherwise.
+    blanks = pytest.approx(metric(texts, gold, str.split))
+    assert metric(texts, decomposed_gold, str.split) == blanks

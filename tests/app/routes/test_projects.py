@@ -167,6 +167,22 @@ def finish(session: Session, run: object) -> None:
     session.flush()
 
 
+def test_overview_says_who_judged_each_round_whatever_the_settings_say_now(
+    client: TestClient, session: Session, project: Project
+) -> None:
+    become(client, session, project, Role.ADMIN)
+    url = f"/projects/{project.slug}"
+    assert "Judged by people" in client.get(url).text
+    by_critic = LoopSettings.model_validate({"judging": {"judges": "rouge:0.5"}})
+    make_round(session, project, number=1, status=RoundStatus.CANCELLED, settings=by_critic)
+    shown = client.get(url).text
+    assert "Judged by rouge:0.5" in shown
+    assert "Judged by people" not in shown
+    make_round(session, project, number=2, status=RoundStatus.CANCELLED)
+    shown = client.get(url).text
+    assert "Judged by people in rounds 2, by rouge:0.5 in rounds 1" in shown
+
+
 def test_overview_points_at_a_failed_run(
     client: TestClient, session: Session, project: Project
 ) -> None:

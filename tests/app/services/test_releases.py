@@ -98,7 +98,7 @@ def test_a_rationale_says_where_it_came_from(session: Session, tmp_path: Path) -
         "base_revision": "abc123",
         "adapter": None,
         "strategy": "direct",
-        "prompt": ", seeing that",
+        "opener": ", seeing that",
         "temperature": 0.01,
         "number": 1,
         "seed": row["draws"][0]["seed"],
@@ -319,29 +319,30 @@ def test_a_rebuilt_release_is_the_same_bytes(
 
 
 def test_jsonl_files(session: Session, tmp_path: Path) -> None:
-    project, _ = make_released_project(session, tmp_path)
+    project, items = make_released_project(session, tmp_path)
     release = create_release(session, project, actor=None)
     out = tmp_path / "out"
     write_release(session, release, format=JSONL, out=out)
-    assert stored_files(out) == [
-        "README.md",
-        "candidates.jsonl",
-        "items.jsonl",
-        "rationales.jsonl",
-        "release.json",
-        "withdrawn.jsonl",
-    ]
+    assert stored_files(out) == sorted(
+        [
+            *(f"{item.image_sha256}.png" for item in items[:3]),
+            "README.md",
+            "candidates.jsonl",
+            "items.jsonl",
+            "rationales.jsonl",
+            "release.json",
+        ]
+    )
     rationales = read_jsonl(out / "rationales.jsonl")
     assert [row["rationale"] for row in rationales] == ["it is red", "it looks red"]
     assert list(rationales[0])[:3] == ["row_id", "item", "item_version"]
     candidates = read_jsonl(out / "candidates.jsonl")
     assert len(candidates) == 5
     assert TRICKY in {row["rationale"] for row in candidates}
-    items = read_jsonl(out / "items.jsonl")
-    assert [item["facts"] for item in items] == [{"n": 0.1}, {"n": 0.2}, {"n": 3 * 0.1}]
-    assert (out / "withdrawn.jsonl").read_text() == ""
-    about = json.loads((out / "release.json").read_text())
-    assert about["content_hash"] == release.content_hash
+    about = read_jsonl(out / "items.jsonl")
+    assert [item["facts"] for item in about] == [{"n": 0.1}, {"n": 0.2}, {"n": 3 * 0.1}]
+    about_release = json.loads((out / "release.json").read_text())
+    assert about_release["content_hash"] == release.content_hash
 
 
 def test_the_content_hash_is_that_of_the_canonical_rows(session: Session, tmp_path: Path) -> None:

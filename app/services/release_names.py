@@ -1,0 +1,19 @@
+"""Names that a release may give away."""
+
+import re
+
+_HUB_FOLDER = re.compile(r"models--([^/\\]+?)--([^/\\]+)")
+_IS_PATH = re.compile(r"[/~.]|[A-Za-z]:|.*\\|.*/.*/")
+
+
+def public_model_name(model: str) -> str:
+    """A hub name as it is; of a folder its last part, since the rest is about a machine.
+
+    A snapshot in the cache of the hub goes by its name on the hub.
+    """
+    if not _IS_PATH.match(model):
+        return model
+    if found := _HUB_FOLDER.search(model):
+        return f"{found[1]}/{found[2]}"
+    parts = [part for part in re.split(r"[/\\]+", model) if part not in {"", ".", "..", "~"}]
+    return parts[-1] if parts else "a local model"
