@@ -19,7 +19,7 @@ from worker.ml.errors import MlError
 from worker.model_report import report_lines
 from worker.models import resolve
 from worker.scene_pairs import render_pairs
-from worker.stages.train import lora_settings
+from worker.stages.lora_settings import lora_settings
 
 
 def main() -> int:

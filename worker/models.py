@@ -22,8 +22,12 @@ _held: dict[tuple[str, str | None, str], Vlm] = {}
 def get_vlm(
     base_model: str, *, revision: str | None, dtype: str, adapter_digest: str | None
 ) -> Vlm:
-    """The base model with the adapter on it, or bare. Loading another base drops the last one."""
+    """The base model with the adapter on it, or bare. Loading another base drops the last one.
+    `revision` may be the one that the held model turned out to be."""
     key = (base_model, revision, dtype)
+    held = next(iter(_held.items()), None)
+    if held and held[0][0] == base_model and held[0][2] == dtype and held[1].revision == revision:
+        key = held[0]
     if key not in _held:
         _held.clear()
         logger.info("loading %s", base_model)

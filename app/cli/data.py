@@ -183,7 +183,7 @@ def check_model(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Load a model and show what the loop would do with it: LoRA targets, memory, prompts, samples.
+    """Load a model, prove it and show what the loop would do: LoRA, memory, prompts, samples.
 
     Ends with 1, and a sentence that says why, where the model cannot be used.
 

@@ -12,7 +12,7 @@ from app.errors import Conflict
 from app.models import Round
 from app.queries.rounds import find_last_round, find_open_round, get_progress, list_live_workers
 from app.round_settings import LoopSettings
-from app.services import rounds
+from app.services import bases, rounds
 
 round_app = typer.Typer(help="Rounds of a project.", no_args_is_help=True)
 
@@ -82,13 +82,23 @@ def close(project: ProjectName) -> None:
 
 
 @round_app.command("retry")
-def retry(project: ProjectName) -> None:
+def retry(
+    project: ProjectName,
+    changed_base: Annotated[
+        bool,
+        typer.Option(
+            "--changed-base",
+            help="Go on with base model files that changed: without the adapters trained so far.",
+        ),
+    ] = False,
+) -> None:
     """Run the failed job of the open round again; finished parts are kept.
 
     Example: illume round retry scenes
     """
     with running_services(), session_scope() as session:
-        run = rounds.retry_round(session, _open_round(session, project), actor=None)
+        again = bases.go_on_with_changed_base if changed_base else rounds.retry_round
+        run = again(session, _open_round(session, project), actor=None)
         console.print(f"Queued a new {run.job} run.")
 
 

@@ -1,6 +1,7 @@
 """All tables. Integrity lives in the constraints: code may be wrong, the table may not."""
 
 from app.models.base import Base, Json
+from app.models.bases import ModelProof, ProjectBase
 from app.models.candidates import (
     Candidate,
     ItemFailure,
@@ -45,12 +46,14 @@ __all__ = [
     "Judgement",
     "JudgementRevision",
     "Membership",
+    "ModelProof",
     "PracticeAnswer",
     "PracticeAttempt",
     "PracticeCandidate",
     "PracticeItem",
     "Prediction",
     "Project",
+    "ProjectBase",
     "ProjectImage",
     "Release",
     "ReleaseRow",

@@ -33,6 +33,7 @@ from app.models import (
     Score,
     Worker,
 )
+from app.queries.bases import find_base
 from app.queries.candidates import usable_items_statement
 from app.round_settings import LoopSettings
 
@@ -104,8 +105,12 @@ def get_round_model(session: Session, round_id: int) -> RoundModel:
     return session.scalars(select(RoundModel).where(RoundModel.round_id == round_id)).one()
 
 
-def find_newest_adapter(session: Session, project_id: int, base_model: str) -> Adapter | None:
-    """The adapter of the newest completed round on this base model."""
+def find_newest_adapter(
+    session: Session, project_id: int, base_model: str, base_digest: str | None = None
+) -> Adapter | None:
+    """The adapter of the newest completed round on this base model, and on this content of it where
+    a digest is given."""
+    of_content = [] if base_digest is None else [Adapter.base_revision == base_digest]
     return session.scalars(
         select(Adapter)
         .join(RoundModel, RoundModel.new_adapter_id == Adapter.id)
@@ -114,6 +119,7 @@ def find_newest_adapter(session: Session, project_id: int, base_model: str) -> A
             Round.project_id == project_id,
             Round.status == "completed",
             Adapter.base_model == base_model,
+            *of_content,
         )
         .order_by(Round.number.desc())
         .limit(1)
@@ -154,15 +160,20 @@ def has_unjudged_items(session: Session, round_id: int) -> bool:
 
 def find_failed_run(session: Session, round_id: int) -> Run | None:
     """The newest failed run of a round that nobody has retried."""
+    failed = list_failed_runs(session, round_id)
+    return failed[-1] if failed else None
+
+
+def list_failed_runs(session: Session, round_id: int) -> Sequence[Run]:
+    """Failed runs of a round that nobody has retried, in the order in which they were asked for."""
     retry = select(Run.retry_of_id).where(
         Run.round_id == round_id, Run.retry_of_id.is_not(None), Run.status != RunStatus.CANCELLED
     )
     return session.scalars(
         select(Run)
         .where(Run.round_id == round_id, Run.status == RunStatus.FAILED, Run.id.not_in(retry))
-        .order_by(Run.id.desc())
-        .limit(1)
-    ).one_or_none()
+        .order_by(Run.id)
+    ).all()
 
 
 def has_baseline(session: Session, project_id: int, settings: LoopSettings) -> bool:
@@ -172,7 +183,10 @@ def has_baseline(session: Session, project_id: int, settings: LoopSettings) -> b
 def find_baseline_run(
     session: Session, project_id: int, settings: LoopSettings, *, live: bool = False
 ) -> Run | None:
-    """The baseline of a base model in a project: the succeeded one, or with `live` a live one."""
+    """The baseline of a base model in a project: the succeeded one, or with `live` a live one. One
+    of before the base was changed does not count."""
+    base = find_base(session, project_id, settings)
+    of_content = [Run.created_at >= base.changed_at] if base and base.changed_at else []
     statuses = {RunStatus.SUCCEEDED, *(LIVE_RUN if live else ())}
     return session.scalars(
         select(Run)
@@ -182,6 +196,7 @@ def find_baseline_run(
             Run.status.in_(statuses),
             Run.parameters["base_model"].astext == settings.base_model,
             func.coalesce(Run.parameters["revision"].astext, "") == (settings.revision or ""),
+            *of_content,
         )
         .order_by(Run.id.desc())
         .limit(1)

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.models import Project, Round
-from app.services import projects, rounds
+from app.services import bases, projects, rounds
 from app.texts import CountedSentence, Sentence
 from app.web.access import ManagedProject, ManagedRound
 from app.web.contexts_round import round_page, round_state
@@ -89,6 +89,15 @@ def retry(
 ) -> Response:
     rounds.retry_round(session, round_, actor=user)
     return _back(request, round_, Sentence("Retried: it goes on where it stopped."))
+
+
+@router.post("/rounds/{round_id}/changed-base")
+def go_on_with_changed_base(
+    request: Request, round_: ManagedRound, user: CurrentUser, session: SessionDep
+) -> Response:
+    bases.go_on_with_changed_base(session, round_, actor=user)
+    text = Sentence("Retried with the changed base; adapters of the old one are left behind.")
+    return _back(request, round_, text)
 
 
 @router.get("/rounds/{round_id}/cancel")

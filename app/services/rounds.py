@@ -31,6 +31,7 @@ from app.models import Judgement, Project, Round, RoundItem, RoundModel, Run, Us
 from app.queries import candidates as candidate_queries
 from app.queries import rounds as queries
 from app.queries import runs as run_queries
+from app.queries.bases import find_base
 from app.round_settings import LoopSettings
 from app.services import runs
 from app.services.admission import AdmissionPreview, admit
@@ -69,7 +70,10 @@ def create_round(
         raise Conflict(
             Sentence("This project already has an open round. Complete or cancel it first.")
         ) from error
-    parent = queries.find_newest_adapter(session, project.id, settings.base_model)
+    base = find_base(session, project.id, settings)
+    parent = queries.find_newest_adapter(
+        session, project.id, settings.base_model, base.digest if base else None
+    )
     session.add(
         RoundModel(
             round_id=round_.id,
@@ -106,7 +110,7 @@ def start_round(session: Session, round_: Round, *, actor: User | None) -> None:
         )
     settings = settings_of(round_)
     if settings.training.source == "gold":
-        _request_baseline(session, round_, settings, actor)
+        request_baseline(session, round_, settings, actor)
         rationales = list_rationale_rows(session, round_, settings)
         _begin_training(session, round_, settings, rationales, actor)
         return
@@ -128,7 +132,7 @@ def start_round(session: Session, round_: Round, *, actor: User | None) -> None:
         actor=actor,
     )
     # After sampling in the queue: people wait for candidates, nobody waits for the baseline yet.
-    _request_baseline(session, round_, settings, actor)
+    request_baseline(session, round_, settings, actor)
 
 
 def close_judging(session: Session, round_: Round, *, actor: User | None) -> AdmissionPreview:
@@ -184,7 +188,8 @@ def close_if_all_judged(session: Session, round_id: int) -> bool:
 
 
 def retry_round(session: Session, round_: Round, *, actor: User | None) -> Run:
-    """Run the failed job of a round again, from its finished shards or its saved state."""
+    """Run what failed of a round again, from finished shards or a saved state: a baseline as well
+    as the job that the round waits for. Returns the first of them."""
     round_ = queries.lock_round(session, round_.id)
     if round_.status in CLOSED_ROUND:
         raise Conflict(
@@ -194,15 +199,16 @@ def retry_round(session: Session, round_: Round, *, actor: User | None) -> Run:
                 status=round_.status,
             )
         )
-    failed = queries.find_failed_run(session, round_.id)
-    if failed is None:
+    failed = queries.list_failed_runs(session, round_.id)
+    if not failed:
         raise Conflict(
             Sentence(
                 "No run of round %(number)s has failed; there is nothing to retry.",
                 number=round_.number,
             )
         )
-    return runs.retry_run(session, failed, actor=actor)
+    again = [runs.retry_run(session, run, actor=actor) for run in failed]
+    return again[0]
 
 
 def cancel_round(session: Session, round_: Round, *, actor: User | None) -> None:
@@ -311,7 +317,7 @@ def _add_items(session: Session, round_: Round, settings: LoopSettings) -> list[
     return chosen
 
 
-def _request_baseline(
+def request_baseline(
     session: Session, round_: Round, settings: LoopSettings, actor: User | None
 ) -> None:
     """Evaluate the base model itself once per project and base model, before anything is tuned."""

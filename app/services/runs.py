@@ -132,6 +132,15 @@ def hold_shard(session: Session, run_id: int, shard_id: int, attempt: int) -> No
         raise LostRun(f"Shard {shard_id} of run {run_id} was taken over or cancelled.")
 
 
+def note_doing(session: Session, run_id: int, doing: str | None) -> None:
+    """Say what a running run does before its work moves on; None when that is over."""
+    session.execute(
+        update(Run)
+        .where(Run.id == run_id, Run.status == RunStatus.RUNNING)
+        .values(progress={"doing": doing} if doing else {})
+    )
+
+
 def set_run_status(session: Session, run: Run, status: RunStatus, **values: Any) -> None:
     """The one door for a run's end. The caller holds the row (`lock_run`)."""
     if not can_advance(run.status, status):

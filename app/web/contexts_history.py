@@ -18,7 +18,13 @@ JOB_WORDS = {
     "release": Sentence("Release"),
 }
 
-_OTHER_EVENTS = {"run:cancel:requested": Sentence("Run cancel requested")}
+_OTHER_EVENTS = {
+    "run:cancel:requested": Sentence("Run cancel requested"),
+    "base:pinned": Sentence("Base model pinned by its content"),
+    "base:changed": Sentence("Went on with a changed base model"),
+    "model:proved": Sentence("The model was tried, and holds"),
+    "model:refused": Sentence("The model was tried, and refused"),
+}
 
 
 def describe_event(tag: str, details: Mapping[str, Any]) -> str:

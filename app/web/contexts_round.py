@@ -21,6 +21,7 @@ from app.queries import overview
 from app.queries.failures import list_round_failures
 from app.queries.rounds import RoundProgress, find_failed_run, get_progress
 from app.round_settings import LoopSettings
+from app.services.bases import has_found_another
 from app.texts import Amount, CountedSentence, Deferred, Sentence
 from app.web.charts import Chart, line_chart
 from app.web.contexts_history import describe_event, flat_settings
@@ -68,6 +69,7 @@ class RoundState:
     can_judge: bool
     can_close: bool
     can_retry: bool
+    base_is_changed: bool
     can_cancel: bool
 
 
@@ -165,6 +167,7 @@ def round_state(session: Session, round_: Round) -> RoundState:
         can_judge=is_by_people and round_.status in JUDGEABLE_ROUND,
         can_close=is_by_people and round_.status is RoundStatus.JUDGING,
         can_retry=has_failed and is_open,
+        base_is_changed=has_failed and is_open and has_found_another(session, round_),
         can_cancel=can_advance(round_.status, RoundStatus.CANCELLED),
     )
 

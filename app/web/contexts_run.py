@@ -95,6 +95,8 @@ def _work_notes(
     run: Run, n_written: int, per_second: float | None, seconds_left: float | None
 ) -> list[str]:
     notes: list[str] = []
+    if run.status is RunStatus.RUNNING and run.progress.get("doing"):
+        notes.append(Sentence("the model is being tried before anything is sampled"))
     if run.job is Job.GENERATE and n_written:
         notes.append(Sentence("%(n)s draws", n=Amount(n_written)))
     elif run.job in SHARDED and n_written:

@@ -15,6 +15,14 @@ class ModelNotFoundError(MlError):
     """There is no such folder, hub repository or revision, or it cannot be reached."""
 
 
+class BaseChangedError(ModelNotFoundError):
+    """A folder holds another content than the one that was asked for; `found` is its digest."""
+
+    def __init__(self, message: str, found: str) -> None:
+        super().__init__(message)
+        self.found = found
+
+
 class ModelUnusableError(MlError):
     """The files are there but they are not an image-text model that this program can drive."""
 

@@ -23,6 +23,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedMode
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from worker.ml.errors import (
+    BaseChangedError,
     DeviceError,
     ModelNotFoundError,
     ModelUnusableError,
@@ -190,12 +191,14 @@ def find_model(name_or_path: str, revision: str | None) -> tuple[Path, str]:
             "as safetensors."
         )
     if folder.is_dir():
-        if revision is not None and revision != (found := folder_digest(folder)):
-            raise ModelNotFoundError(
+        found = folder_digest(folder)
+        if revision is not None and revision != found:
+            raise BaseChangedError(
                 f"The folder {name_or_path} has the content {found}, not {revision}. "
-                "It was changed; restore it, or leave the revision out."
+                "It was changed; restore it, or leave the revision out.",
+                found,
             )
-        return folder, folder_digest(folder)
+        return folder, found
     if folder.is_absolute() or name_or_path.startswith((".", "~")) or name_or_path.count("/") > 1:
         raise ModelNotFoundError(
             f"There is no folder {name_or_path}. Give the folder that holds config.json, "

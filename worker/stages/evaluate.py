@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -25,6 +26,7 @@ from worker.heart import Heart
 from worker.ml.seeds import derive_seed
 from worker.ml.types import Draw, Prompt, SampleConfig, Sampled
 from worker.persist import persist
+from worker.stages.base import prove_base
 from worker.stages.blank import blank_pictures
 from worker.stages.failures import collect_failures
 from worker.stages.inputs import RunInputs, load_inputs
@@ -39,9 +41,14 @@ def evaluate(run_id: int, heart: Heart) -> None:
     inputs = persist(lambda session: load_inputs(session, run_id))
     adapter = persist(lambda session: _adapter(session, inputs))
     settings = inputs.settings
-    draw = open_sampler(settings, settings.evaluation.backend, adapter, heart)
+    draw = open_sampler(inputs, settings.evaluation.backend, adapter, heart)
+
+    @cache
+    def prove() -> None:
+        prove_base(inputs, heart)
 
     def compute(item_ids: Sequence[int]) -> Write:
+        prove()
         items = persist(lambda session: list_items(session, item_ids))
         seen, failures = _say(
             draw,

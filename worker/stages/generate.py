@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from sqlalchemy.orm import Session
 
@@ -18,6 +19,7 @@ from worker.heart import Heart
 from worker.ml.seeds import derive_seed
 from worker.ml.types import Draw, Failed, Prompt, SampleConfig, Sampled
 from worker.persist import persist
+from worker.stages.base import prove_base
 from worker.stages.failures import collect_failures
 from worker.stages.inputs import RunInputs, load_inputs
 from worker.stages.sampler import open_sampler
@@ -40,10 +42,15 @@ def generate(run_id: int, heart: Heart) -> None:
     inputs = persist(lambda session: load_inputs(session, run_id))
     adapter = persist(lambda session: _parent_adapter(session, inputs))
     sampling = inputs.settings.sampling
-    draw = open_sampler(inputs.settings, sampling.backend, adapter, heart)
+    draw = open_sampler(inputs, sampling.backend, adapter, heart)
     config = SampleConfig(max_new_tokens=sampling.max_new_tokens, top_k_share=sampling.top_k_share)
 
+    @cache
+    def prove() -> None:
+        prove_base(inputs, heart)
+
     def compute(item_ids: Sequence[int]) -> Write:
+        prove()  # only now is a shard held
         items = persist(lambda session: list_items(session, item_ids))
         planned = plan_draws(items, inputs.settings, inputs.round_number)
         made = _draw_until_enough(planned, lambda draws: draw(draws, config), sampling)

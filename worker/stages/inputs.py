@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from app.models import Adapter, Round, Run
+from app.queries.bases import find_base
 from app.queries.runs import get_run
 from app.round_settings import LoopSettings
 from worker.heart import Heart
@@ -18,6 +19,8 @@ class RunInputs:
     round_number: int
     project_id: int
     settings: LoopSettings
+    pinned: str | None
+    """The content of the base that the project began with; None before the first load."""
 
     def find_adapter(self, session: Session, adapter_id: int | None) -> tuple[int, str] | None:
         """(id, digest) of an adapter, or None for the base model itself."""
@@ -30,12 +33,15 @@ class RunInputs:
 def load_inputs(session: Session, run_id: int) -> RunInputs:
     run = get_run(session, run_id)
     round_ = session.get_one(Round, run.round_id)
+    settings = LoopSettings.model_validate(round_.settings)
+    base = find_base(session, round_.project_id, settings)
     return RunInputs(
         run=run,
         round_id=round_.id,
         round_number=round_.number,
         project_id=round_.project_id,
-        settings=LoopSettings.model_validate(round_.settings),
+        settings=settings,
+        pinned=base.digest if base else None,
     )
 
 

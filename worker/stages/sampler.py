@@ -11,16 +11,17 @@ from worker.heart import Heart
 from worker.ml.readable import sample_readable
 from worker.ml.types import Draw, Failed, SampleConfig, Sampled
 from worker.ml.vocabulary import vocabulary_size
-from worker.models import get_vlm, resolve
+from worker.models import resolve
 from worker.serving.connection import Server
 from worker.serving.sample import Served, connect, sample_served
-from worker.stages.inputs import stop_when_lost
+from worker.stages.base import load_base
+from worker.stages.inputs import RunInputs, stop_when_lost
 
 Sampler = Callable[[Sequence[Draw], SampleConfig], list[Sampled | Failed]]
 
 
 def open_sampler(
-    settings: LoopSettings, backend: str, adapter: tuple[int, str] | None, heart: Heart
+    inputs: RunInputs, backend: str, adapter: tuple[int, str] | None, heart: Heart
 ) -> Sampler:
     """What makes a text or a reason of every draw. adapter: (id, digest), or None for the base.
 
@@ -28,18 +29,13 @@ def open_sampler(
     """
     digest = adapter[1] if adapter else None
     if backend == "server":
-        return _served(settings, digest, heart)
-    return _local(settings, digest, heart)
+        return _served(inputs.settings, digest, heart)
+    return _local(inputs, digest, heart)
 
 
-def _local(settings: LoopSettings, digest: str | None, heart: Heart) -> Sampler:
+def _local(inputs: RunInputs, digest: str | None, heart: Heart) -> Sampler:
     def draw(draws: Sequence[Draw], config: SampleConfig) -> list[Sampled | Failed]:
-        vlm = get_vlm(
-            settings.base_model,
-            revision=settings.revision,
-            dtype=settings.dtype,
-            adapter_digest=digest,
-        )
+        vlm = load_base(inputs, digest)
         return sample_readable(
             vlm, draws, config, on_done=heart.pace.count, should_stop=stop_when_lost(heart)
         )

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from sqlalchemy import select
@@ -18,22 +18,24 @@ from app.queries import runs as run_queries
 from app.queries.candidates import usable_items_statement
 from app.queries.failures import MAX_LISTED
 from app.queries.items_for_training import list_items, list_manifest
-from app.round_settings import LoopSettings, TrainingSettings
+from app.round_settings import LoopSettings
 from app.services import rounds, runs
 from app.settings import get_settings
 from app.storage import adapters_folder, image_path
 from worker.heart import Heart
 from worker.ml.adapters import publish_adapter
 from worker.ml.encode import encoder_of
-from worker.ml.loading import Vlm, load_reader
+from worker.ml.loading import load_reader
 from worker.ml.readable import find_unusable
 from worker.ml.train import train_lora
-from worker.ml.types import LoraSettings, TrainConfig, TrainProgress, TrainReport, TrainRow
-from worker.models import forget_vlm, get_vlm, resolve
+from worker.ml.types import TrainConfig, TrainProgress, TrainReport, TrainRow
+from worker.models import forget_vlm, resolve
 from worker.pace import TimeLeft
 from worker.persist import persist
+from worker.stages.base import check_base, load_base, prove_base
 from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
 from worker.stages.left_out import TrainingInputs, leave_out, owner_of
+from worker.stages.lora_settings import lora_settings
 from worker.stages.train_together import count_processes, train_in_processes
 from worker.train_process import TrainJob
 
@@ -48,11 +50,15 @@ def train(run_id: int, attempt: int, heart: Heart) -> None:
     """Train an adapter for a claimed run; resumes from the state a former attempt saved."""
     inputs = persist(lambda session: load_inputs(session, run_id))
     data = persist(lambda session: _load_training(session, inputs))
+    inputs = prove_base(inputs, heart)
     settings = inputs.settings
     device = get_settings().device
     n_processes = count_processes(settings.training.processes, device)
     should_stop = stop_when_lost(heart)
-    data = _usable(data, settings, alone=n_processes == 1, should_stop=should_stop)
+    if n_processes > 1:
+        forget_vlm()
+        check_base(inputs)
+    data = _usable(data, inputs, alone=n_processes == 1, should_stop=should_stop)
     state_dir = get_settings().store_path / "state" / data.state_name
     curve: list[dict[str, Any]] = []
 
@@ -72,7 +78,7 @@ def train(run_id: int, attempt: int, heart: Heart) -> None:
 
     job = TrainJob(
         model=resolve(settings.base_model),
-        revision=settings.revision,
+        revision=inputs.pinned,
         device="cuda" if device != "cpu" and torch.cuda.is_available() else "cpu",
         dtype=settings.dtype,
         threads=max(1, torch.get_num_threads() // n_processes),
@@ -86,12 +92,11 @@ def train(run_id: int, attempt: int, heart: Heart) -> None:
     )
     with heart.pace.counting("tokens"):
         if n_processes > 1:
-            forget_vlm()
             report, revision = train_in_processes(
                 job, n_processes, on_progress=on_progress, should_stop=should_stop
             )
         else:
-            report, revision = _train_here(settings, job, on_progress, should_stop)
+            report, revision = _train_here(inputs, job, on_progress, should_stop)
     digest, _ = publish_adapter(
         state_dir / "adapter", adapters_folder(), _meta(inputs, data, revision, report)
     )
@@ -100,13 +105,13 @@ def train(run_id: int, attempt: int, heart: Heart) -> None:
 
 
 def _train_here(
-    settings: LoopSettings,
+    inputs: RunInputs,
     job: TrainJob,
     on_progress: Callable[[TrainProgress], None],
     should_stop: Callable[[], bool],
 ) -> tuple[TrainReport, str]:
     """In this process, on the model that it holds."""
-    vlm = _bare_vlm(settings)
+    vlm = load_base(inputs, None)
     report = train_lora(
         vlm,
         job.rows,
@@ -122,18 +127,9 @@ def _train_here(
     return report, vlm.revision
 
 
-def _bare_vlm(settings: LoopSettings) -> Vlm:
-    return get_vlm(
-        settings.base_model,
-        revision=settings.revision,
-        dtype=settings.dtype,
-        adapter_digest=None,
-    )
-
-
 def _usable(
     data: TrainingInputs,
-    settings: LoopSettings,
+    inputs: RunInputs,
     *,
     alone: bool,
     should_stop: Callable[[], bool],
@@ -141,10 +137,10 @@ def _usable(
     """Without the rows that the model's processor cannot take. Where this process will not train
     alone, it must not hold the model either."""
     if alone:
-        vlm = _bare_vlm(settings)
+        vlm = load_base(inputs, None)
         find = partial(find_unusable, vlm, encoder=encoder_of(vlm), should_stop=should_stop)
     else:
-        reader = load_reader(resolve(settings.base_model), revision=settings.revision)
+        reader = load_reader(resolve(inputs.settings.base_model), revision=inputs.pinned)
         find = partial(find_unusable, reader, should_stop=should_stop)
     return leave_out(data, find([*data.rows, *data.validation]))
 
@@ -219,22 +215,6 @@ def train_config(settings: LoopSettings, *, balance: float) -> TrainConfig:
         gradient_checkpointing=training.gradient_checkpointing,
         feature_cache_mb=training.feature_cache_mb,
         shard_base=training.shard_base,
-    )
-
-
-def lora_settings(training: TrainingSettings) -> LoraSettings:
-    targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
-    if training.targets != "all-linear":
-        targets = tuple(name.strip() for name in training.targets.split(",") if name.strip())
-    return LoraSettings(
-        rank=training.rank,
-        alpha=training.alpha,
-        dropout=training.dropout,
-        targets=targets,
-        tower=training.tower,
-        projector=training.projector,
-        use_rslora=training.rslora,
-        use_dora=training.dora,
     )
 
 

@@ -1,4 +1,4 @@
-"""One whole round on a tiny random model of each architecture family."""
+"""Each architecture family, as a tiny random model: its proof, and one whole round."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from app.lifecycle import RoundStatus
 from app.models import Adapter, Prediction, Project, Round, Run, Sample
 from app.round_settings import LoopSettings
 from app.services import rounds
-from tests.worker.ml.families import FAMILIES
+from tests.worker.ml.families import FAMILIES, MORE_FAMILIES
 from tests.worker.ml.more_families import FURTHER_FAMILIES
 from tests.worker.stages.rounds_in_process import (
     make_picture_project,
@@ -18,11 +18,32 @@ from tests.worker.stages.rounds_in_process import (
     tiny_settings,
     work_until_done,
 )
+from worker.ml.check import check_model
+from worker.model_report import report_lines
+from worker.scene_pairs import render_pairs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 EVERY = FAMILIES | {name: FURTHER_FAMILIES[name] for name in ("blip2", "instructblip", "mllama")}
+CHECKED = FAMILIES | MORE_FAMILIES | FURTHER_FAMILIES
+
+
+@pytest.mark.parametrize("family", sorted(CHECKED))
+def test_the_check_of_a_model_holds(family: str, tmp_path: Path) -> None:
+    CHECKED[family](tmp_path / "model")
+    pairs = render_pairs(tmp_path, 3)
+    report = check_model(
+        str(tmp_path / "model"),
+        images=[image for image, _ in pairs],
+        questions=[question for _, question in pairs],
+        device="cpu",
+    )
+    text = "\n".join(report_lines(family, report))
+    assert report.reason is None, text
+    held = [line.name for line in report.proof if line.holds]
+    assert held[:6] == ["weights", "picture", "progress", "agreement", "lora", "learning"], text
+    assert "This model can be used." in text
 
 
 @pytest.mark.parametrize("family", sorted(EVERY))
