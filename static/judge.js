@@ -8,6 +8,7 @@ import { Item } from "./judge/item.js";
 import { listenForKeys } from "./judge/keys.js";
 import { Presence } from "./judge/presence.js";
 import { $, _, Outbox, pageData, parse, Refused, retryDelay, send, toast, Unreachable } from "./judge/sending.js";
+import { listenForSelecting } from "./judge/selecting.js";
 import { signInAgain } from "./judge/signing-in.js";
 import { listenForZoom } from "./judge/zoom.js";
 
@@ -304,6 +305,7 @@ for (const name of ["pointermove", "pointerdown", "keydown", "scroll", "touchsta
 
 listenForGuidelines();
 listenForKeys();
+listenForSelecting();
 listenForZoom();
 start();
 // The page before this one may have said that it leaves; it is this one now that has the item.

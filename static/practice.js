@@ -3,6 +3,7 @@
 import { keepApart } from "./judge/facts.js";
 import { listenForGuidelines } from "./judge/guide.js";
 import { listenForKeys } from "./judge/keys.js";
+import { listenForSelecting } from "./judge/selecting.js";
 import { $ } from "./judge/sending.js";
 import { listenForZoom } from "./judge/zoom.js";
 
@@ -13,6 +14,7 @@ document.addEventListener("change", (event) => {
 
 listenForGuidelines();
 listenForKeys();
+listenForSelecting();
 listenForZoom();
 // A screen reader begins with the question, or with how it went.
 $("#question").focus({ preventScroll: true });

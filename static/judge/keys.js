@@ -1,11 +1,10 @@
 // Keys press the visible buttons. The table of keys in the page is their one registry.
 
+import { keyNames } from "./layouts.js";
 import { recall, remember } from "./memory.js";
 import { $, _, toast } from "./sending.js";
 
 let choosing = null; // after the key of "mend": the hint that the next one says which rationale
-
-const caseless = (key) => (key.length === 1 ? key.toLowerCase() : key);
 
 function readRegistry() {
   const actions = new Map();
@@ -52,9 +51,10 @@ function openMend(offer) {
 
 /** In what is open, digits choose by place. True when there was something to choose. */
 function chooseInOpened(event) {
-  if (!/^[1-9]$/.test(event.key)) return false;
+  const digit = keyNames(event).find((name) => /^[1-9]$/.test(name));
+  if (!digit) return false;
   const opened = $("#skip[open]") || event.target.closest(".mend[open]");
-  const choice = opened?.querySelectorAll("[name=reason], [name=fault]")[Number(event.key) - 1];
+  const choice = opened?.querySelectorAll("[name=reason], [name=fault]")[Number(digit) - 1];
   if (!choice) return Boolean($("#skip[open]"));
   choice.click();
   return true;
@@ -82,7 +82,8 @@ function onKey(event) {
   }
   // Enter on a button, link or summary is that element's own.
   if (event.key === "Enter" && event.target.closest("button, a, summary")) return;
-  const action = readRegistry().get(caseless(event.key));
+  const actions = readRegistry();
+  const action = actions.get(keyNames(event).find((name) => actions.has(name)));
   if (!action) return;
   event.preventDefault();
   if (wasChoosing && action.startsWith("pick-")) {
