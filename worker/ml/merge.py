@@ -20,6 +20,7 @@ from worker.ml.lora import ADAPTER, adapted_layers, read_adapter, replace_module
 
 logger = logging.getLogger(__name__)
 
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf")
 _DTYPES = {"F64": "float32", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
@@ -146,7 +147,11 @@ def _copy_other_files(base: Path, made: Path) -> None:
     for path in sorted(base.iterdir()):
         if path.name.startswith((".", "README", "adapter_")) or (made / path.name).exists():
             continue
-        if path.is_dir() and path.name == "additional_chat_templates":
+        if path.is_dir() and not _holds_weights(path):  # a second tokenizer, chat templates
             shutil.copytree(path, made / path.name)
-        elif path.is_file() and not path.name.endswith((".safetensors", INDEX_FILE, ".bin")):
+        elif path.is_file() and not path.name.endswith((*_WEIGHTS, INDEX_FILE)):
             shutil.copyfile(path, made / path.name)
+
+
+def _holds_weights(folder: Path) -> bool:
+    return any(path.name.endswith(_WEIGHTS) for path in folder.rglob("*"))

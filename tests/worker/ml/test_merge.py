@@ -58,6 +58,10 @@ def test_number_types_and_files_are_those_of_the_base(
     FAMILIES["llava"](base)
     stored_as(base, torch.bfloat16)
     (base / "extra_tokens.txt").write_text("a file of the tokenizer's own")
+    (base / "second_tokenizer").mkdir()
+    (base / "second_tokenizer" / "tokenizer.json").write_text("{}")
+    (base / "original").mkdir()
+    (base / "original" / "consolidated.pth").write_bytes(b"the same weights once more")
     (base / "README.md").write_text("The base.")
     assert own_dtype(base) == "bfloat16"
     vlm = load_vlm(str(base), device="cpu", dtype="float32")
@@ -70,9 +74,11 @@ def test_number_types_and_files_are_those_of_the_base(
     assert len(changed) == 14
     assert all("language_model" in name for name in changed)
     for path in base.iterdir():
-        if path.name not in {WEIGHTS, "README.md"}:
+        if path.is_file() and path.name not in {WEIGHTS, "README.md"}:
             assert (out / path.name).read_bytes() == path.read_bytes(), path.name
     assert not (out / "README.md").exists()
+    assert (out / "second_tokenizer" / "tokenizer.json").read_text() == "{}"
+    assert not (out / "original").exists()
     with safe_open(out / WEIGHTS, framework="pt") as opened:
         assert opened.metadata() == {"format": "pt"}
     with adapter_attached(vlm, adapter):
