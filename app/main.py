@@ -9,6 +9,7 @@ from app.logs import configure_logging
 from app.resources import STATIC
 from app.routes import (
     accounts,
+    archive,
     guidelines,
     health,
     home,
@@ -50,6 +51,7 @@ ROUTES = (
     judge,
     images,
     accounts,
+    archive,
     guidelines,
     health,
     home,

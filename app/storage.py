@@ -257,6 +257,22 @@ def remove_unused_images(used: Iterable[str], older_than: timedelta) -> int:
     return _remove_older((path for path in files if not _is_used(path, kept)), older_than)
 
 
+def remove_project_files(
+    project_id: int, image_digests: Iterable[str], adapter_digests: Iterable[str]
+) -> None:
+    """Remove the files of a deleted project: its releases, and images and adapters of no other."""
+    store = store_folder()
+    for folder in (store / "releases").glob(f"{project_id}-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    for digest in adapter_digests:
+        shutil.rmtree(adapter_folder(digest), ignore_errors=True)
+    for digest in image_digests:
+        _check_digest(digest)
+        for pattern in (f"images/{digest[:2]}/{digest}.*", f"resized/**/{digest[:2]}/{digest}.*"):
+            for path in store.glob(pattern):
+                path.unlink(missing_ok=True)
+
+
 def _is_used(path: Path, kept: Container[str]) -> bool:
     is_made = _is_below(path, store_folder() / "resized")
     return path.stem in kept and (not is_made or _is_below(path, _made_folder()))

@@ -7,7 +7,7 @@ import redis
 
 from app.errors import AppError
 from app.processes import is_alive
-from app.services import leases, rounds, runs
+from app.services import leases, removal, rounds, runs
 from app.settings import get_settings
 from app.storage import remove_old_uploads
 from worker.persist import persist
@@ -24,6 +24,7 @@ def sweep() -> None:
     persist(lambda session: runs.release_dead_workers(session, is_alive))
     persist(runs.forget_old_workers)
     remove_old_uploads(KEPT_UPLOADS)
+    removal.delete_requested()
     for round_id in persist(rounds.list_settled_rounds):
         try:
             persist(lambda session: rounds.close_if_all_judged(session, round_id))  # noqa: B023

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from sqlalchemy.orm import Session
 
-from app.cli import demo
+from app.cli import demo, removal
 from app.cli.console import console, emphasised, get_project, print_json, running_services
 from app.db import session_scope
 from app.errors import SetupError
@@ -29,6 +29,7 @@ model_app = typer.Typer(help="Models.", no_args_is_help=True)
 
 def add_to(app: typer.Typer) -> None:
     app.add_typer(project_app, name="project", rich_help_panel="Data")
+    removal.add_to(project_app)
     app.add_typer(model_app, name="model", rich_help_panel="Data")
     app.command("import", rich_help_panel="Data")(import_files)
     app.command(rich_help_panel="Data")(release)

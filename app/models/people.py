@@ -64,7 +64,15 @@ class Project(WithId, WithCreation, Base):
     licence: Mapped[str] = mapped_column(server_default="")
     settings: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     pseudonym_secret: Mapped[str]
+    archived_at: Mapped[datetime | None]
+    """Read-only and in no list since then."""
+    deletion_requested_at: Mapped[datetime | None]
+    """Nobody finds it any more; a light worker deletes it at its next sweep."""
     __table_args__ = (
+        CheckConstraint(
+            "deletion_requested_at IS NULL OR archived_at IS NOT NULL",
+            name="deleted_when_archived",
+        ),
         CheckConstraint("slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'", name="slug_is_plain"),
         CheckConstraint("practice_pass_share BETWEEN 0 AND 1", name="practice_pass_share_range"),
     )

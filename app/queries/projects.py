@@ -11,7 +11,10 @@ from app.models import Item, Judgement, Membership, Project, ProjectImage, Round
 
 
 def find_project(session: Session, slug: str) -> Project | None:
-    return session.scalars(select(Project).where(Project.slug == slug)).one_or_none()
+    """The project at this address; one that is being deleted is not found."""
+    return session.scalars(
+        select(Project).where(Project.slug == slug, Project.deletion_requested_at.is_(None))
+    ).one_or_none()
 
 
 def find_membership(session: Session, project_id: int, user_id: int) -> Membership | None:
@@ -48,8 +51,11 @@ class ProjectOverview:
     last_round: Round | None
 
 
-def list_project_overviews(session: Session, user: User | None = None) -> list[ProjectOverview]:
-    """All projects by name; for a person who is no administrator, those they are a member of."""
+def list_project_overviews(
+    session: Session, user: User | None = None, *, is_archived: bool = False
+) -> list[ProjectOverview]:
+    """The open projects, or the archived ones, by name; of a person who is no administrator, those
+    they are a member of."""
     n_items = (
         select(func.count())
         .where(Item.project_id == Project.id, Item.excluded_at.is_(None))
@@ -70,6 +76,10 @@ def list_project_overviews(session: Session, user: User | None = None) -> list[P
             & (Membership.user_id == (user.id if user else None)),
         )
         .outerjoin(Round, (Round.project_id == Project.id) & (Round.number == last_number))
+        .where(
+            Project.archived_at.is_not(None) if is_archived else Project.archived_at.is_(None),
+            Project.deletion_requested_at.is_(None),
+        )
         .order_by(func.lower(Project.name), Project.id)
     )
     if not sees_all:

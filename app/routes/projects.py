@@ -25,8 +25,16 @@ Text = Annotated[str, Form()]
 
 
 @router.get("")
-def list_projects(request: Request, user: CurrentUser, session: SessionDep) -> Response:
-    context = {"overviews": list_project_overviews(session, user)}
+def list_projects(
+    request: Request, user: CurrentUser, session: SessionDep, archived: bool = False
+) -> Response:
+    context = {
+        "overviews": list_project_overviews(session, user, is_archived=archived),
+        "is_archived": archived,
+        "n_archived": 0
+        if archived
+        else len(list_project_overviews(session, user, is_archived=True)),
+    }
     return respond(request, page="project/index.html", context=context)
 
 

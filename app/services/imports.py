@@ -32,6 +32,7 @@ from app.services.import_formats.reading import (
 )
 from app.services.import_plan import Plan, make_plan, row_content
 from app.services.import_report import ImportReport
+from app.services.removal import require_open
 from app.storage import Upload, image_path, put_image, upload_path
 from app.texts import Sentence, pack
 
@@ -88,6 +89,7 @@ def import_dataset(
 ) -> ImportReport:
     """Store what `read_dataset` found. Raises InvalidInput with one line per problem, before
     anything is written, and Conflict while another import into the project runs."""
+    require_open(project)
     if not queries.try_lock_import(session, project.id):
         raise Conflict(
             Sentence("Another import into this project is running. Try again when it is done.")

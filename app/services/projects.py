@@ -18,6 +18,7 @@ from app.services.accounts import add_user, hash_token, new_token
 from app.services.events import record
 from app.services.guidelines import checked_guidelines, keep_version
 from app.services.leases import release_all
+from app.services.removal import require_open
 from app.texts import Amount, Sentence, is_unchanged, plain_lines
 
 MAX_NAME = 200
@@ -244,6 +245,7 @@ def find_invite(session: Session, token: str) -> tuple[Invite, Project]:
 def join(session: Session, token: str, user: User) -> Project:
     """Make the person a member by an invite. A member already: nothing changes, no use counts."""
     invite, project = find_invite(session, token)
+    require_open(project)
     if queries.find_membership(session, project.id, user.id) is not None:
         return project
     if not user_queries.claim_invite(session, invite.id, now=datetime.now(UTC)):

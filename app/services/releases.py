@@ -34,6 +34,7 @@ from app.services.release_formats.jsonl import build_jsonl
 from app.services.release_formats.packing import pack_folder, pack_zip
 from app.services.release_rows import ReleasedRow, build_rows, canonical
 from app.services.release_tombstones import build_tombstones
+from app.services.removal import require_open
 from app.storage import release_path
 from app.texts import Sentence
 
@@ -54,6 +55,7 @@ def create_release(session: Session, project: Project, *, actor: User | None) ->
     `n_rows` counts the rationales. The manifest also holds the judged candidates that were not
     admitted, the judged items, and the tombstones of withdrawn rows.
     """
+    require_open(project)
     if not queries.try_lock_releases(session, project.id):
         raise Conflict(
             Sentence("Another release of this project is being made. Try again when it is done.")

@@ -38,6 +38,7 @@ from app.services.admission import AdmissionPreview, admit
 from app.services.decision import decide
 from app.services.events import record
 from app.services.figures import collect_figures, list_history
+from app.services.removal import require_open
 from app.services.sampling import DIRECT
 from app.services.settling import settle_skipped
 from app.services.training_rows import PlannedRow, list_rationale_rows, write_training_rows
@@ -54,6 +55,7 @@ def create_round(
     session: Session, project: Project, *, settings: LoopSettings, actor: User | None
 ) -> Round:
     """Add the next round of a project with its settings frozen. One may be open at a time."""
+    require_open(project)
     last = queries.find_last_round(session, project.id)
     round_ = Round(
         project_id=project.id,

@@ -6,7 +6,7 @@ member may see but not do is 403.
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict, NotAllowed, NotFound
@@ -29,11 +29,13 @@ from app.queries.projects import (
     find_project,
     holds_image_for,
 )
+from app.services.removal import require_open
 from app.texts import Sentence
 from app.web.deps import CurrentUser, SessionDep
 from app.web.inputs import Id
 
 _NO_IMAGE = Sentence("There is no such image, or you are not a member of its project.")
+_OF_THE_ARCHIVE = ("/archive", "/unarchive", "/delete")
 _ADMINS_ONLY = Sentence("Only an admin of this project can do that.")
 
 
@@ -45,10 +47,20 @@ def find_role(session: Session, project: Project, user: User) -> Role | None:
     return membership.role if membership else None
 
 
-def readable_project(slug: str, user: CurrentUser, session: SessionDep) -> Project:
+def _keep_archived(request: Request, project: Project) -> None:
+    """Refuse to change an archived project, other than to take it out or to delete it."""
+    is_change = request.method not in {"GET", "HEAD"}
+    if is_change and not request.url.path.endswith(_OF_THE_ARCHIVE):
+        require_open(project)
+
+
+def readable_project(
+    slug: str, request: Request, user: CurrentUser, session: SessionDep
+) -> Project:
     project = find_project(session, slug)
     if project is None or find_role(session, project, user) is None:
         raise NotFound(Sentence("There is no such project, or you are not a member of it."))
+    _keep_archived(request, project)
     return project
 
 
@@ -105,30 +117,35 @@ def readable_project_image(sha256: str, project: ReadableProject, session: Sessi
 ReadableProjectImage = Annotated[Image, Depends(readable_project_image)]
 
 
-def _role_in(session: Session, project_id: int, user: User, missing: str) -> Role:
+def _role_in(request: Request, session: Session, project_id: int, user: User, missing: str) -> Role:
     project = session.get(Project, project_id)
-    role = find_role(session, project, user) if project else None
-    if role is None:
+    if project is not None and project.deletion_requested_at is not None:
         raise NotFound(missing)
+    role = find_role(session, project, user) if project else None
+    if project is None or role is None:
+        raise NotFound(missing)
+    _keep_archived(request, project)
     # The session forgets what nobody holds, and handlers ask for the project again.
     session.info["project"] = project
     return role
 
 
-def readable_round(round_id: Id, user: CurrentUser, session: SessionDep) -> Round:
+def readable_round(request: Request, round_id: Id, user: CurrentUser, session: SessionDep) -> Round:
     missing = Sentence("There is no such round, or you are not a member of its project.")
     round_ = session.get(Round, round_id)
     if round_ is None:
         raise NotFound(missing)
-    _role_in(session, round_.project_id, user, missing)
+    _role_in(request, session, round_.project_id, user, missing)
     return round_
 
 
 ReadableRound = Annotated[Round, Depends(readable_round)]
 
 
-def managed_round(round_: ReadableRound, user: CurrentUser, session: SessionDep) -> Round:
-    if _role_in(session, round_.project_id, user, "") != Role.ADMIN:
+def managed_round(
+    request: Request, round_: ReadableRound, user: CurrentUser, session: SessionDep
+) -> Round:
+    if _role_in(request, session, round_.project_id, user, "") != Role.ADMIN:
         raise NotAllowed(_ADMINS_ONLY)
     return round_
 
@@ -147,12 +164,12 @@ def listed_person(user_id: Id, session: SessionDep) -> User:
 ListedPerson = Annotated[User, Depends(listed_person)]
 
 
-def managed_item(item_id: Id, user: CurrentUser, session: SessionDep) -> Item:
+def managed_item(request: Request, item_id: Id, user: CurrentUser, session: SessionDep) -> Item:
     missing = Sentence("There is no such item, or you are not a member of its project.")
     item = session.get(Item, item_id)
     if item is None:
         raise NotFound(missing)
-    if _role_in(session, item.project_id, user, missing) != Role.ADMIN:
+    if _role_in(request, session, item.project_id, user, missing) != Role.ADMIN:
         raise NotAllowed(_ADMINS_ONLY)
     return item
 
@@ -160,12 +177,12 @@ def managed_item(item_id: Id, user: CurrentUser, session: SessionDep) -> Item:
 ManagedItem = Annotated[Item, Depends(managed_item)]
 
 
-def managed_run(run_id: Id, user: CurrentUser, session: SessionDep) -> Run:
+def managed_run(request: Request, run_id: Id, user: CurrentUser, session: SessionDep) -> Run:
     missing = Sentence("There is no such run, or you are not a member of its project.")
     run = session.get(Run, run_id)
     if run is None:
         raise NotFound(missing)
-    if _role_in(session, run.project_id, user, missing) != Role.ADMIN:
+    if _role_in(request, session, run.project_id, user, missing) != Role.ADMIN:
         raise NotAllowed(_ADMINS_ONLY)
     return run
 
@@ -192,12 +209,14 @@ def managed_import_run(run: ManagedRun) -> Run:
 ManagedImportRun = Annotated[Run, Depends(managed_import_run)]
 
 
-def managed_release(release_id: Id, user: CurrentUser, session: SessionDep) -> Release:
+def managed_release(
+    request: Request, release_id: Id, user: CurrentUser, session: SessionDep
+) -> Release:
     missing = Sentence("There is no such release, or you are not a member of its project.")
     release = session.get(Release, release_id)
     if release is None:
         raise NotFound(missing)
-    if _role_in(session, release.project_id, user, missing) != Role.ADMIN:
+    if _role_in(request, session, release.project_id, user, missing) != Role.ADMIN:
         raise NotAllowed(_ADMINS_ONLY)
     return release
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from app.db import session_scope
 from app.lifecycle import Decision, Job, PracticeMode, Role, RoundStatus, RunStatus, Split
 from app.models import Item, Project, Release, Round, Score
-from app.services import accounts, guidelines, practice_items, projects
+from app.services import accounts, guidelines, practice_items, projects, removal
 from app.services.practice_items import Expected, Lesson
 from tests.architecture.lock import REPOSITORY
 from tests.browser.conftest import DESKTOP, NewContext, Site
@@ -120,6 +120,8 @@ def fill(site: Site) -> dict[str, str]:
         broken = make_run(session, failed_project, Job.TRAIN, round_=failed)
         broken.status, broken.finished_at = RunStatus.FAILED, func.now()
         broken.error = "OutOfMemory: " + "x" * 300
+        archived = make_project(session, name="Long over")
+        removal.archive_project(session, archived, actor=None)
         release = Release(
             project_id=project.id,
             number=1,
@@ -140,6 +142,9 @@ def fill(site: Site) -> dict[str, str]:
             "project/show.html": base,
             "project/show.html finished": f"/projects/{other.slug}",
             "project/settings.html": f"{base}/settings",
+            "project/archive.html": f"{base}/archive",
+            "project/archive.html archived": f"/projects/{archived.slug}/archive",
+            "project/index.html archived": "/projects?archived=true",
             "project/guidelines.html": f"{base}/guidelines",
             "practice/index.html": f"{base}/practice/items",
             "practice/edit.html": f"{base}/practice/items/{lesson}",
