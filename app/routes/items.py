@@ -107,7 +107,7 @@ def correct(
     answer: Text = "",
     gold_rationale: Annotated[list[str] | None, Form()] = None,
     more: Text = "",
-    remove: Annotated[int | None, Form()] = None,
+    remove: Annotated[Whole | None, Form()] = None,
 ) -> Response:
     """Save the wording, or, by the buttons `more` and `remove`, change the number of fields."""
     wording = Wording(question, answer, gold_rationale or [])

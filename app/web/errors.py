@@ -17,6 +17,7 @@ from anyio.to_thread import run_sync
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from kombu.exceptions import OperationalError as BrokerError
+from psycopg.errors import NotNullViolation
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from starlette.datastructures import FormData
@@ -143,7 +144,10 @@ def _handle_unstorable(request: Request, error: Exception) -> Response:
 
 
 def _handle_two_at_once(request: Request, error: Exception) -> Response:
-    """Two requests wanted the same place and the checks let both through: one of them has it."""
+    """Two requests wanted the same place and the checks let both through: one of them has it. A
+    value that is missing is no such thing, but a fault of ours."""
+    if isinstance(error, IntegrityError) and isinstance(error.orig, NotNullViolation):
+        raise error
     logger.error("A rule of the database refused what came past the checks: %s", error)
     return error_page(request, Conflict(_AT_ONCE))
 

@@ -43,6 +43,7 @@ _SENTENCES: Mapping[str, Callable[[Context], str]] = {
     "float_parsing": lambda _: Sentence(
         "Input should be a valid number, unable to parse string as a number."
     ),
+    "finite_number": lambda _: Sentence("Input should be a finite number."),
     "greater_than": lambda context: Sentence(
         "Input should be greater than %(n)s.", n=_limit(context["gt"])
     ),

@@ -251,7 +251,7 @@ def imported_distributions(*folders: str) -> set[str]:
                     names |= {alias.name.partition(".")[0] for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                     names.add(node.module.partition(".")[0])
-    ours = {"app", "worker", "migrations", "tests"}
+    ours = {"app", "worker", "migrations", "tests", "benchmarks"}
     foreign = names - ours - sys.stdlib_module_names
     return {canonicalize_name(by_module[name][0]) for name in foreign}
 

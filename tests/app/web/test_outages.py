@@ -147,7 +147,6 @@ def open_no_file(_: Session) -> None:
 OUR_FAULTS: dict[str, Trouble] = {
     "nonsense": ask_for_nonsense,
     "a broken rule": break_a_rule,
-    "a number out of range": in_database("22003"),
     "a row too large for its index": in_database("54000"),
     "an object in the wrong state": in_database("55000"),
     "a file that is not there": open_no_file,
