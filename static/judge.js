@@ -4,7 +4,7 @@
 // stays in the page and in this browser's storage until it was (judge/sending.js).
 
 import { listenForGuidelines, swapGuidelines } from "./judge/guide.js";
-import { Item } from "./judge/item.js";
+import { checkLength, Item } from "./judge/item.js";
 import { listenForKeys } from "./judge/keys.js";
 import { Presence } from "./judge/presence.js";
 import { $, _, Outbox, pageData, parse, Refused, retryDelay, send, toast, Unreachable } from "./judge/sending.js";
@@ -247,6 +247,7 @@ document.addEventListener("change", (event) => {
 });
 
 document.addEventListener("input", (event) => {
+  if (event.target.matches("[name=edit]")) checkLength(event.target);
   if (event.target.matches("#comment, [name=edit]")) item.typed();
 });
 

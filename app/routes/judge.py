@@ -118,12 +118,15 @@ def save_draft(
 ) -> Response:
     view = JudgeView.of(request, session, place)
     content = form.content()
+    too_long = judging.find_too_long(session, place.judgement, form.edits)
     try:
         judgement = judging.save_draft(session, place, **content)
     except AppError as error:
         return _refused(view, place.judgement, form, error)
     if is_htmx(request):
-        return view.saved(judgement)
+        return view.saved(judgement, leaves_out=bool(too_long))
+    if too_long:
+        return _too_long(view, judgement, form, too_long)
     return redirect(request, f"/judgements/{judgement.id}", toast_text=Sentence("Draft saved"))
 
 
@@ -134,7 +137,11 @@ def submit(
 ) -> Response:
     view = JudgeView.of(request, session, place)
     content = form.content()
+    too_long = judging.find_too_long(session, place.judgement, form.edits)
     try:
+        if too_long:
+            judgement = judging.save_draft(session, place, **content)
+            return _too_long(view, judgement, form, too_long)
         judging.submit(session, place, **content)
     except AppError as error:
         return _refused(view, place.judgement, form, error)
@@ -213,6 +220,16 @@ def _go_to(view: JudgeView, judgement: Judgement, notice: str) -> Response:
         return view.item(judgement, notice=notice)
     url = f"/judgements/{judgement.id}"
     return redirect(view.request, url, toast_text=notice, kind="info")
+
+
+def _too_long(
+    view: JudgeView, judgement: Judgement, form: JudgementForm, too_long: frozenset[int]
+) -> Response:
+    """Show the texts that are too long, beside what is wrong with them; the rest is stored."""
+    error = InvalidInput(
+        Sentence("A better text is too long. Everything else is saved; shorten it and go on.")
+    )
+    return view.item(judgement, content=form.as_answer(), error=error, too_long=too_long)
 
 
 def _refused(

@@ -8,7 +8,7 @@ from typing import Any
 from app.critics.base import Fault
 from app.errors import Conflict, InvalidInput, StaleVersion
 from app.models import Judgement
-from app.texts import Sentence, plain_lines
+from app.texts import Sentence, collapse, plain_lines
 
 MAX_COMMENT = 2000
 MAX_EDIT = 1000
@@ -85,6 +85,32 @@ def clean_text(text: str) -> str:
     return plain_lines(text).strip()
 
 
+def edit_limit(texts: Iterable[str]) -> int:
+    """Returns how long a better text may be: no shorter than the longest text of the item."""
+    return max([MAX_EDIT, *map(len, texts)])
+
+
+def sort_edits(
+    judgement: Judgement, edits: Mapping[int, str], texts: Mapping[int, str]
+) -> tuple[dict[int, str], frozenset[int]]:
+    """Returns the better texts to keep, and the candidates whose better text is too long.
+
+    One that says the same as its candidate is none. In place of one that is too long, what was
+    stored before is kept, so that the rest of the answer can be stored. `texts` are those shown.
+    """
+    limit = edit_limit(texts.values())
+    kept: dict[int, str] = {}
+    too_long: set[int] = set()
+    for candidate_id, text in edits.items():
+        edit = clean_text(text)
+        if len(edit) > limit:
+            too_long.add(candidate_id)
+            edit = judgement.edits.get(str(candidate_id), "")
+        if edit and collapse(edit) != collapse(texts.get(candidate_id, "")):
+            kept[candidate_id] = edit
+    return kept, frozenset(too_long)
+
+
 def read_answer(
     judgement: Judgement,
     *,
@@ -138,8 +164,6 @@ def _check_candidates(answer: Answer) -> None:
         raise InvalidInput(
             Sentence("A rationale that you pick has no fault: take back the pick or the fault.")
         )
-    if any(len(text) > MAX_EDIT for text in answer.edits.values()):
-        raise InvalidInput(Sentence("A better text is longer than %(n)s characters.", n=MAX_EDIT))
 
 
 def write(judgement: Judgement, answer: Answer, *, version: int, now: datetime) -> None:

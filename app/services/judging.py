@@ -21,12 +21,14 @@ from app.queries.judging import LockedItem, LockedPlace
 from app.queries.judging_pages import get_candidate_texts
 from app.services import rounds
 from app.services.answers import (
+    MAX_EDIT,
     Answer,
     AnswerKept,
     answer_of,
     clean_text,
     count_time,
     read_answer,
+    sort_edits,
     write,
 )
 from app.services.leases import (
@@ -44,10 +46,11 @@ from app.services.leases import (
     take_next,
 )
 from app.services.settling import is_all_settled, settle_skip, settle_submission
-from app.texts import Sentence, collapse
+from app.texts import Sentence
 
 __all__ = [
     "AnswerKept",
+    "find_too_long",
     "go_on",
     "heartbeat",
     "lease_next",
@@ -127,7 +130,7 @@ def save_draft(
         comment=comment,
         is_flagged=is_flagged,
         faults=faults,
-        edits=edits,
+        edits=_sort_edits(session, judgement, edits)[0],
     )
     if judgement.status is JudgementStatus.SUBMITTED:
         if answer == answer_of(judgement):
@@ -179,7 +182,7 @@ def submit(
         comment=comment,
         is_flagged=is_flagged,
         faults=faults,
-        edits=edits,
+        edits=_sort_edits(session, judgement, edits)[0],
     )
     if judgement.status is JudgementStatus.SUBMITTED:
         if answer == answer_of(judgement):
@@ -289,14 +292,31 @@ def skip(
     return judgement
 
 
+def find_too_long(
+    session: Session, judgement: Judgement, edits: Mapping[int, str]
+) -> frozenset[int]:
+    """Returns the candidates whose better text is longer than what is kept of them."""
+    if all(len(text) <= MAX_EDIT for text in edits.values()):
+        return frozenset()
+    return _sort_edits(session, judgement, edits)[1]
+
+
 # --- Steps ----------------------------------------------------------------------------------
 
 
+def _sort_edits(
+    session: Session, judgement: Judgement, edits: Mapping[int, str]
+) -> tuple[dict[int, str], frozenset[int]]:
+    """Look up the texts that the better ones are of; mostly there are none, at no cost."""
+    given = {key: text for key, text in edits.items() if text.strip()}
+    texts = get_candidate_texts(session, judgement.shown_order) if given else {}
+    return sort_edits(judgement, given, texts)
+
+
 def _write_edits(session: Session, judgement: Judgement, item_id: int, answer: Answer) -> None:
-    """Corrected texts as rationales of this person; one that says the same again is none."""
+    """Corrected texts as rationales of this person."""
     if answer.answer_is_wrong or not answer.edits:
         return
-    texts = get_candidate_texts(session, list(answer.edits))
     queries.insert_written_rationales(
         session,
         [
@@ -307,7 +327,6 @@ def _write_edits(session: Session, judgement: Judgement, item_id: int, answer: A
                 "text": text,
             }
             for candidate_id, text in answer.edits.items()
-            if collapse(text) != collapse(texts[candidate_id])
         ],
     )
 

@@ -15,7 +15,7 @@ from app.queries import judging as queries
 from app.queries import judging_pages as page_queries
 from app.queries.judging_pages import ShownItem
 from app.services import practice
-from app.services.answers import MAX_COMMENT, MAX_EDIT, Answer, answer_of
+from app.services.answers import MAX_COMMENT, Answer, answer_of, edit_limit
 from app.services.guidelines import find_unread_change
 from app.services.judging import MAX_SKIP_REASON
 from app.services.judging_keys import Key, keys_of
@@ -44,6 +44,7 @@ class Choice:
     is_picked: bool
     faults: tuple[str, ...] = ()
     edit: str = ""
+    is_too_long: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Work:
     last_submitted_id: int | None
     upcoming: tuple[tuple[str, str], ...]
     """Address and sizes of the images that will probably be next."""
+    max_edit: int
     n_in_round: int
     n_today: int
     notice: str
@@ -112,7 +114,6 @@ class JudgePage:
     skip_reasons: tuple[str, ...]
     max_skip_reason: int
     max_comment: int
-    max_edit: int
     faults: Mapping[str, str]
 
 
@@ -173,6 +174,7 @@ def build_work(
     content: Answer | None = None,
     notice: str = "",
     error: str = "",
+    too_long: frozenset[int] = frozenset(),
 ) -> Work:
     """The item of a judgement. `content` overrides what is stored: a form that was refused."""
     own = item.own
@@ -197,6 +199,7 @@ def build_work(
                 candidate_id in shown.picked,
                 shown.faults.get(candidate_id, ()),
                 shown.edits.get(candidate_id, ""),
+                candidate_id in too_long,
             )
             for place, candidate_id in enumerate(judgement.shown_order, start=1)
         ),
@@ -214,6 +217,7 @@ def build_work(
             (image_url(project.slug, sha256), srcset(project.slug, sha256, width))
             for sha256, width in item.upcoming
         ),
+        max_edit=edit_limit(item.texts.values()),
         n_in_round=own.n_in_round,
         n_today=own.n_since,
         notice=notice,
@@ -270,7 +274,6 @@ def build_page(
         skip_reasons=SKIP_REASONS,
         max_skip_reason=MAX_SKIP_REASON,
         max_comment=MAX_COMMENT,
-        max_edit=MAX_EDIT,
         faults=FAULT_LABELS,
     )
 

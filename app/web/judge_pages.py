@@ -47,6 +47,7 @@ class JudgeView:
         content: Answer | None = None,
         notice: str = "",
         error: AppError | None = None,
+        too_long: frozenset[int] = frozenset(),
     ) -> Response:
         today = day_start(self.request.cookies)
         item = look_up(self.session, judgement, self.round_, today=today)
@@ -59,6 +60,7 @@ class JudgeView:
             content=content,
             notice=notice,
             error=error.message if error else "",
+            too_long=too_long,
         )
         self._note_guidelines(judgement)
         page = self._page(work.n_in_round, item.guidelines_read)
@@ -104,12 +106,17 @@ class JudgeView:
         if judgement.status in HELD and judgement.guidelines_version != newest:
             judgement.guidelines_version = newest
 
-    def saved(self, judgement: Judgement) -> Response:
+    def saved(self, judgement: Judgement, *, leaves_out: bool = False) -> Response:
+        """`leaves_out`: all is stored but a text that is too long."""
         return respond(
             self.request,
             page="judge/_saved.html",
             fragments=["judge/_saved.html"],
-            context={"version": judgement.version, "lease_until": lease_mark(judgement)},
+            context={
+                "version": judgement.version,
+                "lease_until": lease_mark(judgement),
+                "leaves_out": leaves_out,
+            },
         )
 
     def lease(self, judgement: Judgement) -> Response:

@@ -7,6 +7,21 @@ import { $, _, Outbox, parse, Refused, retryDelay, send, toast, Unreachable } fr
 const COMMENT_MS = 600;
 const BUSY_MS = 150;
 
+const collapse = (text) => text.normalize("NFC").replace(/\s+/g, " ").trim();
+
+function isSameText(edit) {
+  const text = $(".choice__text", edit.closest(".offer")).textContent;
+  return collapse(edit.value) === collapse(text);
+}
+
+/** Says next to the field that it is too long; counted as the server counts. */
+export function checkLength(edit) {
+  const isTooLong = [...edit.value.trim()].length > Number(edit.dataset.limit);
+  $(`#${edit.getAttribute("aria-describedby")}`).hidden = !isTooLong;
+  if (isTooLong) edit.setAttribute("aria-invalid", "true");
+  else edit.removeAttribute("aria-invalid");
+}
+
 export class Item {
   /** `page` shows what comes back: arrive(reply), showDialog(content), signedOut(error), signedIn(). */
   constructor(form, page) {
@@ -43,7 +58,12 @@ export class Item {
 
   body() {
     this.form.elements.active_ms.value = this.clock.count();
-    return new URLSearchParams(new FormData(this.form));
+    const data = new FormData(this.form);
+    // Opened and left as the text that it would correct, a better text is none.
+    const edits = [...this.form.querySelectorAll("[name=edit]")];
+    data.delete("edit");
+    for (const edit of edits) data.append("edit", isSameText(edit) ? "" : edit.value);
+    return new URLSearchParams(data);
   }
 
   saysSomething() {
@@ -164,6 +184,12 @@ export class Item {
         _("Nothing is chosen yet: pick what fits, or say that none fits or that the answer is wrong."),
         "warn",
       );
+      return;
+    }
+    const tooLong = $("[name=edit][aria-invalid]", this.form);
+    if (tooLong) {
+      tooLong.closest(".mend").open = true;
+      tooLong.focus();
       return;
     }
     this.isSubmitting = true;

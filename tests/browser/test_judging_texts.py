@@ -92,6 +92,28 @@ def test_fields_of_the_judging_page_run_from_the_right_where_their_text_does(noo
     assert noor.evaluate(direction, "#other-reason") == "rtl"
 
 
+def test_a_better_text_that_is_too_long_is_told_beside_its_field(noor: Page) -> None:
+    noor.keyboard.press("e")
+    noor.keyboard.press("1")
+    noor.fill(".mend[open] [name=edit]", "\U0001f534" * 1000)
+    told = noor.locator(".mend[open] .field__error")
+    expect(told).to_be_hidden()
+    expect_saved(noor, 1)
+    noor.fill(".mend[open] [name=edit]", "\U0001f534" * 1001)
+    expect(told).to_contain_text("at most 1,000 characters")
+    expect(noor.locator("#saved")).to_contain_text("but for a text that is too long")
+    noor.keyboard.press("Escape")
+    noor.keyboard.press("n")
+    expect(noor.locator("#saved")).to_contain_text("Saved v2")
+    assert stored()[0].none_fits
+    noor.keyboard.press("Enter")
+    expect(noor.locator(".mend[open] [name=edit]")).to_be_focused()
+    noor.fill(".mend[open] [name=edit]", "it is red")
+    noor.keyboard.press("Escape")
+    noor.keyboard.press("Enter")
+    expect(noor.locator("#answer")).not_to_have_attribute("data-judgement-id", str(stored()[0].id))
+
+
 # --- Keyboards -------------------------------------------------------------------------------
 
 

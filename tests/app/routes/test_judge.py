@@ -482,6 +482,84 @@ def test_a_pause_frees_the_item(session: Session, noor: TestClient, round_: Roun
     assert get_judgement(session, judgement_id).status is JudgementStatus.RELEASED
 
 
+# --- Better texts ------------------------------------------------------------------------------
+
+
+def mend(
+    client: TestClient,
+    judgement_id: int,
+    action: str,
+    edits: dict[int, str],
+    *,
+    plain: bool = False,
+) -> Response:
+    data = {
+        "version": "0",
+        "answer_is_wrong": "true",
+        "edited": [str(number) for number in edits],
+        "edit": list(edits.values()),
+    }
+    headers = {} if plain else HTMX
+    return client.post(f"/judgements/{judgement_id}/{action}", data=data, headers=headers)
+
+
+@pytest.fixture
+def long_text(session: Session, round_: Round) -> str:
+    """A rationale that is longer than better texts mostly may be, at the item that comes first."""
+    text = "because " * 200 + "of it"
+    item = make_item(session, project_of(session, round_))
+    make_round_item(session, round_, item, texts=(text, "short"), slots=2).priority = 9
+    return text
+
+
+def test_a_better_text_that_is_its_candidate_is_none_however_long(
+    session: Session, noor: TestClient, round_: Round, long_text: str
+) -> None:
+    shown = open_item(noor, round_)
+    judgement_id, ids = id_in(shown), choices_in(shown)
+    by_text = {text_of_choice(shown, number): number for number in ids}
+    longest = by_text[long_text]
+    assert mend(noor, judgement_id, "draft", {longest: f" {long_text}\r\n"}).status_code == 200
+    judgement = get_judgement(session, judgement_id)
+    assert (judgement.answer_is_wrong, judgement.edits) == (True, {})
+
+
+def text_of_choice(response: Response, candidate_id: int) -> str:
+    return str(
+        page(response).select_one(f"[data-candidate='{candidate_id}'] .choice__text").text  # type: ignore[union-attr]
+    )
+
+
+@pytest.mark.parametrize("action", ["draft", "submit"])
+def test_a_better_text_that_is_too_long_is_told_and_all_else_is_saved(
+    session: Session, noor: TestClient, round_: Round, long_text: str, action: str
+) -> None:
+    shown = open_item(noor, round_)
+    judgement_id, (first, second) = id_in(shown), choices_in(shown)
+    limit = int(str(page(shown).select("[name=edit]")[0]["data-limit"]))
+    assert limit == len(long_text)
+    edits = {first: "y" * (limit + 1), second: "a better one"}
+    response = mend(noor, judgement_id, action, edits, plain=True)
+    assert response.status_code == 422
+    field = one(response, f"#edit-{first}")
+    assert field["aria-invalid"] == "true"
+    assert f"at most {limit:,} characters" in text_of(response, f"#too-long-{first}")
+    judgement = get_judgement(session, judgement_id)
+    assert judgement.status is JudgementStatus.DRAFT
+    assert judgement.answer_is_wrong
+    assert judgement.edits == {str(second): "a better one"}
+
+
+def test_the_script_is_told_that_a_text_was_left_out(
+    noor: TestClient, round_: Round, long_text: str
+) -> None:
+    shown = open_item(noor, round_)
+    first = choices_in(shown)[0]
+    response = mend(noor, id_in(shown), "draft", {first: "y" * (len(long_text) + 1)})
+    assert response.status_code == 200
+    assert "but for a text that is too long" in text_of(response, "#saved")
+
+
 # --- Who has the item: messages come in any order ----------------------------------------------
 
 
