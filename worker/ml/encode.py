@@ -17,10 +17,11 @@ import torch
 from PIL import Image
 
 from app.pictures.seeing import PictureError, see
-from worker.ml.errors import ImageError, MlError, first_line
+from worker.ml.errors import ImageError, MlError, ModelUnusableError, PromptError, first_line
+from worker.ml.literal import reading_breaks, token_ids
 from worker.ml.loading import Reader, Vlm
 from worker.ml.memory import is_out_of_memory
-from worker.ml.prompts import PromptText
+from worker.ml.prompts import PromptText, frame_of
 
 Tensors = dict[str, torch.Tensor]
 
@@ -67,6 +68,15 @@ class RowEncoder:
         ids = continuation_ids(self._vlm.tokenizer, text.context, text.continuation)
         return Row(of_text, of_image, (*ids, *more))
 
+    def fitting_row(
+        self, image: Path, text: PromptText, more: Sequence[int] = (), *, room: int = 0
+    ) -> Row:
+        """As `row`. Raises PromptError where the row, and `room` tokens that may be written after
+        it, are more than the model has places for."""
+        row = self.row(image, text, more)
+        check_length(self._vlm, row.length, room=room)
+        return row
+
     def context(self, image: Path, context: str) -> tuple[Tensors, Tensors]:
         """Tensors of (image, context) on the CPU: those per token, and the others."""
         key = (image, _file_mark(image), context)
@@ -82,24 +92,12 @@ class RowEncoder:
 
     def _encode(self, image: Path, context: str) -> tuple[Tensors, Tensors]:
         picture = read_image(image)
-        bos = self._vlm.tokenizer.bos_token
-        # A chat template that writes the first token itself must not get a second one.
-        options = {"add_special_tokens": False} if bos and context.startswith(bos) else {}
         try:
-            with warnings.catch_warnings():
-                # PaliGemma's processor hands torch tensors to numpy in a way that numpy 2 bemoans.
-                warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
-                made = self._vlm.processor(
-                    images=[picture], text=[context], return_tensors="pt", **options
-                )
+            made = _process(self._vlm, picture, context)
         except Exception as error:  # a family's processor may object in any way it likes
             if is_out_of_memory(error):
                 raise
-            raise ImageError(
-                f"The model's processor refuses {image.name} with the prompt {context!r}: "
-                f"{first_line(error)}",
-                image,
-            ) from error
+            raise self._refusal(error, image, context) from error
         made.pop("labels", None)
         tensors = {name: value for name, value in made.items() if isinstance(value, torch.Tensor)}
         n_tokens = tensors["input_ids"].shape[1]
@@ -113,6 +111,48 @@ class RowEncoder:
         }
         of_text.setdefault("attention_mask", torch.ones_like(tensors["input_ids"]))
         return of_text, {name: t for name, t in tensors.items() if name not in of_text}
+
+    def _refusal(self, error: Exception, image: Path, context: str) -> MlError:
+        """Who is to blame where the processor refuses a picture with a prompt, found by trying each
+        of them with another partner: the picture, the prompt, or the way we write prompts."""
+        grey = Image.new("RGB", (224, 224), (128, 128, 128))
+        says = first_line(error)
+        if _is_taken(self._vlm, grey, context):
+            return ImageError(
+                f"The model's processor refuses the image {image.name}: {says} "
+                "Replace it, or exclude the items that show it.",
+                image,
+            )
+        if _is_taken(self._vlm, grey, frame_of(self._vlm, NEUTRAL_QUESTION).context):
+            return PromptError(f"The model's processor refuses the item's texts: {says}")
+        return ModelUnusableError(
+            f"The model's processor takes no prompt as this program writes it, not even "
+            f"“{NEUTRAL_QUESTION}” on a grey picture: {says} Use another model."
+        )
+
+
+NEUTRAL_QUESTION = "What is it?"
+
+
+def _process(vlm: Vlm | Reader, picture: Image.Image, context: str) -> Any:
+    """What the family's processor makes of a picture and a prompt."""
+    bos = vlm.tokenizer.bos_token
+    # A chat template that writes the first token itself must not get a second one.
+    options = {"add_special_tokens": False} if bos and context.startswith(bos) else {}
+    with warnings.catch_warnings(), reading_breaks(vlm.processor, context):
+        # PaliGemma's processor hands torch tensors to numpy in a way that numpy 2 bemoans.
+        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+        return vlm.processor(images=[picture], text=[context], return_tensors="pt", **options)
+
+
+def _is_taken(vlm: Vlm | Reader, picture: Image.Image, context: str) -> bool:
+    try:
+        _process(vlm, picture, context)
+    except Exception as error:  # as above
+        if is_out_of_memory(error):
+            raise
+        return False
+    return True
 
 
 def encoder_of(vlm: Vlm) -> RowEncoder:
@@ -152,16 +192,11 @@ def continuation_ids(tokenizer: Any, context: str, continuation: str) -> tuple[i
     """
     if not continuation:
         return ()
-    before = _ids(tokenizer, context)
-    whole = _ids(tokenizer, context + continuation)
+    before = token_ids(tokenizer, context)
+    whole = token_ids(tokenizer, context + continuation)
     if whole[: len(before)] == before:
         return tuple(whole[len(before) :])
-    return tuple(_ids(tokenizer, continuation))
-
-
-def _ids(tokenizer: Any, text: str) -> list[int]:
-    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return ids
+    return tuple(token_ids(tokenizer, continuation))
 
 
 def end_ids(vlm: Vlm, end: str) -> tuple[int, tuple[int, ...]]:
@@ -176,7 +211,7 @@ def end_ids(vlm: Vlm, end: str) -> tuple[int, tuple[int, ...]]:
     if tokenizer.eos_token_id is not None:
         stops.append(tokenizer.eos_token_id)
     special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder, *stops}
-    first = _ids(tokenizer, end)[:1]
+    first = token_ids(tokenizer, end)[:1]
     ends_turn = bool(first) and first[0] in special
     if ends_turn:
         stops.append(first[0])
@@ -184,6 +219,19 @@ def end_ids(vlm: Vlm, end: str) -> tuple[int, tuple[int, ...]]:
         raise MlError("The model's tokenizer names no end token; set eos_token in its folder.")
     end_id = first[0] if ends_turn else (tokenizer.eos_token_id or stops[0])
     return end_id, tuple(sorted(set(stops)))
+
+
+def check_length(vlm: Vlm | Reader, n_tokens: int, *, room: int = 0) -> None:
+    """Raises PromptError where the model has no positions for so many tokens and `room` more.
+    Beyond them learned positions end with an error and rotary ones in nonsense."""
+    places = getattr(vlm.config.get_text_config(decoder=True), "max_position_embeddings", None)
+    if not isinstance(places, int) or not 0 < places < n_tokens + room:
+        return
+    written = f" and up to {room} more are written" if room else ""
+    raise PromptError(
+        f"With its picture the item's texts have {n_tokens} tokens{written}, but the model has "
+        f"places for {places}. Shorten its texts, or let the model write fewer."
+    )
 
 
 def collate(vlm: Vlm, rows: Sequence[Row], *, pad: str) -> Tensors:

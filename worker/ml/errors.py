@@ -35,6 +35,10 @@ class AdapterError(MlError):
     """An adapter is missing, damaged, or belongs to another base model."""
 
 
+class PromptError(MlError):
+    """The texts of one item cannot be given to the model, whatever the picture is."""
+
+
 class ImageError(MlError):
     """One image cannot be read or is refused by the processor; `image` says which."""
 

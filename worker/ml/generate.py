@@ -9,7 +9,7 @@ import torch
 from worker.ml.decode import SeededChooser, ShouldStop, decode_plain, decode_shared
 from worker.ml.decoding import Group, Sharing
 from worker.ml.encode import end_ids
-from worker.ml.errors import ModelUnusableError, Stopped
+from worker.ml.errors import ImageError, ModelUnusableError, PromptError, Stopped
 from worker.ml.frozen_tower import encoder_for_sampling
 from worker.ml.loading import Vlm
 from worker.ml.memory import default_batch_rows, free_cached_memory, is_out_of_memory, too_small
@@ -24,6 +24,7 @@ MIN_TEMPERATURE = 1e-4  # a temperature of 0 divides by this: the most probable 
 WINDOW_BYTES = 256 * 2**20  # image tensors held at once; items of a window are sorted by length
 
 OnDone = Callable[[int], None]
+OnRefused = Callable[[Prompt, ImageError | PromptError], None]
 
 
 def sample(
@@ -34,6 +35,7 @@ def sample(
     on_done: OnDone | None = None,
     should_stop: ShouldStop | None = None,
     style: PromptStyle = DEFAULT_STYLE,
+    on_refused: OnRefused | None = None,
 ) -> list[Sampled]:
     """One text per draw, in the order of `draws`.
 
@@ -43,8 +45,9 @@ def sample(
     almost never moves a choice. Draws of one prompt share one pass over image and prompt.
 
     on_done(n): n more draws are done. should_stop is asked before each token and raises Stopped.
-    When memory runs out the batch is halved. Raises ImageError for an unreadable image,
-    DeviceError if not even one row fits.
+    When memory runs out the batch is halved. Raises DeviceError if not even one row fits,
+    ImageError for an image and PromptError for texts that cannot be given to the model; where
+    `on_refused` is given it is told of these instead, and the prompt's draws are left out.
     """
     if "ends" not in vlm.memo:
         frame = frame_of(vlm, draws[0].prompt.question if draws else "", style)
@@ -56,7 +59,7 @@ def sample(
     was_training = vlm.model.training
     vlm.model.eval()
     try:
-        for window in _windows(vlm, by_prompt, style):
+        for window in _windows(vlm, by_prompt, style, config.max_new_tokens, on_refused):
             for numbers, texts in _sample_groups(
                 vlm, window, draws, config,
                 on_done=on_done or _nobody_asks, should_stop=should_stop,
@@ -69,14 +72,26 @@ def sample(
 
 
 def _windows(
-    vlm: Vlm, by_prompt: Mapping[Prompt, Sequence[int]], style: PromptStyle
+    vlm: Vlm,
+    by_prompt: Mapping[Prompt, Sequence[int]],
+    style: PromptStyle,
+    room: int,
+    on_refused: OnRefused | None,
 ) -> Iterator[list[Group]]:
-    """The prompts, encoded, with their draws, as many at a time as WINDOW_BYTES allow."""
+    """The prompts, encoded, with their draws, as many at a time as WINDOW_BYTES allow. room: tokens
+    that may be written after a prompt."""
     window: list[Group] = []
     n_bytes = 0
     for prompt, numbers in by_prompt.items():
-        text = prompt_text(vlm, prompt, style)
-        row = encoder_for_sampling(vlm, prompt.image, text.context).row(prompt.image, text)
+        try:
+            text = prompt_text(vlm, prompt, style)
+            encoder = encoder_for_sampling(vlm, prompt.image, text.context)
+            row = encoder.fitting_row(prompt.image, text, room=room)
+        except (ImageError, PromptError) as error:
+            if on_refused is None:
+                raise
+            on_refused(prompt, error)
+            continue
         window.append(Group(row, tuple(numbers)))
         n_bytes += row.n_bytes
         if n_bytes >= WINDOW_BYTES:
@@ -97,7 +112,8 @@ def _sample_groups(
     """Numbers of draws with their texts, as they are done."""
     if not groups:
         return
-    sharing = how_to_share(vlm, groups[0].row)
+    shortest = min(groups, key=lambda group: group.row.length)
+    sharing = how_to_share(vlm, shortest.row)  # tries longer ones, too
     for alike in _alike(groups, by_length=sharing == "none"):
         # The chooser numbers the draws of this call only.
         numbers = [number for group in alike for number in group.numbers]

@@ -59,6 +59,11 @@ class Vlm:
     memo: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def config(self) -> Any:
+        """The model's configuration."""
+        return self.model.config
+
+    @property
     def dtype(self) -> torch.dtype:
         """The type of the floating point weights."""
         dtype: torch.dtype = self.model.dtype
@@ -72,14 +77,17 @@ class Reader:
     processor: Any
     tokenizer: Any
     is_chat: bool
+    config: Any
+    memo: dict[str, Any] = field(default_factory=dict)
 
 
 def load_reader(name_or_path: str, *, revision: str | None = None) -> Reader:
     """Loads the processor alone. Raises ModelNotFoundError and ModelUnusableError as load_vlm."""
     folder, _ = find_model(name_or_path, revision)
     check_files(folder, name_or_path)
-    processor = load_processor(folder, _read_config(folder, name_or_path), name_or_path)
-    return Reader(processor, processor.tokenizer, _is_chat(processor))
+    config = _read_config(folder, name_or_path)
+    processor = load_processor(folder, config, name_or_path)
+    return Reader(processor, processor.tokenizer, _is_chat(processor), config)
 
 
 def _is_chat(processor: Any) -> bool:

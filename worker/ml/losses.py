@@ -16,6 +16,7 @@ the opener follows. Thus an answer is learned to end, and the opener is never le
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -23,7 +24,7 @@ from torch.nn import functional
 from worker.ml.encode import Row, RowEncoder, Tensors, collate, continuation_ids, end_ids
 from worker.ml.frozen_tower import with_features
 from worker.ml.loading import Vlm
-from worker.ml.prompts import PromptStyle, PromptText, train_text
+from worker.ml.prompts import PromptStyle, PromptText, TrainText, train_text
 from worker.ml.types import TrainRow
 
 Ids = tuple[int, ...]
@@ -92,7 +93,7 @@ def make_examples(
     end, _ = end_ids(vlm, text.end)
 
     def example(answer: Ids, begun: Ids, rationale: Ids) -> Example:
-        encoded = encoder.row(row.image, PromptText(text.context, ""), (*begun, *rationale))
+        encoded = encoder.fitting_row(row.image, PromptText(text.context, ""), (*begun, *rationale))
         start = encoded.length - len(begun) - len(rationale)
         return Example(
             row=encoded,
@@ -101,20 +102,28 @@ def make_examples(
             row_index=row_index,
         )
 
-    tokenizer = vlm.tokenizer
-    answer = continuation_ids(tokenizer, text.context, text.answer)
+    answer, begun, rationale = row_ids(vlm.tokenizer, text)
     if text.rationale is None:
         return [example(answer, answer, ())]
-    begun = continuation_ids(tokenizer, text.context, text.answer + text.opener)
-    rationale = continuation_ids(
-        tokenizer, text.context + text.answer + text.opener, text.rationale
-    )
     if begun[: len(answer)] == answer:
         return [example(answer, begun, rationale)]
     return [
         example(answer, answer, ()),
         example((), begun, rationale),
     ]
+
+
+def row_ids(tokenizer: Any, text: TrainText) -> tuple[Ids, Ids, Ids]:
+    """The tokens after the context: the answer; what the rationale follows, which is the answer and
+    the opener where there is one; and the rationale."""
+    answer = continuation_ids(tokenizer, text.context, text.answer)
+    if text.rationale is None:
+        return answer, answer, ()
+    begun = continuation_ids(tokenizer, text.context, text.answer + text.opener)
+    rationale = continuation_ids(
+        tokenizer, text.context + text.answer + text.opener, text.rationale
+    )
+    return answer, begun, rationale
 
 
 def _targets(start: int, tokens: Ids, end: int) -> Targets:

@@ -37,6 +37,8 @@ def load_processor(folder: Path, config: Any, name: str) -> Any:
     tokenizer.padding_side = "left"
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    if not getattr(processor, "chat_template", None):  # some folders give it to the tokenizer only
+        processor.chat_template = getattr(tokenizer, "chat_template", None)
     return processor
 
 

@@ -14,12 +14,9 @@ is sampled from exactly the token sequences that it was trained on.
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import TemplateError
-
-from worker.ml.errors import ModelUnusableError
+from worker.ml.literal import BREAK, literal
+from worker.ml.templates import ASSISTANT, render_chat
 from worker.ml.types import Prompt, TrainRow
-
-_MARK = "\u2063illume\u2063"  # stands for the assistant's text while a template is taken apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +32,16 @@ class PromptStyle:
 
 @dataclass(frozen=True, slots=True)
 class PromptText:
-    """The whole prompt is context + continuation."""
+    """The whole prompt is context + continuation, with BREAK where people typed a mark of the
+    model's (literal.py)."""
 
     context: str
     continuation: str
 
     @property
     def text(self) -> str:
-        return self.context + self.continuation
+        """The prompt as it reads."""
+        return (self.context + self.continuation).replace(BREAK, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +74,14 @@ DEFAULT_STYLE = PromptStyle()
 
 
 def prompt_text(vlm: Any, prompt: Prompt, style: PromptStyle = DEFAULT_STYLE) -> PromptText:
-    """The text of one prompt for this model. `vlm`: a loading.Vlm (only processor, tokenizer and
-    is_chat are used)."""
+    """The text of one prompt for this model. `vlm`: a loading.Vlm (only processor, tokenizer,
+    is_chat and memo are used)."""
     frame = frame_of(vlm, prompt.question, style)
     if prompt.answer is None:
         return PromptText(frame.context, "")
-    return PromptText(frame.context, frame.gap + prompt.answer + prompt.opener)
+    answer = literal(vlm, prompt.answer)
+    opener = literal(vlm, prompt.opener, after=prompt.answer)
+    return PromptText(frame.context, frame.gap + answer + opener)
 
 
 def chat_words(prompt: Prompt, style: PromptStyle = DEFAULT_STYLE) -> tuple[str, str | None]:
@@ -101,27 +102,23 @@ def train_text(vlm: Any, row: TrainRow, style: PromptStyle = DEFAULT_STYLE) -> T
     rationale = (row.rationale or "").strip()
     return TrainText(
         context=frame.context,
-        answer=frame.gap + row.answer,
-        opener=row.opener,
-        rationale=style.gap + rationale if rationale else None,
+        answer=frame.gap + literal(vlm, row.answer),
+        opener=literal(vlm, row.opener, after=row.answer),
+        rationale=style.gap + literal(vlm, rationale) if rationale else None,
         end=frame.end,
     )
 
 
 def frame_of(vlm: Any, question: str, style: PromptStyle = DEFAULT_STYLE) -> Frame:
-    """The frame of a question. Raises ModelUnusableError for a chat template without a place for
-    the assistant's words."""
+    """The frame of a question. Raises ModelUnusableError for a chat template that has no place for
+    the picture or for the assistant's words."""
+    question = literal(vlm, question)
     if not vlm.is_chat:
         image = style.image if style.image is not None else image_mark(vlm.processor)
         context = style.plain_context.format(image=image, question=question)
         return Frame(context, style.gap, "")
-    whole = _render(vlm.processor, style.chat_question.format(question=question))
-    before, mark, end = whole.partition(_MARK)
-    if not mark:
-        raise ModelUnusableError(
-            "The model's chat template leaves out the assistant's words. Use a model whose "
-            "template takes a user turn with an image and an assistant turn."
-        )
+    whole = render_chat(vlm, style.chat_question.format(question=question))
+    before, _, end = whole.rpartition(ASSISTANT)
     context = before.rstrip(" ")
     return Frame(context, before[len(context) :], end)
 
@@ -133,17 +130,3 @@ def image_mark(processor: Any) -> str:
     if mark is None or getattr(processor, "num_query_tokens", None) is not None:
         return ""
     return mark if isinstance(mark, str) else str(mark.content)
-
-
-def _render(processor: Any, question: str) -> str:
-    """The template with the question, the image before it, and the mark as assistant's words."""
-    asked: list[dict[str, Any]] = [{"type": "image"}, {"type": "text", "text": question}]
-    for said in ([{"type": "text", "text": _MARK}], _MARK):  # some templates want plain text
-        turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
-        try:
-            whole: str = processor.apply_chat_template(turns)
-        except (TemplateError, TypeError):
-            continue
-        if _MARK in whole:
-            return whole
-    return ""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+FailedFor = Literal["image", "prompt", "server"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16", "4bit"]
 
 
@@ -66,11 +67,11 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A draw that could not be made, while others could. is_image: for its image's sake (which
-    cannot be read, or is refused); otherwise the serving engine had trouble."""
+    """A draw that could not be made, while others could. cause: its image cannot be read or
+    is refused; its prompt is refused; or the serving engine had trouble."""
 
     reason: str
-    is_image: bool
+    cause: FailedFor
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 
 from worker.ml.errors import ImageError, Stopped
+from worker.ml.literal import JOINER, NO_MARKS, Marks
 from worker.ml.types import Draw, Failed, Prompt, SampleConfig, Sampled
 from worker.serving.chat import Abilities, Wish, body_of, texts_of
 from worker.serving.connection import Connection, Server
@@ -57,19 +58,33 @@ def sample_served(
     config: SampleConfig,
     *,
     vocabulary: int,
+    marks: Marks = NO_MARKS,
     should_stop: Callable[[], bool] | None = None,
 ) -> list[Sampled | Failed]:
     """One text per draw, in the order of `draws`, or why there is none.
 
-    vocabulary: tokens that config.top_k_share is a share of. Draws that differ in nothing but the
-    seed share a request where the server gives several texts at once; such a request carries the
-    seed of its first draw. Texts are not reproducible: a server batches as its load has it.
+    vocabulary: tokens that config.top_k_share is a share of. marks: the model's control tokens;
+    where people typed one, a character that nobody sees is put into it, since a server would read
+    it as one. Draws that differ in nothing but the seed share a request where the server gives
+    several texts at once; such a request carries the seed of its first draw. Texts are not
+    reproducible: a server batches as its load has it.
 
     Raises ServerError where the server cannot be used, Stopped soon after should_stop says so.
     """
     top_k = ceil(config.top_k_share * vocabulary) if config.top_k_share < 1 else None
-    sampler = _Sampler(served, draws, config.max_new_tokens, top_k)
+    safe = [replace(draw, prompt=_without_marks(draw.prompt, marks)) for draw in draws]
+    sampler = _Sampler(served, safe, config.max_new_tokens, top_k)
     return asyncio.run(_watched(sampler.run, should_stop))
+
+
+def _without_marks(prompt: Prompt, marks: Marks) -> Prompt:
+    answer = prompt.answer
+    return replace(
+        prompt,
+        question=marks.broken(prompt.question, by=JOINER),
+        answer=None if answer is None else marks.broken(answer, by=JOINER),
+        opener=marks.broken(prompt.opener, after=answer or "", by=JOINER),
+    )
 
 
 async def _watched(
@@ -124,7 +139,7 @@ class _Sampler:
             try:
                 picture = await asyncio.to_thread(data_url, prompt.image)
             except ImageError as error:
-                self._give_up(prompt, Failed(error.message, is_image=True))
+                self._give_up(prompt, Failed(error.message, cause="image"))
             else:
                 # One by one where the server makes one text per request, else one per temperature.
                 blocks = [
@@ -162,7 +177,7 @@ class _Sampler:
                 n_made = await self._ask(connection, wish, missing)
             except Refused as refusal:
                 reason = f"The sampling server refuses it: {refusal}"
-                self._give_up(prompt, Failed(reason, is_image=True))
+                self._give_up(prompt, Failed(reason, cause="prompt"))
                 return
             except Unavailable as trouble:
                 self._note_trouble(prompt, trouble)
@@ -172,7 +187,7 @@ class _Sampler:
             missing = missing[n_made:]
             if n_empty >= MAX_EMPTY:
                 reason = f"The sampling server brought {n_empty} answers without a text."
-                self._give_up(prompt, Failed(reason, is_image=False))
+                self._give_up(prompt, Failed(reason, cause="server"))
 
     async def _ask(self, connection: Connection, wish: Wish, indices: Sequence[int]) -> int:
         """Send one request and put its texts in place; how many there were."""
@@ -211,7 +226,7 @@ class _Sampler:
                 "retry the round: finished shards are kept."
             )
         reason = f"The sampling server gave no answer for it: {trouble}"
-        self._give_up(prompt, Failed(reason, is_image=False))
+        self._give_up(prompt, Failed(reason, cause="server"))
 
     def _give_up(self, prompt: Prompt, failed: Failed) -> None:
         """Nothing more is asked for this prompt; what it has already stays."""

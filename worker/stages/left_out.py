@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from app.models import Item
 from app.services.failures import are_too_many, too_many_for_training
-from worker.ml.errors import ImageError
+from worker.ml.readable import Unusable
 from worker.ml.types import TrainRow
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def owner_of(item: Item) -> Owner:
     return Owner(item.id, item.external_id, item.excluded_at is not None)
 
 
-def leave_out(data: TrainingInputs, unusable: Mapping[int, ImageError]) -> TrainingInputs:
+def leave_out(data: TrainingInputs, unusable: Mapping[int, Unusable]) -> TrainingInputs:
     """The inputs without these rows, counted over the training rows and then the validation rows.
 
     Raises AppError where too many items would be lost. Excluded ones do not count: who excluded
@@ -86,7 +86,7 @@ def leave_out(data: TrainingInputs, unusable: Mapping[int, ImageError]) -> Train
     )
 
 
-def _by_item(owners: Sequence[Owner], unusable: Mapping[int, ImageError]) -> list[LeftOut]:
+def _by_item(owners: Sequence[Owner], unusable: Mapping[int, Unusable]) -> list[LeftOut]:
     found: dict[int, LeftOut] = {}
     for place in sorted(unusable):
         owner = owners[place]

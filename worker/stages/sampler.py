@@ -8,9 +8,10 @@ from app.round_settings import LoopSettings
 from app.settings import Settings, get_settings
 from app.storage import adapter_folder
 from worker.heart import Heart
+from worker.ml.literal import Marks
 from worker.ml.readable import sample_readable
 from worker.ml.types import Draw, Failed, SampleConfig, Sampled
-from worker.ml.vocabulary import vocabulary_size
+from worker.ml.vocabulary import read_marks, vocabulary_size
 from worker.models import resolve
 from worker.serving.connection import Server
 from worker.serving.sample import Served, connect, sample_served
@@ -45,16 +46,22 @@ def _local(inputs: RunInputs, digest: str | None, heart: Heart) -> Sampler:
 
 def _served(settings: LoopSettings, digest: str | None, heart: Heart) -> Sampler:
     @cache
-    def served() -> tuple[Served, int]:
+    def served() -> tuple[Served, int, Marks]:
         server = sampling_server(get_settings())
         adapter = (digest, adapter_folder(digest)) if digest else None
-        size = vocabulary_size(resolve(settings.base_model), settings.revision)
-        return connect(server, settings.sampling.server_model, adapter), size
+        base = resolve(settings.base_model), settings.revision
+        found = connect(server, settings.sampling.server_model, adapter)
+        return found, vocabulary_size(*base), read_marks(*base)
 
     def draw(draws: Sequence[Draw], config: SampleConfig) -> list[Sampled | Failed]:
-        found, size = served()
+        found, size, marks = served()
         made = sample_served(
-            found, draws, config, vocabulary=size, should_stop=stop_when_lost(heart)
+            found,
+            draws,
+            config,
+            vocabulary=size,
+            marks=marks,
+            should_stop=stop_when_lost(heart),
         )
         heart.pace.count(len(made))
         return made

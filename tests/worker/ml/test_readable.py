@@ -1,14 +1,20 @@
-"""Draws of damaged images fail alone."""
+"""Draws that cannot be made fail alone."""
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 from PIL import Image
 
 from tests.worker.ml.families import build_llava
+from worker.ml.encode import encoder_of
+from worker.ml.errors import ModelUnusableError, PromptError
 from worker.ml.generate import sample
-from worker.ml.loading import load_vlm
+from worker.ml.loading import Vlm, load_vlm
+from worker.ml.losses import make_examples
+from worker.ml.prompts import DEFAULT_STYLE, PromptStyle, frame_of, prompt_text
 from worker.ml.readable import sample_readable
-from worker.ml.types import Draw, Failed, Prompt, SampleConfig
+from worker.ml.types import Draw, Failed, Prompt, SampleConfig, Sampled, TrainRow
 from worker.ml.vocabulary import vocabulary_size
 
 
@@ -35,3 +41,59 @@ def test_a_damaged_image_fails_and_the_other_texts_stay_the_same(tmp_path: Path)
     assert made[:2] + made[4:6] == whole[:2] + whole[4:6]
     assert all("cannot be read" in one.reason for one in made if isinstance(one, Failed))
     assert all(isinstance(one, Failed) for one in sample_readable(vlm, draws[2:4], config))
+
+
+def test_a_prompt_longer_than_the_model_costs_its_own_draws(
+    llava: Vlm, pictures: list[Path]
+) -> None:
+    """The tiny model has 2048 places, and a letter takes one."""
+    config = SampleConfig(max_new_tokens=5, top_k_share=1.0)
+
+    def ask(n_letters: int) -> Draw:
+        return Draw(Prompt(pictures[0], "x" * n_letters, None, ""), 0.9, 1)
+
+    row = encoder_of(llava).row(pictures[0], prompt_text(llava, ask(9).prompt))
+    most = 2048 - 5 - (row.length - 9)
+    short, fits, long = sample_readable(llava, [ask(3), ask(most), ask(most + 1)], config)
+    assert isinstance(short, Sampled)
+    assert isinstance(fits, Sampled)
+    assert isinstance(long, Failed)
+    assert long.cause == "prompt"
+    assert long.reason == (
+        "With its picture the item's texts have 2044 tokens and up to 5 more are written, but the "
+        "model has places for 2048. Shorten its texts, or let the model write fewer."
+    )
+    learned = TrainRow(pictures[0], "what is it ?", "x" * 2048, None, "")
+    with pytest.raises(PromptError, match="the model has places for 2048"):
+        make_examples(llava, encoder_of(llava), learned, 0, DEFAULT_STYLE)
+
+
+def test_the_one_to_blame_is_found(
+    llava: Vlm, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A processor may refuse a picture, a text, or everything that this program writes."""
+    own = type(llava.processor).__call__
+
+    def picky(processor: Any, images: Any, text: Any, **options: Any) -> Any:
+        if images[0].size == (56, 56) and "wide" in text[0]:
+            raise ValueError("absolute aspect ratio must be smaller than 200")
+        if "odd" in text[0]:
+            raise KeyError("odd")
+        return own(processor, images=images, text=text, **options)
+
+    def of(question: str) -> Failed:
+        (made,) = sample_readable(
+            llava, [Draw(Prompt(pictures[1], question, None, ""), 0.9, 1)], SampleConfig()
+        )
+        assert isinstance(made, Failed)
+        return made
+
+    monkeypatch.setattr(type(llava.processor), "__call__", picky)
+    assert of("is it wide ?").cause == "image"
+    assert "refuses the image 1.png: absolute aspect ratio" in of("is it wide ?").reason
+    assert of("is it odd ?").cause == "prompt"
+    style = PromptStyle(plain_context="Q: {question} A:")
+    draw = Draw(Prompt(pictures[1], "?", None, ""), 0.9, 1)
+    monkeypatch.setattr("worker.ml.encode.frame_of", lambda vlm, q: frame_of(vlm, q, style))
+    with pytest.raises(ModelUnusableError, match="takes no prompt as this program writes it"):
+        sample(llava, [draw], SampleConfig(), style=style)

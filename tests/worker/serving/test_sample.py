@@ -1,5 +1,6 @@
 """Drawing from a server that works, and from one that does not."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -8,9 +9,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.worker.ml.families import build_llava
 from tests.worker.serving.small_server import Json, SmallServer, running, words_of
 from worker.ml.errors import Stopped
 from worker.ml.types import Draw, Failed, Prompt, SampleConfig, Sampled
+from worker.ml.vocabulary import read_marks
 from worker.serving.connection import Server
 from worker.serving.errors import ServerError
 from worker.serving.sample import MAX_PROMPTS_IN_TROUBLE, connect, sample_served
@@ -141,35 +144,52 @@ def test_fewer_samples_than_asked_for_are_asked_for_again(start: Start, images: 
 
 
 @pytest.mark.parametrize(
-    ("trouble", "is_image", "said", "n_asked"),
+    ("trouble", "cause", "said", "n_asked"),
     [
-        ("400", True, "told to say 400", 1),
-        ("500", False, "told to say 500", 5),
-        ("hang", False, "no answer within 0.3 s", 2),
-        ("close", False, "", 5),
-        ("none", False, "without a text", 3),
+        ("400", "prompt", "told to say 400", 1),
+        ("500", "server", "told to say 500", 5),
+        ("hang", "server", "no answer within 0.3 s", 2),
+        ("close", "server", "", 5),
+        ("none", "server", "without a text", 3),
     ],
 )
 def test_one_bad_item_is_reported_and_the_rest_goes_on(
-    start: Start, images: list[Path], trouble: str, is_image: bool, said: str, n_asked: int
+    start: Start, images: list[Path], trouble: str, cause: str, said: str, n_asked: int
 ) -> None:
     server = start(
         SmallServer(trouble=lambda body, n: trouble if words_of(body)[0] == "q1" else None)
     )
     made = draw(server, draws_of(images[:4]), seconds=0.3)
     bad = made[4:8]
-    assert all(isinstance(one, Failed) and one.is_image is is_image for one in bad)
+    assert all(isinstance(one, Failed) and one.cause == cause for one in bad)
     assert all(isinstance(one, Failed) and said in one.reason for one in bad)
     assert len(texts([*made[:4], *made[8:]])) == 12
     asked = [body for body in server.of_draws() if words_of(body)[0] == "q1"]
     assert n_asked <= len(asked) <= 2 * n_asked  # two temperatures
 
 
+def test_marks_that_people_typed_reach_a_server_as_text(
+    start: Start, images: list[Path], tmp_path: Path
+) -> None:
+    build_llava(tmp_path / "model")
+    server = start(SmallServer())
+    served = connect(Server(url=server.url, n_requests=1, seconds=5.0), None, None)
+    prompt = Prompt(images[0], "is <image> 3 < 5 ?", "yes</s>", ", <eos> that")
+    marks = read_marks(str(tmp_path / "model"))
+    (made,) = sample_served(served, [Draw(prompt, 0.5, 1)], CONFIG, vocabulary=101, marks=marks)
+    assert isinstance(made, Sampled)
+    (body,) = server.of_draws()
+    sent = json.dumps(body["messages"], ensure_ascii=False)
+    assert not any(mark in sent for mark in ("<image>", "<eos>"))
+    assert "is <\u2060image> 3 < 5 ?" in sent
+    assert "yes</s>, <\u2060eos> that" in sent
+
+
 def test_a_damaged_image_costs_its_own_draws_only(start: Start, images: list[Path]) -> None:
     images[1].write_bytes(images[1].read_bytes()[:40])
     server = start(SmallServer())
     made = draw(server, draws_of(images[:3]))
-    assert all(isinstance(one, Failed) and one.is_image for one in made[4:8])
+    assert all(isinstance(one, Failed) and one.cause == "image" for one in made[4:8])
     assert len(texts([*made[:4], *made[8:]])) == 8
     assert {words_of(body)[0] for body in server.of_draws()} == {"q0", "q2"}
 

@@ -1,0 +1,92 @@
+"""Chat templates: found fit for a picture, a question and a begun answer once per model, with a
+sentence that says what is wrong where they are not."""
+
+from collections.abc import Callable
+from typing import Any
+
+from jinja2 import TemplateError
+
+from worker.ml.errors import ModelUnusableError, PromptError, first_line
+
+# Stands for the assistant's text while a template is taken apart: a noncharacter, so that nobody's
+# text holds it.
+ASSISTANT = "\ufdd1"
+_PICTURE = {"type": "image"}
+_FAILURES = (TemplateError, TypeError, ValueError, LookupError, AttributeError)
+_NEEDED = "It must take a user turn with an image and a text, and an assistant turn."
+_NO_PICTURES = (
+    "The model's chat template takes no pictures. Give its folder a chat_template.jinja with a "
+    "place for them, or remove the template, to ask the model with plain prompts."
+)
+
+Turns = list[dict[str, Any]]
+Form = Callable[[str], Any]  # how the content of the assistant's turn is given
+
+
+def _as_parts(said: str) -> Any:
+    return [{"type": "text", "text": said}]
+
+
+def _as_words(said: str) -> Any:
+    return said
+
+
+def render_chat(vlm: Any, question: str) -> str:
+    """Returns the template's text with the picture's mark, the question, and ASSISTANT as the
+    assistant's words. `vlm`: a loading.Vlm.
+
+    Raises ModelUnusableError for a template that cannot serve, PromptError where it fails with this
+    question.
+    """
+    if "template_form" not in vlm.memo:
+        vlm.memo["template_form"] = _find_form(vlm)
+    try:
+        return _apply(vlm, [_PICTURE, *_as_parts(question)], vlm.memo["template_form"])
+    except _FAILURES as error:
+        raise PromptError(
+            f"The model's chat template fails with the item's question: {first_line(error)}"
+        ) from error
+
+
+def _find_form(vlm: Any) -> Form:
+    """The form of assistant's words that the template takes: parts, or plain words."""
+    asked = _as_parts("Is it red?")
+    failure: Exception | None = None
+    for form in (_as_parts, _as_words):
+        try:
+            whole = _apply(vlm, [_PICTURE, *asked], form)
+        except _FAILURES as error:
+            failure = failure or error
+            continue
+        # Some print what they do not understand.
+        if "'type'" in whole or whole == _apply_or_fail(vlm, asked, form):
+            raise ModelUnusableError(_NO_PICTURES)
+        if ASSISTANT in whole:
+            return form
+    if failure is None:
+        raise ModelUnusableError(
+            "The model's chat template leaves out the assistant's words. Use a model whose "
+            "template takes a user turn with an image and an assistant turn."
+        )
+    if _apply_or_fail(vlm, "Is it red?", _as_words):
+        raise ModelUnusableError(_NO_PICTURES) from failure
+    raise ModelUnusableError(
+        f"The model's chat template fails: {first_line(failure)} {_NEEDED}"
+    ) from failure
+
+
+def _apply(vlm: Any, asked: Any, form: Form) -> str:
+    turns: Turns = [
+        {"role": "user", "content": asked},
+        {"role": "assistant", "content": form(ASSISTANT)},
+    ]
+    whole: str = vlm.processor.apply_chat_template(turns)
+    return whole
+
+
+def _apply_or_fail(vlm: Any, asked: Any, form: Form) -> str | None:
+    """None where the template fails."""
+    try:
+        return _apply(vlm, asked, form)
+    except _FAILURES:
+        return None
