@@ -16,7 +16,7 @@ from app.db import session_scope
 from app.lifecycle import Decision, Job, Role, RoundStatus, RunStatus
 from app.models import Item, Project, Round, Run
 from app.queries.runs import claim_run
-from app.services import accounts
+from app.services import accounts, removal
 from app.services.imports import perform_import
 from tests.browser.conftest import PHONE, NewContext, Site
 from tests.factories import (
@@ -328,3 +328,34 @@ def test_a_corrected_answer_leaves_every_other_line_as_it_was(
         assert new is not None
         assert (new.question, new.answer) == (question, "green")
         assert new.gold_rationales == [gold[1], "new\nof two lines"]
+
+
+def test_a_project_is_archived_taken_out_and_deleted(site: Site, new_context: NewContext) -> None:
+    with session_scope() as session:
+        slug = make_project(session, name="Street scenes").slug
+    page = new_context().new_page()
+    sign_in_as_admin(page, site)
+    page.goto(f"{site.web.url}/projects/{slug}/settings")
+    page.get_by_role("link", name="Archive or delete the project").click()
+    page.get_by_role("button", name="Archive the project").click()
+    expect(page.get_by_role("heading", name="Street scenes is archived")).to_be_visible()
+    page.goto(f"{site.web.url}/projects")
+    expect(page.get_by_role("link", name="Street scenes")).to_have_count(0)
+    page.get_by_role("link", name="1 archived project").click()
+    page.get_by_role("link", name="Street scenes").click()
+    page.get_by_role("link", name="Take it out, or delete it").click()
+    page.get_by_role("button", name="Take it out of the archive").click()
+    expect(page.get_by_role("heading", name="Street scenes", exact=True)).to_be_visible()
+
+    page.goto(f"{site.web.url}/projects/{slug}/archive")
+    page.get_by_role("button", name="Archive the project").click()
+    page.get_by_label("Type “Street scenes” to delete it").fill("Street")
+    page.get_by_role("button", name="Delete the project").click()
+    expect(page.get_by_text("Type the name of the project as it stands here.")).to_be_visible()
+    page.get_by_label("Type “Street scenes” to delete it").fill("Street scenes")
+    page.get_by_role("button", name="Delete the project").click()
+    expect(page.get_by_role("heading", name="Projects")).to_be_visible()
+    assert page.goto(f"{site.web.url}/projects/{slug}").status == 404  # type: ignore[union-attr]
+    assert removal.delete_requested() == 1
+    with session_scope() as session:
+        assert session.scalars(select(Project.id).where(Project.slug == slug)).all() == []
