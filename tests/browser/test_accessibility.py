@@ -51,7 +51,7 @@ FIGURES = {
     "agreement": {"on_candidates": {"n": 0}},
 }
 # A fragment that is never a page: respond() wants a name for both.
-NO_PAGE = {"judge/_saved.html"}
+NO_PAGE = {"judge/_lease.html", "judge/_saved.html"}
 
 
 def test_axe_is_what_the_note_says() -> None:
