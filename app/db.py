@@ -105,6 +105,11 @@ def finish(session: Session, is_done: bool) -> list[Callback]:
     return kept
 
 
+def pause(session: Session) -> None:
+    """Keep what was done so far and give the connection back; the next statement takes one."""
+    session.commit()
+
+
 def on_commit(session: Session, callback: Callback) -> None:
     """Run `callback` once the current outermost transaction has been committed."""
     session.info.setdefault(_CALLBACKS, []).append(callback)

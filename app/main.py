@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.logs import configure_logging
 from app.resources import STATIC
@@ -86,7 +87,7 @@ def create_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    cookies = app.state.cookies = Cookies.of(settings)
+    app.state.cookies = Cookies.of(settings)
     app.state.places = make_places()
     app.state.probes = Probes(check_readiness)
     app.state.pictures = PictureLine()
@@ -95,11 +96,13 @@ def create_app() -> FastAPI:
         app.include_router(module.router)
     add_error_handlers(app)
     # Added from the inside out: the last one sees the request first.
-    app.add_middleware(BodyLimit, settings=settings, cookies=cookies, error_page=error_page)
+    app.add_middleware(BodyLimit, error_page=error_page)
     app.add_middleware(SameOrigin, settings=settings, error_page=error_page)
     app.add_middleware(RequestContext, error_page=error_page)
     app.add_middleware(SecurityHeaders, settings=settings)
     app.add_middleware(Compress)
+    if settings.proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.proxies)
     if settings.web_processes > 1:
         app.add_middleware(SpreadConnections)
     return app

@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 from functools import lru_cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,11 @@ class Settings(BaseSettings):
         default=None,
         description="Address people use, when a proxy stands in front (for example "
         "https://illume.example.org).",
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="Addresses or networks of proxies whose X-Forwarded-For and -Proto count, "
+        "separated by commas; by default none.",
     )
     host: str = Field(default="127.0.0.1", description="Address the web server binds to.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port of the web server.")
@@ -153,6 +159,17 @@ class Settings(BaseSettings):
             raise ValueError("must start with http:// or https://")
         return value.rstrip("/") if value else value
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def name_networks(cls, value: str) -> str:
+        """Accept addresses and networks alone: a name, or a typing error, would trust nobody."""
+        for part in filter(None, (part.strip() for part in value.split(","))):
+            try:
+                ip_network(part)
+            except ValueError as error:
+                raise ValueError(f"{part} is no address or network, like 172.16.0.0/12") from error
+        return value
+
     @field_validator("sampling_server")
     @classmethod
     def name_the_version(cls, value: str | None) -> str | None:
@@ -174,6 +191,11 @@ class Settings(BaseSettings):
             return self.public_url or (self.illume_home / ADDRESS_FILE).read_text(encoding="utf-8")
         except OSError:
             return self.base_url
+
+    @property
+    def proxies(self) -> list[str]:
+        """The proxies that are believed when they say who is asking."""
+        return [part.strip() for part in self.trusted_proxies.split(",") if part.strip()]
 
     @property
     def store_path(self) -> Path:

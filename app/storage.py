@@ -4,6 +4,7 @@ Images and adapters are addressed by their content. A file appears whole or not 
 written under a temporary name, flushed to the disk and renamed in one step.
 """
 
+import fcntl
 import hashlib
 import os
 import re
@@ -144,6 +145,37 @@ def put_upload(stream: IO[bytes], filename: str) -> Upload:
                 )
             target.write(chunk)
     return Upload(name=name, filename=filename, n_bytes=n_bytes)
+
+
+class UploadLock:
+    """Held while a person sends a file. It ends with the process, however that ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def take(self) -> bool:
+        """Whether it is ours now; False where another request of the person holds it."""
+        with storing_at(self._path):
+            self._path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
+        return True
+
+    def give_back(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def one_upload_of(user_id: int) -> UploadLock:
+    """The lock under which a person's files arrive. The files of the locks stay; they are empty."""
+    return UploadLock(store_folder() / "uploading" / str(user_id))
 
 
 @contextmanager

@@ -110,8 +110,9 @@ def fill(config: Config) -> tuple[int, list[str]]:
             Membership(project_id=project.id, user_id=one.id, role="annotator") for one in people
         )
         ids = {"project": project.id, "round": round_.id}
-        sign = Cookies.of(get_settings()).sessions
-        cookies = [str(sign.dumps([one.id, one.session_number])) for one in people]
+        ours = Cookies.of(get_settings())
+        marks = [ours.sessions.dumps([one.id, one.session_number]) for one in people]
+        cookies = [f"{ours.session_name}={mark}" for mark in marks]
     copy_in(config, ids)
     return ids["round"], cookies
 

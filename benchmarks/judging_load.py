@@ -54,7 +54,7 @@ class Connection:
         # As browsers do: compressed answers, and the mark of a script where there is one.
         writer.write(
             f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
-            f"Cookie: illume_session={self.cookie}\r\nAccept-Encoding: gzip\r\n"
+            f"Cookie: {self.cookie}\r\nAccept-Encoding: gzip\r\n"
             f"{'HX-Request: true' if script else 'X-No: 1'}\r\n"
             f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
             f"\r\n{body}".encode()

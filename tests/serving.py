@@ -35,7 +35,7 @@ class WebServer:
         command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--port", str(self.port), "--no-access-log"],
+                [*command, "--port", str(self.port), "--no-access-log", "--no-proxy-headers"],
                 cwd=ROOT,
                 env=self._environment,
                 stdout=log,

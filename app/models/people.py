@@ -1,12 +1,18 @@
 """Accounts, links, projects and members, workers, and the history of all."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, func, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from app.lifecycle import PracticeMode, Role, UserKind
 from app.models.base import Base, Json, WithCreation, WithId
+from app.texts import name_key
+
+
+def _key_of_name(context: Any) -> str:
+    return name_key(context.get_current_parameters()["name"])
 
 
 class User(WithId, WithCreation, Base):
@@ -14,6 +20,10 @@ class User(WithId, WithCreation, Base):
 
     __tablename__ = "user"
     name: Mapped[str] = mapped_column(String(200), unique=True)
+    name_key: Mapped[str] = mapped_column(default=_key_of_name)
+    """What names that look alike have in common: no two accounts may be made with one."""
+    name_twin: Mapped[int] = mapped_column(server_default="0")
+    """Above 0 for accounts from before names were compared so, whose key another one has."""
     kind: Mapped[UserKind] = mapped_column(server_default=UserKind.PERSON.value)
     password_hash: Mapped[str | None]
     is_admin: Mapped[bool] = mapped_column(server_default=text("false"))
@@ -26,7 +36,13 @@ class User(WithId, WithCreation, Base):
     __table_args__ = (
         CheckConstraint("kind = 'person' OR password_hash IS NULL", name="critic_has_no_password"),
         UniqueConstraint("id", "kind"),
+        UniqueConstraint("name_key", "name_twin"),
     )
+
+    @validates("name")
+    def _follow_name(self, _: str, name: str) -> str:
+        self.name_key = name_key(name)
+        return name
 
 
 class SignInLink(WithId, WithCreation, Base):

@@ -3,26 +3,32 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.lifecycle import UserKind
-from app.models import ApiToken, Invite, SignInLink, User
+from app.models import ApiToken, Event, Invite, SignInLink, User
+from app.texts import name_key
 
 
 def find_user(session: Session, name: str) -> User | None:
-    """The person of this name; capitals do not matter, but the exact spelling goes first."""
+    """The person of this name, however it is typed; the exact spelling goes first."""
+    return next(iter(list_namesakes(session, name)), None)
+
+
+def list_namesakes(session: Session, name: str) -> Sequence[User]:
+    """The people whose names look like this one: one, but for accounts of long ago."""
     return session.scalars(
         select(User)
-        .where(func.lower(User.name) == name.lower(), User.kind == UserKind.PERSON)
-        .order_by(User.name != name)
-        .limit(1)
-    ).one_or_none()
+        .where(User.name_key == name_key(name), User.kind == UserKind.PERSON)
+        .order_by(User.name != name, User.name_twin)
+        .limit(5)
+    ).all()
 
 
 def is_name_taken(session: Session, name: str) -> bool:
-    """Whether any account, a critic's too, has this name in any capitals."""
-    taken = select(User.id).where(func.lower(User.name) == name.lower()).exists()
+    """Whether any account, a critic's too, has a name that looks like this one."""
+    taken = select(User.id).where(User.name_key == name_key(name)).exists()
     return session.scalar(select(taken)) or False
 
 
@@ -95,6 +101,17 @@ def find_valid_invite(session: Session, token_hash: str, *, now: datetime) -> In
     return session.scalars(
         select(Invite).where(Invite.token_hash == token_hash, _is_open(now))
     ).one_or_none()
+
+
+def was_removed_since(session: Session, project_id: int, user_id: int, *, since: datetime) -> bool:
+    """Whether the person was taken out of the project after this time."""
+    removed = select(Event.id).where(
+        Event.project_id == project_id,
+        Event.tag == "project:member:removed",
+        Event.details["user_id"].as_integer() == user_id,
+        Event.at >= since,
+    )
+    return session.scalar(select(removed.exists())) or False
 
 
 def claim_invite(session: Session, invite_id: int, *, now: datetime) -> bool:

@@ -41,7 +41,13 @@ def sign_in(
     address = request.client.host if request.client else ""
     error, status = "", 422
     try:
-        user = accounts.check_sign_in(session, name=name, password=password, address=address)
+        user = accounts.check_sign_in(
+            session,
+            name=name,
+            password=password,
+            address=address,
+            known_id=get_cookies(request).read_known(request),
+        )
     except accounts.TooManyAttempts as refusal:
         user, error, status = None, refusal.message, refusal.status_code
     if user is None:

@@ -1,8 +1,7 @@
 """Data in: files are kept, and a run checks and stores them as a whole."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi import APIRouter, Request
+from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from app.errors import InvalidInput
@@ -10,10 +9,12 @@ from app.models import Project
 from app.services import imports
 from app.settings import get_settings
 from app.storage import put_upload
+from app.texts import Sentence
 from app.web.access import ManagedImportRun, ManagedProject
 from app.web.contexts_data import list_imports
 from app.web.deps import CurrentUser, SessionDep
 from app.web.htmx import redirect, respond
+from app.web.uploads import ReceivedFiles
 
 router = APIRouter()
 
@@ -30,15 +31,25 @@ def upload(
     project: ManagedProject,
     user: CurrentUser,
     session: SessionDep,
-    files: Annotated[list[UploadFile], File()] = [],  # noqa: B006 - FastAPI copies it
-    layout: Annotated[imports.DataFormat, Form()] = imports.DataFormat.AUTO,
-    update: Annotated[bool, Form()] = False,
+    received: ReceivedFiles,
 ) -> Response:
+    layout = str(received.get("layout", imports.DataFormat.AUTO))
+    if layout not in list(imports.DataFormat):
+        raise InvalidInput(Sentence("There is no such layout of files."))
     try:
         # A browser sends an empty part where nothing was chosen.
-        uploads = [put_upload(file.file, file.filename) for file in files if file.filename]
+        uploads = [
+            put_upload(file.file, file.filename)
+            for file in received.getlist("files")
+            if isinstance(file, UploadFile) and file.filename
+        ]
         run = imports.request_import(
-            session, project, uploads=uploads, format=layout, update=update, actor=user
+            session,
+            project,
+            uploads=uploads,
+            format=imports.DataFormat(layout),
+            update=received.get("update") == "true",
+            actor=user,
         )
     except InvalidInput as error:
         return _show(request, project, session, error=error.message, status=422)

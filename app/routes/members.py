@@ -9,6 +9,7 @@ from starlette.responses import Response
 from app.errors import InvalidInput
 from app.lifecycle import Role
 from app.models import Project
+from app.queries.users import list_open_invites
 from app.services import projects
 from app.texts import Sentence
 from app.web.access import ManagedInvite, ManagedMembership, ManagedProject
@@ -89,22 +90,25 @@ def set_role(
 
 @router.get("/members/{membership_id}/remove")
 def confirm_removal(
-    request: Request, project: ManagedProject, membership: ManagedMembership
+    request: Request, project: ManagedProject, membership: ManagedMembership, session: SessionDep
 ) -> Response:
-    context = {"project": project, "membership": membership}
+    invites = list_open_invites(session, project.id, now=datetime.now(UTC))
+    context = {"project": project, "membership": membership, "invites": invites}
     return respond(request, page="member/remove.html", context=context)
 
 
 @router.post("/members/{membership_id}/remove")
 def remove(
+    *,
     request: Request,
     project: ManagedProject,
     membership: ManagedMembership,
     user: CurrentUser,
     session: SessionDep,
+    with_links: Annotated[bool, Form()] = False,
 ) -> Response:
     name = membership.user.name
-    projects.remove_member(session, membership, actor=user)
+    projects.remove_member(session, membership, actor=user, with_links=with_links)
     return redirect(
         request,
         f"/projects/{project.slug}/members",

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -15,8 +16,9 @@ from app.queries import users as queries
 from app.services import rate_limit
 from app.services.events import record
 from app.services.leases import release_all
+from app.services.names import checked_name
 from app.services.passwords import check_password_rules, hash_password, is_outdated, is_password
-from app.texts import Sentence
+from app.texts import Sentence, name_key
 
 MAX_NAME = 100
 ATTEMPTS_PER_NAME = 8
@@ -85,13 +87,7 @@ def add_user(
     Raises:
         InvalidInput: the name or the password breaks a rule, or the name is taken.
     """
-    name = " ".join(name.split())
-    if not name:
-        raise InvalidInput(Sentence("A name is needed."))
-    if len(name) > MAX_NAME:
-        raise InvalidInput(Sentence("The name is longer than %(n)s characters.", n=MAX_NAME))
-    if not name.isprintable():
-        raise InvalidInput(Sentence("The name has characters that cannot be shown."))
+    name = checked_name(name, most=MAX_NAME)
     taken = Sentence("The name %(name)s is taken. Choose another.", name=name)
     if queries.is_name_taken(session, name):
         raise InvalidInput(taken)
@@ -183,27 +179,38 @@ def _keep_an_admin(session: Session, user: User, *, actor: User, is_leaving: boo
 # --- Signing in -----------------------------------------------------------------------------
 
 
-def check_sign_in(session: Session, *, name: str, password: str, address: str) -> User | None:
+def check_sign_in(
+    session: Session, *, name: str, password: str, address: str, known_id: int | None = None
+) -> User | None:
     """The person with this name and password, or None; failures are counted.
+
+    Whoever guesses locks out nobody else, also where a whole house has one address: a browser in
+    which somebody signed in before (`known_id`) has a count of its own for them, and where an
+    address has used up its attempts, each name still has one.
 
     Raises:
         TooManyAttempts: too many failures of this name from this address, or of the address.
     """
-    name = " ".join(name.split())
-    by_name = ("sign-in", name.lower(), address)
+    address = rate_limit.place_of(address)
+    by_name = ("sign-in", name_key(name), address)
     by_address = ("sign-in", address)
-    if rate_limit.is_over_limit(*by_name, limit=ATTEMPTS_PER_NAME) or rate_limit.is_over_limit(
-        *by_address, limit=ATTEMPTS_PER_ADDRESS
-    ):
+    namesakes = queries.list_namesakes(session, name)
+    user = next((one for one in namesakes if one.id == known_id), None)
+    if user is not None:
+        by_name = ("sign-in-known", str(user.id), address)
+        is_over = rate_limit.is_over_limit(*by_name, limit=ATTEMPTS_PER_NAME)
+    else:
+        is_crowded = rate_limit.is_over_limit(*by_address, limit=ATTEMPTS_PER_ADDRESS)
+        is_over = rate_limit.is_over_limit(*by_name, limit=1 if is_crowded else ATTEMPTS_PER_NAME)
+    if is_over:
         raise TooManyAttempts(
             Sentence(
                 "Too many wrong passwords. Wait a quarter of an hour, or ask an administrator for "
                 "a sign-in link."
             )
         )
-    user = queries.find_user(session, name)
-    is_right = is_password(password, user.password_hash if user else None)
-    if user is None or not is_right or user.disabled_at is not None:
+    user = _whose_password(namesakes, password)
+    if user is None or user.disabled_at is not None:
         rate_limit.count_attempt(*by_name)
         rate_limit.count_attempt(*by_address)
         return None
@@ -211,6 +218,13 @@ def check_sign_in(session: Session, *, name: str, password: str, address: str) -
     if user.password_hash is not None and is_outdated(user.password_hash):
         user.password_hash = hash_password(password)
     return user
+
+
+def _whose_password(namesakes: Sequence[User], password: str) -> User | None:
+    """Of accounts whose names look alike the password decides; nobody's takes as long as one."""
+    if not namesakes:
+        is_password(password, None)
+    return next((one for one in namesakes if is_password(password, one.password_hash)), None)
 
 
 def make_sign_in_link(

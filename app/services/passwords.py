@@ -1,15 +1,27 @@
 """Passwords: argon2id with the library's current parameters; old hashes are renewed at sign-in."""
 
+import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from app.errors import InvalidInput
-from app.texts import Sentence
+from app.texts import Sentence, name_key
 
 MIN_LENGTH = 10
 MAX_LENGTH = 200
+
+_ROWS = "1234567890 qwertyuiop qwertzuiop azertyuiop asdfghjkl qsdfghjklm zxcvbnm yxcvbnm wxcvbn"
+_EDGES = "0123456789!?.,-_#+* "
+_LOOKS = str.maketrans("@$034571", "asoeastl")
+_WORDS = """
+    password passwort passwords letmein welcome willkommen iloveyou ichliebedich monkey dragon
+    football fussball baseball sunshine princess superman batman trustno changeme administrator
+    admin hallo hello schatz qwertz qwerty illume annotator secret geheim master
+"""
+_COMMON = frozenset(_WORDS.split())
 
 
 @lru_cache
@@ -27,8 +39,50 @@ def check_password_rules(password: str, *, name: str) -> None:
         raise InvalidInput(Sentence("The password needs at least %(n)s characters.", n=MIN_LENGTH))
     if len(password) > MAX_LENGTH:
         raise InvalidInput(Sentence("The password is longer than %(n)s characters.", n=MAX_LENGTH))
-    if password.casefold() == name.casefold():
+    plain = unicodedata.normalize("NFKC", password).casefold()
+    if _is_mostly(plain, name_key(name)):
         raise InvalidInput(Sentence("The password must not be the name."))
+    if _is_guessed_first(plain):
+        raise InvalidInput(
+            Sentence(
+                "This password is among the first that anybody would try. Take a few words that "
+                "nobody puts together."
+            )
+        )
+
+
+def _is_mostly(password: str, name: str) -> bool:
+    """Whether little is left of the password without the name."""
+    return len(name) >= 3 and len(password.replace(name, "")) < 5 and name in password
+
+
+def _is_guessed_first(password: str) -> bool:
+    """Whether it is one piece repeated, a walk along a keyboard, or a common word."""
+    return (
+        len(set(password)) < 4
+        or _is_repeated(password)
+        or _share_of_steps(password) > 0.6
+        or password.strip(_EDGES).translate(_LOOKS) in _COMMON
+        or any(_is_mostly(password.translate(_LOOKS), word) for word in _COMMON)
+    )
+
+
+def _is_repeated(password: str) -> bool:
+    """Whether a piece of at most a third of it is all that there is."""
+    return any(
+        all(password[place] == password[place - size] for place in range(size, len(password)))
+        for size in range(1, len(password) // 3 + 1)
+    )
+
+
+def _share_of_steps(password: str) -> float:
+    """How many of its characters are the same as, or a neighbour of, the one before."""
+    pairs = list(pairwise(password))
+    n_steps = sum(
+        abs(ord(one) - ord(other)) <= 1 or one + other in _ROWS or other + one in _ROWS
+        for one, other in pairs
+    )
+    return n_steps / len(pairs)
 
 
 def hash_password(password: str) -> str:

@@ -18,6 +18,7 @@ from app.services.accounts import add_user, hash_token, new_token
 from app.services.events import record
 from app.services.guidelines import checked_guidelines, keep_version
 from app.services.leases import release_all
+from app.services.names import checked_name
 from app.services.removal import require_open
 from app.texts import Amount, Sentence, is_unchanged, plain_lines
 
@@ -160,10 +161,20 @@ def set_role(session: Session, membership: Membership, role: Role, *, actor: Use
     )
 
 
-def remove_member(session: Session, membership: Membership, *, actor: User) -> None:
-    """Take somebody out. Their judgements stay; what they hold is free for others at once."""
+def remove_member(
+    session: Session, membership: Membership, *, actor: User, with_links: bool = False
+) -> None:
+    """Take somebody out. Their judgements stay; what they hold is free for others at once.
+
+    Links of before let them in no more. With a link that is open to several they could still come
+    under another name: `with_links` revokes all that work.
+    """
     _keep_an_admin(session, membership, actor)
     release_all(session, membership.user_id, project_id=membership.project_id)
+    if with_links:
+        now = datetime.now(UTC)
+        for invite in user_queries.list_open_invites(session, membership.project_id, now=now):
+            revoke_invite(session, invite, actor=actor)
     record(
         session,
         "project:member:removed",
@@ -248,6 +259,12 @@ def join(session: Session, token: str, user: User) -> Project:
     require_open(project)
     if queries.find_membership(session, project.id, user.id) is not None:
         return project
+    if user_queries.was_removed_since(session, project.id, user.id, since=invite.created_at):
+        raise InviteIsOver(
+            Sentence(
+                "You were taken out of this project after this link was made. Ask for a new one."
+            )
+        )
     if not user_queries.claim_invite(session, invite.id, now=datetime.now(UTC)):
         raise InviteIsOver(
             Sentence("This invite link was used up a moment ago. Ask for a new one.")
@@ -279,12 +296,7 @@ def _slugs(name: str) -> list[str]:
 
 
 def _checked_name(name: str) -> str:
-    name = " ".join(name.split())
-    if not name:
-        raise InvalidInput(Sentence("A name is needed."))
-    if len(name) > MAX_NAME:
-        raise InvalidInput(Sentence("The name is longer than %(n)s characters.", n=MAX_NAME))
-    return name
+    return checked_name(name, most=MAX_NAME)
 
 
 def _reworded(text: str, stored: str, refusal: Sentence) -> str:

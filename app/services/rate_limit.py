@@ -7,6 +7,7 @@ passwords still cost an argon2 hash each, and the log says so.
 import hashlib
 import logging
 from functools import lru_cache
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -26,6 +27,19 @@ def _redis(url: str) -> "Redis":
 def _key(scope: str, *parts: str) -> str:
     digest = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
     return f"illume:attempts:{scope}:{digest}"
+
+
+def place_of(address: str) -> str:
+    """What counts as one place: an IPv4 address, or the /64 that one IPv6 subscriber has."""
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(ip, IPv6Address):
+        if ip.ipv4_mapped is not None:
+            return str(ip.ipv4_mapped)
+        return str(ip_network((ip, 64), strict=False))
+    return str(ip)
 
 
 def is_over_limit(scope: str, *parts: str, limit: int) -> bool:

@@ -13,7 +13,9 @@ Command = tuple[str, ...]
 def web_command(settings: Settings, listener: int | None = None) -> Command:
     """The web server: one process on an open socket, or all of them on host and port."""
     server = (sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory")
-    manners = ("--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "5")
+    # Whom to believe about addresses is our own setting (TRUSTED_PROXIES), not uvicorn's.
+    quiet = ("--no-proxy-headers", "--no-access-log", "--log-level", "warning")
+    manners = (*quiet, "--timeout-graceful-shutdown", "5")
     if listener is not None:
         return (*server, *manners, "--fd", str(listener))
     address = ("--host", settings.host, "--port", str(settings.port))

@@ -5,6 +5,7 @@ nobody is told of a change that then fails to be stored.
 """
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -65,6 +66,19 @@ async def _take_place(places: anyio.Semaphore) -> None:
         await places.acquire()
     if waiting.cancelled_caught:
         raise Outage("crowd")
+
+
+@asynccontextmanager
+async def place_given_back(request: Request) -> AsyncIterator[None]:
+    """Lets others work with the database while this request waits for its sender."""
+    places: anyio.Semaphore = request.app.state.places
+    places.release()
+    try:
+        yield
+    finally:
+        # `get_session` gives it back at the end, whatever happens here.
+        with anyio.CancelScope(shield=True):
+            await places.acquire()
 
 
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]

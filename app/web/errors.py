@@ -120,6 +120,9 @@ async def _handle_app_error(request: Request, error: Exception) -> Response:
 
 def _handle_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    if isinstance(error.__cause__, OSError) and (outage := find_outage(error.__cause__)):
+        # The framework blames the sender where our folder for incoming files is full.
+        return error_page(request, outage)
     if error.status_code == HTTPStatus.NOT_FOUND:
         return error_page(request, NotFound(NO_PAGE))
     response = error_page(request, AppError(str(error.detail), status_code=error.status_code))

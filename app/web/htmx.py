@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.web.languages import chosen_language, speaking
-from app.web.sessions import FLASH_COOKIE, Toast, get_cookies
+from app.web.sessions import Toast, get_cookies
 from app.web.templating import get_templates
 
 TOASTS_FRAGMENT = "_toasts.html"
@@ -68,8 +68,8 @@ def _page(
     response = get_templates().TemplateResponse(
         request, page, values, status_code=status, headers=headers
     )
-    if FLASH_COOKIE in request.cookies:
-        response.delete_cookie(FLASH_COOKIE)
+    if cookies.flash_name in request.cookies:
+        response.delete_cookie(cookies.flash_name)
     return response
 
 

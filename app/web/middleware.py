@@ -22,7 +22,6 @@ from app.outages import find_outage
 from app.patience import hurried
 from app.settings import Settings
 from app.texts import Amount, Sentence
-from app.web.sessions import Cookies
 
 logger = logging.getLogger("app.web")
 
@@ -227,59 +226,87 @@ def origin_of(url: str) -> str:
 
 
 class BodyLimit:
-    """Stops a body that is larger than what its address takes, before it fills the disk."""
+    """Stops a body that is larger than what its handler takes, before it fills the disk.
 
-    def __init__(
-        self, app: ASGIApp, *, settings: Settings, cookies: Cookies, error_page: ErrorPage
-    ) -> None:
+    That is `FORM_BYTES`, until a gate that knows who is asking allows more (`allow_body`).
+    """
+
+    def __init__(self, app: ASGIApp, *, error_page: ErrorPage) -> None:
         self.app = app
-        self.upload_bytes = settings.max_upload_mb << 20
-        self.cookies = cookies
         self.error_page = error_page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
             await self.app(scope, receive, send)
             return
-        limit = self._limit(Request(scope, receive))
-        error = AppError(
-            Sentence(
-                "That is larger than the %(n)s MB that this address takes.", n=Amount(limit >> 20)
-            ),
-            status_code=413,
-        )
-        given = Headers(scope=scope).get("Content-Length", "")
-        if re.fullmatch(r"\d+", given, re.ASCII) and (len(given) > 18 or int(given) > limit):
-            await self._refuse(error, scope, receive, send)
-            return
-        n_received = 0
+        body = _Body(Headers(scope=scope).get("Content-Length", ""))
+        scope[_BODY] = body
 
         async def receive_counted() -> Message:
-            nonlocal n_received
+            if body.is_too_large():
+                raise body.refusal()
             message = await receive()
-            n_received += len(message.get("body", b""))
-            if n_received > limit:
-                raise error
+            body.n_received += len(message.get("body", b""))
+            body.has_ended = message["type"] != "http.request" or not message.get("more_body")
+            if body.is_too_large():
+                raise body.refusal()
             return message
 
         async def send_unless_stopped(message: Message) -> None:
             # Whoever was reading the body may turn our error into one of its own.
-            if n_received <= limit:
-                await send(message)
+            if body.is_stopped:
+                return
+            if message["type"] == "http.response.start" and body.is_left_unread():
+                if body.is_too_large() and message["status"] in {200, 204, 422}:
+                    # Answered without the body that was announced: that is no answer to it.
+                    body.is_stopped = True
+                    return
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
 
         with suppress(AppError):
             await self.app(scope, receive_counted, send_unless_stopped)
-        if n_received > limit:
-            await self._refuse(error, scope, receive, send)
+        if body.is_stopped:
+            response = self.error_page(Request(scope, receive), body.refusal())
+            response.headers["Connection"] = "close"  # the rest of the body is not read
+            await response(scope, receive, send)
 
-    def _limit(self, request: Request) -> int:
-        """Uploads are for people with a session: the body is read before anybody asks who it is."""
-        is_upload = request.url.path.endswith("/imports")
-        if is_upload and self.cookies.read_session(request) is not None:
-            return self.upload_bytes + FORM_BYTES  # the form around a file needs a little more
-        return FORM_BYTES
 
-    async def _refuse(self, error: AppError, scope: Scope, receive: Receive, send: Send) -> None:
-        response = self.error_page(Request(scope, receive), error)
-        response.headers["Connection"] = "close"  # the rest of the body is not read
-        await response(scope, receive, send)
+_BODY = "illume.body"
+
+
+class _Body:
+    """What is known of the body of a request, and how much of it is taken."""
+
+    def __init__(self, announced: str) -> None:
+        is_number = re.fullmatch(r"[0-9]{1,18}", announced)
+        self.n_announced = int(announced) if is_number else 0
+        self.n_allowed = FORM_BYTES
+        self.n_received = 0
+        self.has_ended = not self.n_announced
+        self.is_stopped = False
+
+    def is_too_large(self) -> bool:
+        return max(self.n_announced, self.n_received) > self.n_allowed
+
+    def is_left_unread(self) -> bool:
+        """Whether more is to come than one would read only to keep the connection."""
+        return not self.has_ended and self.n_announced - self.n_received > 65536
+
+    def refusal(self) -> AppError:
+        self.is_stopped = True
+        return AppError(
+            Sentence(
+                "That is larger than the %(n)s MB that this address takes.",
+                n=Amount(self.n_allowed >> 20),
+            ),
+            status_code=413,
+        )
+
+
+def allow_body(request: Request, n_bytes: int) -> None:
+    """Let a body of this size in. To be called before it is read, by who knows who is asking."""
+    body: _Body = request.scope[_BODY]
+    body.n_allowed = n_bytes
+    if body.is_too_large():
+        raise body.refusal()

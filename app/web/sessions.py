@@ -1,5 +1,6 @@
 """Signed cookies: who is signed in, and toasts that wait for the next page."""
 
+import hashlib
 from dataclasses import dataclass
 
 from itsdangerous import BadSignature, URLSafeSerializer, URLSafeTimedSerializer
@@ -10,8 +11,7 @@ from app.models import User
 from app.settings import Settings
 from app.texts import pack, unpack
 
-SESSION_COOKIE = "illume_session"
-FLASH_COOKIE = "illume_flash"
+KNOWN_SECONDS = 365 * 24 * 3600
 SESSION_SECONDS = 30 * 24 * 3600
 FLASH_SECONDS = 60
 
@@ -33,6 +33,9 @@ class Cookies:
 
     sessions: URLSafeTimedSerializer
     flashes: URLSafeSerializer
+    known: URLSafeSerializer
+    mark: str
+    """Tells this installation from others on the same host: browsers do not look at the port."""
     is_secure: bool
 
     @classmethod
@@ -41,20 +44,42 @@ class Cookies:
         return cls(
             sessions=URLSafeTimedSerializer(key, salt="session"),
             flashes=URLSafeSerializer(key, salt="flash"),
+            known=URLSafeSerializer(key, salt="known"),
+            mark=hashlib.sha256(f"cookies of {key}".encode()).hexdigest()[:8],
             is_secure=settings.base_url.startswith("https://"),
         )
 
+    @property
+    def session_name(self) -> str:
+        return f"illume_session_{self.mark}"
+
+    @property
+    def flash_name(self) -> str:
+        return f"illume_flash_{self.mark}"
+
+    @property
+    def known_name(self) -> str:
+        return f"illume_known_{self.mark}"
+
     def sign_in(self, response: Response, user: User) -> None:
         value = self.sessions.dumps([user.id, user.session_number])
-        self._set(response, SESSION_COOKIE, value, SESSION_SECONDS)
+        self._set(response, self.session_name, value, SESSION_SECONDS)
+        self._set(response, self.known_name, self.known.dumps(user.id), KNOWN_SECONDS)
+
+    def read_known(self, request: Request) -> int | None:
+        """Who signed in last in this browser; it lets nobody in."""
+        try:
+            return int(self.known.loads(request.cookies.get(self.known_name, "")))
+        except (BadSignature, TypeError, ValueError):
+            return None
 
     def sign_out(self, response: Response) -> None:
-        response.delete_cookie(SESSION_COOKIE)
+        response.delete_cookie(self.session_name)
 
     def read_session(self, request: Request) -> SessionMark | None:
         try:
             user_id, number = self.sessions.loads(
-                request.cookies.get(SESSION_COOKIE, ""), max_age=SESSION_SECONDS
+                request.cookies.get(self.session_name, ""), max_age=SESSION_SECONDS
             )
             return SessionMark(int(user_id), int(number))
         except (BadSignature, TypeError, ValueError):
@@ -63,11 +88,11 @@ class Cookies:
     def keep_toasts(self, response: Response, toasts: list[Toast]) -> None:
         """What is said stays a Sentence: the page that shows it may be in any language."""
         kept = [(kind, pack(text)) for kind, text in toasts]
-        self._set(response, FLASH_COOKIE, str(self.flashes.dumps(kept)), FLASH_SECONDS)
+        self._set(response, self.flash_name, str(self.flashes.dumps(kept)), FLASH_SECONDS)
 
     def read_toasts(self, request: Request) -> list[Toast]:
         try:
-            kept = self.flashes.loads(request.cookies.get(FLASH_COOKIE, ""))
+            kept = self.flashes.loads(request.cookies.get(self.flash_name, ""))
             return [(str(kind), unpack(text)) for kind, text in kept]
         except (BadSignature, KeyError, TypeError, ValueError):
             return []

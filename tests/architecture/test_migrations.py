@@ -238,3 +238,25 @@ def test_a_candidate_still_never_changes_after_its_key_was_made_anew(
         connected(fresh_database) as connection,
     ):
         connection.execute(text("UPDATE candidate SET text = 'other'"))
+
+
+def test_accounts_whose_names_look_alike_are_all_kept(alembic: Config, fresh_database: str) -> None:
+    command.upgrade(alembic, "0014")
+    names = ["Jos\u00e9", "Ada", "Jose\u0301", "\uff21\uff44\uff41", "critic exact"]
+    with connected(fresh_database) as connection:
+        for name in names:
+            connection.execute(text('INSERT INTO "user" (name) VALUES (:name)'), {"name": name})
+    command.upgrade(alembic, "0015")
+    with connected(fresh_database) as connection:
+        rows = connection.execute(text('SELECT name, name_key, name_twin FROM "user" ORDER BY id'))
+        assert [tuple(row) for row in rows] == [
+            ("Jos\u00e9", "jos\u00e9", 0),
+            ("Ada", "ada", 0),
+            ("Jose\u0301", "jos\u00e9", 1),
+            ("\uff21\uff44\uff41", "ada", 1),
+            ("critic exact", "critic exact", 0),
+        ]
+    command.downgrade(alembic, "0014")
+    with connected(fresh_database) as connection:
+        kept = connection.execute(text('SELECT name FROM "user" ORDER BY id')).scalars()
+        assert list(kept) == names

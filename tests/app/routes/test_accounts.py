@@ -15,6 +15,10 @@ from tests.factories import make_membership, make_project, make_user
 PASSWORD = "correct horse battery"
 
 
+def cookie_name(client: TestClient) -> str:
+    return str(client.app.state.cookies.session_name)  # type: ignore[attr-defined]
+
+
 def test_sign_in_with_a_password_and_out_again(client: TestClient, session: Session) -> None:
     accounts.add_user(session, name="Ada", password=PASSWORD)
     response = client.post(
@@ -38,7 +42,7 @@ def test_wrong_password_keeps_the_name_and_says_so(client: TestClient, session: 
     assert one(response, "input[name=name]")["value"] == "Ada"
     assert one(response, "main input[name=next]")["value"] == "/account"
     assert "not right" in text_of(response, "[role=alert]")
-    assert "illume_session" not in client.cookies
+    assert cookie_name(client) not in client.cookies
 
 
 def test_too_many_wrong_passwords_are_429(client: TestClient, session: Session) -> None:
@@ -73,7 +77,7 @@ def test_a_forged_or_old_session_is_no_session(client: TestClient, session: Sess
     ada.session_number += 1
     session.commit()
     assert client.get("/account").status_code == 303
-    client.cookies.set("illume_session", "WzEsMF0.forged.signature")
+    client.cookies.set(cookie_name(client), "WzEsMF0.forged.signature")
     assert client.get("/account").status_code == 303
 
 
@@ -239,7 +243,7 @@ def test_change_of_password_keeps_this_session_and_ends_others(
 ) -> None:
     ada = accounts.add_user(session, name="Ada", password=PASSWORD)
     sign_in(client, session, ada)
-    old = client.cookies["illume_session"]
+    old = client.cookies[cookie_name(client)]
     new = "another good one"
     wrong = client.post("/account/password", data={"current": "x", "password": new, "again": new})
     assert wrong.status_code == 422
@@ -249,16 +253,16 @@ def test_change_of_password_keeps_this_session_and_ends_others(
     assert right.status_code == 303
     assert client.get("/account").status_code == 200
     client.cookies.clear()
-    client.cookies.set("illume_session", old)
+    client.cookies.set(cookie_name(client), old)
     assert client.get("/account").status_code == 303
 
 
 def test_sign_out_everywhere(client: TestClient, session: Session) -> None:
     ada = make_user(session)
     sign_in(client, session, ada)
-    old = client.cookies["illume_session"]
+    old = client.cookies[cookie_name(client)]
     assert client.post("/account/sign-out-everywhere").headers["Location"] == "/sign-in"
-    client.cookies.set("illume_session", old)
+    client.cookies.set(cookie_name(client), old)
     assert client.get("/account").status_code == 303
 
 

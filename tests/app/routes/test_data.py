@@ -1,18 +1,22 @@
 """Imports and releases: what is asked for, and the page of the run that does it."""
 
+import errno
 import json
+from collections.abc import Iterator, MutableMapping
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
-from sqlalchemy import func
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.lifecycle import Job, Role, RunStatus
-from app.models import Project, Release, Run
+from app.models import Membership, Project, Release, Run
 from app.queries.overview import list_project_runs
 from app.services.releases import ReleaseFormat, archive_path, create_release
 from app.settings import get_settings
-from app.storage import atomic_file, upload_path
+from app.storage import atomic_file, one_upload_of, upload_path
 from tests.browsing import HTMX, one, page, sign_in, text_of
 from tests.factories import make_membership, make_project, make_round, make_run, make_user
 
@@ -107,9 +111,102 @@ def test_upload_that_is_too_large_is_413(
 
 
 def test_nobody_fills_the_disk_without_a_session(client: TestClient, project: Project) -> None:
-    """The body is read before any handler can ask who sends it."""
-    response = client.post(f"/projects/{project.slug}/imports", content=b"x" * (5 << 20))
-    assert response.status_code == 413
+    sent: list[int] = []
+
+    def body() -> Iterator[bytes]:
+        for _ in range(5):
+            sent.append(1)
+            yield b"x" * (1 << 20)
+
+    kind = {"Content-Type": "multipart/form-data; boundary=x", "Content-Length": str(5 << 20)}
+    response = client.post(f"/projects/{project.slug}/imports", content=body(), headers=kind)
+    assert response.status_code == 303
+    assert response.headers["Location"].startswith("/sign-in")
+    assert response.headers["Connection"] == "close"
+
+
+def test_a_body_is_not_read_before_it_is_clear_who_may_send_it(
+    client: TestClient, session: Session, project: Project
+) -> None:
+    """Read from the application itself: a test client would collect the whole body first."""
+    closed, annotator, stranger = make_user(session), make_user(session), make_user(session)
+    make_membership(session, project, closed, Role.ADMIN)
+    make_membership(session, project, annotator)
+    for user, status in ((closed, 303), (annotator, 403), (stranger, 404)):
+        sign_in(client, session, user)
+        if user is closed:
+            user.disabled_at = datetime.now(UTC)
+            session.commit()
+        headers = client.build_request("POST", "/").headers
+        scope = {
+            "type": "http", "method": "POST", "path": f"/projects/{project.slug}/imports",
+            "raw_path": b"", "query_string": b"", "root_path": "", "scheme": "http",
+            "headers": [
+                (b"cookie", headers["Cookie"].encode()), (b"content-length", b"100000000"),
+                (b"content-type", b"multipart/form-data; boundary=x"),
+            ],
+            "client": ("testclient", 1), "server": ("testserver", 80), "state": {},
+        }  # fmt: skip
+        answers: list[MutableMapping[str, Any]] = []
+
+        async def receive() -> MutableMapping[str, Any]:
+            raise AssertionError("the body is read")
+
+        async def send(
+            message: MutableMapping[str, Any],
+            answers: list[MutableMapping[str, Any]] = answers,
+        ) -> None:
+            answers.append(message)
+
+        assert client.portal is not None
+        client.portal.call(client.app, scope, receive, send)
+        assert answers[0]["status"] == status
+
+
+def test_a_person_sends_one_upload_at_a_time(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    (member,) = session.scalars(select(Membership).where(Membership.project_id == project.id))
+    lock = one_upload_of(member.user_id)
+    assert lock.take()
+    refused = upload(admin, project)
+    assert refused.status_code == 409  # type: ignore[attr-defined]
+    assert "still on its way" in text_of(refused, ".lede")  # type: ignore[arg-type]
+    lock.give_back()
+    assert upload(admin, project).status_code == 303  # type: ignore[attr-defined]
+    assert upload(admin, project).status_code == 303  # type: ignore[attr-defined]
+
+
+def test_whoever_is_closed_while_a_file_arrives_does_not_import_it(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    (member,) = session.scalars(select(Membership).where(Membership.project_id == project.id))
+
+    def body() -> Iterator[bytes]:
+        yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.csv"\r\n\r\na\r\n'
+        member.role = Role.ANNOTATOR
+        session.commit()
+        yield b"--x--\r\n"
+
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    response = admin.post(f"/projects/{project.slug}/imports", content=body(), headers=kind)
+    assert response.status_code == 403
+    assert not list_project_runs(session, project.id, Job.IMPORT)
+
+
+def test_a_full_folder_for_incoming_files_is_not_the_senders_fault(
+    admin: TestClient, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("starlette.formparsers.SpooledTemporaryFile", full)
+    answer = upload(admin, project)
+    assert answer.status_code == 503  # type: ignore[attr-defined]
+    assert "disk is full" in text_of(answer, ".lede")  # type: ignore[arg-type]
+    form = {"name": (None, "x"), "file": ("a.txt", b"x")}
+    answer = admin.post(f"/projects/{project.slug}/details", files=form)
+    assert answer.status_code == 503
 
 
 def finish(run: Run, status: RunStatus, result: dict[str, object], error: str | None) -> None:

@@ -66,6 +66,7 @@ def test_htmx_is_redirected_by_a_header_it_can_see(browser: TestClient) -> None:
 
 
 def test_a_forged_toast_is_not_shown(browser: TestClient, session: Session) -> None:
-    browser.cookies.set("illume_flash", "W1siYmFkIiwiZm9yZ2VkIl1d.x")
+    name = browser.app.state.cookies.flash_name  # type: ignore[attr-defined]
+    browser.cookies.set(name, "W1siYmFkIiwiZm9yZ2VkIl1d.x")
     assert "forged" not in browser.get("/piece").text
     assert one(browser.get("/piece"), "#toasts .toast")
