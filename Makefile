@@ -145,6 +145,7 @@ gpu-wheels: setup ## Gather the packages that benchmarks/on_gpu.sh needs on a ma
 
 .PHONY: hooks
 hooks: ## Run the quick checks before every commit (needs the program pre-commit)
+	@command -v pre-commit >/dev/null || { echo "The program pre-commit is missing. Install it: pipx install pre-commit" >&2; exit 1; }
 	pre-commit install
 
 .PHONY: clean

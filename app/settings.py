@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from app.errors import SetupError
+from app.processes import is_alive
 
 SERVICES_FILE = "services.json"
 ADDRESS_FILE = "address"
@@ -186,11 +187,21 @@ class Settings(BaseSettings):
         return self.public_url or f"http://{self.host}:{self.port}"
 
     def running_url(self) -> str:
-        """`base_url` of the program that runs in ILLUME_HOME: its command line may name a port."""
+        """`base_url` of the server that runs with ILLUME_HOME: its command line may name a port."""
+        return self.public_url or self.recorded_url() or self.base_url
+
+    def record_address(self) -> None:
+        """Notes in ILLUME_HOME that this process serves `base_url`, for other commands to name."""
+        text = f"{self.base_url} {os.getpid()}\n"
+        (self.illume_home / ADDRESS_FILE).write_text(text, encoding="utf-8")
+
+    def recorded_url(self) -> str | None:
+        """Returns the address of a server that is alive; one that was killed leaves its note."""
         try:
-            return self.public_url or (self.illume_home / ADDRESS_FILE).read_text(encoding="utf-8")
-        except OSError:
-            return self.base_url
+            url, pid = (self.illume_home / ADDRESS_FILE).read_text(encoding="utf-8").split()
+            return url if is_alive(int(pid)) else None
+        except (OSError, ValueError):
+            return None
 
     @property
     def proxies(self) -> list[str]:

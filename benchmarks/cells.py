@@ -5,15 +5,22 @@ a table shows what is there.
 """
 
 import json
+import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 
+from app.errors import AppError
+from app.processes import describe_exit
+from app.programs import INTERRUPTED, run_program
 from app.settings import let_waiting_threads_sleep
+
+DTYPES = ("float32", "bfloat16")
 
 Config = dict[str, Any]
 Result = dict[str, Any]
@@ -28,9 +35,9 @@ class Cells:
     def __init__(self, module: str, path: Path, options: Sequence[str] = ()) -> None:
         self.module, self.path, self.options = module, path, options
         path.parent.mkdir(parents=True, exist_ok=True)
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        entries = [json.loads(line) for line in lines]
-        self._found: dict[str, Result] = {_key(e["config"]): e["result"] for e in entries}
+        self._found: dict[str, Result] = {
+            _key(entry["config"]): entry["result"] for entry in read_entries(path)
+        }
 
     def measure(self, config: Config) -> Result:
         """The result of a cell; runs `python -m MODULE --cell CONFIG` if it is not there yet."""
@@ -39,7 +46,8 @@ class Cells:
             print(f"measuring {key}", file=sys.stderr)  # noqa: T201 - a command line program
             command = [sys.executable, "-m", self.module, *self.options, "--cell", key]
             let_waiting_threads_sleep()  # as in the workers, for whatever is measured
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+            check_ended(done, self.path)
             result = json.loads(done.stdout.splitlines()[-1])
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"config": config, "result": result}) + "\n")
@@ -53,6 +61,48 @@ class Cells:
 def folder_option(models_folder: Path | None) -> tuple[str, ...]:
     """The option --models-folder as a cell's own command line has it."""
     return () if models_folder is None else ("--models-folder", str(models_folder))
+
+
+def run_benchmark(main: Callable[[], None], name: str) -> NoReturn:
+    """Runs a benchmark, or one of its cells: what it cannot do is one line, never a traceback."""
+    run_program(main, name=name, explain=_explain)
+
+
+def check_ended(ended: subprocess.CompletedProcess[Any], kept: Path) -> None:
+    """Raises AppError where a part of a benchmark has failed; it has said why before."""
+    if ended.returncode in {INTERRUPTED, -signal.SIGINT}:
+        raise KeyboardInterrupt
+    if ended.returncode != 0:
+        raise AppError(
+            f"This part {describe_exit(ended.returncode)}; the lines above say why. What was "
+            f"measured before is kept in {kept}: mend the cause and start again to go on."
+        )
+
+
+def read_entries(path: Path) -> list[dict[str, Any]]:
+    """Returns what a file of results holds, one object per line; nothing where there is no file."""
+    if not path.exists():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except ValueError as error:
+        raise AppError(
+            f"{path} holds a line that is no JSON ({error}). Remove the line, or name another "
+            "file with --out."
+        ) from error
+
+
+def _explain(error: Exception) -> str | None:
+    # Asked for only now: it would count among what is measured.
+    with suppress(ImportError):  # a GPU machine brings only what is measured there
+        from worker.ml.errors import explain as explain_model
+
+        if sentence := explain_model(error):
+            return sentence
+        from app.cli.explain import explain as explain_services
+
+        return explain_services(error)
+    return None
 
 
 def _key(config: Config) -> str:

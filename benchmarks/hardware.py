@@ -6,8 +6,6 @@ from typing import Any
 
 import torch
 
-DTYPES = ("float32", "bfloat16")
-
 
 def wait_for(device: torch.device) -> None:
     """Until what was sent to a GPU is done; a clock is read after that."""

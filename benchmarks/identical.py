@@ -13,7 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.cells import Cells, Config, Result, print_result, print_table
+from app.programs import require_worker_packages
+from benchmarks.cells import Cells, Config, Result, print_result, print_table, run_benchmark
 
 BATCH_ROWS = (256, 100, 33)
 TEMPERATURES = (0.01, 0.1, 0.3, 0.6, 0.9)
@@ -31,6 +32,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="2,500 draws")
     parser.add_argument("--cell", help="measure one configuration and print it (used by itself)")
     arguments = parser.parse_args()
+    require_worker_packages("This benchmark")
     if arguments.cell:
         print_result(measure(json.loads(arguments.cell)))
         return
@@ -89,4 +91,4 @@ def measure(config: Config) -> Result:
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(main, "benchmarks.identical")

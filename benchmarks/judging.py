@@ -27,7 +27,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.cells import Cells, Config, Result, print_result, print_table
+from app.embedded.programs import postgres_programs, redis_program
+from benchmarks.cells import Cells, Config, Result, print_result, print_table, run_benchmark
 
 ORDERS = ("random", "fewest_first", "uncertainty")
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -44,6 +45,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few cells, short ones")
     parser.add_argument("--cell", help="measure one configuration and print it (used by itself)")
     arguments = parser.parse_args()
+    postgres_programs(None)  # what is missing is said before anything is measured
+    redis_program(None)
     if arguments.cell:
         from benchmarks.judging_cell import measure
 
@@ -170,4 +173,4 @@ def _total(result: Result) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(main, "benchmarks.judging")

@@ -20,6 +20,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from app.programs import require_worker_packages
+from benchmarks.cells import check_ended, read_entries, run_benchmark
+
 CONTROLS = ("none", "permuted", "gold")
 SCORES = (("fit", "test fit"), ("answer_accuracy", "accuracy"), ("rouge_l", "ROUGE-L"))
 
@@ -35,13 +38,14 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.seeds, arguments.controls, arguments.rounds = [0], ["none"], 1
+    require_worker_packages("This benchmark")
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     done = read_results(arguments.out)
     for seed in arguments.seeds:
         for control in arguments.controls:
             key = (seed, control, arguments.rounds)
             if key not in done:
-                done[key] = run_loop(*key, n_workers=arguments.workers)
+                done[key] = run_loop(*key, n_workers=arguments.workers, out=arguments.out)
                 with arguments.out.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(done[key]) + "\n")
     print_table([entry for key, entry in sorted(done.items()) if key[2] == arguments.rounds])
@@ -52,13 +56,14 @@ class _Raw(argparse.RawDescriptionHelpFormatter):
 
 
 def read_results(path: Path) -> dict[tuple[int, str, int], dict[str, Any]]:
-    if not path.exists():
-        return {}
-    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return {(entry["seed"], entry["control"], entry["n_rounds"]): entry for entry in entries}
+    return {
+        (entry["seed"], entry["control"], entry["n_rounds"]): entry for entry in read_entries(path)
+    }
 
 
-def run_loop(seed: int, control: str, n_rounds: int, *, n_workers: int) -> dict[str, Any]:
+def run_loop(
+    seed: int, control: str, n_rounds: int, *, n_workers: int, out: Path
+) -> dict[str, Any]:
     """One `illume loop` on freshly rendered scenes, as a person would start it."""
     with tempfile.TemporaryDirectory() as folder:
         figures = Path(folder) / "figures.json"
@@ -68,7 +73,7 @@ def run_loop(seed: int, control: str, n_rounds: int, *, n_workers: int) -> dict[
             *("--seed", str(seed), "--workers", str(n_workers), "--no-stop-early"),
             *("--json", str(figures)),
         ]
-        subprocess.run(command, check=True)
+        check_ended(subprocess.run(command, check=False), out)
         entry: dict[str, Any] = json.loads(figures.read_text(encoding="utf-8"))
     return entry | {"n_rounds": n_rounds}
 
@@ -105,4 +110,4 @@ def describe(score: dict[str, Any] | None) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(main, "benchmarks.loop")

@@ -27,9 +27,10 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+from app.errors import AppError, SetupError
 from app.metrics import (
     bleu,
     bleu_per_item,
@@ -40,8 +41,9 @@ from app.metrics import (
     rouge_l_per_item,
     tokenize,
 )
+from app.programs import require_packages
 from benchmarks import coco_scorers
-from benchmarks.cells import Cells, Config, Result, print_result, print_table
+from benchmarks.cells import Cells, Config, Result, print_result, print_table, run_benchmark
 from benchmarks.coco_scorers import NAMES, Figures
 
 TOLERANCE = 1e-6
@@ -60,6 +62,8 @@ def main() -> None:
     parser.add_argument("--cell", help="measure one configuration and print it (used by itself)")
     parser.add_argument("--golden", type=Path, help="write a fixture's expected values, and end")
     arguments = parser.parse_args()
+    if not arguments.data and not arguments.golden and not arguments.cell:
+        parser.error("--data is needed: a file in the VQA-X layout")
     check_programs()
     if arguments.golden:
         coco_scorers.write_golden(arguments.golden)
@@ -67,8 +71,6 @@ def main() -> None:
     if arguments.cell:
         print_result(measure(json.loads(arguments.cell)))
         return
-    if not arguments.data:
-        parser.error("--data is needed: a file in the VQA-X layout")
     n_rows = min(arguments.rows, N_QUICK) if arguments.quick else arguments.rows
     configs = list_configs(arguments.data, n_rows)
     cells = Cells("benchmarks.metric_parity", arguments.out)
@@ -83,10 +85,16 @@ class _Raw(argparse.RawDescriptionHelpFormatter):
 
 def check_programs() -> None:
     """End with what is missing, rather than in the middle."""
-    if find_spec("pycocoevalcap") is None:
-        sys.exit("pycocoevalcap is missing: pip install -c constraints.txt '.[metrics]'")
+    require_packages(
+        ("pycocoevalcap",),
+        who="The comparison",
+        how="pip install -c constraints.txt '.[metrics]'",
+    )
     if shutil.which("java") is None:
-        sys.exit("Java is missing: pycocoevalcap's tokenizer and METEOR run on it.")
+        raise SetupError(
+            "Java is missing: pycocoevalcap's tokenizer and METEOR run on it. Install a Java "
+            "runtime, on Debian and Ubuntu the package default-jre-headless."
+        )
 
 
 # --- Rows -----------------------------------------------------------------------------------
@@ -111,14 +119,31 @@ class Row:
 
 def read_rows(content: bytes, n_rows: int) -> list[Row]:
     """The first `n_rows` items by id that have several explanations; fewer is an error."""
-    data = json.loads(content)
+    data = parse(content)
     several = sorted(key for key, entry in data.items() if len(entry["explanation"]) > 1)
     if len(several) < n_rows:
-        sys.exit(f"The file has {len(several)} items with several explanations, not {n_rows}.")
+        raise AppError(
+            f"The file has {len(several)} items with several explanations, not {n_rows}. "
+            f"Ask for fewer: --rows {len(several)}"
+        )
     return [
         Row(key, tuple(data[key]["explanation"]), number % len(data[key]["explanation"]))
         for number, key in enumerate(several[:n_rows])
     ]
+
+
+def parse(content: bytes) -> dict[str, dict[str, Any]]:
+    """Returns the items of a file in the VQA-X layout by their id; refuses another layout."""
+    try:
+        data = json.loads(content)
+        for entry in data.values():
+            entry["question"], entry["explanation"][0]
+    except (ValueError, AttributeError, KeyError, IndexError, TypeError) as error:
+        raise AppError(
+            "The data is not in the VQA-X layout: an object per question id, each with `question` "
+            "and a list `explanation`."
+        ) from error
+    return dict(data)
 
 
 def drop_words(text: str, generator: random.Random) -> str:
@@ -230,7 +255,7 @@ def differences(theirs: Figures, ours: Figures) -> dict[str, float]:
 
 def measure_texts(content: bytes) -> Result:
     """On how many texts of the file our tokenizer cuts the words that the Java one cuts."""
-    data = json.loads(content)
+    data = parse(content)
     texts = sorted(
         {text for entry in data.values() for text in (entry["question"], *entry["explanation"])}
     )
@@ -287,4 +312,4 @@ def _show(differing: dict[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(main, "benchmarks.metric_parity")

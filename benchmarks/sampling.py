@@ -28,7 +28,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from app.programs import require_worker_packages
 from benchmarks.cells import (
+    DTYPES,
     MODELS_FOLDER_HELP,
     Cells,
     Config,
@@ -36,8 +38,8 @@ from benchmarks.cells import (
     folder_option,
     print_result,
     print_table,
+    run_benchmark,
 )
-from benchmarks.hardware import DTYPES, Traffic, peak_mb, wait_for
 
 TEMPERATURES = (0.01, 0.1, 0.3, 0.6, 0.9)
 N_SAMPLES = 5
@@ -77,6 +79,7 @@ def main() -> None:
     parser.add_argument("--models-folder", type=Path, help=MODELS_FOLDER_HELP)
     parser.add_argument("--cell", help="measure one configuration and print it (used by itself)")
     arguments = parser.parse_args()
+    require_worker_packages("This benchmark")
     if arguments.cell:
         print_result(measure(json.loads(arguments.cell), arguments.models_folder))
         return
@@ -141,6 +144,10 @@ def measure(config: Config, models_folder: Path | None = None) -> Result:
     """Run one way on one model; samples per second of the clock and of the processor, memory."""
     import torch
 
+    from benchmarks.hardware import Traffic, peak_mb, wait_for
+    from worker.ml.loading import choose_device
+
+    choose_device(config["device"])  # refuses one that is not there, before weights are made
     torch.set_num_threads(config["threads"])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -291,4 +298,4 @@ def _generate(vlm: Any, batch: Any, temperature: float, *, n_sequences: int) -> 
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(main, "benchmarks.sampling")

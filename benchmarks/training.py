@@ -34,7 +34,9 @@ import argparse
 import json
 from pathlib import Path
 
+from app.programs import require_packages, require_worker_packages
 from benchmarks.cells import (
+    DTYPES,
     MODELS_FOLDER_HELP,
     Cells,
     Config,
@@ -42,11 +44,12 @@ from benchmarks.cells import (
     folder_option,
     print_result,
     print_table,
+    run_benchmark,
 )
-from benchmarks.hardware import DTYPES
-from benchmarks.llava import SIZES
 
-METHODS = ("trl", "trl_compact", "plain", "features", "prefixes", "ours")
+OURS = ("plain", "features", "prefixes", "ours")
+METHODS = ("trl", "trl_compact", *OURS)
+MODELS = ("llava", "7b")  # of benchmarks/llava.py; --quick has its own
 
 
 def main() -> None:
@@ -59,9 +62,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=16, help="rows are 2.5 times as many")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument(
-        "--model", choices=[name for name in SIZES if name != "small"], default="llava"
-    )
+    parser.add_argument("--model", choices=MODELS, default="llava")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", choices=DTYPES, default="float32")
     parser.add_argument("--peak-tflops", type=float, help="what the device can do at most")
@@ -71,6 +72,7 @@ def main() -> None:
     parser.add_argument("--models-folder", type=Path, help=MODELS_FOLDER_HELP)
     parser.add_argument("--cell", help="measure one configuration and print it (used by itself)")
     arguments = parser.parse_args()
+    require_worker_packages("This benchmark")
     if arguments.cell:
         from benchmarks.training_cell import Cell, measure
 
@@ -83,6 +85,13 @@ def main() -> None:
         setting |= {"model": "small", "items": 8, "epochs": 3}
         batches = [4]
         arguments.methods = [name for name in arguments.methods if name != "trl"]
+    if set(arguments.methods) - set(OURS):
+        require_packages(
+            ("trl",),
+            who="The comparison",
+            how="pip install -c constraints.txt '.[benchmarks]' (or leave it out: "
+            f"--methods {' '.join(OURS)})",
+        )
     cells = Cells("benchmarks.training", arguments.out, folder_option(arguments.models_folder))
     entries = [
         config | cells.measure(config)
@@ -141,4 +150,4 @@ def _difference(entry: Result, reference: Result) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(main, "benchmarks.training")

@@ -18,7 +18,7 @@ import torch
 from benchmarks.hardware import decoder_parameters, peak_mb, resident_mb, wait_for
 from benchmarks.llava import save_images, saved_llava, words
 from worker.ml.encode import encoder_of
-from worker.ml.loading import load_vlm
+from worker.ml.loading import choose_device, load_vlm
 from worker.ml.losses import make_examples
 from worker.ml.prompts import DEFAULT_STYLE
 from worker.ml.train import train_lora
@@ -83,6 +83,7 @@ def measure(cell: Cell, models_folder: Path | None = None) -> dict[str, Any]:
     with the model loaded and the libraries imported. `tflops`: 4 operations per weight of the
     decoder and token that passed it: forward, and backward to the adapters through fixed weights.
     """
+    choose_device(cell.device)  # refuses one that is not there, before weights are made
     torch.set_num_threads(cell.threads)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,8 +1,10 @@
 """Runs migrations, one transaction each, one migrating process at a time."""
 
 from alembic import context
+from alembic.util import CommandError
 from sqlalchemy import create_engine, pool, text
 
+from app.errors import SetupError
 from app.models import Base
 from app.settings import get_settings
 
@@ -11,7 +13,12 @@ ADVISORY_LOCK = 7_351_902_644
 
 
 def run_migrations() -> None:
-    url = get_settings().resolve_database_url()
+    try:
+        url = get_settings().resolve_database_url()
+    except SetupError as error:
+        if context.config.cmd_opts is None:  # called by a program of ours, which says it itself
+            raise
+        raise CommandError(error.message) from error
     engine = create_engine(url, poolclass=pool.NullPool)
     with engine.connect() as connection:
         # A table lock that cannot be had soon must not queue every reader behind the migration.

@@ -10,12 +10,17 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from app.programs import end_unless_installed, run_program
+
+if __name__ == "__main__":
+    end_unless_installed("Checking a model")
+
 from transformers.utils import logging as transformers_logging
 
 from app.round_settings import TrainingSettings
 from app.settings import get_settings
 from worker.ml.check import N_ITEMS, ModelReport, check_model
-from worker.ml.errors import MlError
+from worker.ml.errors import MlError, explain
 from worker.model_report import report_lines
 from worker.models import resolve
 from worker.scene_pairs import render_pairs
@@ -73,4 +78,4 @@ def _print_json(data: object) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run_program(main, explain=explain)

@@ -4,14 +4,19 @@ import argparse
 import sys
 from pathlib import Path
 
+from app.programs import end_unless_installed, run_program
+
+if __name__ == "__main__":
+    end_unless_installed("Merging a model")
+
 from transformers.utils.logging import disable_progress_bar
 
-from worker.ml.errors import MlError
+from worker.ml.errors import explain
 from worker.ml.merge import merge_adapter
 from worker.models import resolve
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(prog="worker.merge_model", description=__doc__)
     parser.add_argument("base_model", help="Folder, hub name, or demo.")
     parser.add_argument("adapter", type=Path, help="The adapter's folder in the store.")
@@ -20,13 +25,8 @@ def main() -> int:
     given = parser.parse_args()
     if not sys.stderr.isatty():
         disable_progress_bar()  # bars are for terminals
-    try:
-        merge_adapter(resolve(given.base_model), given.adapter, given.out, revision=given.revision)
-    except MlError as error:
-        sys.stderr.write(f"illume: {error.message}\n")
-        return 1
-    return 0
+    merge_adapter(resolve(given.base_model), given.adapter, given.out, revision=given.revision)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run_program(main, explain=explain)

@@ -13,6 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from app.programs import end_unless_installed
+
+if __name__ == "__main__":
+    end_unless_installed("Training together")
+
 import torch
 from accelerate import PartialState  # type: ignore[import-untyped]
 

@@ -31,7 +31,10 @@ class Printed(Console):
         return super().render_str(in_writing(text), **options)
 
 
-console = Printed(width=None if sys.stdout.isatty() else 120)
+is_terminal = sys.stdout is not None and sys.stdout.isatty()
+"""False also where the output is closed."""
+
+console = Printed(width=None if is_terminal else 120)
 """For people. In a file or a pipe lines may be wider than a small terminal. Commands with --json
 print only JSON to the standard output."""
 
@@ -42,7 +45,11 @@ def emphasised(text: str) -> Text:
 
 
 def print_json(data: Any) -> None:
-    text = json.dumps(data, indent=2, default=str, ensure_ascii=False)
+    """JSON and nothing else; letters stand as they are where the output can hold them."""
+    if sys.stdout is None:
+        return
+    is_unicode = sys.stdout.encoding.lower().startswith("utf")
+    text = json.dumps(data, indent=2, default=str, ensure_ascii=not is_unicode)
     sys.stdout.write(in_writing(text) + "\n")
 
 

@@ -15,6 +15,7 @@ from app.cli.console import console, emphasised, get_project, print_json, runnin
 from app.db import session_scope
 from app.errors import SetupError
 from app.models import Project, Release
+from app.programs import require_worker_packages
 from app.queries.adapters import find_adapter
 from app.queries.projects import count_items_by_split, list_all_projects
 from app.queries.releases import find_release
@@ -159,6 +160,7 @@ def merge_model(
 
     Example: illume model merge scenes merged/
     """
+    require_worker_packages("Merging a model")
     with running_services(), session_scope() as session:
         adapter = find_adapter(session, source)
         if adapter is None:
@@ -190,6 +192,7 @@ def check_model(
 
     Example: illume model check demo
     """
+    require_worker_packages("Checking a model")
     command = [sys.executable, "-m", "worker.check_model", model]
     if revision:
         command += ["--revision", revision]

@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from sqlalchemy.orm import Session
 
 from app.cli import demo
 from app.cli.console import console, emphasised, get_project, running_services
 from app.cli.loop_table import print_table
+from app.cli.loop_watch import watch
 from app.critics import get_critic
 from app.db import session_scope
 from app.errors import AppError, Conflict
-from app.lifecycle import CLOSED_ROUND, Decision, Job, RoundStatus
-from app.models import Project, Round, Score
+from app.lifecycle import Job
+from app.models import Project, Score
 from app.processes import is_alive, start_process, stop_process
+from app.programs import require_worker_packages
 from app.queries import rounds as queries
 from app.queries.projects import find_project
 from app.queries.runs import find_latest_run
@@ -29,8 +30,6 @@ from app.round_settings import LoopSettings
 from app.services import rounds, runs
 from app.settings import environment_for_children, get_settings
 from app.supervisor.commands import Command, beat_command, worker_command
-
-POLL_SECONDS = 0.5
 
 
 def add_to(app: typer.Typer) -> None:
@@ -74,6 +73,8 @@ def loop(
     get_critic(critic)  # a wrong name is told before anything starts
     started = time.monotonic()
     with running_services():
+        if "gpu" not in _live_queues():
+            require_worker_packages("The loop")
         with session_scope() as session:
             if is_demo and find_project(session, project) is None:
                 console.print("Rendering the scenes of", emphasised(project), "…")
@@ -96,13 +97,14 @@ def loop(
                 first = rounds.create_round(session, owner, settings=settings, actor=None)
                 rounds.start_round(session, first, actor=None)
                 first_number = first.number
+                console.print(f"Started round {first_number} of {project}.", highlight=False)
             else:
                 settings, first_number = going_on
                 critic, control = settings.judging.judges, _control_of(settings)
                 console.print(f"Going on with the loop that began with round {first_number}.")
             project_id = owner.id
         with _workers(n_workers):
-            _watch(project_id)
+            watch(project_id)
         seconds = time.monotonic() - started
         with session_scope() as session:
             figures = collect(session, project_id, first_number, settings)
@@ -224,13 +226,18 @@ def _last_number(session: Session, project: Project) -> int:
 # --- Workers of our own, where none run -----------------------------------------------------
 
 
-@contextmanager
-def _workers(n_workers: int) -> Iterator[None]:
-    """Model workers, a light worker and beat, unless live ones are there already."""
+def _live_queues() -> set[str]:
+    """Returns the queues that somebody works on; of this machine only processes that are there."""
     with session_scope() as session:
         # Those of a loop that has just ended would still count as heard of.
         runs.release_dead_workers(session, is_alive)
-        live = {queue for worker in queries.list_live_workers(session) for queue in worker.queues}
+        return {queue for worker in queries.list_live_workers(session) for queue in worker.queues}
+
+
+@contextmanager
+def _workers(n_workers: int) -> Iterator[None]:
+    """Model workers, a light worker and beat, unless live ones are there already."""
+    live = _live_queues()
     commands: list[Command] = []
     if "gpu" not in live:
         commands += [worker_command(["gpu"]) for _ in range(n_workers)]
@@ -245,60 +252,3 @@ def _workers(n_workers: int) -> Iterator[None]:
     finally:
         for process in started:
             stop_process(process, (signal.SIGTERM, 5.0), (signal.SIGQUIT, 3.0))
-
-
-# --- What a person sees ---------------------------------------------------------------------
-
-
-def _watch(project_id: int) -> None:
-    """Show progress bars until the loop has ended; raise when a run of it has failed."""
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TextColumn("{task.fields[note]}"),
-        TimeElapsedColumn(),
-        console=console,
-    ) as bars:
-        shown: dict[tuple[int, Job], TaskID] = {}
-        while True:
-            with session_scope() as session:
-                round_ = queries.find_last_round(session, project_id)
-                assert round_ is not None  # noqa: S101 - the loop has started one
-                for entry in queries.list_rounds(session, project_id)[-2:]:
-                    _show(session, bars, shown, entry)
-                failed = queries.find_failed_run(session, round_.id)
-                if failed is not None:
-                    raise AppError(
-                        f"Round {round_.number}: {failed.job} failed. {failed.error}\n"
-                        "Mend the cause, then: illume round retry, or illume round cancel."
-                    )
-                has_ended = round_.status is RoundStatus.CANCELLED or (
-                    round_.status in CLOSED_ROUND and round_.decision is not Decision.CONTINUE
-                )
-                baseline_runs = has_ended and _is_baseline_live(session, project_id)
-            if has_ended and not baseline_runs:
-                return
-            time.sleep(POLL_SECONDS)
-
-
-def _is_baseline_live(session: Session, project_id: int) -> bool:
-    first = next(iter(queries.list_rounds(session, project_id)))
-    run = find_latest_run(session, first.id, Job.BASELINE)
-    return run is not None and run.finished_at is None
-
-
-def _show(
-    session: Session, bars: Progress, shown: dict[tuple[int, Job], TaskID], round_: Round
-) -> None:
-    for entry in queries.get_progress(session, round_).runs:
-        key = (round_.number, entry.run.job)
-        step, n_steps = entry.run.progress.get("step"), entry.run.progress.get("n_steps")
-        total = entry.n_shards or n_steps or 1
-        done = entry.n_shards_done if entry.n_shards else (step or 0)
-        if entry.run.finished_at is not None:
-            done = total
-        if key not in shown:
-            shown[key] = bars.add_task(f"round {key[0]} {key[1].value}", total=total, note="")
-        note = f"{entry.per_second:.0f}/s" if entry.per_second and entry.n_shards else ""
-        bars.update(shown[key], total=total, completed=done, note=note)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from rich.text import Text
 from app.cli import archive, demo
 from app.cli.console import console, print_json, running_services
 from app.errors import AppError, SetupError
+from app.programs import require_worker_packages
 from app.schema import migrate
 from app.services.checks import check_installation
 from app.settings import Settings, get_settings
@@ -57,6 +59,9 @@ def web(
     Example: illume web --host 0.0.0.0 --port 8000
     """
     settings = _with_address(host, port)
+    if settings.recorded_url() is None:
+        with suppress(OSError):  # a data folder elsewhere, or one that is not ours to write
+            settings.record_address()
     _become(web_command(settings))
 
 
@@ -72,6 +77,8 @@ def worker(
     names = sorted({name.strip() for name in queues.split(",") if name.strip()})
     if not names or set(names) - {"cpu", "gpu"}:
         raise AppError(f"Unknown queues `{queues}`: use cpu, gpu or cpu,gpu.")
+    if "gpu" in names:
+        require_worker_packages("A model worker")
     _become(worker_command(names))
 
 

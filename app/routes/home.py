@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
 
 from app.services.accounts import safe_path
 from app.web.deps import CurrentUser, OptionalUser, SessionDep
@@ -10,6 +11,7 @@ from app.web.home_contexts import build_home
 from app.web.htmx import redirect, respond
 from app.web.judge_contexts import day_start
 from app.web.languages import LANGUAGE_COOKIE
+from app.web.templating import static_url
 
 router = APIRouter()
 
@@ -21,6 +23,12 @@ YEAR_SECONDS = 365 * 24 * 3600
 def show_home(user: CurrentUser, session: SessionDep, request: Request) -> Response:
     home = build_home(session, user, today=day_start(request.cookies))
     return respond(request, page="home/show.html", context={"home": home})
+
+
+@router.get("/favicon.ico")
+def show_mark() -> Response:
+    """Browsers ask here for every answer that is no page of ours: pictures, JSON, downloads."""
+    return RedirectResponse(static_url("mark.svg"))
 
 
 @router.post("/theme")

@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -25,6 +24,7 @@ from app.embedded.home import LOCK_FILE
 from app.embedded.programs import postgres_programs, redis_program
 from app.errors import SetupError
 from app.models import Worker
+from app.programs import WORKER_PACKAGES, missing_packages
 from app.queries.runs import list_live_workers
 from app.services.readiness import newest_migration
 from app.services.runs import LIVE_WORKER_SECONDS
@@ -36,7 +36,6 @@ OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 12)
 # NULLS NOT DISTINCT in a unique constraint (training_row) is new in 15.
 OLDEST_POSTGRES = 15
 LEAST_FREE_BYTES = 2_000_000_000
-WORKER_PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")
 QUEUES = {"cpu": "imports, releases, critics", "gpu": "the model"}
 
 
@@ -106,7 +105,7 @@ def _check_settings(settings: Settings) -> str:
     if settings.secret_key is not None:
         settings.resolve_secret_key()  # refuses one that is too short; makes nothing
     key = "SECRET_KEY is set" if settings.secret_key else "the secret key is kept in ILLUME_HOME"
-    return f"people use {settings.base_url}; {key}"
+    return f"people use {settings.running_url()}; {key}"
 
 
 def _check_home(settings: Settings) -> str:
@@ -180,7 +179,7 @@ def _check_embedded(settings: Settings) -> str:
 
 
 def _check_worker_packages(settings: Settings) -> str:
-    missing = _missing_packages(WORKER_PACKAGES)
+    missing = missing_packages(WORKER_PACKAGES)
     if not missing:
         return "installed"
     if settings.is_embedded:
@@ -191,11 +190,6 @@ def _check_worker_packages(settings: Settings) -> str:
         "not installed: model workers run elsewhere, or after pip install 'illume[worker]' "
         f"({', '.join(missing)})"
     )
-
-
-def _missing_packages(names: Sequence[str]) -> list[str]:
-    """Found without importing them: torch alone would take seconds."""
-    return [name for name in names if find_spec(name) is None]
 
 
 def _check_backup_programs(_: Settings) -> str:

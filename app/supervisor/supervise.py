@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
 from app.embedded import EmbeddedServices, HomeLock, embedded_services, open_home
 from app.errors import SetupError
+from app.programs import WORKER_PACKAGES, require_packages
 from app.schema import migrate
 from app.settings import ADDRESS_FILE, Settings, choose_settings, environment_for_children
 from app.supervisor.address import is_ready, listen
@@ -25,7 +25,6 @@ PROCESSES_FILE = "processes.json"
 POLL_SECONDS = 0.05
 READY_SECONDS = 120.0
 FAILED_WEB_STARTS = 3
-WORKER_PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors")
 
 Step = Callable[[], None]
 
@@ -71,7 +70,7 @@ def up(
     `prepare` runs once the database is migrated, beside the starting processes; `announce` once it
     is done and the web server is ready. Raises SetupError, in one line, when something is missing.
     """
-    check_packages(packages)
+    require_packages(packages, who="The model worker", how="pip install 'illume[worker]'")
     supervisor = _Supervisor(settings, output or Output())
     with ExitStack() as stack:
         stack.enter_context(_signals(supervisor.ask_to_stop))
@@ -79,7 +78,7 @@ def up(
         lock = stack.enter_context(HomeLock(home))
         listener = stack.enter_context(listen(settings.host, settings.port))
         stack.callback((home / ADDRESS_FILE).unlink, missing_ok=True)
-        (home / ADDRESS_FILE).write_text(settings.base_url, encoding="utf-8")
+        settings.record_address()
         if settings.is_embedded:
             services = embedded_services(
                 home,
@@ -92,16 +91,6 @@ def up(
         stack.callback((home / PROCESSES_FILE).unlink, missing_ok=True)
         stack.callback(supervisor.stop)
         supervisor.run(make_plan(settings, listener.fileno()), prepare, announce)
-
-
-def check_packages(packages: Sequence[str]) -> None:
-    """Look, without importing anything, whether the model worker could run."""
-    missing = [name for name in packages if find_spec(name) is None]
-    if missing:
-        raise SetupError(
-            f"The model worker needs {', '.join(missing)}. "
-            "Install the extra: pip install 'illume[worker]'"
-        )
 
 
 @contextmanager

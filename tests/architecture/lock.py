@@ -5,9 +5,10 @@ it would install for pyproject with all extras, and writes the union. An interpr
 later keeps to what was chosen before, so that all of them end up with the same versions.
 """
 
+import argparse
 import json
+import shutil
 import subprocess
-import sys
 import tempfile
 import tomllib
 from pathlib import Path
@@ -15,6 +16,9 @@ from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from app.errors import SetupError
+from app.programs import run_program
 
 REPOSITORY = Path(__file__).parents[2]
 LOCK = REPOSITORY / "constraints.txt"
@@ -52,18 +56,37 @@ def resolve(interpreter: str, pins: dict[str, str]) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         constraints, report = Path(folder) / "constraints.txt", Path(folder) / "report.json"
         constraints.write_text("".join(f"{name}=={pins[name]}\n" for name in sorted(pins)))
-        subprocess.run([interpreter, "-m", "venv", f"{folder}/venv"], check=True)
+        _run(interpreter, "-m", "venv", f"{folder}/venv")
         pip = [f"{folder}/venv/bin/python", "-m", "pip", "--quiet"]
-        subprocess.run([*pip, "install", "--upgrade", "pip"], check=True)
+        _run(*pip, "install", "--upgrade", "pip")
         wanted = [str(requirement) for requirement in declared_requirements()]
         dry_run = ["install", "--dry-run", "--ignore-installed", "--report", str(report)]
-        subprocess.run([*pip, *dry_run, "--constraint", str(constraints), *wanted], check=True)
+        _run(*pip, *dry_run, "--constraint", str(constraints), *wanted)
         chosen = json.loads(report.read_text())["install"]
     metadata = [entry["metadata"] for entry in chosen]
     return {canonicalize_name(m["name"]): m["version"].partition("+")[0] for m in metadata}
 
 
-def main(interpreters: list[str]) -> None:
+def _run(*command: str) -> None:
+    """Raises SetupError where the command fails; what it said stands above."""
+    if subprocess.run(command, check=False).returncode:
+        raise SetupError(
+            f"`{' '.join(command[:5])} …` failed; the lines above say why. constraints.txt is as "
+            "it was. pip needs the network, or an index that its settings name."
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.architecture.lock",
+        description="Choose new versions for constraints.txt, the same for every interpreter.",
+        epilog="Example: python -m tests.architecture.lock python3.11 python3.12",
+    )
+    parser.add_argument("interpreters", nargs="+", help="one of each Python that is supported")
+    interpreters = parser.parse_args().interpreters
+    for interpreter in interpreters:
+        if shutil.which(interpreter) is None:
+            raise SetupError(f"There is no program {interpreter}. Install it, or name its path.")
     pins: dict[str, str] = {}
     for interpreter in interpreters:
         pins |= resolve(interpreter, pins)
@@ -72,4 +95,4 @@ def main(interpreters: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_program(main, name="lock")

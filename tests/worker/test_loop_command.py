@@ -64,6 +64,36 @@ def test_the_loop_runs_its_rounds_and_writes_its_figures(
     assert LoopSettings.model_validate(settings).judging.judges == "rouge:0.01"
 
 
+def test_a_pipe_is_told_of_each_phase_while_it_runs(
+    database: sessionmaker[Session], slug: str, tmp_path: Path
+) -> None:
+    figures = tmp_path / "figures.json"
+    arguments = (slug, "--critic", "rouge:0.01", "--rounds", "1", "--json", str(figures))
+    read: list[str] = []
+    with subprocess.Popen(
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            read.append(line.rstrip())
+            if read[-1] == "round 1 generate: running":
+                with database() as session:
+                    status = session.scalars(select(Round.status)).one()
+                assert status not in {RoundStatus.EVALUATING, RoundStatus.COMPLETED}
+                assert not figures.exists()
+    output = "\n".join(read)
+    assert process.returncode == 0, output
+    assert "\x1b" not in output, "colours and bars are for terminals"
+    assert read[0] == f"Started round 1 of {slug}."
+    for job in ("generate", "judge", "train", "evaluate"):
+        begun, ended = (
+            next(n for n, line in enumerate(read) if line.startswith(f"round 1 {job}: {word}"))
+            for word in ("running", "succeeded after")
+        )
+        assert begun < ended
+    assert json.loads(figures.read_text())["rounds"]
+
+
 def test_a_loop_that_is_broken_off_goes_on(database: sessionmaker[Session], tmp_path: Path) -> None:
     """Ctrl-C in the middle of training, then the same command again."""
     build_llava(tmp_path / "model")

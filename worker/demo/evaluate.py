@@ -14,6 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from app.programs import end_unless_installed, run_program
+
+if __name__ == "__main__":
+    end_unless_installed("The evaluation of the demo model")
+
 import torch
 from rich.console import Console
 from rich.progress import track
@@ -26,6 +31,7 @@ from app.scenes.questions import Kind, Question
 from app.scenes.render import render_scene
 from app.scenes.scene import Scene
 from worker.demo.rows import answer_prompt, draw_question, rationale_prompt
+from worker.ml.errors import ModelNotFoundError, explain
 
 TEMPERATURES: Final = (0.01, 0.1, 0.3, 0.6, 0.9)
 _BATCH: Final = 50
@@ -50,6 +56,11 @@ class DemoModel:
     """A checkpoint with its processor, for text in and text out."""
 
     def __init__(self, folder: Path) -> None:
+        if not (folder / "config.json").is_file():
+            raise ModelNotFoundError(
+                f"{folder} is no folder of a model: it has no config.json. The demo model is in "
+                "worker/demo/checkpoint."
+            )
         self.processor: Any = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
         self.model: Any = AutoModelForImageTextToText.from_pretrained(
             folder, trust_remote_code=False
@@ -219,4 +230,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main, name="evaluate", explain=explain)

@@ -10,6 +10,11 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from app.programs import end_unless_installed, run_program
+
+if __name__ == "__main__":
+    end_unless_installed("The recipe of the demo model")
+
 import numpy
 import PIL
 import tokenizers
@@ -27,6 +32,7 @@ from worker.demo.pixels import CellPixels
 from worker.demo.quick import answer_accuracy
 from worker.demo.tower import train_tower
 from worker.demo.training import Progress, Recipe, train
+from worker.ml.errors import explain
 
 _LOG_EVERY = 50
 _CHECK_EVERY = 600
@@ -130,4 +136,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main, name="recipe", explain=explain)

@@ -47,6 +47,11 @@ class ImageError(MlError):
         self.image = image
 
 
+def explain(error: Exception) -> str | None:
+    """Returns the sentence of an error of ours, for programs that end with it; None for others."""
+    return error.message if isinstance(error, MlError) else None
+
+
 class Stopped(Exception):
     """`should_stop` said so; no error. Everything worth keeping has been saved."""
 

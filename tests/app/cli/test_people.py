@@ -147,9 +147,13 @@ def test_admins_of_a_project_can_be_invited(
 
 
 def test_link_leads_to_the_port_that_up_was_given(slug: str) -> None:
-    (get_settings().illume_home / "address").write_text("http://127.0.0.1:8123")
-    assert "http://127.0.0.1:8123/" in output_of("invite", slug)
-    assert "http://127.0.0.1:8123/" in output_of("user", "add", "zoe")
+    settings = get_settings().model_copy(update={"port": 8123})
+    settings.record_address()
+    try:
+        assert "http://127.0.0.1:8123/" in output_of("invite", slug)
+        assert "http://127.0.0.1:8123/" in output_of("user", "add", "zoe")
+    finally:
+        (settings.illume_home / "address").unlink()
 
 
 def test_invite_to_nothing(database: Sessions) -> None:

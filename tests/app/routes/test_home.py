@@ -128,3 +128,11 @@ def test_colours_lead_nowhere_else(client: TestClient) -> None:
     response = client.post("/theme", data={"theme": "dark", "next": "https://evil.example"})
     assert response.headers["Location"] == "/"
     assert client.post("/theme", data={"theme": "<b>"}).status_code == 422
+
+
+def test_browsers_find_the_mark_where_they_look_by_themselves(client: TestClient) -> None:
+    """For answers that are no page of ours; before anybody has signed in, too."""
+    answer = client.get("/favicon.ico", follow_redirects=True)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert answer.content.startswith(b"<svg")

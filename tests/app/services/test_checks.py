@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +16,9 @@ from app.embedded import EmbeddedServices
 from app.services import runs
 from app.services.checks import Finding, check_installation
 from app.settings import SERVICES_FILE, Settings, get_settings
-from tests.command_line import run_illume
+from tests.command_line import REPOSITORY, run_illume
 from tests.databases import connected, new_database
+from tests.processes import wait_for
 
 PARTS = [
     "python",
@@ -194,6 +197,34 @@ def test_owner_of_the_data_folder_is_named(
     assert found["redis"].is_ok
     assert found["database"].is_ok
     assert "runs ILLUME with it" in found["data folder"].text
+
+
+def test_the_address_is_that_of_the_server_that_runs(
+    nothing: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`illume up --port` or `illume web --port` was told another one than the settings name."""
+    chosen = get_settings().model_copy(update={"port": 9123})
+    chosen.illume_home.mkdir()
+    chosen.record_address()
+    assert "people use http://127.0.0.1:9123;" in look()["settings"].text
+    assert get_settings().running_url() == "http://127.0.0.1:9123"
+
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    (tmp_path / "home" / "address").write_text(f"http://127.0.0.1:9123 {gone.pid}\n")
+    assert "people use http://127.0.0.1:8000;" in look()["settings"].text
+
+
+def test_a_web_server_of_its_own_says_where_it_is(
+    running: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "home").mkdir()
+    port = closed_port()
+    command = [sys.executable, "-m", "app.cli", "web", "--port", str(port)]
+    with subprocess.Popen(command, cwd=REPOSITORY) as server:
+        wait_for(lambda: f"http://127.0.0.1:{port};" in look()["settings"].text)
+        server.terminate()
+    assert "http://127.0.0.1:8000;" in look()["settings"].text
 
 
 def test_command_says_the_same_as_json_with_status_1(
