@@ -47,7 +47,7 @@ JOURNEY = (
     Step(
         ("illume project create NAME", 'illume project create "Street scenes"'),
         run='illume project create "Street scenes"',
-        says="Created the project street-scenes.",
+        says="Created the project street-scenes",
     ),
     Step(("illume project list",), says="street-scenes"),
     Step(
