@@ -207,6 +207,8 @@ def odd_fields(form: Form) -> Iterator[Fields]:
             )
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("who", ["admin", "annotator"])
 def test_no_form_is_a_crash_whatever_is_written_into_it(
     site: Site, database: sessionmaker[Session], who: str
@@ -218,6 +220,7 @@ def test_no_form_is_a_crash_whatever_is_written_into_it(
     assert crawler.seen.faults == []
 
 
+@pytest.mark.slow
 def test_no_address_is_a_crash_whatever_stands_in_it(
     site: Site, database: sessionmaker[Session]
 ) -> None:
