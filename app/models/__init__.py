@@ -11,7 +11,7 @@ from app.models.candidates import (
     Sample,
 )
 from app.models.dataset import Image, Item, ProjectImage
-from app.models.guidelines import GuidelinesReading, GuidelinesVersion
+from app.models.guidelines import GuidelinesDifference, GuidelinesReading, GuidelinesVersion
 from app.models.judgements import (
     Judgement,
     JudgementRevision,
@@ -36,6 +36,7 @@ __all__ = [
     "Base",
     "Candidate",
     "Event",
+    "GuidelinesDifference",
     "GuidelinesReading",
     "GuidelinesVersion",
     "Image",

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, func
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, func
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
@@ -20,6 +21,28 @@ class GuidelinesVersion(Base):
     author_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     __table_args__ = (CheckConstraint("number >= 1", name="number_positive"),)
+
+
+class GuidelinesDifference(Base):
+    """What changed between two versions, as pairs of mark and text; made once."""
+
+    __tablename__ = "guidelines_difference"
+    project_id: Mapped[int] = mapped_column(primary_key=True)
+    old_number: Mapped[int] = mapped_column(primary_key=True)
+    new_number: Mapped[int] = mapped_column(primary_key=True)
+    lines: Mapped[list[list[str]]] = mapped_column(JSONB)
+    __table_args__ = (
+        *(
+            ForeignKeyConstraint(
+                ["project_id", number],
+                ["guidelines_version.project_id", "guidelines_version.number"],
+                ondelete="CASCADE",
+                name=f"fk_guidelines_difference_{number}",
+            )
+            for number in ("old_number", "new_number")
+        ),
+        CheckConstraint("old_number < new_number", name="numbers_in_order"),
+    )
 
 
 class GuidelinesReading(Base):

@@ -8,7 +8,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.lifecycle import JudgementStatus, UserKind
-from app.models import GuidelinesReading, GuidelinesVersion, Judgement, Project, Round, User
+from app.models import (
+    GuidelinesDifference,
+    GuidelinesReading,
+    GuidelinesVersion,
+    Judgement,
+    Project,
+    Round,
+    User,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,22 @@ def list_versions(session: Session, project_id: int) -> list[VersionRow]:
 
 def find_version(session: Session, project_id: int, number: int) -> GuidelinesVersion | None:
     return session.get(GuidelinesVersion, (project_id, number))
+
+
+def find_difference(
+    session: Session, project_id: int, old_number: int, new_number: int
+) -> GuidelinesDifference | None:
+    return session.get(GuidelinesDifference, (project_id, old_number, new_number))
+
+
+def put_difference(
+    session: Session, project_id: int, old_number: int, new_number: int, lines: list[list[str]]
+) -> None:
+    """Whoever asks at the same time makes the same; one of them is kept."""
+    row = insert(GuidelinesDifference).values(
+        project_id=project_id, old_number=old_number, new_number=new_number, lines=lines
+    )
+    session.execute(row.on_conflict_do_nothing())
 
 
 def lock_project(session: Session, project_id: int) -> Project:

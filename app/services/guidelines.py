@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from app.errors import InvalidInput, StaleVersion
 from app.models import GuidelinesVersion, Project, User
 from app.queries import guidelines as queries
+from app.services.differences import DiffLine, Mark, diff_lines
 from app.services.events import record
 from app.texts import Amount, Sentence, is_unchanged, plain_lines
 
@@ -15,12 +16,10 @@ MAX_GUIDELINES = 100_000
 
 @dataclass(frozen=True)
 class Change:
-    """A change that a person has not read yet. `old` is None where its text was not kept."""
+    """A change that a person has not read yet; without lines where the old text was not kept."""
 
-    read_number: int
     number: int
-    old: str | None
-    new: str
+    lines: tuple[DiffLine, ...]
 
 
 def checked_guidelines(text: str) -> str:
@@ -75,6 +74,8 @@ def update_guidelines(
     project.guidelines = guidelines
     project.guidelines_version += 1
     keep_version(session, project, actor=actor)
+    session.flush()  # the difference is between two versions that are stored
+    find_difference(session, project.id, project.guidelines_version - 1, project.guidelines_version)
     record(
         session,
         "project:guidelines:changed",
@@ -93,13 +94,28 @@ def find_unread_change(
         return None
     if read >= project.guidelines_version:
         return None
-    old = queries.find_version(session, project.id, read)
-    return Change(
-        read_number=read,
-        number=project.guidelines_version,
-        old=old.text if old else None,
-        new=project.guidelines,
-    )
+    number = project.guidelines_version
+    return Change(number=number, lines=find_difference(session, project.id, read, number))
+
+
+def find_difference(
+    session: Session, project_id: int, old_number: int, new_number: int
+) -> tuple[DiffLine, ...]:
+    """Returns what changed between two versions; nothing where a text was not kept.
+
+    It is made when a version is saved, or when somebody first asks who has missed some.
+    """
+    kept = queries.find_difference(session, project_id, old_number, new_number)
+    if kept is not None:
+        return tuple(DiffLine(Mark(mark), text) for mark, text in kept.lines)
+    old = queries.find_version(session, project_id, old_number)
+    new = queries.find_version(session, project_id, new_number)
+    if old is None or new is None:
+        return ()
+    lines = diff_lines(old.text, new.text)
+    packed = [[line.kind.value, line.text] for line in lines]
+    queries.put_difference(session, project_id, old_number, new_number, packed)
+    return lines
 
 
 def mark_read(session: Session, project: Project, user: User, *, number: int) -> None:

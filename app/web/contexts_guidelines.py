@@ -9,18 +9,10 @@ from app.errors import NotFound
 from app.models import Project
 from app.queries import guidelines as queries
 from app.queries.guidelines import VersionRow
-from app.services.guidelines import Change
+from app.services.differences import DiffLine
+from app.services.guidelines import find_difference
 from app.texts import Sentence
-from app.web.differences import DiffLine, diff_lines
 from app.web.markdown import render_markdown
-
-
-@dataclass(frozen=True)
-class GuidelinesNews:
-    """A change that the reader has not acknowledged yet."""
-
-    number: int
-    lines: tuple[DiffLine, ...]
 
 
 @dataclass(frozen=True)
@@ -34,13 +26,6 @@ class GuidelinesPage:
     previous_number: int | None
     typed: str
     error: str
-
-
-def news_of(change: Change | None) -> GuidelinesNews | None:
-    if change is None:
-        return None
-    lines = diff_lines(change.old, change.new) if change.old is not None else ()
-    return GuidelinesNews(change.number, lines)
 
 
 def guidelines_page(
@@ -59,12 +44,12 @@ def guidelines_page(
             Sentence("There is no such version of the guidelines, or its text was not kept.")
         )
     previous = max((row.number for row in versions if row.number < number), default=None)
-    before = queries.find_version(session, project.id, previous) if previous else None
+    lines = find_difference(session, project.id, previous, number) if previous else ()
     return GuidelinesPage(
         versions=versions,
         number=number,
         rendered=render_markdown(shown.text),
-        lines=diff_lines(before.text, shown.text) if before else (),
+        lines=lines,
         previous_number=previous,
         typed=project.guidelines if typed is None else typed,
         error=error,

@@ -16,12 +16,11 @@ from app.queries import judging_pages as page_queries
 from app.queries.judging_pages import ShownItem
 from app.services import practice
 from app.services.answers import MAX_COMMENT, Answer, answer_of, edit_limit
-from app.services.guidelines import find_unread_change
+from app.services.guidelines import Change, find_unread_change
 from app.services.judging import MAX_SKIP_REASON
 from app.services.judging_keys import Key, keys_of
 from app.services.leases import judging_settings
 from app.settings import get_settings
-from app.web.contexts_guidelines import GuidelinesNews, news_of
 from app.web.images import image_url, srcset
 from app.web.judge_texts import (
     FAULT_LABELS,
@@ -106,7 +105,7 @@ class JudgePage:
     user_id: int
     guidelines: Markup
     shows_guidelines: bool
-    news: GuidelinesNews | None
+    news: Change | None
     practice_items: int
     keys: tuple[Key, ...]
     hints: Mapping[str, str]
@@ -267,7 +266,7 @@ def build_page(
         guidelines=render_markdown(project.guidelines),
         # Open for people who are new to the round; the script remembers what they do with it.
         shows_guidelines=bool(project.guidelines) and n_in_round == 0,
-        news=news_of(find_unread_change(session, project, user, read=guidelines_read)),
+        news=find_unread_change(session, project, user, read=guidelines_read),
         practice_items=practice.count_offered(session, project, user) if is_whole else 0,
         keys=keys,
         hints={key.action: key.shown for key in keys},

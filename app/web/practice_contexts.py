@@ -13,10 +13,10 @@ from app.queries import practice as queries
 from app.queries.practice import PracticeFigures, PracticeRow
 from app.queries.rounds import find_last_round
 from app.services import practice
+from app.services.guidelines import Change
 from app.services.judging_keys import Key, keys_of
 from app.services.practice import Said
 from app.services.practice_items import MAX_CANDIDATES, Expected, Lesson, lesson_of
-from app.web.contexts_guidelines import GuidelinesNews
 from app.web.images import image_url, srcset
 from app.web.judge_contexts import Choice
 from app.web.markdown import render_markdown
@@ -40,7 +40,7 @@ class PracticeFrame:
     n_items: int
     # The panel of the guidelines is that of the judging page; these have no place here.
     shows_guidelines: bool = False
-    news: GuidelinesNews | None = None
+    news: Change | None = None
     practice_items: int = 0
 
 

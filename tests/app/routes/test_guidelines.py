@@ -1,14 +1,18 @@
 """Guidelines in versions: written, compared, shown as changed once, and named by judgements."""
 
+import random
+import time
+
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.lifecycle import Role
-from app.models import Judgement, Project, Round
+from app.metrics.rouge import common_subsequence_length
+from app.models import GuidelinesDifference, Judgement, Project, Round
+from app.services.differences import MOST_LINES, DiffLine, Mark, diff_lines
 from app.services.guidelines import update_guidelines
-from app.web.differences import DiffLine, diff_lines
 from app.web.markdown import render_markdown
 from tests.browsing import HTMX, one, page, sign_in, text_of
 from tests.factories import (
@@ -197,15 +201,97 @@ def test_annotators_do_not_see_the_versions(
 def test_differences_show_changed_lines_with_their_surroundings() -> None:
     old = "one\ntwo\nthree\nfour\nfive\nsix"
     assert diff_lines(old, old.replace("four", "4")) == (
-        DiffLine("gap"),
-        DiffLine("same", "three"),
-        DiffLine("removed", "four"),
-        DiffLine("added", "4"),
-        DiffLine("same", "five"),
-        DiffLine("gap"),
+        DiffLine(Mark.GAP),
+        DiffLine(Mark.SAME, "three"),
+        DiffLine(Mark.REMOVED, "four"),
+        DiffLine(Mark.ADDED, "4"),
+        DiffLine(Mark.SAME, "five"),
+        DiffLine(Mark.GAP),
     )
     assert diff_lines(old, old) == ()
-    assert diff_lines("", "new") == (DiffLine("added", "new"),)
+    assert diff_lines("", "new") == (DiffLine(Mark.ADDED, "new"),)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("pick it\n" * 8000, "pick it\n" * 4000 + "not this\n" + "pick it\n" * 3999),
+        ("a\n" * 50_000, "b\n" * 50_000),
+        ("a\nb\n" * 25_000, "b\na\n" * 25_000),
+        ("\n".join(map(str, range(15_000))), "\n".join(map(str, range(15_000, 0, -1)))),
+        ("a\n" * 25_000 + "b\n" * 25_000, "b\n" * 25_000 + "a\n" * 25_000),
+    ],
+    ids=["like lines", "another text", "lines that change places", "backwards", "halves"],
+)
+def test_differences_of_long_texts_are_made_in_time_and_are_no_longer_than_one_can_read(
+    old: str, new: str
+) -> None:
+    started = time.process_time()
+    lines = diff_lines(old, new)
+    assert time.process_time() - started < 4  # hours, with an algorithm whose steps multiply
+    assert 0 < len(lines) <= MOST_LINES + 1
+    assert (lines[-1].kind is Mark.CUT) == (len(lines) > MOST_LINES)
+
+
+def test_differences_are_as_short_as_can_be_and_lose_no_line() -> None:
+    chance = random.Random(0)
+    for _ in range(500):
+        old, new = ([chance.choice("abc") for _ in range(chance.randint(0, 8))] for _ in range(2))
+        lines = diff_lines("\n".join(old), "\n".join(new))
+        n_changed = sum(line.kind in {Mark.ADDED, Mark.REMOVED} for line in lines)
+        assert n_changed == len(old) + len(new) - 2 * common_subsequence_length(old, new)
+        for text, mark in ((old, Mark.REMOVED), (new, Mark.ADDED)):
+            shown = [line.text for line in lines if line.kind in {mark, Mark.SAME}]
+            assert common_subsequence_length(shown, text) == len(shown)
+
+
+def test_a_difference_is_made_when_guidelines_are_saved_and_only_read_by_pages(
+    client: TestClient,
+    session: Session,
+    project: Project,
+    round_: Round,
+) -> None:
+    become(client, session, project)
+    round_id, project_id = round_.id, project.id
+    judge(client, round_id)
+    update_guidelines(session, project, guidelines="Two.", actor=None)
+    kept = session.scalars(select(GuidelinesDifference)).one()
+    assert (kept.project_id, kept.old_number, kept.new_number) == (project_id, 1, 2)
+    # What is shown is what is kept, whatever the texts would give now.
+    kept.lines = [["added", "as it was kept"]]
+    session.commit()
+    assert "as it was kept" in text_of(judge(client, round_id), "#guidelines-changed")  # type: ignore[arg-type]
+
+
+def test_a_difference_over_several_versions_is_made_once_by_who_asks_first(
+    client: TestClient, session: Session, project: Project, round_: Round
+) -> None:
+    become(client, session, project)
+    round_id = round_.id
+    judge(client, round_id)
+    for text in ("Two.", "Three."):
+        update_guidelines(session, project, guidelines=text, actor=None)
+    for _ in range(2):
+        changed = text_of(judge(client, round_id), "#guidelines-changed")  # type: ignore[arg-type]
+        assert "New: Three." in changed
+        assert "Two." not in changed
+    kept = session.scalars(select(GuidelinesDifference)).all()
+    assert {(one.old_number, one.new_number) for one in kept} == {(1, 2), (2, 3), (1, 3)}
+
+
+def test_a_text_that_changed_too_much_says_that_the_rest_is_left_out(
+    client: TestClient, session: Session, project: Project, round_: Round
+) -> None:
+    become(client, session, project)
+    round_id = round_.id
+    judge(client, round_id)
+    update_guidelines(session, project, guidelines="new\n" * 5000, actor=None)
+    changed = judge(client, round_id)
+    assert "The rest is left out here: read the whole text." in text_of(
+        changed,  # type: ignore[arg-type]
+        "#guidelines-changed",
+    )
+    assert len(page(changed).select(".diff__line")) == MOST_LINES + 1  # type: ignore[arg-type]
 
 
 def test_examples_stand_in_boxes_and_stay_text() -> None:
