@@ -7,9 +7,12 @@ a terminal's cursor, or signs anybody in.
 import json
 import logging
 import re
+import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
+
+from app.unblocked import unblocked
 
 request_id_var: ContextVar[str] = ContextVar("request_id", default="")
 
@@ -95,7 +98,7 @@ class _OurHandler(logging.StreamHandler[Any]):
 
 def configure_logging(log_format: str) -> None:
     """Send everything from `info` up to the error stream, once, in the wanted form."""
-    handler = _OurHandler()
+    handler = _OurHandler(unblocked(sys.stderr))
     handler.setFormatter(JsonFormatter() if log_format == "json" else ReadableFormatter())
     handler.addFilter(RequestIdFilter())
     root = logging.getLogger()

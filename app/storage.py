@@ -2,6 +2,9 @@
 
 Images and adapters are addressed by their content. A file appears whole or not at all: it is
 written under a temporary name, flushed to the disk and renamed in one step.
+
+What is stored is for us alone, and for the group of the store's folder where that folder is open to
+its group: pictures and releases are as private as the database.
 """
 
 import fcntl
@@ -10,6 +13,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -38,7 +42,6 @@ _UPLOAD = re.compile(r"[0-9a-f]{32}(\.[a-z0-9]{1,8})?")
 _TEMPORARY = ".part-"
 _CHUNK = 1 << 20
 _TRIED_BYTES = 1 << 16
-FOLDER_MODE = 0o700
 
 
 @dataclass(frozen=True)
@@ -182,10 +185,10 @@ def one_upload_of(user_id: int) -> UploadLock:
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Write a file that appears when the block ends well, and leaves nothing when it does not."""
     with storing_at(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         draft = path.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}")
         try:
-            with draft.open("xb") as stream:
+            with os.fdopen(_create(draft), "wb") as stream:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -199,20 +202,55 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Fill a folder that appears when the block ends well; `path` must not exist, or be empty."""
     with storing_at(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         draft = path.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}")
-        draft.mkdir()
+        make_folder(draft)
         try:
             yield draft
             for folder, _, names in os.walk(draft):
+                Path(folder).chmod(_mode(folder=True))
                 for name in names:
                     with Path(folder, name).open("rb") as stream:
+                        os.fchmod(stream.fileno(), _mode())
                         os.fsync(stream.fileno())
                 sync_folder(Path(folder))
             draft.replace(path)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, as private as the store is."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with suppress(FileExistsError):  # somebody else makes the same
+        folder.mkdir(mode=0o700)
+        folder.chmod(_mode(folder=True))
+
+
+def keep_private() -> int:
+    """Let whatever this process and its children write be as private; the umask of before."""
+    return os.umask(0o077 & ~_mode(folder=True))
+
+
+def _create(path: Path) -> int:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    os.fchmod(descriptor, _mode())
+    return descriptor
+
+
+def _mode(*, folder: bool = False) -> int:
+    """What a file or folder of the store allows: us all, its group what the store allows it."""
+    try:
+        found = store_folder().stat().st_mode
+    except OSError:
+        found = 0
+    if folder:
+        # In a folder that hands on its group, those within do the same.
+        return 0o700 | found & (stat.S_IRWXG | stat.S_ISGID)
+    return 0o600 | found & (stat.S_IRGRP | stat.S_IWGRP)
 
 
 @contextmanager
@@ -240,7 +278,7 @@ def storing_at(path: Path) -> Iterator[None]:
 def try_writing() -> None:
     """Write a little into the store and remove it again; raises OSError where that fails."""
     folder = store_folder()
-    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    make_folder(folder)
     draft = folder / f"{_TEMPORARY}{secrets.token_hex(8)}"
     try:
         with draft.open("xb") as stream:

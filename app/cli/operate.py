@@ -17,6 +17,7 @@ from app.programs import require_worker_packages
 from app.schema import migrate
 from app.services.checks import check_installation
 from app.settings import Settings, get_settings
+from app.storage import keep_private
 from app.supervisor import up as supervise
 from app.supervisor.commands import Command, beat_command, web_command, worker_command
 
@@ -158,6 +159,7 @@ def _with_address(host: str | None, port: int | None) -> Settings:
 def _become(command: Command) -> None:
     """Replace this process by the command, so that signals and its death reach it directly."""
     sys.stdout.flush()
+    keep_private()  # handed on to the command
     try:
         os.execv(command[0], command)  # noqa: S606 - our own program, no shell
     except OSError as error:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from app.errors import SetupError
 from app.processes import Account
@@ -91,6 +92,13 @@ def write_owned_file(path: Path, text: str, account: Account | None) -> None:
         if account is not None:
             os.fchown(file.fileno(), account.uid, account.gid)
     draft.replace(path)
+
+
+def open_log(path: Path) -> BinaryIO:
+    """Open a server's log to write at its end; it is for nobody else to read."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.fchmod(handle, 0o600)  # one of before may be open to all
+    return os.fdopen(handle, "ab")
 
 
 def make_socket_folder(home: Path, account: Account | None) -> Path:

@@ -15,6 +15,7 @@ from psycopg import pq, sql
 from app.embedded.folders import (
     ServerFolder,
     make_owned_folder,
+    open_log,
     server_environment,
     write_owned_file,
 )
@@ -93,7 +94,7 @@ class Postgres:
             "ident_file": f"{folder}/illume_ident.conf",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        with self.log_file.open("ab") as log:
+        with open_log(self.log_file) as log:
             return start_process(
                 [self._programs / "postgres", "-D", folder, *options],
                 cwd=self._data,

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import redis
 
-from app.embedded.folders import make_owned_folder, server_environment
+from app.embedded.folders import make_owned_folder, open_log, server_environment
 from app.embedded.programs import redis_program
 from app.processes import Account, start_process
 
@@ -45,7 +45,7 @@ class Redis:
             "loglevel": "warning",
         }
         options = [part for name, value in settings.items() for part in (f"--{name}", value)]
-        with self.log_file.open("ab") as log:
+        with open_log(self.log_file) as log:
             return start_process(
                 [self._program, *options],
                 cwd=self._data,

@@ -8,6 +8,8 @@ from typing import IO, TextIO
 from rich.console import Console
 from rich.text import Text
 
+from app.unblocked import unblocked
+
 NAME_WIDTH = 12
 OWN_NAME = "illume"
 STYLES = {
@@ -23,11 +25,14 @@ STYLES = {
 
 
 class Output:
-    """Writes whole lines from several threads; goes silent when nobody is listening any more."""
+    """Writes whole lines from several threads; goes silent when nobody is listening any more.
+
+    Who listens but does not read is not waited for: the children would stop with us.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._console = Console(
-            file=stream or sys.stdout, highlight=False, soft_wrap=True, emoji=False
+            file=stream or unblocked(sys.stdout), highlight=False, soft_wrap=True, emoji=False
         )
         self._lock = threading.Lock()
 

@@ -16,6 +16,7 @@ from app.errors import SetupError
 from app.programs import WORKER_PACKAGES, require_packages
 from app.schema import migrate
 from app.settings import ADDRESS_FILE, Settings, choose_settings, environment_for_children
+from app.storage import keep_private
 from app.supervisor.address import is_ready, listen
 from app.supervisor.child import Child, Hurry, Spec, stop_together
 from app.supervisor.commands import beat_command, web_command, worker_command
@@ -75,6 +76,7 @@ def up(
     with ExitStack() as stack:
         stack.enter_context(_signals(supervisor.ask_to_stop))
         home = open_home(settings.illume_home)
+        stack.callback(os.umask, keep_private())
         lock = stack.enter_context(HomeLock(home))
         listener = stack.enter_context(listen(settings.host, settings.port))
         stack.callback((home / ADDRESS_FILE).unlink, missing_ok=True)

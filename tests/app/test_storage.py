@@ -134,3 +134,47 @@ def test_an_image_that_is_put_again_counts_as_young(store: Path) -> None:
     os.utime(storage.image_path(sha256, "image/png"), (time.time() - 90_000,) * 2)
     storage.put_image(b"picture", "image/png")
     assert storage.remove_unused_images([], timedelta(days=1)) == 0
+
+
+def modes_in(store: Path) -> set[tuple[str, str]]:
+    return {
+        ("folder" if path.is_dir() else "file", oct(path.stat().st_mode & 0o7777))
+        for path in [store, *store.rglob("*")]
+    }
+
+
+def fill(store: Path) -> None:
+    storage.put_image(b"picture", "image/jpeg")
+    storage.put_upload(io.BytesIO(b"data"), "rows.jsonl")
+    with storage.atomic_folder(store / "releases" / "one") as folder:
+        (folder / "images").mkdir()
+        (folder / "images" / "a.jpg").write_bytes(b"picture")
+        (folder / "README.md").write_text("text")
+
+
+def test_what_is_stored_is_for_nobody_else(store: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        fill(store)
+    finally:
+        os.umask(before)
+    assert modes_in(store) == {("folder", "0o700"), ("file", "0o600")}
+
+
+def test_a_store_that_is_open_to_a_group_stays_open_to_it_and_to_nobody_else(store: Path) -> None:
+    store.mkdir()
+    store.chmod(0o2770)
+    before = os.umask(0o022)
+    try:
+        fill(store)
+    finally:
+        os.umask(before)
+    assert modes_in(store) == {("folder", "0o2770"), ("file", "0o660")}
+
+
+def test_what_processes_write_by_themselves_is_as_private_as_the_store(store: Path) -> None:
+    for mode, expected in ((0o755, 0o027), (0o700, 0o077), (0o2770, 0o007)):
+        store.mkdir(exist_ok=True)
+        store.chmod(mode)
+        before = storage.keep_private()
+        assert os.umask(before) == expected
