@@ -121,6 +121,12 @@ JOURNEY = (
         run="illume round start street-scenes",
         says="Started round 1 of street-scenes.",
     ),
+    Step(  # nothing has changed; tests/worker/stages/test_base.py goes on with a base that has
+        ("illume round retry PROJECT --changed-base",),
+        run="illume round retry street-scenes --changed-base",
+        says="No worker has found a changed base model",
+        status=1,
+    ),
     Step(
         ("illume round retry scenes", "illume round retry PROJECT"),
         run="illume round retry street-scenes",
@@ -132,6 +138,24 @@ JOURNEY = (
         says="Cancelled round 1.",
     ),
     Step(("illume backup illume-2026-11-21.tar", "illume backup FILE"), says="Wrote illume-2026"),
+    Step(
+        ("illume project archive scenes", "illume project archive NAME"),
+        run="illume project archive street-scenes",
+        says="Archived street-scenes.",
+    ),
+    Step(
+        ("illume project unarchive scenes",),
+        run="illume project unarchive street-scenes",
+        says="street-scenes is open again.",
+    ),
+    Step(
+        (
+            'illume project delete scenes --name "Street scenes"',
+            'illume project delete NAME --name "Full name"',
+        ),
+        run='illume project delete street-scenes --name "Street scenes"',
+        says="Deleted street-scenes.",
+    ),
 )
 
 # Processes that run until they are stopped; started together beside the ones of `illume up`.

@@ -147,6 +147,11 @@ def wait_until_failed(demo: Installation) -> None:
     wait_for(lambda: demo.ask_database(query), seconds=300)
 
 
+def archive_again(demo: Installation) -> None:
+    """Only an archived project can be deleted."""
+    demo.ask_database("UPDATE project SET archived_at = now() WHERE slug = 'street-scenes'")
+
+
 def _nothing(_: Installation) -> None: ...
 
 
@@ -154,7 +159,8 @@ BEFORE = {
     "illume round status demo --json": wait_until_judging,
     "illume round close demo": judge_one,
     "illume round start street-scenes": take_the_model_away,
-    "illume round retry street-scenes": wait_until_failed,
+    "illume round retry street-scenes --changed-base": wait_until_failed,
+    'illume project delete street-scenes --name "Street scenes"': archive_again,
 }
 
 
