@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import String, case, exists, func, literal, select
+from sqlalchemy import String, and_, case, exists, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound
@@ -24,6 +24,7 @@ from app.models import (
     Item,
     Json,
     Judgement,
+    ProjectBase,
     ProjectImage,
     Release,
     ReleaseRow,
@@ -105,16 +106,29 @@ def iterate_payloads(session: Session, release_id: int) -> Iterator[Json]:
 
 @dataclass(frozen=True)
 class RoundSource:
+    """A round with its adapters. base_digest: of the files, or the commit, of the base model that
+    it used; None where nobody noted it, as in rounds from before bases were pinned."""
+
     round: Round
     parent_digest: str | None
     new_digest: str | None
+    base_digest: str | None
 
 
 def list_judged_rounds(session: Session, project_id: int) -> list[RoundSource]:
-    parent = select(Adapter.id, Adapter.digest).subquery()
-    new = select(Adapter.id, Adapter.digest).subquery()
+    parent = select(Adapter.id, Adapter.digest, Adapter.base_revision).subquery()
+    new = select(Adapter.id, Adapter.digest, Adapter.base_revision).subquery()
+    # The pin tells of a round only while it has not been changed since.
+    pinned = and_(
+        ProjectBase.project_id == Round.project_id,
+        ProjectBase.base_model == Round.settings["base_model"].astext,
+        ProjectBase.asked_revision == func.coalesce(Round.settings["revision"].astext, ""),
+        or_(ProjectBase.changed_at.is_(None), ProjectBase.changed_at < Round.created_at),
+    )
+    base = func.coalesce(parent.c.base_revision, new.c.base_revision, ProjectBase.digest)
     rows = session.execute(
-        select(Round, parent.c.digest, new.c.digest)
+        select(Round, parent.c.digest, new.c.digest, base)
+        .outerjoin(ProjectBase, pinned)
         .outerjoin(RoundModel, RoundModel.round_id == Round.id)
         .outerjoin(parent, parent.c.id == RoundModel.parent_adapter_id)
         .outerjoin(new, new.c.id == RoundModel.new_adapter_id)

@@ -59,6 +59,7 @@ def _describe_round(source: RoundSource) -> Json:
         "status": source.round.status.value,
         "base_model": public_model_name(settings.base_model),
         "base_revision": settings.revision,
+        "base_digest": source.base_digest,
         "sampled_from": source.parent_digest,
         "trained": source.new_digest,
         "openers": list(settings.sampling.openers),

@@ -87,7 +87,7 @@ def _rounds(rounds: list[Json]) -> str:
 
 
 def _model(round_: Json) -> str:
-    revision = round_["base_revision"]
+    revision = round_["base_revision"] or round_.get("base_digest")
     return f"{round_['base_model']} ({revision})" if revision else str(round_["base_model"])
 
 

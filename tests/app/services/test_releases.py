@@ -6,7 +6,7 @@ import os
 import time
 import zipfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,13 @@ from app.models import (
     Candidate,
     Event,
     Project,
+    ProjectBase,
     ProjectImage,
     Release,
     ReleaseRow,
     Round,
     RoundItem,
+    RoundModel,
     User,
 )
 from app.queries.releases import try_lock_releases
@@ -111,6 +113,29 @@ def test_a_rationale_says_where_it_came_from(session: Session, tmp_path: Path) -
     assert row["admissions"] == [
         {"round": 1, "policy": "majority", "judge_kind": "person", "n_fits": 2, "n_votes": 2}
     ]
+
+
+def test_a_release_names_the_content_of_the_base_of_each_round(
+    session: Session, tmp_path: Path
+) -> None:
+    project, _ = make_released_project(session, tmp_path)
+    session.execute(delete(RoundModel))
+    before = create_release(session, project, actor=None)
+    assert {round_["base_digest"] for round_ in before.card["rounds"]} == {None}, "nobody noted it"
+    pin = ProjectBase(
+        project_id=project.id, base_model="org/tiny-vlm", asked_revision="abc123", digest="d" * 40
+    )
+    session.add(pin)
+    session.flush()
+    pinned = create_release(session, project, actor=None)
+    assert {round_["base_digest"] for round_ in pinned.card["rounds"]} == {"d" * 40}
+
+    # Who goes on with another content says nothing of the rounds before.
+    pin.digest, pin.changed_at = "e" * 40, datetime.now(UTC) + timedelta(seconds=1)
+    session.flush()
+    changed = create_release(session, project, actor=None)
+    assert {round_["base_digest"] for round_ in changed.card["rounds"]} == {None}
+    assert {round_["base_digest"] for round_ in pinned.card["rounds"]} == {"d" * 40}
 
 
 def test_a_release_says_which_draws_were_merged_by_the_older_rule(
