@@ -160,7 +160,7 @@ class UploadLock:
     def take(self) -> bool:
         """Whether it is ours now; False where another request of the person holds it."""
         with storing_at(self._path):
-            self._path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            make_folder(self._path.parent)
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
