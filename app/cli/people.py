@@ -9,8 +9,10 @@ from app.db import session_scope
 from app.errors import AppError, NotFound
 from app.lifecycle import Role
 from app.models import User
+from app.queries.erasure import count_content
 from app.queries.users import find_user
 from app.services import accounts, projects
+from app.services.erasure import erase_person
 from app.settings import get_settings
 
 user_app = typer.Typer(help="Accounts.", no_args_is_help=True)
@@ -53,6 +55,40 @@ def reset_password(name: Annotated[str, typer.Argument(help="Whose password.")])
         path = accounts.make_sign_in_link(session, user, is_reset=True)
     console.print(f"Link for {name} to set a new password, good once:")
     _print_link(path)
+
+
+@user_app.command("erase")
+def erase_user(
+    name: Annotated[str, typer.Argument(help="Whom.")],
+    confirm: Annotated[
+        str | None, typer.Option(help="The same name once more, spelt exactly.")
+    ] = None,
+    with_judgements: Annotated[
+        bool, typer.Option("--judgements", help="Delete judgements that are in no release, too.")
+    ] = False,
+) -> None:
+    """Erase a person for ever: account, name and own texts; says first what that is.
+
+    Without --confirm it only says what would be erased.
+
+    Example: illume user erase ada --confirm ada
+    """
+    with running_services(), session_scope() as session:
+        user = find_user(session, name)
+        if user is None:
+            raise NotFound(f"There is nobody called `{name}`.")
+        content = count_content(session, user.id)
+        console.print(
+            f"{content.n_judgements} submitted judgements, {content.n_texts} better texts "
+            f"({content.n_trained} of them were trained on). Releases made before keep their bytes."
+        )
+        if confirm is None:
+            console.print("Nothing was erased: give the name once more with --confirm.")
+            return
+        n_deleted = erase_person(
+            session, user, typed_name=confirm, with_judgements=with_judgements, actor=None
+        )
+    console.print(f"Erased {name}. {n_deleted} judgements were deleted, the others have no name.")
 
 
 def invite(

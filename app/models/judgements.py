@@ -204,7 +204,8 @@ class WrittenRationale(Base):
     """A candidate as an annotator corrected it: a person's text, whose author the judgement names.
 
     Apart from candidates on purpose: nobody judges it and no policy admits it. Only a training
-    whose settings ask for it reads it (`training.written`). The text never changes (trigger).
+    whose settings ask for it reads it (`training.written`). The text never
+    changes (trigger), but goes when its author is erased.
     """
 
     __tablename__ = "written_rationale"
@@ -215,13 +216,15 @@ class WrittenRationale(Base):
     item_id: Mapped[int]
     text: Mapped[str]
     at: Mapped[datetime] = mapped_column(server_default=func.now())
+    erased_at: Mapped[datetime | None]
+    """The text is gone with its author; training rows still name the place that it had."""
     __table_args__ = (
         ForeignKeyConstraint(
             ["candidate_id", "item_id"], ["candidate.id", "candidate.item_id"], ondelete="CASCADE"
         ),
         # What training rows refer to.
         UniqueConstraint("judgement_id", "candidate_id", "item_id"),
-        CheckConstraint("text <> ''", name="text_given"),
+        CheckConstraint("(text = '') = (erased_at IS NOT NULL)", name="text_given"),
         Index("ix_written_rationale_item_id", "item_id"),
         Index("ix_written_rationale_candidate_id", "candidate_id"),
     )

@@ -33,7 +33,14 @@ class User(WithId, WithCreation, Base):
     language: Mapped[str | None] = mapped_column(String(10))
     """Of the pages, where this person chose one."""
     disabled_at: Mapped[datetime | None]
+    erased_at: Mapped[datetime | None]
+    """The row is but an author without a name since then, and can never be opened again."""
     __table_args__ = (
+        CheckConstraint(
+            "erased_at IS NULL OR "
+            "(disabled_at IS NOT NULL AND password_hash IS NULL AND NOT is_admin)",
+            name="erased_is_closed",
+        ),
         CheckConstraint("kind = 'person' OR password_hash IS NULL", name="critic_has_no_password"),
         UniqueConstraint("id", "kind"),
         UniqueConstraint("name_key", "name_twin"),

@@ -130,6 +130,7 @@ def list_written(
             Judgement.status == JudgementStatus.SUBMITTED,
             Judgement.user_kind == UserKind.PERSON,
             RoundItem.purpose == Purpose.TRAINING,
+            WrittenRationale.erased_at.is_(None),
             WrittenRationale.item_id.in_(usable_items_statement(project_id)),
             WrittenRationale.item_id.not_in(_set_aside_statement(project_id)),
         )

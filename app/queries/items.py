@@ -320,7 +320,7 @@ def list_written_rationales(session: Session, item_id: int) -> list[WrittenRow]:
         .join(Judgement, Judgement.id == WrittenRationale.judgement_id)
         .join(Round, Round.id == Judgement.round_id)
         .join(User, User.id == Judgement.user_id)
-        .where(WrittenRationale.item_id == item_id)
+        .where(WrittenRationale.item_id == item_id, WrittenRationale.erased_at.is_(None))
         .order_by(WrittenRationale.at, WrittenRationale.judgement_id)
     )
     return [WrittenRow(*row) for row in rows]

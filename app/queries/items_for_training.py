@@ -54,6 +54,7 @@ def list_manifest(
             (WrittenRationale.judgement_id == TrainingRow.written_judgement_id)
             & (WrittenRationale.candidate_id == TrainingRow.written_candidate_id),
         )
-        .where(TrainingRow.run_id == run_id)
+        # What an erased person wrote is read no more; its row stays as the record of what was.
+        .where(TrainingRow.run_id == run_id, WrittenRationale.erased_at.is_(None))
         .order_by(TrainingRow.id)
     ).all()

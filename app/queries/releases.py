@@ -283,7 +283,7 @@ def list_written_rationales(session: Session, judgement_ids: Sequence[int]) -> l
                 WrittenRationale.text,
             )
             .join(Candidate, Candidate.id == WrittenRationale.candidate_id)
-            .where(WrittenRationale.judgement_id.in_(block))
+            .where(WrittenRationale.judgement_id.in_(block), WrittenRationale.erased_at.is_(None))
             .order_by(WrittenRationale.judgement_id, WrittenRationale.candidate_id)
         )
         found += [WrittenSource(*row) for row in rows]
@@ -402,7 +402,7 @@ def list_draws(
 
 def list_released_rows(session: Session, release_id: int) -> list[tuple[int, Json]]:
     """(item id, the fields that a tombstone would keep) of every row and tombstone of a release."""
-    fields = ("row_id", "kind", "item", "former_kind", "reason", "last_release")
+    fields = ("row_id", "kind", "item", "former_kind", "reason", "last_release", "author")
     rows = session.execute(
         select(ReleaseRow.item_id, *(ReleaseRow.payload[name].astext for name in fields))
         .where(ReleaseRow.release_id == release_id)

@@ -21,6 +21,7 @@ def list_namesakes(session: Session, name: str) -> Sequence[User]:
     return session.scalars(
         select(User)
         .where(User.name_key == name_key(name), User.kind == UserKind.PERSON)
+        .where(User.erased_at.is_(None))
         .order_by(User.name != name, User.name_twin)
         .limit(5)
     ).all()
@@ -40,10 +41,14 @@ def has_people(session: Session) -> bool:
 def list_people(session: Session, *, after: str = "", limit: int = 100) -> Sequence[User]:
     return session.scalars(
         select(User)
-        .where(User.kind == UserKind.PERSON, User.name > after)
+        .where(User.kind == UserKind.PERSON, User.erased_at.is_(None), User.name > after)
         .order_by(User.name)
         .limit(limit)
     ).all()
+
+
+def list_erased(session: Session) -> Sequence[int]:
+    return session.scalars(select(User.id).where(User.erased_at.is_not(None))).all()
 
 
 def lock_active_admins(session: Session) -> Sequence[int]:

@@ -7,7 +7,8 @@ from starlette.responses import Response
 
 from app.errors import InvalidInput
 from app.models import User
-from app.services import accounts
+from app.queries.erasure import count_content
+from app.services import accounts, erasure
 from app.texts import Sentence
 from app.web.access import ListedPerson
 from app.web.addresses import full_address
@@ -86,6 +87,52 @@ def set_admin(
         else Sentence("%(name)s is no administrator any more.", name=person.name)
     )
     return redirect(request, "/people", toast_text=text)
+
+
+@router.get("/{user_id}/erase")
+def confirm_erasure(request: Request, person: ListedPerson, session: SessionDep) -> Response:
+    return _show_erasure(request, session, person)
+
+
+@router.post("/{user_id}/erase")
+def erase(
+    *,
+    request: Request,
+    admin: AdminUser,
+    person: ListedPerson,
+    session: SessionDep,
+    name: Text = "",
+    with_judgements: Annotated[bool, Form()] = False,
+) -> Response:
+    try:
+        erasure.erase_person(
+            session, person, typed_name=name, with_judgements=with_judgements, actor=admin
+        )
+    except InvalidInput as error:
+        return _show_erasure(
+            request, session, person, error=error.message, with_judgements=with_judgements
+        )
+    return redirect(
+        request, "/people", toast_text=Sentence("The account and its texts are erased.")
+    )
+
+
+def _show_erasure(
+    request: Request,
+    session: SessionDep,
+    person: User,
+    *,
+    error: str = "",
+    with_judgements: bool = False,
+) -> Response:
+    context = {
+        "person": person,
+        "content": count_content(session, person.id),
+        "with_judgements": with_judgements,
+        "error": error,
+    }
+    status = 422 if error else 200
+    return respond(request, page="people/erase.html", context=context, status=status)
 
 
 def _show_link(request: Request, session: SessionDep, person: User, admin: User) -> Response:

@@ -145,6 +145,8 @@ def set_disabled(session: Session, user: User, is_disabled: bool, *, actor: User
     if is_disabled and user.id == actor.id:
         raise Conflict(Sentence("You cannot close your own account."))
     _keep_an_admin(session, user, actor=actor, is_leaving=is_disabled)
+    if user.erased_at is not None:
+        raise Conflict(Sentence("This person is erased already."))
     queries.cancel_sign_in_links(session, user.id, now=datetime.now(UTC))
     user.disabled_at = datetime.now(UTC) if is_disabled else None
     if is_disabled:

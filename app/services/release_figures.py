@@ -8,6 +8,9 @@ from app.lifecycle import UserKind
 from app.models import Json
 from app.queries.releases import ItemSource, JudgementSource, VerdictSource
 
+AUTHOR_ERASED = "the person who wrote it was erased"
+"""The reason of a tombstone for a corrected text whose author is gone."""
+
 
 @dataclass
 class Agreement:
@@ -66,6 +69,9 @@ class Figures:
     def add_written(self) -> None:
         self.counts["written"] += 1
 
+    def add_tombstone(self, payload: Json) -> None:
+        self.counts["erased"] += payload["reason"] == AUTHOR_ERASED
+
     def add_item(
         self,
         source: ItemSource,
@@ -105,6 +111,7 @@ class Figures:
             "images": len(self.images),
             # A release without such texts has the card that it always had.
             **({"written": self.counts["written"]} if self.counts["written"] else {}),
+            **({"erased": self.counts["erased"]} if self.counts["erased"] else {}),
             **self._merged(),
             "people": {
                 "annotators": len(self.annotator_ids),

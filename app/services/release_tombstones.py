@@ -4,14 +4,16 @@ from collections.abc import Iterator
 
 from sqlalchemy.orm import Session
 
-from app.models import Json, Release
+from app.models import Json, Project, Release
 from app.queries import releases as queries
 from app.queries.releases import ItemFate
-from app.services.release_rows import ReleasedRow
+from app.queries.users import list_erased
+from app.services.release_figures import AUTHOR_ERASED
+from app.services.release_rows import ReleasedRow, pseudonym
 
 
 def build_tombstones(
-    session: Session, last: Release | None, held: set[tuple[str, str]]
+    session: Session, project: Project, last: Release | None, held: set[tuple[str, str]]
 ) -> Iterator[ReleasedRow]:
     """One per row of the last release, or tombstone in it, that `held` does not bring back.
 
@@ -28,8 +30,10 @@ def build_tombstones(
         if not is_back:
             gone.setdefault(key, (item_id, row))
     fates = queries.find_item_fates(session, sorted({item_id for item_id, _ in gone.values()}))
+    erased = {pseudonym(project, id_) for id_ in list_erased(session)} if gone else set()
     for (row_id, kind), (item_id, row) in sorted(gone.items()):
         is_new = row["kind"] != "tombstone"
+        reason = _reason(fates.get(item_id), is_erased=_is_erased(row, erased))
         yield ReleasedRow(
             item_id,
             {
@@ -37,13 +41,19 @@ def build_tombstones(
                 "row_id": row_id,
                 "former_kind": kind,
                 "item": row["item"],
-                "reason": _reason(fates.get(item_id)) if is_new else row["reason"],
+                "reason": reason if is_new else row["reason"],
                 "last_release": last.number if is_new else int(row["last_release"]),
             },
         )
 
 
-def _reason(fate: ItemFate | None) -> str:
+def _is_erased(row: Json, erased: set[str]) -> bool:
+    return row["kind"] == "written" and row["author"] in erased
+
+
+def _reason(fate: ItemFate | None, *, is_erased: bool) -> str:
+    if is_erased:
+        return AUTHOR_ERASED
     if fate is None:
         return "the item was removed"
     if fate.is_excluded:

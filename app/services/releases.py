@@ -72,8 +72,9 @@ def create_release(session: Session, project: Project, *, actor: User | None) ->
             held.add((row.payload["row_id"], row.payload["kind"]))
             _spool(spool, row, digest)
         n_tombstones = 0
-        for row in build_tombstones(session, last, held):
+        for row in build_tombstones(session, project, last, held):
             n_tombstones += 1
+            figures.add_tombstone(row.payload)
             _spool(spool, row, digest)
         release = Release(
             project_id=project.id,

@@ -11,8 +11,8 @@ from app.models import Candidate, Image, Item, Project
 from app.queries import items as queries
 from app.queries.failures import find_image_failure
 from app.queries.items import ItemFilter, ItemRow
+from app.services.skip_reasons import shown_reason
 from app.texts import Sentence
-from app.web.judge_texts import SKIP_REASONS
 from app.web.labels import word
 
 FILTER_LABELS: dict[ItemFilter, str] = {
@@ -182,9 +182,7 @@ def _rank(line: CandidateLine) -> tuple[bool, float, int, int]:
 def describe_judgement(row: queries.JudgementRow) -> str:
     judgement = row.judgement
     if judgement.status is JudgementStatus.SKIPPED:
-        given = judgement.skip_reason
-        # Reasons from the list are stored in English; what people wrote themselves stays theirs.
-        reason = next((listed for listed in SKIP_REASONS if listed == given), given)
+        reason = shown_reason(judgement.skip_reason)
         return Sentence("skipped: %(reason)s", reason=reason or Sentence("no reason given"))
     if judgement.answer_is_wrong:
         return Sentence("says that the answer is wrong")

@@ -20,11 +20,11 @@ from app.services.guidelines import Change, find_unread_change
 from app.services.judging import MAX_SKIP_REASON
 from app.services.judging_keys import Key, keys_of
 from app.services.leases import judging_settings
+from app.services.skip_reasons import SKIP_REASONS
 from app.settings import get_settings
 from app.web.images import image_url, srcset
 from app.web.judge_texts import (
     FAULT_LABELS,
-    SKIP_REASONS,
     answer_lines,
     explain_empty,
 )

@@ -11,15 +11,8 @@ from app.lifecycle import JudgementStatus, RoundStatus
 from app.models import Judgement
 from app.queries.judging_pages import QueueFigures
 from app.services.answers import Answer
+from app.services.skip_reasons import shown_reason
 from app.texts import CountedSentence, Sentence
-
-SKIP_REASONS = (
-    Sentence("I cannot tell from the image"),
-    Sentence("The question is unclear"),
-    Sentence("The rationales are not readable"),
-    Sentence("I would rather not judge this image"),
-)
-"""Stored in English as they stand, in whatever language they were chosen."""
 
 FAULT_LABELS: Mapping[str, str] = {
     Fault.WRONG_ABOUT_IMAGE: Sentence("Wrong about the image"),
@@ -161,10 +154,7 @@ def _also(first: str, second: str) -> str:
 def describe(judgement: Judgement) -> str:
     """What was said, in one line."""
     if judgement.status is JudgementStatus.SKIPPED:
-        given = judgement.skip_reason
-        # Reasons from the list are stored in English; what people wrote themselves stays theirs.
-        reason = next((listed for listed in SKIP_REASONS if listed == given), given)
-        return Sentence("Skipped: %(reason)s", reason=reason)
+        return Sentence("Skipped: %(reason)s", reason=shown_reason(judgement.skip_reason))
     if judgement.answer_is_wrong:
         return Sentence("The answer is wrong")
     if judgement.none_fits:

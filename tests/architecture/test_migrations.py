@@ -260,3 +260,52 @@ def test_accounts_whose_names_look_alike_are_all_kept(alembic: Config, fresh_dat
     with connected(fresh_database) as connection:
         kept = connection.execute(text('SELECT name FROM "user" ORDER BY id')).scalars()
         assert list(kept) == names
+
+
+# --- Erased people -------------------------------------------------------------------------
+
+JUDGED = """
+INSERT INTO "user" (name) VALUES ('Noor');
+INSERT INTO judgement (round_item_id, round_id, user_id, max_slots, shown_order, status, slot,
+  none_fits, submitted_at)
+SELECT round_item.id, round_id, "user".id, max_slots, '{}', 'submitted', 1, true, now()
+FROM round_item, "user";
+INSERT INTO written_rationale (judgement_id, candidate_id, item_id, text)
+SELECT judgement.id, candidate.id, item_id, 'her own words' FROM judgement, candidate
+WHERE candidate.text = '3 dogs';
+INSERT INTO event (actor_id, tag) SELECT id, 'user:added' FROM "user";
+"""
+WRITTEN = "SELECT text FROM written_rationale"
+
+
+def test_a_filled_database_takes_up_erasing_and_gives_it_back_without_the_text(
+    alembic: Config, fresh_database: str
+) -> None:
+    command.upgrade(alembic, "0010")
+    fill(fresh_database)
+    command.upgrade(alembic, "0014")
+    with connected(fresh_database) as connection:
+        for statement in JUDGED.split(";\n"):
+            connection.execute(text(statement.strip() or "SELECT 1"))
+    command.upgrade(alembic, "0015")
+    with connected(fresh_database) as connection:
+        assert connection.execute(text(WRITTEN)).scalar_one() == "her own words"
+        connection.execute(text("SET LOCAL illume.erasing = 'on'"))
+        connection.execute(text("UPDATE written_rationale SET text = '', erased_at = now()"))
+    for table in ("written_rationale SET at = now()", "event SET tag = 'x'"):
+        with (
+            pytest.raises(IntegrityError, match="append-only"),
+            connected(fresh_database) as connection,
+        ):
+            connection.execute(text(f"UPDATE {table}"))
+    with (
+        pytest.raises(IntegrityError, match="append-only"),
+        connected(fresh_database) as connection,
+    ):
+        connection.execute(text("SET LOCAL illume.erasing = 'on'"))
+        connection.execute(text("UPDATE candidate SET text = 'other'"))  # never those
+    command.downgrade(alembic, "0014")
+    with connected(fresh_database) as connection:
+        assert connection.execute(text(WRITTEN)).scalar_one() == "(erased)"
+        assert connection.execute(text('SELECT name FROM "user"')).scalar_one() == "Noor"
+    command.upgrade(alembic, "0014")

@@ -137,6 +137,7 @@ def fill(site: Site) -> dict[str, str]:
             "account/show.html": "/account",
             "account/keys.html": "/account/keys",
             "people/index.html": "/people",
+            "people/erase.html": f"/people/{member.user_id}/erase",
             "project/index.html": "/projects",
             "project/new.html": "/projects/new",
             "project/show.html": base,

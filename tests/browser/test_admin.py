@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.db import session_scope
 from app.lifecycle import Decision, Job, Role, RoundStatus, RunStatus
-from app.models import Item, Project, Round, Run
+from app.models import Item, Project, Round, Run, User
 from app.queries.runs import claim_run
 from app.services import accounts, removal
 from app.services.imports import perform_import
@@ -359,3 +359,28 @@ def test_a_project_is_archived_taken_out_and_deleted(site: Site, new_context: Ne
     assert removal.delete_requested() == 1
     with session_scope() as session:
         assert session.scalars(select(Project.id).where(Project.slug == slug)).all() == []
+
+
+def test_a_person_is_erased_after_the_page_has_said_what_goes(
+    site: Site, new_context: NewContext
+) -> None:
+    with session_scope() as session:
+        user_id = make_user(session, name="Noor of the Journey").id
+    page = new_context().new_page()
+    sign_in_as_admin(page, site)
+    page.goto(f"{site.web.url}/people")
+    page.get_by_role("link", name="Erase Noor of the Journey").click()
+    expect(page.get_by_role("heading", name="Erase Noor of the Journey?")).to_be_visible()
+    expect(page.get_by_text("Releases made before never change")).to_be_visible()
+    field = page.get_by_label("Type “Noor of the Journey” to erase this person")
+    field.fill("Noor")
+    page.get_by_label("Delete judgements that are in no release, too").check()
+    page.get_by_role("button", name="Erase this person").click()
+    expect(page.get_by_text("Type the name of the person as it stands here.")).to_be_visible()
+    assert page.evaluate(FAULTS) == []
+    field.fill("Noor of the Journey")
+    page.get_by_role("button", name="Erase this person").click()
+    expect(page.get_by_text("The account and its texts are erased.")).to_be_visible()
+    expect(page.get_by_role("link", name="Erase Noor of the Journey")).to_have_count(0)
+    with session_scope() as session:
+        assert session.get_one(User, user_id).erased_at is not None

@@ -46,6 +46,7 @@ def _summary(release: Json) -> str:
         f"- {figures['items_in_doubt']:,} items whose answer most annotators called wrong: nothing "
         "of them is among the rationales",
         f"- {figures['tombstones']:,} rows of earlier releases were withdrawn",
+        *_erased(figures),
         f"- made on {release['released_on']}, content hash `{release['content_hash']}`",
     ]
     previous = release["previous"]
@@ -110,6 +111,11 @@ def _admitted(round_: Json) -> str:
 def _written(figures: Json) -> list[str]:
     n = figures.get("written", 0)
     return [f"- {n:,} candidates as annotators corrected them, apart from all others"] if n else []
+
+
+def _erased(figures: Json) -> list[str]:
+    n = figures.get("erased", 0)
+    return [f"- {n:,} of these rows held texts of people who were erased since"] if n else []
 
 
 def _merged(figures: Json) -> list[str]:
