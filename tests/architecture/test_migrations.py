@@ -302,8 +302,10 @@ def test_a_filled_database_takes_up_erasing_and_gives_it_back_without_the_text(
         pytest.raises(IntegrityError, match="append-only"),
         connected(fresh_database) as connection,
     ):
-        connection.execute(text("SET LOCAL illume.erasing = 'on'"))
-        connection.execute(text("UPDATE candidate SET text = 'other'"))  # never those
+        # Never those, also while somebody is erased.
+        connection.execute(
+            text("UPDATE candidate SET text = set_config('illume.erasing', 'on', true)")
+        )
     command.downgrade(alembic, "0014")
     with connected(fresh_database) as connection:
         assert connection.execute(text(WRITTEN)).scalar_one() == "(erased)"
