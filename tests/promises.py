@@ -324,6 +324,10 @@ DRY = (
 
 # The file of a test, and its name there.
 TESTED = {
+    "illume user erase ada --confirm ada": "tests/app/cli/test_removal.py::"
+    "test_a_person_is_erased_only_with_the_name_given_twice",
+    "illume user erase NAME --confirm NAME": "tests/app/cli/test_removal.py::"
+    "test_a_person_is_erased_only_with_the_name_given_twice",
     "illume up": "tests/app/test_up.py::"
     "test_killed_supervisor_leaves_no_process_and_the_next_start_has_the_data",
     "illume up --demo": "tests/app/cli/test_promises.py::"

@@ -265,7 +265,7 @@ def test_accounts_whose_names_look_alike_are_all_kept(alembic: Config, fresh_dat
 # --- Erased people -------------------------------------------------------------------------
 
 JUDGED = """
-INSERT INTO "user" (name) VALUES ('Noor');
+INSERT INTO "user" (name, name_key) VALUES ('Noor', 'noor');
 INSERT INTO judgement (round_item_id, round_id, user_id, max_slots, shown_order, status, slot,
   none_fits, submitted_at)
 SELECT round_item.id, round_id, "user".id, max_slots, '{}', 'submitted', 1, true, now()
@@ -283,11 +283,11 @@ def test_a_filled_database_takes_up_erasing_and_gives_it_back_without_the_text(
 ) -> None:
     command.upgrade(alembic, "0010")
     fill(fresh_database)
-    command.upgrade(alembic, "0014")
+    command.upgrade(alembic, "0016")
     with connected(fresh_database) as connection:
         for statement in JUDGED.split(";\n"):
             connection.execute(text(statement.strip() or "SELECT 1"))
-    command.upgrade(alembic, "0015")
+    command.upgrade(alembic, "0017")
     with connected(fresh_database) as connection:
         assert connection.execute(text(WRITTEN)).scalar_one() == "her own words"
         connection.execute(text("SET LOCAL illume.erasing = 'on'"))
@@ -306,8 +306,8 @@ def test_a_filled_database_takes_up_erasing_and_gives_it_back_without_the_text(
         connection.execute(
             text("UPDATE candidate SET text = set_config('illume.erasing', 'on', true)")
         )
-    command.downgrade(alembic, "0014")
+    command.downgrade(alembic, "0016")
     with connected(fresh_database) as connection:
         assert connection.execute(text(WRITTEN)).scalar_one() == "(erased)"
         assert connection.execute(text('SELECT name FROM "user"')).scalar_one() == "Noor"
-    command.upgrade(alembic, "0014")
+    command.upgrade(alembic, "0016")
