@@ -76,7 +76,7 @@ def erase_person(
         user_id=person.id,
         n_deleted=n_deleted,
     )
-    session.flush()
+    session.flush()  # what is still to be written goes before all is read anew
     session.expire_all()  # objects that were read before do not say what is gone
     return n_deleted
 
