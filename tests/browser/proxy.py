@@ -1,9 +1,10 @@
 """A proxy before the server that can stop passing requests on, in the ways real ones do."""
 
 import http.client
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 SIGN_IN_PAGE = b"<!doctype html><title>Network sign-in</title><h1>Sign in to the network</h1>"
@@ -28,6 +29,11 @@ class Proxy(ThreadingHTTPServer):
         self.passes = threading.Event()
         self.mode = ""
         self.let_pass()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of browsers that went away before they had read the answer."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
     def stop_passing(self, mode: str) -> None:
         self.passes.clear()
@@ -76,16 +82,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _pass_on(self, body: bytes, *, is_hollow: bool) -> None:
-        kept = {k: v for k, v in self.headers.items() if k.lower() not in DROPPED}
-        connection = http.client.HTTPConnection(self.server.upstream, timeout=60)
-        # A hollow answer is of a request that never arrived.
-        path = "/health/live" if is_hollow else self.path
-        method = "GET" if is_hollow else self.command
-        connection.request(
-            method, path, body=b"" if is_hollow else body, headers={**kept, "Host": self._host()}
-        )
-        answer = connection.getresponse()
-        content = b"" if is_hollow else answer.read()
+        with closing(http.client.HTTPConnection(self.server.upstream, timeout=60)) as connection:
+            answer, content = self._ask(connection, body, is_hollow=is_hollow)
         self.send_response(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in DROPPED:
@@ -94,7 +92,20 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
-        connection.close()
+
+    def _ask(
+        self, connection: http.client.HTTPConnection, body: bytes, *, is_hollow: bool
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        kept = {k: v for k, v in self.headers.items() if k.lower() not in DROPPED}
+        # A hollow answer is of a request that never arrived.
+        path = "/health/live" if is_hollow else self.path
+        method = "GET" if is_hollow else self.command
+        connection.request(
+            method, path, body=b"" if is_hollow else body, headers={**kept, "Host": self._host()}
+        )
+        answer = connection.getresponse()
+        content = answer.read()
+        return answer, b"" if is_hollow else content
 
     def _host(self) -> str:
         return self.headers.get("Host") or self.server.url.removeprefix("http://")
