@@ -3,6 +3,7 @@
 import { keyNames } from "./layouts.js";
 import { recall, remember } from "./memory.js";
 import { $, _, toast } from "./sending.js";
+import { zoomByKey } from "./zoom.js";
 
 let choosing = null; // after the key of "mend": the hint that the next one says which rationale
 
@@ -84,6 +85,11 @@ function onKey(event) {
   if (event.key === "Enter" && event.target.closest("button, a, summary")) return;
   const actions = readRegistry();
   const action = actions.get(keyNames(event).find((name) => actions.has(name)));
+  const isTaken = Boolean(action) && (action === "mend" || Boolean($(`[data-action="${action}"]`)));
+  if (zoomByKey(event, isTaken)) {
+    event.preventDefault();
+    return;
+  }
   if (!action) return;
   event.preventDefault();
   if (wasChoosing && action.startsWith("pick-")) {
