@@ -306,12 +306,9 @@ def test_address_that_is_not_ours_is_refused() -> None:
         listen("192.0.2.1", 8000)
 
 
-def test_missing_extra_names_the_command(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "app.supervisor.supervise.find_spec", lambda name: None if name == "peft" else 1
-    )
-    with pytest.raises(SetupError, match=r"needs peft\. Install .*pip install 'illume\[worker\]'"):
-        up(Settings(illume_home=home))
+def test_missing_extra_names_the_command(home: Path) -> None:
+    with pytest.raises(SetupError, match=r"needs absent\. Install: pip install 'illume\[worker\]'"):
+        up(Settings(illume_home=home), packages=("torch", "absent"))
     assert not home.exists()
 
 
