@@ -121,7 +121,7 @@ def test_nobody_erases_themselves_or_the_last_administrator_or_by_another_name(
         erase(session, admin, admin)
     with pytest.raises(NotAllowed):
         erase(session, admin, noor)
-    for typed in ("", "noor", "Noo"):
+    for typed in ("", "noor", "No"):
         with pytest.raises(InvalidInput, match="Type the name"):
             erasure.erase_person(session, noor, typed_name=typed, actor=admin)
     assert noor.erased_at is None
