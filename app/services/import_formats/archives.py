@@ -9,12 +9,13 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 from zipfile import ZipFile, ZipInfo
 
 from app.errors import InvalidInput
+from app.services.import_formats.names import NameIndex, composed
 from app.services.import_formats.problems import Problems
 from app.settings import get_settings
 from app.texts import Amount, Sentence
@@ -26,6 +27,7 @@ RATIO_FROM_BYTES = 1 << 20
 MAX_UNPACKED_FACTOR = 4
 """Unpacked size of a whole archive, in units of MAX_UPLOAD_MB."""
 
+_SAYS_UTF_8 = 0x800
 _READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _BAD_ARCHIVE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
@@ -48,6 +50,7 @@ class Archive:
         except BaseException:
             self._zip.close()
             raise
+        self.names = NameIndex(self.members)
 
     def close(self) -> None:
         self._zip.close()
@@ -115,10 +118,12 @@ def _check_directory(archive: ZipFile, name: str) -> dict[str, ZipInfo]:
         shown = repr(info.filename[:200])
         if fault:
             problems.add(name, Sentence("%(subject)s %(fault)s", subject=shown, fault=fault))
-        elif info.filename in members:
+            continue
+        member = _name_of(info)
+        if member in members:
             problems.add(name, Sentence("holds %(member)s twice", member=shown))
-        elif not info.is_dir() and not _is_clutter(info.filename):
-            members[info.filename] = info
+        elif not member.endswith("/") and not _is_clutter(member):
+            members[member] = info
     problems.raise_if_any()
     return members
 
@@ -127,9 +132,10 @@ def _find_fault(info: ZipInfo) -> Sentence | None:
     """What is wrong with one entry of the directory, as the end of a sentence that names it."""
     mode = info.external_attr >> 16
     fault = None
-    if info.filename.startswith("/") or "\\" in info.filename or info.filename[1:2] == ":":
+    member = _name_of(info)
+    if member.startswith("/") or member[1:2] == ":":
         fault = Sentence("is not a plain name inside the archive")
-    elif ".." in info.filename.split("/"):
+    elif ".." in member.split("/"):
         fault = Sentence("leads out of the archive")
     elif stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
         fault = Sentence("is a link or a device, not a file")
@@ -146,6 +152,16 @@ def _find_fault(info: ZipInfo) -> Sentence | None:
             n=Amount(info.file_size),
         )
     return fault
+
+
+def _name_of(info: ZipInfo) -> str:
+    """The name of an entry as its maker meant it: some programs on Windows part folders by
+    backslashes, some on other systems write UTF-8 and do not say so."""
+    name = info.filename
+    if not info.flag_bits & _SAYS_UTF_8:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return composed(name.replace("\\", "/"))
 
 
 def _is_clutter(name: str) -> bool:

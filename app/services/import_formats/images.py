@@ -27,6 +27,7 @@ from app.pictures.seeing import (
     upright_size,
 )
 from app.services.import_formats.archives import Archive
+from app.services.import_formats.names import NameIndex, composed
 from app.storage import image_path
 from app.texts import Amount, Sentence
 
@@ -52,6 +53,9 @@ class ImageSource(Protocol):
     def find(self, names: tuple[str, ...]) -> str | None:
         """The name by which `read` finds the first of `names` that is there."""
 
+    def near(self, names: tuple[str, ...]) -> str | None:
+        """The name of a file that may be meant instead, where none of `names` was found."""
+
     def read(self, name: str) -> bytes:
         """The bytes. Raises BadImage when they cannot be read."""
 
@@ -68,13 +72,31 @@ class FolderSource:
     def __init__(self, folders: tuple[Path, ...]) -> None:
         self.label = _either([str(folder) for folder in folders])
         self._folders = folders
+        self._indexes: dict[Path, NameIndex] = {}
 
     def find(self, names: tuple[str, ...]) -> str | None:
-        for name in names:
-            for folder in self._folders:
-                if (folder / name).is_file():
-                    return str(folder / name)
+        places = [folder / name for name in names for folder in self._folders]
+        for place in places:
+            if place.is_file():
+                return str(place)
+        for place in places:
+            if (found := self._index(place.parent).find(place.name)) is not None:
+                return str(place.with_name(found))
         return None
+
+    def near(self, names: tuple[str, ...]) -> str | None:
+        places = [folder / name for name in names for folder in self._folders]
+        found = (self._index(place.parent).near(place.name) for place in places)
+        return next((name for name in found if name is not None), None)
+
+    def _index(self, folder: Path) -> NameIndex:
+        if folder not in self._indexes:
+            try:
+                names = sorted(path.name for path in folder.iterdir() if path.is_file())
+            except OSError:  # there is no such folder
+                names = []
+            self._indexes[folder] = NameIndex(names)
+        return self._indexes[folder]
 
     def read(self, name: str) -> bytes:
         path = Path(name)
@@ -102,11 +124,16 @@ class ArchiveSource:
         self._prefixes = tuple(dict.fromkeys(folders))
 
     def find(self, names: tuple[str, ...]) -> str | None:
-        for name in names:
+        for name in map(composed, names):
             for prefix in self._prefixes:
                 if prefix + name in self._archive.members:
                     return prefix + name
-        return None
+        found = (self._archive.names.find(name) for name in names)
+        return next((name for name in found if name is not None), None)
+
+    def near(self, names: tuple[str, ...]) -> str | None:
+        found = (self._archive.names.near(name) for name in names)
+        return next((name for name in found if name is not None), None)
 
     def read(self, name: str) -> bytes:
         try:

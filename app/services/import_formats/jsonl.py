@@ -6,7 +6,13 @@ from typing import IO, Any, NoReturn
 
 from app.services.import_formats.lines import read_lines
 from app.services.import_formats.problems import Place, Problems
-from app.services.import_formats.rows import ColumnCheck, Row, check_row, describe
+from app.services.import_formats.rows import (
+    ColumnCheck,
+    Row,
+    check_row,
+    column_of,
+    describe,
+)
 from app.texts import Sentence
 
 
@@ -26,11 +32,18 @@ def read_jsonl(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row
             fault = Sentence("must be an object, but is %(value)s", value=describe(values))
             problems.add(place, fault)
             continue
+        values = _with_our_names(values)
         if columns.look_at(place, values):
             row = check_row(place, values, problems)
             if row is not None:
                 yield row
     columns.report()
+
+
+def _with_our_names(values: dict[str, Any]) -> dict[str, Any]:
+    """The row by the names of our columns, where they are only written a little differently."""
+    named = {column_of(name): value for name, value in values.items()}
+    return named if len(named) == len(values) else values
 
 
 def parse_json(text: str) -> Any:

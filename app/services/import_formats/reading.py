@@ -250,14 +250,19 @@ def _find_images(
         places.append(place)
         if place is None and row.images[0] not in missing:
             missing.add(row.images[0])
-            labels = list(dict.fromkeys(source.label for source in sources))
-            fault = (
-                Sentence("is not in %(places)s", places=_listed(labels))
-                if labels
-                else Sentence("came without a folder or zip of images")
-            )
-            problems.add(row.place, _about_image(row, fault))
+            problems.add(row.place, _about_image(row, _missing(row, sources)))
     return places
+
+
+def _missing(row: Row, sources: Sequence[ImageSource]) -> Sentence:
+    """Where the image was looked for, and the name of a file that may be meant."""
+    if not sources:
+        return Sentence("came without a folder or zip of images")
+    listed = _listed(list(dict.fromkeys(source.label for source in sources)))
+    near = next((name for source in sources if (name := source.near(row.images))), None)
+    if near is None:
+        return Sentence("is not in %(places)s", places=listed)
+    return Sentence("is not in %(places)s; there is %(near)s", places=listed, near=near)
 
 
 def _about_image(row: Row, fault: Sentence) -> Sentence:

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import PurePosixPath
 from typing import Any
 
 from app.lifecycle import Split
 from app.models import Json
+from app.services.import_formats.names import find_meant, folded
 from app.services.import_formats.problems import Place, Problems
 from app.texts import Amount, CountedSentence, Sentence
 
@@ -18,7 +20,21 @@ EXPECTED = Sentence(
     "split, facts"
 )
 MAX_LENGTHS = {"id": 500, "image": 1000, "question": 2000, "answer": 500, "rationale": 2000}
+OTHER_WORDS = {
+    **dict.fromkeys(("_id", "uid", "key", "item", "item_id", "question_id", "qid", "idx"), "id"),
+    **dict.fromkeys(("img", "picture", "photo", "file", "filename", "file_name"), "image"),
+    **dict.fromkeys(("image_name", "image_path", "image_file", "images", "path"), "image"),
+    **dict.fromkeys(("prompt", "query", "instruction", "q"), "question"),
+    **dict.fromkeys(("answers", "label", "target", "response", "output", "a"), "answer"),
+    **dict.fromkeys(("explanation", "reason", "justification", "gold"), "rationale"),
+    **dict.fromkeys(("explanations", "reasons", "justifications"), "rationales"),
+    **dict.fromkeys(("fold", "subset", "partition", "set"), "split"),
+    **dict.fromkeys(("meta", "metadata", "extra"), "facts"),
+}
+"""What people call our columns elsewhere; only ever proposed, since it is not certain."""
 MAX_RATIONALES = 50
+_EXACT = 2**53
+"""From here on not every whole number is one of JSON's."""
 MAX_FACTS_CHARACTERS = 100_000
 
 SPLITS = {
@@ -69,11 +85,16 @@ class ColumnCheck:
         for kind, found in (("unknown", self._unknown), ("missing", self._missing)):
             for name, places in found.items():
                 parts = {"column": repr(name), "expected": EXPECTED}
-                text = (
-                    Sentence("the column %(column)s is not known; %(expected)s", **parts)
-                    if kind == "unknown"
-                    else Sentence("the column %(column)s is missing; %(expected)s", **parts)
-                )
+                if kind == "missing":
+                    text = Sentence("the column %(column)s is missing; %(expected)s", **parts)
+                elif meant := find_meant(name, REQUIRED + OPTIONAL, OTHER_WORDS):
+                    text = Sentence(
+                        "the column %(column)s is not known; did you mean %(meant)s? %(expected)s",
+                        meant=meant,
+                        **parts,
+                    )
+                else:
+                    text = Sentence("the column %(column)s is not known; %(expected)s", **parts)
                 self.problems.add(_first_of(places), text)
 
 
@@ -116,12 +137,24 @@ def check_row(place: Place, values: Mapping[str, Any], problems: Problems) -> Ro
     return Row(place=place, **found)
 
 
+def column_of(name: str) -> str:
+    """The column that a header means: blanks around it and the size of letters do not matter."""
+    written = folded(name).strip()
+    return written if written in REQUIRED + OPTIONAL else name
+
+
+def number_as_text(value: float) -> str:
+    """A number as people write it: a whole one without a point, however the file wrote it."""
+    is_whole = value == int(value) and abs(value) < _EXACT
+    return str(int(value)) if is_whole else str(value)
+
+
 def check_text(value: object, name: str) -> str:
-    """A text without outer blanks. Whole numbers are taken too, as ids and answers often are."""
+    """A text without outer blanks. Numbers are taken too, as ids and answers often are."""
     if value is None:
         raise BadField(Sentence("%(field)s is missing", field=name))
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+        value = number_as_text(value)
     if not isinstance(value, str):
         raise BadField(
             Sentence(
@@ -163,14 +196,15 @@ def check_image_name(value: object) -> str:
 
 def check_rationales(values: Mapping[str, Any]) -> tuple[str, ...]:
     """The gold rationales, each once, from `rationales` (a list) and `rationale` (a text)."""
-    given = values.get("rationales")
+    given = _or_none(values.get("rationales"))
     if given is not None and not isinstance(given, list):
         raise BadField(
             Sentence("rationales must be a list of texts, but is %(value)s", value=describe(given))
         )
     texts = list(given or [])
-    if values.get("rationale") is not None:
-        texts.append(values["rationale"])
+    n_listed = len(texts)
+    if (single := _or_none(values.get("rationale"))) is not None:
+        texts.append(single)
     if len(texts) > MAX_RATIONALES:
         raise BadField(
             Sentence(
@@ -179,12 +213,28 @@ def check_rationales(values: Mapping[str, Any]) -> tuple[str, ...]:
                 most=MAX_RATIONALES,
             )
         )
-    checked = [check_text(text, "rationale") for text in texts]
+    checked = []
+    for number, text in enumerate(texts, start=1):
+        try:
+            checked.append(check_text(text, "rationale"))
+        except BadField as error:
+            if number > n_listed or n_listed == 1:
+                raise
+            raise BadField(
+                Sentence(
+                    "%(problem)s (number %(n)s of the rationales)", problem=error.problem, n=number
+                )
+            ) from error
     return tuple(dict.fromkeys(checked))
 
 
+def _or_none(value: object) -> object:
+    """An optional field that holds nothing but blanks is as good as absent."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
 def check_split(value: object) -> Split | None:
-    if value is None or value == "":
+    if (value := _or_none(value)) is None:
         return None
     split = SPLITS.get(value.strip().lower()) if isinstance(value, str) else None
     if split is None:
@@ -197,7 +247,7 @@ def check_split(value: object) -> Split | None:
 
 
 def check_facts(value: object) -> Json | None:
-    if value is None:
+    if (value := _or_none(value)) is None:
         return None
     if not isinstance(value, dict):
         raise BadField(Sentence("facts must be an object, but is %(value)s", value=describe(value)))

@@ -2,21 +2,31 @@
 
 Besides the columns of `rows`, numbered columns `rationale_1`, `rationale_2` … are taken; empty
 cells of them are passed over. `rationales` holds a JSON list, `facts` a JSON object. The separator
-is a comma, a semicolon or a tab, whichever makes the header readable.
+is a comma, a semicolon or a tab, whichever makes the header readable. Empty lines, columns at the
+end that hold nothing, and rows that end early mean nothing.
 """
 
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO, Any
 
 from app.errors import InvalidInput
 from app.services.import_formats.jsonl import parse_json
 from app.services.import_formats.lines import read_lines
 from app.services.import_formats.problems import Place, Problems
-from app.services.import_formats.rows import OPTIONAL, REQUIRED, ColumnCheck, Row, check_row
+from app.services.import_formats.rows import (
+    OPTIONAL,
+    REQUIRED,
+    ColumnCheck,
+    Row,
+    check_row,
+    column_of,
+)
 from app.texts import Sentence
 
+_SEPARATOR_NOTE = re.compile(r"sep=.", re.IGNORECASE)
 _NUMBERED = re.compile(r"rationale_\d{1,2}")
 _JSON_COLUMNS = ("rationales", "facts")
 
@@ -24,26 +34,22 @@ _JSON_COLUMNS = ("rationales", "facts")
 def read_csv(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row]:
     """Checked rows. A wrong header is one problem, and ends the reading."""
     lines = read_lines(stream, name)
-    header_line = next(lines, "")
-    if not header_line.strip():
+    n_before, header_line = _find_header(lines)
+    if not header_line:
         return
-    delimiter = _find_delimiter(header_line)
-    header = [cell.strip() for cell in next(csv.reader([header_line], delimiter=delimiter))]
-    if not _check_header(header, name, problems):
+    place = Place(name, n_before + 1)
+    with _telling(place):
+        delimiter = _find_delimiter(header_line)
+        header = [column_of(cell.strip()) for cell in _cells(header_line, delimiter)]
+    while header and not header[-1]:
+        header.pop()
+    if not _check_header(header, place, problems):
         return
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
-        place = Place(name, reader.line_num + 2)
-        try:
+        place = Place(name, n_before + reader.line_num + 2)
+        with _telling(place):
             cells = next(reader, None)
-        except csv.Error as error:
-            raise InvalidInput(
-                Sentence(
-                    "%(place)s: cannot be read as CSV (%(error)s). Is a quotation mark not closed?",
-                    place=place.sentence(),
-                    error=str(error),
-                )
-            ) from error
         if cells is None:
             return
         row = _check_cells(place, header, cells, problems)
@@ -51,18 +57,45 @@ def read_csv(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row]:
             yield row
 
 
+def _find_header(lines: Iterator[str]) -> tuple[int, str]:
+    """How many lines stand before the header, and the header; "" where there is none. Empty lines
+    are passed over, and the line by which spreadsheets note their separator."""
+    for n_before, line in enumerate(lines):
+        if line.strip(" \t\r\n,;") and not _SEPARATOR_NOTE.fullmatch(line.strip()):
+            return n_before, line
+    return 0, ""
+
+
+@contextmanager
+def _telling(place: Place) -> Iterator[None]:
+    """What the reader of CSV objects to, as a sentence that says where."""
+    try:
+        yield
+    except csv.Error as error:
+        raise InvalidInput(
+            Sentence(
+                "%(place)s: cannot be read as CSV (%(error)s). Is a quotation mark not closed?",
+                place=place.sentence(),
+                error=str(error),
+            )
+        ) from error
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    return next(csv.reader([line], delimiter=delimiter))
+
+
 def _find_delimiter(header_line: str) -> str:
     """The separator under which the header shows most of the columns we know."""
 
     def n_known(delimiter: str) -> int:
-        cells = next(csv.reader([header_line], delimiter=delimiter))
-        return sum(cell.strip() in REQUIRED + OPTIONAL for cell in cells)
+        cells = _cells(header_line, delimiter)
+        return sum(column_of(cell.strip()) in REQUIRED + OPTIONAL for cell in cells)
 
     return max(",;\t", key=n_known)
 
 
-def _check_header(header: Sequence[str], name: str, problems: Problems) -> bool:
-    place = Place(name, 1)
+def _check_header(header: Sequence[str], place: Place, problems: Problems) -> bool:
     double = sorted({cell for cell in header if header.count(cell) > 1})
     if double:
         fault = Sentence("the column %(column)s is there twice", column=repr(double[0]))
@@ -79,9 +112,12 @@ def _check_cells(
 ) -> Row | None:
     if not any(cell.strip() for cell in cells):
         return None
-    if len(cells) != len(header):
+    n_header = len(header)
+    if not any(cell.strip() for cell in cells[n_header:]):
+        cells = [*cells[:n_header], *[""] * (n_header - len(cells))]
+    if len(cells) != n_header:
         fault = Sentence(
-            "has %(n)s cells, but the header has %(wanted)s", n=len(cells), wanted=len(header)
+            "has %(n)s cells, but the header has %(wanted)s", n=len(cells), wanted=n_header
         )
         problems.add(place, fault)
         return None

@@ -64,8 +64,9 @@ def test_wrong_column_in_jsonl(refuse: Refuse, tmp_path: Path) -> None:
     rows = [row(number, image=..., img="1.png") for number in range(1, 51)]
     error = refuse(write_jsonl(tmp_path / "data.jsonl", rows))
     assert error.errors == [
-        "data.jsonl, line 1 (and 49 more rows): the column 'img' is not known; expected are id, "
-        "image, question, answer, and where there are any rationales (or rationale), split, facts",
+        "data.jsonl, line 1 (and 49 more rows): the column 'img' is not known; did you mean image? "
+        "expected are id, image, question, answer, and where there are any rationales (or "
+        "rationale), split, facts",
         "data.jsonl, line 1 (and 49 more rows): the column 'image' is missing; expected are id, "
         "image, question, answer, and where there are any rationales (or rationale), split, facts",
     ]
@@ -75,7 +76,7 @@ def test_wrong_column_in_jsonl(refuse: Refuse, tmp_path: Path) -> None:
 def test_wrong_column_in_csv(refuse: Refuse, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "data.csv", ["id", "image", "query", "answer"], [["1"] * 4])
     error = refuse(path)
-    assert "data.csv, line 1: the column 'query' is not known; expected are id" in error.errors[0]
+    assert "the column 'query' is not known; did you mean question? expected are" in error.errors[0]
     assert "the column 'question' is missing" in error.errors[1]
 
 
@@ -330,13 +331,13 @@ def test_lines_that_are_no_rows(refuse: Refuse, tmp_path: Path, line: str, messa
         ({"question": None}, "question is missing"),
         ({"question": "  "}, "question is empty"),
         ({"answer": True}, "answer must be a text, but is true or false"),
-        ({"answer": 1.5}, "answer must be a text, but is a number"),
+        ({"answer": {"n": 1}}, "answer must be a text, but is an object"),
         ({"id": ["q"]}, "id must be a text, but is a list"),
         ({"question": "x" * 2001}, "question has 2,001 characters; at most 2,000 are allowed"),
         ({"answer": "a\0b"}, "answer holds a control character"),
         ({"answer": "\ud800"}, "answer holds a control character or half of a character"),
         ({"rationales": "red"}, "rationales must be a list of texts, but is 'red'"),
-        ({"rationales": ["ok", 1.5]}, "rationale must be a text, but is a number"),
+        ({"rationales": ["ok", " "]}, "rationale is empty (number 2 of the rationales)"),
         ({"rationales": [""]}, "rationale is empty"),
         ({"rationales": ["x"] * 51}, "there are 51 rationales; at most 50 are allowed"),
         ({"split": "dev2"}, "split must be train, validation or test, but is 'dev2'"),
