@@ -283,7 +283,7 @@ PARTS = (
     Part("tests", 150, _tests, _read_tests),
     Part("sampling", 200, _sampling, _read_cells("sampling")),
     Part("training", 180, _training, _read_cells("training")),
-    Part("loop", 300, _loop, _read_loop),
+    Part("loop", 400, _loop, _read_loop),
 )
 
 

@@ -26,16 +26,16 @@ def on_gpu(*words: str, out: Path, **more: str) -> subprocess.CompletedProcess[s
 
 
 @pytest.mark.slow
-def test_every_part_runs_on_the_processor_and_writes_its_figures(tmp_path: Path) -> None:
-    done = on_gpu(out=tmp_path, DEVICE="cpu")
+def test_parts_run_on_the_processor_and_write_their_figures(tmp_path: Path) -> None:
+    """All but the loop, whose command has tests of its own and takes minutes."""
+    done = on_gpu("--parts", "tests", "sampling", "training", out=tmp_path, DEVICE="cpu")
     assert done.returncode == 0, done.stdout + done.stderr
     written = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("*.json")}
-    assert set(written) == {"machine", "tests", "sampling", "training", "loop"}
+    assert set(written) == {"machine", "tests", "sampling", "training"}
     assert {entry["status"] for entry in written.values()} == {"passed"}
     assert {case["outcome"] for case in written["tests"]["figures"]} == {"passed"}
     assert all(cell["result"]["samples_per_s"] > 0 for cell in written["sampling"]["figures"])
     assert all(cell["result"]["tokens_per_s"] > 0 for cell in written["training"]["figures"])
-    assert len(written["loop"]["figures"]["rounds"]) == 3, "the base and two rounds"
 
 
 def test_a_machine_without_a_gpu_is_told_how_to_rehearse(tmp_path: Path) -> None:
