@@ -343,7 +343,7 @@ TESTED = {
     "illume model check MODEL": "tests/worker/test_check_command.py::"
     "test_the_demo_model_is_shown_to_people",
     "DEVICE=cpu benchmarks/on_gpu.sh": "tests/benchmarks/test_on_gpu.py::"
-    "test_every_part_runs_on_the_processor_and_writes_its_figures",
+    "test_parts_run_on_the_processor_and_write_their_figures",
     "benchmarks/on_gpu.sh": "tests/benchmarks/test_on_gpu.py::"
     "test_a_machine_without_a_gpu_is_told_how_to_rehearse",
     "benchmarks/on_gpu.sh --parts tests loop": "tests/benchmarks/test_on_gpu.py::"
