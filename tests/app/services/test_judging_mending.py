@@ -1,6 +1,7 @@
 """Faults and better texts: kept with every click, counted apart, exported apart."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,35 @@ from sqlalchemy.orm import Session
 
 from app.errors import InvalidInput
 from app.lifecycle import RoundStatus
-from app.models import Candidate, Judgement, Project, Round, User, VerdictRow, WrittenRationale
+from app.models import (
+    Candidate,
+    Image,
+    Judgement,
+    Project,
+    Round,
+    User,
+    VerdictRow,
+    WrittenRationale,
+)
 from app.services import judging
 from app.services.releases import ReleaseFormat, create_release, write_release
-from tests.factories import make_item, make_project, make_round, make_round_item, make_user
+from app.storage import image_path
+from tests.app.services.dataset_files import own_store
+from tests.factories import (
+    make_item,
+    make_project,
+    make_round,
+    make_round_item,
+    make_user,
+    png_bytes,
+)
 from tests.places import content, locked, submit
+
+
+@pytest.fixture(autouse=True)
+def store(services: object, tmp_path: Path) -> Iterator[Path]:
+    with own_store(tmp_path) as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -41,11 +66,11 @@ def test_faults_and_better_texts_are_part_of_the_draft(
     session: Session, judgement: Judgement
 ) -> None:
     first, second, _ = judgement.shown_order
-    changes = {"faults": {first: ["unclear"]}, "edits": {second: " the ball is red \r\n"}}
+    changes = {"faults": {first: ["unclear"]}, "edits": {second: " a better reason \r\n"}}
     saved = judging.save_draft(session, locked(session, judgement), version=0, **content(**changes))
     assert saved.version == 1
     assert saved.faults == {str(first): ["unclear"]}
-    assert saved.edits == {str(second): "the ball is red"}
+    assert saved.edits == {str(second): "a better reason"}
     again = judging.save_draft(session, locked(session, judgement), version=0, **content(**changes))
     assert again.version == 1
 
@@ -89,7 +114,6 @@ def test_what_cannot_be_is_refused(session: Session, judgement: Judgement) -> No
         ({"faults": {first: ["ugly"]}}, "ugly"),
         ({"faults": {10**9: ["unclear"]}}, "does not belong"),
         ({"edits": {10**9: "a text"}}, "does not belong"),
-        ({"edits": {first: "x" * 1001}}, "1000"),
     ):
         with pytest.raises(InvalidInput, match=said):
             judging.save_draft(session, locked(session, judgement), version=0, **content(**changes))
@@ -105,6 +129,10 @@ def test_the_database_refuses_a_fault_of_what_fits(session: Session, judgement: 
 
 def release_files(session: Session, round_: Round, author: User, out: Path) -> dict[str, str]:
     project = session.get_one(Project, round_.project_id)
+    for number, image in enumerate(session.scalars(select(Image))):
+        path = image_path(image.sha256, image.media_type)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png_bytes((number, 0, 0)))  # a release looks at no more than the name
     release = create_release(session, project, actor=author)
     write_release(session, release, format=ReleaseFormat.JSONL, out=out)
     return {path.name: path.read_text(encoding="utf-8") for path in out.iterdir() if path.is_file()}
