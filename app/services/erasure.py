@@ -93,7 +93,6 @@ def _check_admins(session: Session, user: User, actor: User | None) -> None:
 
 def _close(person: User, now: datetime) -> None:
     person.name = f"erased person {person.id}{ERASED_MARK}"
-    person.name_twin = person.id  # somebody may be called so, to the eye
     person.name_twin = person.id  # also where somebody has a name that looks like it
     person.password_hash, person.language, person.judging_keys = None, None, {}
     person.is_admin = False
