@@ -93,10 +93,15 @@ def _recording_failure(run_id: int, attempt: int, work: Callable[[], None]) -> N
         raise
 
 
+def is_expected(error: Exception) -> bool:
+    """Whether it is a failure with a sentence for people, and no mistake of ours."""
+    return isinstance(error, AppError) or type(error).__module__.startswith("worker.ml")
+
+
 def _describe(error: Exception) -> str:
     """What a person can act on first, then where it happened."""
     message = getattr(error, "message", None) or str(error) or type(error).__name__
-    if isinstance(error, AppError) or type(error).__module__.startswith("worker.ml"):
+    if is_expected(error):
         return message
     last_lines = "".join(traceback.format_exception(error)).splitlines()[-12:]
     return f"{type(error).__name__}: {message}\n\n" + "\n".join(last_lines)

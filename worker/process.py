@@ -40,7 +40,11 @@ def _describe_device() -> str:
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
     if wanted.startswith("cuda"):
-        return f"{wanted} ({torch.cuda.get_device_name(torch.device(wanted))})"
+        try:
+            return f"{wanted} ({torch.cuda.get_device_name(torch.device(wanted))})"
+        except (AssertionError, RuntimeError):
+            # A worker that ended here would leave its runs waiting; the first one says what to do.
+            return f"{wanted} (not found)"
     return f"cpu ({torch.get_num_threads()} of {os.cpu_count()} threads)"
 
 

@@ -213,15 +213,25 @@ def test_sweep_seconds_are_the_pace_of_beat(services: EmbeddedServices, tmp_path
         queue.close()
 
 
+def test_a_device_that_is_not_there_is_said_and_ends_no_worker() -> None:
+    """The worker starts, so that its first run can fail with a sentence instead of waiting."""
+    assert _described_device(DEVICE="cuda", CUDA_VISIBLE_DEVICES="") == "cuda (not found)\n"
+
+
 def test_torch_threads_are_what_a_model_worker_computes_with(services: EmbeddedServices) -> None:
     """As its row on the pages says it; DEVICE stands before it."""
+    told = _described_device(DEVICE="cpu", TORCH_THREADS="3")
+    assert re.fullmatch(r"cpu \(3 of \d+ threads\)\n", told)
+
+
+def _described_device(**environment: str) -> str:
+    """What a model worker that starts with these settings says that it computes on."""
     script = "from worker.process import _describe_device; print(_describe_device())"
-    told = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", script],
         cwd=REPOSITORY,
-        env={**os.environ, "DEVICE": "cpu", "TORCH_THREADS": "3"},
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    assert re.fullmatch(r"cpu \(3 of \d+ threads\)\n", told)

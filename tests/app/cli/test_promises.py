@@ -57,7 +57,7 @@ def start(
 def run(step: Step, folder: Path, environment: Mapping[str, str], **values: object) -> str:
     """Run a step to its end and return what it printed; what it says must be in there."""
     with start(step.command.format(**values), folder, environment) as process:
-        output, errors = process.communicate(timeout=900)
+        output, errors = process.communicate(timeout=1700)
     told = f"{step.command}\n{output}{errors}"
     assert process.returncode == step.status, told
     assert "Traceback" not in told, told
