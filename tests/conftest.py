@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
+from redis import Redis
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.testclient import TestClient
@@ -78,9 +79,17 @@ def database(services: EmbeddedServices) -> Iterator[sessionmaker[Session]]:
         connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
 
 
+def forget_attempts(services: EmbeddedServices) -> None:
+    """All tests of a process ask from one address: no test is locked out by guesses of another."""
+    with Redis.from_url(services.redis_url) as redis:
+        for key in redis.scan_iter("illume:attempts:*"):
+            redis.delete(key)
+
+
 @pytest.fixture
-def client(session: Session) -> Iterator[TestClient]:
+def client(services: EmbeddedServices, session: Session) -> Iterator[TestClient]:
     """An anonymous browser on the test's own session, which forgets what the test had loaded."""
+    forget_attempts(services)
 
     def same_session() -> Iterator[Session]:
         session.commit()  # a refused request rolls back, and must not take the test's rows along
