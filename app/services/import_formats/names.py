@@ -41,20 +41,25 @@ class NameIndex:
 
     def near(self, wanted: str) -> str | None:
         """A file that may be meant, for the message: of that name in several folders, with another
-        ending, or with a letter or two that differ."""
+        ending, or with a letter or two that differ. Another number is another file."""
         last = PurePosixPath(folded(wanted)).name
         found = self._by_last.get(last) or self._by_stem.get(PurePosixPath(last).stem)
         if found:
             return found[0]
         if len(self._by_last) > MAX_COMPARED:
             return None
-        close = get_close_matches(last, self._by_last, n=1, cutoff=0.8)
+        numbered_alike = [name for name in self._by_last if _digits(name) == _digits(last)]
+        close = get_close_matches(last, numbered_alike, n=1, cutoff=0.8)
         return self._by_last[close[0]][0] if close else None
 
     def _that_end_in(self, wanted: str) -> list[str]:
         aim = folded(wanted)
         names = self._by_last.get(PurePosixPath(aim).name, [])
         return [name for name in names if _ends_in(folded(name), aim)]
+
+
+def _digits(name: str) -> str:
+    return "".join(character for character in name if character.isdecimal())
 
 
 def _ends_in(path: str, end: str) -> bool:

@@ -381,7 +381,7 @@ def test_a_finished_import_and_what_it_warns_of(
         ("a.jsonl", b"\xffa", "a.jsonl, Zeile 1: ist kein UTF-8"),
         ("a.jsonl", b"a\0b", "a.jsonl, Zeile 1: enthält Nullbytes"),
         ("a.csv", b"id,id\n", "a.csv, Zeile 1: die Spalte 'id' kommt zweimal vor"),
-        ("a.csv", b"id,image,question,answer\n1\n", "Zeile 2: hat 1 Zellen"),
+        ("a.csv", b"id,image,question,answer\n1,2,3,4,5\n", "Zeile 2: hat 5 Zellen"),
         ("a.csv", b"id,image,question\n", "die Spalte 'answer' fehlt; erwartet werden id"),
         ("a.json", b"[]", "a.json ist eine JSON-Liste"),
         ("a.zip", b"PK", "a.zip ist keine lesbare Zip-Datei"),
