@@ -90,8 +90,9 @@ def blank_png(width: int, height: int) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + checksum
 
     packer = zlib.compressobj(9)
-    line = b"\0" * (1 + (width + 7) // 8)
-    packed = b"".join(packer.compress(line) for _ in range(height)) + packer.flush()
+    n_bytes, block = height * (1 + (width + 7) // 8), bytes(1 << 20)
+    blocks = [packer.compress(block[: n_bytes - at]) for at in range(0, n_bytes, len(block))]
+    packed = b"".join(blocks) + packer.flush()
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     parts = (chunk(b"IHDR", header), chunk(b"IDAT", packed), chunk(b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)

@@ -210,11 +210,16 @@ def test_a_name_that_could_be_two_files_is_told_with_one_of_them(tmp_path: Path)
     assert item.row.images == ("a.png",)
 
 
-@pytest.mark.parametrize("wanted", ["1.jpg", "11.png", "l.png"])
+@pytest.mark.parametrize(
+    ("wanted", "nearest"),
+    [("1.jpg", "; there is 1.png"), ("photo_7.png", "; there is foto_7.png"), ("19.png", None)],
+)
 def test_a_missing_picture_is_told_with_the_name_that_is_nearest(
-    tmp_path: Path, wanted: str
+    tmp_path: Path, wanted: str, nearest: str | None
 ) -> None:
-    (line,) = problems_of(write_jsonl(tmp_path / "data.jsonl", [row(1, image=wanted)]))
+    """Another number is another file, however near it is written."""
+    path = write_jsonl(tmp_path / "data.jsonl", [row(1, image=wanted)])
+    (tmp_path / "images/foto_7.png").write_bytes(picture(7))
+    (line,) = problems_of(path)
     assert f"the image {wanted} is not in " in line
-    if wanted != "l.png":
-        assert line.endswith("; there is 1.png")
+    assert line.endswith(nearest) if nearest else "there is" not in line
