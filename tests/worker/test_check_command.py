@@ -28,6 +28,7 @@ def test_programs_get_the_same_as_json() -> None:
     assert found["parameters"] == 1_628_416
 
 
+@pytest.mark.slow
 def test_a_model_that_is_not_there_is_refused_in_one_sentence(tmp_path: Path) -> None:
     assert "holds no config.json" in refusal_of("model", "check", str(tmp_path))
     refusal = refusal_of("model", "check", "nobody/has-such-a-model")

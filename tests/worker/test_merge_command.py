@@ -44,6 +44,7 @@ def logits_of(vlm: Vlm, image: Path) -> torch.Tensor:
     return found
 
 
+@pytest.mark.slow
 def test_the_merged_model_says_what_base_and_adapter_say(
     database: sessionmaker[Session], tmp_path: Path
 ) -> None:

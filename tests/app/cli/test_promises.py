@@ -164,6 +164,7 @@ BEFORE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_commands_do_what_they_are_shown_to_do(demo: Installation, desk: Path) -> None:
     begun = time.monotonic()
@@ -185,6 +186,7 @@ def test_commands_do_what_they_are_shown_to_do(demo: Installation, desk: Path) -
     report("commands on one home", [*JOURNEY, restored], begun)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_every_process_of_a_server_starts_alone(demo: Installation, desk: Path) -> None:
     """As on several machines: a data folder of its own, PostgreSQL and Redis by their addresses."""

@@ -19,6 +19,7 @@ def slug(database: Sessions) -> str:
         return project.slug
 
 
+@pytest.mark.slow
 def test_a_person_is_erased_only_with_the_name_given_twice(database: Sessions) -> None:
     with database() as session:
         make_user(session, name="root", is_admin=True)
@@ -37,6 +38,7 @@ def test_a_person_is_erased_only_with_the_name_given_twice(database: Sessions) -
     assert "nobody called" in refusal_of("user", "erase", "noor")
 
 
+@pytest.mark.slow
 def test_a_project_is_archived_taken_out_and_deleted_by_its_name(
     database: Sessions, slug: str
 ) -> None:

@@ -100,6 +100,7 @@ def test_the_deadline_stops_the_training_and_keeps_its_state(
     assert (tmp_path / "state.pt").exists()
 
 
+@pytest.mark.slow
 def test_loss_falls(cells: CellPixels, tmp_path: Path) -> None:
     recipe = replace(
         RECIPE,
