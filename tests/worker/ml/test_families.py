@@ -93,9 +93,11 @@ def test_near_greedy_texts_are_those_of_the_family_itself(vlm: Vlm, pictures: li
             **({"add_special_tokens": False} if begun else {}),
         )
         made = vlm.model.generate(**inputs, do_sample=False, max_new_tokens=8)[0]
-        own = vlm.tokenizer.decode(made[-8:], skip_special_tokens=True)
         (sampled,) = sample(vlm, [Draw(prompt, 0.0, 1)], CONFIG)
-        assert sampled.n_tokens == 8
+        own = vlm.tokenizer.decode(made[-sampled.n_tokens :], skip_special_tokens=True)
+        # Random weights may end a text early: then `generate` must have ended it there as well.
+        ends = end_ids(vlm, frame_of(vlm, "?").end)[1]
+        assert sampled.n_tokens == 8 or int(made[-1]) in ends
         assert sampled.text == " ".join(own.split())
 
 
