@@ -10,7 +10,7 @@ costs a click, while a verdict on the wrong text spoils data.
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from app.texts import collapse
 
@@ -235,3 +235,10 @@ def _plain_words(atom: str) -> list[str]:
 _PLAIN = _Table(_plain_character)
 _KIND_OF = _Table(_kind)
 _ONE_SPELLING = str.maketrans("’ʼ´‐‑־−", "'''----")
+
+
+def is_cut(draws: Iterable[bool | None]) -> bool:
+    """Returns whether a candidate is cut at the limit of tokens, from whether its draws are: one
+    draw that ended by itself, or of which nobody knows, shows that the text may be whole."""
+    known = list(draws)
+    return bool(known) and all(known)

@@ -2,10 +2,11 @@
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 
 from PIL import Image as PillowImage
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.lifecycle import (
@@ -30,6 +31,8 @@ from app.models import (
     RoundCandidate,
     RoundItem,
     Run,
+    RunShard,
+    Sample,
     User,
 )
 from app.round_settings import LoopSettings
@@ -222,6 +225,41 @@ def make_round_item(
         )
     session.flush()
     return round_item
+
+
+def make_draws(
+    session: Session, round_: Round, item: Item, marks: Mapping[str, Sequence[bool | None]]
+) -> Run:
+    """A run of a round with draws of texts of an item. marks: whether each was cut."""
+    project = session.get_one(Project, round_.project_id)
+    run = make_run(session, project, Job.GENERATE, round_=round_, status=RunStatus.RUNNING)
+    shard = RunShard(run_id=run.id, number=1, item_ids=[item.id], attempt=1)
+    session.add(shard)
+    session.flush()
+    ids = dict(
+        session.execute(
+            select(Candidate.text, Candidate.id).where(Candidate.item_id == item.id)
+        ).all()
+    )
+    for text, cut in marks.items():
+        for mark in cut:
+            session.add(
+                Sample(
+                    run_id=run.id,
+                    shard_id=shard.id,
+                    shard_attempt=shard.attempt,
+                    item_id=item.id,
+                    candidate_id=ids[text],
+                    strategy="direct",
+                    prompt=", seeing that",
+                    temperature=0.3,
+                    number=next(_numbers),
+                    seed=1,
+                    is_cut=mark,
+                )
+            )
+    session.flush()
+    return run
 
 
 def make_run(

@@ -72,6 +72,8 @@ def _said(sampled: Sampled) -> str:
     figure = ""
     if sampled.log_probability is not None:
         figure = f" ({sampled.n_tokens} tokens, log-probability {sampled.log_probability:.2f})"
+    if sampled.is_cut:
+        figure += ", cut at the limit of tokens"
     return f"{sampled.text!r}{figure}"
 
 

@@ -129,6 +129,7 @@ def describe(session: Session, round_: Round) -> dict[str, Any]:
             "resting": progress.n_resting,
             "set aside": progress.n_set_aside,
         },
+        "draws": {"all": progress.n_samples, "cut": progress.n_cut},
         "n_submitted": progress.n_submitted,
         "figures": round_.figures,
         "runs": [

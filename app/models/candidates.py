@@ -51,6 +51,8 @@ class Sample(WithId, Base):
     # None where a serving engine does not say.
     log_probability: Mapped[float | None]
     n_tokens: Mapped[int | None]
+    # Ended at the limit of tokens. None where nobody noted it, as with draws of before.
+    is_cut: Mapped[bool | None]
     trace: Mapped[Json | None]
     __table_args__ = (
         UniqueConstraint("run_id", "item_id", "strategy", "prompt", "temperature", "number"),
@@ -64,6 +66,8 @@ class Sample(WithId, Base):
         Index("ix_sample_candidate_id", "candidate_id"),
         Index("ix_sample_item_id", "item_id"),
         Index("ix_sample_shard_id", "shard_id"),
+        # Few draws are cut, and the page of a round counts them every two seconds.
+        Index("ix_sample_cut", "run_id", postgresql_where=text("is_cut IS TRUE")),
     )
 
 

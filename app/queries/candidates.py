@@ -1,8 +1,9 @@
 """Candidates of items, their verdicts, and what was admitted of them."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
-from sqlalchemy import Row, Select, exists, func, select
+from sqlalchemy import ColumnElement, Row, Select, exists, func, select
 from sqlalchemy.orm import Session
 
 from app.lifecycle import JudgementStatus, Purpose, RoundItemState, RoundStatus, UserKind
@@ -15,6 +16,7 @@ from app.models import (
     Round,
     RoundCandidate,
     RoundItem,
+    Sample,
     VerdictRow,
     WrittenRationale,
 )
@@ -186,6 +188,17 @@ def list_round_candidates(
         .where(RoundCandidate.round_id == round_id)
         .order_by(RoundCandidate.item_id, RoundCandidate.rank)
     ).all()
+
+
+def cut_candidates_statement(candidate_ids: ColumnElement[Any]) -> Select[int | None]:
+    """Returns the statement of which of these candidates are cut at the limit of tokens: each of
+    their draws is known to have ended there. candidate_ids: an array of the database."""
+    return (
+        select(Sample.candidate_id)
+        .where(Sample.candidate_id == func.any(candidate_ids))
+        .group_by(Sample.candidate_id)
+        .having(func.bool_and(func.coalesce(Sample.is_cut, False)))
+    )
 
 
 def list_ids_by_key(session: Session, keys: Sequence[tuple[int, str]]) -> list[tuple[int, int]]:

@@ -21,6 +21,7 @@ from app.models import (
     RoundAnnotator,
     RoundItem,
 )
+from app.queries.candidates import cut_candidates_statement
 from app.queries.judging import HELD, count_submitted
 from app.queries.queue import UPCOMING
 
@@ -119,12 +120,16 @@ class ShownItem:
     image_height: int
     texts: dict[int, str]
     """Of the candidates that this person is shown."""
+    cut: frozenset[int]
+    """Those of them whose text ended at the limit of tokens."""
     own: OwnFigures
     guidelines_read: int | None
     """The newest version of the guidelines that the person has read; none before the first look."""
     upcoming: list[tuple[str, int]]
     """Images that will probably be next, with their widths."""
 
+
+_CANDIDATE_IDS = bindparam("candidate_ids", type_=ARRAY(BigInteger))
 
 # All in one look-up: what a request costs is mostly what its statements cost to be sent and read.
 _SHOWN_ITEM = (
@@ -135,8 +140,9 @@ _SHOWN_ITEM = (
         Image.width,
         Image.height,
         select(func.jsonb_object_agg(Candidate.id, Candidate.text))
-        .where(Candidate.id == func.any(bindparam("candidate_ids", type_=ARRAY(BigInteger))))
+        .where(Candidate.id == func.any(_CANDIDATE_IDS))
         .scalar_subquery(),
+        func.array(cut_candidates_statement(_CANDIDATE_IDS).scalar_subquery()),
         *_OWN_FIGURES,
         select(GuidelinesReading.number)
         .where(
@@ -170,7 +176,7 @@ def get_shown_item(
 ) -> ShownItem:
     """The item of a judgement as its author sees it. `since`: when their day began; `looks_ahead`:
     whether the images that come next are wanted; `most`: how many items one person may judge."""
-    question, answer, sha256, width, height, found, *own, read, upcoming = session.execute(
+    question, answer, sha256, width, height, found, cut, *own, read, upcoming = session.execute(
         _SHOWN_ITEM,
         {
             "candidate_ids": judgement.shown_order,
@@ -189,6 +195,7 @@ def get_shown_item(
         image_width=width,
         image_height=height,
         texts={int(candidate_id): text for candidate_id, text in (found or {}).items()},
+        cut=frozenset(cut),
         own=OwnFigures(*own),
         guidelines_read=read,
         upcoming=[(image, image_width) for image, image_width in upcoming or ()],

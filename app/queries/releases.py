@@ -359,6 +359,7 @@ class DrawSource:
     number: int
     seed: int
     log_probability: float | None
+    is_cut: bool | None
 
 
 def list_draws(
@@ -381,6 +382,7 @@ def list_draws(
                 Sample.number,
                 Sample.seed,
                 Sample.log_probability,
+                Sample.is_cut,
             )
             .join(Run, Run.id == Sample.run_id)
             .join(Round, Round.id == Run.round_id)

@@ -30,6 +30,7 @@ from app.models import (
     RoundModel,
     Run,
     RunShard,
+    Sample,
     Score,
     Worker,
 )
@@ -63,6 +64,8 @@ class RoundProgress:
     n_submitted: int
     n_annotators: int
     n_samples: int
+    n_cut: int
+    """Of these, the draws whose text ended at the limit of tokens."""
     n_candidates: int
     n_shown: int
     runs: tuple[RunProgress, ...]
@@ -246,6 +249,12 @@ def get_progress(session: Session, round_: Round) -> RoundProgress:
             func.count().filter(RoundCandidate.is_shown),
         ).where(RoundCandidate.round_id == round_.id)
     ).one()
+    n_cut = session.execute(
+        select(func.count())
+        .select_from(Sample)
+        .join(Run, Run.id == Sample.run_id)
+        .where(Run.round_id == round_.id, Sample.is_cut.is_(True), Sample.candidate_id.is_not(None))
+    ).scalar_one()
     runs = _list_run_progress(session, round_.id)
     settings = LoopSettings.model_validate(round_.settings)
     baseline = find_baseline_run(session, round_.project_id, settings)
@@ -261,6 +270,7 @@ def get_progress(session: Session, round_: Round) -> RoundProgress:
         n_submitted=int(n_submitted),
         n_annotators=n_annotators,
         n_samples=int(n_samples),
+        n_cut=n_cut,
         n_candidates=n_candidates,
         n_shown=n_shown,
         runs=runs,

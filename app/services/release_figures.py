@@ -56,6 +56,7 @@ class Figures:
         if payload.get("merged_by_older_rule"):
             self.counts["merged"] += 1
             self.counts["merged_draws"] += payload["n_draws"]
+        self.counts["cut"] += "is_cut" in payload
         by_round: dict[int, list[bool]] = {}
         for judgement, verdict in verdicts:
             is_person = judgement.user_kind is UserKind.PERSON
@@ -112,6 +113,7 @@ class Figures:
             # A release without such texts has the card that it always had.
             **({"written": self.counts["written"]} if self.counts["written"] else {}),
             **({"erased": self.counts["erased"]} if self.counts["erased"] else {}),
+            **({"cut": self.counts["cut"]} if self.counts["cut"] else {}),
             **self._merged(),
             "people": {
                 "annotators": len(self.annotator_ids),

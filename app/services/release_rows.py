@@ -29,6 +29,7 @@ from app.queries.releases import (
     VerdictSource,
     WrittenSource,
 )
+from app.same_text import is_cut
 from app.services.release_figures import Figures
 from app.services.release_names import public_model_name
 from app.storage import EXTENSIONS
@@ -150,7 +151,8 @@ def _candidate_row(
     project: Project, source: ItemSource, candidate: CandidateSource, page: _Page
 ) -> Json:
     admissions = page.admissions.get(candidate.id, [])
-    draws = [_draw(draw) for draw in page.draws.get(candidate.id, [])]
+    drawn = page.draws.get(candidate.id, [])
+    draws = [_draw(draw) for draw in drawn]
     verdicts = page.verdicts.get(candidate.id, [])
     is_released = bool(admissions) and not source.is_set_aside
     author = pseudonym(project, candidate.author_id) if candidate.author_id else None
@@ -166,6 +168,7 @@ def _candidate_row(
         "draws": draws,
         # Said only of those that it is true of, so that other rows stay as they always were.
         **({"merged_by_older_rule": True} if _may_be_merged(candidate, draws) else {}),
+        **({"is_cut": True} if is_cut(draw.is_cut for draw in drawn) else {}),
         **_count_votes(verdicts),
         "verdicts": sorted(
             (_verdict(project, judgement, verdict) for judgement, verdict in verdicts),
@@ -221,6 +224,8 @@ def _draw(draw: DrawSource) -> Json:
         "number": draw.number,
         "seed": draw.seed,
         "log_probability": _log_probability(draw.log_probability),
+        # Nobody knows it of older draws, and their rows stay as they always were.
+        **({} if draw.is_cut is None else {"is_cut": draw.is_cut}),
     }
 
 

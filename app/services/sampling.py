@@ -36,6 +36,7 @@ class Drawn:
     text: str
     log_probability: float | None
     n_tokens: int | None
+    is_cut: bool | None = None
     trace: dict[str, Any] | None = None
 
 
@@ -76,6 +77,7 @@ def store_samples(
                     "seed": draw.seed,
                     "log_probability": draw.log_probability,
                     "n_tokens": draw.n_tokens,
+                    "is_cut": draw.is_cut,
                     "trace": draw.trace,
                 }
                 for draw in drawn

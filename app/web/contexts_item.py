@@ -11,6 +11,7 @@ from app.models import Candidate, Image, Item, Project
 from app.queries import items as queries
 from app.queries.failures import find_image_failure
 from app.queries.items import ItemFilter, ItemRow
+from app.same_text import is_cut
 from app.services.skip_reasons import shown_reason
 from app.texts import Sentence
 from app.web.labels import word
@@ -94,6 +95,7 @@ class CandidateLine:
     candidate: Candidate
     rounds: Sequence[InRound]
     is_admitted: bool
+    is_cut: bool
     n_fits: int
     n_votes: int
     written: Sequence[queries.WrittenRow]
@@ -167,6 +169,7 @@ def _candidate_line(
         candidate=candidate,
         rounds=rounds,
         is_admitted=any(entry.place.admission for entry in rounds),
+        is_cut=is_cut(row.sample.is_cut for entry in rounds for row in entry.samples),
         n_fits=sum(vote.n_fits for vote in votes),
         n_votes=sum(vote.n_votes for vote in votes),
         written=written,

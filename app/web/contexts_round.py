@@ -56,6 +56,8 @@ class RoundState:
     runs: tuple[RunCard, ...]
     progress: RoundProgress
     tiles: tuple[Tile, ...]
+    cut: str
+    """How many texts ended at the limit of tokens, where any did."""
     results: tuple[Tile, ...]
     loss_chart: Chart | None
     scores: tuple[ScoreTable, ...]
@@ -153,6 +155,7 @@ def round_state(session: Session, round_: Round) -> RoundState:
             for entry in progress.runs
         ),
         progress=progress,
+        cut=_say_cut(progress, settings),
         tiles=_tiles(session, round_, progress, is_by_people=is_by_people),
         results=_result_tiles(round_.figures) if round_.figures else (),
         loss_chart=_loss_chart(progress),
@@ -229,6 +232,21 @@ def _tiles(
         doubt = Sentence("answer or image in doubt")
         tiles.append(Tile(Sentence("Set aside"), _amount(progress.n_set_aside), doubt))
     return tuple(tiles)
+
+
+def _say_cut(progress: RoundProgress, settings: LoopSettings) -> str:
+    if not progress.n_cut:
+        return ""
+    return CountedSentence(
+        "%(n)s of %(all)s texts was cut at the limit of %(limit)s tokens. Where much is cut, raise "
+        "“%(setting)s” in the settings.",
+        "%(n)s of %(all)s texts were cut at the limit of %(limit)s tokens. Where much is cut, "
+        "raise “%(setting)s” in the settings.",
+        n=progress.n_cut,
+        all=Amount(progress.n_samples),
+        limit=settings.sampling.max_new_tokens,
+        setting=Sentence("Longest rationale"),
+    )
 
 
 def _result_tiles(figures: Mapping[str, Any]) -> tuple[Tile, ...]:

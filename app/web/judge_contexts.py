@@ -41,6 +41,7 @@ class Choice:
     place: int
     text: str
     is_picked: bool
+    is_cut: bool = False
     faults: tuple[str, ...] = ()
     edit: str = ""
     is_too_long: bool = False
@@ -196,6 +197,7 @@ def build_work(
                 place,
                 item.texts[candidate_id],
                 candidate_id in shown.picked,
+                candidate_id in item.cut,
                 shown.faults.get(candidate_id, ()),
                 shown.edits.get(candidate_id, ""),
                 candidate_id in too_long,

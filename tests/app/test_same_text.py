@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.same_text import is_same_answer, text_key
+from app.same_text import is_cut, is_same_answer, text_key
 
 DIFFERENT = [
     # signs, comparisons, arithmetic
@@ -166,3 +166,20 @@ def test_a_wrong_answer_is_wrong(given: str, right: str) -> None:
 def test_a_right_answer_is_right_however_it_is_typed(given: str, right: str) -> None:
     assert is_same_answer(given, right)
     assert is_same_answer(right, given)
+
+
+@pytest.mark.parametrize(
+    ("draws", "expected"),
+    [
+        ([True], True),
+        ([True, True], True),
+        ([True, False], False),
+        ([True, None], False),
+        ([None], False),
+        ([], False),
+    ],
+)
+def test_a_candidate_is_cut_where_all_its_draws_are_known_to_be(
+    draws: list[bool | None], expected: bool
+) -> None:
+    assert is_cut(draws) is expected

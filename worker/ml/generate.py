@@ -242,7 +242,8 @@ def _texts(vlm: Vlm, chooser: SeededChooser, places: Sequence[int]) -> list[Samp
     made: list[Sampled] = []
     for tokens, log_probability in zip(rows, log_probabilities, strict=True):
         sampled = [token for token in tokens if token >= 0]
-        words = sampled[:-1] if sampled and sampled[-1] in ends else sampled
+        is_cut = not sampled or sampled[-1] not in ends
+        words = sampled if is_cut else sampled[:-1]
         text: str = vlm.tokenizer.decode(words, skip_special_tokens=True)
-        made.append(Sampled(" ".join(text.split()), len(sampled), log_probability))
+        made.append(Sampled(" ".join(text.split()), len(sampled), log_probability, is_cut))
     return made

@@ -57,11 +57,13 @@ class Sampled:
     token. n_tokens: sampled tokens, the end token included. log_probability: sum over those tokens
     of ln p(token) under the model at temperature 1 over the whole vocabulary (no top-k), so that
     draws of different temperatures compare. Both figures are None where a serving engine does not
-    give them; trace: how such an engine was asked."""
+    give them; trace: how such an engine was asked. is_cut: the text ended because max_new_tokens
+    was reached and not by an end token; None where a serving engine does not say."""
 
     text: str
     n_tokens: int | None
     log_probability: float | None
+    is_cut: bool | None
     trace: Mapping[str, object] | None = None
 
 

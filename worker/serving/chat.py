@@ -62,6 +62,7 @@ class Said:
     text: str
     n_tokens: int | None
     log_probability: float | None
+    is_cut: bool | None
 
 
 def messages_of(picture: str, question: str, begun: str | None) -> list[Json]:
@@ -136,9 +137,20 @@ def texts_of(answer: Json, wish: Wish, abilities: Abilities) -> list[Said]:
                 text=" ".join(text.split()),
                 n_tokens=n_tokens if isinstance(n_tokens, int) else None,
                 log_probability=math.fsum(tokens) if tokens else None,
+                is_cut=_is_cut(choice),
             )
         )
     return made
+
+
+def _is_cut(choice: Mapping[str, Any]) -> bool | None:
+    """Returns whether a choice ended at the limit of tokens; None where the server does not say."""
+    match choice.get("finish_reason"):
+        case "length":
+            return True
+        case "stop":
+            return False
+    return None
 
 
 def _token_log_probabilities(choice: Mapping[str, Any]) -> list[float] | None:

@@ -204,6 +204,7 @@ class _Sampler:
                 text=said.text,
                 n_tokens=said.n_tokens,
                 log_probability=said.log_probability,
+                is_cut=said.is_cut,
                 trace={
                     "backend": "server",
                     "model": served.model,

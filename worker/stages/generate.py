@@ -64,6 +64,7 @@ def generate(run_id: int, heart: Heart) -> None:
                 text=text.text,
                 log_probability=text.log_probability,
                 n_tokens=text.n_tokens,
+                is_cut=text.is_cut,
                 trace=dict(text.trace) if text.trace else None,
             )
             for place, text in made

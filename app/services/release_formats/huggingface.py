@@ -32,6 +32,9 @@ from datasets import load_dataset
 rows = load_dataset("path/to/this/folder", split="train")
 ```
 """
+IS_CUT = """
+`is_cut`: every draw of the text is known to have ended at the limit of tokens, not by itself.
+"""
 WRITTEN = "written"
 WRITTEN_FILES = """
 Candidates as annotators corrected them are a configuration of their own (`corrects` is the model's
@@ -138,6 +141,7 @@ def _flat(payload: Json, format: int) -> Json:
         "seed": draw.get("seed", 0),
         "n_draws": payload["n_draws"],
         **({"merged_by_older_rule": "merged_by_older_rule" in payload} if format > 1 else {}),
+        **({"is_cut": "is_cut" in payload} if format > 2 else {}),
         "draws": json.dumps(payload["draws"], ensure_ascii=False),
         "verdicts": json.dumps(payload["verdicts"], ensure_ascii=False),
         "admissions": json.dumps(payload["admissions"], ensure_ascii=False),
@@ -148,6 +152,7 @@ def _flat(payload: Json, format: int) -> Json:
 def _describe_files(release: Json, *, has_written: bool) -> str:
     # Older releases stay the same bytes.
     files = FILES.replace("`prompt`", "`opener`") if "format" in release else FILES
+    files += IS_CUT if release.get("format", 1) > 2 else ""
     files += PICTURES_FILES if "pictures" in release else ""
     files += WRITTEN_FILES if has_written else ""
     if release["n_rows"]:

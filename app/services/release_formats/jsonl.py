@@ -46,12 +46,18 @@ imported (null where that was not kept); `image_sha256` is that of the imported 
 )
 
 
+IS_CUT_README = """
+A draw has `is_cut` where it is known: true, it ended at the limit of tokens; false, by itself. A
+row has `is_cut` where all its draws ended at the limit.
+"""
+
+
 def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[Entry]:
     files = dict(FILES)
     listed = README
     is_first_format = "format" not in release
     if not is_first_format:
-        listed = README_2 + PICTURES_FILES
+        listed = README_2 + (IS_CUT_README if release["format"] > 2 else "") + PICTURES_FILES
         if release["figures"]["tombstones"]:
             listed = WITHDRAWN_README + listed
         else:

@@ -43,6 +43,7 @@ def _summary(release: Json) -> str:
         "admitted",
         *_written(figures),
         *_merged(figures),
+        *_cut(figures),
         f"- {figures['items_in_doubt']:,} items whose answer most annotators called wrong: nothing "
         "of them is among the rationales",
         f"- {figures['tombstones']:,} rows of earlier releases were withdrawn",
@@ -116,6 +117,11 @@ def _written(figures: Json) -> list[str]:
 def _erased(figures: Json) -> list[str]:
     n = figures.get("erased", 0)
     return [f"- {n:,} of these rows held texts of people who were erased since"] if n else []
+
+
+def _cut(figures: Json) -> list[str]:
+    n = figures.get("cut", 0)
+    return [f"- {n:,} of the candidates (`is_cut`) end at the limit of tokens"] if n else []
 
 
 def _merged(figures: Json) -> list[str]:

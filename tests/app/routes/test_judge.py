@@ -20,6 +20,7 @@ from app.services.judging_keys import N_PICKS, USUAL_KEYS
 from app.web.judge_contexts import build_empty, explain_empty
 from tests.browsing import HTMX, one, page, sign_in, text_of
 from tests.factories import (
+    make_draws,
     make_item,
     make_membership,
     make_project,
@@ -165,6 +166,32 @@ def test_what_the_model_wrote_is_text_and_nothing_else(
     assert not page(response).select("#work script, #work [onclick], #question b")
     texts = {element.get_text() for element in page(response).select(".choices .choice__text")}
     assert texts == {"<script>alert(1)</script>", '" onclick="x'}
+
+
+def test_a_text_is_marked_where_all_its_draws_were_cut(
+    session: Session, noor: TestClient, round_: Round
+) -> None:
+    item = make_item(session, project_of(session, round_))
+    texts = ["it is red and", "it is red", "it is round", "a ball"]
+    make_round_item(session, round_, item, texts=texts, slots=2).priority = 9
+    make_draws(
+        session,
+        round_,
+        item,
+        {
+            "it is red and": [True, True],
+            "it is red": [True, False],
+            "it is round": [True, None],
+            "a ball": [False],
+        },
+    )
+    response = open_item(noor, round_)
+    (note,) = page(response).select(".choice__cut")
+    assert note.get_text() == "Cut at the token limit"
+    # In the label, so that it is part of what the box is called.
+    label = note.find_parent("label")
+    assert label is not None
+    assert label.select_one(".choice__text").get_text() == "it is red and"
 
 
 def test_a_second_look_shows_the_same_item(noor: TestClient, round_: Round) -> None:

@@ -16,11 +16,13 @@ from app.round_settings import (
     AdmissionSettings,
     JudgingSettings,
     LoopSettings,
+    SamplingSettings,
     TrainingSettings,
 )
 from app.services import judging
 from tests.browsing import HTMX, one, page, sign_in, text_of
 from tests.factories import (
+    make_draws,
     make_item,
     make_membership,
     make_project,
@@ -257,6 +259,26 @@ def test_a_round_says_how_much_of_its_training_people_wrote(
     card = text_of(shown, 'article[aria-label="Train the adapter"]')
     assert "9 rationale rows of 40 · 2 of them corrected by annotators" in card
     assert re.search(r"Corrected texts\s+2\s+trained on", page(shown).get_text(" "))
+
+
+def test_a_round_says_how_many_texts_were_cut_and_what_to_raise(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    settings = LoopSettings(sampling=SamplingSettings(max_new_tokens=40))
+    round_ = make_round(session, project, settings=settings)
+    item = make_item(session, project)
+    make_round_item(session, round_, item, texts=["it is red and", "a ball"])
+    assert not page(admin.get(f"/rounds/{round_.id}")).select("#cut")
+    make_draws(session, round_, item, {"it is red and": [True], "a ball": [False]})
+    said = text_of(admin.get(f"/rounds/{round_.id}"), "#cut")
+    assert said.startswith("1 of 2 texts was cut at the limit of 40 tokens.")
+    assert "raise “Longest rationale”" in said
+    candidates = page(admin.get(f"/items/{item.id}")).select("article.card")
+    marked = {
+        card.select_one("strong").get_text(): "cut at the token limit" in card.get_text()
+        for card in candidates
+    }
+    assert marked == {"it is red and": True, "a ball": False}
 
 
 def test_silent_run_says_that_another_worker_takes_over(

@@ -30,6 +30,7 @@ from app.models import (
     Round,
     RoundItem,
     RoundModel,
+    Sample,
     User,
 )
 from app.queries.releases import try_lock_releases
@@ -159,6 +160,38 @@ def test_a_release_says_which_draws_were_merged_by_the_older_rule(
         write_release(session, release, format=format, out=tmp_path / format)
         readme = (tmp_path / format / "README.md").read_text(encoding="utf-8")
         assert "1 of the candidates (`merged_by_older_rule`) were drawn" in readme
+
+
+def test_a_release_says_which_texts_were_cut_at_the_limit_of_tokens(
+    session: Session, tmp_path: Path
+) -> None:
+    project, _ = make_released_project(session, tmp_path)
+    unknown = create_release(session, project, actor=None)
+    assert not any("is_cut" in row for row in rows_of(session, unknown))
+    assert "cut" not in unknown.card["figures"]
+
+    # q1's "it is red" has two draws, of which one is cut; "it looks red" has a single one.
+    session.execute(update(Sample).values(is_cut=Sample.number == 1))
+    release = create_release(session, project, actor=None)
+    cut = {row["rationale"] for row in rows_of(session, release) if "is_cut" in row}
+    assert cut == {"a ball", "it looks red"}
+    draws = {
+        row["rationale"]: [draw["is_cut"] for draw in row["draws"]]
+        for row in rows_of(session, release)
+        if row.get("draws")
+    }
+    assert draws == {"it is red": [True, False], "a ball": [True], "it looks red": [True]}
+    assert release.card["figures"]["cut"] == 2
+    for format in (JSONL, HUGGINGFACE):
+        write_release(session, release, format=format, out=tmp_path / format)
+        readme = (tmp_path / format / "README.md").read_text(encoding="utf-8")
+        assert "2 of the candidates (`is_cut`) end at the limit of tokens" in readme
+    lines = (tmp_path / HUGGINGFACE / "train" / "metadata.jsonl").read_text(encoding="utf-8")
+    flat = [json.loads(line) for line in lines.splitlines()]
+    assert {row["rationale"]: row["is_cut"] for row in flat} == {
+        "it is red": False,
+        "it looks red": True,
+    }
 
 
 def test_people_and_critics_are_counted_apart(session: Session, tmp_path: Path) -> None:

@@ -71,6 +71,15 @@ PAYLOADS = [
         "judgements": [],
     },
 ]
+DRAW_2 = {"opener" if name == "prompt" else name: value for name, value in DRAW.items()}
+PAYLOADS_2 = [
+    {
+        **payload,
+        "image_name": "first.png",
+        **({"first_draw": DRAW_2, "draws": [DRAW_2]} if "draws" in payload else {}),
+    }
+    for payload in PAYLOADS
+]
 SAID = {"judgements": 1, "verdicts": 1, "none_fits": 0, "answer_is_wrong": 0, "faults": {}}
 RELEASE = {
     "number": 1,
@@ -120,18 +129,23 @@ def digest_of(entries: list[Entry], folder: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("build", "published"),
+    ("build", "format", "published"),
     [
-        (build_jsonl, "45b2a1eca17418096a0de3bd5dbb294b3798eb4c0cd5f0437645a45c9f91bb02"),
-        (build_huggingface, "4f731d98bcb5edd22fbe9284d5b419f53435940ec0b86f3961f0c821c11d0568"),
+        (build_jsonl, 1, "45b2a1eca17418096a0de3bd5dbb294b3798eb4c0cd5f0437645a45c9f91bb02"),
+        (build_huggingface, 1, "4f731d98bcb5edd22fbe9284d5b419f53435940ec0b86f3961f0c821c11d0568"),
+        (build_jsonl, 2, "364dc7f6bc1c918c01de9f5268ae8b4edbcb117e1c1f0971e93ebcf39da86c1b"),
+        (build_huggingface, 2, "5e4d82ba60a1d8a7ebde7c3718d61caf3bc1be37d613ec6004fb85ef7c73f17d"),
     ],
 )
 def test_an_older_release_is_built_to_the_bytes_that_were_published(
-    build: Callable[..., list[Entry]], published: str, tmp_path: Path
+    build: Callable[..., list[Entry]], format: int, published: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
-    assert digest_of(build(iter(PAYLOADS), RELEASE, folder), folder) == published
+    payloads, release = (
+        (PAYLOADS, RELEASE) if format == 1 else (PAYLOADS_2, {**RELEASE, "format": format})
+    )
+    assert digest_of(build(iter(payloads), release, folder), folder) == published
 
 
 def read(path: Path) -> list[dict[str, object]]:

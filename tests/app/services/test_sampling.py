@@ -1,5 +1,8 @@
 """What is stored of a shard, and which candidates people see."""
 
+from collections.abc import Sequence
+from itertools import zip_longest
+
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -62,6 +65,7 @@ def store(
     *,
     attempt: int = 1,
     settings: LoopSettings | None = None,
+    cut: Sequence[bool | None] = (),
 ) -> None:
     store_samples(
         session,
@@ -79,8 +83,9 @@ def store(
                 text=text,
                 log_probability=-1.0,
                 n_tokens=3,
+                is_cut=mark,
             )
-            for number, text in enumerate(texts, start=1)
+            for number, (text, mark) in enumerate(zip_longest(texts, cut), start=1)
         ],
         adapter_id=None,
         settings=settings or LoopSettings(),
@@ -115,6 +120,12 @@ def test_texts_that_differ_in_a_sign_a_symbol_or_a_vowel_sign_are_candidates_of_
     store(session, shard, texts)
     assert set(session.scalars(select(Candidate.text))) == set(texts)
     assert set(session.scalars(select(Candidate.key_version))) == {2}
+
+
+def test_each_draw_says_whether_it_was_cut(session: Session, shard: RunShard) -> None:
+    marks = [True, False, None]
+    store(session, shard, ["it is red and", "it is red.", "it is round"], cut=marks)
+    assert session.scalars(select(Sample.is_cut).order_by(Sample.number)).all() == marks
 
 
 def test_an_item_with_nothing_to_show_is_done(session: Session, shard: RunShard) -> None:

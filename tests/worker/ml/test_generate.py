@@ -286,3 +286,19 @@ def test_a_prompt_that_ends_at_once_does_not_stop_sharing(
     monkeypatch.delitem(llava.memo, "sharing")
     sample(llava, [Draw(prompt, 0.01, 1)], CONFIG)
     assert llava.memo["sharing"] == "contexts"
+
+
+@pytest.mark.parametrize("sharing", ["contexts", "none"])
+def test_a_text_is_cut_where_it_would_go_on_with_more_room(
+    llava: Vlm, draws: list[Draw], monkeypatch: pytest.MonkeyPatch, sharing: str
+) -> None:
+    monkeypatch.setitem(llava.memo, "sharing", sharing)
+    warm = [draw for draw in draws if draw.temperature == 0.9]
+    few, more = (sample(llava, warm, SampleConfig(max_new_tokens=n)) for n in (4, 5))
+    assert [one.is_cut for one in few] == [
+        longer.n_tokens > shorter.n_tokens for shorter, longer in zip(few, more, strict=True)
+    ]
+    # The very last token that there is room for may be the end, and then nothing is missing.
+    end_at_once = {*llava.memo["ends"], *range(llava.model.config.text_config.vocab_size)}
+    monkeypatch.setitem(llava.memo, "ends", sorted(end_at_once))
+    assert not any(one.is_cut for one in sample(llava, warm, SampleConfig(max_new_tokens=1)))

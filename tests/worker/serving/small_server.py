@@ -29,6 +29,7 @@ class SmallServer:
     is_strict: bool = False
     models: tuple[str, ...] = ("tiny",)
     owner: str = "tests"
+    finish_reason: str | None = None
     lora_path: str | None = None
     key: str | None = None
     trouble: Trouble = lambda body, n_before: None
@@ -83,6 +84,9 @@ class SmallServer:
         if self.gives_log_probabilities and body.get("logprobs"):
             for choice in choices:
                 choice["logprobs"] = {"content": [{"logprob": -0.5}, {"logprob": -0.25}]}
+        if self.finish_reason is not None:
+            for choice in choices:
+                choice["finish_reason"] = self.finish_reason
         usage = {"prompt_tokens": prompt_tokens, "completion_tokens": 2 * n}
         return {"choices": choices, "usage": usage}
 

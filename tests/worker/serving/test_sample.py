@@ -97,6 +97,17 @@ def test_a_server_of_one_text_per_request_is_asked_once_per_draw(
     assert len(server.of_draws()) == 8
 
 
+@pytest.mark.parametrize(
+    ("finish_reason", "is_cut"), [("length", True), ("stop", False), ("abort", None), (None, None)]
+)
+def test_a_text_is_cut_where_the_server_says_so(
+    start: Start, images: list[Path], finish_reason: str | None, is_cut: bool | None
+) -> None:
+    server = start(SmallServer(finish_reason=finish_reason))
+    made = draw(server, draws_of(images[:1]))
+    assert {one.is_cut for one in made if isinstance(one, Sampled)} == {is_cut}
+
+
 def test_an_answer_is_asked_for_without_beginning_it(start: Start, images: list[Path]) -> None:
     server = start(SmallServer())
     draws = [Draw(Prompt(images[0], "what is it?", None, ", seeing that"), 0.01, 2**40 + 5)]
