@@ -30,7 +30,7 @@ from app.routes import (
     runs,
 )
 from app.services.readiness import check_readiness
-from app.settings import get_settings
+from app.settings import Settings, get_settings
 from app.web.compression import Compress
 from app.web.deps import make_places
 from app.web.errors import add_error_handlers, error_page
@@ -77,6 +77,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - the 
     yield
 
 
+def set_state(app: FastAPI, settings: Settings) -> None:
+    """Give the application what all its requests share, as at its start."""
+    app.state.cookies = Cookies.of(settings)
+    app.state.places = make_places()
+    app.state.probes = Probes(check_readiness)
+    app.state.pictures = PictureLine()
+
+
 def create_app() -> FastAPI:
     settings = get_settings()
     app = FastAPI(
@@ -87,10 +95,7 @@ def create_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.cookies = Cookies.of(settings)
-    app.state.places = make_places()
-    app.state.probes = Probes(check_readiness)
-    app.state.pictures = PictureLine()
+    set_state(app, settings)
     app.mount("/static", VersionedFiles(directory=STATIC), name="static")
     for module in ROUTES:
         app.include_router(module.router)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
+from fastapi import FastAPI
 from redis import Redis
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
@@ -18,9 +19,9 @@ from starlette.testclient import TestClient
 
 from app import db
 from app.embedded import EmbeddedServices, embedded_services
-from app.main import create_app
+from app.main import create_app, set_state
 from app.models import Base
-from app.settings import get_settings
+from app.settings import Settings, get_settings
 from app.web.deps import get_session
 
 # One thread each: several test processes share the cores, and torch would start one per core.
@@ -86,8 +87,24 @@ def forget_attempts(services: EmbeddedServices) -> None:
             redis.delete(key)
 
 
+@pytest.fixture(scope="session")
+def shared_app(services: EmbeddedServices) -> tuple[Settings, FastAPI]:
+    """Finding out at the first request what each route needs takes long: once per process."""
+    return get_settings(), create_app()
+
+
 @pytest.fixture
-def client(services: EmbeddedServices, session: Session) -> Iterator[TestClient]:
+def app(shared_app: tuple[Settings, FastAPI]) -> FastAPI:
+    """The application of `client`; a module whose tests add routes to it makes its own."""
+    settings, app = shared_app
+    if get_settings() != settings:
+        return create_app()
+    set_state(app, settings)
+    return app
+
+
+@pytest.fixture
+def client(app: FastAPI, services: EmbeddedServices, session: Session) -> Iterator[TestClient]:
     """An anonymous browser on the test's own session, which forgets what the test had loaded."""
     forget_attempts(services)
 
@@ -101,7 +118,7 @@ def client(services: EmbeddedServices, session: Session) -> Iterator[TestClient]
             session.rollback()
             raise
 
-    app = create_app()
     app.dependency_overrides[get_session] = same_session
     with TestClient(app, follow_redirects=False) as test_client:
         yield test_client
+    app.dependency_overrides.clear()

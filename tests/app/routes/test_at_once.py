@@ -6,13 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.testclient import TestClient
 
 from app.db import session_scope
+from app.embedded import EmbeddedServices
 from app.errors import Conflict, NotAllowed
 from app.lifecycle import Decision, Job, Role, RoundStatus, RunStatus
+from app.main import create_app
 from app.models import Membership, Project, Round, Run, User
 from app.services import accounts, projects, rounds, runs
 from tests.browsing import sign_in, text_of
@@ -31,6 +34,12 @@ ALLOWED = {
     (RoundStatus.JUDGING, "close"),
     *((status, "cancel") for status in OPEN),
 }
+
+
+@pytest.fixture
+def app(services: EmbeddedServices) -> FastAPI:
+    """These tests add routes to the application."""
+    return create_app()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
+from app.embedded import EmbeddedServices
 from app.errors import Conflict, InvalidInput, NotSignedIn
+from app.main import create_app
 from app.web.deps import SessionDep
 from tests.factories import make_project
 
@@ -37,6 +39,12 @@ def private() -> None:
 @router.get("/numbers/{number}")
 def numbers(number: int, page: int = 1) -> dict[str, int]:
     return {"number": number, "page": page}
+
+
+@pytest.fixture
+def app(services: EmbeddedServices) -> FastAPI:
+    """These tests add routes to the application."""
+    return create_app()
 
 
 @pytest.fixture

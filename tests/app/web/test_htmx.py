@@ -8,8 +8,16 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
+from app.embedded import EmbeddedServices
+from app.main import create_app
 from app.web.htmx import redirect, respond, toast
 from tests.browsing import HTMX, one, page, text_of
+
+
+@pytest.fixture
+def app(services: EmbeddedServices) -> FastAPI:
+    """These tests add routes to the application."""
+    return create_app()
 
 
 @pytest.fixture

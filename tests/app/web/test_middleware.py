@@ -4,10 +4,12 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from app.embedded import EmbeddedServices
 from app.main import create_app
 from app.settings import Settings, get_settings
 from app.web.middleware import FORM_BYTES, SameOrigin, SpreadConnections, origin_of
@@ -37,6 +39,12 @@ TRUTH = [
     (None, "", False),
     (None, None, True),  # no browser: a script of ours, or curl
 ]
+
+
+@pytest.fixture
+def app(services: EmbeddedServices) -> FastAPI:
+    """These tests add routes to the application."""
+    return create_app()
 
 
 @pytest.mark.parametrize(("site", "origin", "is_let_through"), TRUTH)
