@@ -23,7 +23,9 @@ _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.safetensors$")
 _TRAINED_AS = {"F64", "F32", "F16", "BF16"}
 # Positions, counters and masks that some models keep among their weights.
 _NO_WEIGHT = re.compile(r"(position_ids|_index|num_batches_tracked|mask|_ids)$")
-_OTHER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.gguf", "*.h5", "*.msgpack", "*.onnx")
+_OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx")
+WEIGHTS = (".safetensors", *_OTHER_WEIGHTS)
+"""How names of files with weights end."""
 
 Header = Mapping[str, Mapping[str, Any]]
 
@@ -44,6 +46,11 @@ def check_files(folder: Path, name: str) -> None:
         )
     _refuse_own_code(config, name)
     _refuse_packed(config, name)
+
+
+def holds_weights(folder: Path) -> bool:
+    """Returns whether weights of any kind lie in the folder or below it."""
+    return any(path.name.endswith(WEIGHTS) for path in folder.rglob("*"))
 
 
 def check_weight_files(folder: Path, name: str) -> None:
@@ -216,7 +223,7 @@ def _no_weights_sentence(folder: Path, name: str) -> str:
             f"{name} holds {_listed(shards)} but no {INDEX_FILE}, which says what is in them. "
             "Download it again."
         )
-    others = sorted(path.name for kind in _OTHER_WEIGHTS for path in folder.glob(kind))
+    others = sorted(path.name for kind in _OTHER_WEIGHTS for path in folder.glob(f"*{kind}"))
     others += sorted(path.name for path in folder.glob("*.safetensors"))
     if others:
         return (

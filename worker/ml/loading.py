@@ -29,7 +29,7 @@ from worker.ml.errors import (
     ModelUnusableError,
     first_line,
 )
-from worker.ml.files import check_files, check_weight_files, refuse_gaps
+from worker.ml.files import check_files, check_weight_files, holds_weights, refuse_gaps
 from worker.ml.four_bit import FOUR_BIT, four_bit_options
 from worker.ml.lora import WEIGHTS_FILE, inject_adapter, refuse_other_base, remove_adapters
 from worker.ml.memory import is_out_of_memory
@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 # Weights as safetensors only: a pickle from a stranger's repository would be run, not read.
 HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken"]
+_NOT_OF_THE_MODEL = (".", "README", "LICENSE", "adapter_")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -245,18 +246,30 @@ def _download(name: str, revision: str | None) -> tuple[Path, str]:
 
 
 def folder_digest(folder: Path) -> str:
-    """sha256 over the names and bytes of the files that make a model, in the order of their names;
-    hidden files, notes and adapters do not count."""
+    """sha256 over the names and bytes of the files that make a model, in the order of their names,
+    those of subfolders last (some models keep a second tokenizer in one); hidden files and folders,
+    notes and adapters do not count."""
     digest = hashlib.sha256()
-    files = (path for path in folder.iterdir() if path.is_file())
-    for path in sorted(files, key=lambda path: path.name):
-        if path.name.startswith((".", "README", "LICENSE", "adapter_")):
-            continue
+    for name, path in _model_files(folder):
         with path.open("rb") as stream:
-            digest.update(
-                f"{path.name}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode()
-            )
+            digest.update(f"{name}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
     return digest.hexdigest()
+
+
+def _model_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yields each file with its name below the folder: its own files, then those of its subfolders.
+    Nothing is read from a subfolder with weights: that is another model, or a state of training."""
+    yield from _files_in(folder, "", frozenset())
+
+
+def _files_in(folder: Path, above: str, inside: frozenset[Path]) -> Iterator[tuple[str, Path]]:
+    inside |= {folder.resolve()}  # a link may lead back to a folder that it lies in
+    found = sorted(folder.iterdir(), key=lambda path: path.name)
+    counting = [path for path in found if not path.name.startswith(_NOT_OF_THE_MODEL)]
+    yield from ((f"{above}{path.name}", path) for path in counting if path.is_file())
+    for path in counting:
+        if path.is_dir() and path.resolve() not in inside and not holds_weights(path):
+            yield from _files_in(path, f"{above}{path.name}/", inside)
 
 
 def _read_config(folder: Path, name: str) -> Any:

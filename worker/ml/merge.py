@@ -14,13 +14,12 @@ from safetensors.torch import save_file
 
 from worker.ml.adapters import verify_adapter
 from worker.ml.errors import AdapterError, first_line
-from worker.ml.files import INDEX_FILE, read_header, weight_files
+from worker.ml.files import INDEX_FILE, WEIGHTS, holds_weights, read_header, weight_files
 from worker.ml.loading import attach_adapter, find_model, load_vlm
 from worker.ml.lora import ADAPTER, adapted_layers, read_adapter, replace_module
 
 logger = logging.getLogger(__name__)
 
-_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf")
 _DTYPES = {"F64": "float32", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
@@ -147,11 +146,7 @@ def _copy_other_files(base: Path, made: Path) -> None:
     for path in sorted(base.iterdir()):
         if path.name.startswith((".", "README", "adapter_")) or (made / path.name).exists():
             continue
-        if path.is_dir() and not _holds_weights(path):  # a second tokenizer, chat templates
+        if path.is_dir() and not holds_weights(path):  # a second tokenizer, chat templates
             shutil.copytree(path, made / path.name)
-        elif path.is_file() and not path.name.endswith((*_WEIGHTS, INDEX_FILE)):
+        elif path.is_file() and not path.name.endswith((*WEIGHTS, INDEX_FILE)):
             shutil.copyfile(path, made / path.name)
-
-
-def _holds_weights(folder: Path) -> bool:
-    return any(path.name.endswith(_WEIGHTS) for path in folder.rglob("*"))

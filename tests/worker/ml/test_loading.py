@@ -14,8 +14,14 @@ from huggingface_hub.errors import (
 from transformers import BertConfig
 
 from worker.ml import loading
-from worker.ml.errors import DeviceError, MlError, ModelNotFoundError, ModelUnusableError
-from worker.ml.loading import Vlm, load_vlm
+from worker.ml.errors import (
+    BaseChangedError,
+    DeviceError,
+    MlError,
+    ModelNotFoundError,
+    ModelUnusableError,
+)
+from worker.ml.loading import Vlm, find_model, folder_digest, load_vlm
 
 
 @pytest.fixture
@@ -36,6 +42,40 @@ def test_a_pinned_folder_that_changed_is_refused(llava: Vlm, llava_folder: Path)
     assert load_vlm(str(llava_folder), revision=llava.revision, device="cpu").model is not None
     with pytest.raises(ModelNotFoundError, match="It was changed"):
         load_vlm(str(llava_folder), revision="0" * 64, device="cpu")
+
+
+def test_the_digest_of_a_folder_without_subfolders_stays_what_it_always_was(
+    tmp_path: Path,
+) -> None:
+    """Projects and adapters name their base by it."""
+    for name in ("config.json", "b.txt", "a.model", "README.md", "adapter_config.json", ".hidden"):
+        (tmp_path / name).write_text(name)
+    known = "47313bb0e7d66919aaba2a43fdb0c8bfd67dd96e288d76bd5300f18cc79ede52"
+    assert folder_digest(tmp_path) == known
+    for name in (".git", ".cache/huggingface", "checkpoint-5", "onnx"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "config.json").write_text("{}")
+    (tmp_path / "checkpoint-5" / "model.safetensors").write_text("weights of another time")
+    (tmp_path / "onnx" / "model.onnx").write_text("weights for another program")
+    assert folder_digest(tmp_path) == known
+
+
+def test_a_file_in_a_subfolder_counts(llava: Vlm, copy: Path) -> None:
+    """As the second tokenizer of a Q-Former."""
+    (copy / "qformer_tokenizer" / "parts").mkdir(parents=True)
+    vocabulary = copy / "qformer_tokenizer" / "vocab.txt"
+    vocabulary.write_text("red\ngreen\n")
+    (copy / "qformer_tokenizer" / "parts" / "merges.txt").write_text("r e\n")
+    pinned = folder_digest(copy)
+    assert pinned != llava.revision
+    (copy / "qformer_tokenizer" / "README.md").write_text("A note changes nothing.")
+    (copy / "qformer_tokenizer" / "again").symlink_to(copy)  # a way in a circle
+    assert find_model(str(copy), pinned) == (copy, pinned)
+    vocabulary.write_text("red\nblue\n")
+    with pytest.raises(BaseChangedError, match="It was changed"):
+        find_model(str(copy), pinned)
+    vocabulary.rename(copy / "qformer_tokenizer" / "other.txt")
+    assert len({pinned, llava.revision, folder_digest(copy)}) == 3
 
 
 def test_loaded_for_inference_on_the_cpu_in_float32(llava: Vlm) -> None:
