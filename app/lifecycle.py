@@ -104,6 +104,8 @@ class FailureKind(StrEnum):
 
     IMAGE = "image"
     """Its image cannot be read, or the model refuses it: the item is set aside."""
+    PROMPT = "prompt"
+    """The model or the serving engine refuses what it is asked: the item is set aside."""
     SERVER = "server"
     """The serving engine gave no answer for it: a later round asks again."""
 

@@ -79,13 +79,13 @@ _SET_ASIDE_BY_A_RUN = (
     RoundItem.state == RoundItemState.SET_ASIDE,
     RoundItem.n_submitted == 0,
     ItemFailure.item_id == RoundItem.item_id,
-    ItemFailure.kind == FailureKind.IMAGE,
+    ItemFailure.kind.in_([FailureKind.IMAGE, FailureKind.PROMPT]),
     ItemFailure.run_id == Run.id,
     Run.round_id == RoundItem.round_id,
 )
 
 
-def find_image_failure(session: Session, item_id: int) -> ItemFailure | None:
+def find_failure(session: Session, item_id: int) -> ItemFailure | None:
     """The newest one that an item is set aside for."""
     return session.scalars(
         select(ItemFailure)
@@ -96,7 +96,7 @@ def find_image_failure(session: Session, item_id: int) -> ItemFailure | None:
 
 
 def release_failed_places(session: Session, item_id: int) -> None:
-    """Let an item that was set aside for its image be sampled again by the next round.
+    """Let an item that was set aside for its image or prompt be sampled again by the next round.
 
     So can one that everybody skipped: nobody has said anything about it.
     """

@@ -37,8 +37,8 @@ def too_many_for_training(n_failed: int, n_items: int, *, item: str, reason: str
     return AppError(
         Sentence(
             "%(n)s of %(all)s items cannot be trained on, too many to go on without them. One of "
-            "them is %(item)s: %(reason)s Mend the images or exclude these items, then retry the "
-            "round.",
+            "them is %(item)s: %(reason)s Mend the images or the texts, or exclude these items, "
+            "then retry the round.",
             n=n_failed,
             all=n_items,
             item=item,

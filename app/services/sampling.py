@@ -17,11 +17,13 @@ from app.queries.candidates import list_judged_candidate_ids
 from app.round_settings import LoopSettings, Order
 from app.same_text import text_key
 from app.services.failures import Failure, store_failures
-from app.services.settling import IMAGE_UNUSABLE
+from app.services.settling import IMAGE_UNUSABLE, PROMPT_REFUSED
 from app.texts import collapse, unit_hash
 from app.uncertainty import untouched_priority
 
 DIRECT = "direct"
+SET_ASIDE_FOR = {FailureKind.IMAGE: IMAGE_UNUSABLE, FailureKind.PROMPT: PROMPT_REFUSED}
+"""Failures that the next round would meet again."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,9 @@ def store_samples(
             ],
         )
     store_failures(session, run=run, shard_id=shard_id, attempt=attempt, failures=failures)
-    unreadable = {f.item_id for f in failures if f.kind is FailureKind.IMAGE}
-    _set_aside(session, run.round_id, unreadable - {draw.item_id for draw in drawn})
+    for kind, reason in SET_ASIDE_FOR.items():
+        failed = {failure.item_id for failure in failures if failure.kind is kind}
+        _set_aside(session, run.round_id, failed - {draw.item_id for draw in drawn}, reason)
     draws = _count_draws(drawn, candidate_ids)
     _choose_candidates(session, run.round_id, item_ids, draws, settings)
     if not run_queries.finish_shard(
@@ -94,8 +97,8 @@ def store_samples(
         raise LostRun(f"Shard {shard_id} of run {run.id} was taken over by another worker.")
 
 
-def _set_aside(session: Session, round_id: int, item_ids: Collection[int]) -> None:
-    """Items whose image cannot be used wait for an admin, as those whose answer is in doubt do."""
+def _set_aside(session: Session, round_id: int, item_ids: Collection[int], reason: str) -> None:
+    """Items that cannot be asked about wait for an admin, as those whose answer is in doubt do."""
     if item_ids:
         session.execute(
             update(RoundItem)
@@ -104,7 +107,7 @@ def _set_aside(session: Session, round_id: int, item_ids: Collection[int]) -> No
                 RoundItem.item_id.in_(item_ids),
                 RoundItem.state == RoundItemState.WAITING,
             )
-            .values(state=RoundItemState.SET_ASIDE, set_aside_reason=IMAGE_UNUSABLE)
+            .values(state=RoundItemState.SET_ASIDE, set_aside_reason=reason)
         )
 
 

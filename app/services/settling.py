@@ -13,7 +13,8 @@ from app.texts import Sentence
 from app.uncertainty import ItemVotes, is_contested, judged_priority
 
 ANSWER_IS_WRONG = Sentence("Most of its annotators say that the answer is wrong.")
-IMAGE_UNUSABLE = "Its image cannot be used."
+IMAGE_UNUSABLE = Sentence("Its image cannot be used.")
+PROMPT_REFUSED = Sentence("The model cannot be asked about it.")
 N_SKIP_REASONS = 3
 """Different reasons that are told of an item that was skipped."""
 

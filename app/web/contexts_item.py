@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 
 from sqlalchemy.orm import Session
 
-from app.lifecycle import JudgementStatus, RoundItemState, Split, UserKind
+from app.lifecycle import FailureKind, JudgementStatus, RoundItemState, Split, UserKind
 from app.models import Candidate, Image, Item, Project
 from app.queries import items as queries
-from app.queries.failures import find_image_failure
+from app.queries.failures import find_failure
 from app.queries.items import ItemFilter, ItemRow
 from app.same_text import is_cut
 from app.services.skip_reasons import shown_reason
@@ -114,6 +114,8 @@ class ItemPage:
     is_set_aside: bool
     set_aside_reason: str
     image_fault: str
+    prompt_fault: str
+    """Why the item cannot be sampled, where it is set aside for that; one of them at most."""
     """Why it was set aside, where its image is at fault."""
 
 
@@ -121,7 +123,7 @@ def item_page(session: Session, project: Project, item: Item) -> ItemPage:
     places = queries.list_places(session, item.id)
     judgements = queries.list_judgements(session, item.id)
     history = queries.list_item_events(session, item)
-    failure = find_image_failure(session, item.id)
+    failure = find_failure(session, item.id)
     return ItemPage(
         project=project,
         item=item,
@@ -135,7 +137,8 @@ def item_page(session: Session, project: Project, item: Item) -> ItemPage:
         set_aside_reason=next(
             (reason for place in places if (reason := place.round_item.set_aside_reason)), ""
         ),
-        image_fault=failure.reason if failure else "",
+        image_fault=failure.reason if failure and failure.kind is FailureKind.IMAGE else "",
+        prompt_fault=failure.reason if failure and failure.kind is FailureKind.PROMPT else "",
     )
 
 

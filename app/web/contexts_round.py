@@ -229,7 +229,7 @@ def _tiles(
             each = _number(minutes / figures["n_admitted"], 1)
             tiles.append(Tile(Sentence("Minutes per rationale"), each, Sentence("admitted")))
     if progress.n_set_aside:
-        doubt = Sentence("answer or image in doubt")
+        doubt = Sentence("answer, image or prompt in doubt")
         tiles.append(Tile(Sentence("Set aside"), _amount(progress.n_set_aside), doubt))
     return tuple(tiles)
 

@@ -123,7 +123,12 @@ def _left_out(run: Run) -> JobFailures | None:
     if not run.result.get("n_left_out"):
         return None
     lines = tuple(
-        FailureLine(entry["item_id"], entry["external_id"], FailureKind.IMAGE, entry["reason"])
+        FailureLine(
+            entry["item_id"],
+            entry["external_id"],
+            FailureKind(entry.get("kind", "image")),  # older trainings knew no other
+            entry["reason"],
+        )
         for entry in run.result["left_out"]
     )
     return JobFailures(run.result["n_left_out"], lines)
@@ -154,8 +159,8 @@ def _training_notes(result: Mapping[str, Any]) -> list[str]:
     if result.get("n_unreadable"):
         notes.append(
             CountedSentence(
-                "%(n)s row left out: its image cannot be used",
-                "%(n)s rows left out: their images cannot be used",
+                "%(n)s row left out: its image or its text cannot be used",
+                "%(n)s rows left out: their images or their texts cannot be used",
                 n=result["n_unreadable"],
             )
         )

@@ -52,6 +52,10 @@ _WORDS = (
     Sentence("does not justify"),
     Sentence("restates answer"),
     Sentence("unclear"),
+    # Why an item brought nothing.
+    Sentence("image"),
+    Sentence("prompt"),
+    Sentence("server"),
     # Splits.
     Sentence("train"),
     Sentence("validation"),

@@ -16,9 +16,8 @@ def collect_failures(made: Sequence[tuple[int, Sampled | Failed]]) -> list[Failu
     failures: dict[int, Failure] = {}
     for item_id, draw in made:
         if isinstance(draw, Failed) and item_id not in failures:
-            kind = FailureKind.SERVER if draw.cause == "server" else FailureKind.IMAGE
             reason = draw.reason
             if n_failed[item_id] < n_draws[item_id]:
                 reason = f"{n_failed[item_id]} of {n_draws[item_id]} draws are missing. {reason}"
-            failures[item_id] = Failure(item_id, kind, reason)
+            failures[item_id] = Failure(item_id, FailureKind(draw.cause), reason)
     return list(failures.values())

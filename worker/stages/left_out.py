@@ -4,8 +4,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from app.lifecycle import FailureKind
 from app.models import Item
 from app.services.failures import are_too_many, too_many_for_training
+from worker.ml.errors import ImageError
 from worker.ml.readable import Unusable
 from worker.ml.types import TrainRow
 
@@ -27,6 +29,7 @@ class LeftOut:
 
     item_id: int
     external_id: str
+    kind: FailureKind
     reason: str
     n_rows: int
 
@@ -90,11 +93,9 @@ def _by_item(owners: Sequence[Owner], unusable: Mapping[int, Unusable]) -> list[
     found: dict[int, LeftOut] = {}
     for place in sorted(unusable):
         owner = owners[place]
-        before = found.get(owner.item_id)
-        found[owner.item_id] = LeftOut(
-            item_id=owner.item_id,
-            external_id=owner.external_id,
-            reason=before.reason if before else unusable[place].message,
-            n_rows=before.n_rows + 1 if before else 1,
-        )
+        error = unusable[place]
+        kind = FailureKind.IMAGE if isinstance(error, ImageError) else FailureKind.PROMPT
+        first = LeftOut(owner.item_id, owner.external_id, kind, error.message, n_rows=0)
+        before = found.get(owner.item_id, first)
+        found[owner.item_id] = replace(before, n_rows=before.n_rows + 1)
     return list(found.values())

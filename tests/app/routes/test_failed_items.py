@@ -1,5 +1,6 @@
 """Pages that say which items a run could not do, and why."""
 
+import pytest
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
@@ -16,8 +17,23 @@ from tests.factories import (
     make_user,
 )
 
+TOO_LONG = "A prompt of 93 tokens and the text that is to be written after it are too long."
 
-def test_the_pages_say_which_item_and_why(client: TestClient, session: Session) -> None:
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "what_to_do"),
+    [
+        (
+            FailureKind.IMAGE,
+            "The image cannot be read: it is cut short.",
+            "Exclude it; once the image is mended, include it again.",
+        ),
+        (FailureKind.PROMPT, TOO_LONG, "Correct its question or answer, or exclude it;"),
+    ],
+)
+def test_the_pages_say_which_item_and_why(
+    client: TestClient, session: Session, kind: FailureKind, reason: str, what_to_do: str
+) -> None:
     project, admin = make_project(session), make_user(session)
     make_membership(session, project, admin, Role.ADMIN)
     item = make_item(session, project, external_id="broken-one")
@@ -33,15 +49,16 @@ def test_the_pages_say_which_item_and_why(client: TestClient, session: Session) 
             shard_id=shard.id,
             shard_attempt=shard.attempt,
             item_id=item.id,
-            kind=FailureKind.IMAGE,
-            reason="The image cannot be read: it is cut short.",
+            kind=kind,
+            reason=reason,
         )
     )
     session.commit()
     sign_in(client, session, admin)
     shown = text_of(client.get(f"/rounds/{round_.id}"), "#round-status")
     assert "1 item could not be done; the others went on" in shown
-    assert "broken-one : The image cannot be read: it is cut short." in shown
-    assert "An item is set aside when its image is at fault" in shown
+    assert f"broken-one ({kind}) : {reason}" in shown
+    assert "An item is set aside when its image or its prompt is at fault" in shown
     on_item = text_of(client.get(f"/items/{item.id}"), "main")
-    assert "Set aside. The image cannot be read: it is cut short." in on_item
+    assert f"Set aside. {reason}" in on_item
+    assert what_to_do in on_item

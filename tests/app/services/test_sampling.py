@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.errors import LostRun
-from app.lifecycle import Job, RoundItemState, RoundStatus, RunStatus, ShardStatus
+from app.lifecycle import FailureKind, Job, RoundItemState, RoundStatus, RunStatus, ShardStatus
 from app.models import (
     Candidate,
     Item,
@@ -20,6 +20,7 @@ from app.models import (
     Sample,
 )
 from app.round_settings import JudgingSettings, LoopSettings, Order
+from app.services.failures import Failure
 from app.services.sampling import Drawn, choose_shown, store_samples
 from tests.factories import make_item, make_project, make_round, make_round_item, make_run
 
@@ -66,6 +67,7 @@ def store(
     attempt: int = 1,
     settings: LoopSettings | None = None,
     cut: Sequence[bool | None] = (),
+    failures: Sequence[Failure] = (),
 ) -> None:
     store_samples(
         session,
@@ -90,6 +92,7 @@ def store(
         adapter_id=None,
         settings=settings or LoopSettings(),
         seconds=0.1,
+        failures=failures,
     )
 
 
@@ -126,6 +129,31 @@ def test_each_draw_says_whether_it_was_cut(session: Session, shard: RunShard) ->
     marks = [True, False, None]
     store(session, shard, ["it is red and", "it is red.", "it is round"], cut=marks)
     assert session.scalars(select(Sample.is_cut).order_by(Sample.number)).all() == marks
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "reason"),
+    [
+        (FailureKind.IMAGE, RoundItemState.SET_ASIDE, "Its image cannot be used."),
+        (FailureKind.PROMPT, RoundItemState.SET_ASIDE, "The model cannot be asked about it."),
+        (FailureKind.SERVER, RoundItemState.DONE, None),
+    ],
+)
+def test_an_item_is_set_aside_where_the_next_round_would_fail_alike(
+    session: Session,
+    item: Item,
+    shard: RunShard,
+    kind: FailureKind,
+    state: RoundItemState,
+    reason: str | None,
+) -> None:
+    other = make_item(session, session.get_one(Project, item.project_id))
+    shard.item_ids = [item.id, other.id]
+    session.flush()
+    store(session, shard, [], failures=[Failure(item.id, kind, "Why.")])
+    place = session.scalars(select(RoundItem).where(RoundItem.item_id == item.id)).one()
+    session.refresh(place)
+    assert (place.state, place.set_aside_reason) == (state, reason)
 
 
 def test_an_item_with_nothing_to_show_is_done(session: Session, shard: RunShard) -> None:

@@ -115,8 +115,8 @@ def test_an_item_that_the_server_refuses_is_set_aside_and_one_it_fails_on_is_not
                 )
             )
         }
-        assert failed[FailureKind.IMAGE][0] is RoundItemState.SET_ASIDE
-        assert "status 400" in failed[FailureKind.IMAGE][1]
+        assert failed[FailureKind.PROMPT][0] is RoundItemState.SET_ASIDE
+        assert "status 400" in failed[FailureKind.PROMPT][1]
         assert failed[FailureKind.SERVER][0] is RoundItemState.DONE
         assert "no answer within 1 s" in failed[FailureKind.SERVER][1]
 
