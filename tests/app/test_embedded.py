@@ -193,6 +193,7 @@ def test_killed_owner_leaves_no_process_and_the_next_start_has_the_data(tmp_path
         assert connection.execute("SELECT count(*) FROM note").fetchone() == (0,)
 
 
+@pytest.mark.slow
 def test_start_right_after_a_kill_waits_for_the_old_servers(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", OWNER, str(tmp_path)], cwd=REPOSITORY, stdout=subprocess.PIPE
@@ -225,6 +226,7 @@ def test_lock_of_leftover_servers_is_named_after_a_while(
             HomeLock(tmp_path).acquire()
 
 
+@pytest.mark.slow
 def test_left_over_pid_file_of_a_number_in_use_does_not_stop_the_start(tmp_path: Path) -> None:
     with embedded_services(tmp_path, with_redis=False):
         left_over = (tmp_path / "postgres" / "postmaster.pid").read_text()

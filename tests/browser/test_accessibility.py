@@ -319,11 +319,10 @@ def refusals(page: Page, site: Site) -> Visit:
     yield "judge/show.html empty", page
 
 
-# One in the quick suite: narrow is the harder layout, and the dark colours the harder ones.
 @pytest.mark.parametrize(
     ("size", "scheme"),
     [
-        pytest.param(NARROW, "dark", id="320 px, dark"),
+        pytest.param(NARROW, "dark", id="320 px, dark", marks=pytest.mark.slow),
         pytest.param(NARROW, "light", id="320 px, light", marks=pytest.mark.slow),
         pytest.param(DESKTOP, "dark", id="wide, dark", marks=pytest.mark.slow),
         pytest.param(DESKTOP, "light", id="wide, light", marks=pytest.mark.slow),

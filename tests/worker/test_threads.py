@@ -9,6 +9,7 @@ import pytest
 NAME = "OMP_WAIT_POLICY"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wished", "policy"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
 def test_they_sleep_unless_told_otherwise(wished: str | None, policy: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != NAME}

@@ -217,6 +217,7 @@ def test_twenty_annotators_over_http(server: WebServer, capsys: pytest.CaptureFi
         )
 
 
+@pytest.mark.slow
 def test_no_acknowledged_answer_is_lost_when_the_server_is_killed(server: WebServer) -> None:
     round_id, links = fill(60, 8)
     annotators = [Annotator(server, round_id, link, seed) for seed, link in enumerate(links)]

@@ -124,11 +124,13 @@ class Annotator:
             self.n_expired += judgement.lease_until is not None
 
 
-@pytest.mark.parametrize("overlap", [1, 2, 3])
+@pytest.mark.parametrize(
+    "overlap", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_twenty_people_judge_each_item_exactly_k_times(
     database: sessionmaker[Session], overlap: int
 ) -> None:
-    n_items = 200 if overlap == 2 else 40
+    n_items = 100 if overlap == 2 else 40
     round_id, people = fill(n_items, overlap, 20)
     annotators = [Annotator(round_id, user_id) for user_id in people]
     in_parallel([annotator.run for annotator in annotators])

@@ -414,7 +414,7 @@ def run(n_sequences: int, n_steps: int) -> None:
 
 
 def test_no_sequence_of_actions_breaks_the_invariants(services: EmbeddedServices) -> None:
-    run(25, 25)
+    run(10, 20)
 
 
 @pytest.mark.slow

@@ -115,6 +115,7 @@ def test_an_ipv6_subscriber_is_one_place() -> None:
     assert place_of("testclient") == "testclient"
 
 
+@pytest.mark.slow
 def test_one_guesser_locks_out_nobody_else_at_the_same_address(session: Session) -> None:
     ada = accounts.add_user(session, name="Ada", password=PASSWORD)
     grace = accounts.add_user(session, name="Grace", password=PASSWORD)

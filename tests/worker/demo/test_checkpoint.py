@@ -40,6 +40,7 @@ def test_its_processor_is_the_one_that_the_recipe_builds(model: DemoModel) -> No
     assert model.processor.image_processor.to_dict() == built.image_processor.to_dict()
 
 
+@pytest.mark.slow
 def test_it_answers_as_its_figures_say(figures: Figures) -> None:
     """Measured anew on other questions, within what a hundred of them can tell."""
     recorded = json.loads((CHECKPOINT / "figures.json").read_text(encoding="utf-8"))
@@ -47,6 +48,7 @@ def test_it_answers_as_its_figures_say(figures: Figures) -> None:
     assert abs(figures.answer_accuracy["all"] - recorded["answer_accuracy"]["all"]) < 0.12
 
 
+@pytest.mark.slow
 def test_it_explains_rightly_only_sometimes_and_in_many_ways(figures: Figures) -> None:
     assert 0.1 < figures.right_draws_over_all < 0.4
     assert figures.near_greedy_fit["all"] < 0.4
@@ -54,6 +56,7 @@ def test_it_explains_rightly_only_sometimes_and_in_many_ways(figures: Figures) -
     assert figures.distinct_right_openings > 15
 
 
+@pytest.mark.slow
 def test_figures_are_shares_of_every_kind_and_temperature(figures: Figures) -> None:
     assert set(figures.answer_accuracy) <= set(figures.right_draws)
     assert {str(t) for t in TEMPERATURES} <= set(figures.right_draws)

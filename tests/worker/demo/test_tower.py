@@ -1,5 +1,6 @@
 """The tower learns by itself to tell apart what stands in the cells."""
 
+import pytest
 import torch
 
 from worker.demo.architecture import build_model, build_processor
@@ -7,6 +8,7 @@ from worker.demo.pixels import CellPixels
 from worker.demo.tower import train_tower
 
 
+@pytest.mark.slow
 def test_a_few_steps_teach_the_tower_more_than_chance_and_leave_the_rest_alone() -> None:
     processor = build_processor()
     torch.manual_seed(0)

@@ -67,6 +67,7 @@ def test_seeds_give_different_rows() -> None:
     assert one != two
 
 
+@pytest.mark.slow
 def test_a_resumed_training_goes_on_as_if_it_had_never_stopped(
     cells: CellPixels, tmp_path: Path
 ) -> None:

@@ -34,7 +34,7 @@ from worker.ml.types import (
 )
 from worker.models import DEMO_CHECKPOINT
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 
 OPENER = ", seeing that"
 N_NEW_TOKENS = 24

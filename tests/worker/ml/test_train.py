@@ -120,7 +120,9 @@ def test_progress_tells_steps_losses_and_rates(run: Run) -> None:
     assert report.trainable_parameters == sum(t.numel() for t in run.weights().values())
 
 
-@pytest.mark.parametrize("n_steps", [1, 3, 4])
+@pytest.mark.parametrize(
+    "n_steps", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(4, marks=pytest.mark.slow)]
+)
 def test_stopped_and_resumed_is_as_if_never_stopped(
     run: Run, uninterrupted: Run, n_steps: int
 ) -> None:
@@ -224,7 +226,12 @@ def test_shared_prompts_and_cached_features_change_nothing_but_time(
     ("lora", "parts", "per_module"),
     [
         (LoraSettings(rank=2), {"language_model"}, {"lora_A", "lora_B"}),
-        (LoraSettings(rank=2, targets=("q_proj",)), {"language_model"}, {"lora_A", "lora_B"}),
+        pytest.param(
+            LoraSettings(rank=2, targets=("q_proj",)),
+            {"language_model"},
+            {"lora_A", "lora_B"},
+            marks=pytest.mark.slow,
+        ),
         (
             LoraSettings(rank=2, tower=True),
             {"language_model", "vision_tower"},
@@ -235,11 +242,17 @@ def test_shared_prompts_and_cached_features_change_nothing_but_time(
             {"language_model", "multi_modal_projector"},
             {"lora_A", "lora_B"},
         ),
-        (LoraSettings(rank=2, use_rslora=True), {"language_model"}, {"lora_A", "lora_B"}),
-        (
+        pytest.param(
+            LoraSettings(rank=2, use_rslora=True),
+            {"language_model"},
+            {"lora_A", "lora_B"},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             LoraSettings(rank=2, use_dora=True),
             {"language_model"},
             {"lora_A", "lora_B", "lora_magnitude_vector"},
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["plain", "by name", "tower", "projector", "rsLoRA", "DoRA"],

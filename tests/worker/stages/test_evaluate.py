@@ -77,7 +77,9 @@ def test_the_base_model_is_also_asked_with_blank_pictures(
         assert {score.n for score in scores} == {3}
 
 
-@pytest.mark.parametrize(("choice", "n_asked"), [("never", 0), ("always", 12)])
+@pytest.mark.parametrize(
+    ("choice", "n_asked"), [("never", 0), pytest.param("always", 12, marks=pytest.mark.slow)]
+)
 def test_blank_pictures_are_asked_of_no_model_or_of_all(
     database: sessionmaker[Session], tiny_model: Path, tmp_path: Path, choice: str, n_asked: int
 ) -> None:
@@ -90,6 +92,7 @@ def test_blank_pictures_are_asked_of_no_model_or_of_all(
             assert ("blank_fit" in own) is (choice == "always")
 
 
+@pytest.mark.slow
 def test_only_the_picture_differs_between_both_askings(
     database: sessionmaker[Session], tiny_model: Path, tmp_path: Path
 ) -> None:

@@ -191,6 +191,7 @@ def test_a_picture_that_the_processor_refuses_costs_its_own_rows_in_training(
         assert trained.result["n_rows"] == 16  # two gold texts of each of the others
 
 
+@pytest.mark.slow
 def test_too_many_bad_pictures_fail_the_training_and_a_retry_goes_on(
     database: sessionmaker[Session], tiny_model: Path, tmp_path: Path, damage: Damage
 ) -> None:

@@ -95,6 +95,7 @@ def assert_same_training(one: TrainReport, other: TrainReport, here: Path, there
         assert torch.allclose(tensor, expected[name], atol=1e-3), name
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(job: TrainJob, tmp_path: Path) -> None:
     expected = train_alone(job, tmp_path / "alone")
     seen: list[TrainProgress] = []
