@@ -86,6 +86,7 @@ def fill(config: Config) -> tuple[int, list[str]]:
     from app.db import session_scope
     from app.models import Membership, Project, Round, User
     from app.round_settings import JudgingSettings, LoopSettings
+    from app.services.accounts import start_session
     from app.settings import get_settings
     from app.web.sessions import Cookies
 
@@ -111,7 +112,7 @@ def fill(config: Config) -> tuple[int, list[str]]:
         )
         ids = {"project": project.id, "round": round_.id}
         ours = Cookies.of(get_settings())
-        marks = [ours.sessions.dumps([one.id, one.session_number]) for one in people]
+        marks = [ours.sessions.dumps([one.id, start_session(session, one)]) for one in people]
         cookies = [f"{ours.session_name}={mark}" for mark in marks]
     copy_in(config, ids)
     return ids["round"], cookies

@@ -12,7 +12,7 @@ from app.services import judging
 
 def locked(session: Session, judgement: Judgement) -> LockedItem:
     """The judgement with all that its author's actions lock."""
-    place = lock_own_item(session, judgement.id, judgement.user_id)
+    place = lock_own_item(session, judgement.id, judgement.user_id, "")
     assert place is not None
     return place
 

@@ -7,7 +7,7 @@ import redis
 
 from app.errors import AppError
 from app.processes import is_alive
-from app.services import leases, removal, rounds, runs
+from app.services import accounts, leases, removal, rounds, runs
 from app.settings import get_settings
 from app.storage import remove_old_uploads
 from worker.persist import persist
@@ -23,6 +23,7 @@ def sweep() -> None:
     persist(leases.release_expired)
     persist(lambda session: runs.release_dead_workers(session, is_alive))
     persist(runs.forget_old_workers)
+    persist(accounts.forget_old_sessions)
     remove_old_uploads(KEPT_UPLOADS)
     removal.delete_requested()
     for round_id in persist(rounds.list_settled_rounds):

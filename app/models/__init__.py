@@ -20,7 +20,17 @@ from app.models.judgements import (
     WrittenRationale,
 )
 from app.models.outcomes import Admission, Release, ReleaseRow, Score, TrainingRow
-from app.models.people import ApiToken, Event, Invite, Membership, Project, SignInLink, User, Worker
+from app.models.people import (
+    ApiToken,
+    Event,
+    Invite,
+    Membership,
+    Project,
+    SignInLink,
+    SignInSession,
+    User,
+    Worker,
+)
 from app.models.practice import (
     PracticeAnswer,
     PracticeAttempt,
@@ -68,6 +78,7 @@ __all__ = [
     "Sample",
     "Score",
     "SignInLink",
+    "SignInSession",
     "TrainingRow",
     "User",
     "VerdictRow",

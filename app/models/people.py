@@ -27,7 +27,6 @@ class User(WithId, WithCreation, Base):
     kind: Mapped[UserKind] = mapped_column(server_default=UserKind.PERSON.value)
     password_hash: Mapped[str | None]
     is_admin: Mapped[bool] = mapped_column(server_default=text("false"))
-    session_number: Mapped[int] = mapped_column(server_default="0")
     judging_keys: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     """By action: the key that this person has for it, where it is not the usual one."""
     language: Mapped[str | None] = mapped_column(String(10))
@@ -50,6 +49,14 @@ class User(WithId, WithCreation, Base):
     def _follow_name(self, _: str, name: str) -> str:
         self.name_key = name_key(name)
         return name
+
+
+class SignInSession(WithId, WithCreation, Base):
+    """A browser in which a person is signed in, by the hash of the key that its cookie carries."""
+
+    __tablename__ = "sign_in_session"
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
 
 
 class SignInLink(WithId, WithCreation, Base):

@@ -38,6 +38,7 @@ from app.models import (
     RoundItem,
     Run,
     SignInLink,
+    SignInSession,
     TrainingRow,
     User,
     WrittenRationale,
@@ -110,8 +111,15 @@ def is_training_on(session: Session, user_id: int) -> bool:
 
 
 def delete_account_rows(session: Session, user_id: int) -> None:
-    """Delete links, tokens, memberships, readings and practice of a person."""
-    for model in (SignInLink, ApiToken, Membership, GuidelinesReading, PracticeAttempt):
+    """Delete sessions, links, tokens, memberships, readings and practice of a person."""
+    for model in (
+        SignInSession,
+        SignInLink,
+        ApiToken,
+        Membership,
+        GuidelinesReading,
+        PracticeAttempt,
+    ):
         session.execute(delete(model).where(model.user_id == user_id), execution_options=_QUICK)
 
 

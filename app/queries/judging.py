@@ -39,6 +39,7 @@ from app.models import (
     VerdictRow,
     WrittenRationale,
 )
+from app.queries.users import IS_SIGNED_IN
 from app.uncertainty import ItemVotes
 
 HELD = (JudgementStatus.LEASED, JudgementStatus.DRAFT)
@@ -75,12 +76,16 @@ def try_lock_round_item(session: Session, round_item_id: int) -> RoundItem | Non
 
 @dataclass(frozen=True, slots=True)
 class RoundPlace:
-    """A round, its project, a person, and their role there, if they have any."""
+    """A round, its project, a person, and their role there, if they have any.
+
+    `is_signed_in` says whether the session that asks has not ended.
+    """
 
     round_: Round
     project: Project
     user: User
     role: Role | None
+    is_signed_in: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ class LockedItem(LockedPlace):
     round_item: RoundItem
 
 
-_PLACE = (Round, Project, User, Membership.role)
+_PLACE = (Round, Project, User, Membership.role, IS_SIGNED_IN)
 _IS_MEMBER = and_(Membership.project_id == Project.id, Membership.user_id == User.id)
 _ROUND_PLACE = (
     select(*_PLACE)
@@ -141,30 +146,38 @@ _LOCKED_ITEM = (
 )
 
 
-def find_round_place(session: Session, round_id: int, user_id: int) -> RoundPlace | None:
+def find_round_place(
+    session: Session, round_id: int, user_id: int, key_hash: str
+) -> RoundPlace | None:
     """One look-up for all that a request about a round needs."""
-    row = session.execute(_ROUND_PLACE, {"round_id": round_id, "user_id": user_id}).one_or_none()
+    ids = {"round_id": round_id, "user_id": user_id, "key_hash": key_hash}
+    row = session.execute(_ROUND_PLACE, ids).one_or_none()
     return RoundPlace(*row) if row else None
 
 
-def find_own_place(session: Session, judgement_id: int, user_id: int) -> OwnPlace | None:
+def find_own_place(
+    session: Session, judgement_id: int, user_id: int, key_hash: str
+) -> OwnPlace | None:
     """The same for a judgement, if it is this person's."""
-    row = session.execute(
-        _OWN_PLACE, {"judgement_id": judgement_id, "user_id": user_id}
-    ).one_or_none()
+    ids = {"judgement_id": judgement_id, "user_id": user_id, "key_hash": key_hash}
+    row = session.execute(_OWN_PLACE, ids).one_or_none()
     return OwnPlace(*row) if row else None
 
 
-def lock_own_place(session: Session, judgement_id: int, user_id: int) -> LockedPlace | None:
+def lock_own_place(
+    session: Session, judgement_id: int, user_id: int, key_hash: str
+) -> LockedPlace | None:
     """The same, read anew, with the person, the round (shared) and the judgement locked."""
-    ids = {"judgement_id": judgement_id, "user_id": user_id}
+    ids = {"judgement_id": judgement_id, "user_id": user_id, "key_hash": key_hash}
     row = session.execute(_LOCKED_PLACE, ids).one_or_none()
     return LockedPlace(*row) if row else None
 
 
-def lock_own_item(session: Session, judgement_id: int, user_id: int) -> LockedItem | None:
+def lock_own_item(
+    session: Session, judgement_id: int, user_id: int, key_hash: str
+) -> LockedItem | None:
     """The same, with the item of the round locked too, after the round."""
-    ids = {"judgement_id": judgement_id, "user_id": user_id}
+    ids = {"judgement_id": judgement_id, "user_id": user_id, "key_hash": key_hash}
     row = session.execute(_LOCKED_ITEM, ids).one_or_none()
     return LockedItem(*row) if row else None
 

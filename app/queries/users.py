@@ -1,13 +1,13 @@
-"""Accounts, one-time links, invites and API tokens: look-ups and claims."""
+"""Accounts, sessions, one-time links, invites and API tokens: look-ups and claims."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.lifecycle import UserKind
-from app.models import ApiToken, Event, Invite, SignInLink, User
+from app.models import ApiToken, Event, Invite, SignInLink, SignInSession, User
 from app.texts import name_key
 
 
@@ -62,6 +62,40 @@ def lock_active_admins(session: Session) -> Sequence[int]:
         .order_by(User.id)  # two who lock them do not wait for each other
         .with_for_update()
     ).all()
+
+
+IS_SIGNED_IN = (
+    select(SignInSession.id)
+    .where(SignInSession.user_id == User.id, SignInSession.key_hash == bindparam("key_hash"))
+    .exists()
+)
+"""Whether the session of this key is one of the person's and has not ended: part of look-ups."""
+
+_SIGNED_IN = select(User).where(User.id == bindparam("user_id"), IS_SIGNED_IN)
+
+
+def find_signed_in(session: Session, user_id: int, key_hash: str) -> User | None:
+    """The person of a session that has not ended: one look-up for both."""
+    ids = {"user_id": user_id, "key_hash": key_hash}
+    return session.scalars(_SIGNED_IN, ids).one_or_none()
+
+
+def end_session(session: Session, user_id: int, key_hash: str) -> bool:
+    """End one session; False where it was over. Two at once: one ends it."""
+    ended = delete(SignInSession).where(
+        SignInSession.user_id == user_id, SignInSession.key_hash == key_hash
+    )
+    return session.scalar(ended.returning(SignInSession.id)) is not None
+
+
+def end_sessions(session: Session, user_id: int) -> None:
+    session.execute(delete(SignInSession).where(SignInSession.user_id == user_id))
+
+
+def delete_sessions(session: Session, *, before: datetime) -> int:
+    """Delete the sessions that began before this time; how many."""
+    old = delete(SignInSession).where(SignInSession.created_at < before)
+    return len(session.scalars(old.returning(SignInSession.id)).all())
 
 
 def find_sign_in_link(session: Session, token_hash: str) -> SignInLink | None:

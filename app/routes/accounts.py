@@ -3,12 +3,15 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
+from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.errors import InvalidInput
-from app.services import accounts, judging, projects
+from app.models import SignInLink, User
+from app.services import accounts, projects
 from app.services.accounts import safe_path
 from app.texts import Sentence
+from app.web import signing
 from app.web.deps import CurrentUser, OptionalUser, SessionDep, find_current_user
 from app.web.htmx import redirect, respond
 from app.web.prefetch import is_opened_by_a_person
@@ -59,17 +62,15 @@ def sign_in(
         }
         return respond(request, page="account/sign_in.html", context=context, status=status)
     response = redirect(request, safe_path(next))
-    get_cookies(request).sign_in(response, user)
+    signing.sign_in(request, response, session, user)
     return response
 
 
 @router.post("/sign-out")
-def sign_out(request: Request, user: OptionalUser, session: SessionDep) -> Response:
+def sign_out(request: Request, session: SessionDep) -> Response:
     """End this session. The item in front of the person is free for others at once."""
-    if user is not None:
-        judging.release_all(session, user.id)
     response = redirect(request, "/sign-in", toast_text=Sentence("You are signed out."))
-    get_cookies(request).sign_out(response)
+    signing.sign_out(request, response, session)
     return response
 
 
@@ -82,47 +83,77 @@ def open_link(request: Request, token: str, viewer: OptionalUser, session: Sessi
 
     Links are printed on a terminal or passed on by an admin. Something that merely looks at them
     (a chat's preview, a mail scanner, a prefetch) must not use them up. Without PUBLIC_URL nothing
-    like that can reach us; with it, only a browser's own navigation signs in directly.
+    like that can reach us; with it, only a browser's own navigation signs in directly. Where
+    somebody else is signed in, the page says so first: nobody goes on under another name unasked.
     """
     link = accounts.find_link(session, token)
     if not accounts.is_usable(link) and viewer is not None and viewer.id == link.user_id:
         return redirect(request, safe_path(link.next_path))
     if not accounts.is_usable(link):
         raise accounts.LinkIsOver(accounts.LINK_OVER)
-    if link.is_reset:
-        return _ask_for_password(request, token, "")
-    if not is_opened_by_a_person(request):
-        return respond(request, page="account/link.html", context={"token": token})
+    if link.is_reset or _somebody_else(link, viewer) or not is_opened_by_a_person(request):
+        return _ask(request, session, link, token, viewer)
     return _use_link(request, token, session)
 
 
 @router.post("/sign-in/link/{token}")
 def use_link(
-    request: Request, token: str, session: SessionDep, password: Text = "", again: Text = ""
+    *,
+    request: Request,
+    token: str,
+    viewer: OptionalUser,
+    session: SessionDep,
+    password: Text = "",
+    again: Text = "",
+    leaving: Text = "",
 ) -> Response:
     link = accounts.find_link(session, token)
+    other = _somebody_else(link, viewer)
+    if other is not None and accounts.is_usable(link) and leaving != str(other.id):
+        # The form did not say that this person would be signed out: they signed in meanwhile.
+        return _ask(request, session, link, token, viewer, status=409)
     if not link.is_reset:
         return _use_link(request, token, session)
     try:
         accounts.check_repeated(password, again)
         user, next_path = accounts.reset_password(session, token, password)
     except InvalidInput as error:
-        return _ask_for_password(request, token, error.message, status=422)
+        return _ask(request, session, link, token, viewer, error=error.message, status=422)
     response = redirect(request, next_path, toast_text=Sentence("The new password is set."))
-    get_cookies(request).sign_in(response, user)
+    signing.sign_in(request, response, session, user)
     return response
+
+
+def _somebody_else(link: SignInLink, viewer: User | None) -> User | None:
+    return viewer if viewer is not None and viewer.id != link.user_id else None
 
 
 def _use_link(request: Request, token: str, session: SessionDep) -> Response:
     user, next_path = accounts.use_sign_in_link(session, token)
     response = redirect(request, next_path)
-    get_cookies(request).sign_in(response, user)
+    signing.sign_in(request, response, session, user)
     return response
 
 
-def _ask_for_password(request: Request, token: str, error: str, status: int = 200) -> Response:
-    context = {"token": token, "error": error}
-    return respond(request, page="account/reset.html", context=context, status=status)
+def _ask(
+    request: Request,
+    session: Session,
+    link: SignInLink,
+    token: str,
+    viewer: User | None,
+    *,
+    error: str = "",
+    status: int = 200,
+) -> Response:
+    """Ask for a new password, or only whether to go on; say who is signed out by it."""
+    context = {
+        "token": token,
+        "name": session.get_one(User, link.user_id).name,
+        "leaving": _somebody_else(link, viewer),
+        "error": error,
+    }
+    page = "account/reset.html" if link.is_reset else "account/link.html"
+    return respond(request, page=page, context=context, status=status)
 
 
 # --- Invites --------------------------------------------------------------------------------
@@ -130,9 +161,7 @@ def _ask_for_password(request: Request, token: str, error: str, status: int = 20
 
 @router.get("/join/{token}", dependencies=[Depends(find_current_user)])
 def show_invite(request: Request, token: str, session: SessionDep) -> Response:
-    _, project = projects.find_invite(session, token)
-    context = {"token": token, "project": project, "name": "", "error": ""}
-    return respond(request, page="account/join.html", context=context)
+    return _show_invite(request, token, session)
 
 
 @router.post("/join/{token}")
@@ -145,22 +174,43 @@ def join(
     name: Text = "",
     password: Text = "",
     again: Text = "",
+    member: Text = "",
 ) -> Response:
+    if viewer is not None and (name or password or member not in {"", str(viewer.id)}):
+        # The form was shown to nobody, or to somebody else: this person signed in meanwhile.
+        return _show_invite(request, token, session, status=409)
     if viewer is not None:
         project = projects.join(session, token, viewer)
         said = Sentence("You are now a member of %(name)s.", name=project.name)
         return redirect(request, "/", toast_text=said)
-    _, project = projects.find_invite(session, token)
+    if member:
+        # Whoever was to join is signed out: they sign in, or make an account knowingly.
+        return _show_invite(request, token, session, status=409)
     try:
         accounts.check_repeated(password, again)
         user, project = projects.join_as_new(session, token, name=name, password=password)
     except InvalidInput as error:
-        context = {"token": token, "project": project, "name": name, "error": error.message}
-        return respond(request, page="account/join.html", context=context, status=422)
+        return _show_invite(
+            request, token, session, name=name, error=error.message, status=error.status_code
+        )
     said = Sentence("Welcome to %(project)s, %(name)s.", project=project.name, name=user.name)
     response = redirect(request, "/", toast_text=said)
-    get_cookies(request).sign_in(response, user)
+    signing.sign_in(request, response, session, user)
     return response
+
+
+def _show_invite(
+    request: Request,
+    token: str,
+    session: Session,
+    *,
+    name: str = "",
+    error: str = "",
+    status: int = 200,
+) -> Response:
+    _, project = projects.find_invite(session, token)
+    context = {"token": token, "project": project, "name": name, "error": error}
+    return respond(request, page="account/join.html", context=context, status=status)
 
 
 # --- The own account ------------------------------------------------------------------------
@@ -194,7 +244,7 @@ def change_password(
         "/account",
         toast_text=Sentence("The password is changed. Other sessions have ended."),
     )
-    get_cookies(request).sign_in(response, user)
+    signing.sign_in(request, response, session, user)
     return response
 
 
@@ -202,5 +252,5 @@ def change_password(
 def sign_out_everywhere(request: Request, user: CurrentUser, session: SessionDep) -> Response:
     accounts.sign_out_everywhere(session, user)
     response = redirect(request, "/sign-in", toast_text=Sentence("All your sessions have ended."))
-    get_cookies(request).sign_out(response)
+    signing.sign_out(request, response, session)
     return response

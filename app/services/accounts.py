@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import AppError, Conflict, InvalidInput, NotAllowed
 from app.lifecycle import UserKind
-from app.models import ApiToken, SignInLink, User
+from app.models import ApiToken, SignInLink, SignInSession, User
 from app.queries import users as queries
 from app.services import rate_limit
 from app.services.events import record
@@ -24,6 +24,7 @@ MAX_NAME = 100
 ATTEMPTS_PER_NAME = 8
 ATTEMPTS_PER_ADDRESS = 100
 LINK_HOURS = 24.0
+SESSION_DAYS = 30
 API_TOKEN_PREFIX = "illume_"  # noqa: S105 - a prefix, so that scanners can tell what leaked
 
 LINK_OVER = Sentence("This link was used already or has expired. Ask for a new one.")
@@ -98,7 +99,6 @@ def add_user(
         kind=UserKind.PERSON,
         password_hash=hash_password(password) if password is not None else None,
         is_admin=is_admin,
-        session_number=0,
     )
     try:
         with session.begin_nested():
@@ -113,7 +113,7 @@ def set_password(session: Session, user: User, password: str, *, actor: User | N
     """Set a new password. All sessions and unused links of the person end."""
     check_password_rules(password, name=user.name)
     user.password_hash = hash_password(password)
-    user.session_number += 1
+    queries.end_sessions(session, user.id)
     queries.cancel_sign_in_links(session, user.id, now=datetime.now(UTC))
     record(session, "user:password:changed", actor_id=_id(actor), user_id=user.id)
 
@@ -132,7 +132,7 @@ def change_password(session: Session, user: User, *, current: str, new: str) -> 
 
 def sign_out_everywhere(session: Session, user: User) -> None:
     """End all sessions of a person; what they hold to judge is free for others at once."""
-    user.session_number += 1
+    queries.end_sessions(session, user.id)
     release_all(session, user.id)
     record(session, "user:sessions:ended", actor_id=user.id, user_id=user.id)
 
@@ -151,7 +151,7 @@ def set_disabled(session: Session, user: User, is_disabled: bool, *, actor: User
     user.disabled_at = datetime.now(UTC) if is_disabled else None
     if is_disabled:
         release_all(session, user.id)
-    user.session_number += 1
+    queries.end_sessions(session, user.id)
     tag = "user:disabled" if is_disabled else "user:enabled"
     record(session, tag, actor_id=actor.id, user_id=user.id)
 
@@ -176,6 +176,33 @@ def _keep_an_admin(session: Session, user: User, *, actor: User, is_leaving: boo
         raise NotAllowed(Sentence("You are no administrator of this installation any more."))
     if is_leaving and admins <= {user.id}:
         raise Conflict(Sentence("This is the last administrator: make somebody else one first."))
+
+
+# --- Sessions -------------------------------------------------------------------------------
+
+
+def start_session(session: Session, user: User) -> str:
+    """Note that the person is signed in in one more browser; returns the key for its cookie."""
+    key = new_token()
+    session.add(SignInSession(user_id=user.id, key_hash=hash_token(key)))
+    return key
+
+
+def end_session(session: Session, user_id: int, key: str) -> bool:
+    """End one session of a person, so that copies of its cookie open nothing; False where it was
+    over already. Their other browsers stay signed in."""
+    return queries.end_session(session, user_id, hash_token(key))
+
+
+def sign_out(session: Session, user_id: int, key: str) -> None:
+    """End one session; what the person holds to judge is free for others at once."""
+    if end_session(session, user_id, key):
+        release_all(session, user_id)
+
+
+def forget_old_sessions(session: Session) -> int:
+    """Delete the sessions whose cookies are over by age; returns how many."""
+    return queries.delete_sessions(session, before=datetime.now(UTC) - timedelta(days=SESSION_DAYS))
 
 
 # --- Signing in -----------------------------------------------------------------------------

@@ -96,7 +96,6 @@ def _close(person: User, now: datetime) -> None:
     person.name_twin = person.id  # also where somebody has a name that looks like it
     person.password_hash, person.language, person.judging_keys = None, None, {}
     person.is_admin = False
-    person.session_number += 1
     person.disabled_at = person.disabled_at or now
     person.erased_at = now
 

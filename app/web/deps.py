@@ -19,8 +19,10 @@ from app.errors import AccountClosed, NotAllowed, NotSignedIn
 from app.lifecycle import UserKind
 from app.models import User
 from app.outages import Outage
+from app.queries.users import find_signed_in
+from app.services.accounts import hash_token
 from app.texts import Sentence
-from app.web.sessions import SessionMark, get_cookies
+from app.web.sessions import get_cookies
 
 N_PLACES = 6
 PLACE_SECONDS = 9.0
@@ -102,17 +104,13 @@ class Viewer:
 
 def find_current_user(request: Request, session: SessionDep) -> User | None:
     mark = get_cookies(request).read_session(request)
-    user = session.get(User, mark.user_id) if mark else None
-    return user if mark and user and is_signed_in(request, user, mark) else None
+    user = find_signed_in(session, mark.user_id, hash_token(mark.key)) if mark else None
+    return user if user and may_come_in(request, user) else None
 
 
-def is_signed_in(request: Request, user: User, mark: SessionMark) -> bool:
-    """Whether the session of a cookie still holds; templates know the person from then on."""
-    if (
-        user.kind != UserKind.PERSON
-        or user.disabled_at is not None
-        or user.session_number != mark.session_number
-    ):
+def may_come_in(request: Request, user: User) -> bool:
+    """Whether an account is one of a person and open; templates know the person from then on."""
+    if user.kind != UserKind.PERSON or user.disabled_at is not None:
         return False
     request.state.viewer = Viewer(user.id, user.name, user.is_admin, user.language)
     return True

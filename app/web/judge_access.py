@@ -20,8 +20,9 @@ from app.queries.judging import (
     lock_own_item,
     lock_own_place,
 )
+from app.services.accounts import hash_token
 from app.texts import Sentence
-from app.web.deps import SessionDep, explain_refusal, find_current_user, is_signed_in
+from app.web.deps import SessionDep, explain_refusal, find_current_user, may_come_in
 from app.web.inputs import Id
 from app.web.sessions import get_cookies
 
@@ -50,13 +51,13 @@ def locked_item(judgement_id: Id, request: Request, session: SessionDep) -> Lock
 def _place(
     request: Request,
     session: Session,
-    find: Callable[[Session, int, int], Place | None],
+    find: Callable[[Session, int, int, str], Place | None],
     wanted_id: int,
     missing: str,
 ) -> Place:
     mark = get_cookies(request).read_session(request)
-    place = find(session, wanted_id, mark.user_id) if mark else None
-    if mark and place and is_signed_in(request, place.user, mark):
+    place = find(session, wanted_id, mark.user_id, hash_token(mark.key)) if mark else None
+    if place and place.is_signed_in and may_come_in(request, place.user):
         if place.user.is_admin or place.role:
             return place
     elif place or not find_current_user(request, session):

@@ -8,11 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.models import User
+from app.services.accounts import SESSION_DAYS
 from app.settings import Settings
 from app.texts import pack, unpack
 
 KNOWN_SECONDS = 365 * 24 * 3600
-SESSION_SECONDS = 30 * 24 * 3600
+SESSION_SECONDS = SESSION_DAYS * 24 * 3600
 FLASH_SECONDS = 60
 
 Toast = tuple[str, str]
@@ -21,10 +22,10 @@ Toast = tuple[str, str]
 
 @dataclass(frozen=True)
 class SessionMark:
-    """What a session cookie says. It holds while the account's session number stays the same."""
+    """What a session cookie says. It holds while the session of this key is kept."""
 
     user_id: int
-    session_number: int
+    key: str
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ class Cookies:
     def known_name(self) -> str:
         return f"illume_known_{self.mark}"
 
-    def sign_in(self, response: Response, user: User) -> None:
-        value = self.sessions.dumps([user.id, user.session_number])
+    def sign_in(self, response: Response, user: User, key: str) -> None:
+        value = self.sessions.dumps([user.id, key])
         self._set(response, self.session_name, value, SESSION_SECONDS)
         self._set(response, self.known_name, self.known.dumps(user.id), KNOWN_SECONDS)
 
@@ -78,10 +79,10 @@ class Cookies:
 
     def read_session(self, request: Request) -> SessionMark | None:
         try:
-            user_id, number = self.sessions.loads(
+            user_id, key = self.sessions.loads(
                 request.cookies.get(self.session_name, ""), max_age=SESSION_SECONDS
             )
-            return SessionMark(int(user_id), int(number))
+            return SessionMark(int(user_id), str(key))
         except (BadSignature, TypeError, ValueError):
             return None
 

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from app.db import session_scope
 from app.lifecycle import JudgementStatus
 from app.models import User
-from app.services.accounts import make_sign_in_link, set_password
+from app.services.accounts import make_sign_in_link, set_password, sign_out_everywhere
 from tests.browser.conftest import NewContext, Site, add_items
 from tests.browser.test_judging import answer_id, expect_next, expect_saved, stored
 
@@ -140,6 +140,23 @@ def test_a_password_in_the_dialog_brings_the_session_back_and_sends_the_answer(
     assert len(stored()[0].picked) == 1
 
 
+def test_a_session_that_ended_elsewhere_keeps_the_answer_until_its_person_is_back(
+    noor: Page, site: Site
+) -> None:
+    with session_scope() as session:
+        noors = session.scalars(select(User).where(User.name == "Noor")).one()
+        sign_out_everywhere(session, noors)
+    noor.keyboard.press("2")
+    expect(noor.locator("#saved")).to_contain_text("your answer waits until you sign in")
+    expect(noor.locator("#dialog")).to_contain_text("You were signed out")
+    assert stored()[0].picked == []
+    noor.click("#dialog >> text=No password?")
+    noor.fill("#dialog [name=link]", one_time_link(site, "Noor"))
+    noor.click("text=Use the link")
+    expect_saved(noor, 1)
+    assert len(stored()[0].picked) == 1
+
+
 def test_an_enter_that_the_dialog_caught_submits_nothing_and_loses_nothing(noor: Page) -> None:
     give_password()
     first = answer_id(noor)
@@ -186,6 +203,8 @@ def test_somebody_else_on_this_browser_neither_sends_nor_loses_the_answer(
     expect(noor.locator("#toasts .toast--bad")).to_be_visible()
     assert stored()[0].picked == []
     noor.goto(one_time_link(site, "Noor"))
+    expect(noor.locator("main .lede")).to_have_text("You are signed in as Lin.")
+    noor.click("text=Sign in as Noor")
     noor.goto(site.judge_url())
     expect_saved(noor, 1)
     assert len(stored()[0].picked) == 1

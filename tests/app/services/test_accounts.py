@@ -11,6 +11,7 @@ from app.db import session_scope
 from app.errors import Conflict, InvalidInput
 from app.lifecycle import UserKind
 from app.models import ApiToken, Event, SignInLink, User
+from app.queries.users import find_signed_in
 from app.services import accounts
 from tests.factories import make_user
 
@@ -86,9 +87,10 @@ def test_a_right_password_forgets_the_wrong_ones(session: Session) -> None:
 def test_new_password_ends_sessions_and_links(session: Session) -> None:
     ada = accounts.add_user(session, name="Ada", password=PASSWORD)
     link = accounts.make_sign_in_link(session, ada)
-    before = ada.session_number
+    key = accounts.start_session(session, ada)
+    assert find_signed_in(session, ada.id, accounts.hash_token(key)) is ada
     accounts.change_password(session, ada, current=PASSWORD, new="another good one")
-    assert ada.session_number == before + 1
+    assert find_signed_in(session, ada.id, accounts.hash_token(key)) is None
     with pytest.raises(accounts.LinkIsOver):
         accounts.use_sign_in_link(session, link.rpartition("/")[2])
 
