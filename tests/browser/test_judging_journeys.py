@@ -147,7 +147,7 @@ def test_a_session_that_ended_elsewhere_keeps_the_answer_until_its_person_is_bac
         noors = session.scalars(select(User).where(User.name == "Noor")).one()
         sign_out_everywhere(session, noors)
     noor.keyboard.press("2")
-    expect(noor.locator("#saved")).to_contain_text("your answer waits until you sign in")
+    expect(noor.locator("#saved")).to_contain_text("1 click waits until you sign in")
     expect(noor.locator("#dialog")).to_contain_text("You were signed out")
     assert stored()[0].picked == []
     noor.click("#dialog >> text=No password?")
