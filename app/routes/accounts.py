@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
-from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.errors import InvalidInput
@@ -137,7 +136,7 @@ def _use_link(request: Request, token: str, session: SessionDep) -> Response:
 
 def _ask(
     request: Request,
-    session: Session,
+    session: SessionDep,
     link: SignInLink,
     token: str,
     viewer: User | None,
@@ -202,7 +201,7 @@ def join(
 def _show_invite(
     request: Request,
     token: str,
-    session: Session,
+    session: SessionDep,
     *,
     name: str = "",
     error: str = "",
