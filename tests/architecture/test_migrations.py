@@ -319,16 +319,16 @@ def test_a_filled_database_takes_up_erasing_and_gives_it_back_without_the_text(
 def test_no_cookie_of_before_is_good_again_after_an_update_is_taken_back(
     alembic: Config, fresh_database: str
 ) -> None:
-    command.upgrade(alembic, "0018")
+    command.upgrade(alembic, "0019")
     with connected(fresh_database) as connection:
         connection.execute(
             text("INSERT INTO \"user\" (name, name_key, session_number) VALUES ('Ada', 'ada', 3)")
         )
-    command.upgrade(alembic, "0019")
+    command.upgrade(alembic, "0020")
     with connected(fresh_database) as connection:
         row = "INSERT INTO sign_in_session (user_id, key_hash) SELECT id, 'hash' FROM \"user\""
         connection.execute(text(row))
-    command.downgrade(alembic, "0018")
+    command.downgrade(alembic, "0019")
     with connected(fresh_database) as connection:
         number = connection.execute(text('SELECT session_number FROM "user"')).scalar_one()
     assert number > 1_000_000  # more often than anybody ended their sessions
