@@ -9,7 +9,7 @@ import { listenForKeys } from "./judge/keys.js";
 import { Presence } from "./judge/presence.js";
 import { $, _, Outbox, pageData, parse, Refused, retryDelay, send, toast, Unreachable } from "./judge/sending.js";
 import { listenForSelecting } from "./judge/selecting.js";
-import { signInAgain } from "./judge/signing-in.js";
+import { showDialog, signedIn, signedOut, signInHere } from "./judge/signing-in.js";
 import { listenForZoom } from "./judge/zoom.js";
 
 const LEAVING_MS = 10_000; // a link that was clicked has led away by then, or never does
@@ -21,22 +21,6 @@ let errand = null; // a form beside the answer that was sent and not acknowledge
 let staysHere = false; // the next page is one of ours
 
 const page = { arrive, showDialog, signedOut, signedIn };
-
-function showDialog(content) {
-  $("#dialog-body").replaceChildren(content);
-  if (!$("#dialog").open) $("#dialog").showModal();
-}
-
-function signedOut(error) {
-  const wanted = error.isClosedAccount ? "account-closed" : "signed-out";
-  // Somebody may be typing in it already.
-  if ($(`#dialog[open] [data-send-again="${wanted}"]`)) return;
-  showDialog($(`#${wanted}`).content.cloneNode(true));
-}
-
-function signedIn() {
-  if ($("#dialog[open] [data-send-again]")) $("#dialog").close();
-}
 
 function start() {
   clearTimeout(refreshTimer);
@@ -162,17 +146,6 @@ function errandFailed(mine, error) {
 const isSkip = ({ url }) => item?.isEditable && url === skipUrl(item.id);
 const skipUrl = (id) => $(`#skip-form[action$="/judgements/${id}/skip"]`)?.getAttribute("action");
 
-async function signInHere(form) {
-  const button = $("button", form);
-  button.disabled = true;
-  const isBack = await signInAgain(form);
-  button.disabled = false;
-  if (!isBack) return;
-  signedIn();
-  $("#question").focus({ preventScroll: true });
-  sendAgain();
-}
-
 // ------------------------------------------------------------------------------------ what waits
 
 function sendAgain() {
@@ -205,7 +178,7 @@ document.addEventListener("submit", (event) => {
     item.submit();
   } else if (form.matches("[data-signs-in]")) {
     event.preventDefault();
-    signInHere(form);
+    signInHere(form, sendAgain);
   } else if (form.matches("[data-swaps-work]")) {
     event.preventDefault();
     sendForm(form, event.submitter);

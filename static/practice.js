@@ -1,15 +1,150 @@
-// The practice round: the keys, the zoom and the guidelines of the judging page, on plain forms.
+// The practice round: the keys, the zoom and the guidelines of the judging page. An answer is a plain
+// form; with script it is sent as on the judging page, so that only our server can take it.
 
 import { keepApart } from "./judge/facts.js";
 import { listenForGuidelines } from "./judge/guide.js";
 import { listenForKeys } from "./judge/keys.js";
 import { listenForSelecting } from "./judge/selecting.js";
-import { $ } from "./judge/sending.js";
+import { $, _, pageData, Refused, retryDelay, send, toast, Unreachable } from "./judge/sending.js";
+import { signedIn, signedOut, signInHere } from "./judge/signing-in.js";
 import { listenForZoom } from "./judge/zoom.js";
 
+/** The answer that was sent and not acknowledged; of the item that is shown, or of none. */
+const Kept = {
+  key: () => `illume.practice.${pageData().userId}`,
+
+  // The same item comes again in another try, where nothing was said about it yet.
+  place: (form) => `${form.dataset.try} ${form.getAttribute("action")}`,
+
+  read(form) {
+    try {
+      const kept = JSON.parse(localStorage.getItem(this.key()));
+      return kept?.place === this.place(form) ? new URLSearchParams(kept.body) : null;
+    } catch {
+      return null;
+    }
+  },
+
+  put(form, body) {
+    try {
+      const kept = { place: this.place(form), body: body.toString() };
+      localStorage.setItem(this.key(), JSON.stringify(kept));
+    } catch {
+      // Storage is full or forbidden: the page itself still holds the answer.
+    }
+  },
+
+  drop() {
+    try {
+      localStorage.removeItem(this.key());
+    } catch {
+      // Nothing was kept either.
+    }
+  },
+};
+
+const form = $("form#answer");
+let isSending = false;
+let isWaiting = false;
+let retryTimer = 0;
+
+async function sendAnswer() {
+  if (isSending) return;
+  isSending = true;
+  clearTimeout(retryTimer);
+  const body = new URLSearchParams(new FormData(form));
+  Kept.put(form, body);
+  if (!isWaiting) show("is-waiting", _("Saving…"));
+  try {
+    const { movedTo } = await send(form.getAttribute("action"), body, { carries: "#work" });
+    Kept.drop();
+    signedIn();
+    isWaiting = false;
+    if (movedTo) location.assign(movedTo);
+    else location.reload();
+    return; // the page is on its way: nothing more is sent from this one
+  } catch (error) {
+    isSending = false;
+    failed(error);
+  }
+}
+
+function failed(error) {
+  isWaiting = true;
+  if (error instanceof Unreachable) {
+    wait(
+      error.why === "unable"
+        ? _("Not saved yet: the server cannot store anything at the moment. Your answer waits and is sent by itself.")
+        : _("Not saved yet: your answer waits for the connection and is sent by itself."),
+    );
+    retryTimer = setTimeout(sendAnswer, retryDelay(error));
+  } else if (error instanceof Refused && error.status === 401) {
+    wait(_("Not saved yet: your answer waits until you sign in."));
+    signedOut(error);
+  } else if (error instanceof Refused) {
+    isWaiting = false;
+    Kept.drop();
+    show("is-unsaved", "");
+    toast(error.sentence, "bad");
+  } else {
+    throw error;
+  }
+}
+
+function wait(text) {
+  if ($("#saved").textContent === text) return;
+  show("is-unsaved", text);
+  $("#announce").textContent = text;
+}
+
+function show(state, text) {
+  $("#saved").className = `saved ${state}`;
+  $("#saved").textContent = text;
+}
+
+/** Out of the browser's storage, after the reload that signed in at a network, for example. */
+function takeUpKept() {
+  const kept = form && Kept.read(form);
+  if (!kept) {
+    Kept.drop(); // its item was answered by now
+    return;
+  }
+  const picked = new Set(kept.getAll("picked"));
+  for (const box of form.querySelectorAll("[name=picked]")) box.checked = picked.has(box.value);
+  for (const name of ["none_fits", "answer_is_wrong"]) form.elements[name].checked = kept.has(name);
+  sendAnswer();
+}
+
+function sendAgain() {
+  if (isWaiting && document.visibilityState === "visible") sendAnswer();
+}
+
 document.addEventListener("change", (event) => {
-  const form = $("form#answer");
   if (form && event.target.form === form) keepApart(form, event.target);
+});
+
+document.addEventListener("submit", (event) => {
+  if (event.target === form) {
+    event.preventDefault();
+    sendAnswer();
+  } else if (event.target.matches("[data-signs-in]")) {
+    event.preventDefault();
+    signInHere(event.target, sendAgain);
+  }
+});
+
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("[data-send-again]")) return;
+  signedIn();
+  sendAgain();
+});
+
+document.addEventListener("visibilitychange", sendAgain);
+window.addEventListener("focus", sendAgain);
+window.addEventListener("online", sendAgain);
+// A page out of the browser's history has sent its answer.
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
 });
 
 listenForGuidelines();
@@ -18,3 +153,4 @@ listenForSelecting();
 listenForZoom();
 // A screen reader begins with the question, or with how it went.
 $("#question").focus({ preventScroll: true });
+takeUpKept();

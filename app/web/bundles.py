@@ -34,6 +34,7 @@ BUNDLES = {
         "judge/zoom.js",
         "judge/keys.js",
         "judge/selecting.js",
+        "judge/signing-in.js",
         "practice.js",
     ),
 }

@@ -36,6 +36,7 @@ class PracticeFrame:
     guidelines: Markup
     keys: tuple[Key, ...]
     hints: Mapping[str, str]
+    try_number: int
     place: int
     n_items: int
     # The panel of the guidelines is that of the judging page; these have no place here.
@@ -167,6 +168,7 @@ def build_frame(
         guidelines=render_markdown(project.guidelines),
         keys=keys,
         hints={key.action: key.shown for key in keys},
+        try_number=attempt.number,
         place=n_before + 1,
         n_items=max(queries.count_ready(session, attempt.project_id), n_before + 1),
     )

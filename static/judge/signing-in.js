@@ -4,8 +4,38 @@ import { $, _, pageData, parse, Refused, send, Unreachable } from "./sending.js"
 
 const LINK = /\/sign-in\/link\/[\w-]+$/;
 
+export function showDialog(content) {
+  $("#dialog-body").replaceChildren(content);
+  if (!$("#dialog").open) $("#dialog").showModal();
+}
+
+/** Ask for signing in again; `error` is the server's refusal. */
+export function signedOut(error) {
+  const wanted = error.isClosedAccount ? "account-closed" : "signed-out";
+  // Somebody may be typing in it already.
+  if ($(`#dialog[open] [data-send-again="${wanted}"]`)) return;
+  showDialog($(`#${wanted}`).content.cloneNode(true));
+}
+
+/** What was sent is answered again: nobody needs to sign in. */
+export function signedIn() {
+  if ($("#dialog[open] [data-send-again]")) $("#dialog").close();
+}
+
+/** Sign in with this form of the dialog, then `goOn` with what waits. */
+export async function signInHere(form, goOn) {
+  const button = $("button", form);
+  button.disabled = true;
+  const isBack = await signInAgain(form);
+  button.disabled = false;
+  if (!isBack) return;
+  signedIn();
+  $("#question").focus({ preventScroll: true });
+  goOn();
+}
+
 /** Sign in with what the form holds. True when this page's person is signed in again. */
-export async function signInAgain(form) {
+async function signInAgain(form) {
   const error = $("#dialog-error");
   error.textContent = "";
   try {

@@ -1,19 +1,30 @@
 """Practice and changed guidelines in a real browser: by keys, by thumb, and without script."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.db import session_scope
 from app.lifecycle import PracticeMode
-from app.models import GuidelinesReading, Item, Judgement, PracticeAttempt, Project
+from app.models import (
+    GuidelinesReading,
+    Item,
+    Judgement,
+    PracticeAnswer,
+    PracticeAttempt,
+    Project,
+    User,
+)
 from app.services import practice_items
+from app.services.accounts import make_sign_in_link
 from app.services.guidelines import update_guidelines
 from app.services.practice_items import Expected, Lesson
 from tests.browser.conftest import NewContext, Site, add_items
+from tests.browser.proxy import Proxy, proxy_before
 
 pytestmark = pytest.mark.browser
 
@@ -102,6 +113,7 @@ def test_practice_by_thumb_stops_and_goes_on(
     expect(page.locator(".judge__where")).to_contain_text(f"2 of {N_LESSONS}")
     page.locator(".choice").nth(0).click()
     page.locator(".bar__submit").click()
+    expect(page.locator("#result")).to_be_visible()
     page.locator(".bar__submit").click()
     expect(page.locator("h1")).to_have_text("Not there yet")
     page.get_by_role("button", name="Practise again").click()
@@ -144,6 +156,106 @@ def expect_light(page: Page, *, is_large: bool) -> None:
     assert page.evaluate(SHIFT) < 0.01
     image = page.locator(".view__image")
     assert image.evaluate("image => image.currentSrc").count("?w=960&") == is_large
+
+
+# --- Somebody between answers in the server's place -----------------------------------------
+
+
+@pytest.fixture
+def proxy(site: Site) -> Iterator[Proxy]:
+    with proxy_before(site.web.url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def learner(site: Site, base: str, proxy: Proxy, new_context: NewContext) -> Page:
+    """An annotator at her first practice item, through the proxy; time can be wound on."""
+    page = new_context().new_page()
+    page.clock.install()
+    page.goto(site.link("Noor").replace(site.web.url, proxy.url))
+    page.goto(base.replace(site.web.url, proxy.url))
+    page.get_by_role("button", name="Begin the practice").click()
+    expect(page.locator("form#answer")).to_be_visible()
+    expect(page.locator("#question")).to_be_focused()  # the script listens by now
+    return page
+
+
+WAITS = "your answer waits for the connection and is sent by itself"
+
+
+@pytest.mark.parametrize("mode", ["login", "empty", "hollow", "denied", "bad"])
+def test_a_practice_answer_waits_until_our_server_takes_it(
+    learner: Page, proxy: Proxy, mode: str
+) -> None:
+    proxy.stop_passing(mode)
+    learner.keyboard.press("1")
+    learner.keyboard.press("Enter")
+    expect(learner.locator("#saved")).to_contain_text(WAITS)
+    expect(learner.locator("input[name=picked]:checked")).to_have_count(1)
+    learner.clock.run_for(6000)
+    expect(learner.locator("#saved")).to_contain_text(WAITS)
+    assert count(PracticeAnswer) == 0
+    proxy.let_pass()
+    learner.clock.run_for(6000)
+    expect(learner.locator("#result")).to_contain_text("All right. 2 of 2 right.")
+    assert count(PracticeAnswer) == 1
+
+
+def test_a_practice_answer_survives_the_reload_that_signs_in_at_the_proxy(
+    learner: Page, proxy: Proxy, base: str, site: Site
+) -> None:
+    proxy.stop_passing("login")
+    learner.keyboard.press("2")
+    learner.keyboard.press("Enter")
+    expect(learner.locator("#saved")).to_contain_text(WAITS)
+    learner.click("#toasts >> text=Reload >> nth=-1")
+    expect(learner).to_have_title("Network sign-in")
+    proxy.let_pass()
+    learner.goto(base.replace(site.web.url, proxy.url))
+    expect(learner.locator("#result")).to_contain_text("Not quite. 0 of 2 right.")
+
+
+def test_a_practice_answer_whose_reply_was_lost_is_not_said_of_the_next_item(
+    learner: Page, proxy: Proxy
+) -> None:
+    def lose(route: Route) -> None:
+        route.fetch(max_redirects=0)
+        route.fulfill(status=200, body="")
+
+    learner.route("**/answer", lose)
+    learner.keyboard.press("1")
+    learner.keyboard.press("Enter")
+    expect(learner.locator("#saved")).to_contain_text(WAITS)
+    assert count(PracticeAnswer) == 1
+    learner.unroute("**/answer")
+    learner.reload()
+    expect(learner.locator(".judge__where")).to_contain_text(f"2 of {N_LESSONS}")
+    expect(learner.locator("#answer input:checked")).to_have_count(0)
+    expect(learner.locator("#saved")).to_be_empty()
+
+
+def test_a_refused_practice_answer_stays_with_its_reason(learner: Page) -> None:
+    learner.keyboard.press("Enter")
+    expect(learner.locator("#toasts")).to_contain_text("Nothing is chosen yet")
+    learner.keyboard.press("1")
+    learner.keyboard.press("Enter")
+    expect(learner.locator("#result")).to_contain_text("All right.")
+
+
+def test_who_was_signed_out_signs_in_beside_the_practice_answer(
+    learner: Page, proxy: Proxy
+) -> None:
+    learner.context.clear_cookies()
+    learner.keyboard.press("1")
+    learner.keyboard.press("Enter")
+    expect(learner.locator("#dialog")).to_contain_text("You were signed out")
+    with session_scope() as session:
+        user = session.scalars(select(User).where(User.name == "Noor")).one()
+        link = proxy.url + make_sign_in_link(session, user)
+    learner.click("#dialog >> text=No password?")
+    learner.fill("#dialog [name=link]", link)
+    learner.click("text=Use the link")
+    expect(learner.locator("#result")).to_contain_text("All right. 2 of 2 right.")
 
 
 # --- Guidelines -----------------------------------------------------------------------------
