@@ -11,7 +11,12 @@ from app.models.candidates import (
     Sample,
 )
 from app.models.dataset import Image, Item, ProjectImage
-from app.models.guidelines import GuidelinesDifference, GuidelinesReading, GuidelinesVersion
+from app.models.guidelines import (
+    GuidelinesDifference,
+    GuidelinesPicture,
+    GuidelinesReading,
+    GuidelinesVersion,
+)
 from app.models.judgements import (
     Judgement,
     JudgementRevision,
@@ -47,6 +52,7 @@ __all__ = [
     "Candidate",
     "Event",
     "GuidelinesDifference",
+    "GuidelinesPicture",
     "GuidelinesReading",
     "GuidelinesVersion",
     "Image",

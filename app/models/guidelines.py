@@ -1,8 +1,15 @@
-"""The versions of a project's guidelines, and who has read which."""
+"""The versions of a project's guidelines with their pictures, and who has read which."""
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, func
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    UniqueConstraint,
+    func,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -21,6 +28,25 @@ class GuidelinesVersion(Base):
     author_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     __table_args__ = (CheckConstraint("number >= 1", name="number_positive"),)
+
+
+class GuidelinesPicture(Base):
+    """A picture for guidelines: `picture:NUMBER` in their text. It stays, as versions do."""
+
+    __tablename__ = "guidelines_picture"
+    project_id: Mapped[int] = mapped_column(
+        ForeignKey("project.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    image_sha256: Mapped[str] = mapped_column(ForeignKey("image.sha256"))
+    alt: Mapped[str]
+    """What it shows, for people who cannot see it; a text that shows it may say it otherwise."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    __table_args__ = (
+        CheckConstraint("number >= 1", name="number_positive"),
+        UniqueConstraint("project_id", "image_sha256"),
+        Index("ix_guidelines_picture_image_sha256", "image_sha256"),
+    )
 
 
 class GuidelinesDifference(Base):

@@ -4,10 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import exists, func, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, aliased, joinedload
 
 from app.lifecycle import JudgementStatus, Role, Split, UserKind
-from app.models import Item, Judgement, Membership, Project, ProjectImage, Round, User
+from app.models import (
+    GuidelinesPicture,
+    Item,
+    Judgement,
+    Membership,
+    Project,
+    ProjectImage,
+    Round,
+    User,
+)
 
 
 def find_project(session: Session, slug: str) -> Project | None:
@@ -147,16 +156,27 @@ def list_members(session: Session, project_id: int) -> list[Member]:
 
 
 def holds_image_for(session: Session, user: User, sha256: str) -> bool:
-    """Whether a project of this person holds the image, withdrawn ones left out."""
+    """Whether a project of this person holds the image, withdrawn ones left out.
+
+    Guidelines hold their pictures as items do.
+    """
     held = select(ProjectImage.project_id).where(
         ProjectImage.image_sha256 == sha256, ProjectImage.withdrawn_at.is_(None)
     )
+    withdrawn = aliased(ProjectImage)
+    shown = select(GuidelinesPicture.project_id).where(
+        GuidelinesPicture.image_sha256 == sha256,
+        ~exists().where(
+            withdrawn.project_id == GuidelinesPicture.project_id,
+            withdrawn.image_sha256 == sha256,
+            withdrawn.withdrawn_at.is_not(None),
+        ),
+    )
     if not user.is_admin:
-        held = held.join(
-            Membership,
-            (Membership.project_id == ProjectImage.project_id) & (Membership.user_id == user.id),
-        )
-    return session.scalar(select(exists(held))) or False
+        own = select(Membership.project_id).where(Membership.user_id == user.id)
+        held = held.where(ProjectImage.project_id.in_(own))
+        shown = shown.where(GuidelinesPicture.project_id.in_(own))
+    return session.scalar(select(exists(held) | exists(shown))) or False
 
 
 def list_all_projects(session: Session) -> Sequence[Project]:

@@ -10,6 +10,7 @@ from app.lifecycle import CLOSED_ROUND, LIVE_RUN, JudgementStatus
 from app.models import (
     Adapter,
     Admission,
+    GuidelinesPicture,
     Image,
     Item,
     Judgement,
@@ -137,9 +138,12 @@ def delete_project(session: Session, project_id: int) -> None:
 
 
 def list_image_digests(session: Session, project_id: int) -> Sequence[str]:
-    return session.scalars(
-        select(ProjectImage.image_sha256).where(ProjectImage.project_id == project_id)
-    ).all()
+    """Images of its items and of its guidelines."""
+    of_items = select(ProjectImage.image_sha256).where(ProjectImage.project_id == project_id)
+    of_guidelines = select(GuidelinesPicture.image_sha256).where(
+        GuidelinesPicture.project_id == project_id
+    )
+    return session.scalars(of_items.union(of_guidelines)).all()
 
 
 def list_adapter_digests(session: Session, project_id: int) -> Sequence[str]:
@@ -148,7 +152,9 @@ def list_adapter_digests(session: Session, project_id: int) -> Sequence[str]:
 
 def delete_unused_images(session: Session, digests: Sequence[str]) -> list[str]:
     """Delete the rows of those images that no project has any more; which they were."""
-    used = exists().where(ProjectImage.image_sha256 == Image.sha256)
+    used = exists().where(ProjectImage.image_sha256 == Image.sha256) | exists().where(
+        GuidelinesPicture.image_sha256 == Image.sha256
+    )
     return list(
         session.scalars(
             delete(Image).where(Image.sha256.in_(digests), ~used).returning(Image.sha256),

@@ -1,19 +1,25 @@
 """Guidelines: written and compared by admins, read by annotators."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from app.errors import InvalidInput, StaleVersion
+from app.models import Project, User
+from app.queries.guidelines_pictures import list_pictures
 from app.services import guidelines as service
+from app.services import guidelines_pictures as pictures
 from app.services.accounts import safe_path
 from app.texts import Sentence
 from app.web.access import ManagedProject, ReadableProject
-from app.web.contexts_guidelines import guidelines_page
+from app.web.contexts_guidelines import Typed, guidelines_page
 from app.web.deps import CurrentUser, SessionDep
 from app.web.htmx import is_htmx, redirect, respond
-from app.web.inputs import Whole
+from app.web.inputs import Whole, read_whole
+from app.web.markdown import list_unshown
+from app.web.uploads import PictureForm, ReceivedPicture
 
 router = APIRouter(prefix="/projects/{slug}/guidelines")
 
@@ -33,27 +39,86 @@ def update(
     project: ManagedProject,
     user: CurrentUser,
     session: SessionDep,
-    guidelines: Annotated[str, Form()] = "",
-    version: Annotated[Whole | None, Form()] = None,
+    received: ReceivedPicture,
 ) -> Response:
+    """Saves the text; a picture that came along is added first, and its line put at the end.
+
+    With the button `add` nothing is saved but the picture: the page comes back with the text.
+    """
+    sent = _sent(received)
+    try:
+        sent = _add_picture(session, project, received, sent, actor=user)
+    except InvalidInput as error:
+        sent = replace(sent, picture_error=error.message)
+        return _answer(request, session, project, sent, status=error.status_code)
+    if received.text("button") == "add":
+        return _answer(request, session, project, sent)
     try:
         service.update_guidelines(
-            session, project, guidelines=guidelines, version=version, actor=user
+            session, project, guidelines=sent.text, version=sent.version, actor=user
         )
     except (InvalidInput, StaleVersion) as error:
-        page = guidelines_page(session, project, typed=guidelines, error=error.message)
-        return respond(
-            request,
-            page="project/guidelines.html",
-            context={"project": project, "page": page},
-            status=error.status_code,
+        sent = replace(sent, version=None, error=error.message)
+        return _answer(request, session, project, sent, status=error.status_code)
+    return _saved(request, session, project)
+
+
+def _sent(received: PictureForm) -> Typed:
+    version = received.text("version")
+    return Typed(
+        text=received.text("guidelines"),
+        # One that is no number is not the newest.
+        version=(read_whole(version) or 0) if version else None,
+        alt=received.text("alt"),
+        item=received.text("item"),
+    )
+
+
+def _add_picture(
+    session: SessionDep, project: Project, received: PictureForm, sent: Typed, *, actor: User
+) -> Typed:
+    """What was sent, with the line of the picture that came along. Raises InvalidInput."""
+    wants_one = received.text("button") == "add"
+    if received.fault:
+        raise InvalidInput(received.fault)
+    if received.picture:
+        line = pictures.add_picture(session, project, received.picture, alt=sent.alt, actor=actor)
+    elif sent.item.strip():
+        line = pictures.add_picture_of_item(session, project, sent.item, alt=sent.alt, actor=actor)
+    elif wants_one:
+        raise InvalidInput(Sentence("Choose a picture, or type the id of an item whose it is."))
+    else:
+        return sent
+    text = f"{sent.text.rstrip()}\n\n{line}\n".lstrip()
+    return replace(sent, text=text, alt="", item="", added=line)
+
+
+def _answer(
+    request: Request, session: SessionDep, project: Project, sent: Typed, *, status: int = 200
+) -> Response:
+    page = guidelines_page(session, project, typed=sent)
+    context = {"project": project, "page": page}
+    return respond(request, page="project/guidelines.html", context=context, status=status)
+
+
+def _saved(request: Request, session: SessionDep, project: Project) -> Response:
+    numbers = frozenset(picture.number for picture, _ in list_pictures(session, project.id))
+    unshown = list_unshown(project.guidelines, numbers)
+    text = Sentence(
+        "Saved. These are guidelines version %(number)s.", number=project.guidelines_version
+    )
+    if unshown:
+        text = Sentence(
+            "Saved as version %(number)s, but a picture is not shown: %(address)s. Only pictures "
+            "that were added on this page are: add it, and put its line in its place.",
+            number=project.guidelines_version,
+            address=unshown[0],
         )
     return redirect(
         request,
         f"/projects/{project.slug}/guidelines",
-        toast_text=Sentence(
-            "Saved. These are guidelines version %(number)s.", number=project.guidelines_version
-        ),
+        toast_text=text,
+        kind="warn" if unshown else "ok",
     )
 
 

@@ -30,6 +30,7 @@ def make_card(
     n_tombstones: int,
     released_on: date,
     previous: Release | None,
+    guidelines_pictures: Sequence[Json] = (),
 ) -> Json:
     return {
         "project": project.name,
@@ -38,6 +39,8 @@ def make_card(
         "licence": project.licence,
         "guidelines": project.guidelines,
         "guidelines_version": project.guidelines_version,
+        # Guidelines without pictures are described as they always were.
+        **({"guidelines_pictures": list(guidelines_pictures)} if guidelines_pictures else {}),
         "released_on": released_on.isoformat(),
         "previous": {"number": previous.number, "content_hash": previous.content_hash}
         if previous

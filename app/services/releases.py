@@ -26,6 +26,7 @@ from app.queries import releases as queries
 from app.queries.runs import get_run, lock_run
 from app.services import runs
 from app.services.events import record
+from app.services.guidelines_pictures import describe_mentioned
 from app.services.import_formats.reading import Progress
 from app.services.release_card import make_card
 from app.services.release_figures import Figures
@@ -88,6 +89,7 @@ def create_release(session: Session, project: Project, *, actor: User | None) ->
                 n_tombstones=n_tombstones,
                 released_on=datetime.now(UTC).date(),
                 previous=last,
+                guidelines_pictures=describe_mentioned(session, project),
             ),
             created_by_id=actor.id if actor else None,
         )

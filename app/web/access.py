@@ -23,6 +23,7 @@ from app.models import (
     Run,
     User,
 )
+from app.queries.guidelines_pictures import find_picture_of
 from app.queries.projects import (
     find_membership,
     find_membership_by_id,
@@ -109,7 +110,9 @@ ReadableImage = Annotated[Image, Depends(readable_image)]
 
 def readable_project_image(sha256: str, project: ReadableProject, session: SessionDep) -> Image:
     held = session.get(ProjectImage, (project.id, sha256))
-    if held is None or held.withdrawn_at is not None:
+    is_withdrawn = held is not None and held.withdrawn_at is not None
+    is_held = held is not None or find_picture_of(session, project.id, sha256) is not None
+    if is_withdrawn or not is_held:
         raise NotFound(_NO_IMAGE)
     return session.get_one(Image, sha256)
 

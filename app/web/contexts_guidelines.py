@@ -9,10 +9,38 @@ from app.errors import NotFound
 from app.models import Project
 from app.queries import guidelines as queries
 from app.queries.guidelines import VersionRow
+from app.queries.guidelines_pictures import list_pictures
 from app.services.differences import DiffLine
 from app.services.guidelines import find_difference
+from app.services.guidelines_pictures import line_of
 from app.texts import Sentence
-from app.web.markdown import render_markdown
+from app.web.guidelines_text import render_guidelines
+from app.web.images import THUMB_WIDTHS, image_url
+
+
+@dataclass(frozen=True)
+class PictureRow:
+    """A picture that can be put in, with the line that shows it."""
+
+    number: int
+    url: str
+    full_url: str
+    alt: str
+    line: str
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What an admin sent that is not saved (yet), and why."""
+
+    text: str
+    version: int | None = None
+    alt: str = ""
+    item: str = ""
+    error: str = ""
+    picture_error: str = ""
+    added: str = ""
+    """The line of a picture that was just added, and stands at the end of the text."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +52,8 @@ class GuidelinesPage:
     rendered: Markup
     lines: tuple[DiffLine, ...]
     previous_number: int | None
-    typed: str
-    error: str
+    typed: Typed
+    pictures: list[PictureRow]
 
 
 def guidelines_page(
@@ -33,8 +61,7 @@ def guidelines_page(
     project: Project,
     *,
     number: int | None = None,
-    typed: str | None = None,
-    error: str = "",
+    typed: Typed | None = None,
 ) -> GuidelinesPage:
     versions = queries.list_versions(session, project.id)
     number = number or project.guidelines_version
@@ -48,9 +75,23 @@ def guidelines_page(
     return GuidelinesPage(
         versions=versions,
         number=number,
-        rendered=render_markdown(shown.text),
+        rendered=render_guidelines(session, project, shown.text),
         lines=lines,
         previous_number=previous,
-        typed=project.guidelines if typed is None else typed,
-        error=error,
+        typed=typed or Typed(project.guidelines),
+        pictures=list_picture_rows(session, project),
     )
+
+
+def list_picture_rows(session: Session, project: Project) -> list[PictureRow]:
+    """The newest first."""
+    return [
+        PictureRow(
+            number=picture.number,
+            url=image_url(project.slug, image.sha256, THUMB_WIDTHS[0]),
+            full_url=image_url(project.slug, image.sha256),
+            alt=picture.alt,
+            line=line_of(picture.number, picture.alt),
+        )
+        for picture, image in reversed(list_pictures(session, project.id))
+    ]

@@ -23,7 +23,7 @@ from app.queries.rounds import find_failed_run, list_rounds
 from app.services.projects import settings_of
 from app.texts import Sentence
 from app.web.charts import Chart, line_chart
-from app.web.markdown import render_markdown
+from app.web.guidelines_text import render_guidelines
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def member_project_page(session: Session, project: Project) -> MemberProjectPage
     open_round = _open_round(list_rounds(session, project.id))
     return MemberProjectPage(
         project=project,
-        guidelines=render_markdown(project.guidelines),
+        guidelines=render_guidelines(session, project),
         open_round=open_round,
         can_judge=open_round is not None and open_round.status in JUDGEABLE_ROUND,
     )

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 import anyio
@@ -36,6 +37,7 @@ MANY_PIXELS = 4_000_000
 """From here on all sizes are made at once, except of JPEG: the others are decoded as a whole."""
 
 _SMALL_TYPE = "image/jpeg"
+T = TypeVar("T")
 
 
 def image_url(slug: str, sha256: str, width: int | None = None) -> str:
@@ -94,6 +96,10 @@ class PictureLine:
         lock = self._locks.setdefault(sha256, anyio.Lock())
         async with lock:
             return await run_sync(lambda: find() or make(), limiter=self._places)
+
+    async def look(self, look: Callable[[], T]) -> T:
+        """Returns what `look` gives, when there is a place to work on one more picture."""
+        return await run_sync(look, limiter=self._places)
 
 
 class PictureResponse(Response):

@@ -22,13 +22,13 @@ from app.services.judging_keys import Key, keys_of
 from app.services.leases import judging_settings
 from app.services.skip_reasons import SKIP_REASONS
 from app.settings import get_settings
+from app.web.guidelines_text import render_guidelines
 from app.web.images import image_url, srcset
 from app.web.judge_texts import (
     FAULT_LABELS,
     answer_lines,
     explain_empty,
 )
-from app.web.markdown import render_markdown
 
 TIME_ZONE_COOKIE = "tz"
 
@@ -265,7 +265,7 @@ def build_page(
         round_id=round_.id,
         round_number=round_.number,
         user_id=user.id,
-        guidelines=render_markdown(project.guidelines),
+        guidelines=render_guidelines(session, project),
         # Open for people who are new to the round; the script remembers what they do with it.
         shows_guidelines=bool(project.guidelines) and n_in_round == 0,
         news=find_unread_change(session, project, user, read=guidelines_read),

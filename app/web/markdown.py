@@ -1,23 +1,75 @@
 """Markdown of admins (guidelines, descriptions) as HTML that can be trusted.
 
-Raw HTML stays text, images are off (they could tell another site who reads), and links cannot run
-script: the parser refuses every scheme that could.
+Raw HTML stays text, and links cannot run script: the parser refuses every scheme that could. The
+only pictures are those of the project (`picture:3`); others could tell another site who reads, and
+become links.
 """
 
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
 from markupsafe import Markup, escape
+
+_PICTURE = re.compile(r"picture:(\d{1,6})")
+_SHOWN_WITHIN = (640, 480)
+
+
+@dataclass(frozen=True)
+class ShownPicture:
+    """A picture that a text may show, by its number."""
+
+    number: int
+    url: str
+    srcset: str
+    width: int
+    height: int
+
+    @property
+    def shown_size(self) -> tuple[int, int]:
+        """Width and height on a page that is wide enough; never more than its own."""
+        width, height = _SHOWN_WITHIN
+        scale = min(1.0, width / self.width, height / self.height)
+        return max(1, round(self.width * scale)), max(1, round(self.height * scale))
 
 
 @lru_cache
 def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    parser.add_render_rule("image", _image)
     parser.add_render_rule("link_open", _link_open)
     parser.add_render_rule("fence", _fence)
     return parser
+
+
+def _image(renderer: RendererHTML, tokens: Any, index: int, options: Any, environment: Any) -> str:
+    """A picture of the project, which opens in full; of others what they show, as a link."""
+    token: Token = tokens[index]
+    address = str(token.attrs["src"])
+    alt = renderer.renderInlineAsText(token.children or [], options, environment)
+    is_in_link = sum(one.nesting for one in tokens[:index] if one.type.startswith("link_")) > 0
+    number = _PICTURE.fullmatch(address)
+    picture = environment.get(str(int(number[1]))) if number else None
+    if picture is None:
+        said = f"[{escape(alt or address)}]"
+        is_web = address.startswith(("https://", "http://"))
+        return _link(address, said) if is_web and not is_in_link else said
+    width, height = picture.shown_size
+    shown = (
+        f'<img src="{escape(picture.url)}" srcset="{escape(picture.srcset)}" '
+        f'sizes="(max-width: {width}px) 100vw, {width}px" width="{width}" height="{height}" '
+        f'alt="{escape(alt)}" loading="lazy">'
+    )
+    return shown if is_in_link else _link(picture.url, shown)
+
+
+def _link(address: str, content: str) -> str:
+    return f'<a href="{escape(address)}" target="_blank" rel="noopener noreferrer">{content}</a>'
 
 
 def _link_open(
@@ -47,12 +99,32 @@ def _fence(renderer: RendererHTML, tokens: Any, index: int, options: Any, enviro
 
 
 @lru_cache(maxsize=64)
-def render_markdown(text: str) -> Markup:
+def render_markdown(text: str, pictures: tuple[ShownPicture, ...] = ()) -> Markup:
     """HTML of an admin's text. Its headings start at the second level: the page has the first."""
     parser = _parser()
     tokens = parser.parse(text)
     for token in tokens:
         if token.type in {"heading_open", "heading_close"}:
             token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
-    html = parser.renderer.render(tokens, parser.options, {})
+    by_number = {str(picture.number): picture for picture in pictures}
+    html = parser.renderer.render(tokens, parser.options, by_number)
     return Markup(html)  # noqa: S704 - the renderer escapes all that it is given
+
+
+def list_unshown(text: str, numbers: frozenset[int]) -> list[str]:
+    """Addresses of pictures in a text that pages do not show; `numbers` are those there are."""
+    found = [str(token.attrs["src"]) for token in _images(_parser().parse(text))]
+    return list(
+        dict.fromkeys(
+            address
+            for address in found
+            if not (number := _PICTURE.fullmatch(address)) or int(number[1]) not in numbers
+        )
+    )
+
+
+def _images(tokens: list[Token]) -> Iterator[Token]:
+    for token in tokens:
+        if token.type == "image":
+            yield token
+        yield from _images(token.children or [])

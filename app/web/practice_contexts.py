@@ -17,6 +17,7 @@ from app.services.guidelines import Change
 from app.services.judging_keys import Key, keys_of
 from app.services.practice import Said
 from app.services.practice_items import MAX_CANDIDATES, Expected, Lesson, lesson_of
+from app.web.guidelines_text import render_guidelines
 from app.web.images import image_url, srcset
 from app.web.judge_contexts import Choice
 from app.web.markdown import render_markdown
@@ -165,7 +166,7 @@ def build_frame(
     return PracticeFrame(
         project_name=project.name,
         project_slug=project.slug,
-        guidelines=render_markdown(project.guidelines),
+        guidelines=render_guidelines(session, project),
         keys=keys,
         hints={key.action: key.shown for key in keys},
         try_number=attempt.number,

@@ -4,25 +4,33 @@ While a body comes in, which may take minutes, neither a place nor a connection 
 held; afterwards it is asked again whether the person may do this.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Annotated
+from dataclasses import dataclass
+from pathlib import PureWindowsPath
+from typing import Annotated, TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 
 from app import db
-from app.errors import Conflict, NotSignedIn
+from app.errors import Conflict, InvalidInput, NotSignedIn
+from app.models import User
+from app.services.guidelines_pictures import verify_picture
+from app.services.import_formats.images import MAX_IMAGE_BYTES, ParsedImage
 from app.settings import get_settings
 from app.storage import one_upload_of
 from app.texts import Sentence
 from app.web.access import ManagedProject, managed_project, readable_project
 from app.web.deps import SIGN_IN_FIRST, CurrentUser, SessionDep, find_current_user, place_given_back
+from app.web.images import PictureLine
 from app.web.inputs import check_form
 from app.web.middleware import FORM_BYTES, allow_body
+
+T = TypeVar("T")
 
 
 async def received_files(
@@ -36,21 +44,97 @@ async def received_files(
 
     Raises Conflict while another upload of the same person is on its way.
     """
-    async with _alone(user.id):
-        # The form around a file needs a little more.
-        allow_body(request, (get_settings().max_upload_mb << 20) + FORM_BYTES)
-        await run_sync(db.pause, session)
-        async with place_given_back(request):
-            form = await request.form()
-        try:
-            await run_sync(_ask_again, slug, request, session)
-            yield check_form(form)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await form.close()
+    n_bytes = get_settings().max_upload_mb << 20
+    async with _received(slug, request, user, session, n_bytes=n_bytes, look=_nothing) as (
+        form,
+        _,
+    ):
+        yield form
 
 
 ReceivedFiles = Annotated[FormData, Depends(received_files, scope="function")]
+
+
+@dataclass(frozen=True)
+class PictureForm:
+    """A form with room for one picture, which was looked at already."""
+
+    form: FormData
+    picture: ParsedImage | None
+    fault: str
+    """Why the file is not taken; empty where it is, and where none was sent."""
+
+    def text(self, name: str) -> str:
+        """What stands in a field; empty where it was not sent, or is a file."""
+        value = self.form.get(name, "")
+        return value if isinstance(value, str) else ""
+
+
+async def received_picture(
+    slug: str,
+    request: Request,
+    project: ManagedProject,  # noqa: ARG001 - the gate
+    user: CurrentUser,
+    session: SessionDep,
+) -> AsyncIterator[PictureForm]:
+    """The form with its picture (field `picture`), for an admin of the project.
+
+    It is decoded two at a time, as pictures are that are shown, and while others work with the
+    database. Raises Conflict while another upload of the same person is on its way.
+    """
+
+    async def look(form: FormData) -> PictureForm:
+        line: PictureLine = request.app.state.pictures
+        return await line.look(lambda: _look_at_picture(form))
+
+    async with _received(slug, request, user, session, n_bytes=MAX_IMAGE_BYTES, look=look) as (
+        _,
+        found,
+    ):
+        yield found
+
+
+ReceivedPicture = Annotated[PictureForm, Depends(received_picture, scope="function")]
+
+
+def _look_at_picture(form: FormData) -> PictureForm:
+    file = form.get("picture")
+    if not isinstance(file, UploadFile) or not file.filename:
+        return PictureForm(form, None, "")
+    name = PureWindowsPath(file.filename).name
+    try:
+        return PictureForm(form, verify_picture(file.file.read(MAX_IMAGE_BYTES + 1), name), "")
+    except InvalidInput as error:
+        return PictureForm(form, None, error.message)
+
+
+async def _nothing(_: FormData) -> None:
+    """Looks at nothing: files of an import are read by its run."""
+
+
+@asynccontextmanager
+async def _received(
+    slug: str,
+    request: Request,
+    user: User,
+    session: Session,
+    *,
+    n_bytes: int,
+    look: Callable[[FormData], Awaitable[T]],
+) -> AsyncIterator[tuple[FormData, T]]:
+    async with _alone(user.id):
+        # The form around a file needs a little more.
+        allow_body(request, n_bytes + FORM_BYTES)
+        await run_sync(db.pause, session)
+        async with place_given_back(request):
+            form = await request.form()
+            found = await look(form)
+        try:
+            await run_sync(_ask_again, slug, request, session)
+            yield check_form(form), found
+        finally:
+            with anyio.CancelScope(shield=True):
+                await form.close()
 
 
 @asynccontextmanager

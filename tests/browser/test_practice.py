@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -25,6 +26,7 @@ from app.services.guidelines import update_guidelines
 from app.services.practice_items import Expected, Lesson
 from tests.browser.conftest import NewContext, Site, add_items
 from tests.browser.proxy import Proxy, proxy_before
+from tests.factories import png_bytes
 
 pytestmark = pytest.mark.browser
 
@@ -299,6 +301,40 @@ def test_changed_guidelines_are_read_without_javascript(
     page.get_by_role("button", name="I have read this").click()
     expect(page).to_have_url(site.judge_url())
     expect(page.locator("#guidelines-changed")).to_have_count(0)
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["script", "no script"])
+def test_a_picture_is_put_into_guidelines_and_fits_where_they_are_read(
+    site: Site, base: str, new_context: NewContext, tmp_path: Path, javascript: bool
+) -> None:
+    (tmp_path / "wide.png").write_bytes(png_bytes((200, 30, 60), (1600, 700)))
+    page = new_context((320, 640), javascript=javascript).new_page()
+    page.goto(site.link("Admin", is_admin=True))
+    page.goto(base.replace("/practice", "/guidelines"))
+    page.fill("[name=guidelines]", "Look at this:")
+    page.click("text=A picture")
+    page.set_input_files("[name=picture]", tmp_path / "wide.png")
+    page.fill("[name=alt]", "a red field")
+    page.click("text=Add the picture")
+    text = page.input_value("[name=guidelines]").strip()
+    assert text == "Look at this:\n\n![a red field](picture:1)"
+    page.click("text=Save the guidelines")
+    expect_fits(page)
+    page.goto(base)
+    page.get_by_role("button", name="Begin the practice").click()
+    page.locator("#guidelines > summary").click()
+    expect_fits(page)
+
+
+def expect_fits(page: Page) -> None:
+    image = page.get_by_role("img", name="a red field").first
+    image.scroll_into_view_if_needed()
+    expect(image).to_be_visible()
+    page.wait_for_function("document.querySelector('.prose img').naturalWidth > 0")
+    width, height = image.evaluate("image => [image.clientWidth, image.clientHeight]")
+    assert 100 < width < 320
+    assert abs(width / height - 1600 / 700) < 0.05
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 # --- For everybody --------------------------------------------------------------------------

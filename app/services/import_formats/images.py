@@ -101,15 +101,7 @@ class FolderSource:
     def read(self, name: str) -> bytes:
         path = Path(name)
         try:
-            n_bytes = path.stat().st_size
-            if n_bytes > MAX_IMAGE_BYTES:
-                raise BadImage(
-                    Sentence(
-                        "has %(n)s bytes; at most %(most)s are allowed",
-                        n=Amount(n_bytes),
-                        most=Amount(MAX_IMAGE_BYTES),
-                    )
-                )
+            _check_bytes(path.stat().st_size)
             return path.read_bytes()
         except OSError as error:
             raise BadImage(Sentence("cannot be read (%(error)s)", error=error.strerror)) from error
@@ -140,6 +132,35 @@ class ArchiveSource:
             return self._archive.read(name, MAX_IMAGE_BYTES)
         except InvalidInput as error:
             raise BadImage(Sentence("cannot be read: %(error)s", error=error.message)) from error
+
+
+class BytesSource:
+    """One image that somebody sent, under whatever name."""
+
+    def __init__(self, content: bytes) -> None:
+        self.label = ""
+        self._content = content
+
+    def find(self, names: tuple[str, ...]) -> str | None:
+        return names[0]
+
+    def near(self, names: tuple[str, ...]) -> str | None:  # noqa: ARG002 - every name is found
+        return None
+
+    def read(self, name: str) -> bytes:  # noqa: ARG002 - there is one
+        _check_bytes(len(self._content))
+        return self._content
+
+
+def _check_bytes(n_bytes: int) -> None:
+    if n_bytes > MAX_IMAGE_BYTES:
+        raise BadImage(
+            Sentence(
+                "has %(n)s bytes; at most %(most)s are allowed",
+                n=Amount(n_bytes),
+                most=Amount(MAX_IMAGE_BYTES),
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from app.lifecycle import Split
 from app.models import Json
 from app.services.release_formats.jsonl import json_line, write_json
 from app.services.release_formats.packing import Entry
-from app.services.release_formats.pictures import PICTURES_FILES, image_entry
+from app.services.release_formats.pictures import PICTURES_FILES, guidelines_entries, image_entry
 from app.services.release_formats.readme import render_readme
 
 FILES = """\
@@ -73,7 +73,8 @@ def build_huggingface(payloads: Iterable[Json], release: Json, folder: Path) -> 
     (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
     places = [*splits, WRITTEN] if has_written else splits
     own = ["README.md", "release.json", *(f"{place}/metadata.jsonl" for place in places)]
-    return [*(Entry(name, folder / name) for name in own), *entries.values()]
+    listed = [Entry(name, folder / name) for name in own]
+    return [*listed, *entries.values(), *guidelines_entries(release)]
 
 
 def _place(payload: Json, format: int) -> tuple[str, Json] | None:

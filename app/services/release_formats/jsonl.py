@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.models import Json
 from app.services.release_formats.packing import Entry
-from app.services.release_formats.pictures import PICTURES_FILES, image_entry
+from app.services.release_formats.pictures import PICTURES_FILES, guidelines_entries, image_entry
 from app.services.release_formats.readme import render_readme
 
 FILES = {
@@ -87,7 +87,8 @@ def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[E
         render_readme(release, front_matter="", files=listed), encoding="utf-8", newline="\n"
     )
     names = [*files.values(), "release.json", "README.md"]
-    return [*(Entry(name, folder / name) for name in names), *pictures.values()]
+    own = [Entry(name, folder / name) for name in names]
+    return [*own, *pictures.values(), *guidelines_entries(release)]
 
 
 def json_line(row: Json) -> str:

@@ -1,5 +1,6 @@
 """The pictures of a release, made from those in the store."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from app.errors import SetupError
@@ -30,6 +31,23 @@ def image_entry(payload: Json, release: Json, folder: str) -> Entry:
     ]
     source = next((path for path in stored_as if path.is_file()), stored_as[0])
     return Entry(name, source, _shown)
+
+
+def guidelines_files(release: Json) -> dict[int, str]:
+    """The path in a release of each picture that its guidelines show, by its number."""
+    return {
+        one["number"]: f"guidelines/{one['number']}{Path(one['image_file']).suffix}"
+        for one in release.get("guidelines_pictures", ())
+    }
+
+
+def guidelines_entries(release: Json) -> list[Entry]:
+    """The pictures that the guidelines of a release show."""
+    files = guidelines_files(release)
+    return [
+        replace(image_entry(one, release, "guidelines"), name=files[one["number"]])
+        for one in release.get("guidelines_pictures", ())
+    ]
 
 
 def _shown(path: Path) -> bytes:

@@ -3,6 +3,8 @@
 from typing import Any
 
 from app.models import Json
+from app.services.guidelines_pictures import with_files
+from app.services.release_formats.pictures import guidelines_files
 
 
 def render_readme(release: Json, *, front_matter: str, files: str) -> str:
@@ -18,7 +20,10 @@ def render_readme(release: Json, *, front_matter: str, files: str) -> str:
         f"## Privacy\n\n{_PRIVACY}",
         f"## Licence\n\n{_licence(release['licence'])}",
         f"## Guidelines of the annotators (version {release['guidelines_version']})\n\n"
-        + (_quote(release["guidelines"]) or "There are none."),
+        + (
+            _quote(with_files(release["guidelines"], guidelines_files(release)))
+            or "There are none."
+        ),
     ]
     return front_matter + "\n\n".join(part for part in sections if part) + "\n"
 
