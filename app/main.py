@@ -34,6 +34,7 @@ from app.settings import Settings, get_settings
 from app.web.compression import Compress
 from app.web.deps import make_places
 from app.web.errors import add_error_handlers, error_page
+from app.web.hosts import KnownHost
 from app.web.images import PictureLine
 from app.web.inputs import check_texts
 from app.web.middleware import (
@@ -103,6 +104,7 @@ def create_app() -> FastAPI:
     # Added from the inside out: the last one sees the request first.
     app.add_middleware(BodyLimit, error_page=error_page)
     app.add_middleware(SameOrigin, settings=settings, error_page=error_page)
+    app.add_middleware(KnownHost, settings=settings, error_page=error_page)
     app.add_middleware(RequestContext, error_page=error_page)
     app.add_middleware(SecurityHeaders, settings=settings)
     app.add_middleware(Compress)

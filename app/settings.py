@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 from functools import lru_cache
 from ipaddress import ip_network
@@ -73,6 +74,11 @@ class Settings(BaseSettings):
         default=None,
         description="Address people use, when a proxy stands in front (for example "
         "https://illume.example.org).",
+    )
+    allowed_hosts: str = Field(
+        default="",
+        description="More names by which browsers reach the web server, separated by commas; "
+        "without PUBLIC_URL its addresses and local names are known.",
     )
     trusted_proxies: str = Field(
         default="",
@@ -171,6 +177,15 @@ class Settings(BaseSettings):
                 raise ValueError(f"{part} is no address or network, like 172.16.0.0/12") from error
         return value
 
+    @field_validator("allowed_hosts")
+    @classmethod
+    def name_hosts(cls, value: str) -> str:
+        """Accept names alone, as in an address: a pattern or a URL would match nothing."""
+        for part in filter(None, (part.strip() for part in value.split(","))):
+            if not re.fullmatch(r"[\w.-]+|\[?[0-9a-fA-F:.]+\]?", part):
+                raise ValueError(f"{part} is no name of a machine, like illume.example.org")
+        return value
+
     @field_validator("sampling_server")
     @classmethod
     def name_the_version(cls, value: str | None) -> str | None:
@@ -202,6 +217,11 @@ class Settings(BaseSettings):
             return url if is_alive(int(pid)) else None
         except (OSError, ValueError):
             return None
+
+    @property
+    def hosts(self) -> list[str]:
+        """More names that the web server answers to."""
+        return [part.strip() for part in self.allowed_hosts.split(",") if part.strip()]
 
     @property
     def proxies(self) -> list[str]:

@@ -42,7 +42,10 @@ JOURNEY = (
         ("illume user add ada --admin", "illume user add NAME --admin"),
         says="http://127.0.0.1:{port}/sign-in/link/",
     ),
-    Step(("illume user password ada",), says="http://127.0.0.1:{port}/sign-in/link/"),
+    Step(
+        ("illume user password ada", "illume user password NAME"),
+        says="http://127.0.0.1:{port}/sign-in/link/",
+    ),
     Step(("illume token ada --label notebook", "illume token NAME"), says="illume_"),
     Step(
         ("illume project create NAME", 'illume project create "Street scenes"'),

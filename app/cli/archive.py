@@ -3,7 +3,7 @@
 What travels: everything in the database, and the store's images, adapters, releases and uploads.
 What does not: saved states of a training that is under way (it begins again), Redis (messages only
 nudge; the sweep sends them anew), and SECRET_KEY. The key signs sessions, and a copied file should
-not let anybody forge one: after a restore with another key people sign in again, nothing else.
+not let anybody forge one.
 The archive holds password hashes and texts; only its owner may read it.
 """
 
@@ -89,8 +89,9 @@ def backup(file: Path) -> int:
 def restore(file: Path, *, replace: bool) -> None:
     """Put a backup back: first the files, then the database in one transaction, then migrations.
 
-    Everything that can be refused is refused before anything is changed. Files of the store that
-    the backup does not have stay; nothing names them any more.
+    All sessions, links and API tokens of the backup end: what was ended since it was made would be
+    good again. Everything that can be refused is refused before anything is changed. Files of the
+    store that the backup does not have stay; nothing names them any more.
     """
     file = file.absolute()
     manifest = verify_archive(file)

@@ -124,11 +124,19 @@ def restore(
 ) -> None:
     """Restore a backup into an empty installation; nothing else may be running.
 
+    All sessions, links and API tokens of before end: people sign in again, and new links are made.
+
     Example: illume restore illume-2026-11-21.tar
     """
     with running_services():
         archive.restore(file, replace=replace)
     console.print(f"Restored {file}.")
+    console.print(
+        "All sessions, invites, one-time links and API tokens of before have ended: sign in again "
+        "(by `illume user password NAME` where somebody has no password) and make new ones. "
+        "Accounts, passwords and members are those of the backup.",
+        highlight=False,
+    )
 
 
 def check(

@@ -62,7 +62,8 @@ export async function send(url, body, { method = "POST", carries = "" } = {}) {
   if (!window.illume.isOurs(response.headers.get("X-Illume"))) {
     throw unanswered(response.status >= 500 ? "silent" : "foreign");
   }
-  if (response.status >= 500) {
+  // 421: by this name the server is not opened any more; the answer is kept for the right one.
+  if (response.status >= 500 || response.status === 421) {
     throw unanswered("unable", Number(response.headers.get("Retry-After")) || 0);
   }
   if (!response.ok) {

@@ -33,6 +33,7 @@ SHOWN_BY = {
     "sweep_seconds": f"{EFFECTS}::test_sweep_seconds_are_the_pace_of_beat",
     "heartbeat_seconds": f"{EFFECTS}::test_heartbeat_seconds_are_the_pace_of_a_worker",
     "max_upload_mb": f"{EFFECTS}::test_max_upload_mb_bounds_what_an_import_takes",
+    "allowed_hosts": "tests/app/web/test_hosts.py::test_names_of_the_setting_are_answered",
     "trusted_proxies": "tests/app/web/test_proxies.py::test_only_trusted_proxies_say_who_is_asking",
     "log_format": f"{EFFECTS}::test_log_format_json_makes_every_line_an_object",
 }

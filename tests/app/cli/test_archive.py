@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -29,8 +29,9 @@ from app.db import session_scope
 from app.embedded import EmbeddedServices, HomeLock, open_home
 from app.errors import AppError
 from app.lifecycle import Job, RunStatus
-from app.models import Base, Image
-from app.services import events, runs
+from app.models import Base, Image, Project, User
+from app.queries.users import find_signed_in
+from app.services import accounts, events, projects, runs
 from app.settings import get_settings
 from tests.command_line import run_illume
 from tests.databases import connected, new_database
@@ -636,3 +637,37 @@ def test_commands_on_embedded_services(tmp_path: Path) -> None:
     assert refused.returncode == 1
     assert refused.stderr.startswith("illume: The database is not empty")
     assert run("second", "restore", "--replace", str(file)).returncode == 0
+
+
+# --- Keys ----------------------------------------------------------------------------------
+
+
+def test_a_restore_brings_back_no_session_and_no_link(filled: Installation, tmp_path: Path) -> None:
+    """Neither those that were open when the backup was made, nor those that were ended since."""
+    filled.use()
+    with session_scope() as session:
+        ada = session.scalars(select(User)).first()
+        assert ada is not None
+        keys = [accounts.start_session(session, ada) for _ in range(2)]
+        links = [
+            accounts.make_sign_in_link(session, ada, is_reset=is_reset).rpartition("/")[2]
+            for is_reset in (False, True)
+        ]
+        project = session.scalars(select(Project)).one()
+        invite = projects.make_invite(session, project, actor=None).rpartition("/")[2]
+        token = accounts.create_api_token(session, ada, name="notebook")
+        user_id = ada.id
+    archive.backup(tmp_path / "keys.tar")
+    with session_scope() as session:
+        accounts.end_session(session, user_id, keys[0])
+        accounts.use_sign_in_link(session, links[0])
+    archive.restore(tmp_path / "keys.tar", replace=True)
+    with session_scope() as session:
+        assert session.get_one(User, user_id).password_hash == "hashed"
+        for key in keys:
+            assert find_signed_in(session, user_id, accounts.hash_token(key)) is None
+        for link in links:
+            assert not accounts.is_usable(accounts.find_link(session, link))
+        with pytest.raises(AppError):
+            projects.find_invite(session, invite)
+        assert accounts.find_token_user(session, token) is None

@@ -101,7 +101,9 @@ def test_cookies_are_secure_behind_https(
     try:
         app = create_app()
         app.dependency_overrides[get_session] = client.app.dependency_overrides[get_session]  # type: ignore[attr-defined]
-        with TestClient(app, follow_redirects=False) as browser:
+        with TestClient(
+            app, base_url="https://illume.example.org", follow_redirects=False
+        ) as browser:
             link = accounts.make_sign_in_link(session, make_user(session))
             response = browser.get(link, headers={"Sec-Fetch-Mode": "navigate"})
             assert "Secure" in response.headers["Set-Cookie"]
