@@ -366,6 +366,8 @@ FOREIGN = {
     ".venv/bin/pip install -c constraints.txt '.[metrics]'": "the extra is one of pyproject.toml's",
     "pip install -c constraints.txt '.[benchmarks]'": "the extra is one of pyproject.toml's",
     "pip install 'transformers[serving]'": "needs a network",
+    "pip install 'illume[vision]'": "needs a network; the extra is one of pyproject.toml's",
+    "pip install --no-deps 'torchvision==0.28.0+cpu'": "needs a network",
     "openssl rand -hex 32": "a program of the system",
     "cp .env.example .env": "the file is there",
     "docker compose up --detach": "needs Docker; tests/architecture/test_compose.py reads the file",

@@ -15,12 +15,12 @@ from app.programs import end_unless_installed, run_program
 if __name__ == "__main__":
     end_unless_installed("Checking a model")
 
-from transformers.utils import logging as transformers_logging
-
 from app.round_settings import TrainingSettings
 from app.settings import get_settings
 from worker.ml.check import N_ITEMS, ModelReport, check_model
 from worker.ml.errors import MlError, explain
+from worker.ml.quiet import keep_quiet
+from worker.ml.vision import hide_broken_torchvision
 from worker.model_report import report_lines
 from worker.models import resolve
 from worker.scene_pairs import render_pairs
@@ -35,6 +35,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="Print JSON.")
     given = parser.parse_args()
     _keep_libraries_quiet()
+    if trouble := hide_broken_torchvision():
+        sys.stderr.write(f"illume: {trouble}\n")
     try:
         report = _check(given.model, given.revision)
     except MlError as error:
@@ -67,8 +69,7 @@ def _check(model: str, revision: str | None) -> ModelReport:
 
 def _keep_libraries_quiet() -> None:
     """People read our report; what libraries say on the way would stand in the middle of it."""
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
+    keep_quiet()
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
 

@@ -9,10 +9,9 @@ from app.programs import end_unless_installed, run_program
 if __name__ == "__main__":
     end_unless_installed("Merging a model")
 
-from transformers.utils.logging import disable_progress_bar
-
 from worker.ml.errors import explain
 from worker.ml.merge import merge_adapter
+from worker.ml.quiet import hide_progress
 from worker.models import resolve
 
 
@@ -24,7 +23,7 @@ def main() -> None:
     parser.add_argument("--revision", help="Hub revision of the base model.")
     given = parser.parse_args()
     if not sys.stderr.isatty():
-        disable_progress_bar()  # bars are for terminals
+        hide_progress()  # bars are for terminals
     merge_adapter(resolve(given.base_model), given.adapter, given.out, revision=given.revision)
 
 

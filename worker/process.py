@@ -1,5 +1,6 @@
 """The state of one worker process: its heart, made in the child after the fork."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from app.settings import get_settings
 from worker.heart import Heart, Memory
 
 QUEUES_VARIABLE = "ILLUME_WORKER_QUEUES"
+
+logger = logging.getLogger(__name__)
 
 _heart: Heart | None = None
 
@@ -33,6 +36,10 @@ def _describe_device() -> str:
     """What the model worker computes on, in words for the pages."""
     import torch
 
+    from worker.ml.vision import hide_broken_torchvision
+
+    if trouble := hide_broken_torchvision():
+        logger.warning(trouble)
     settings = get_settings()
     if settings.torch_threads:
         torch.set_num_threads(settings.torch_threads)

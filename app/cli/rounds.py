@@ -64,6 +64,11 @@ def status(project: ProjectName, as_json: AsJson = False) -> None:
         console.print(f"Decision: {data['decision']}. {data['reason']}", highlight=False)
     items = ", ".join(f"{count} {state}" for state, count in data["items"].items() if count)
     console.print(f"Items: {items or 'none'}; judgements: {data['n_submitted']}", highlight=False)
+    if data["draws"]["cut"]:
+        console.print(
+            f"Cut at the limit of tokens: {data['draws']['cut']} of {data['draws']['all']} draws",
+            highlight=False,
+        )
     table = Table("job", "status", "shards", "written", "attempt", "worker", "error")
     for run in data["runs"]:
         table.add_row(*(str(run[name] or "") for name in run))

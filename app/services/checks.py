@@ -6,6 +6,7 @@ Works with nothing running and changes nothing: no folder, key or process is mad
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ from app.services.server_check import check_sampling_server
 from app.settings import SERVICES_FILE, Settings, get_settings
 
 CONNECT_SECONDS = 3
+IMPORT_SECONDS = 60
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 12)
 # NULLS NOT DISTINCT in a unique constraint (training_row) is new in 15.
 OLDEST_POSTGRES = 15
@@ -69,6 +71,7 @@ def check_installation() -> list[Finding]:
         "disk space": _check_disk_space,
         "embedded services": _check_embedded,
         "model worker packages": _check_worker_packages,
+        "torchvision": _check_torchvision,
         "backup programs": _check_backup_programs,
         "sampling server": check_sampling_server,
         "redis": _check_redis,
@@ -189,6 +192,28 @@ def _check_worker_packages(settings: Settings) -> str:
     return (
         "not installed: model workers run elsewhere, or after pip install 'illume[worker]' "
         f"({', '.join(missing)})"
+    )
+
+
+def _check_torchvision(_: Settings) -> str:
+    """Imports it in a process of its own: a build for another torch fails only then."""
+    if missing_packages(["torchvision"]):
+        return "not installed: few models need it, and say so (pip install 'illume[vision]')"
+    if missing_packages(WORKER_PACKAGES):
+        return "installed; without the model worker's packages nothing uses it"
+    look = [sys.executable, "-c", "import torchvision; print(torchvision.__version__)"]
+    try:
+        found = subprocess.run(
+            look, check=False, capture_output=True, text=True, timeout=IMPORT_SECONDS
+        )
+    except subprocess.TimeoutExpired as expired:
+        raise Problem(f"It cannot be imported within {IMPORT_SECONDS} s.") from expired
+    if found.returncode == 0:
+        return f"{found.stdout.strip()} fits torch"
+    said = next(reversed(found.stderr.strip().splitlines()), "it ends without a word")
+    raise Problem(
+        f"It cannot be imported beside this torch ({said}), so model workers do without it. "
+        "Install the build that matches, from where torch came from, or: pip uninstall torchvision"
     )
 
 

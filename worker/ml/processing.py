@@ -10,6 +10,7 @@ from transformers.processing_utils import ProcessorMixin
 
 from worker.ml.errors import ModelUnusableError, first_line
 from worker.ml.files import own_code_sentence
+from worker.ml.vision import needs_torchvision
 
 
 def load_processor(folder: Path, config: Any, name: str) -> Any:
@@ -23,6 +24,8 @@ def load_processor(folder: Path, config: Any, name: str) -> Any:
     except Exception as error:  # a processor may object in any way it likes
         if "trust_remote_code" in str(error):
             raise ModelUnusableError(own_code_sentence(name)) from error
+        if "torchvision" in str(error).lower():
+            raise ModelUnusableError(needs_torchvision(name)) from error
         raise ModelUnusableError(
             f"{name} has no processor that can be loaded: {first_line(error)} "
             "Its folder needs preprocessor_config.json or processor_config.json and the "

@@ -28,6 +28,7 @@ PARTS = [
     "disk space",
     "embedded services",
     "model worker packages",
+    "torchvision",
     "backup programs",
     "sampling server",
     "redis",
@@ -235,3 +236,28 @@ def test_command_says_the_same_as_json_with_status_1(
     printed = json.loads(ended.stdout)
     assert printed == [finding.as_dict() for finding in look().values()]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "is_ok", "text"),
+    [
+        ("__version__ = '0.28.0'", True, "0.28.0 fits torch"),
+        (
+            "raise RuntimeError('operator torchvision::nms does not exist')",
+            False,
+            "beside this torch (RuntimeError: operator torchvision::nms does not exist), so",
+        ),
+    ],
+)
+def test_a_torchvision_is_tried_where_there_is_one(
+    nothing: pytest.MonkeyPatch, tmp_path: Path, code: str, is_ok: bool, text: str
+) -> None:
+    assert look()["torchvision"].text.startswith("not installed")
+    package = tmp_path / "packages" / "torchvision"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(code)
+    nothing.syspath_prepend(str(package.parent))  # here, and in the process that tries it
+    nothing.setenv("PYTHONPATH", str(package.parent))
+    found = look()["torchvision"]
+    assert found.is_ok is is_ok
+    assert text in found.text
