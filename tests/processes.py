@@ -1,7 +1,10 @@
 """What tests ask about processes of the operating system."""
 
+import os
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -61,3 +64,18 @@ def descendants(pid: int) -> set[int]:
         edge = {child for parent in edge for child in children.get(parent, set())} - found
         found |= edge
     return {child for child in found if is_running(child)}
+
+
+@contextmanager
+def stopped(pid: int, seconds: float = 0.0) -> Iterator[None]:
+    """A server and all its children do nothing at all for so long, and at least for the block."""
+    family = [pid, *descendants(pid)]
+    until = time.monotonic() + seconds
+    for one in family:
+        os.kill(one, signal.SIGSTOP)
+    try:
+        yield
+        time.sleep(max(until - time.monotonic(), 0))
+    finally:
+        for one in reversed(family):
+            os.kill(one, signal.SIGCONT)

@@ -32,7 +32,7 @@ from app.models import Judgement, Project, Round, Run, User
 from app.services.accounts import make_sign_in_link
 from tests.browser.conftest import NewContext, Site
 from tests.factories import make_item, make_membership, make_round_item, make_user
-from tests.processes import descendants, wait_for
+from tests.processes import stopped, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -187,21 +187,6 @@ class Watch:
                 started = time.perf_counter()
                 status = client.get(path).status_code
                 self.record.answers.append((path, status, time.perf_counter() - started))
-
-
-@contextmanager
-def stopped(pid: int, seconds: float) -> Iterator[None]:
-    """A server and all its children do nothing at all for so long, and at least for the block."""
-    family = [pid, *descendants(pid)]
-    until = time.monotonic() + seconds
-    for one in family:
-        os.kill(one, signal.SIGSTOP)
-    try:
-        yield
-        time.sleep(max(until - time.monotonic(), 0))
-    finally:
-        for one in reversed(family):
-            os.kill(one, signal.SIGCONT)
 
 
 def fill(site: Site) -> tuple[list[str], str, str]:
