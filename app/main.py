@@ -31,6 +31,7 @@ from app.routes import (
 )
 from app.services.readiness import check_readiness
 from app.settings import Settings, get_settings
+from app.web.addresses import site_path
 from app.web.compression import Compress
 from app.web.deps import make_places
 from app.web.errors import add_error_handlers, error_page
@@ -44,6 +45,7 @@ from app.web.middleware import (
     SecurityHeaders,
     SpreadConnections,
 )
+from app.web.prefix import BelowPath
 from app.web.probes import Probes
 from app.web.sessions import Cookies
 from app.web.static import VersionedFiles
@@ -112,4 +114,6 @@ def create_app() -> FastAPI:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.proxies)
     if settings.web_processes > 1:
         app.add_middleware(SpreadConnections)
+    if site_path():
+        app.add_middleware(BelowPath, site_path=site_path())
     return app

@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 from app.errors import SetupError
 from app.processes import is_alive
+from app.public_url import read_public_url
 
 SERVICES_FILE = "services.json"
 ADDRESS_FILE = "address"
@@ -73,7 +74,7 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         default=None,
         description="Address people use, when a proxy stands in front (for example "
-        "https://illume.example.org).",
+        "https://illume.example.org, or https://example.org/illume below a path).",
     )
     allowed_hosts: str = Field(
         default="",
@@ -161,10 +162,8 @@ class Settings(BaseSettings):
 
     @field_validator("public_url")
     @classmethod
-    def without_slash(cls, value: str | None) -> str | None:
-        if value and not value.startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https://")
-        return value.rstrip("/") if value else value
+    def name_a_site(cls, value: str | None) -> str | None:
+        return None if value is None else read_public_url(value)
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -4,12 +4,20 @@
 // Pages work without any of it.
 (() => {
   const TOAST_MS = 6000;
+  // The path of the host that all our addresses begin with, where they do not begin at its root.
+  const sitePath = document.documentElement.dataset.sitePath || "";
   const texts = JSON.parse(document.body.dataset.texts || "{}");
 
   /** A sentence in the language of the page; `parts` fill its %(name)s. */
   function _(text, parts = {}) {
     return (texts[text] || text).replace(/%\((\w+)\)s/g, (_found, name) => parts[name]);
   }
+
+  /** The address of one of our paths: the only way in which scripts make one. */
+  const address = (path) => sitePath + path;
+
+  /** The name of what a browser keeps: it has one storage for all sites of a host. */
+  const storedName = (name) => `illume${sitePath}.${name}`;
 
   function showToast(text, kind = "info") {
     // Said already, and still there to be read.
@@ -110,7 +118,7 @@
     else root.dataset.theme = value;
     const year = 365 * 24 * 3600;
     const secure = location.protocol === "https:" ? "; Secure" : "";
-    document.cookie = `theme=${value}; Path=/; Max-Age=${year}; SameSite=Lax${secure}`;
+    document.cookie = `theme=${value}; Path=${sitePath || "/"}; Max-Age=${year}; SameSite=Lax${secure}`;
     const next = { light: "dark", dark: "system", system: "light" }[value];
     const colours = {
       light: _("Colours: light"),
@@ -192,13 +200,13 @@
   // "Today" begins at midnight where the reader is; the server learns the zone from this cookie.
   function tellTimeZone() {
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-    if (zone) document.cookie = `tz=${zone}; Path=/; Max-Age=31536000; SameSite=Lax`;
+    if (zone) document.cookie = `tz=${zone}; Path=${sitePath || "/"}; Max-Age=31536000; SameSite=Lax`;
   }
 
   // The page of an outage asks whether the server can work again, and then for the same again.
-  async function canWork(address) {
+  async function canWork(readyAddress) {
     try {
-      const response = await fetch(address, { cache: "no-store" });
+      const response = await fetch(readyAddress, { cache: "no-store" });
       const { checks } = await response.json();
       // Redis only hands work to the workers: pages do without it.
       return ["database", "store"].every((part) => checks[part] === "ok");
@@ -230,5 +238,14 @@
     }
   });
 
-  window.illume = { showToast, localTimes, say: _, isOurs, answeredByOthers, reached };
+  window.illume = {
+    showToast,
+    localTimes,
+    say: _,
+    isOurs,
+    answeredByOthers,
+    reached,
+    address,
+    storedName,
+  };
 })();

@@ -7,7 +7,7 @@ import { listenForGuidelines, swapGuidelines } from "./judge/guide.js";
 import { checkLength, Item } from "./judge/item.js";
 import { listenForKeys } from "./judge/keys.js";
 import { Presence } from "./judge/presence.js";
-import { $, _, Outbox, pageData, parse, Refused, retryDelay, send, toast, Unreachable } from "./judge/sending.js";
+import { $, _, address, Outbox, pageData, parse, Refused, retryDelay, send, toast, Unreachable } from "./judge/sending.js";
 import { listenForSelecting } from "./judge/selecting.js";
 import { showDialog, signedIn, signedOut, signInHere } from "./judge/signing-in.js";
 import { listenForZoom } from "./judge/zoom.js";
@@ -69,7 +69,7 @@ async function lookForItems() {
   const isBusy = errand || $("#dialog").open || document.activeElement?.closest("#work a, #work button");
   if (document.visibilityState === "visible" && !isBusy) {
     try {
-      const url = `/rounds/${pageData().roundId}/judge`;
+      const url = address(`/rounds/${pageData().roundId}/judge`);
       const reply = await send(url, undefined, { method: "GET", carries: "#work" });
       const isNews = $("#work", parse(reply.html))?.textContent !== $("#work").textContent;
       if (reply.movedTo || isNews) {
@@ -144,7 +144,7 @@ function errandFailed(mine, error) {
 }
 
 const isSkip = ({ url }) => item?.isEditable && url === skipUrl(item.id);
-const skipUrl = (id) => $(`#skip-form[action$="/judgements/${id}/skip"]`)?.getAttribute("action");
+const skipUrl = (id) => $(`#skip-form[action="${address(`/judgements/${id}/skip`)}"]`)?.getAttribute("action");
 
 // ------------------------------------------------------------------------------------ what waits
 
@@ -182,7 +182,7 @@ document.addEventListener("submit", (event) => {
   } else if (form.matches("[data-swaps-work]")) {
     event.preventDefault();
     sendForm(form, event.submitter);
-  } else if (form.matches("#pause, [action$='/sign-out']")) {
+  } else if (form.matches(`#pause, [action="${address("/sign-out")}"]`)) {
     giveUp(event, form);
   }
 });

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.services.accounts import safe_path
+from app.web.addresses import cookie_path
 from app.web.deps import CurrentUser, OptionalUser, SessionDep
 from app.web.home_contexts import build_home
 from app.web.htmx import redirect, respond
@@ -45,6 +46,7 @@ def set_theme(
         max_age=YEAR_SECONDS,
         samesite="lax",
         secure=request.url.scheme == "https",
+        path=cookie_path(),
     )
     return response
 
@@ -67,5 +69,6 @@ def set_language(
         samesite="lax",
         httponly=True,
         secure=request.url.scheme == "https",
+        path=cookie_path(),
     )
     return response

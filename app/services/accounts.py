@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -54,7 +54,9 @@ def is_local_path(path: str) -> bool:
     if any(ord(character) < 0x20 or ord(character) == 0x7F for character in path):
         return False
     parts = urlsplit(path)
-    return not parts.scheme and not parts.netloc
+    # Browsers go up one level for these: out of a site that stands below a path of its host.
+    goes_up = any(unquote(name) in {".", ".."} for name in parts.path.split("/"))
+    return not parts.scheme and not parts.netloc and not goes_up
 
 
 def safe_path(path: str | None, default: str = "/") -> str:

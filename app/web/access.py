@@ -32,6 +32,7 @@ from app.queries.projects import (
 )
 from app.services.removal import require_open
 from app.texts import Sentence
+from app.web.addresses import own_path
 from app.web.deps import CurrentUser, SessionDep
 from app.web.inputs import Id
 
@@ -51,7 +52,7 @@ def find_role(session: Session, project: Project, user: User) -> Role | None:
 def _keep_archived(request: Request, project: Project) -> None:
     """Refuse to change an archived project, other than to take it out or to delete it."""
     is_change = request.method not in {"GET", "HEAD"}
-    if is_change and not request.url.path.endswith(_OF_THE_ARCHIVE):
+    if is_change and not own_path(request).endswith(_OF_THE_ARCHIVE):
         require_open(project)
 
 

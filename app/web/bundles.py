@@ -12,8 +12,8 @@ from app.resources import STATIC
 
 BUNDLES = {
     "judge.bundle.js": (
-        "judge/sending.js",
         "judge/memory.js",
+        "judge/sending.js",
         "judge/facts.js",
         "judge/guide.js",
         "judge/presence.js",
@@ -26,8 +26,8 @@ BUNDLES = {
         "judge.js",
     ),
     "practice.bundle.js": (
-        "judge/sending.js",
         "judge/memory.js",
+        "judge/sending.js",
         "judge/facts.js",
         "judge/guide.js",
         "judge/layouts.js",

@@ -36,6 +36,7 @@ from app.errors import (
 from app.outages import RETRY_SECONDS, Outage, find_outage
 from app.storage import is_full
 from app.texts import Sentence
+from app.web.addresses import address, own_path, without_site_path
 from app.web.htmx import is_htmx, respond
 from app.web.inputs import NO_PAGE
 from app.web.middleware import MARK, SAFE_METHODS
@@ -80,23 +81,23 @@ def wants_json(request: Request) -> bool:
 
 def sign_in_url(request: Request) -> str:
     """The sign-in page, coming back to the page that the person sees now."""
-    shown = request.url.path
+    shown = own_path(request)
     query = request.url.query
     if is_htmx(request) or request.method not in SAFE_METHODS:
         shown, query = _page_of(
             request.headers.get("HX-Current-URL") or request.headers.get("Referer") or "/"
         )
     target = f"{shown}?{query}" if query else shown
-    return f"/sign-in?next={quote(target, safe='/')}"
+    return address(f"/sign-in?next={quote(target, safe='/')}")
 
 
 def _page_of(url: str) -> tuple[str, str]:
-    """Returns path and query of an address that a browser sent; the start page where it is none."""
+    """Our path and the query of an address that a browser sent; else those of the start page."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return "/", ""
-    return parts.path or "/", parts.query
+    return without_site_path(parts.path) or "/", parts.query
 
 
 async def _handle_app_error(request: Request, error: Exception) -> Response:

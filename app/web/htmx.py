@@ -12,6 +12,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from app.web.addresses import address
 from app.web.languages import chosen_language, speaking
 from app.web.sessions import Toast, get_cookies
 from app.web.templating import get_templates
@@ -69,12 +70,16 @@ def _page(
         request, page, values, status_code=status, headers=headers
     )
     if cookies.flash_name in request.cookies:
-        response.delete_cookie(cookies.flash_name)
+        response.delete_cookie(cookies.flash_name, path=cookies.path)
     return response
 
 
 def redirect(request: Request, url: str, *, toast_text: str = "", kind: str = "ok") -> Response:
-    """Send the browser on: 303, or HX-Redirect, because htmx cannot see headers of a 3xx."""
+    """Send the browser on to one of our paths.
+
+    With a 303, or with HX-Redirect, because htmx cannot see headers of a 3xx.
+    """
+    url = address(url)
     if toast_text:
         toast(request, toast_text, kind)
     response: Response

@@ -26,6 +26,7 @@ from app.pictures.files import Shown, find_plain, show, show_smaller, shown_type
 from app.pictures.seeing import PictureError
 from app.storage import atomic_file, image_path, resized_path, shown_path
 from app.texts import Sentence
+from app.web.addresses import address
 
 THUMB_WIDTHS = (160, 320)
 SCREEN_WIDTHS = (640, 960, 1280, 1920)
@@ -44,7 +45,7 @@ def image_url(slug: str, sha256: str, width: int | None = None) -> str:
     """Address of an image, readable by the members of the project. It names the rules by which
     pictures are seen: what a browser keeps of older ones is not shown again."""
     size = f"w={width}&" if width else ""
-    return f"/projects/{slug}/images/{sha256}?{size}v={VERSION}"
+    return address(f"/projects/{slug}/images/{sha256}?{size}v={VERSION}")
 
 
 def srcset(slug: str, sha256: str, width: int) -> str:

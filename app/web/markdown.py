@@ -16,6 +16,8 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markupsafe import Markup, escape
 
+from app.web.addresses import site_path, written_address
+
 _PICTURE = re.compile(r"picture:(\d{1,6})")
 _SHOWN_WITHIN = (640, 480)
 
@@ -76,6 +78,7 @@ def _link_open(
     renderer: RendererHTML, tokens: Any, index: int, options: Any, _environment: Any
 ) -> str:
     """Links leave in a tab of their own: an answer in progress stays where it is."""
+    tokens[index].attrSet("href", written_address(str(tokens[index].attrGet("href") or "")))
     tokens[index].attrSet("target", "_blank")
     tokens[index].attrSet("rel", "noopener noreferrer")
     return renderer.renderToken(tokens, index, options, _environment)
@@ -98,9 +101,17 @@ def _fence(renderer: RendererHTML, tokens: Any, index: int, options: Any, enviro
     )
 
 
-@lru_cache(maxsize=64)
 def render_markdown(text: str, pictures: tuple[ShownPicture, ...] = ()) -> Markup:
     """HTML of an admin's text. Its headings start at the second level: the page has the first."""
+    return _render(text, pictures, site_path())
+
+
+@lru_cache(maxsize=64)
+def _render(
+    text: str,
+    pictures: tuple[ShownPicture, ...],
+    site: str,  # noqa: ARG001 - part of the cache key
+) -> Markup:
     parser = _parser()
     tokens = parser.parse(text)
     for token in tokens:

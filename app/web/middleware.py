@@ -22,6 +22,7 @@ from app.outages import find_outage
 from app.patience import hurried
 from app.settings import Settings
 from app.texts import Amount, Sentence
+from app.web.addresses import read_own_path, site_path
 
 logger = logging.getLogger("app.web")
 
@@ -88,7 +89,7 @@ def _request_id(headers: Headers) -> str:
 
 
 def _log_request(scope: Scope, status: int, seconds: float) -> None:
-    path = scope["path"]
+    path = read_own_path(scope)
     # Probes and static files would drown the rest.
     is_noise = path.startswith(("/static/", "/health/")) and status < 400
     logger.log(
@@ -212,7 +213,7 @@ def _refusal(public_origin: str | None) -> Sentence:
         return Sentence("This request came from another site and was refused.")
     return Sentence(
         "This request came from another site and was refused. Open the application at %(url)s.",
-        url=public_origin,
+        url=public_origin + site_path(),
     )
 
 

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.models import User
+from app.public_url import path_of
 from app.services.accounts import SESSION_DAYS
 from app.settings import Settings
 from app.texts import pack, unpack
@@ -38,6 +39,8 @@ class Cookies:
     mark: str
     """Tells this installation from others on the same host: browsers do not look at the port."""
     is_secure: bool
+    path: str
+    """Of two installations below two paths of one host neither gets the other's."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Cookies":
@@ -48,6 +51,7 @@ class Cookies:
             known=URLSafeSerializer(key, salt="known"),
             mark=hashlib.sha256(f"cookies of {key}".encode()).hexdigest()[:8],
             is_secure=settings.base_url.startswith("https://"),
+            path=path_of(settings.public_url) or "/",
         )
 
     @property
@@ -75,7 +79,7 @@ class Cookies:
             return None
 
     def sign_out(self, response: Response) -> None:
-        response.delete_cookie(self.session_name)
+        response.delete_cookie(self.session_name, path=self.path)
 
     def read_session(self, request: Request) -> SessionMark | None:
         try:
@@ -106,6 +110,7 @@ class Cookies:
             httponly=True,
             samesite="lax",
             secure=self.is_secure,
+            path=self.path,
         )
 
 

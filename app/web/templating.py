@@ -14,6 +14,7 @@ from starlette.templating import Jinja2Templates
 from app.resources import TEMPLATES
 from app.texts import Sentence
 from app.web import languages
+from app.web.addresses import address, own_path, site_path
 from app.web.bundles import changed_at, read_static
 from app.web.images import image_url
 from app.web.labels import label
@@ -21,7 +22,7 @@ from app.web.labels import label
 
 def static_url(name: str) -> str:
     """Address of a static file that changes with its content, so that it can be cached for ever."""
-    return f"/static/{name}?v={_version(name, changed_at(name))}"
+    return address(f"/static/{name}?v={_version(name, changed_at(name))}")
 
 
 @lru_cache(maxsize=256)
@@ -171,6 +172,9 @@ def make_environment() -> Environment:
         _=say,
         gettext=say,
         ngettext=say_counted,
+        address=address,
+        own_path=own_path,
+        site_path=site_path,
         static_url=static_url,
         image_url=image_url,
         current_language=languages.current_language,

@@ -2,7 +2,7 @@
 
 import { keepApart } from "./facts.js";
 import { Clock, Presence } from "./presence.js";
-import { $, _, Outbox, parse, Refused, retryDelay, send, toast, Unreachable } from "./sending.js";
+import { $, _, address, Outbox, parse, Refused, retryDelay, send, toast, Unreachable } from "./sending.js";
 
 const COMMENT_MS = 600;
 const BUSY_MS = 150;
@@ -151,7 +151,7 @@ export class Item {
     while (this.isDirty && !this.isGone) {
       this.isDirty = false;
       try {
-        const url = `/judgements/${this.id}/draft`;
+        const url = address(`/judgements/${this.id}/draft`);
         this.acknowledge(await send(url, this.body(), { carries: "[data-version]" }));
       } catch (error) {
         this.isDirty = true;

@@ -1,8 +1,11 @@
 // What this browser remembers of the judging page between visits.
 
+/** Each site of a host has names of its own. */
+export const storedName = (name) => window.illume.storedName(name);
+
 export function remember(name, value) {
   try {
-    localStorage.setItem(`illume.${name}`, value);
+    localStorage.setItem(storedName(name), value);
   } catch {
     // Not remembered, then.
   }
@@ -10,7 +13,7 @@ export function remember(name, value) {
 
 export function recall(name) {
   try {
-    return localStorage.getItem(`illume.${name}`);
+    return localStorage.getItem(storedName(name));
   } catch {
     return null;
   }
@@ -19,8 +22,8 @@ export function recall(name) {
 /** In this tab, until it is closed. */
 export function rememberHere(name, value) {
   try {
-    if (value === null) sessionStorage.removeItem(`illume.${name}`);
-    else sessionStorage.setItem(`illume.${name}`, JSON.stringify(value));
+    if (value === null) sessionStorage.removeItem(storedName(name));
+    else sessionStorage.setItem(storedName(name), JSON.stringify(value));
   } catch {
     // Not remembered, then.
   }
@@ -28,7 +31,7 @@ export function rememberHere(name, value) {
 
 export function recallHere(name) {
   try {
-    return JSON.parse(sessionStorage.getItem(`illume.${name}`));
+    return JSON.parse(sessionStorage.getItem(storedName(name)));
   } catch {
     return null;
   }

@@ -1,7 +1,7 @@
 // Somebody is at the page: how long they work on an item, and that it stays theirs meanwhile.
 
-import { recallHere, rememberHere } from "./memory.js";
-import { $, _, pageData, parse, Refused, send, toast, Unreachable } from "./sending.js";
+import { recallHere, rememberHere, storedName } from "./memory.js";
+import { $, _, address, pageData, parse, Refused, send, toast, Unreachable } from "./sending.js";
 
 const AWAY_MS = 180_000; // after this long without a sign of life nobody is thought to be there
 const BEAT_MS = 15_000; // less than the server leaves of a lease whose page was closed
@@ -64,7 +64,7 @@ export class Presence {
     this.beatAt = -Infinity;
     const beat = Math.max(Math.min((leaseSeconds * 1000) / 4, BEAT_MS), SHORTEST_BEAT_MS);
     this.timer = setInterval(() => this.beat(), beat);
-    this.tabs = "BroadcastChannel" in window ? new BroadcastChannel("illume.items") : null;
+    this.tabs = "BroadcastChannel" in window ? new BroadcastChannel(storedName("items")) : null;
     this.tabs?.addEventListener("message", (event) => this.hear(event.data));
     this.tell("here");
     this.renewed(lease);
@@ -107,7 +107,7 @@ export class Presence {
     this.beatAt = performance.now();
     const body = new URLSearchParams({ active_ms: this.clock.count() });
     try {
-      const { html } = await send(`/judgements/${this.id}/heartbeat`, body, {
+      const { html } = await send(address(`/judgements/${this.id}/heartbeat`), body, {
         carries: "[data-lease]",
       });
       const { lease } = $("[data-lease]", parse(html)).dataset;
@@ -140,7 +140,7 @@ export class Presence {
     this.tell("left");
     if (staysHere || this.hasOthers) return;
     const body = new URLSearchParams({ lease: this.lease });
-    navigator.sendBeacon(`/judgements/${this.id}/leave`, body);
+    navigator.sendBeacon(address(`/judgements/${this.id}/leave`), body);
   }
 
   // --- The same item in another tab of this browser

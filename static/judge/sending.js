@@ -1,9 +1,13 @@
 // Requests of the judging page, and what they could not deliver.
 
+import { storedName } from "./memory.js";
+
 export const $ = (selector, root = document) => root.querySelector(selector);
 export const pageData = () => $("#judge-data").dataset;
 /** A sentence in the language of the page; `parts` fill its %(name)s. */
 export const _ = (text, parts) => window.illume.say(text, parts);
+/** The address of one of our paths. */
+export const address = (path) => window.illume.address(path);
 export const toast = (text, kind) => window.illume.showToast(text, kind);
 
 const GIVE_UP_MS = 10_000; // a server that is silent for so long is not there
@@ -107,7 +111,7 @@ function unanswered(why, seconds) {
 export const Outbox = {
   isBusy: false,
 
-  key: () => `illume.outbox.${pageData().userId}`,
+  key: () => storedName(`outbox.${pageData().userId}`),
 
   read() {
     try {
@@ -160,7 +164,7 @@ export const Outbox = {
   async deliver(id, { body, act }) {
     const carries = act === "draft" ? "[data-version]" : "#work";
     try {
-      await send(`/judgements/${id}/${act}`, new URLSearchParams(body), { carries });
+      await send(address(`/judgements/${id}/${act}`), new URLSearchParams(body), { carries });
       if (act === "submit") toast(_("An answer from before the interruption was stored."), "ok");
     } catch (error) {
       if (!(error instanceof Refused) || error.status === 401) throw error;

@@ -1,6 +1,6 @@
 // A session that was lost on the way: signing in again without leaving the page.
 
-import { $, _, pageData, parse, Refused, send, Unreachable } from "./sending.js";
+import { $, _, address, pageData, parse, Refused, send, Unreachable } from "./sending.js";
 
 const LINK = /\/sign-in\/link\/[\w-]+$/;
 
@@ -39,14 +39,14 @@ async function signInAgain(form) {
   const error = $("#dialog-error");
   error.textContent = "";
   try {
-    const address = addressOf(form);
-    if (!address) {
+    const goal = addressOf(form);
+    if (!goal) {
       error.textContent = _(
         "That is no sign-in link. It ends in /sign-in/link/ and a long word.",
       );
       return false;
     }
-    await send(address, new URLSearchParams(new FormData(form)));
+    await send(goal, new URLSearchParams(new FormData(form)));
     if (await isSamePerson()) return true;
     location.reload(); // what waits is kept for the person who clicked it
   } catch (problem) {
@@ -61,11 +61,11 @@ async function signInAgain(form) {
 function addressOf(form) {
   if (form.id !== "link-again") return form.getAttribute("action");
   const found = LINK.exec(form.elements.link.value.trim());
-  return found ? found[0] : null;
+  return found ? address(found[0]) : null;
 }
 
 async function isSamePerson() {
-  const { html } = await send("/account", undefined, { method: "GET", carries: ".user-name" });
+  const { html } = await send(address("/account"), undefined, { method: "GET", carries: ".user-name" });
   return $(".user-name", parse(html)).textContent.trim() === pageData().userName;
 }
 

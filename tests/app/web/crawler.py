@@ -9,7 +9,9 @@ from urllib.parse import parse_qsl, quote_from_bytes, urljoin, urlsplit
 from bs4 import BeautifulSoup, Tag
 from httpx2 import Response
 from sqlalchemy.orm import Session
+from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.main import create_app
 from app.models import User
@@ -45,6 +47,26 @@ class Form:
         return self.method, shape_of(self.action), frozenset(name for name, _ in self.fields)
 
 
+class OneSiteOfTheHost:
+    """A proxy that hands on what is asked for below a path, and answers the rest by itself.
+
+    `strips` is whether it takes the path away on the way, as some do and others do not.
+    """
+
+    def __init__(self, app: ASGIApp, site_path: str, *, strips: bool) -> None:
+        self.app, self.site_path, self.strips = app, site_path, strips
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path: str = scope["path"]
+            if not path.startswith(f"{self.site_path}/"):
+                await PlainTextResponse("Another site.", 404)(scope, receive, send)
+                return
+            if self.strips:
+                scope = {**scope, "path": path.removeprefix(self.site_path)}
+        await self.app(scope, receive, send)
+
+
 @dataclass
 class Seen:
     """What a crawl came by."""
@@ -59,9 +81,20 @@ class Seen:
 class Crawler:
     """One person's browser without a script, or nobody's."""
 
-    def __init__(self, make_session: Callable[[], Session], user_id: int | None, language: str):
+    def __init__(
+        self,
+        make_session: Callable[[], Session],
+        user_id: int | None,
+        language: str,
+        *,
+        proxy: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+        site_path: str = "",
+    ) -> None:
+        """`proxy` stands before the application, which is found below `site_path`."""
+        self.site = f"{ORIGIN}{site_path}/"
+        self._site_path = site_path
         self.browser = TestClient(
-            create_app(),
+            proxy(create_app()),
             base_url=ORIGIN,
             headers={"Accept-Language": language, "Accept": "text/html"},
             follow_redirects=False,
@@ -82,11 +115,13 @@ class Crawler:
             user.disabled_at = None
             link = make_sign_in_link(session, user)
             session.commit()
-        assert self.browser.get(link).status_code == 303
+        opened = {"Sec-Fetch-Mode": "navigate"}
+        response = self.browser.get(self._site_path + link, headers=opened)
+        assert response.status_code == 303
 
-    def follow_links(self, start: str = "/") -> None:
+    def follow_links(self) -> None:
         """Get every page that can be reached from the start page; each link must lead somewhere."""
-        waiting = [start]
+        waiting = [f"{self._site_path}/"]
         kinds: Counter[str] = Counter()
         while waiting:
             url = waiting.pop(0)
@@ -102,7 +137,7 @@ class Crawler:
         self.note("GET", url, response)
         if response.is_redirect:
             target = urljoin(ORIGIN + url, response.headers["Location"])
-            if not target.startswith(f"{ORIGIN}/"):
+            if not target.startswith(self.site):
                 self.seen.faults.append(f"{url} leads away, to {target}")
         elif response.status_code != 200:
             self.seen.faults.append(f"GET {url} is {response.status_code}")
@@ -116,12 +151,17 @@ class Crawler:
             return
         self.seen.pages.append(url)
         soup = BeautifulSoup(response.text, "html.parser")
+        self.seen.faults += [
+            f"{url} names {found}, which is not of this site"
+            for found in named_addresses(soup)
+            if not f"{ORIGIN}{found}".startswith(self.site)
+        ]
         for form in read_forms(url, soup):
             self.seen.forms.setdefault(form.shape, form)
         for selector, attribute in LINKS:
             for element in soup.select(selector):
                 target = urljoin(ORIGIN + url, str(element[attribute]))
-                if target.startswith(f"{ORIGIN}/"):
+                if target.startswith(self.site):
                     yield path_of(target)
 
     # --- Forms --------------------------------------------------------------------------------
@@ -138,6 +178,10 @@ class Crawler:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
             response = self.browser.post(form.action, content=body, headers=headers)
         self.note(form.method.upper(), f"{form.action} {body[:60]}", response)
+        for header in ("Location", "HX-Redirect"):
+            target = urljoin(ORIGIN + form.action, response.headers.get(header, form.action))
+            if not target.startswith(self.site):
+                self.seen.faults.append(f"{form.action} leads away, to {target}")
         if response.status_code >= 400:
             self._expect_a_sentence(form, response)
         if "/sign-in" in response.headers.get("Location", "") or response.status_code == 401:
@@ -157,6 +201,16 @@ class Crawler:
         self.seen.statuses[response.status_code] += 1
         if response.status_code >= 500:
             self.seen.faults.append(f"{method} {url} is {response.status_code}")
+
+
+def named_addresses(soup: BeautifulSoup) -> Iterator[str]:
+    """Every address that a page gives from the root of its host, whatever it is for."""
+    for element in soup.select("*"):
+        for name, value in element.attrs.items():
+            # What is sent back to us is a path of ours; scripts put the other before theirs.
+            if name in {"value", "data-site-path"}:
+                continue
+            yield from (part for part in str(value).split(", ") if part.startswith("/"))
 
 
 def read_forms(url: str, soup: BeautifulSoup) -> Iterator[Form]:
@@ -197,7 +251,7 @@ def shape_of(url: str) -> str:
     """The address without what differs between pages of a kind: numbers, digests, secrets."""
     parts = urlsplit(url)
     path = re.sub(r"/(?:\d+|[0-9a-f]{64}|[\w-]{40,})(?=/|$)", "/…", parts.path)
-    path = re.sub(r"^/projects/(?!new)[\w-]+", "/projects/…", path)
+    path = re.sub(r"(?<=/projects/)(?!new)[\w-]+", "…", path)
     names = sorted({name for name, _ in parse_qsl(parts.query, keep_blank_values=True)})
     return f"{path}?{'&'.join(names)}"
 

@@ -26,7 +26,7 @@ from app.services.releases import ReleaseFormat, archive_path, create_release
 from app.storage import atomic_file
 from tests.app.services.dataset_files import own_store
 from tests.app.services.released_project import make_released_project
-from tests.app.web.crawler import Crawler, Form, shape_of
+from tests.app.web.crawler import Crawler, Form, OneSiteOfTheHost, shape_of
 from tests.app.web.test_languages_rounds import busy_round
 from tests.browser.conftest import stored_picture
 from tests.factories import (
@@ -176,6 +176,37 @@ def test_every_link_leads_somewhere_and_no_empty_form_is_a_crash(
     assert faults == []
     assert pages["admin"] > 60
     assert pages["annotator"] > 10
+
+
+@pytest.mark.parametrize(
+    ("who", "strips"),
+    [
+        pytest.param("admin", False, id="admin, path passed on"),
+        pytest.param("annotator", True, id="annotator, path stripped"),
+        pytest.param("admin", True, id="admin, path stripped", marks=pytest.mark.slow),
+        pytest.param("annotator", False, id="annotator, path passed on", marks=pytest.mark.slow),
+    ],
+)
+def test_below_a_path_every_link_and_form_stays_below_it(
+    site: Site,
+    database: sessionmaker[Session],
+    below_path: Callable[[str], None],
+    who: str,
+    strips: bool,
+) -> None:
+    below_path("http://testserver/tools/illume/")
+    crawler = Crawler(
+        database,
+        site.admin_id if who == "admin" else site.annotator_id,
+        "en",
+        proxy=lambda app: OneSiteOfTheHost(app, "/tools/illume", strips=strips),
+        site_path="/tools/illume",
+    )
+    crawler.follow_links()
+    n_sent = send_every_form(crawler, lambda form: iter([form.fields]))
+    report(f"{who}, below a path", crawler, n_sent)
+    assert crawler.seen.faults == []
+    assert len(crawler.seen.pages) > (60 if who == "admin" else 10)
 
 
 def test_nobody_gets_a_crash_at_the_addresses_of_others(

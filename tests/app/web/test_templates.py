@@ -21,8 +21,15 @@ def plain_html(file: Path) -> BeautifulSoup:
     first of the words it chooses from, or else 1."""
     text = re.sub(r"\{#.*?#\}", "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
     text = re.sub(r"\{%.*?%\}", "", text, flags=re.DOTALL)
+    text = re.sub(r"\{\{ address\((.*?)\) \}\}", lambda found: plain_path(found[1]), text)
     text = re.sub(r'\{\{ "(\w[\w-]*)" if .*?\}\}', r"\1", text)
     return BeautifulSoup(re.sub(r"\{\{.*?\}\}", "1", text, flags=re.DOTALL), "html.parser")
+
+
+def plain_path(expression: str) -> str:
+    """The path that `address` is given: its texts, with 1 or the first choice for the others."""
+    parts = [re.search(r'^\(?"([^"]*)"(?: if |$)', part) for part in expression.split(" ~ ")]
+    return "".join(part[1] if part else "1" for part in parts)
 
 
 def has_route(routes: list[BaseRoute], method: str, url: str) -> bool:
