@@ -32,6 +32,8 @@ OTHERS = rf"{OF_PYTHON}|docker|vllm|transformers|openssl|cp"
 COMMAND = re.compile(rf"(?:[A-Z_]+=\S+ )*(?:(?:{OURS})(?![\w./-])|(?:{OTHERS}) \S).*")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHELL = {"", "sh", "bash", "console"}
+SETTINGS = {"ini", "caddyfile", "nginx"}
+"""Lines of files that programs read: nobody runs them."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def _of_texts() -> Iterator[Shown]:
                 for line in _lines(block):
                     assert COMMAND.fullmatch(line), f"{name}: is `{line}` a command? See OTHERS."
                     yield Shown(line, name)
-            else:
+            elif language not in SETTINGS:
                 yield Shown(f"{language}: {block.strip()}", name)
         prose = FENCE.sub("", text)
         indented = "\n".join(re.findall(r"^ {4}(?! ).*(?:\n {4} .*)*", prose, re.MULTILINE))

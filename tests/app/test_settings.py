@@ -1,5 +1,6 @@
 """Settings come from the environment or from files, and say in one line what is wrong with them."""
 
+import re
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ import pytest
 import redis
 
 from app.errors import SetupError
+from app.public_url import read_public_url
 from app.settings import SERVICES_FILE, Settings, get_settings
 
 
@@ -89,6 +91,26 @@ def test_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         ("LOG_FORMAT", "xml", "LOG_FORMAT: "),
         ("DATABASE_URL", "sqlite:///x.db", "DATABASE_URL: .*postgresql://"),
         ("PUBLIC_URL", "illume.example.org", "PUBLIC_URL: .*https://"),
+        ("PUBLIC_URL", "ftp://example.org/illume", "PUBLIC_URL: .*https://"),
+        ("PUBLIC_URL", "https:///illume", "PUBLIC_URL: .*names no host"),
+        ("PUBLIC_URL", "https://:8000/illume", "PUBLIC_URL: .*names no host"),
+        ("PUBLIC_URL", "https://example.org:port", "PUBLIC_URL: .*is no address"),
+        ("PUBLIC_URL", "https://[::1/illume", "PUBLIC_URL: .*is no address"),
+        ("PUBLIC_URL", "https://ada@example.org/illume", "PUBLIC_URL: .*before the @"),
+        ("PUBLIC_URL", "https://ada:word@example.org", "PUBLIC_URL: .*before the @"),
+        ("PUBLIC_URL", "https://example.org/illume?x=1", "PUBLIC_URL: .*leave out the \\?"),
+        ("PUBLIC_URL", "https://example.org/?", "PUBLIC_URL: .*leave out the \\?"),
+        ("PUBLIC_URL", "https://example.org/illume#top", "PUBLIC_URL: .*leave out the \\? or #"),
+        ("PUBLIC_URL", "https://example.org/a/../illume", "PUBLIC_URL: .*path of names"),
+        ("PUBLIC_URL", "https://example.org/./illume", "PUBLIC_URL: .*path of names"),
+        ("PUBLIC_URL", "https://example.org//illume", "PUBLIC_URL: .*path of names"),
+        ("PUBLIC_URL", "https://example.org/ill%75me", "PUBLIC_URL: .*path of names"),
+        ("PUBLIC_URL", "https://example.org/a;b", "PUBLIC_URL: .*path of names"),
+        ("PUBLIC_URL", "https://example.org/bild\u00e4r", "PUBLIC_URL: .*path of names"),
+        ("PUBLIC_URL", "https://example.org/the model", "PUBLIC_URL: .*spaces or backslashes"),
+        ("PUBLIC_URL", "https://example.org\\illume", "PUBLIC_URL: .*spaces or backslashes"),
+        ("PUBLIC_URL", "https://example.org/projects", "PUBLIC_URL: .*begins with /projects"),
+        ("PUBLIC_URL", "https://example.org/static/x", "PUBLIC_URL: .*begins with /static"),
     ],
 )
 def test_bad_value_is_refused_in_one_line(
@@ -116,12 +138,34 @@ def test_database_url_may_be_spelled_as_usual(monkeypatch: pytest.MonkeyPatch, p
     assert get_settings().resolve_database_url() == "postgresql+psycopg://u@h/d"
 
 
-@pytest.mark.parametrize("given", ["https://illume.example.org", "https://illume.example.org/"])
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("https://illume.example.org", "https://illume.example.org"),
+        ("https://illume.example.org/", "https://illume.example.org"),
+        ("https://example.org/illume", "https://example.org/illume"),
+        (" HTTPS://example.org/tools/illume-2// ", "https://example.org/tools/illume-2"),
+        ("http://[::1]:8080/~ada/illume/", "http://[::1]:8080/~ada/illume"),
+    ],
+)
 def test_links_are_made_with_the_public_address(
-    monkeypatch: pytest.MonkeyPatch, given: str
+    monkeypatch: pytest.MonkeyPatch, given: str, found: str
 ) -> None:
     monkeypatch.setenv("PUBLIC_URL", given)
-    assert get_settings().base_url == "https://illume.example.org"
+    assert get_settings().base_url == found
+
+
+def test_public_addresses_that_are_documented_can_be_used() -> None:
+    text = (REPOSITORY / "docs" / "deployment.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^PUBLIC_URL=(.*)$", text, re.MULTILINE)
+    assert len(shown) == 2
+    assert [read_public_url(url) for url in shown] == shown
+
+
+def test_an_empty_public_address_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUBLIC_URL", "")
+    assert get_settings().public_url is None
+    assert get_settings().base_url == "http://127.0.0.1:8000"
 
 
 # --- Embedded services ----------------------------------------------------------------------

@@ -18,14 +18,19 @@ class Proxy(ThreadingHTTPServer):
     `maintenance` (200 and a page), `empty` (200 and nothing), `nothing` (204), `hollow` (the
     server's own headers around an empty body), `denied` (403), `missing` (404), `bad` (502),
     `silent` (no answer until the mode ends).
+
+    With a `site_path` only what is asked for below it goes to the server: with the path, or, where
+    it `strips`, without. The rest of the host is another site's. One that strips
+    asks for the server's own host, as proxies do that are told nothing else.
     """
 
     daemon_threads = True
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, *, site_path: str = "", strips: bool = False) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.upstream = upstream.removeprefix("http://")
         self.url = f"http://127.0.0.1:{self.server_port}"
+        self.site_path, self.strips = site_path, strips
         self.passes = threading.Event()
         self.mode = ""
         self.let_pass()
@@ -55,7 +60,9 @@ class _Handler(BaseHTTPRequestHandler):
         n_bytes = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(n_bytes)
         mode = self.server.mode
-        if self.path.startswith("/network-sign-in"):
+        if not self.path.startswith(f"{self.server.site_path}/"):
+            self._answer(404, b"<h1>Another site</h1>")
+        elif self.path.startswith("/network-sign-in"):
             self._answer(200, SIGN_IN_PAGE)
         elif mode == "login":
             self._answer(302, b"", location="/network-sign-in")
@@ -98,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> tuple[http.client.HTTPResponse, bytes]:
         kept = {k: v for k, v in self.headers.items() if k.lower() not in DROPPED}
         # A hollow answer is of a request that never arrived.
-        path = "/health/live" if is_hollow else self.path
+        path = "/health/live" if is_hollow else self._path_there()
         method = "GET" if is_hollow else self.command
         connection.request(
             method, path, body=b"" if is_hollow else body, headers={**kept, "Host": self._host()}
@@ -107,7 +114,12 @@ class _Handler(BaseHTTPRequestHandler):
         content = answer.read()
         return answer, b"" if is_hollow else content
 
+    def _path_there(self) -> str:
+        return self.path.removeprefix(self.server.site_path) if self.server.strips else self.path
+
     def _host(self) -> str:
+        if self.server.strips:
+            return self.server.upstream
         return self.headers.get("Host") or self.server.url.removeprefix("http://")
 
 
@@ -122,8 +134,8 @@ _PLAIN = {
 
 
 @contextmanager
-def proxy_before(upstream: str) -> Iterator[Proxy]:
-    proxy = Proxy(upstream)
+def proxy_before(upstream: str, *, site_path: str = "", strips: bool = False) -> Iterator[Proxy]:
+    proxy = Proxy(upstream, site_path=site_path, strips=strips)
     thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

@@ -196,6 +196,7 @@ def test_closed_account_gets_no_token(database: Sessions) -> None:
     assert count(database, ApiToken) == 0
 
 
-def test_links_carry_the_public_address(database: Sessions) -> None:
-    ended = run_illume("user", "add", "ada", PUBLIC_URL="https://illume.example.org/")
-    assert "  https://illume.example.org/sign-in/link/" in ended.stdout
+@pytest.mark.parametrize("public_url", ["https://illume.example.org", "https://example.org/illume"])
+def test_links_carry_the_public_address(database: Sessions, public_url: str) -> None:
+    ended = run_illume("user", "add", "ada", PUBLIC_URL=f"{public_url}/")
+    assert f"  {public_url}/sign-in/link/" in ended.stdout
