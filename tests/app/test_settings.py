@@ -12,6 +12,7 @@ import redis
 from app.errors import SetupError
 from app.public_url import read_public_url
 from app.settings import SERVICES_FILE, Settings, get_settings
+from tests.architecture.lock import REPOSITORY
 
 
 @pytest.fixture(autouse=True)
