@@ -5,9 +5,9 @@ such as /projects. What a browser is told, a link, a form, a redirect, a picture
 it: with PUBLIC_URL=https://example.org/illume that is /illume/projects.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
@@ -64,6 +64,5 @@ def written_address(href: str) -> str:
 
     A path of ours is one also below a path; what else the host has is left alone.
     """
-    parts = urlsplit(href)
-    is_ours = not parts.netloc and parts.path.partition("/")[2].partition("/")[0] in OWN_NAMES
-    return address(href) if is_ours and href.startswith("/") else href
+    name = re.match(r"/([^/?#]*)", href)
+    return address(href) if name and name[1] in OWN_NAMES else href

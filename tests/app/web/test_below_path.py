@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
+import app
 from app.main import ROUTES, create_app
 from app.public_url import OWN_NAMES
 from app.resources import STATIC, TEMPLATES
@@ -24,6 +25,7 @@ from app.web.markdown import render_markdown
 from tests.browsing import HTMX, one, text_of
 from tests.factories import make_project, make_user
 
+APP = Path(app.__file__).parent
 SCRIPTS = sorted(file for file in STATIC.rglob("*.js") if "vendor" not in file.parts)
 PAGES = sorted(TEMPLATES.rglob("*.html"))
 OPENED = {"Sec-Fetch-Mode": "navigate"}
@@ -33,9 +35,9 @@ OPENED = {"Sec-Fetch-Mode": "navigate"}
 def browser(client: TestClient, below_path: Callable[[str], None]) -> Iterator[TestClient]:
     """A browser at an installation below /illume; a proxy that passes the path on is no other."""
     below_path("http://testserver/illume")
-    app = create_app()
-    app.dependency_overrides[get_session] = client.app.dependency_overrides[get_session]  # type: ignore[attr-defined]
-    with TestClient(app, follow_redirects=False) as browser:
+    below = create_app()
+    below.dependency_overrides[get_session] = client.app.dependency_overrides[get_session]  # type: ignore[attr-defined]
+    with TestClient(below, follow_redirects=False) as browser:
         yield browser
 
 
@@ -250,3 +252,13 @@ def test_scripts_make_addresses_by_address(file: Path) -> None:
 def test_styles_name_no_address_from_the_root() -> None:
     for file in STATIC.rglob("*.css"):
         assert not re.search(r"(url\(|@import)\s*[\"']?/", file.read_text(encoding="utf-8"))
+
+
+def test_only_addresses_reads_the_path_of_a_request() -> None:
+    """Others would compare a path of the host with one of ours: `own_path` leaves the rest out."""
+    known = {"addresses.py", "middleware.py", "prefix.py"}
+    reads = re.compile(r"url\.path\b|scope\[\"path\"\]")
+    files = [file for folder in ("web", "routes") for file in (APP / folder).rglob("*.py")]
+    assert len(files) > 50
+    found = {file.name for file in (*files, *PAGES) if reads.search(file.read_text("utf-8"))}
+    assert found <= known
