@@ -4,6 +4,7 @@
 import { keepApart } from "./judge/facts.js";
 import { listenForGuidelines } from "./judge/guide.js";
 import { listenForKeys } from "./judge/keys.js";
+import { storedName } from "./judge/memory.js";
 import { listenForSelecting } from "./judge/selecting.js";
 import { $, _, pageData, Refused, retryDelay, send, toast, Unreachable } from "./judge/sending.js";
 import { signedIn, signedOut, signInHere } from "./judge/signing-in.js";
@@ -11,7 +12,7 @@ import { listenForZoom } from "./judge/zoom.js";
 
 /** The answer that was sent and not acknowledged; of the item that is shown, or of none. */
 const Kept = {
-  key: () => `illume.practice.${pageData().userId}`,
+  key: () => storedName(`practice.${pageData().userId}`),
 
   // The same item comes again in another try, where nothing was said about it yet.
   place: (form) => `${form.dataset.try} ${form.getAttribute("action")}`,

@@ -23,8 +23,8 @@ class PictureRow:
     """A picture that can be put in, with the line that shows it."""
 
     number: int
-    url: str
-    full_url: str
+    image_url: str
+    full_image_url: str
     alt: str
     line: str
 
@@ -88,8 +88,8 @@ def list_picture_rows(session: Session, project: Project) -> list[PictureRow]:
     return [
         PictureRow(
             number=picture.number,
-            url=image_url(project.slug, image.sha256, THUMB_WIDTHS[0]),
-            full_url=image_url(project.slug, image.sha256),
+            image_url=image_url(project.slug, image.sha256, THUMB_WIDTHS[0]),
+            full_image_url=image_url(project.slug, image.sha256),
             alt=picture.alt,
             line=line_of(picture.number, picture.alt),
         )

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.errors import AppError
 from app.settings import Settings
 from app.texts import Sentence
+from app.web.addresses import read_own_path
 from app.web.middleware import ErrorPage
 
 MISDIRECTED = 421
@@ -46,7 +47,7 @@ class KnownHost:
         self.known = frozenset(filter(None, map(plain_name, named)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not scope["path"].startswith(_OPEN_TO_ALL):
+        if scope["type"] == "http" and not read_own_path(scope).startswith(_OPEN_TO_ALL):
             given = Headers(scope=scope).getlist("Host")
             # No browser leaves it out, and a request without it names no other site.
             if given and not (len(given) == 1 and await self.is_ours(given[0])):

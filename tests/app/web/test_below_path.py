@@ -221,7 +221,7 @@ ATTRIBUTE = re.compile(
 )
 MADE = re.compile(
     r"#|\?|https?://|\{\{ (address|static_url|image_url)\("
-    r"|\{\{ (\w+\.image_(url|srcset)|sizes) \}\}"  # made by image_url and srcset
+    r"|\{\{ (\w+\.(full_)?image_(url|srcset)|sizes) \}\}"  # made by image_url and srcset
 )
 
 
@@ -247,6 +247,15 @@ def test_scripts_make_addresses_by_address(file: Path) -> None:
         if not text[: found.start()].endswith("address(")
     ]
     assert glued == []
+
+
+@pytest.mark.parametrize("file", SCRIPTS, ids=[file.name for file in SCRIPTS])
+def test_scripts_name_what_browsers_keep_by_stored_name(file: Path) -> None:
+    """A browser has one storage for all sites of a host."""
+    text = file.read_text(encoding="utf-8")
+    assert not re.search(r"""["'`]illume\.""", text)
+    for named in re.findall(r"Storage\.(?:get|set|remove)Item\(([\w.]+\()", text):
+        assert named in {"storedName(", "this.key("}
 
 
 def test_styles_name_no_address_from_the_root() -> None:
