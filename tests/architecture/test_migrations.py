@@ -332,3 +332,71 @@ def test_no_cookie_of_before_is_good_again_after_an_update_is_taken_back(
     with connected(fresh_database) as connection:
         number = connection.execute(text('SELECT session_number FROM "user"')).scalar_one()
     assert number > 1_000_000  # more often than anybody ended their sessions
+
+
+# --- Base models ---------------------------------------------------------------------------
+
+TRAINED = """
+INSERT INTO run (project_id, round_id, job, status, attempt, finished_at)
+SELECT project_id, id, 'train', 'succeeded', 1, now() FROM round, generate_series(1, 4);
+UPDATE round SET settings = '{"revision": "main"}';
+INSERT INTO adapter (project_id, run_id, run_attempt, base_model, base_revision, digest)
+SELECT project_id, run.id, 1, model, revision, 'digest ' || number
+FROM (SELECT *, row_number() OVER (ORDER BY id) AS number FROM run) AS run
+JOIN (VALUES (1, 'org/model', 'older'), (2, 'org/model', 'newest'), (3, 'org/other', 'another'),
+  (4, 'org/unknown', '')) AS trained (number, model, revision) USING (number)
+ORDER BY number;
+"""
+PINNED = "SELECT base_model, asked_revision, digest FROM project_base ORDER BY base_model"
+
+
+def test_projects_that_have_trained_are_pinned_to_the_base_of_their_newest_adapter(
+    alembic: Config, fresh_database: str
+) -> None:
+    command.upgrade(alembic, "0010")
+    fill(fresh_database)
+    command.upgrade(alembic, "0012")
+    with connected(fresh_database) as connection:
+        for statement in TRAINED.split(";\n"):
+            connection.execute(text(statement.strip() or "SELECT 1"))
+    for _ in range(2):
+        command.upgrade(alembic, "0013")
+        with connected(fresh_database) as connection:
+            pinned = [tuple(row) for row in connection.execute(text(PINNED))]
+        assert pinned == [("org/model", "main", "newest"), ("org/other", "main", "another")]
+        command.downgrade(alembic, "0012")
+
+
+# --- Draws and failures --------------------------------------------------------------------
+
+DRAWN = """
+INSERT INTO run (project_id, round_id, job, status, attempt, finished_at)
+SELECT project_id, id, 'generate', 'succeeded', 1, now() FROM round;
+INSERT INTO run_shard (run_id, number, item_ids, attempt) SELECT id, 1, '{}', 1 FROM run;
+INSERT INTO sample (run_id, shard_id, shard_attempt, item_id, strategy, prompt, temperature, number,
+  seed)
+SELECT run.id, run_shard.id, 1, item.id, 'direct', '', 0.3, 1, 7 FROM run, run_shard, item;
+INSERT INTO item_failure (run_id, shard_id, shard_attempt, item_id, kind, reason)
+SELECT run.id, run_shard.id, 1, item.id, 'image', 'cut short.' FROM run, run_shard, item;
+"""
+
+
+def test_older_draws_are_not_known_to_be_cut_and_failures_keep_their_kind(
+    alembic: Config, fresh_database: str
+) -> None:
+    command.upgrade(alembic, "0010")
+    fill(fresh_database)
+    command.upgrade(alembic, "0017")
+    with connected(fresh_database) as connection:
+        for statement in DRAWN.split(";\n"):
+            connection.execute(text(statement.strip() or "SELECT 1"))
+    command.upgrade(alembic, "0019")
+    with connected(fresh_database) as connection:
+        assert connection.execute(text("SELECT is_cut FROM sample")).scalar_one() is None
+        kind = connection.execute(text("SELECT kind FROM item_failure")).scalar_one()
+        assert kind == "image"
+        connection.execute(text("UPDATE item_failure SET kind = 'prompt'"))
+    command.downgrade(alembic, "0017")
+    with connected(fresh_database) as connection:
+        assert connection.execute(text("SELECT kind FROM item_failure")).scalar_one() == "image"
+        assert connection.execute(text("SELECT count(*) FROM sample")).scalar_one() == 1
