@@ -36,6 +36,7 @@ export class Item {
     this.wantsSubmit = false;
     this.isGone = false;
     this.saving = null;
+    this.unsure = null; // a save that may be stored although no reply said so
     this.trouble = null; // why the last request brought nothing
     this.nWaiting = 0; // clicks that the server has not acknowledged
     this.retryTimer = 0;
@@ -151,14 +152,38 @@ export class Item {
     while (this.isDirty && !this.isGone) {
       this.isDirty = false;
       try {
+<<<<<<< HEAD
         const url = address(`/judgements/${this.id}/draft`);
         this.acknowledge(await send(url, this.body(), { carries: "[data-version]" }));
+=======
+        await this.makeSure();
+        const body = this.body();
+        this.unsure = body;
+        const reply = await this.sendDraft(body);
+        this.unsure = null;
+        this.acknowledge(reply);
+>>>>>>> f43bd7b (Ask again about a save whose reply was lost before the next one is sent)
       } catch (error) {
         this.isDirty = true;
         this.failed(error);
         return;
       }
     }
+  }
+
+  sendDraft(body) {
+    return send(`/judgements/${this.id}/draft`, body, { carries: "[data-version]" });
+  }
+
+  /**
+   * Send the save of which nothing is known again, unchanged: the server tells it by its content from
+   * what another tab stored, and says which version came of it.
+   */
+  async makeSure() {
+    if (!this.unsure) return;
+    const { html } = await this.sendDraft(this.unsure);
+    this.unsure = null;
+    this.form.elements.version.value = $("[data-version]", parse(html)).dataset.version;
   }
 
   acknowledge({ html }) {
@@ -198,6 +223,7 @@ export class Item {
     try {
       // The version is known once the save before has been answered.
       await this.settle();
+      if (!this.isDirty) await this.makeSure();
       const body = this.body();
       Outbox.put(this.id, body, "submit", this.nWaiting);
       if (this.isDirty) throw this.trouble; // it has just been tried
@@ -264,6 +290,7 @@ export class Item {
   refused(error) {
     // Not found: most likely somebody else is signed in here by now. It is kept for its author.
     if (error.status !== 404) Outbox.drop(this.id);
+    this.unsure = null;
     this.wantsSubmit = false;
     this.isDirty = false;
     this.show("is-unsaved", _("Not saved."));

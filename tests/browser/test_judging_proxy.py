@@ -281,3 +281,28 @@ def test_nothing_is_written_twice_when_only_the_reply_was_lost(noor: Page) -> No
     expect_next(noor, first)
     with session_scope() as session:
         assert session.scalar(select(func.count()).select_from(JudgementRevision)) == 1
+
+
+@pytest.mark.parametrize("submits", [False, True], ids=["saved", "submitted"])
+def test_a_save_whose_reply_was_lost_is_not_taken_for_that_of_another_tab(
+    noor: Page, submits: bool
+) -> None:
+    first = answer_id(noor)
+
+    def lose(route) -> None:  # type: ignore[no-untyped-def]
+        route.fetch()
+        route.fulfill(status=200, body="")
+
+    noor.route("**/draft", lose)
+    noor.keyboard.press("1")
+    expect(noor.locator("#saved")).to_contain_text("1 click waits for the connection")
+    noor.unroute("**/draft")
+    assert len(stored()[0].picked) == 1
+    noor.keyboard.press("3")
+    if submits:
+        noor.keyboard.press("Enter")
+        expect_next(noor, first)
+    else:
+        expect(noor.locator("#saved")).to_contain_text("Saved")
+    expect(noor.locator("#dialog")).to_be_hidden()
+    assert len(stored()[0].picked) == 2
