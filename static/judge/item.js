@@ -152,17 +152,12 @@ export class Item {
     while (this.isDirty && !this.isGone) {
       this.isDirty = false;
       try {
-<<<<<<< HEAD
-        const url = address(`/judgements/${this.id}/draft`);
-        this.acknowledge(await send(url, this.body(), { carries: "[data-version]" }));
-=======
         await this.makeSure();
         const body = this.body();
         this.unsure = body;
         const reply = await this.sendDraft(body);
         this.unsure = null;
         this.acknowledge(reply);
->>>>>>> f43bd7b (Ask again about a save whose reply was lost before the next one is sent)
       } catch (error) {
         this.isDirty = true;
         this.failed(error);
@@ -172,7 +167,7 @@ export class Item {
   }
 
   sendDraft(body) {
-    return send(`/judgements/${this.id}/draft`, body, { carries: "[data-version]" });
+    return send(address(`/judgements/${this.id}/draft`), body, { carries: "[data-version]" });
   }
 
   /**
