@@ -46,6 +46,7 @@ def test_a_machine_without_a_gpu_is_told_how_to_rehearse(tmp_path: Path) -> None
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_part_that_fails_or_takes_too_long_says_so_and_keeps_what_it_printed() -> None:
     def program(text: str) -> Part:
         return Part("one", 60, lambda _, __: [sys.executable, "-c", text], lambda _: [])

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, Request, expect
 from app.db import session_scope
 from tests.browser.conftest import NewContext, Site, add_items
 from tests.browser.test_judging import answer_id, expect_next, expect_saved
+from tests.processes import wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -106,7 +107,7 @@ def test_a_screen_gets_a_picture_of_its_size_and_zoom_the_whole(
     assert "?w=960&" in image.evaluate("image => image.currentSrc")
     page.keyboard.press("g")
     page.keyboard.press("z")
-    page.wait_for_function("!document.querySelector('.view__image').currentSrc.includes('?w=')")
+    wait_for(lambda: "?w=" not in image.evaluate("image => image.currentSrc"))
 
 
 def test_nothing_jumps_while_people_judge(cold: tuple[Page, Traffic]) -> None:

@@ -169,6 +169,7 @@ def test_answers_of_an_earlier_visit_are_tried_until_they_are_stored(
     assert len(stored()[1].picked) == 1
 
 
+@pytest.mark.slow
 def test_a_silent_server_is_given_up_after_ten_seconds_and_said_so(
     noor: Page, proxy: Proxy
 ) -> None:

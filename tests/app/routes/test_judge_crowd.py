@@ -199,6 +199,7 @@ def check_stored(annotators: list[Annotator], n_items: int) -> None:
     assert set(n_verdicts.values()) == {3}
 
 
+@pytest.mark.slow
 def test_twenty_annotators_over_http(server: WebServer, capsys: pytest.CaptureFixture[str]) -> None:
     round_id, links = fill(200, 20)
     annotators = [Annotator(server, round_id, link, seed) for seed, link in enumerate(links)]

@@ -214,6 +214,7 @@ def test_zip_with_a_link(refuse: Refuse, tmp_path: Path) -> None:
     assert "'images/1.png' is a link or a device, not a file" in refuse(path).message
 
 
+@pytest.mark.slow
 def test_zip_bomb(refuse: Refuse, tmp_path: Path) -> None:
     """1 GB of zeros, packed into one megabyte."""
     path = tmp_path / "bomb.zip"

@@ -160,7 +160,7 @@ def report(who: str, crawler: Crawler, n_sent: int) -> None:
     )
 
 
-@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("language", ["en", pytest.param("de", marks=pytest.mark.slow)])
 def test_every_link_leads_somewhere_and_no_empty_form_is_a_crash(
     site: Site, database: sessionmaker[Session], language: str
 ) -> None:
@@ -181,7 +181,7 @@ def test_every_link_leads_somewhere_and_no_empty_form_is_a_crash(
 @pytest.mark.parametrize(
     ("who", "strips"),
     [
-        pytest.param("admin", False, id="admin, path passed on"),
+        pytest.param("admin", False, id="admin, path passed on", marks=pytest.mark.slow),
         pytest.param("annotator", True, id="annotator, path stripped"),
         pytest.param("admin", True, id="admin, path stripped", marks=pytest.mark.slow),
         pytest.param("annotator", False, id="annotator, path passed on", marks=pytest.mark.slow),

@@ -262,7 +262,7 @@ def test_practice_from_the_start_to_the_result(
     item = german_only(german.post(address, follow_redirects=True))
     action = str(one(item, "#answer")["action"])
     refused = german_only(german.post(action))
-    assert "Noch ist nichts gewählt" in text_of(refused, "[role=alert]")
+    assert "Noch ist nichts gewählt" in text_of(refused, ".notice[role=alert]")
     one_right = page(item).select("[name=picked]")[0]["value"]
     german_only(german.post(action, data={"picked": str(one_right)}, follow_redirects=True))
     second = german_only(german.get(address))

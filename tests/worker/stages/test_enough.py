@@ -51,6 +51,7 @@ def drawn_texts(
     return drawn
 
 
+@pytest.mark.slow
 def test_an_item_with_enough_distinct_texts_is_drawn_no_further(
     database: sessionmaker[Session], tiny_model: Path, tmp_path: Path
 ) -> None:
