@@ -193,6 +193,7 @@ def test_heartbeat_seconds_are_the_pace_of_a_worker(database: sessionmaker[Sessi
         heart.stop()
 
 
+@pytest.mark.slow
 def test_sweep_seconds_are_the_pace_of_beat(services: EmbeddedServices, tmp_path: Path) -> None:
     queue = redis.Redis.from_url(str(services.redis_url))
     before = queue.llen("cpu")
@@ -218,6 +219,7 @@ def test_a_device_that_is_not_there_is_said_and_ends_no_worker() -> None:
     assert _described_device(DEVICE="cuda", CUDA_VISIBLE_DEVICES="") == "cuda (not found)\n"
 
 
+@pytest.mark.slow
 def test_torch_threads_are_what_a_model_worker_computes_with(services: EmbeddedServices) -> None:
     """As its row on the pages says it; DEVICE stands before it."""
     told = _described_device(DEVICE="cpu", TORCH_THREADS="3")

@@ -241,7 +241,12 @@ def test_without_script_everything_works_by_forms(site: Site, new_context: NewCo
 
 
 @pytest.mark.parametrize(
-    ("size", "scheme"), [((1280, 900), "light"), (PHONE, "light"), (PHONE, "dark")]
+    ("size", "scheme"),
+    [
+        pytest.param((1280, 900), "light", marks=pytest.mark.slow),
+        pytest.param(PHONE, "light", marks=pytest.mark.slow),
+        (PHONE, "dark"),
+    ],
 )
 def test_every_page_fits_its_screen_and_names_its_parts(
     site: Site, new_context: NewContext, size: tuple[int, int], scheme: str

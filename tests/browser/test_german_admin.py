@@ -48,7 +48,7 @@ def paths_of(site: Site) -> list[str]:
         ]
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+@pytest.mark.parametrize("size", [pytest.param(DESKTOP, marks=pytest.mark.slow), PHONE])
 def test_german_admin_pages_fit_their_screen(
     site: Site, new_context: NewContext, size: tuple[int, int]
 ) -> None:

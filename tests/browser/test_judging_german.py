@@ -41,7 +41,7 @@ def german_page(site: Site, new_context: NewContext, size: tuple[int, int]) -> P
     return page
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+@pytest.mark.parametrize("size", [pytest.param(DESKTOP, marks=pytest.mark.slow), PHONE])
 def test_judging_without_a_connection_and_without_a_session(
     site: Site, new_context: NewContext, size: tuple[int, int]
 ) -> None:
@@ -96,7 +96,7 @@ def test_judging_without_a_connection_and_without_a_session(
     assert [one.status for one in stored()[:2]] == [JudgementStatus.SUBMITTED] * 2
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+@pytest.mark.parametrize("size", [pytest.param(DESKTOP, marks=pytest.mark.slow), PHONE])
 def test_conflict_keys_skipping_and_taking_back(
     site: Site, new_context: NewContext, size: tuple[int, int]
 ) -> None:
@@ -140,7 +140,7 @@ def test_conflict_keys_skipping_and_taking_back(
     assert stored()[1].skip_reason == "I cannot tell from the image"
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+@pytest.mark.parametrize("size", [pytest.param(DESKTOP, marks=pytest.mark.slow), PHONE])
 def test_the_pages_around_fit(site: Site, new_context: NewContext, size: tuple[int, int]) -> None:
     page = german_page(site, new_context, size)
     page.keyboard.press("g")

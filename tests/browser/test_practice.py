@@ -185,7 +185,14 @@ def learner(site: Site, base: str, proxy: Proxy, new_context: NewContext) -> Pag
 WAITS = "your answer waits for the connection and is sent by itself"
 
 
-@pytest.mark.parametrize("mode", ["login", "empty", "hollow", "denied", "bad"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "login",
+        "bad",
+        *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("empty", "hollow", "denied")),
+    ],
+)
 def test_a_practice_answer_waits_until_our_server_takes_it(
     learner: Page, proxy: Proxy, mode: str
 ) -> None:

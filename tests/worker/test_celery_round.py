@@ -66,6 +66,7 @@ def make_project_with_round(
     return project, start_first_round(database, project)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_round_completes_on_worker_processes(
     database: sessionmaker[Session], tiny_model: Path, tmp_path: Path

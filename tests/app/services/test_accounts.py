@@ -76,6 +76,7 @@ def test_wrong_passwords_are_limited_per_name_and_address(session: Session) -> N
     assert try_sign_in(session, "Grace", PASSWORD, "address-4") is not None
 
 
+@pytest.mark.slow
 def test_a_right_password_forgets_the_wrong_ones(session: Session) -> None:
     accounts.add_user(session, name="Edith", password=PASSWORD)
     for _ in range(3):

@@ -209,6 +209,7 @@ def test_below_a_path_every_link_and_form_stays_below_it(
     assert len(crawler.seen.pages) > (60 if who == "admin" else 10)
 
 
+@pytest.mark.slow
 def test_nobody_gets_a_crash_at_the_addresses_of_others(
     site: Site, database: sessionmaker[Session]
 ) -> None:

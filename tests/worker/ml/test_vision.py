@@ -67,6 +67,7 @@ def test_a_model_that_needs_torchvision_says_so(llava_and_pixtral: tuple[Path, P
     assert "Its folder needs" not in refusal.value.message
 
 
+@pytest.mark.slow
 def test_a_broken_torchvision_stops_only_the_models_that_need_it(
     llava_and_pixtral: tuple[Path, Path], tmp_path: Path
 ) -> None:

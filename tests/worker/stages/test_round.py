@@ -90,6 +90,7 @@ def test_what_is_admitted_is_trained_on_and_the_adapter_is_kept(
         assert model.parent_adapter_id is None
 
 
+@pytest.mark.slow
 def test_corrected_texts_are_trained_on_where_the_project_says_so(
     database: sessionmaker[Session], tiny_model: Path, tmp_path: Path
 ) -> None:

@@ -121,6 +121,7 @@ def test_an_item_that_the_server_refuses_is_set_aside_and_one_it_fails_on_is_not
         assert "no answer within 1 s" in failed[FailureKind.SERVER][1]
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_away_fails_the_run_and_a_retry_goes_on(
     database: sessionmaker[Session], project: Project, start: Start
 ) -> None:
