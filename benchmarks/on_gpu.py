@@ -270,6 +270,7 @@ def _loop(device: str, folder: Path) -> list[str]:
     return [
         *(sys.executable, "-m", "app.cli", "loop", "gpu", "--demo", "--critic", "exact"),
         *("--rounds", "2", "--dtype", "float32" if device == "cpu" else "bfloat16"),
+        *("--scenes", "100" if device == "cpu" else "400"),
         *("--json", str(folder / "loop.json")),
     ]
 

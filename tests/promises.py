@@ -179,7 +179,7 @@ LONG = (
             "illume loop scenes --demo --critic exact --rounds 3 --json figures.json",
             "illume loop PROJECT --critic exact --rounds 3",
         ),
-        run="illume loop scenes --demo --critic exact --rounds 1 --json figures.json",
+        run="illume loop scenes --demo --critic exact --rounds 1 --scenes 60 --json figures.json",
         says="Wrote figures.json.",
     ),
     Step(

@@ -58,6 +58,15 @@ def loop(
     is_demo: Annotated[
         bool, typer.Option("--demo", help="Make the project from rendered scenes if absent.")
     ] = False,
+    n_scenes: Annotated[
+        int,
+        typer.Option(
+            "--scenes",
+            help="With --demo: scenes to train on; half as many validate, one and a half times as "
+            "many test.",
+            min=20,
+        ),
+    ] = 400,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the figures to this file.")
     ] = None,
@@ -78,9 +87,8 @@ def loop(
         with session_scope() as session:
             if is_demo and find_project(session, project) is None:
                 console.print("Rendering the scenes of", emphasised(project), "…")
-                demo.create_demo_project(
-                    session, name=project, seed=seed or 0, sizes=demo.Sizes(400, 200, 600)
-                )
+                sizes = demo.Sizes(n_scenes, n_scenes // 2, n_scenes * 3 // 2)
+                demo.create_demo_project(session, name=project, seed=seed or 0, sizes=sizes)
         with session_scope() as session:
             owner = get_project(session, project)
             settings = loop_settings(
