@@ -24,6 +24,7 @@ from typing import IO, BinaryIO
 
 from app import pictures
 from app.errors import AppError, InvalidInput, SetupError
+from app.pictures.files import shown_type
 from app.settings import get_settings
 from app.texts import Sentence
 
@@ -58,6 +59,11 @@ class Upload:
 
 def store_folder() -> Path:
     return get_settings().store_path
+
+
+def shown_name(sha256: str, media_type: str) -> str:
+    """Returns the file name under which a stored picture is given away, as it is shown in full."""
+    return sha256 + EXTENSIONS[shown_type(media_type)]
 
 
 def image_path(sha256: str, media_type: str) -> Path:

@@ -4,7 +4,7 @@
 import { keepApart } from "./judge/facts.js";
 import { listenForGuidelines } from "./judge/guide.js";
 import { listenForKeys } from "./judge/keys.js";
-import { storedName } from "./judge/memory.js";
+import { recall, remember } from "./judge/memory.js";
 import { listenForSelecting } from "./judge/selecting.js";
 import { $, _, pageData, Refused, retryDelay, send, toast, Unreachable } from "./judge/sending.js";
 import { signedIn, signedOut, signInHere } from "./judge/signing-in.js";
@@ -12,35 +12,23 @@ import { listenForZoom } from "./judge/zoom.js";
 
 /** The answer that was sent and not acknowledged; of the item that is shown, or of none. */
 const Kept = {
-  key: () => storedName(`practice.${pageData().userId}`),
+  name: () => `practice.${pageData().userId}`,
 
   // The same item comes again in another try, where nothing was said about it yet.
   place: (form) => `${form.dataset.try} ${form.getAttribute("action")}`,
 
   read(form) {
-    try {
-      const kept = JSON.parse(localStorage.getItem(this.key()));
-      return kept?.place === this.place(form) ? new URLSearchParams(kept.body) : null;
-    } catch {
-      return null;
-    }
+    const kept = JSON.parse(recall(this.name()));
+    return kept?.place === this.place(form) ? new URLSearchParams(kept.body) : null;
   },
 
   put(form, body) {
-    try {
-      const kept = { place: this.place(form), body: body.toString() };
-      localStorage.setItem(this.key(), JSON.stringify(kept));
-    } catch {
-      // Storage is full or forbidden: the page itself still holds the answer.
-    }
+    // Where storage is full or forbidden, the page itself still holds the answer.
+    remember(this.name(), JSON.stringify({ place: this.place(form), body: body.toString() }));
   },
 
   drop() {
-    try {
-      localStorage.removeItem(this.key());
-    } catch {
-      // Nothing was kept either.
-    }
+    remember(this.name(), null);
   },
 };
 

@@ -121,7 +121,7 @@ class ShownItem:
     texts: dict[int, str]
     """Of the candidates that this person is shown."""
     cut: frozenset[int]
-    """Those of them whose text ended at the limit of tokens."""
+    """Ids of the candidates whose text ended at the limit of tokens."""
     own: OwnFigures
     guidelines_read: int | None
     """The newest version of the guidelines that the person has read; none before the first look."""

@@ -77,7 +77,10 @@ def _sent(received: PictureForm) -> Typed:
 def _add_picture(
     session: SessionDep, project: Project, received: PictureForm, sent: Typed, *, actor: User
 ) -> Typed:
-    """What was sent, with the line of the picture that came along. Raises InvalidInput."""
+    """Adds the picture that came along; returns what was sent, with its line at the end.
+
+    Raises InvalidInput, with what is wrong with the picture.
+    """
     wants_one = received.text("button") == "add"
     if received.fault:
         raise InvalidInput(received.fault)

@@ -10,13 +10,12 @@ import re
 from sqlalchemy.orm import Session
 
 from app.errors import InvalidInput
-from app.models import GuidelinesPicture, Image, Json, Project, User
-from app.pictures.files import shown_type
+from app.models import GuidelinesPicture, Json, Project, User
 from app.queries import guidelines_pictures as queries
 from app.queries.guidelines import lock_project
 from app.services.events import record
 from app.services.import_formats.images import BadImage, BytesSource, ParsedImage, verify_image
-from app.storage import EXTENSIONS, put_image
+from app.storage import put_image, shown_name
 from app.texts import Sentence
 
 MAX_PICTURES = 200
@@ -74,7 +73,7 @@ def add_picture_of_item(
 
 
 def list_mentioned(text: str) -> list[int]:
-    """Numbers of the pictures that a text shows, in their order; each once."""
+    """Returns the numbers of the pictures that a text shows, each once and the lowest first."""
     return sorted({int(found[1]) for found in _MENTION.finditer(text)})
 
 
@@ -84,7 +83,11 @@ def describe_mentioned(session: Session, project: Project) -> list[Json]:
     if not mentioned:
         return []
     return [
-        {"number": picture.number, "image": image.sha256, "image_file": _file_name(image)}
+        {
+            "number": picture.number,
+            "image": image.sha256,
+            "image_file": shown_name(image.sha256, image.media_type),
+        }
         for picture, image in queries.list_pictures(session, project.id)
         if picture.number in mentioned
     ]
@@ -99,10 +102,6 @@ def line_of(number: int, alt: str) -> str:
     """The Markdown that shows a picture."""
     said = _MARKS.sub(r"\\\g<0>", alt)
     return f"![{said}](picture:{number})"
-
-
-def _file_name(image: Image) -> str:
-    return image.sha256 + EXTENSIONS[shown_type(image.media_type)]
 
 
 def _checked_alt(alt: str) -> str:

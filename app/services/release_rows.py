@@ -18,7 +18,6 @@ from sqlalchemy.orm import Session
 
 from app.lifecycle import AuthorKind, UserKind
 from app.models import Json, Project
-from app.pictures.files import shown_type
 from app.queries import releases as queries
 from app.queries.releases import (
     AdmissionSource,
@@ -32,7 +31,7 @@ from app.queries.releases import (
 from app.same_text import is_cut
 from app.services.release_figures import Figures
 from app.services.release_names import public_model_name
-from app.storage import EXTENSIONS
+from app.storage import shown_name
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def _about_item(source: ItemSource) -> Json:
         "item": item.external_id,
         "item_version": item.version,
         "image": item.image_sha256,
-        "image_file": item.image_sha256 + EXTENSIONS[shown_type(source.media_type)],
+        "image_file": shown_name(item.image_sha256, source.media_type),
         "image_name": item.image_name,
         "split": item.split.value,
         "question": item.question,

@@ -31,7 +31,7 @@ class PictureRow:
 
 @dataclass(frozen=True)
 class Typed:
-    """What an admin sent that is not saved (yet), and why."""
+    """The form as an admin sent it, where it is not saved (yet), with the reason."""
 
     text: str
     version: int | None = None

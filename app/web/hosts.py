@@ -1,4 +1,4 @@
-"""Which names this installation answers to: a page of another site must not reach it by its own.
+"""Refuses requests under names that are not ours: no other site may reach us by its own name.
 
 A site can let its own name lead to an address here (DNS rebinding): browsers then take our answers
 for that site's. It can do so with public names alone, so addresses, names without a dot, and names

@@ -3,9 +3,11 @@
 /** Each site of a host has names of its own. */
 export const storedName = (name) => window.illume.storedName(name);
 
+/** Text, or null to forget it. */
 export function remember(name, value) {
   try {
-    localStorage.setItem(storedName(name), value);
+    if (value === null) localStorage.removeItem(storedName(name));
+    else localStorage.setItem(storedName(name), value);
   } catch {
     // Not remembered, then.
   }

@@ -10,5 +10,5 @@ def hide_progress() -> None:
 
 def keep_quiet() -> None:
     """Turns off the bars and all that transformers says but its errors."""
-    logging.disable_progress_bar()
+    hide_progress()
     logging.set_verbosity_error()

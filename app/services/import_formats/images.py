@@ -135,7 +135,7 @@ class ArchiveSource:
 
 
 class BytesSource:
-    """One image that somebody sent, under whatever name."""
+    """Holds one image that somebody sent, and finds it under every name."""
 
     def __init__(self, content: bytes) -> None:
         self.label = ""
