@@ -69,10 +69,14 @@ def descendants(pid: int) -> set[int]:
 @contextmanager
 def stopped(pid: int, seconds: float = 0.0) -> Iterator[None]:
     """A server and all its children do nothing at all for so long, and at least for the block."""
-    family = [pid, *descendants(pid)]
     until = time.monotonic() + seconds
-    for one in family:
-        os.kill(one, signal.SIGSTOP)
+    family = [pid]
+    os.kill(pid, signal.SIGSTOP)
+    # Again until there are no new ones: a child may have been made just before its parent stopped.
+    while children := descendants(pid).difference(family):
+        for child in children:
+            os.kill(child, signal.SIGSTOP)
+        family.extend(children)
     try:
         yield
         time.sleep(max(until - time.monotonic(), 0))

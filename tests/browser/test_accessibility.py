@@ -229,11 +229,14 @@ def practice_pages(page: Page, site: Site) -> Visit:
     page.get_by_role("button", name="Begin").click()
     yield "practice/item.html", page
     page.locator(".bar__submit").click()
+    expect(page.locator(".toast")).to_be_visible()
     yield "practice/item.html refused", page
     page.locator("input[name=picked]").nth(1).check()
     page.locator(".bar__submit").click()
+    expect(page.locator("#result")).to_be_visible()  # the script goes there by itself
     yield "practice/answer.html", page
     page.locator(".bar__submit").click()
+    page.wait_for_url(f"{base}/practice")
     yield "practice/start.html result", page
     with session_scope() as session:
         session.get_one(Project, site.project_id).practice = PracticeMode.OFF
