@@ -127,13 +127,13 @@ revision: setup ## Write a migration from the models: make revision m="add a col
 	$(BIN)/alembic revision --autogenerate -m "$(m)"
 
 .PHONY: messages
-messages: setup ## Collect the texts of the pages into app/web/locale, to be translated there
+messages: setup ## Collect the texts of the pages into app/web/language/locale, to be translated there
 	@mkdir -p build
 	$(BIN)/pybabel extract --mapping pyproject.toml --keyword Sentence \
 	    --keyword CountedSentence:1,2 --add-location file \
 	    --no-wrap --sort-output --omit-header --output build/messages.pot .
 	$(BIN)/pybabel update --locale de --input-file build/messages.pot --omit-header --no-wrap \
-	    --no-fuzzy-matching --ignore-obsolete --output-file app/web/locale/de.po
+	    --no-fuzzy-matching --ignore-obsolete --output-file app/web/language/locale/de.po
 
 .PHONY: lock
 lock: setup ## Choose new versions for constraints.txt (needs both Pythons on PATH)

@@ -6,49 +6,38 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.logs import configure_logging
-from app.resources import STATIC
-from app.routes import (
-    accounts,
-    archive,
-    guidelines,
-    health,
-    home,
-    images,
-    imports,
-    items,
-    judge,
-    judging_keys,
-    members,
-    mine,
-    people,
-    practice,
-    practice_items,
-    projects,
-    releases,
-    rounds,
-    runs,
-)
-from app.services.readiness import check_readiness
-from app.settings import Settings, get_settings
-from app.web.addresses import site_path
-from app.web.compression import Compress
-from app.web.deps import make_places
-from app.web.errors import add_error_handlers, error_page
-from app.web.hosts import KnownHost
-from app.web.images import PictureLine
-from app.web.inputs import check_texts
-from app.web.middleware import (
+from app.kit.logs import configure_logging
+from app.kit.resources import STATIC
+from app.kit.settings import Settings, get_settings
+from app.routes.accounts import accounts, people
+from app.routes.dataset import images, imports, items
+from app.routes.judging import judging as judge
+from app.routes.judging import keys as judging_keys
+from app.routes.judging import mine, practice, practice_items
+from app.routes.operation import health
+from app.routes.projects import archive, guidelines, home, members, projects
+from app.routes.releases import releases
+from app.routes.rounds import rounds
+from app.routes.runs import runs
+from app.services.operation.readiness import check_readiness
+from app.web.access.deps import make_places
+from app.web.assets.addresses import site_path
+from app.web.assets.static import VersionedFiles
+from app.web.http.compression import Compress
+from app.web.http.errors import add_error_handlers, error_page
+from app.web.http.hosts import KnownHost
+from app.web.http.images import PictureLine
+from app.web.http.inputs import check_texts
+from app.web.http.middleware import (
     BodyLimit,
     RequestContext,
     SameOrigin,
     SecurityHeaders,
     SpreadConnections,
 )
-from app.web.prefix import BelowPath
-from app.web.probes import Probes
-from app.web.sessions import Cookies
-from app.web.static import VersionedFiles
+from app.web.http.prefix import BelowPath
+from app.web.http.probes import Probes
+from app.web.http.sessions import Cookies
 
 # Looked through in this order: those that people wait for come first.
 ROUTES = (

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.texts import Sentence
+from app.kit.texts import Sentence
 
 Temperature = Annotated[float, Field(gt=0, le=5)]
 LARGEST = 2**63 - 1

@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 
-from app.texts import collapse
+from app.kit.texts import collapse
 
 # Another width or shape of the same letter: Ａ, ｶ, Arabic presentation forms. No other form is
 # made plain, as NFKC would do it: that makes 10² and 102 one.

@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from app.programs import require_worker_packages
-from benchmarks.cells import Cells, Config, Result, print_result, print_table, run_benchmark
+from app.kit.processes.programs import require_worker_packages
+from benchmarks.support.cells import Cells, Config, Result, print_result, print_table, run_benchmark
 
 BATCH_ROWS = (256, 100, 33)
 TEMPERATURES = (0.01, 0.1, 0.3, 0.6, 0.9)
@@ -60,10 +60,10 @@ def measure(config: Config) -> Result:
     import torch
 
     from benchmarks.sampling import demo_items
-    from worker.ml.generate import sample
-    from worker.ml.loading import load_vlm
+    from worker.host.models import DEMO_CHECKPOINT
+    from worker.ml.model.loading import load_vlm
+    from worker.ml.sampling.generate import sample
     from worker.ml.types import Draw, Prompt, SampleConfig
-    from worker.models import DEMO_CHECKPOINT
 
     torch.set_num_threads(config["threads"])
     per_item = len(TEMPERATURES) * N_SAMPLES

@@ -28,7 +28,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from app.embedded.programs import postgres_programs, redis_program
-from benchmarks.cells import Cells, Config, Result, print_result, print_table, run_benchmark
+from benchmarks.support.cells import Cells, Config, Result, print_result, print_table, run_benchmark
 
 ORDERS = ("random", "fewest_first", "uncertainty")
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -48,7 +48,7 @@ def main() -> None:
     postgres_programs(None)  # what is missing is said before anything is measured
     redis_program(None)
     if arguments.cell:
-        from benchmarks.judging_cell import measure
+        from benchmarks.support.judging_cell import measure
 
         print_result(measure(json.loads(arguments.cell)))
         return

@@ -20,8 +20,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from app.programs import require_worker_packages
-from benchmarks.cells import check_ended, read_entries, run_benchmark
+from app.kit.processes.programs import require_worker_packages
+from benchmarks.support.cells import check_ended, read_entries, run_benchmark
 
 CONTROLS = ("none", "permuted", "gold")
 SCORES = (("fit", "test fit"), ("answer_accuracy", "accuracy"), ("rouge_l", "ROUGE-L"))

@@ -30,7 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.errors import AppError, SetupError
+from app.kit.errors import AppError, SetupError
+from app.kit.processes.programs import require_packages
 from app.metrics import (
     bleu,
     bleu_per_item,
@@ -41,10 +42,9 @@ from app.metrics import (
     rouge_l_per_item,
     tokenize,
 )
-from app.programs import require_packages
-from benchmarks import coco_scorers
-from benchmarks.cells import Cells, Config, Result, print_result, print_table, run_benchmark
-from benchmarks.coco_scorers import NAMES, Figures
+from benchmarks.support import coco_scorers
+from benchmarks.support.cells import Cells, Config, Result, print_result, print_table, run_benchmark
+from benchmarks.support.coco_scorers import NAMES, Figures
 
 TOLERANCE = 1e-6
 N_QUICK = 200

@@ -3,9 +3,9 @@
     python -m benchmarks.sampling --threads 2
 
 Every item is asked for 5 samples at each of 5 temperatures. Models: `demo`, and `llava`, random
-weights of real proportions (benchmarks/llava.py), on a GPU also `7b`. Ways:
+weights of real proportions (benchmarks/support/llava.py), on a GPU also `7b`. Ways:
 
-ours   worker.ml.generate.sample, all draws of all items in one call.
+ours   worker.ml.sampling.generate.sample, all draws of all items in one call.
 a      one `generate` call per sample, as ILLUME's published code does.
 b      one `generate` call per item and temperature, with num_return_sequences.
 c      one `generate` call per temperature over a batch of items, with num_return_sequences, at the
@@ -28,8 +28,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.programs import require_worker_packages
-from benchmarks.cells import (
+from app.kit.processes.programs import require_worker_packages
+from benchmarks.support.cells import (
     DTYPES,
     MODELS_FOLDER_HELP,
     Cells,
@@ -144,8 +144,8 @@ def measure(config: Config, models_folder: Path | None = None) -> Result:
     """Run one way on one model; samples per second of the clock and of the processor, memory."""
     import torch
 
-    from benchmarks.hardware import Traffic, peak_mb, wait_for
-    from worker.ml.loading import choose_device
+    from benchmarks.support.hardware import Traffic, peak_mb, wait_for
+    from worker.ml.model.loading import choose_device
 
     choose_device(config["device"])  # refuses one that is not there, before weights are made
     torch.set_num_threads(config["threads"])
@@ -177,18 +177,18 @@ def measure(config: Config, models_folder: Path | None = None) -> Result:
 
 def _load(config: Config, folder: Path, models_folder: Path | None) -> tuple[Any, list[Any]]:
     """The model, and the prompts: one more than the items that are counted."""
-    from worker.ml.loading import load_vlm
+    from worker.ml.model.loading import load_vlm
     from worker.ml.types import Prompt
 
     model, device, dtype = config["model"], config["device"], config["dtype"]
     n_items = config["n_items"] + 1
     if model == "demo":
-        from worker.models import DEMO_CHECKPOINT
+        from worker.host.models import DEMO_CHECKPOINT
 
         images, texts = demo_items(folder, n_items)
         source = DEMO_CHECKPOINT
     else:
-        from benchmarks.llava import save_images, saved_llava, words
+        from benchmarks.support.llava import save_images, saved_llava, words
 
         images = save_images(folder, n_items)
         texts = [(words(6 + n % 12, n), words(1 + n % 2, n)) for n in range(n_items)]
@@ -221,7 +221,7 @@ def demo_items(
 
 
 def _ours(vlm: Any, prompts: Sequence[Any]) -> int:
-    from worker.ml.generate import sample
+    from worker.ml.sampling.generate import sample
     from worker.ml.types import Draw, SampleConfig
 
     vlm.memo["ends"] = ()  # no token ends a sample
@@ -266,8 +266,8 @@ def _batches(vlm: Any, prompts: Sequence[Any], size: int) -> int:
 
 
 def _inputs(vlm: Any, prompts: Sequence[Any]) -> Any:
-    from worker.ml.encode import read_image
-    from worker.ml.prompts import DEFAULT_STYLE, prompt_text
+    from worker.ml.inputs.encode import read_image
+    from worker.ml.inputs.prompts import DEFAULT_STYLE, prompt_text
 
     texts = [prompt_text(vlm, prompt, DEFAULT_STYLE) for prompt in prompts]
     return vlm.processor(
@@ -282,7 +282,7 @@ def _generate(vlm: Any, batch: Any, temperature: float, *, n_sequences: int) -> 
     import torch
     from transformers import GenerationConfig
 
-    from worker.ml.choose import top_k_of
+    from worker.ml.sampling.choose import top_k_of
 
     vocabulary = vlm.model.config.get_text_config().vocab_size
     config = GenerationConfig(

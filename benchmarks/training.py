@@ -2,8 +2,9 @@
 
     python -m benchmarks.training --threads 2
 
-A LLaVA with random weights (benchmarks/llava.py: over 100 M parameters, 576 image tokens), float32,
-on a CPU, items with 1 to 4 rationales each, lengths spread as people's are. Rows of the table:
+A LLaVA with random weights (benchmarks/support/llava.py: over 100 M parameters, 576 image tokens),
+float32, on a CPU, items with 1 to 4 rationales each, lengths spread as people's are. Rows of the
+table:
 
     trl          SFTTrainer at its best settings for this data; a row per rationale
     trl_compact  the same, with a head that skips tokens that are not learned, as on GPUs
@@ -34,8 +35,8 @@ import argparse
 import json
 from pathlib import Path
 
-from app.programs import require_packages, require_worker_packages
-from benchmarks.cells import (
+from app.kit.processes.programs import require_packages, require_worker_packages
+from benchmarks.support.cells import (
     DTYPES,
     MODELS_FOLDER_HELP,
     Cells,
@@ -49,7 +50,7 @@ from benchmarks.cells import (
 
 OURS = ("plain", "features", "prefixes", "ours")
 METHODS = ("trl", "trl_compact", *OURS)
-MODELS = ("llava", "7b")  # of benchmarks/llava.py; --quick has its own
+MODELS = ("llava", "7b")  # of benchmarks/support/llava.py; --quick has its own
 
 
 def main() -> None:
@@ -74,7 +75,7 @@ def main() -> None:
     arguments = parser.parse_args()
     require_worker_packages("This benchmark")
     if arguments.cell:
-        from benchmarks.training_cell import Cell, measure
+        from benchmarks.support.training_cell import Cell, measure
 
         print_result(measure(Cell(**json.loads(arguments.cell)), arguments.models_folder))
         return

@@ -4,9 +4,9 @@ from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import create_engine, pool, text
 
-from app.errors import SetupError
+from app.kit.errors import SetupError
+from app.kit.settings import get_settings
 from app.models import Base
-from app.settings import get_settings
 
 # Two processes that start together must not migrate together. The number is arbitrary, but fixed.
 ADVISORY_LOCK = 7_351_902_644

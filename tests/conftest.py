@@ -17,12 +17,12 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.testclient import TestClient
 
-from app import db
 from app.embedded import EmbeddedServices, embedded_services
+from app.kit import db
+from app.kit.settings import Settings, get_settings
 from app.main import create_app, set_state
 from app.models import Base
-from app.settings import Settings, get_settings
-from app.web.deps import get_session
+from app.web.access.deps import get_session
 
 # One thread each: several test processes share the cores, and torch would start one per core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

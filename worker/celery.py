@@ -8,10 +8,10 @@ from typing import Any
 
 from celery.signals import setup_logging, worker_init, worker_process_init
 
-from app.jobs import get_celery
-from app.logs import configure_logging
-from app.settings import get_settings
-from worker.process import start_process
+from app.kit.jobs import get_celery
+from app.kit.logs import configure_logging
+from app.kit.settings import get_settings
+from worker.host.process import start_process
 
 celery = get_celery()
 celery.autodiscover_tasks(["worker"], force=True)

@@ -10,19 +10,19 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from app.programs import end_unless_installed, run_program
+from app.kit.processes.programs import end_unless_installed, run_program
 
 if __name__ == "__main__":
     end_unless_installed("Checking a model")
 
+from app.kit.settings import get_settings
 from app.round_settings import TrainingSettings
-from app.settings import get_settings
+from worker.host.models import resolve
 from worker.ml.check import N_ITEMS, ModelReport, check_model
 from worker.ml.errors import MlError, explain
-from worker.ml.quiet import keep_quiet
-from worker.ml.vision import hide_broken_torchvision
+from worker.ml.model.quiet import keep_quiet
+from worker.ml.model.vision import hide_broken_torchvision
 from worker.model_report import report_lines
-from worker.models import resolve
 from worker.scene_pairs import render_pairs
 from worker.stages.lora_settings import lora_settings
 

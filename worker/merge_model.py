@@ -4,15 +4,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from app.programs import end_unless_installed, run_program
+from app.kit.processes.programs import end_unless_installed, run_program
 
 if __name__ == "__main__":
     end_unless_installed("Merging a model")
 
+from worker.host.models import resolve
 from worker.ml.errors import explain
-from worker.ml.merge import merge_adapter
-from worker.ml.quiet import hide_progress
-from worker.models import resolve
+from worker.ml.model.merge import merge_adapter
+from worker.ml.model.quiet import hide_progress
 
 
 def main() -> None:

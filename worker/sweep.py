@@ -5,12 +5,16 @@ from datetime import timedelta
 
 import redis
 
-from app.errors import AppError
-from app.processes import is_alive
-from app.services import accounts, leases, removal, rounds, runs
-from app.settings import get_settings
-from app.storage import remove_old_uploads
-from worker.persist import persist
+from app.kit.errors import AppError
+from app.kit.processes.children import is_alive
+from app.kit.settings import get_settings
+from app.kit.storage import remove_old_uploads
+from app.services.accounts import accounts
+from app.services.judging import leases
+from app.services.projects import removal
+from app.services.rounds import rounds
+from app.services.runs import runs
+from worker.host.persist import persist
 
 logger = logging.getLogger(__name__)
 

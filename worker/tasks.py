@@ -4,9 +4,9 @@ import logging
 
 from celery import shared_task
 
-from app.jobs import SWEEP_TASK_NAME, TASK_NAME
-from worker.execute import execute, is_expected
-from worker.process import current_heart
+from app.kit.jobs import SWEEP_TASK_NAME, TASK_NAME
+from worker.host.execute import execute, is_expected
+from worker.host.process import current_heart
 from worker.sweep import sweep
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from app.programs import end_unless_installed
+from app.kit.processes.programs import end_unless_installed
 
 if __name__ == "__main__":
     end_unless_installed("Training together")
@@ -21,10 +21,10 @@ if __name__ == "__main__":
 import torch
 from accelerate import PartialState  # type: ignore[import-untyped]
 
-from app.settings import environment_for_children
+from app.kit.settings import environment_for_children
 from worker.ml.errors import MlError, Stopped
-from worker.ml.loading import load_vlm
-from worker.ml.train import train_lora
+from worker.ml.model.loading import load_vlm
+from worker.ml.training.train import train_lora
 from worker.ml.types import (
     LoraSettings,
     TrainConfig,

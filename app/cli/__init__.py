@@ -2,9 +2,11 @@
 
 import typer
 
-from app.cli import data, loop, operate, people, rounds
-from app.cli.explain import explain
-from app.programs import run_program
+from app.cli import accounts, projects, rounds
+from app.cli.loop import loop
+from app.cli.operation import operate
+from app.cli.operation.explain import explain
+from app.kit.processes.programs import run_program
 
 app = typer.Typer(
     name="illume",
@@ -15,8 +17,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 operate.add_to(app)
-people.add_to(app)
-data.add_to(app)
+accounts.add_to(app)
+projects.add_to(app)
 rounds.add_to(app)
 loop.add_to(app)
 

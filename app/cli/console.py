@@ -11,14 +11,14 @@ from rich.console import Console
 from rich.text import Text
 from sqlalchemy.orm import Session
 
-from app import db
 from app.embedded import embedded_services
-from app.errors import SetupError
-from app.logs import in_writing
+from app.kit import db
+from app.kit.errors import SetupError
+from app.kit.logs import in_writing
+from app.kit.schema_upgrade import migrate
+from app.kit.settings import SERVICES_FILE, get_settings
 from app.models import Project
-from app.queries.projects import find_project
-from app.schema import migrate
-from app.settings import SERVICES_FILE, get_settings
+from app.queries.projects.projects import find_project
 
 
 class Printed(Console):

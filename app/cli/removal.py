@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from app.cli.console import console, get_project, running_services
-from app.db import session_scope
-from app.queries.removal import count_content
-from app.services import removal
+from app.kit.db import session_scope
+from app.queries.projects.removal import count_content
+from app.services.projects import removal
 
 Slug = Annotated[str, typer.Argument(help="The project's short name.")]
 

@@ -7,12 +7,17 @@ from rich.table import Table
 from sqlalchemy.orm import Session
 
 from app.cli.console import console, emphasised, get_project, print_json, running_services
-from app.db import session_scope
-from app.errors import Conflict
+from app.kit.db import session_scope
+from app.kit.errors import Conflict
 from app.models import Round
-from app.queries.rounds import find_last_round, find_open_round, get_progress, list_live_workers
+from app.queries.rounds.rounds import (
+    find_last_round,
+    find_open_round,
+    get_progress,
+    list_live_workers,
+)
 from app.round_settings import LoopSettings
-from app.services import bases, rounds
+from app.services.rounds import bases, rounds
 
 round_app = typer.Typer(help="Rounds of a project.", no_args_is_help=True)
 

@@ -4,7 +4,7 @@ people's."""
 from app.critics.base import Critic, CriticError, CriticItem, Fault, Verdict
 from app.critics.exact import ExactCritic
 from app.critics.rouge import PAPER_THRESHOLD, PAPER_WARNING, RougeCritic
-from app.errors import InvalidInput
+from app.kit.errors import InvalidInput
 
 __all__ = [
     "Critic",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from app.errors import AppError
+from app.kit.errors import AppError
 
 
 class Fault(StrEnum):

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from app.errors import SetupError
-from app.processes import Account
+from app.kit.errors import SetupError
+from app.kit.processes.children import Account
 
 # sockaddr_un holds 108 bytes on Linux, 104 elsewhere.
 MAX_SOCKET_PATH = 100

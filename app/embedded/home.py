@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from app.errors import SetupError
+from app.kit.errors import SetupError
 
 LOCK_FILE = "lock"
 # Servers of an instance that was killed need a moment to end; they hold the lock until then.

@@ -1,7 +1,7 @@
 """A thread that starts the servers, starts them again when they die, and stops them at the end.
 
 One thread does all of it because the kernel ties a child to the thread that started it (see
-app/processes.py): the servers live exactly as long as their keeper.
+app/kit/processes/children.py): the servers live exactly as long as their keeper.
 """
 
 import logging
@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from app.errors import SetupError
-from app.processes import describe_exit, stop_process
+from app.kit.errors import SetupError
+from app.kit.processes.children import describe_exit, stop_process
 
 logger = logging.getLogger(__name__)
 

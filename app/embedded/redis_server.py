@@ -9,7 +9,7 @@ import redis
 
 from app.embedded.folders import make_owned_folder, open_log, server_environment
 from app.embedded.programs import redis_program
-from app.processes import Account, start_process
+from app.kit.processes.children import Account, start_process
 
 SOCKET = "redis.sock"
 

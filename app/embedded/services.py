@@ -10,7 +10,7 @@ from app.embedded.home import HomeLock, open_home
 from app.embedded.keeper import Keeper, Notify
 from app.embedded.postgres import Postgres
 from app.embedded.redis_server import Redis
-from app.settings import SERVICES_FILE
+from app.kit.settings import SERVICES_FILE
 
 LARGEST_LOG = 5_000_000
 
@@ -46,9 +46,9 @@ def embedded_services(
 ) -> Iterator[EmbeddedServices]:
     """Run PostgreSQL and Redis with their data in `home` for the length of the block.
 
-    Other processes find the addresses in `home/services.json` (see app/settings.py). `notify` is
-    told, from another thread, when a server dies and is started again. `lock` is the folder's, for
-    a caller who holds it already.
+    Other processes find the addresses in `home/services.json` (see app/kit/settings.py). `notify`
+    is told, from another thread, when a server dies and is started again. `lock` is the folder's,
+    for a caller who holds it already.
     Raises SetupError when the folder is not usable, in use, or a server does not start.
     """
     open_home(home)

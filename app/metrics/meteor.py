@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from app.kit.texts import Sentence
 from app.metrics.pairs import Tokenizer, average, tokenize_pairs
 from app.metrics.tokens import tokenize
-from app.texts import Sentence
 
 _ALPHA, _BETA, _GAMMA, _DELTA = 0.85, 0.2, 0.6, 0.75
 _WEIGHTS = np.array([1.0, 0.6, 0.8, 0.6])  # words equal, of one stem, synonyms, paraphrases

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
+from app.kit.texts import name_key
 from app.lifecycle import PracticeMode, Role, UserKind
 from app.models.base import Base, Json, WithCreation, WithId
-from app.texts import name_key
 
 
 def _key_of_name(context: Any) -> str:

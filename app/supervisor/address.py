@@ -4,7 +4,7 @@ import errno
 import http.client
 import socket
 
-from app.errors import SetupError
+from app.kit.errors import SetupError
 
 READY_PATH = "/health/ready"
 BACKLOG = 2048

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from app.processes import describe_exit, kill_group, start_process
+from app.kit.processes.children import describe_exit, kill_group, start_process
 from app.supervisor.output import Output
 
 FIRST_PAUSE = 0.2

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.settings import Settings
+from app.kit.settings import Settings
 
 Command = tuple[str, ...]
 

@@ -8,7 +8,7 @@ from typing import IO, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from app.unblocked import unblocked
+from app.kit.streams import unblocked
 
 NAME_WIDTH = 12
 OWN_NAME = "illume"

@@ -12,11 +12,11 @@ from pathlib import Path
 from types import FrameType
 
 from app.embedded import EmbeddedServices, HomeLock, embedded_services, open_home
-from app.errors import SetupError
-from app.programs import WORKER_PACKAGES, require_packages
-from app.schema import migrate
-from app.settings import ADDRESS_FILE, Settings, choose_settings, environment_for_children
-from app.storage import keep_private
+from app.kit.errors import SetupError
+from app.kit.processes.programs import WORKER_PACKAGES, require_packages
+from app.kit.schema_upgrade import migrate
+from app.kit.settings import ADDRESS_FILE, Settings, choose_settings, environment_for_children
+from app.kit.storage import keep_private
 from app.supervisor.address import is_ready, listen
 from app.supervisor.child import Child, Hurry, Spec, stop_together
 from app.supervisor.commands import beat_command, web_command, worker_command

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 # Not a copy: keys are right when they are those that the code asks for.
-from app.texts import name_key
+from app.kit.texts import name_key
 
 revision = "0015"
 down_revision = "0014"

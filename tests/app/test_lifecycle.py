@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.errors import InvalidTransition
+from app.kit.errors import InvalidTransition
 from app.lifecycle import (
     CLOSED_ROUND,
     JUDGEABLE_ROUND,
@@ -30,8 +30,10 @@ from app.lifecycle import (
     can_advance,
 )
 from app.models import Event, Judgement, Project, Run
-from app.services import judging, leases, rounds, runs
-from tests.factories import (
+from app.services.judging import judgements, leases
+from app.services.rounds import rounds
+from app.services.runs import runs
+from tests.support.factories import (
     make_item,
     make_project,
     make_round,
@@ -154,7 +156,7 @@ def test_judgement_goes_only_where_the_table_lets_it(
 ) -> None:
     round_ = make_round(session, project)
     make_round_item(session, round_, make_item(session, project))
-    judgement = judging.lease_next(session, round_, make_user(session))
+    judgement = judgements.lease_next(session, round_, make_user(session))
     assert judgement is not None
     put_judgement_into(session, judgement, old)
     before = count_events(session)

@@ -17,8 +17,8 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from app.errors import SetupError
-from app.programs import run_program
+from app.kit.errors import SetupError
+from app.kit.processes.programs import run_program
 
 REPOSITORY = Path(__file__).parents[2]
 LOCK = REPOSITORY / "constraints.txt"

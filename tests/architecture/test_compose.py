@@ -10,8 +10,8 @@ import yaml
 from fastapi.routing import iter_route_contexts
 
 from app.cli import app as cli
+from app.kit.settings import Settings
 from app.main import create_app
-from app.settings import Settings
 from app.supervisor.address import READY_PATH
 from tests.architecture.lock import REPOSITORY, read_pyproject
 

@@ -1,4 +1,4 @@
-"""Every command that a text shows has its place in tests/promises.py, which says how it is run."""
+"""Every command that a text shows is listed in tests/support/promises.py, with how it runs."""
 
 import ast
 import re
@@ -10,8 +10,8 @@ from itertools import chain
 import pytest
 
 from tests.architecture.lock import REPOSITORY, read_pyproject
-from tests.documented import COMMAND, collect, expand, leaves
-from tests.promises import (
+from tests.support.documented import COMMAND, collect, expand, leaves
+from tests.support.promises import (
     DRY,
     FOREIGN,
     JOURNEY,
@@ -34,7 +34,7 @@ def test_every_command_that_is_shown_is_run() -> None:
     found = collect()
     assert len(found) > 90, "the texts are read otherwise than they are written"
     forgotten = {command: places for command, places in found.items() if command not in promised()}
-    assert forgotten == {}, "add each to a list of tests/promises.py"
+    assert forgotten == {}, "add each to a list of tests/support/promises.py"
     assert [command for command in promised() if command not in found] == [], "shown no more"
     assert len(promised()) == len(set(promised()))
 

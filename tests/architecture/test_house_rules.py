@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from app.embedded import EmbeddedServices
-from app.jobs import SWEEP_TASK_NAME, TASK_NAME
+from app.kit.jobs import SWEEP_TASK_NAME, TASK_NAME
+from app.kit.settings import Settings
 from app.lifecycle import SHARDED, Job
-from app.settings import Settings
 from tests.architecture.lock import REPOSITORY
 
 SOURCES = [path for name in ("app", "worker") for path in sorted((REPOSITORY / name).rglob("*.py"))]
@@ -52,8 +52,37 @@ def called_method(node: ast.AST) -> str | None:
     return node.func.attr if is_method else None  # type: ignore[attr-defined]
 
 
+MOST_FILES = 16
+"""So many files of Python code may a folder have; a newcomer reads no longer list."""
+ONE_PER_CHANGE = {REPOSITORY / "migrations" / "versions"}
+
+
+def test_no_folder_is_a_long_list_of_files() -> None:
+    code = ("app", "worker", "migrations", "benchmarks", "tests")
+    folders = {path.parent for name in code for path in (REPOSITORY / name).rglob("*.py")}
+    counted = {folder: len(list(folder.glob("*.py"))) for folder in folders - ONE_PER_CHANGE}
+    too_long = {str(folder): n for folder, n in counted.items() if n > MOST_FILES}
+    assert too_long == {}
+
+
+AREAS = {
+    *("accounts", "projects", "dataset", "judging", "rounds", "admission"),
+    *("runs", "evaluation", "releases", "quality", "operation"),
+}
+
+
+@pytest.mark.parametrize("layer", ["queries", "services", "web/pages", "routes"])
+def test_every_layer_has_the_same_areas(layer: str) -> None:
+    for folder in (REPOSITORY / "app", REPOSITORY / "tests" / "app"):
+        here = folder / layer
+        found = {path.name for path in here.iterdir() if path.is_dir()} if here.is_dir() else set()
+        assert found - {"__pycache__"} <= AREAS
+
+
 def test_only_db_commits() -> None:
-    found = find(lambda node: called_method(node) in {"commit", "rollback"}, besides=("app/db.py",))
+    found = find(
+        lambda node: called_method(node) in {"commit", "rollback"}, besides=("app/kit/db.py",)
+    )
     assert places(found) == []
 
 
@@ -67,14 +96,14 @@ def test_only_db_makes_sessions() -> None:
             and node.func.id == "Session"
         )
 
-    assert places(find(makes_session, besides=("app/db.py",))) == []
+    assert places(find(makes_session, besides=("app/kit/db.py",))) == []
 
 
 def test_only_db_reads_the_transaction_hooks_of_sessions() -> None:
     def listens(node: ast.AST) -> bool:
         return isinstance(node, ast.Attribute) and node.attr == "listens_for"
 
-    assert places(find(listens, besides=("app/db.py",))) == []
+    assert places(find(listens, besides=("app/kit/db.py",))) == []
 
 
 def test_every_flush_of_a_session_says_why() -> None:
@@ -101,12 +130,12 @@ def test_only_settings_read_the_environment() -> None:
             and node.value.id == "os"
         )
 
-    assert places(find(reads, besides=("app/settings.py",))) == []
+    assert places(find(reads, besides=("app/kit/settings.py",))) == []
 
 
 def test_only_one_file_renders_pages() -> None:
     found = find(
-        lambda node: called_method(node) == "TemplateResponse", besides=("app/web/htmx.py",)
+        lambda node: called_method(node) == "TemplateResponse", besides=("app/web/http/htmx.py",)
     )
     assert places(found) == []
 
@@ -185,7 +214,7 @@ def test_every_job_has_work_behind_it(job: Job) -> None:
     """A job is either worked shard by shard or has a case of its own."""
     cases = {
         ast.unparse(node.pattern)
-        for node in ast.walk(parse(REPOSITORY / "worker" / "execute.py"))
+        for node in ast.walk(parse(REPOSITORY / "worker" / "host" / "execute.py"))
         if isinstance(node, ast.match_case)
     }
     assert (job in SHARDED) != (f"Job.{job.name}" in cases)

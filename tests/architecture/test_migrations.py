@@ -13,12 +13,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from app.embedded import EmbeddedServices
+from app.kit.resources import MIGRATIONS
+from app.kit.settings import get_settings
 from app.models import Base
-from app.resources import MIGRATIONS
 from app.same_text import text_key
-from app.settings import get_settings
 from tests.architecture.lock import REPOSITORY
-from tests.databases import connected, new_database
+from tests.support.databases import connected, new_database
 
 # What PostgreSQL itself says about every table, constraint, index, trigger and function of ours.
 # `alembic check` compares neither checks nor triggers; this does.

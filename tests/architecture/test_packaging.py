@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from setuptools import find_packages
 
-from app import resources
+from app.kit import resources
 from tests.architecture.lock import (
     LOCK,
     REPOSITORY,
@@ -163,8 +163,8 @@ def test_wheel_carries_all_code_the_catalogues_and_the_demo_model(wheel: Path) -
     for name in ("app", "worker"):
         code = {path for path in files_below(REPOSITORY / name) if path.endswith(".py")}
         assert code <= files_below(wheel / name)
-    locale = REPOSITORY / "app" / "web" / "locale"
-    assert files_below(wheel / "app" / "web" / "locale") == files_below(locale) != set()
+    catalogues = "app/web/language/locale"
+    assert files_below(wheel / catalogues) == files_below(REPOSITORY / catalogues) != set()
     checkpoint = REPOSITORY / "worker" / "demo" / "checkpoint"
     assert files_below(wheel / "worker" / "demo" / "checkpoint") == files_below(checkpoint)
 
@@ -174,7 +174,7 @@ def test_wheel_puts_nothing_but_app_and_worker_into_site_packages(wheel: Path) -
 
 
 def test_installed_program_finds_its_folders(wheel: Path) -> None:
-    script = "from app import resources as r; print(r.TEMPLATES, r.STATIC, r.MIGRATIONS)"
+    script = "from app.kit import resources as r; print(r.TEMPLATES, r.STATIC, r.MIGRATIONS)"
     ended = subprocess.run(
         [sys.executable, "-c", script], cwd=wheel, capture_output=True, text=True, check=True
     )

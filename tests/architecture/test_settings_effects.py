@@ -4,21 +4,22 @@ import ast
 
 import pytest
 
-from app.settings import Settings
+from app.kit.settings import Settings
 from tests.architecture.lock import REPOSITORY
 
-EFFECTS = "tests/app/test_settings_effects.py"
+EFFECTS = "tests/app/kit/test_settings_effects.py"
+PROXIES = "tests/app/web/http/test_proxies.py"
 SERVER = "tests/worker/serving/test_settings.py"
 SHOWN_BY = {
-    "illume_home": "tests/app/test_up.py::"
+    "illume_home": "tests/app/supervisor/test_up.py::"
     "test_killed_supervisor_leaves_no_process_and_the_next_start_has_the_data",
-    "database_url": "tests/app/services/test_checks.py::"
+    "database_url": "tests/app/services/operation/test_installation.py::"
     "test_services_that_do_not_answer_are_told_apart",
-    "redis_url": "tests/app/services/test_checks.py::"
+    "redis_url": "tests/app/services/operation/test_installation.py::"
     "test_services_that_do_not_answer_are_told_apart",
     "store": f"{EFFECTS}::test_store_is_where_pictures_go",
     "secret_key": f"{EFFECTS}::test_secret_key_decides_whose_sessions_are_good",
-    "public_url": "tests/app/cli/test_people.py::test_links_carry_the_public_address",
+    "public_url": "tests/app/cli/test_accounts.py::test_links_carry_the_public_address",
     "host": f"{EFFECTS}::test_host_and_port_are_where_the_web_server_listens",
     "port": f"{EFFECTS}::test_host_and_port_are_where_the_web_server_listens",
     "web_processes": f"{EFFECTS}::test_web_processes_are_as_many_as_was_said",
@@ -33,8 +34,8 @@ SHOWN_BY = {
     "sweep_seconds": f"{EFFECTS}::test_sweep_seconds_are_the_pace_of_beat",
     "heartbeat_seconds": f"{EFFECTS}::test_heartbeat_seconds_are_the_pace_of_a_worker",
     "max_upload_mb": f"{EFFECTS}::test_max_upload_mb_bounds_what_an_import_takes",
-    "allowed_hosts": "tests/app/web/test_hosts.py::test_names_of_the_setting_are_answered",
-    "trusted_proxies": "tests/app/web/test_proxies.py::test_only_trusted_proxies_say_who_is_asking",
+    "allowed_hosts": "tests/app/web/http/test_hosts.py::test_names_of_the_setting_are_answered",
+    "trusted_proxies": f"{PROXIES}::test_only_trusted_proxies_say_who_is_asking",
     "log_format": f"{EFFECTS}::test_log_format_json_makes_every_line_an_object",
 }
 

@@ -19,13 +19,13 @@ from playwright.sync_api import (
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import storage
-from app.db import get_engine, session_scope
 from app.embedded import EmbeddedServices
+from app.kit import storage
+from app.kit.db import get_engine, session_scope
 from app.models import Image, Project, Round
 from app.round_settings import LoopSettings
-from app.services.accounts import make_sign_in_link
-from tests.factories import (
+from app.services.accounts.accounts import make_sign_in_link
+from tests.support.factories import (
     make_image,
     make_item,
     make_membership,
@@ -34,8 +34,8 @@ from tests.factories import (
     make_round_item,
     make_user,
 )
-from tests.processes import wait_for
-from tests.serving import WebServer
+from tests.support.processes import wait_for
+from tests.support.serving import WebServer
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (

@@ -15,14 +15,16 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.db import session_scope
+from app.kit.db import session_scope
 from app.lifecycle import Decision, Job, PracticeMode, Role, RoundStatus, RunStatus, Split
 from app.models import Item, Project, Release, Round, Score
-from app.services import accounts, guidelines, practice_items, projects, removal
-from app.services.practice_items import Expected, Lesson
+from app.services.accounts import accounts
+from app.services.judging import practice_items
+from app.services.judging.practice_items import Expected, Lesson
+from app.services.projects import guidelines, projects, removal
 from tests.architecture.lock import REPOSITORY
 from tests.browser.conftest import DESKTOP, NewContext, Site
-from tests.factories import (
+from tests.support.factories import (
     make_membership,
     make_project,
     make_round,

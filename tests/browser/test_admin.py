@@ -12,14 +12,15 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.db import session_scope
+from app.kit.db import session_scope
 from app.lifecycle import Decision, Job, Role, RoundStatus, RunStatus
 from app.models import Item, Project, Round, Run, User
-from app.queries.runs import claim_run
-from app.services import accounts, removal
-from app.services.imports import perform_import
+from app.queries.runs.runs import claim_run
+from app.services.accounts import accounts
+from app.services.dataset.imports import perform_import
+from app.services.projects import removal
 from tests.browser.conftest import PHONE, NewContext, Site
-from tests.factories import (
+from tests.support.factories import (
     make_membership,
     make_project,
     make_round,
@@ -27,7 +28,7 @@ from tests.factories import (
     make_user,
     png_bytes,
 )
-from tests.serving import WebServer
+from tests.support.serving import WebServer
 
 pytestmark = pytest.mark.browser
 

@@ -8,9 +8,9 @@ from playwright.sync_api import Page, expect
 
 from app.lifecycle import JudgementStatus
 from tests.browser.conftest import NewContext, Site
+from tests.browser.judging.test_judging import answer_id, expect_next, expect_saved, stored
 from tests.browser.proxy import Proxy, proxy_before
-from tests.browser.test_judging import answer_id, expect_next, expect_saved, stored
-from tests.serving import WebServer
+from tests.support.serving import WebServer
 
 pytestmark = pytest.mark.browser
 

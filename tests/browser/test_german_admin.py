@@ -3,13 +3,13 @@
 import pytest
 from sqlalchemy import func, select
 
-from app.db import session_scope
+from app.kit.db import session_scope
 from app.lifecycle import Job, Role, RoundStatus, RunStatus
 from app.models import Item, Membership, Project
-from app.services.practice_items import add_item
+from app.services.judging.practice_items import add_item
 from tests.browser.conftest import DESKTOP, PHONE, NewContext, Site
 from tests.browser.test_admin import FAULTS
-from tests.factories import make_membership, make_project, make_round, make_run, make_user
+from tests.support.factories import make_membership, make_project, make_round, make_run, make_user
 
 pytestmark = pytest.mark.browser
 

@@ -25,14 +25,14 @@ import pytest
 from playwright.sync_api import expect
 from sqlalchemy import select
 
-from app.db import session_scope
 from app.embedded import EmbeddedServices
+from app.kit.db import session_scope
 from app.lifecycle import JudgementStatus
 from app.models import Judgement, Project, Round, Run, User
-from app.services.accounts import make_sign_in_link
+from app.services.accounts.accounts import make_sign_in_link
 from tests.browser.conftest import NewContext, Site
-from tests.factories import make_item, make_membership, make_round_item, make_user
-from tests.processes import stopped, wait_for
+from tests.support.factories import make_item, make_membership, make_round_item, make_user
+from tests.support.processes import stopped, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.db import session_scope
+from app.kit.db import session_scope
 from app.lifecycle import PracticeMode
 from app.models import (
     GuidelinesReading,
@@ -20,13 +20,13 @@ from app.models import (
     Project,
     User,
 )
-from app.services import practice_items
-from app.services.accounts import make_sign_in_link
-from app.services.guidelines import update_guidelines
-from app.services.practice_items import Expected, Lesson
+from app.services.accounts.accounts import make_sign_in_link
+from app.services.judging import practice_items
+from app.services.judging.practice_items import Expected, Lesson
+from app.services.projects.guidelines import update_guidelines
 from tests.browser.conftest import NewContext, Site, add_items
 from tests.browser.proxy import Proxy, proxy_before
-from tests.factories import png_bytes
+from tests.support.factories import png_bytes
 
 pytestmark = pytest.mark.browser
 

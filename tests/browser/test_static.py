@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.resources import STATIC, TEMPLATES
+from app.kit.resources import STATIC, TEMPLATES
 
 LINEAR_LIMIT = 0.04045
 

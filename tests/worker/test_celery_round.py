@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.lifecycle import Job, RoundStatus, RunStatus, ShardStatus
 from app.models import Candidate, Item, Project, Run, RunShard, Sample, Worker
-from tests.worker.ml.families import build_llava
-from tests.worker.stages.rounds_in_process import (
+from tests.support.models.families import build_llava
+from tests.support.rounds_in_process import (
     make_picture_project,
     start_first_round,
     tiny_settings,
 )
-from tests.worker.worker_processes import (
+from tests.support.worker_processes import (
     Processes,
     holding,
     kill_model_worker,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command_line import output_of, refusal_of, run_illume
+from tests.support.command_line import output_of, refusal_of, run_illume
 
 pytestmark = pytest.mark.usefixtures("database")
 

@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.kit.processes.children import start_process
 from app.lifecycle import Job, RoundStatus
 from app.models import Project, Round, Run
-from app.processes import start_process
 from app.round_settings import LoopSettings
-from app.services import rounds
-from tests.worker.ml.families import build_llava
-from tests.worker.stages.rounds_in_process import make_picture_project, tiny_settings
-from tests.worker.worker_processes import wait_for
+from app.services.rounds import rounds
+from tests.support.models.families import build_llava
+from tests.support.rounds_in_process import make_picture_project, tiny_settings
+from tests.support.worker_processes import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 

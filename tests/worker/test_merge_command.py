@@ -7,17 +7,17 @@ import torch
 from PIL import Image
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.kit.storage import adapters_folder
 from app.lifecycle import Job, RunStatus
 from app.models import Adapter
-from app.storage import adapters_folder
-from tests.command_line import output_of, refusal_of
-from tests.factories import make_project, make_run
-from tests.worker.ml.families import build_llava
-from worker.ml.adapters import publish_adapter
-from worker.ml.encode import collate, encoder_of
-from worker.ml.loading import Vlm, attach_adapter, load_vlm
-from worker.ml.prompts import PromptText
-from worker.ml.train import train_lora
+from tests.support.command_line import output_of, refusal_of
+from tests.support.factories import make_project, make_run
+from tests.support.models.families import build_llava
+from worker.ml.inputs.encode import collate, encoder_of
+from worker.ml.inputs.prompts import PromptText
+from worker.ml.model.adapters import publish_adapter
+from worker.ml.model.loading import Vlm, attach_adapter, load_vlm
+from worker.ml.training.train import train_lora
 from worker.ml.types import LoraSettings, TrainConfig, TrainRow
 
 

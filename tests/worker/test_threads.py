@@ -17,7 +17,7 @@ def test_they_sleep_unless_told_otherwise(wished: str | None, policy: str) -> No
         environment[NAME] = wished
     environment["OMP_DISPLAY_ENV"] = "TRUE"  # OpenMP says what it goes by as soon as it is loaded
     said = subprocess.run(
-        [sys.executable, "-c", "import worker.ml.loading"],
+        [sys.executable, "-c", "import worker.ml.model.loading"],
         env=environment,
         capture_output=True,
         text=True,

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from app.programs import end_unless_installed, run_program
+from app.kit.processes.programs import end_unless_installed, run_program
 
 if __name__ == "__main__":
     end_unless_installed("The evaluation of the demo model")

@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from app.programs import end_unless_installed, run_program
+from app.kit.processes.programs import end_unless_installed, run_program
 
 if __name__ == "__main__":
     end_unless_installed("The recipe of the demo model")

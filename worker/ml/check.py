@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 
 from worker.ml.errors import MlError
-from worker.ml.generate import sample
-from worker.ml.loading import Vlm, load_vlm
-from worker.ml.lora import find_targets, linear_modules
-from worker.ml.memory import row_bytes
-from worker.ml.prompts import DEFAULT_STYLE, PromptStyle, prompt_text, train_text
+from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle, prompt_text, train_text
+from worker.ml.model.loading import Vlm, load_vlm
+from worker.ml.model.lora import find_targets, linear_modules
+from worker.ml.model.memory import row_bytes
 from worker.ml.proof import ProofLine, prove
 from worker.ml.proof_of_merge import prove_merge
-from worker.ml.seeds import derive_seed
+from worker.ml.sampling.generate import sample
+from worker.ml.sampling.seeds import derive_seed
 from worker.ml.types import Draw, LoraSettings, Prompt, SampleConfig, Sampled, TrainRow
 
 OPENER = ", seeing that"

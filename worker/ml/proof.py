@@ -17,21 +17,21 @@ from typing import Any
 
 import torch
 
-from worker.ml.agreement import difference, is_rounding
-from worker.ml.decode import decode_plain, decode_shared
-from worker.ml.decoding import Group
-from worker.ml.encode import RowEncoder, collate, encoder_of
 from worker.ml.errors import DeviceError, MlError, ModelUnusableError, Stopped, first_line
-from worker.ml.frozen_tower import encoder_for_sampling, image_features
-from worker.ml.generate import sample
-from worker.ml.loading import Vlm, attach_adapter
-from worker.ml.lora import adapter_weights, find_targets, remove_adapters
-from worker.ml.losses import Example, asked_logits, make_examples
-from worker.ml.memory import is_out_of_memory, too_large
-from worker.ml.prompts import DEFAULT_STYLE, PromptStyle, train_text
-from worker.ml.seeds import derive_seed
-from worker.ml.sharing import Recorder, how_to_share
-from worker.ml.trainer import Trainer
+from worker.ml.inputs.encode import RowEncoder, collate, encoder_of
+from worker.ml.inputs.frozen_tower import encoder_for_sampling, image_features
+from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle, train_text
+from worker.ml.model.loading import Vlm, attach_adapter
+from worker.ml.model.lora import adapter_weights, find_targets, remove_adapters
+from worker.ml.model.memory import is_out_of_memory, too_large
+from worker.ml.same_logits import difference, is_rounding
+from worker.ml.sampling.batch import Group
+from worker.ml.sampling.generate import sample
+from worker.ml.sampling.loop import decode_plain, decode_shared
+from worker.ml.sampling.seeds import derive_seed
+from worker.ml.sampling.sharing import Recorder, how_to_share
+from worker.ml.training.losses import Example, asked_logits, make_examples
+from worker.ml.training.trainer import Trainer
 from worker.ml.types import Draw, LoraSettings, Prompt, SampleConfig, TrainConfig, TrainRow
 
 logger = logging.getLogger(__name__)

@@ -7,16 +7,16 @@ from tempfile import TemporaryDirectory
 import torch
 from safetensors.torch import load_file, save_file
 
-from worker.ml.adapters import publish_adapter
-from worker.ml.agreement import difference, is_rounding
-from worker.ml.encode import collate, encoder_of
 from worker.ml.errors import first_line
-from worker.ml.loading import Vlm, adapter_attached, attach_adapter, load_vlm
-from worker.ml.lora import adapted_layers, add_new_adapter, remove_adapters, write_adapter
-from worker.ml.losses import asked_logits, make_examples
-from worker.ml.merge import merge_adapter, merge_layers
-from worker.ml.prompts import DEFAULT_STYLE, PromptStyle
+from worker.ml.inputs.encode import collate, encoder_of
+from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle
+from worker.ml.model.adapters import publish_adapter
+from worker.ml.model.loading import Vlm, adapter_attached, attach_adapter, load_vlm
+from worker.ml.model.lora import adapted_layers, add_new_adapter, remove_adapters, write_adapter
+from worker.ml.model.merge import merge_adapter, merge_layers
 from worker.ml.proof import ProofLine
+from worker.ml.same_logits import difference, is_rounding
+from worker.ml.training.losses import asked_logits, make_examples
 from worker.ml.types import LoraSettings, TrainRow
 
 LARGE_BYTES = 2 * 2**30  # from here on only what the merge touches is written

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from worker.ml.prompts import chat_words
+from worker.ml.inputs.prompts import chat_words
 from worker.ml.types import Prompt
 
 Json = dict[str, Any]

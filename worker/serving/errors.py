@@ -1,6 +1,6 @@
 """What a sampling server can do wrong, sorted by what follows from it."""
 
-from app.errors import AppError
+from app.kit.errors import AppError
 
 
 class ServerError(AppError):

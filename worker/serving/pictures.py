@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from app.pictures.files import find_plain
-from worker.ml.encode import read_image
+from worker.ml.inputs.encode import read_image
 
 MAX_BYTES = 4 * 2**20
 MAX_SIDE = 2048  # pixels; vision towers see less

@@ -8,7 +8,7 @@ from math import ceil
 from pathlib import Path
 
 from worker.ml.errors import ImageError, Stopped
-from worker.ml.literal import JOINER, NO_MARKS, Marks
+from worker.ml.model.literal import JOINER, NO_MARKS, Marks
 from worker.ml.types import Draw, Failed, Prompt, SampleConfig, Sampled
 from worker.serving.chat import Abilities, Wish, body_of, texts_of
 from worker.serving.connection import Connection, Server

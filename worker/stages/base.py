@@ -10,19 +10,20 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy.orm import Session
 
-from app.errors import AppError
+from app.kit.errors import AppError
+from app.kit.settings import get_settings
 from app.models import Round
-from app.queries import bases as base_queries
+from app.queries.rounds import bases as base_queries
 from app.round_settings import LoopSettings
-from app.services import bases, runs
-from app.settings import get_settings
-from worker.heart import Heart
+from app.services.rounds import bases
+from app.services.runs import runs
+from worker.host.heart import Heart
+from worker.host.models import get_vlm, resolve
+from worker.host.persist import persist
 from worker.ml.errors import BaseChangedError
-from worker.ml.loading import Vlm, find_model
-from worker.ml.prompts import DEFAULT_STYLE
+from worker.ml.inputs.prompts import DEFAULT_STYLE
+from worker.ml.model.loading import Vlm, find_model
 from worker.ml.proof import Proof, prove
-from worker.models import get_vlm, resolve
-from worker.persist import persist
 from worker.scene_pairs import render_pairs
 from worker.stages.inputs import RunInputs, stop_when_lost
 from worker.stages.lora_settings import lora_settings

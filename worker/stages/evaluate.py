@@ -7,12 +7,13 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
+from app.kit.storage import image_path
 from app.lifecycle import Job
 from app.models import Item, RunShard
-from app.queries.items_for_training import list_items
-from app.queries.rounds import get_round_model
+from app.queries.rounds.rounds import get_round_model
+from app.queries.rounds.training_items import list_items
 from app.round_settings import LoopSettings
-from app.services.evaluation import (
+from app.services.evaluation.predictions import (
     Predicted,
     Said,
     list_outcomes,
@@ -20,12 +21,11 @@ from app.services.evaluation import (
     store_predictions,
     store_scores,
 )
-from app.services.failures import Failure
-from app.storage import image_path
-from worker.heart import Heart
-from worker.ml.seeds import derive_seed
+from app.services.runs.failures import Failure
+from worker.host.heart import Heart
+from worker.host.persist import persist
+from worker.ml.sampling.seeds import derive_seed
 from worker.ml.types import Draw, Prompt, SampleConfig, Sampled
-from worker.persist import persist
 from worker.stages.base import prove_base
 from worker.stages.blank import blank_pictures
 from worker.stages.failures import collect_failures

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from app.lifecycle import FailureKind
-from app.services.failures import Failure
+from app.services.runs.failures import Failure
 from worker.ml.types import Failed, Sampled
 
 

@@ -7,18 +7,18 @@ from functools import cache
 
 from sqlalchemy.orm import Session
 
+from app.kit.storage import image_path
+from app.kit.texts import collapse
 from app.models import Image, Item, Run, RunShard
-from app.queries.items_for_training import list_items
-from app.queries.rounds import get_round_model
+from app.queries.rounds.rounds import get_round_model
+from app.queries.rounds.training_items import list_items
 from app.round_settings import LoopSettings, SamplingSettings
 from app.same_text import text_key
-from app.services.sampling import DIRECT, Drawn, store_samples
-from app.storage import image_path
-from app.texts import collapse
-from worker.heart import Heart
-from worker.ml.seeds import derive_seed
+from app.services.rounds.sampling import DIRECT, Drawn, store_samples
+from worker.host.heart import Heart
+from worker.host.persist import persist
+from worker.ml.sampling.seeds import derive_seed
 from worker.ml.types import Draw, Failed, Prompt, SampleConfig, Sampled
-from worker.persist import persist
 from worker.stages.base import prove_base
 from worker.stages.failures import collect_failures
 from worker.stages.inputs import RunInputs, load_inputs

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from app.models import Adapter, Round, Run
-from app.queries.bases import find_base
-from app.queries.runs import get_run
+from app.queries.rounds.bases import find_base
+from app.queries.runs.runs import get_run
 from app.round_settings import LoopSettings
-from worker.heart import Heart
+from worker.host.heart import Heart
 
 
 @dataclass(frozen=True)

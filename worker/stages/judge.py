@@ -3,10 +3,10 @@
 from sqlalchemy.orm import Session
 
 from app.models import Round
-from app.queries.runs import get_run
-from app.services import rounds
-from app.services.critic_judging import judge_round
-from worker.persist import persist
+from app.queries.runs.runs import get_run
+from app.services.rounds import rounds
+from app.services.rounds.critic_judging import judge_round
+from worker.host.persist import persist
 
 
 def judge(run_id: int, attempt: int) -> None:

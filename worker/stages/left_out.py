@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from app.lifecycle import FailureKind
 from app.models import Item
-from app.services.failures import are_too_many, too_many_for_training
+from app.services.runs.failures import are_too_many, too_many_for_training
 from worker.ml.errors import ImageError
-from worker.ml.readable import Unusable
+from worker.ml.training.readable import Unusable
 from worker.ml.types import TrainRow
 
 logger = logging.getLogger(__name__)

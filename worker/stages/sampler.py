@@ -3,16 +3,16 @@
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from app.errors import SetupError
+from app.kit.errors import SetupError
+from app.kit.settings import Settings, get_settings
+from app.kit.storage import adapter_folder
 from app.round_settings import LoopSettings
-from app.settings import Settings, get_settings
-from app.storage import adapter_folder
-from worker.heart import Heart
-from worker.ml.literal import Marks
-from worker.ml.readable import sample_readable
+from worker.host.heart import Heart
+from worker.host.models import resolve
+from worker.ml.model.literal import Marks
+from worker.ml.model.vocabulary import read_marks, vocabulary_size
+from worker.ml.training.readable import sample_readable
 from worker.ml.types import Draw, Failed, SampleConfig, Sampled
-from worker.ml.vocabulary import read_marks, vocabulary_size
-from worker.models import resolve
 from worker.serving.connection import Server
 from worker.serving.sample import Served, connect, sample_served
 from worker.stages.base import load_base

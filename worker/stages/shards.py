@@ -14,14 +14,15 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.errors import AppError, LostRun
+from app.kit.errors import AppError, LostRun
 from app.lifecycle import RunStatus, ShardStatus
 from app.models import Run, RunShard
-from app.queries import rounds as round_queries
-from app.queries import runs as run_queries
-from app.services import rounds, runs
-from worker.heart import Heart
-from worker.persist import persist
+from app.queries.rounds import rounds as round_queries
+from app.queries.runs import runs as run_queries
+from app.services.rounds import rounds
+from app.services.runs import runs
+from worker.host.heart import Heart
+from worker.host.persist import persist
 
 logger = logging.getLogger(__name__)
 

@@ -11,27 +11,28 @@ import torch
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.kit.settings import get_settings
+from app.kit.storage import adapters_folder, image_path
 from app.lifecycle import Split
 from app.models import Adapter, Image, Item
-from app.queries import rounds as round_queries
-from app.queries import runs as run_queries
-from app.queries.candidates import usable_items_statement
-from app.queries.failures import MAX_LISTED
-from app.queries.items_for_training import list_items, list_manifest
+from app.queries.rounds import rounds as round_queries
+from app.queries.rounds.candidates import usable_items_statement
+from app.queries.rounds.training_items import list_items, list_manifest
+from app.queries.runs import runs as run_queries
+from app.queries.runs.failures import MAX_LISTED
 from app.round_settings import LoopSettings
-from app.services import rounds, runs
-from app.settings import get_settings
-from app.storage import adapters_folder, image_path
-from worker.heart import Heart
-from worker.ml.adapters import publish_adapter
-from worker.ml.encode import encoder_of
-from worker.ml.loading import load_reader
-from worker.ml.readable import find_unusable
-from worker.ml.train import train_lora
+from app.services.rounds import rounds
+from app.services.runs import runs
+from worker.host.heart import Heart
+from worker.host.models import forget_vlm, resolve
+from worker.host.pace import TimeLeft
+from worker.host.persist import persist
+from worker.ml.inputs.encode import encoder_of
+from worker.ml.model.adapters import publish_adapter
+from worker.ml.model.loading import load_reader
+from worker.ml.training.readable import find_unusable
+from worker.ml.training.train import train_lora
 from worker.ml.types import TrainConfig, TrainProgress, TrainReport, TrainRow
-from worker.models import forget_vlm, resolve
-from worker.pace import TimeLeft
-from worker.persist import persist
 from worker.stages.base import check_base, load_base, prove_base
 from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
 from worker.stages.left_out import TrainingInputs, leave_out, owner_of

@@ -22,8 +22,8 @@ from typing import Any
 
 import torch
 
-from app.processes import describe_exit, kill_group, start_process
-from app.settings import environment_for_children
+from app.kit.processes.children import describe_exit, kill_group, start_process
+from app.kit.settings import environment_for_children
 from worker.ml.errors import DeviceError, MlError, Stopped
 from worker.ml.types import TrainProgress, TrainReport
 from worker.train_process import MARK, STOP_FILE, TrainJob, report_from

@@ -1,7 +1,7 @@
 """The commands that README, docs and the help show, each started as people start it.
 
-tests/promises.py lists them; what every test here prints says how many there were, how long they
-took, and which of them only went through the parser (`pytest -s`).
+tests/support/promises.py lists them; what every test here prints says how many there were, how
+long they took, and which of them only went through the parser (`pytest -s`).
 """
 
 import json
@@ -17,11 +17,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.app.services.dataset_files import picture, row, write_images
-from tests.command_line import REPOSITORY, hide
-from tests.installation import Installation
-from tests.processes import is_running, wait_for
-from tests.promises import (
+from tests.support.command_line import REPOSITORY, hide
+from tests.support.dataset_files import picture, row, write_images
+from tests.support.installation import Installation
+from tests.support.processes import is_running, wait_for
+from tests.support.promises import (
     FOREIGN,
     JOURNEY,
     LONG,
@@ -31,7 +31,7 @@ from tests.promises import (
     Refused,
     Step,
 )
-from tests.serving import free_port
+from tests.support.serving import free_port
 
 
 def start(

@@ -5,8 +5,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.models import Project, User
-from tests.command_line import output_of, refusal_of, run_illume
-from tests.factories import make_project, make_user
+from tests.support.command_line import output_of, refusal_of, run_illume
+from tests.support.factories import make_project, make_user
 
 Sessions = sessionmaker[Session]
 

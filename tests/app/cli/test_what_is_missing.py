@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.programs import WORKER_PACKAGES
-from app.settings import Settings
-from tests.command_line import REPOSITORY, hide, run_python
+from app.kit.processes.programs import WORKER_PACKAGES
+from app.kit.settings import Settings
+from tests.support.command_line import REPOSITORY, hide, run_python
 
 NO_SETTINGS = tuple(name.upper() for name in Settings.model_fields)
 WORKER = "pip install 'illume[worker]'"

@@ -4,7 +4,7 @@ from functools import partial
 import pytest
 
 from app.critics import CriticError, CriticItem, Fault, find_warning, get_critic
-from app.errors import InvalidInput
+from app.kit.errors import InvalidInput
 
 NFD = partial(unicodedata.normalize, "NFD")
 

@@ -10,7 +10,8 @@ from PIL import Image
 
 from app.pictures.files import find_plain, show, show_smaller
 from app.pictures.seeing import MAX_PIXELS, PictureError, see
-from tests.app.pictures.odd_pictures import (
+from tests.support.dataset_files import blank_png
+from tests.support.odd_pictures import (
     BRIGHT,
     DARK,
     ODD,
@@ -21,8 +22,7 @@ from tests.app.pictures.odd_pictures import (
     saved,
     with_position,
 )
-from tests.app.services.dataset_files import blank_png
-from worker.ml.encode import read_image
+from worker.ml.inputs.encode import read_image
 from worker.serving.pictures import data_url
 
 Colours = tuple[tuple[int, int, int], tuple[int, int, int]]

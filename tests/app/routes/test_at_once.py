@@ -11,15 +11,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.testclient import TestClient
 
-from app.db import session_scope
 from app.embedded import EmbeddedServices
-from app.errors import Conflict, NotAllowed
+from app.kit.db import session_scope
+from app.kit.errors import Conflict, NotAllowed
 from app.lifecycle import Decision, Job, Role, RoundStatus, RunStatus
 from app.main import create_app
 from app.models import Membership, Project, Round, Run, User
-from app.services import accounts, projects, rounds, runs
-from tests.browsing import sign_in, text_of
-from tests.factories import (
+from app.services.accounts import accounts
+from app.services.projects import projects
+from app.services.rounds import rounds
+from app.services.runs import runs
+from tests.support.browsing import sign_in, text_of
+from tests.support.factories import (
     make_item,
     make_membership,
     make_project,

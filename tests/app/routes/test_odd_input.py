@@ -18,11 +18,13 @@ from app.lifecycle import Role
 from app.main import ROUTES
 from app.models import Event, Invite, Item, User
 from app.round_settings import LARGEST
-from app.services import accounts, judging, practice_items, projects
-from app.services.releases import request_release
-from app.web.judge_contexts import day_start
-from tests.browsing import HTMX, page, sign_in, text_of
-from tests.factories import (
+from app.services.accounts import accounts
+from app.services.judging import judgements, practice_items
+from app.services.projects import projects
+from app.services.releases.releases import request_release
+from app.web.pages.judging.work import day_start
+from tests.support.browsing import HTMX, page, sign_in, text_of
+from tests.support.factories import (
     make_item,
     make_membership,
     make_project,
@@ -99,7 +101,7 @@ def addresses(session: Session) -> dict[str, object]:
     round_ = make_round(session, project)
     item = make_item(session, project)
     make_round_item(session, round_, item)
-    judgement = judging.lease_next(session, round_, admin)
+    judgement = judgements.lease_next(session, round_, admin)
     assert judgement is not None
     practice_item = practice_items.add_item(session, project, item, actor=admin)
     invite_path = projects.make_invite(session, project, actor=admin)

@@ -10,11 +10,11 @@ from starlette.testclient import TestClient
 from app.lifecycle import Role
 from app.models import Item, Judgement, PracticeCandidate, PracticeItem, Project
 from app.round_settings import LoopSettings, SamplingSettings, TrainingSettings
-from app.services import practice_items
-from app.services.guidelines import update_guidelines
-from app.services.projects import settings_of
-from tests.browsing import filled_in, one, page, sign_in
-from tests.factories import (
+from app.services.judging import practice_items
+from app.services.projects.guidelines import update_guidelines
+from app.services.projects.projects import settings_of
+from tests.support.browsing import filled_in, one, page, sign_in
+from tests.support.factories import (
     make_item,
     make_membership,
     make_project,

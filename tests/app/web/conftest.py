@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from app.settings import get_settings
+from app.kit.settings import get_settings
 
 
 @pytest.fixture

@@ -16,20 +16,21 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.cli.demo import Sizes, create_demo_project
-from app.cli.demo_practice import add_demo_practice
-from app.db import session_scope
+from app.cli.demo.demo import Sizes, create_demo_project
+from app.cli.demo.practice import add_demo_practice
+from app.kit.db import session_scope
+from app.kit.storage import atomic_file
 from app.lifecycle import Decision, Job, Role, RoundStatus, RunStatus
 from app.models import Project, User, Worker
-from app.services import accounts, guidelines, leases, projects
-from app.services.releases import ReleaseFormat, archive_path, create_release
-from app.storage import atomic_file
-from tests.app.services.dataset_files import own_store
-from tests.app.services.released_project import make_released_project
-from tests.app.web.crawler import Crawler, Form, OneSiteOfTheHost, shape_of
-from tests.app.web.test_languages_rounds import busy_round
+from app.services.accounts import accounts
+from app.services.judging import leases
+from app.services.projects import guidelines, projects
+from app.services.releases.releases import ReleaseFormat, archive_path, create_release
+from tests.app.web.language.test_languages_rounds import busy_round
 from tests.browser.conftest import stored_picture
-from tests.factories import (
+from tests.support.crawler import Crawler, Form, OneSiteOfTheHost, shape_of
+from tests.support.dataset_files import own_store
+from tests.support.factories import (
     make_item,
     make_membership,
     make_project,
@@ -38,7 +39,8 @@ from tests.factories import (
     make_run,
     make_user,
 )
-from tests.places import submit
+from tests.support.places import submit
+from tests.support.released_project import make_released_project
 
 Fields = tuple[tuple[str, str], ...]
 

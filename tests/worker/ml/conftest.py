@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.worker.ml.families import build_llava, write_pictures
-from worker.ml.loading import Vlm, load_vlm
+from tests.support.models.families import build_llava, write_pictures
+from worker.ml.model.loading import Vlm, load_vlm
 from worker.ml.types import TrainRow
 
 OPENER = ", seeing that"

@@ -4,10 +4,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.worker.ml.families import build_llava
+from tests.support.models.families import build_llava
 from worker.ml.check import check_model
 from worker.ml.errors import MlError
-from worker.ml.loading import load_vlm
+from worker.ml.model.loading import load_vlm
 from worker.ml.proof_of_merge import prove_merge
 from worker.ml.types import LoraSettings, TrainRow
 

@@ -13,15 +13,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmarks.llava import save_images, save_llava, words
 from benchmarks.sampling import demo_items
-from worker.ml.encode import encoder_of
+from benchmarks.support.llava import save_images, save_llava, words
+from worker.host.models import DEMO_CHECKPOINT
 from worker.ml.errors import Stopped
-from worker.ml.generate import sample
-from worker.ml.loading import Vlm, load_vlm
-from worker.ml.prompts import prompt_text
-from worker.ml.seeds import derive_seed
-from worker.ml.train import train_lora
+from worker.ml.inputs.encode import encoder_of
+from worker.ml.inputs.prompts import prompt_text
+from worker.ml.model.loading import Vlm, load_vlm
+from worker.ml.sampling.generate import sample
+from worker.ml.sampling.seeds import derive_seed
+from worker.ml.training.train import train_lora
 from worker.ml.types import (
     Draw,
     LoraSettings,
@@ -32,7 +33,6 @@ from worker.ml.types import (
     TrainReport,
     TrainRow,
 )
-from worker.models import DEMO_CHECKPOINT
 
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 

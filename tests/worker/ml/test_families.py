@@ -7,19 +7,19 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.support.models.families import FAMILIES, MORE_FAMILIES, build_llava, write_pictures
+from tests.support.models.more_families import FURTHER_FAMILIES
 from tests.worker.ml.conftest import OPENER
-from tests.worker.ml.families import FAMILIES, MORE_FAMILIES, build_llava, write_pictures
-from tests.worker.ml.more_families import FURTHER_FAMILIES
-from worker.ml.decode import decode_plain
-from worker.ml.decoding import Group
-from worker.ml.encode import encoder_of, end_ids
-from worker.ml.generate import sample
-from worker.ml.loading import Vlm, adapter_attached, load_vlm
-from worker.ml.lora import linear_modules
-from worker.ml.losses import Example, row_losses
-from worker.ml.prompts import frame_of, prompt_text
-from worker.ml.sharing import Recorder
-from worker.ml.train import train_lora
+from worker.ml.inputs.encode import encoder_of, end_ids
+from worker.ml.inputs.prompts import frame_of, prompt_text
+from worker.ml.model.loading import Vlm, adapter_attached, load_vlm
+from worker.ml.model.lora import linear_modules
+from worker.ml.sampling.batch import Group
+from worker.ml.sampling.generate import sample
+from worker.ml.sampling.loop import decode_plain
+from worker.ml.sampling.sharing import Recorder
+from worker.ml.training.losses import Example, row_losses
+from worker.ml.training.train import train_lora
 from worker.ml.types import Draw, LoraSettings, Prompt, SampleConfig, TrainConfig, TrainRow
 
 pytestmark = pytest.mark.slow
@@ -176,7 +176,7 @@ def test_a_family_that_cannot_share_falls_back(
         raise NotImplementedError("no such cache operation")
 
     expected = [s.text for s in sample(honest, draws, CONFIG)]
-    monkeypatch.setattr("worker.ml.decoding.expand", refuse)
-    monkeypatch.setattr("worker.ml.decoding.share", refuse)
+    monkeypatch.setattr("worker.ml.sampling.batch.expand", refuse)
+    monkeypatch.setattr("worker.ml.sampling.batch.share", refuse)
     assert [s.text for s in sample(stubborn, draws, CONFIG)] == expected
     assert stubborn.memo["sharing"] == "none"

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.support.models.families import FAMILIES, MORE_FAMILIES, write_pictures
+from tests.support.models.more_families import FURTHER_FAMILIES
 from tests.worker.ml.conftest import OPENER
-from tests.worker.ml.families import FAMILIES, MORE_FAMILIES, write_pictures
-from tests.worker.ml.more_families import FURTHER_FAMILIES
-from worker.ml.branches import RULE, branched_losses, can_branch, join
-from worker.ml.encode import RowEncoder
-from worker.ml.frozen_tower import FrozenTowerEncoder, can_take_features
-from worker.ml.loading import Vlm, load_vlm
-from worker.ml.losses import make_examples, row_losses
-from worker.ml.prompts import DEFAULT_STYLE
+from worker.ml.inputs.encode import RowEncoder
+from worker.ml.inputs.frozen_tower import FrozenTowerEncoder, can_take_features
+from worker.ml.inputs.prompts import DEFAULT_STYLE
+from worker.ml.model.loading import Vlm, load_vlm
+from worker.ml.training.branches import RULE, branched_losses, can_branch, join
+from worker.ml.training.losses import make_examples, row_losses
 from worker.ml.types import TrainRow
 
 pytestmark = pytest.mark.slow

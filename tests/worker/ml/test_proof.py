@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from tests.worker.ml.families import build_llava
+from tests.support.models.families import build_llava
 from worker.ml.errors import ModelUnusableError, Stopped
-from worker.ml.generate import sample
-from worker.ml.loading import Vlm, attach_adapter, load_vlm
-from worker.ml.lora import add_new_adapter, remove_adapters, write_adapter
+from worker.ml.model.loading import Vlm, attach_adapter, load_vlm
+from worker.ml.model.lora import add_new_adapter, remove_adapters, write_adapter
 from worker.ml.proof import Proof, ProofLine, prove
+from worker.ml.sampling.generate import sample
 from worker.ml.types import Draw, LoraSettings, Prompt, SampleConfig
 
 OPENER = ", seeing that"

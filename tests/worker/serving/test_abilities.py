@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.worker.serving.small_server import SmallServer, running, words_of
+from tests.support.models.small_server import SmallServer, running, words_of
 from worker.ml.errors import ImageError
 from worker.ml.types import Draw, Prompt, SampleConfig, Sampled
 from worker.serving.chat import Prompting, without_echo

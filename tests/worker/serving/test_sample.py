@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.worker.ml.families import build_llava
-from tests.worker.serving.small_server import Json, SmallServer, running, words_of
+from tests.support.models.families import build_llava
+from tests.support.models.small_server import Json, SmallServer, running, words_of
 from worker.ml.errors import Stopped
+from worker.ml.model.vocabulary import read_marks
 from worker.ml.types import Draw, Failed, Prompt, SampleConfig, Sampled
-from worker.ml.vocabulary import read_marks
 from worker.serving.connection import Server
 from worker.serving.errors import ServerError
 from worker.serving.sample import MAX_PROMPTS_IN_TROUBLE, connect, sample_served

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import get_settings
-from tests.worker.serving.small_server import Json, SmallServer
+from app.kit.settings import get_settings
+from tests.support.models.small_server import Json, SmallServer
 from tests.worker.serving.test_sample import CONFIG, Start, draws_of, images, start, texts
 from worker.ml.types import Failed, Sampled
 from worker.serving.errors import ServerError

@@ -14,26 +14,26 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.errors import AppError
+from app.kit.errors import AppError
+from app.kit.settings import get_settings
+from app.kit.storage import adapter_folder, image_path
 from app.lifecycle import Job, RoundStatus
 from app.models import Adapter, Image, Prediction, Round, Run, Sample
 from app.round_settings import LoopSettings
-from app.services.server_check import check_sampling_server
-from app.settings import get_settings
-from app.storage import adapter_folder, image_path
-from tests.worker.stages.rounds_in_process import (
+from app.services.operation.server_check import check_sampling_server
+from tests.support.rounds_in_process import (
     make_picture_project,
     start_first_round,
     tiny_settings,
     work_until_done,
 )
 from worker.demo.architecture import CHAT_TEMPLATE
-from worker.ml.generate import sample
-from worker.ml.loading import attach_adapter, load_vlm
-from worker.ml.merge import merge_adapter
+from worker.host.models import DEMO_CHECKPOINT
+from worker.ml.model.loading import attach_adapter, load_vlm
+from worker.ml.model.merge import merge_adapter
+from worker.ml.model.vocabulary import vocabulary_size
+from worker.ml.sampling.generate import sample
 from worker.ml.types import Draw, Prompt, SampleConfig, Sampled
-from worker.ml.vocabulary import vocabulary_size
-from worker.models import DEMO_CHECKPOINT
 from worker.serving.chat import Prompting
 from worker.serving.connection import Server
 from worker.serving.sample import connect, sample_served

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.errors import Conflict
+from app.kit.errors import Conflict
 from app.lifecycle import Job, RoundStatus, RunStatus
 from app.models import (
     Adapter,
@@ -21,18 +21,18 @@ from app.models import (
     Run,
     Sample,
 )
-from app.queries.runs import find_latest_run
+from app.queries.runs.runs import find_latest_run
 from app.round_settings import LoopSettings
-from app.services import bases, rounds
-from tests.worker.ml.families import build_llava
-from tests.worker.stages.rounds_in_process import (
+from app.services.rounds import bases, rounds
+from tests.support.models.families import build_llava
+from tests.support.rounds_in_process import (
     make_picture_project,
     start_first_round,
     tiny_settings,
     work_until_done,
 )
-from worker.ml.loading import folder_digest
-from worker.models import forget_vlm
+from worker.host.models import forget_vlm
+from worker.ml.model.loading import folder_digest
 from worker.stages.base import ModelRefused
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]

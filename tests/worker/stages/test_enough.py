@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.models import Candidate, Item, Sample
 from app.round_settings import LoopSettings
 from app.same_text import text_key
-from tests.worker.ml.families import build_llava
-from tests.worker.stages.rounds_in_process import (
+from tests.support.models.families import build_llava
+from tests.support.rounds_in_process import (
     make_picture_project,
     start_first_round,
     tiny_settings,

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.lifecycle import Job, RunStatus, Split
 from app.models import Image, Prediction, Run, Score
-from tests.worker.ml.families import build_llava
-from tests.worker.stages.rounds_in_process import (
+from tests.support.models.families import build_llava
+from tests.support.rounds_in_process import (
     make_picture_project,
     start_first_round,
     tiny_settings,

@@ -7,18 +7,19 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.errors import AppError
+from app.kit.errors import AppError
+from app.kit.storage import image_path, put_image
 from app.lifecycle import FailureKind, Job, RoundItemState, RoundStatus, RunStatus, Split
 from app.models import Image, Item, ItemFailure, Prediction, Project, Round, RoundItem, Run, Sample
-from app.queries.rounds import list_train_item_ids
+from app.queries.rounds.rounds import list_train_item_ids
 from app.round_settings import LoopSettings
-from app.services import items, rounds
-from app.storage import image_path, put_image
-from app.web.contexts_item import item_page
-from app.web.contexts_round import round_state
-from tests.factories import make_image, make_item, png_bytes
-from tests.worker.ml.families import build_llava, build_qwen
-from tests.worker.stages.rounds_in_process import (
+from app.services.dataset import items
+from app.services.rounds import rounds
+from app.web.pages.dataset.items import item_page
+from app.web.pages.rounds.rounds import round_state
+from tests.support.factories import make_image, make_item, png_bytes
+from tests.support.models.families import build_llava, build_qwen
+from tests.support.rounds_in_process import (
     make_picture_project,
     start_first_round,
     tiny_settings,

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.lifecycle import RoundStatus
 from app.models import Adapter, Item, ItemFailure, Prediction, Project, Round, Run, Sample
 from app.round_settings import LoopSettings
-from app.services import rounds
-from tests.worker.ml.families import FAMILIES, MORE_FAMILIES
-from tests.worker.ml.more_families import FURTHER_FAMILIES
-from tests.worker.stages.rounds_in_process import (
+from app.services.rounds import rounds
+from tests.support.models.families import FAMILIES, MORE_FAMILIES
+from tests.support.models.more_families import FURTHER_FAMILIES
+from tests.support.rounds_in_process import (
     make_picture_project,
     start_first_round,
     tiny_settings,

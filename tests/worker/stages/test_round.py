@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.kit.storage import adapter_folder
 from app.lifecycle import Decision, Job, RoundStatus, RunStatus, Split
 from app.models import (
     Adapter,
@@ -20,13 +21,12 @@ from app.models import (
     Score,
     TrainingRow,
 )
-from app.queries.items_for_training import list_manifest
-from app.services import judging
-from app.storage import adapter_folder
-from tests.factories import make_user
-from tests.places import submit
-from tests.worker.ml.families import build_llava
-from tests.worker.stages.rounds_in_process import (
+from app.queries.rounds.training_items import list_manifest
+from app.services.judging import judgements
+from tests.support.factories import make_user
+from tests.support.models.families import build_llava
+from tests.support.places import submit
+from tests.support.rounds_in_process import (
     make_picture_project,
     start_first_round,
     tiny_settings,
@@ -122,7 +122,7 @@ def correct_everything(session: Session, round_: Round) -> None:
     """One person says of each item that none fits, and writes what would."""
     user = make_user(session)
     number = 0
-    while (judgement := judging.lease_next(session, round_, user)) is not None:
+    while (judgement := judgements.lease_next(session, round_, user)) is not None:
         edits = {judgement.shown_order[0]: f"because I say so {number}"}
         submit(session, judgement, none_fits=True, edits=edits)
         number += 1

@@ -9,22 +9,22 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.errors import AppError
+from app.kit.errors import AppError
+from app.kit.settings import get_settings
 from app.lifecycle import FailureKind, Job, RoundItemState, RoundStatus, RunStatus
 from app.models import Item, ItemFailure, Project, Round, RoundItem, Run, Sample
 from app.round_settings import LoopSettings
-from app.services import rounds
-from app.settings import get_settings
-from tests.worker.ml.families import build_llava
-from tests.worker.serving.small_server import Json, SmallServer, running, words_of
-from tests.worker.stages.rounds_in_process import (
+from app.services.rounds import rounds
+from tests.support.models.families import build_llava
+from tests.support.models.small_server import Json, SmallServer, running, words_of
+from tests.support.rounds_in_process import (
     make_picture_project,
     start_first_round,
     tiny_settings,
     work_until_done,
 )
-from worker.execute import execute
-from worker.heart import Heart
+from worker.host.execute import execute
+from worker.host.heart import Heart
 
 Start = Callable[[SmallServer], SmallServer]
 

@@ -11,19 +11,19 @@ from safetensors.torch import load_file
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.kit.storage import adapter_folder
 from app.lifecycle import Job, RoundStatus
 from app.models import Adapter, Round, Run
-from app.storage import adapter_folder
-from tests.worker.ml.families import build_llava, write_pictures
-from tests.worker.stages.rounds_in_process import (
+from tests.support.models.families import build_llava, write_pictures
+from tests.support.rounds_in_process import (
     make_picture_project,
     start_first_round,
     tiny_settings,
     work_until_done,
 )
 from worker.ml.errors import DeviceError, MlError, Stopped
-from worker.ml.loading import load_vlm
-from worker.ml.train import train_lora
+from worker.ml.model.loading import load_vlm
+from worker.ml.training.train import train_lora
 from worker.ml.types import LoraSettings, TrainConfig, TrainProgress, TrainReport, TrainRow
 from worker.stages.train_together import count_processes, train_in_processes
 from worker.train_process import TrainJob

@@ -1,0 +1,144 @@
+"""Accounts, invites and tokens. No mail is needed: links are printed."""
+
+from typing import Annotated
+
+import typer
+
+from app.cli.console import console, get_project, print_json, running_services
+from app.kit.db import session_scope
+from app.kit.errors import AppError, NotFound
+from app.kit.settings import get_settings
+from app.lifecycle import Role
+from app.models import User
+from app.queries.accounts.erasure import count_content
+from app.queries.accounts.users import find_user
+from app.services.accounts import accounts
+from app.services.accounts.erasure import erase_person
+from app.services.projects import projects
+
+user_app = typer.Typer(help="Accounts.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(user_app, name="user", rich_help_panel="People")
+    app.command(rich_help_panel="People")(invite)
+    app.command(rich_help_panel="People")(token)
+
+
+@user_app.command("add")
+def add_user(
+    name: Annotated[str, typer.Argument(help="The name to sign in with.")],
+    is_admin: Annotated[
+        bool, typer.Option("--admin", help="May create projects and manage all of them.")
+    ] = False,
+) -> None:
+    """Add a person and print a link with which they set their password.
+
+    Example: illume user add ada --admin
+    """
+    with running_services(), session_scope() as session:
+        user = accounts.add_user(session, name=name, is_admin=is_admin)
+        path = accounts.make_sign_in_link(session, user, is_reset=True)
+    console.print(f"Added {name}. Link to set a password, good once:")
+    _print_link(path)
+
+
+@user_app.command("password")
+def reset_password(name: Annotated[str, typer.Argument(help="Whose password.")]) -> None:
+    """Print a link with which a person sets a new password.
+
+    Example: illume user password ada
+    """
+    with running_services(), session_scope() as session:
+        user = find_user(session, name)
+        if user is None:
+            raise NotFound(f"There is nobody called `{name}`.")
+        path = accounts.make_sign_in_link(session, user, is_reset=True)
+    console.print(f"Link for {name} to set a new password, good once:")
+    _print_link(path)
+
+
+@user_app.command("erase")
+def erase_user(
+    name: Annotated[str, typer.Argument(help="Whom.")],
+    confirm: Annotated[
+        str | None, typer.Option(help="The same name once more, spelt exactly.")
+    ] = None,
+    with_judgements: Annotated[
+        bool, typer.Option("--judgements", help="Delete judgements that are in no release, too.")
+    ] = False,
+) -> None:
+    """Erase a person for ever: account, name and own texts; says first what that is.
+
+    Without --confirm it only says what would be erased.
+
+    Example: illume user erase ada --confirm ada
+    """
+    with running_services(), session_scope() as session:
+        user = find_user(session, name)
+        if user is None:
+            raise NotFound(f"There is nobody called `{name}`.")
+        content = count_content(session, user.id)
+        console.print(
+            f"{content.n_judgements} submitted judgements, {content.n_texts} better texts "
+            f"({content.n_trained} of them were trained on). Releases made before keep their bytes."
+        )
+        if confirm is None:
+            console.print("Nothing was erased: give the name once more with --confirm.")
+            return
+        n_deleted = erase_person(
+            session, user, typed_name=confirm, with_judgements=with_judgements, actor=None
+        )
+    console.print(f"Erased {name}. {n_deleted} judgements were deleted, the others have no name.")
+
+
+def invite(
+    project: Annotated[str, typer.Argument(help="The project's short name.")],
+    role: Annotated[Role, typer.Option(help="What the invited will be.")] = Role.ANNOTATOR,
+    uses: Annotated[int | None, typer.Option(help="How many may use it.", min=1)] = None,
+    days: Annotated[int, typer.Option(help="Days until it expires.", min=1)] = 14,
+) -> None:
+    """Print a link with which people join a project.
+
+    Example: illume invite scenes --uses 20
+    """
+    with running_services(), session_scope() as session:
+        path = projects.make_invite(
+            session,
+            get_project(session, project),
+            role=role,
+            max_uses=uses,
+            days=days,
+            actor=None,
+        )
+    _print_link(path)
+
+
+def token(
+    name: Annotated[str, typer.Argument(help="Whose token.")],
+    label: Annotated[str, typer.Option(help="What it is for.")] = "command line",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Make an API token for a person; it is shown this once.
+
+    Example: illume token ada --label notebook
+    """
+    with running_services(), session_scope() as session:
+        user = _find_person(find_user(session, name), name)
+        secret = accounts.create_api_token(session, user, name=label)
+    if as_json:
+        print_json({"user": name, "label": label, "token": secret})
+    else:
+        console.print(secret, highlight=False, soft_wrap=True)
+
+
+def _find_person(user: User | None, name: str) -> User:
+    if user is None:
+        raise NotFound(f"There is nobody called `{name}`. Add them: illume user add {name}")
+    if user.disabled_at is not None:
+        raise AppError(f"The account of `{name}` is disabled.")
+    return user
+
+
+def _print_link(path: str) -> None:
+    console.print(f"  {get_settings().running_url()}{path}", highlight=False, soft_wrap=True)

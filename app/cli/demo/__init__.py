@@ -1,0 +1,1 @@
+"""`illume demo`: a project to try everything with."""

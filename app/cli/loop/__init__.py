@@ -1,0 +1,1 @@
+"""`illume loop`: all rounds with a critic in place of people."""

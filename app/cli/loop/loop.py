@@ -1,0 +1,263 @@
+"""The whole loop without people: a critic judges, the rounds go on by themselves."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy.orm import Session
+
+from app.cli.console import console, emphasised, get_project, running_services
+from app.cli.demo import demo
+from app.cli.loop.table import print_table
+from app.cli.loop.watch import watch
+from app.critics import get_critic
+from app.kit.db import session_scope
+from app.kit.errors import AppError, Conflict
+from app.kit.processes.children import is_alive, start_process, stop_process
+from app.kit.processes.programs import require_worker_packages
+from app.kit.settings import environment_for_children, get_settings
+from app.lifecycle import Job
+from app.models import Project, Score
+from app.queries.projects.projects import find_project
+from app.queries.rounds import rounds as queries
+from app.queries.runs.runs import find_latest_run
+from app.round_settings import LoopSettings
+from app.services.rounds import rounds
+from app.services.runs import runs
+from app.supervisor.commands import Command, beat_command, worker_command
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(rich_help_panel="Loop")(loop)
+
+
+def loop(
+    project: Annotated[str, typer.Argument(help="The project's short name.")],
+    critic: Annotated[str, typer.Option(help="Who judges: exact, rouge:0.5 …")] = "exact",
+    n_rounds: Annotated[int, typer.Option("--rounds", help="At most so many rounds.", min=1)] = 3,
+    control: Annotated[
+        str,
+        typer.Option(
+            help="none; permuted: verdicts shuffled between candidates, must not improve; "
+            "gold: train on all gold rationales, the upper line."
+        ),
+    ] = "none",
+    seed: Annotated[int | None, typer.Option(help="Seed of sampling and training.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="Number format of the base model: float32, bfloat16 …")
+    ] = None,
+    n_workers: Annotated[int, typer.Option("--workers", help="Model workers.", min=1)] = 1,
+    stop_early: Annotated[
+        bool, typer.Option(help="Stop by the rule (covered, no progress), not only at the limit.")
+    ] = True,
+    is_demo: Annotated[
+        bool, typer.Option("--demo", help="Make the project from rendered scenes if absent.")
+    ] = False,
+    n_scenes: Annotated[
+        int,
+        typer.Option(
+            "--scenes",
+            help="With --demo: scenes to train on; half as many validate, one and a half times as "
+            "many test.",
+            min=20,
+        ),
+    ] = 400,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the figures to this file.")
+    ] = None,
+) -> None:
+    """Run rounds without people and print what each brought.
+
+    Example: illume loop scenes --demo --critic exact --rounds 3 --json figures.json
+
+    A loop that was broken off goes on where it was when it is started again, with its own settings.
+    """
+    if control not in {"none", "permuted", "gold"}:
+        raise AppError(f"Unknown control `{control}`: use none, permuted or gold.")
+    get_critic(critic)  # a wrong name is told before anything starts
+    started = time.monotonic()
+    with running_services():
+        if "gpu" not in _live_queues():
+            require_worker_packages("The loop")
+        with session_scope() as session:
+            if is_demo and find_project(session, project) is None:
+                console.print("Rendering the scenes of", emphasised(project), "…")
+                sizes = demo.Sizes(n_scenes, n_scenes // 2, n_scenes * 3 // 2)
+                demo.create_demo_project(session, name=project, seed=seed or 0, sizes=sizes)
+        with session_scope() as session:
+            owner = get_project(session, project)
+            settings = loop_settings(
+                LoopSettings.model_validate(owner.settings),
+                critic=critic,
+                n_rounds=_last_number(session, owner) + n_rounds,
+                control=control,
+                seed=seed,
+                dtype=dtype,
+                stop_early=stop_early,
+            )
+            going_on = _broken_off(session, owner)
+            if going_on is None:
+                first = rounds.create_round(session, owner, settings=settings, actor=None)
+                rounds.start_round(session, first, actor=None)
+                first_number = first.number
+                console.print(f"Started round {first_number} of {project}.", highlight=False)
+            else:
+                settings, first_number = going_on
+                critic, control = settings.judging.judges, _control_of(settings)
+                console.print(f"Going on with the loop that began with round {first_number}.")
+            project_id = owner.id
+        with _workers(n_workers):
+            watch(project_id)
+        seconds = time.monotonic() - started
+        with session_scope() as session:
+            figures = collect(session, project_id, first_number, settings)
+    figures |= {"project": project, "critic": critic, "control": control, "seed": settings.seed}
+    figures["seconds"] = round(seconds, 1)
+    print_table(figures)
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        console.print(f"Wrote {json_file}.", highlight=False)
+
+
+def loop_settings(
+    settings: LoopSettings,
+    *,
+    critic: str,
+    n_rounds: int,
+    control: str,
+    seed: int | None,
+    dtype: str | None,
+    stop_early: bool,
+) -> LoopSettings:
+    """The project's settings, judged by a critic and going on by themselves."""
+    changed = settings.model_dump()
+    changed["auto_advance"] = changed["auto_continue"] = True
+    changed["judging"] |= {
+        "judges": critic,
+        "overlap": 1,
+        "control": "permuted" if control == "permuted" else "none",
+    }
+    changed["admission"] |= {"policy": "majority"}
+    changed["training"] |= (
+        {"source": "gold", "written": False} if control == "gold" else {"source": "admitted"}
+    )
+    changed["evaluation"] |= {"critic": critic}
+    changed["stop"] |= {"round_limit": n_rounds}
+    if not stop_early:
+        changed["stop"] |= {"patience": 100, "accuracy_floor": 0.0}
+    if seed is not None:
+        changed["seed"] = seed
+    if dtype is not None:
+        changed["dtype"] = dtype
+    return LoopSettings.model_validate(changed)
+
+
+def _control_of(settings: LoopSettings) -> str:
+    """What --control made these settings."""
+    if settings.training.source == "gold":
+        return "gold"
+    return settings.judging.control
+
+
+def _broken_off(session: Session, project: Project) -> tuple[LoopSettings, int] | None:
+    """Settings and first round of the loop whose round is still open. Raises Conflict if the open
+    round is none that a critic judges and that goes on by itself."""
+    open_round = queries.find_open_round(session, project.id)
+    if open_round is None:
+        return None
+    settings = LoopSettings.model_validate(open_round.settings)
+    is_loop = (
+        settings.judging.judges != "people" and settings.auto_advance and settings.auto_continue
+    )
+    if not is_loop:
+        raise Conflict(
+            f"Project {project.slug} has an open round. Complete it, or: "
+            f"illume round cancel {project.slug}"
+        )
+    first_number = open_round.number
+    for round_ in reversed(queries.list_rounds(session, project.id)):
+        if round_.settings != open_round.settings:
+            break
+        first_number = round_.number
+    return settings, first_number
+
+
+def collect(
+    session: Session, project_id: int, first_number: int, settings: LoopSettings
+) -> dict[str, Any]:
+    """Figures of the rounds since `first_number`, and of the base model before them."""
+    baseline = queries.find_baseline_run(session, project_id, settings)
+    entries: list[dict[str, Any]] = []
+    if baseline is not None:
+        scores = _scores(queries.list_scores(session, baseline.id))
+        entries.append({"round": 0, "scores": scores})
+    for round_ in queries.list_rounds(session, project_id):
+        if round_.number < first_number:
+            continue
+        run = find_latest_run(session, round_.id, Job.EVALUATE)
+        entries.append(
+            {
+                "round": round_.number,
+                "status": round_.status.value,
+                "decision": round_.decision.value if round_.decision else None,
+                "reason": round_.decision_reason,
+                "figures": round_.figures,
+                "scores": _scores(queries.list_scores(session, run.id)) if run else {},
+            }
+        )
+    return {"rounds": entries}
+
+
+def _scores(scores: Any) -> dict[str, dict[str, Any]]:
+    by_split: dict[str, dict[str, Any]] = {}
+    entry: Score
+    for entry in scores:
+        by_split.setdefault(entry.split.value, {})[entry.name] = {
+            "value": entry.value,
+            "n": entry.n,
+            "low": entry.low,
+            "high": entry.high,
+        }
+    return by_split
+
+
+def _last_number(session: Session, project: Project) -> int:
+    last = queries.find_last_round(session, project.id)
+    return last.number if last else 0
+
+
+# --- Workers of our own, where none run -----------------------------------------------------
+
+
+def _live_queues() -> set[str]:
+    """Returns the queues that somebody works on; of this machine only processes that are there."""
+    with session_scope() as session:
+        # Those of a loop that has just ended would still count as heard of.
+        runs.release_dead_workers(session, is_alive)
+        return {queue for worker in queries.list_live_workers(session) for queue in worker.queues}
+
+
+@contextmanager
+def _workers(n_workers: int) -> Iterator[None]:
+    """Model workers, a light worker and beat, unless live ones are there already."""
+    live = _live_queues()
+    commands: list[Command] = []
+    if "gpu" not in live:
+        commands += [worker_command(["gpu"]) for _ in range(n_workers)]
+    if "cpu" not in live:
+        commands += [worker_command(["cpu"]), beat_command(get_settings().illume_home)]
+    env = environment_for_children()
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        for command in commands:
+            started.append(start_process(command, env=env))
+        yield
+    finally:
+        for process in started:
+            stop_process(process, (signal.SIGTERM, 5.0), (signal.SIGQUIT, 3.0))

@@ -1,0 +1,89 @@
+"""The figures of a loop as a table: what each round brought, then what to hold it against."""
+
+from typing import Any
+
+from rich.table import Table
+
+from app.cli.console import console
+from app.lifecycle import Split
+from app.services.evaluation.text_scores import Series, score_name
+
+COLUMNS = ("round", "covered", "fitting draws", "test fit", "accuracy", "ROUGE-L", "CIDEr")
+
+Scores = dict[str, dict[str, Any]]
+
+
+def print_table(figures: dict[str, Any]) -> None:
+    table = Table(
+        title=f"{figures['project']}: critic {figures['critic']}, control {figures['control']}, "
+        f"seed {figures['seed']}, {figures['seconds']} s"
+    )
+    for name in COLUMNS:
+        table.add_column(name, justify="right")
+    rounds = figures["rounds"]
+    for entry in rounds:
+        brought = entry.get("figures", {})
+        draws = brought.get("critic_draws")
+        table.add_row(
+            "base" if entry["round"] == 0 else str(entry["round"]),
+            f"{brought['n_covered']}/{brought['n_items']}" if "n_covered" in brought else "",
+            f"{brought['critic_fitting_draws'] / draws:.1%}" if draws else "",
+            *_cells(_test_scores(entry), Series.MODEL),
+        )
+    table.add_section()
+    evaluated = [entry for entry in rounds if _test_scores(entry)]
+    if evaluated:
+        _add_comparison(table, evaluated)
+    console.print(table)
+    last = rounds[-1]
+    if last.get("reason"):
+        console.print(f"Ended after round {last['round']}: {last['decision']}. {last['reason']}")
+
+
+def _add_comparison(table: Table, evaluated: list[dict[str, Any]]) -> None:
+    """Blank pictures; then the newest model and people, each text against the item's others."""
+    first, last = evaluated[0], evaluated[-1]
+    newest = "base" if last["round"] == 0 else str(last["round"])
+    for label, entry, series in (
+        ("base, blank", first, Series.BLANK),
+        (f"{newest}, blank", last if last is not first else {}, Series.BLANK),
+        (f"{newest}, one left out", last, Series.LEAVE_ONE_OUT),
+        ("people, one left out", last, Series.HUMAN),
+    ):
+        cells = _cells(_test_scores(entry), series)
+        if any(cells):
+            table.add_row(label, "", "", *cells)
+            table.caption = (
+                "blank: asked with a blank picture; one left out: each text against the other "
+                "references of its item"
+            )
+
+
+def _test_scores(entry: dict[str, Any]) -> Scores:
+    scores: Scores = entry.get("scores", {}).get(Split.TEST.value, {})
+    return scores
+
+
+def _cells(scores: Scores, series: Series) -> list[str]:
+    def find(metric: str) -> dict[str, Any] | None:
+        return scores.get(score_name(series, metric))
+
+    return [
+        _share(find("fit")),
+        _share(find("answer_accuracy")),
+        _number(find("rouge_l")),
+        _number(find("cider")),
+    ]
+
+
+def _share(score: dict[str, Any] | None) -> str:
+    if score is None:
+        return ""
+    return f"{score['value']:.1%} ({score['low']:.1%}–{score['high']:.1%})"
+
+
+def _number(score: dict[str, Any] | None) -> str:
+    if score is None:
+        return ""
+    interval = f" ({score['low']:.2f}–{score['high']:.2f})" if score["low"] is not None else ""
+    return f"{score['value']:.2f}{interval}"

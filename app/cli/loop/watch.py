@@ -1,0 +1,152 @@
+"""What `illume loop` shows while it runs: bars on a terminal, lines in a file or a pipe."""
+
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from sqlalchemy.orm import Session
+
+from app.cli.console import console, is_terminal
+from app.kit.db import session_scope
+from app.kit.errors import AppError
+from app.lifecycle import CLOSED_ROUND, RUN_TRANSITIONS, Decision, Job, RoundStatus, RunStatus
+from app.models import Round
+from app.queries.rounds import rounds as queries
+from app.queries.runs.runs import find_latest_run
+
+POLL_SECONDS = 0.5
+# A phase that takes long says in between how far it is.
+LINE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Phase:
+    """How far a run of a round is, in shards or steps."""
+
+    name: str
+    status: RunStatus
+    done: int
+    total: int
+    per_second: float | None
+
+    @property
+    def is_over(self) -> bool:
+        return not RUN_TRANSITIONS[self.status]
+
+
+class View(Protocol):
+    def show(self, phase: Phase) -> None: ...
+
+
+def watch(project_id: int) -> None:
+    """Shows how far the loop is until it has ended; raises AppError when a run of it has failed."""
+    bars = _bars() if is_terminal and not console.is_dumb_terminal else None
+    view: View = Bars(bars) if bars else Lines()
+    around: AbstractContextManager[object] = bars or nullcontext()
+    with around:
+        while not _has_ended(project_id, view):
+            time.sleep(POLL_SECONDS)
+
+
+def _has_ended(project_id: int, view: View) -> bool:
+    """One look at the newest rounds: shows their phases and says whether nothing is to come."""
+    with session_scope() as session:
+        round_ = queries.find_last_round(session, project_id)
+        assert round_ is not None  # noqa: S101 - the loop has started one
+        for entry in queries.list_rounds(session, project_id)[-2:]:
+            for phase in _phases(session, entry):
+                view.show(phase)
+        failed = queries.find_failed_run(session, round_.id)
+        if failed is not None:
+            raise AppError(
+                f"Round {round_.number}: {failed.job} failed. {failed.error}\n"
+                "Mend the cause, then: illume round retry, or illume round cancel."
+            )
+        is_over = round_.status is RoundStatus.CANCELLED or (
+            round_.status in CLOSED_ROUND and round_.decision is not Decision.CONTINUE
+        )
+        return is_over and not _is_baseline_live(session, project_id)
+
+
+def _phases(session: Session, round_: Round) -> list[Phase]:
+    return [
+        Phase(
+            name=f"round {round_.number} {entry.run.job.value}",
+            status=entry.run.status,
+            done=entry.n_shards_done if entry.n_shards else entry.run.progress.get("step", 0),
+            total=entry.n_shards or entry.run.progress.get("n_steps") or 1,
+            per_second=entry.per_second if entry.n_shards else None,
+        )
+        for entry in queries.get_progress(session, round_).runs
+    ]
+
+
+def _is_baseline_live(session: Session, project_id: int) -> bool:
+    first = next(iter(queries.list_rounds(session, project_id)))
+    run = find_latest_run(session, first.id, Job.BASELINE)
+    return run is not None and run.finished_at is None
+
+
+# --- Two ways to see it -----------------------------------------------------------------------
+
+
+class Lines:
+    """Prints a line whenever a phase changes its status, and one now and then while it runs."""
+
+    def __init__(self) -> None:
+        self._status: dict[str, RunStatus] = {}
+        self._begun: dict[str, float] = {}
+        self._told: dict[str, float] = {}
+
+    def show(self, phase: Phase) -> None:
+        now = time.monotonic()
+        begun = self._begun.setdefault(phase.name, now)
+        if phase.status is not self._status.get(phase.name):
+            if phase.status is RunStatus.RUNNING:
+                self._begun[phase.name] = now  # waiting for a worker is not counted
+            took = f" after {now - begun:.0f} s" if phase.is_over else ""
+            self._say(f"{phase.name}: {phase.status.value}{took}")
+        elif phase.status is RunStatus.RUNNING and now - self._told[phase.name] >= LINE_SECONDS:
+            self._say(f"{phase.name}: {phase.done} of {phase.total}{_speed(phase, ', ')}")
+        else:
+            return
+        self._status[phase.name], self._told[phase.name] = phase.status, now
+
+    def _say(self, text: str) -> None:
+        # The console sends every line off at once, so that a file or pipe has it while we work.
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+class Bars:
+    """Draws a bar per phase."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._shown: dict[str, TaskID] = {}
+
+    def show(self, phase: Phase) -> None:
+        if phase.name not in self._shown:
+            self._shown[phase.name] = self._bars.add_task(phase.name, total=phase.total, note="")
+        self._bars.update(
+            self._shown[phase.name],
+            total=phase.total,
+            completed=phase.total if phase.is_over else phase.done,
+            note=_speed(phase),
+        )
+
+
+def _bars() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        console=console,
+    )
+
+
+def _speed(phase: Phase, before: str = "") -> str:
+    return f"{before}{phase.per_second:.0f}/s" if phase.per_second else ""

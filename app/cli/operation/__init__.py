@@ -1,0 +1,1 @@
+"""Commands that start, check, back up and restore the installation."""

@@ -1,0 +1,204 @@
+"""Projects, and data in and out of them."""
+
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from sqlalchemy.orm import Session
+
+from app.cli import removal
+from app.cli.console import console, emphasised, get_project, print_json, running_services
+from app.cli.demo import demo
+from app.kit.db import session_scope
+from app.kit.errors import SetupError
+from app.kit.processes.programs import require_worker_packages
+from app.kit.storage import adapter_folder
+from app.models import Project, Release
+from app.queries.projects.projects import count_items_by_split, list_all_projects
+from app.queries.releases.releases import find_release
+from app.queries.rounds.adapters import find_adapter
+from app.queries.rounds.rounds import find_last_round
+from app.services.dataset import imports
+from app.services.dataset.formats.reading import DataFormat
+from app.services.projects import projects
+from app.services.releases import releases
+
+project_app = typer.Typer(help="Projects.", no_args_is_help=True)
+model_app = typer.Typer(help="Models.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(project_app, name="project", rich_help_panel="Data")
+    removal.add_to(project_app)
+    app.add_typer(model_app, name="model", rich_help_panel="Data")
+    app.command("import", rich_help_panel="Data")(import_files)
+    app.command(rich_help_panel="Data")(release)
+
+
+@project_app.command("create")
+def create_project(
+    name: Annotated[str, typer.Argument(help="What the project is called.")],
+    is_demo: Annotated[
+        bool, typer.Option("--demo", help="Fill it with rendered scenes and the demo model.")
+    ] = False,
+    n_train: Annotated[int, typer.Option(help="Demo: train items.", min=1)] = 400,
+    n_validation: Annotated[int, typer.Option(help="Demo: validation items.", min=0)] = 200,
+    n_test: Annotated[int, typer.Option(help="Demo: test items.", min=0)] = 600,
+    seed: Annotated[int, typer.Option(help="Demo: seed of scenes and sampling.", min=0)] = 0,
+) -> None:
+    """Create a project.
+
+    Example: illume project create "Street scenes"
+    """
+    with running_services(), session_scope() as session:
+        if is_demo:
+            sizes = demo.Sizes(n_train=n_train, n_validation=n_validation, n_test=n_test)
+            project = demo.create_demo_project(session, name=name, seed=seed, sizes=sizes)
+        else:
+            project = projects.create_project(session, name=name, actor=None)
+        slug = project.slug
+    console.print("Created the project", emphasised(slug))
+
+
+@project_app.command("list")
+def list_projects(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the projects.
+
+    Example: illume project list
+    """
+    with running_services(), session_scope() as session:
+        rows = [_describe(session, project) for project in list_all_projects(session)]
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("project", "name", "items", "round", "status")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    console.print(table)
+
+
+def _describe(session: Session, project: Project) -> dict[str, Any]:
+    last = find_last_round(session, project.id)
+    return {
+        "project": project.slug,
+        "name": project.name,
+        "items": sum(entry.n_items for entry in count_items_by_split(session, project.id)),
+        "round": last.number if last else None,
+        "status": last.status.value if last else "no round yet",
+    }
+
+
+def import_files(
+    project: Annotated[str, typer.Argument(help="The project's short name.")],
+    files: Annotated[list[Path], typer.Argument(help="JSONL, CSV, zip or VQA-X files.")],
+    images: Annotated[
+        Path | None, typer.Option(help="Folder with the images (default: beside the file).")
+    ] = None,
+    layout: Annotated[
+        DataFormat, typer.Option("--format", help="Layout of the files.")
+    ] = DataFormat.AUTO,
+    update: Annotated[
+        bool, typer.Option("--update", help="Store changed rows of items nobody judged yet.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Import items and images; nothing is stored unless every row is right.
+
+    Example: illume import scenes items.jsonl --images images/
+    """
+    with running_services():
+        parsed = imports.read_dataset(files, images=images, format=layout)
+        with closing(parsed), session_scope() as session:
+            report = imports.import_dataset(
+                session, get_project(session, project), parsed, update=update, actor=None
+            )
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        for line in report.as_lines():
+            console.print(line, highlight=False)
+
+
+def release(
+    project: Annotated[str, typer.Argument(help="The project's short name.")],
+    out: Annotated[Path, typer.Argument(help="File or folder to write.")],
+    layout: Annotated[
+        releases.ReleaseFormat, typer.Option("--format", help="jsonl or huggingface.")
+    ] = releases.ReleaseFormat.JSONL,
+    number: Annotated[
+        int | None, typer.Option(help="Write this release again instead of making a new one.")
+    ] = None,
+) -> None:
+    """Make a numbered, immutable release of a project's data and write it out.
+
+    Example: illume release scenes out/ --format huggingface
+    """
+    with running_services(), session_scope() as session:
+        owner = get_project(session, project)
+        made: Release | None
+        if number is None:
+            made = releases.create_release(session, owner, actor=None)
+        else:
+            made = find_release(session, owner.id, number)
+            if made is None:
+                raise SetupError(f"Project `{project}` has no release {number}.")
+        releases.write_release(session, made, format=layout, out=out)
+        line = f"Release {made.number}: {made.n_rows} rows, content hash {made.content_hash}"
+    console.print(line, highlight=False)
+    console.print(f"Wrote {out}.", highlight=False)
+
+
+@model_app.command("merge")
+def merge_model(
+    source: Annotated[str, typer.Argument(help="A project (its newest adapter) or an adapter.")],
+    out: Annotated[Path, typer.Argument(help="The folder to write; it must not be there yet.")],
+) -> None:
+    """Write the base model with an adapter worked into it, for servers that load no adapters.
+
+    Example: illume model merge scenes merged/
+    """
+    require_worker_packages("Merging a model")
+    with running_services(), session_scope() as session:
+        adapter = find_adapter(session, source)
+        if adapter is None:
+            raise SetupError(
+                f"`{source}` is neither a project with a trained adapter nor the beginning of one "
+                "adapter's digest (the round's page shows it)."
+            )
+        digest, base_model = adapter.digest, adapter.base_model
+        revision = adapter.base_revision
+        folder = adapter_folder(digest)
+    command = [sys.executable, "-m", "worker.merge_model", base_model, str(folder), str(out)]
+    command += ["--revision", revision]
+    if code := subprocess.run(command, check=False).returncode:
+        raise typer.Exit(code)
+    console.print(f"Wrote {out}. Serve it under the name illume-{digest[:16]}.")
+
+
+@model_app.command("check")
+def check_model(
+    model: Annotated[str, typer.Argument(help="Folder, hub name, or demo.")],
+    revision: Annotated[
+        str | None, typer.Option(help="Hub revision, or the digest of the folder's files.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Load a model, prove it and show what the loop would do: LoRA, memory, prompts, samples.
+
+    Ends with 1, and a sentence that says why, where the model cannot be used.
+
+    Example: illume model check demo
+    """
+    require_worker_packages("Checking a model")
+    command = [sys.executable, "-m", "worker.check_model", model]
+    if revision:
+        command += ["--revision", revision]
+    if as_json:
+        command += ["--json"]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)

@@ -1,0 +1,1 @@
+"""Statements about people, their sessions and links."""

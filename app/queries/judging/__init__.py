@@ -1,0 +1,1 @@
+"""Statements about the queue, judgements and practice."""

@@ -1,0 +1,1 @@
+"""Statements that prove that the database works."""

@@ -1,0 +1,166 @@
+"""Figures for the pages of a project: what its rounds brought, what they cost, what is queued."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.lifecycle import Job, JudgementStatus, RoundItemState, RunStatus, Split, UserKind
+from app.models import (
+    Admission,
+    Event,
+    Item,
+    Judgement,
+    Membership,
+    Round,
+    RoundItem,
+    Run,
+    Score,
+    User,
+    Worker,
+)
+from app.queries.rounds.candidates import usable_items_statement
+from app.queries.rounds.rounds import list_live_workers
+
+
+@dataclass(frozen=True)
+class ProjectCounts:
+    """Of usable train items where nothing else is said."""
+
+    n_train: int
+    n_covered: int
+    n_admitted: int
+    n_set_aside: int
+    n_submitted: int
+    human_ms: int
+
+
+def count_project(session: Session, project_id: int) -> ProjectCounts:
+    usable = usable_items_statement(project_id).where(Item.split == Split.TRAIN)
+    n_train = session.execute(select(func.count()).select_from(usable.subquery())).scalar_one()
+    n_covered, n_admitted = session.execute(
+        select(
+            func.count(Admission.item_id.distinct()), func.count(Admission.candidate_id.distinct())
+        ).where(Admission.item_id.in_(usable))
+    ).one()
+    n_set_aside = session.execute(
+        select(func.count(RoundItem.item_id.distinct())).where(
+            RoundItem.project_id == project_id,
+            RoundItem.state == RoundItemState.SET_ASIDE,
+            RoundItem.item_id.in_(usable),
+        )
+    ).scalar_one()
+    n_submitted, human_ms = session.execute(
+        select(func.count(), func.coalesce(func.sum(Judgement.active_ms), 0))
+        .join(Round, Round.id == Judgement.round_id)
+        .where(
+            Round.project_id == project_id,
+            Judgement.user_kind == UserKind.PERSON,
+            Judgement.status == JudgementStatus.SUBMITTED,
+        )
+    ).one()
+    return ProjectCounts(n_train, n_covered, n_admitted, n_set_aside, n_submitted, int(human_ms))
+
+
+@dataclass(frozen=True)
+class RoundScore:
+    """`round_number` is 0 for the base model before any round."""
+
+    round_number: int
+    score: Score
+
+
+def list_scores_by_round(session: Session, project_id: int) -> list[RoundScore]:
+    """Scores of each round's newest evaluation, and of baselines, the newest one last."""
+    newest = (
+        select(func.max(Run.id))
+        .where(
+            Run.project_id == project_id,
+            Run.status == RunStatus.SUCCEEDED,
+            Run.job.in_([Job.EVALUATE, Job.BASELINE]),
+        )
+        .group_by(Run.job, Run.round_id)
+    )
+    rows = session.execute(
+        select(Run.job, Round.number, Score)
+        .join(Run, Run.id == Score.run_id)
+        .outerjoin(Round, Round.id == Run.round_id)
+        .where(Run.id.in_(newest))
+        .order_by(Run.id, Score.split, Score.id)
+    )
+    return [
+        RoundScore(0 if job is Job.BASELINE else number or 0, score) for job, number, score in rows
+    ]
+
+
+def human_ms_of_round(session: Session, round_id: int) -> int:
+    """Active time of people in submitted judgements of the round."""
+    return int(
+        session.execute(
+            select(func.coalesce(func.sum(Judgement.active_ms), 0)).where(
+                Judgement.round_id == round_id,
+                Judgement.user_kind == UserKind.PERSON,
+                Judgement.status == JudgementStatus.SUBMITTED,
+            )
+        ).scalar_one()
+    )
+
+
+def count_annotators(session: Session, project_id: int) -> int:
+    """Members of the project: admins may judge too."""
+    return session.execute(
+        select(func.count()).where(Membership.project_id == project_id)
+    ).scalar_one()
+
+
+def list_project_runs(
+    session: Session, project_id: int, job: Job, *, limit: int = 20
+) -> Sequence[Run]:
+    """The newest runs of a job, newest first."""
+    return session.scalars(
+        select(Run)
+        .where(Run.project_id == project_id, Run.job == job)
+        .order_by(Run.id.desc())
+        .limit(limit)
+    ).all()
+
+
+@dataclass(frozen=True)
+class EventLine:
+    event: Event
+    actor_name: str | None
+
+
+def list_round_events(session: Session, round_id: int, *, limit: int = 100) -> list[EventLine]:
+    """History of a round but for single judgements, newest first."""
+    rows = session.execute(
+        select(Event, User.name)
+        .outerjoin(User, User.id == Event.actor_id)
+        .where(Event.round_id == round_id, ~Event.tag.startswith("judgement:"))
+        .order_by(Event.id.desc())
+        .limit(limit)
+    )
+    return [EventLine(event, name) for event, name in rows]
+
+
+@dataclass(frozen=True)
+class WorkerLine:
+    worker: Worker
+    run: Run | None
+    round_number: int | None
+
+
+def list_worker_lines(session: Session) -> list[WorkerLine]:
+    """Live workers with what they do."""
+    workers = list_live_workers(session)
+    rows = session.execute(
+        select(Run, Round.number)
+        .outerjoin(Round, Round.id == Run.round_id)
+        .where(
+            Run.id.in_([worker.run_id for worker in workers if worker.run_id]),
+            Run.status == RunStatus.RUNNING,
+        )
+    )
+    busy = {run.id: (run, number) for run, number in rows}
+    return [WorkerLine(worker, *busy.get(worker.run_id or 0, (None, None))) for worker in workers]

@@ -1,0 +1,1 @@
+"""Statements about releases and what goes into them."""

@@ -1,0 +1,1 @@
+"""Statements about rounds, candidates and adapters."""

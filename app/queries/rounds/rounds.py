@@ -1,0 +1,339 @@
+"""Rounds: look-ups, what is left to do, and the progress that the pages show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import exists, func, or_, select
+from sqlalchemy.orm import Session
+
+from app.kit.errors import NotFound
+from app.lifecycle import (
+    CLOSED_ROUND,
+    LIVE_RUN,
+    Job,
+    JudgementStatus,
+    RoundItemState,
+    RunStatus,
+    ShardStatus,
+    Split,
+    UserKind,
+)
+from app.models import (
+    Adapter,
+    Item,
+    Judgement,
+    Round,
+    RoundCandidate,
+    RoundItem,
+    RoundModel,
+    Run,
+    RunShard,
+    Sample,
+    Score,
+    Worker,
+)
+from app.queries.rounds.bases import find_base
+from app.queries.rounds.candidates import usable_items_statement
+from app.round_settings import LoopSettings
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    run: Run
+    n_shards: int
+    n_shards_done: int
+    n_written: int
+    per_second: float | None
+    seconds_left: float | None
+    worker_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RoundProgress:
+    """All that a round's page shows of its state, read in a handful of queries."""
+
+    n_items: int
+    n_waiting: int
+    n_open: int
+    n_done: int
+    n_resting: int
+    n_set_aside: int
+    n_slots: int
+    n_submitted: int
+    n_annotators: int
+    n_samples: int
+    n_cut: int
+    """Of these, the draws whose text ended at the limit of tokens."""
+    n_candidates: int
+    n_shown: int
+    runs: tuple[RunProgress, ...]
+    scores: tuple[Score, ...]
+    baseline_scores: tuple[Score, ...]
+
+
+def lock_round(session: Session, round_id: int) -> Round:
+    """The round, held until the end of the transaction and read anew."""
+    round_ = session.scalars(
+        select(Round)
+        .where(Round.id == round_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if round_ is None:
+        raise NotFound(f"There is no round {round_id}.")
+    return round_
+
+
+def find_last_round(session: Session, project_id: int) -> Round | None:
+    return session.scalars(
+        select(Round).where(Round.project_id == project_id).order_by(Round.number.desc()).limit(1)
+    ).one_or_none()
+
+
+def find_open_round(session: Session, project_id: int) -> Round | None:
+    return session.scalars(
+        select(Round).where(Round.project_id == project_id, Round.status.not_in(CLOSED_ROUND))
+    ).one_or_none()
+
+
+def list_rounds(session: Session, project_id: int) -> Sequence[Round]:
+    return session.scalars(
+        select(Round).where(Round.project_id == project_id).order_by(Round.number)
+    ).all()
+
+
+def get_round_model(session: Session, round_id: int) -> RoundModel:
+    return session.scalars(select(RoundModel).where(RoundModel.round_id == round_id)).one()
+
+
+def find_newest_adapter(
+    session: Session, project_id: int, base_model: str, base_digest: str | None = None
+) -> Adapter | None:
+    """The adapter of the newest completed round on this base model, and on this content of it where
+    a digest is given."""
+    of_content = [] if base_digest is None else [Adapter.base_revision == base_digest]
+    return session.scalars(
+        select(Adapter)
+        .join(RoundModel, RoundModel.new_adapter_id == Adapter.id)
+        .join(Round, Round.id == RoundModel.round_id)
+        .where(
+            Round.project_id == project_id,
+            Round.status == "completed",
+            Adapter.base_model == base_model,
+            *of_content,
+        )
+        .order_by(Round.number.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def list_usable_item_ids(session: Session, project_id: int, split: Split) -> list[int]:
+    return list(
+        session.scalars(
+            usable_items_statement(project_id).where(Item.split == split).order_by(Item.id)
+        )
+    )
+
+
+def list_train_item_ids(session: Session, project_id: int) -> list[int]:
+    """Usable train items, without those set aside: answer or image in doubt."""
+    set_aside = (
+        select(RoundItem.id)
+        .where(RoundItem.item_id == Item.id, RoundItem.state == RoundItemState.SET_ASIDE)
+        .exists()
+    )
+    return list(
+        session.scalars(
+            usable_items_statement(project_id)
+            .where(Item.split == Split.TRAIN, ~set_aside)
+            .order_by(Item.id)
+        )
+    )
+
+
+def has_unjudged_items(session: Session, round_id: int) -> bool:
+    unjudged = exists().where(
+        RoundItem.round_id == round_id,
+        RoundItem.state.in_([RoundItemState.WAITING, RoundItemState.OPEN]),
+    )
+    return session.scalar(select(unjudged)) or False
+
+
+def find_failed_run(session: Session, round_id: int) -> Run | None:
+    """The newest failed run of a round that nobody has retried."""
+    failed = list_failed_runs(session, round_id)
+    return failed[-1] if failed else None
+
+
+def list_failed_runs(session: Session, round_id: int) -> Sequence[Run]:
+    """Failed runs of a round that nobody has retried, in the order in which they were asked for."""
+    retry = select(Run.retry_of_id).where(
+        Run.round_id == round_id, Run.retry_of_id.is_not(None), Run.status != RunStatus.CANCELLED
+    )
+    return session.scalars(
+        select(Run)
+        .where(Run.round_id == round_id, Run.status == RunStatus.FAILED, Run.id.not_in(retry))
+        .order_by(Run.id)
+    ).all()
+
+
+def has_baseline(session: Session, project_id: int, settings: LoopSettings) -> bool:
+    return find_baseline_run(session, project_id, settings, live=True) is not None
+
+
+def find_baseline_run(
+    session: Session, project_id: int, settings: LoopSettings, *, live: bool = False
+) -> Run | None:
+    """The baseline of a base model in a project: the succeeded one, or with `live` a live one. One
+    of before the base was changed does not count."""
+    base = find_base(session, project_id, settings)
+    of_content = [Run.created_at >= base.changed_at] if base and base.changed_at else []
+    statuses = {RunStatus.SUCCEEDED, *(LIVE_RUN if live else ())}
+    return session.scalars(
+        select(Run)
+        .where(
+            Run.project_id == project_id,
+            Run.job == Job.BASELINE,
+            Run.status.in_(statuses),
+            Run.parameters["base_model"].astext == settings.base_model,
+            func.coalesce(Run.parameters["revision"].astext, "") == (settings.revision or ""),
+            *of_content,
+        )
+        .order_by(Run.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def list_scores(session: Session, run_id: int) -> Sequence[Score]:
+    return session.scalars(
+        select(Score).where(Score.run_id == run_id).order_by(Score.split, Score.id)
+    ).all()
+
+
+def list_live_workers(session: Session) -> Sequence[Worker]:
+    """Workers heard of within half a minute."""
+    return session.scalars(
+        select(Worker)
+        .where(Worker.seen_at > func.now() - timedelta(seconds=30))
+        .order_by(Worker.name)
+    ).all()
+
+
+def get_progress(session: Session, round_: Round) -> RoundProgress:
+    states = dict(
+        session.execute(
+            select(RoundItem.state, func.count())
+            .where(RoundItem.round_id == round_.id)
+            .group_by(RoundItem.state)
+        ).all()
+    )
+    n_slots, n_submitted = session.execute(
+        select(
+            func.coalesce(func.sum(RoundItem.slots), 0),
+            func.coalesce(func.sum(RoundItem.n_submitted), 0),
+        ).where(RoundItem.round_id == round_.id, RoundItem.state != RoundItemState.RESTING)
+    ).one()
+    n_annotators = session.execute(
+        select(func.count(Judgement.user_id.distinct())).where(
+            Judgement.round_id == round_.id,
+            Judgement.user_kind == UserKind.PERSON,
+            Judgement.status == JudgementStatus.SUBMITTED,
+        )
+    ).scalar_one()
+    n_samples, n_candidates, n_shown = session.execute(
+        select(
+            func.coalesce(func.sum(RoundCandidate.n_draws), 0),
+            func.count(),
+            func.count().filter(RoundCandidate.is_shown),
+        ).where(RoundCandidate.round_id == round_.id)
+    ).one()
+    n_cut = session.execute(
+        select(func.count())
+        .select_from(Sample)
+        .join(Run, Run.id == Sample.run_id)
+        .where(Run.round_id == round_.id, Sample.is_cut.is_(True), Sample.candidate_id.is_not(None))
+    ).scalar_one()
+    runs = _list_run_progress(session, round_.id)
+    settings = LoopSettings.model_validate(round_.settings)
+    baseline = find_baseline_run(session, round_.project_id, settings)
+    evaluations = [entry.run.id for entry in runs if entry.run.job is Job.EVALUATE]
+    return RoundProgress(
+        n_items=sum(states.values()),
+        n_waiting=states.get(RoundItemState.WAITING, 0),
+        n_open=states.get(RoundItemState.OPEN, 0),
+        n_done=states.get(RoundItemState.DONE, 0),
+        n_resting=states.get(RoundItemState.RESTING, 0),
+        n_set_aside=states.get(RoundItemState.SET_ASIDE, 0),
+        n_slots=int(n_slots),
+        n_submitted=int(n_submitted),
+        n_annotators=n_annotators,
+        n_samples=int(n_samples),
+        n_cut=n_cut,
+        n_candidates=n_candidates,
+        n_shown=n_shown,
+        runs=runs,
+        scores=tuple(list_scores(session, evaluations[-1])) if evaluations else (),
+        baseline_scores=tuple(list_scores(session, baseline.id)) if baseline else (),
+    )
+
+
+def _list_run_progress(session: Session, round_id: int) -> tuple[RunProgress, ...]:
+    """The newest run of each job, in the order they were requested."""
+    newest = (
+        select(func.max(Run.id)).where(Run.round_id == round_id).group_by(Run.job).scalar_subquery()
+    )
+    runs = session.scalars(select(Run).where(Run.id.in_(newest)).order_by(Run.id)).all()
+    shards = {
+        row.run_id: row
+        for row in session.execute(
+            select(
+                RunShard.run_id,
+                func.count().label("n"),
+                func.count().filter(RunShard.status == ShardStatus.DONE).label("n_done"),
+                func.coalesce(func.sum(RunShard.n_written), 0).label("n_written"),
+            )
+            .where(RunShard.run_id.in_([run.id for run in runs]))
+            .group_by(RunShard.run_id)
+        )
+    }
+    names: dict[int, list[str]] = {}
+    for run_id, name in session.execute(
+        select(RunShard.run_id, Worker.name)
+        .join(Worker, Worker.id == RunShard.worker_id)
+        .where(
+            RunShard.run_id.in_([run.id for run in runs]), RunShard.status == ShardStatus.RUNNING
+        )
+        .union(
+            select(Run.id, Worker.name)
+            .join(Worker, or_(Worker.id == Run.worker_id, Worker.run_id == Run.id))
+            .where(Run.id.in_([run.id for run in runs]), Run.status == RunStatus.RUNNING)
+        )
+    ):
+        names.setdefault(run_id, []).append(name)
+    now = session.execute(select(func.now())).scalar_one()
+    return tuple(
+        _run_progress(run, shards.get(run.id), tuple(sorted(names.get(run.id, []))), now)
+        for run in runs
+    )
+
+
+def _run_progress(run: Run, shards: Any, names: tuple[str, ...], now: datetime) -> RunProgress:
+    n, n_done, n_written = (shards.n, shards.n_done, int(shards.n_written)) if shards else (0, 0, 0)
+    end = run.finished_at or now
+    seconds = (end - run.started_at).total_seconds() if run.started_at else 0.0
+    per_second = n_written / seconds if seconds > 0 and n_written else None
+    seconds_left = None
+    if run.status in LIVE_RUN:
+        said = run.progress.get("seconds_left")  # by a training, which has no shards
+        seconds_left = (n - n_done) * seconds / n_done if n_done else said
+    return RunProgress(
+        run=run,
+        n_shards=n,
+        n_shards_done=n_done,
+        n_written=n_written,
+        per_second=per_second,
+        seconds_left=seconds_left,
+        worker_names=names,
+    )

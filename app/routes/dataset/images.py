@@ -1,0 +1,33 @@
+"""Images of a project, for its members."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.kit.errors import NotFound
+from app.web.access.projects import ReadableImage, ReadableProjectImage
+from app.web.assets.image_urls import WIDTHS
+from app.web.http.images import image_response
+from app.web.http.inputs import Whole
+
+router = APIRouter()
+
+
+@router.get("/images/{sha256}")
+def show(request: Request, image: ReadableImage, w: Whole | None = None) -> Response:
+    """By content alone: for members of any project that holds it."""
+    return image_response(request, image, width=_checked(w))
+
+
+@router.get("/projects/{slug}/images/{sha256}")
+def show_in_project(
+    request: Request, image: ReadableProjectImage, w: Whole | None = None
+) -> Response:
+    return image_response(request, image, width=_checked(w))
+
+
+def _checked(width: int | None) -> int | None:
+    if width is not None and width not in WIDTHS:
+        raise NotFound(
+            "Images come in their own size and in " + ", ".join(map(str, WIDTHS)) + " pixels"
+        )
+    return width

@@ -1,0 +1,1 @@
+"""Addresses at which people judge and practise."""

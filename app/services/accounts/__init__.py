@@ -1,0 +1,1 @@
+"""People: accounts, passwords, links, and taking a person out again."""

@@ -1,0 +1,1 @@
+"""Which judged rationales may be trained on."""

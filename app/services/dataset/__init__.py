@@ -1,0 +1,1 @@
+"""Items and images of a project: imported, corrected, left out."""

@@ -1,0 +1,160 @@
+"""What an import would do with each row, decided before anything is written."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.kit.texts import Sentence
+from app.lifecycle import Split
+from app.models import Item, Project, ProjectImage
+from app.queries.dataset import imports as queries
+from app.services.dataset.formats.problems import Problems
+from app.services.dataset.formats.reading import ParsedDataset, ParsedItem
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done with each row, decided before anything is written."""
+
+    added: list[ParsedItem]
+    updated: list[tuple[Item, ParsedItem]]
+    unchanged: list[ParsedItem]
+    changed: list[str]
+    refused: list[str]
+    splits: dict[str, Split]
+    """The split of every image of the file."""
+    known: Mapping[str, ProjectImage]
+
+
+def make_plan(session: Session, project: Project, parsed: ParsedDataset, *, update: bool) -> Plan:
+    ids = [item.row.external_id for item in parsed.items]
+    existing = queries.find_items_by_external_id(session, project.id, ids)
+    known = queries.find_project_images(session, project.id, list(parsed.images))
+    problems = Problems()
+    splits = _decide_splits(parsed, existing, known, problems)
+    plan = Plan([], [], [], [], [], splits, known)
+    differing: list[tuple[Item, ParsedItem]] = []
+    for item in parsed.items:
+        old = existing.get(item.row.external_id)
+        if old is None:
+            _check_not_withdrawn(item, known, problems)
+            plan.added.append(item)
+        elif _is_same(old, item):
+            plan.unchanged.append(item)
+        else:
+            if splits[item.image_sha256] is not old.split:
+                problems.add(
+                    item.row.place,
+                    Sentence(
+                        "the item %(item)s is in split %(split)s, but its new image is in split "
+                        "%(other)s. Give the row a new id",
+                        item=old.external_id,
+                        split=str(old.split),
+                        other=str(splits[item.image_sha256]),
+                    ),
+                )
+            _check_not_withdrawn(item, known, problems)
+            differing.append((old, item))
+    problems.raise_if_any()
+    _sort_out_changes(session, plan, differing, update=update)
+    return plan
+
+
+def _decide_splits(
+    parsed: ParsedDataset,
+    existing: Mapping[str, Item],
+    known: Mapping[str, ProjectImage],
+    problems: Problems,
+) -> dict[str, Split]:
+    """An image has the split of the project, else the file's, else that of the item whose picture
+    it replaces, else one by its hash."""
+    replaced: dict[str, Split] = {}
+    for item in parsed.items:
+        old = existing.get(item.row.external_id)
+        if old is not None and old.image_sha256 != item.image_sha256:
+            replaced.setdefault(item.image_sha256, old.split)
+    splits: dict[str, Split] = {}
+    for sha256 in parsed.images:
+        named = parsed.splits.get(sha256)
+        if sha256 in known:
+            splits[sha256] = known[sha256].split
+            if named is not None and named[0] is not known[sha256].split:
+                problems.add(
+                    named[1],
+                    Sentence(
+                        "the image %(image)s… is in split %(split)s of this project already, but "
+                        "this row says %(other)s. An image keeps its split",
+                        image=sha256[:12],
+                        split=str(known[sha256].split),
+                        other=str(named[0]),
+                    ),
+                )
+        elif named is not None:
+            splits[sha256] = named[0]
+        else:
+            splits[sha256] = replaced.get(sha256) or default_split(sha256)
+    return splits
+
+
+def _check_not_withdrawn(
+    item: ParsedItem, known: Mapping[str, ProjectImage], problems: Problems
+) -> None:
+    image = known.get(item.image_sha256)
+    if image is not None and image.withdrawn_at is not None:
+        problems.add(
+            item.row.place, Sentence("the image %(image)s was withdrawn", image=item.row.images[0])
+        )
+
+
+def row_content(item: ParsedItem) -> dict[str, Any]:
+    """The columns of an item that a row decides."""
+    return {
+        "image_sha256": item.image_sha256,
+        "question": item.row.question,
+        "answer": item.row.answer,
+        "gold_rationales": list(item.row.gold_rationales),
+        "facts": item.row.facts,
+    }
+
+
+def _is_same(old: Item, item: ParsedItem) -> bool:
+    return all(getattr(old, name) == value for name, value in row_content(item).items())
+
+
+def _sort_out_changes(
+    session: Session,
+    plan: Plan,
+    differing: Sequence[tuple[Item, ParsedItem]],
+    *,
+    update: bool,
+) -> None:
+    """Which differing rows are written, which wait for `update`, and which never are."""
+    item_ids = [old.id for old, _ in differing]
+    if update:
+        queries.lock_items(session, item_ids)
+    judged = queries.list_judged_item_ids(session, item_ids)
+    busy = queries.list_item_ids_in_open_round(session, item_ids)
+    for old, item in differing:
+        if old.id in judged:
+            plan.refused.append(
+                Sentence("%(item)s: has been judged and is not rewritten", item=old.external_id)
+            )
+        elif old.id in busy:
+            plan.refused.append(
+                Sentence("%(item)s: is in a round that is still open", item=old.external_id)
+            )
+        elif update:
+            plan.updated.append((old, item))
+        else:
+            plan.changed.append(old.external_id)
+
+
+def default_split(sha256: str) -> Split:
+    """80 % train, 10 % validation, 10 % test, by the image alone: the same on every machine."""
+    share = int(hashlib.sha256(f"split {sha256}".encode()).hexdigest()[:8], 16) / 2**32
+    if share < 0.8:
+        return Split.TRAIN
+    return Split.VALIDATION if share < 0.9 else Split.TEST

@@ -1,0 +1,1 @@
+"""What people do with an item: get it, answer it, practise it."""

@@ -1,0 +1,138 @@
+"""The keys of the judging page: one registry for the page, its hints, the table and the settings.
+
+A person may choose other keys. What is stored with the account is only what differs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from app.kit.errors import InvalidInput
+from app.kit.texts import Sentence
+from app.models import User
+
+NAMED_KEYS = {
+    "Enter": "Enter",
+    "Backspace": "Backspace",
+    "ArrowLeft": "←",
+    "ArrowRight": "→",
+    "ArrowUp": "↑",
+    "ArrowDown": "↓",
+}
+"""Keys that are no character, as browsers name them, and as people read them."""
+
+N_PICKS = 10
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a key does: the action of static/judge.js, the key, and what people read."""
+
+    action: str
+    key: str
+    label: str
+
+    @property
+    def shown(self) -> str:
+        return NAMED_KEYS.get(self.key, self.key)
+
+
+USUAL_KEYS = (
+    *(
+        Key(
+            f"pick-{place}",
+            str(place % N_PICKS),
+            Sentence("Pick rationale %(place)s, or not", place=place),
+        )
+        for place in range(1, N_PICKS + 1)
+    ),
+    Key("submit", "Enter", Sentence("Submit, and bring the next item")),
+    Key("none", "n", Sentence("None fits")),
+    Key("wrong", "w", Sentence("The answer is wrong")),
+    Key("skip", "s", Sentence("Skip, with a reason")),
+    Key("take-back", "u", Sentence("Take back the last answer")),
+    Key("mend", "e", Sentence("Faults of a rationale, or a better text: then its number")),
+    Key("flag", "f", Sentence("Flag for the admins")),
+    Key("comment", "c", Sentence("Write a comment (Esc leaves it)")),
+    Key("previous", "ArrowLeft", Sentence("Your item before this one")),
+    Key("next", "ArrowRight", Sentence("Your item after this one")),
+    Key("zoom", "z", Sentence("Zoom the image; drag to move it")),
+    Key("guidelines", "g", Sentence("Show or hide the guidelines")),
+    Key("keys", "?", Sentence("Show or hide this table")),
+)
+
+
+def keys_of(user: User) -> tuple[Key, ...]:
+    """All keys as this person has them, in the order of the registry."""
+    own = user.judging_keys
+    return tuple(Key(key.action, own.get(key.action, key.key), key.label) for key in USUAL_KEYS)
+
+
+def set_keys(user: User, chosen: Mapping[str, str]) -> None:
+    """Keep the keys that somebody chose; actions that are not named keep the usual one.
+
+    Raises:
+        InvalidInput: one key for two actions, no key, or one that cannot be had; nothing is kept.
+    """
+    if unknown := set(chosen) - {key.action for key in USUAL_KEYS}:
+        raise InvalidInput(Sentence("There is no action called “%(name)s”.", name=min(unknown)))
+    keys = [Key(usual.action, chosen.get(usual.action, usual.key), usual.label)
+            for usual in USUAL_KEYS]  # fmt: skip
+    keys = [Key(key.action, read_key(key.key, key.label), key.label) for key in keys]
+    if problems := clashes(keys):
+        raise InvalidInput(
+            Sentence("Nothing was changed: a key can do one thing only."), errors=problems
+        )
+    user.judging_keys = {
+        key.action: key.key
+        for key, usual in zip(keys, USUAL_KEYS, strict=True)
+        if key.key != usual.key
+    }
+
+
+def reset_keys(user: User) -> None:
+    user.judging_keys = {}
+
+
+def read_key(text: str, label: str) -> str:
+    """A key as browsers name it: a character, in small letters, or one of the named keys."""
+    text = text.strip()
+    named = {name.casefold(): key for key, shown in NAMED_KEYS.items() for name in (key, shown)}
+    if key := named.get(text.casefold()):
+        return key
+    if len(text) == 1 and text.isprintable():
+        return text.lower()
+    what = Sentence("“%(key)s” is not a key that can be used.", key=text)
+    raise InvalidInput(
+        Sentence(
+            "“%(action)s”: %(what)s Give one character, or one of %(named)s. Tab, Space and Escape "
+            "belong to the browser.",
+            action=label,
+            what=what if text else Sentence("It has no key."),
+            named=", ".join(NAMED_KEYS),
+        )
+    )
+
+
+def clashes(keys: Sequence[Key]) -> list[str]:
+    """A sentence for each key that would do two things."""
+    by_key: dict[str, list[Key]] = {}
+    for key in keys:
+        by_key.setdefault(key.key, []).append(key)
+    return [
+        Sentence(
+            "“%(key)s” is the key for %(actions)s.",
+            key=same[0].shown,
+            actions=reduce(_and, map(_quoted, same)),
+        )
+        for same in by_key.values()
+        if len(same) > 1
+    ]
+
+
+def _quoted(key: Key) -> Sentence:
+    return Sentence("“%(action)s”", action=key.label)
+
+
+def _and(first: Sentence, second: Sentence) -> Sentence:
+    return Sentence("%(first)s and %(second)s", first=first, second=second)

@@ -1,0 +1,1 @@
+"""Projects: their members, settings and guidelines, and their end."""

@@ -1,0 +1,103 @@
+"""Projects that are over: put away, taken out again, deleted with all that is theirs.
+
+An archived project is read-only and in no list. Only an archived one can be deleted: its rows go in
+one transaction that a light worker makes, then the files that no other project uses.
+"""
+
+import logging
+from datetime import UTC, datetime
+
+from sqlalchemy.orm import Session
+
+from app.kit import storage
+from app.kit.db import on_commit, session_scope
+from app.kit.errors import Conflict, InvalidInput
+from app.kit.texts import Sentence
+from app.models import Project, User
+from app.queries.projects import removal as queries
+from app.services.events import record
+
+logger = logging.getLogger(__name__)
+
+
+def archive_project(session: Session, project: Project, *, actor: User | None) -> None:
+    """Make a project read-only and take it out of the lists. Raises Conflict while it is busy."""
+    project = queries.lock_project(session, project.id)
+    if project.archived_at is not None:
+        return
+    if queries.is_busy(session, project.id):
+        raise Conflict(
+            Sentence("A round is open or a run is under way: finish or cancel it, then archive.")
+        )
+    project.archived_at = datetime.now(UTC)
+    record(session, "project:archived", project_id=project.id, actor_id=_id(actor))
+
+
+def unarchive_project(session: Session, project: Project, *, actor: User | None) -> None:
+    """Take a project out of the archive. Raises Conflict when it is being deleted."""
+    project = queries.lock_project(session, project.id)
+    if project.deletion_requested_at is not None:
+        raise Conflict(Sentence("This project is being deleted."))
+    if project.archived_at is None:
+        return
+    project.archived_at = None
+    record(session, "project:unarchived", project_id=project.id, actor_id=_id(actor))
+
+
+def request_deletion(
+    session: Session, project: Project, *, typed_name: str, actor: User | None
+) -> None:
+    """Mark an archived project to be deleted; from now on nobody finds it.
+
+    Raises:
+        InvalidInput: the name that was typed is not the project's.
+        Conflict: it is not archived, or another project's adapter continues one of its.
+    """
+    project = queries.lock_project(session, project.id)
+    if project.archived_at is None:
+        raise Conflict(Sentence("Only an archived project can be deleted: archive it first."))
+    if " ".join(typed_name.split()) != " ".join(project.name.split()):
+        raise InvalidInput(Sentence("Type the name of the project as it stands here."))
+    if queries.is_built_upon(session, project.id):
+        raise Conflict(
+            Sentence("An adapter of another project continues one of this project, which stays.")
+        )
+    project.deletion_requested_at = datetime.now(UTC)
+    content = queries.count_content(session, project.id)
+    # Of no project, so that it stays when the project's own history goes.
+    record(
+        session,
+        "project:deletion:requested",
+        actor_id=_id(actor),
+        slug=project.slug,
+        n_items=content.n_items,
+        n_judgements=content.n_judgements,
+        releases=list(content.release_numbers),
+    )
+
+
+def delete_requested() -> int:
+    """Delete the projects that wait for it, one transaction each; how many. Safe to repeat."""
+    with session_scope() as session:
+        waiting = queries.list_deletable(session)
+    for project_id in waiting:
+        with session_scope() as session:
+            _delete(session, project_id)
+        logger.info("project %s was deleted", project_id)
+    return len(waiting)
+
+
+def _delete(session: Session, project_id: int) -> None:
+    images = queries.list_image_digests(session, project_id)
+    adapters = queries.list_adapter_digests(session, project_id)
+    queries.delete_project(session, project_id)
+    unused_images = queries.delete_unused_images(session, images)
+    unused_adapters = queries.list_unused_adapters(session, adapters)
+    on_commit(
+        session,
+        lambda: storage.remove_project_files(project_id, unused_images, unused_adapters),
+    )
+
+
+def _id(actor: User | None) -> int | None:
+    return actor.id if actor else None

@@ -1,0 +1,80 @@
+"""The card of a release: everything its README says, frozen with it."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from app.models import Json, Project, Release
+from app.queries.releases.releases import RoundSource
+from app.round_settings import LoopSettings
+from app.services.releases.figures import Figures
+from app.services.releases.names import public_model_name
+
+PICTURES = "upright, without metadata"
+"""How the pictures of a release are given away; releases without this word hold them as imported.
+"""
+
+FORMAT = 3
+"""Of the files; releases without this word are of the first. It stays with a release for ever.
+
+1: draws call the opener `prompt`; JSONL has no pictures and always a `withdrawn.jsonl`.
+2: `opener`, `image_name`; JSONL with pictures, and with withdrawn rows only where there are any.
+3: `is_cut`, also of the rows of the folder for `datasets`.
+"""
+
+
+def make_card(
+    project: Project,
+    rounds: Sequence[RoundSource],
+    figures: Figures,
+    *,
+    n_tombstones: int,
+    released_on: date,
+    previous: Release | None,
+    guidelines_pictures: Sequence[Json] = (),
+) -> Json:
+    return {
+        "project": project.name,
+        "slug": project.slug,
+        "description": project.description,
+        "licence": project.licence,
+        "guidelines": project.guidelines,
+        "guidelines_version": project.guidelines_version,
+        # Guidelines without pictures are described as they always were.
+        **({"guidelines_pictures": list(guidelines_pictures)} if guidelines_pictures else {}),
+        "released_on": released_on.isoformat(),
+        "previous": {"number": previous.number, "content_hash": previous.content_hash}
+        if previous
+        else None,
+        "rounds": [_describe_round(source) for source in rounds],
+        "format": FORMAT,
+        "pictures": PICTURES,
+        "figures": {**figures.as_dict(), "tombstones": n_tombstones},
+    }
+
+
+def _describe_round(source: RoundSource) -> Json:
+    settings = LoopSettings.model_validate(source.round.settings)
+    admission = settings.admission
+    policy: str = admission.policy
+    if policy == "at_least":
+        policy = f"at_least_{admission.threshold}"
+    return {
+        "number": source.round.number,
+        "status": source.round.status.value,
+        "base_model": public_model_name(settings.base_model),
+        "base_revision": settings.revision,
+        "base_digest": source.base_digest,
+        "sampled_from": source.parent_digest,
+        "trained": source.new_digest,
+        "openers": list(settings.sampling.openers),
+        "temperatures": list(settings.sampling.temperatures),
+        "n_samples": settings.sampling.n_samples,
+        "judges": settings.judging.judges,
+        "control": settings.judging.control,
+        "overlap": settings.judging.overlap,
+        "max_shown": settings.judging.max_shown,
+        "policy": policy,
+        "training_source": settings.training.source,
+        # A round without such texts is described as it always was.
+        **({"trained_on_written": True} if settings.training.written else {}),
+    }

@@ -1,0 +1,195 @@
+"""A folder that `datasets.load_dataset` reads: pictures, `metadata.jsonl` and the dataset card.
+
+The library guesses the type of a column from its values, and cannot be told otherwise for picture
+folders. So every column always has the same type here: an absent text is empty and lists are JSON
+texts, never null.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from itertools import chain
+from pathlib import Path
+from typing import TextIO
+
+from app.lifecycle import Split
+from app.models import Json
+from app.services.releases.formats.jsonl import json_line, write_json
+from app.services.releases.formats.packing import Entry
+from app.services.releases.formats.pictures import PICTURES_FILES, guidelines_entries, image_entry
+from app.services.releases.formats.readme import render_readme
+
+FILES = """\
+Each row is one admitted rationale with its picture. `draws`, `verdicts` and `admissions` are JSON
+texts with the whole lineage; `round`, `base_model`, `adapter`, `prompt`, `temperature`, `number`
+and `seed` are those of the first draw, where the author is a model. What was judged and not
+admitted is in the JSONL form of this release.
+
+```python
+from datasets import load_dataset
+
+rows = load_dataset("path/to/this/folder", split="train")
+```
+"""
+IS_CUT = """
+`is_cut`: every draw of the text is known to have ended at the limit of tokens, not by itself.
+"""
+WRITTEN = "written"
+WRITTEN_FILES = """
+Candidates as annotators corrected them are a configuration of their own (`corrects` is the model's
+text): texts by people, judged by nobody, and in no row of the others.
+
+```python
+corrected = load_dataset("path/to/this/folder", "written", split="train")
+```
+"""
+_LICENCE_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
+
+
+def build_huggingface(payloads: Iterable[Json], release: Json, folder: Path) -> list[Entry]:
+    entries: dict[str, Entry] = {}
+    with ExitStack() as stack:
+        streams: dict[str, TextIO] = {}
+        for payload in payloads:
+            found = _place(payload, release.get("format", 1))
+            if found is None:
+                continue
+            place, row = found
+            if place not in streams:
+                streams[place] = stack.enter_context(_open_metadata(folder, place))
+            streams[place].write(json_line(row))
+            entry = image_entry(payload, release, f"{place}/images")
+            entries[entry.name] = entry
+        if streams.keys() <= {WRITTEN}:
+            streams[Split.TRAIN] = stack.enter_context(_open_metadata(folder, Split.TRAIN))
+        splits = [split.value for split in Split if split.value in streams]
+    has_written = WRITTEN in streams
+    write_json(folder / "release.json", release)
+    front_matter = _front_matter(release, splits, has_written=has_written)
+    files = _describe_files(release, has_written=has_written)
+    text = render_readme(release, front_matter=front_matter, files=files)
+    (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
+    places = [*splits, WRITTEN] if has_written else splits
+    own = ["README.md", "release.json", *(f"{place}/metadata.jsonl" for place in places)]
+    listed = [Entry(name, folder / name) for name in own]
+    return [*listed, *entries.values(), *guidelines_entries(release)]
+
+
+def _place(payload: Json, format: int) -> tuple[str, Json] | None:
+    """The folder that a row of the manifest stands in, and the row there; None: in none."""
+    match payload["kind"]:
+        case "rationale":
+            return payload["split"], _flat(payload, format)
+        case "written":
+            # All are of train items: the tables let nobody judge others for a release.
+            return WRITTEN, _flat_written(payload, format)
+    return None
+
+
+def _open_metadata(folder: Path, place: str) -> TextIO:
+    (folder / place).mkdir()
+    return (folder / place / "metadata.jsonl").open("w", encoding="utf-8", newline="\n")
+
+
+def _about(payload: Json, format: int) -> Json:
+    return {
+        "file_name": f"images/{payload['image_file']}",
+        **({"image_name": payload["image_name"] or ""} if format > 1 else {}),
+        "row_id": payload["row_id"],
+        "item": payload["item"],
+        "item_version": payload["item_version"],
+        "question": payload["question"],
+        "answer": payload["answer"],
+        "rationale": payload["rationale"],
+        "author_kind": payload["author_kind"],
+        "author": payload["author"] or "",
+    }
+
+
+def _flat_written(payload: Json, format: int) -> Json:
+    return {
+        **_about(payload, format),
+        "corrects": payload["corrects"],
+        "round": payload["round"],
+        "guidelines_version": payload["guidelines_version"],
+        "image_sha256": payload["image"],
+    }
+
+
+def _flat(payload: Json, format: int) -> Json:
+    draw = payload["first_draw"] or {}
+    judged = payload["admissions"]
+    opener = "opener" if format > 1 else "prompt"
+    return {
+        **_about(payload, format),
+        "people_fits": payload["people_fits"],
+        "people_votes": payload["people_votes"],
+        "critic_fits": payload["critic_fits"],
+        "critic_votes": payload["critic_votes"],
+        "policy": judged[0]["policy"],
+        "admitted_by": judged[0]["judge_kind"],
+        "admitted_in_round": judged[0]["round"],
+        "round": draw.get("round", judged[0]["round"]),
+        "base_model": draw.get("base_model") or "",
+        "base_revision": draw.get("base_revision") or "",
+        "adapter": draw.get("adapter") or "",
+        "strategy": draw.get("strategy") or "",
+        opener: draw.get(opener) or "",
+        "temperature": float(draw.get("temperature", 0.0)),
+        "number": draw.get("number", 0),
+        "seed": draw.get("seed", 0),
+        "n_draws": payload["n_draws"],
+        **({"merged_by_older_rule": "merged_by_older_rule" in payload} if format > 1 else {}),
+        **({"is_cut": "is_cut" in payload} if format > 2 else {}),
+        "draws": json.dumps(payload["draws"], ensure_ascii=False),
+        "verdicts": json.dumps(payload["verdicts"], ensure_ascii=False),
+        "admissions": json.dumps(payload["admissions"], ensure_ascii=False),
+        "image_sha256": payload["image"],
+    }
+
+
+def _describe_files(release: Json, *, has_written: bool) -> str:
+    # Older releases stay the same bytes.
+    files = FILES.replace("`prompt`", "`opener`") if "format" in release else FILES
+    files += IS_CUT if release.get("format", 1) > 2 else ""
+    files += PICTURES_FILES if "pictures" in release else ""
+    files += WRITTEN_FILES if has_written else ""
+    if release["n_rows"]:
+        return files
+    loadable = "only corrected texts can be loaded" if has_written else "there is nothing to load"
+    return f"This release holds no rationale yet, so {loadable}.\n\n" + files
+
+
+def _front_matter(release: Json, splits: Iterable[str], *, has_written: bool) -> str:
+    """YAML, written as JSON values: every JSON value is one of YAML."""
+    licence = release["licence"].strip()
+    lines = ["---"]
+    if _LICENCE_NAME.fullmatch(licence):
+        lines.append(f"license: {json.dumps(licence)}")
+    elif licence:
+        lines += ['license: "other"', f"license_name: {json.dumps(licence.splitlines()[0][:100])}"]
+    else:
+        lines.append('license: "unknown"')
+    size = next((name for limit, name in _SIZES if release["n_rows"] < limit), "n>1M")
+    lines += [
+        f"pretty_name: {json.dumps(release['project'])}",
+        'task_categories: ["visual-question-answering"]',
+        'tags: ["rationales", "explanations", "human-feedback"]',
+        f"size_categories: [{json.dumps(size)}]",
+        "configs:",
+    ]
+    configs = [_configuration("default", {split: split for split in splits})]
+    if has_written:
+        # The library takes the whole folder for what its first configuration holds: pictures.
+        at = 1 if release["n_rows"] else 0
+        configs.insert(at, _configuration(WRITTEN, {Split.TRAIN.value: WRITTEN}))
+    return "\n".join([*lines, *chain.from_iterable(configs), "---", "", ""])
+
+
+def _configuration(name: str, folders: Mapping[str, str]) -> list[str]:
+    lines = [f'- config_name: "{name}"', "  data_files:"]
+    for split, folder in folders.items():
+        lines += [f'  - split: "{split}"', f'    path: "{folder}/**"']
+    return lines

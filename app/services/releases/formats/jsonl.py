@@ -1,0 +1,127 @@
+"""JSONL: one file per kind of row, each row with its whole lineage."""
+
+import json
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+
+from app.models import Json
+from app.services.releases.formats.packing import Entry
+from app.services.releases.formats.pictures import PICTURES_FILES, guidelines_entries, image_entry
+from app.services.releases.formats.readme import render_readme
+
+FILES = {
+    "rationale": "rationales.jsonl",
+    "candidate": "candidates.jsonl",
+    "item": "items.jsonl",
+    "tombstone": "withdrawn.jsonl",
+}
+WRITTEN_FILE = "written.jsonl"
+WRITTEN_README = """\
+- `written.jsonl`: candidates as annotators corrected them: texts by people, judged by nobody;
+"""
+README = """\
+- `rationales.jsonl`: one row per admitted rationale, with every draw and verdict behind it;
+- `candidates.jsonl`: what was judged and not admitted, in the same form;
+- `items.jsonl`: the judged items, with the outcome of each judgement (`picked`, `none_fits`,
+  `answer_is_wrong`: three different facts);
+- `withdrawn.jsonl`: rows of earlier releases that this one does not hold, with the reason;
+- `release.json`: number, content hash, settings and figures of this release.
+
+A row of `rationales.jsonl` or `candidates.jsonl` names its image by the sha256 of the file.
+"""
+
+
+WITHDRAWN_README = """\
+- `withdrawn.jsonl`: rows of earlier releases that this one does not hold, with the reason;
+"""
+README_2 = (
+    README.replace(WITHDRAWN_README, "").partition("\nA row of ")[0]
+    + """\
+- `images/`: the pictures.
+
+A row names its picture by `image_file`, and by `image_name` as the file was called when it was
+imported (null where that was not kept); `image_sha256` is that of the imported file.
+"""
+)
+
+
+IS_CUT_README = """
+A draw has `is_cut` where it is known: true, it ended at the limit of tokens; false, by itself. A
+row has `is_cut` where all its draws ended at the limit.
+"""
+
+
+def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[Entry]:
+    files = dict(FILES)
+    listed = README
+    is_first_format = "format" not in release
+    if not is_first_format:
+        listed = README_2 + (IS_CUT_README if release["format"] > 2 else "") + PICTURES_FILES
+        if release["figures"]["tombstones"]:
+            listed = WITHDRAWN_README + listed
+        else:
+            del files["tombstone"]
+    # Older releases have no such rows, and stay the same bytes.
+    if release["figures"].get("written"):
+        files["written"] = WRITTEN_FILE
+        listed = WRITTEN_README + listed
+    pictures: dict[str, Entry] = {}
+    with ExitStack() as stack:
+        streams = {
+            kind: stack.enter_context((folder / name).open("w", encoding="utf-8", newline="\n"))
+            for kind, name in files.items()
+        }
+        for payload in payloads:
+            kind = payload["kind"]
+            row = {name: payload[name] for name in _ordered(payload)}
+            if not is_first_format and "image_file" in row:
+                row["image_file"] = f"images/{row['image_file']}"
+                # Readers take `image` for a picture.
+                row = {{"image": "image_sha256"}.get(name, name): row[name] for name in row}
+                entry = image_entry(payload, release, "images")
+                pictures[entry.name] = entry
+            streams[kind].write(json_line(row))
+    write_json(folder / "release.json", release)
+    (folder / "README.md").write_text(
+        render_readme(release, front_matter="", files=listed), encoding="utf-8", newline="\n"
+    )
+    names = [*files.values(), "release.json", "README.md"]
+    own = [Entry(name, folder / name) for name in names]
+    return [*own, *pictures.values(), *guidelines_entries(release)]
+
+
+def json_line(row: Json) -> str:
+    """One line for every reader: some also break lines at Unicode's own separators."""
+    text = json.dumps(row, ensure_ascii=False)
+    for separator in ("\u2028", "\u2029", "\x85"):
+        text = text.replace(separator, f"\\u{ord(separator):04x}")
+    return text + "\n"
+
+
+def write_json(path: Path, content: Json) -> None:
+    text = json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True)
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+# What a reader looks for first comes first; the database does not keep an order of keys.
+_FIRST = (
+    *(
+        "row_id",
+        "item",
+        "item_version",
+        "image",
+        "image_file",
+        "image_name",
+        "split",
+        "question",
+        "answer",
+    ),
+    *("rationale", "gold_rationales", "author_kind", "author", "n_rationales"),
+    *("people_fits", "people_votes", "critic_fits", "critic_votes"),
+)
+
+
+def _ordered(payload: Json) -> list[str]:
+    first = [name for name in _FIRST if name in payload]
+    return first + sorted(name for name in payload if name not in _FIRST and name != "kind")

@@ -1,0 +1,1 @@
+"""Rounds: from the draws of the model to what is trained on."""

@@ -1,0 +1,162 @@
+"""The base model of a project: pinned by its content at the first round, changed only on purpose.
+
+1. The first worker that loads the base pins it; every later load asks for that very content.
+2. A worker that finds another content notes it and refuses, naming both digests.
+3. An administrator restores the files and retries, or goes on with the changed base: then the pin
+   moves, what was trained on the old base is left behind, and the base is measured anew.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.kit.errors import AppError, Conflict
+from app.kit.texts import Sentence
+from app.models import Adapter, ModelProof, ProjectBase, Round, Run, User
+from app.queries.rounds import rounds as round_queries
+from app.queries.rounds.bases import find_base, lock_base
+from app.round_settings import LoopSettings
+from app.services.events import record
+from app.services.rounds import rounds
+
+
+class BaseChanged(AppError):
+    """The files of the base model are others than those that the project began with."""
+
+    status_code = 409
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a proof of a model found, as it is stored. key: base digest, libraries, digest of the
+    settings."""
+
+    key: tuple[str, str, str]
+    base_model: str
+    device: str
+    lines: list[dict[str, Any]]
+    reason: str | None
+    seconds: float
+
+
+def pin_base(session: Session, round_: Round, settings: LoopSettings, digest: str) -> None:
+    """Hold a project to the base that its first round loaded. A project that has trained before is
+    held to what its adapter was trained on. Raises nothing; ask `describe_change` afterwards."""
+    parent_id = round_queries.get_round_model(session, round_.id).parent_adapter_id
+    trained_on = session.get_one(Adapter, parent_id).base_revision if parent_id else None
+    pinned = session.execute(
+        insert(ProjectBase)
+        .values(
+            project_id=round_.project_id,
+            base_model=settings.base_model,
+            asked_revision=settings.revision or "",
+            digest=trained_on or digest,
+        )
+        .on_conflict_do_nothing()
+        .returning(ProjectBase.digest)
+    ).scalar_one_or_none()
+    if pinned is not None:
+        record(
+            session,
+            "base:pinned",
+            project_id=round_.project_id,
+            round_id=round_.id,
+            base_model=settings.base_model,
+            digest=pinned,
+        )
+
+
+def note_found(
+    session: Session, round_: Round, settings: LoopSettings, found: str
+) -> BaseChanged | None:
+    """Compare what a worker found with the pin. Where it is another content, it is noted for
+    whoever goes on with it, and the refusal is returned; the caller raises it after the commit."""
+    base = lock_base(session, round_.project_id, settings)
+    if base is None or base.digest == found:
+        if base is not None:
+            base.found_digest = None
+        return None
+    base.found_digest = found
+    return BaseChanged(
+        f"The base model {settings.base_model} was changed since this project began with it: it "
+        f"was {base.digest}, and it is {found}. Restore its files and retry, or go on with the "
+        "changed base (on the round's page, or illume round retry --changed-base): the loop then "
+        "begins with it anew, without what was trained before."
+    )
+
+
+def has_found_another(session: Session, round_: Round) -> bool:
+    """Whether a worker refused a changed base that somebody may go on with."""
+    base = find_base(session, round_.project_id, rounds.settings_of(round_))
+    return base is not None and base.found_digest is not None
+
+
+def go_on_with_changed_base(session: Session, round_: Round, *, actor: User | None) -> Run:
+    """Move the pin to the content that was found, leave adapters of the old base behind, measure
+    the base anew, and retry what failed. Raises Conflict where no change was refused."""
+    round_ = round_queries.lock_round(session, round_.id)
+    settings = rounds.settings_of(round_)
+    base = lock_base(session, round_.project_id, settings)
+    if base is None or base.found_digest is None:
+        raise Conflict(
+            Sentence("No worker has found a changed base model; there is nothing to go on with.")
+        )
+    before = base.digest
+    base.digest, base.found_digest = base.found_digest, None
+    base.changed_at = func.now()
+    model = round_queries.get_round_model(session, round_.id)
+    if model.parent_adapter_id is not None:
+        parent = session.get_one(Adapter, model.parent_adapter_id)
+        if parent.base_revision != base.digest:
+            model.parent_adapter_id = None
+    record(
+        session,
+        "base:changed",
+        project_id=round_.project_id,
+        round_id=round_.id,
+        actor_id=actor.id if actor else None,
+        base_model=settings.base_model,
+        old=before,
+        new=base.digest,
+    )
+    session.flush()  # the baseline is looked up by the time of the change
+    session.refresh(base)
+    run = rounds.retry_round(session, round_, actor=actor)
+    rounds.request_baseline(session, round_, settings, actor)
+    return run
+
+
+def store_proof(session: Session, round_: Round, measured: Measured) -> None:
+    """Keep what a proof found; a newer one of the same model and settings takes its place."""
+    base_digest, libraries, settings_digest = measured.key
+    values = {
+        "base_model": measured.base_model,
+        "device": measured.device,
+        "measured": {"lines": measured.lines},
+        "reason": measured.reason,
+        "seconds": round(measured.seconds, 2),
+    }
+    session.execute(
+        insert(ModelProof)
+        .values(
+            base_digest=base_digest,
+            libraries=libraries,
+            settings_digest=settings_digest,
+            **values,
+        )
+        .on_conflict_do_update(
+            index_elements=["base_digest", "libraries", "settings_digest"],
+            set_={**values, "created_at": func.clock_timestamp()},
+        )
+    )
+    record(
+        session,
+        "model:refused" if measured.reason else "model:proved",
+        project_id=round_.project_id,
+        round_id=round_.id,
+        base_model=measured.base_model,
+        digest=base_digest,
+    )

@@ -1,0 +1,181 @@
+"""A critic as the annotator of a round: the same rows as people's, of a kind of their own."""
+
+import random
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.orm import Session
+
+from app.critics import CriticItem, get_critic
+from app.lifecycle import JudgementStatus, RoundItemState, UserKind
+from app.models import Item, Judgement, Round, RoundItem, User, VerdictRow
+from app.queries.rounds.candidates import list_round_candidates
+from app.round_settings import LoopSettings
+
+
+@dataclass
+class Judged:
+    """A critic's word on one candidate."""
+
+    item_id: int
+    candidate_id: int
+    is_shown: bool
+    n_draws: int
+    fits: bool
+    fault: str | None
+
+
+def critic_user(session: Session, name: str) -> User:
+    """The account under which a critic's verdicts are kept; nobody can sign in with it."""
+    session.execute(
+        pg_insert(User)
+        .values(name=f"critic {name}", kind=UserKind.CRITIC)
+        .on_conflict_do_nothing(index_elements=["name"])
+    )
+    return session.scalars(select(User).where(User.name == f"critic {name}")).one()
+
+
+def judge_round(session: Session, round_: Round) -> dict[str, Any]:
+    """Judge all shown candidates of a round with its critic; returns figures over all draws.
+
+    The critic looks at candidates that are not shown too, for the share of fitting draws, but only
+    shown ones get verdicts: what was not shown cannot be admitted, for people and critics alike.
+    """
+    settings = LoopSettings.model_validate(round_.settings)
+    judged = _ask_critic(session, round_, settings)
+    figures = _count(judged)
+    if settings.judging.control == "permuted":
+        _permute(judged, seed=f"{settings.seed}/{round_.number}")
+    _store(session, round_, settings, judged)
+    return figures
+
+
+def _ask_critic(session: Session, round_: Round, settings: LoopSettings) -> list[Judged]:
+    critic = get_critic(settings.judging.judges)
+    by_item: dict[int, list[Judged]] = defaultdict(list)
+    texts: dict[int, str] = {}
+    for item_id, candidate_id, text, is_shown, n_draws in list_round_candidates(session, round_.id):
+        by_item[item_id].append(
+            Judged(item_id, candidate_id, is_shown, n_draws, fits=False, fault=None)
+        )
+        texts[candidate_id] = text
+    items = session.scalars(select(Item).where(Item.id.in_(by_item)).order_by(Item.id))
+    for item in items:
+        entries = by_item[item.id]
+        verdicts = critic.judge(
+            CriticItem(
+                question=item.question,
+                answer=item.answer,
+                gold_rationales=tuple(item.gold_rationales),
+                facts=item.facts,
+            ),
+            [texts[entry.candidate_id] for entry in entries],
+        )
+        for entry, verdict in zip(entries, verdicts, strict=True):
+            entry.fits = verdict.fits
+            entry.fault = verdict.fault.value if verdict.fault else None
+    return [entry for entries in by_item.values() for entry in entries]
+
+
+def _count(judged: list[Judged]) -> dict[str, Any]:
+    faults: dict[str, int] = defaultdict(int)
+    for entry in judged:
+        if entry.fault:
+            faults[entry.fault] += entry.n_draws
+    return {
+        "draws": sum(entry.n_draws for entry in judged),
+        "fitting_draws": sum(entry.n_draws for entry in judged if entry.fits),
+        "candidates": len(judged),
+        "fitting_candidates": sum(entry.fits for entry in judged),
+        "items": len({entry.item_id for entry in judged}),
+        "items_with_fit": len({entry.item_id for entry in judged if entry.fits}),
+        "faults": dict(sorted(faults.items())),
+    }
+
+
+def _permute(judged: list[Judged], *, seed: str) -> None:
+    """Hand the verdicts of the shown candidates out anew, at random: the same number fits."""
+    shown = [entry for entry in judged if entry.is_shown]
+    verdicts = [(entry.fits, entry.fault) for entry in shown]
+    random.Random(seed).shuffle(verdicts)  # noqa: S311 - a control, not a secret
+    for entry, (fits, fault) in zip(shown, verdicts, strict=True):
+        entry.fits, entry.fault = fits, fault
+
+
+def _store(session: Session, round_: Round, settings: LoopSettings, judged: list[Judged]) -> None:
+    """One submitted judgement per open item; repeating it adds nothing."""
+    user = critic_user(session, settings.judging.judges)
+    shown: dict[int, list[Judged]] = defaultdict(list)
+    for entry in judged:
+        if entry.is_shown:
+            shown[entry.item_id].append(entry)
+    done_before = select(Judgement.round_item_id).where(
+        Judgement.round_id == round_.id, Judgement.user_id == user.id
+    )
+    open_items = session.scalars(
+        select(RoundItem)
+        .where(
+            RoundItem.round_id == round_.id,
+            RoundItem.item_id.in_(shown),
+            RoundItem.id.not_in(done_before),
+        )
+        .order_by(RoundItem.id)
+    ).all()
+    if not open_items:
+        return
+    judgement_ids = dict(
+        session.execute(
+            insert(Judgement).returning(Judgement.round_item_id, Judgement.id),
+            [
+                _judgement_row(round_item, user, shown[round_item.item_id])
+                for round_item in open_items
+            ],
+        ).all()
+    )
+    session.execute(
+        insert(VerdictRow),
+        [
+            {
+                "judgement_id": judgement_ids[round_item.id],
+                "candidate_id": entry.candidate_id,
+                "round_id": round_.id,
+                "none_fits": not any(other.fits for other in shown[round_item.item_id]),
+                "answer_is_wrong": False,
+                "fits": entry.fits,
+                "position": position,
+                "faults": [entry.fault] if entry.fault else [],
+            }
+            for round_item in open_items
+            for position, entry in enumerate(shown[round_item.item_id], start=1)
+        ],
+    )
+    session.execute(
+        update(RoundItem)
+        .where(
+            RoundItem.id.in_([round_item.id for round_item in open_items]),
+            RoundItem.state == RoundItemState.OPEN,
+        )
+        .values(state=RoundItemState.DONE)
+    )
+
+
+def _judgement_row(round_item: RoundItem, user: User, entries: list[Judged]) -> dict[str, Any]:
+    picked = [entry.candidate_id for entry in entries if entry.fits]
+    return {
+        "round_item_id": round_item.id,
+        "round_id": round_item.round_id,
+        "user_id": user.id,
+        "user_kind": UserKind.CRITIC,
+        "status": JudgementStatus.SUBMITTED,
+        "slot": None,
+        "max_slots": round_item.max_slots,
+        "version": 1,
+        "shown_order": [entry.candidate_id for entry in entries],
+        "picked": picked,
+        "none_fits": not picked,
+        "submitted_at": datetime.now(UTC),
+    }

@@ -1,0 +1,86 @@
+"""Whether another round is worth it: a pure rule on what the rounds brought."""
+
+from dataclasses import dataclass
+
+from app.kit.texts import Sentence
+from app.lifecycle import Decision
+from app.round_settings import StopSettings
+
+DEFAULT_FLOOR_DROP = 0.05
+
+
+@dataclass(frozen=True)
+class RoundFigures:
+    """What one round brought, in items.
+
+    improved: train items newly covered, and measured items whose fit rose.
+    regressed: measured items whose fit fell.
+    """
+
+    n_items: int
+    n_open: int
+    n_covered: int
+    newly_covered: int
+    improved: int
+    regressed: int
+    validation_accuracy: float | None
+    baseline_accuracy: float | None
+
+    def has_progress(self, min_progress: float) -> bool:
+        is_better = self.improved - self.regressed > 0
+        covers_enough = self.newly_covered > 0 and self.newly_covered >= min_progress * self.n_open
+        return is_better or covers_enough
+
+
+def decide(number: int, history: list[RoundFigures], stop: StopSettings) -> tuple[Decision, str]:
+    """Decide on the last of `history` (oldest first). Reasons are sentences for people."""
+    last = history[-1]
+    if last.n_covered >= last.n_items:
+        return Decision.ALL_COVERED, Sentence(
+            "All %(n)s train items have a fitting rationale.", n=last.n_items
+        )
+    floor = stop.accuracy_floor
+    if floor is None and last.baseline_accuracy is not None:
+        floor = last.baseline_accuracy - DEFAULT_FLOOR_DROP
+    accuracy = last.validation_accuracy
+    if floor is not None and accuracy is not None and accuracy < floor:
+        return (
+            Decision.UNDER_FLOOR,
+            Sentence(
+                "Validation answer accuracy %(accuracy)s is under the floor of %(floor)s.",
+                accuracy=f"{accuracy:.1%}",
+                floor=f"{floor:.1%}",
+            ),
+        )
+    recent = history[-stop.patience :]
+    if len(recent) == stop.patience and not any(
+        figures.has_progress(stop.min_progress) for figures in recent
+    ):
+        return (
+            Decision.NO_PROGRESS,
+            Sentence(
+                "No progress for %(n)s round(s): %(improved)s items improved, %(regressed)s "
+                "regressed, %(covered)s newly covered of %(open)s open ones.",
+                n=stop.patience,
+                improved=last.improved,
+                regressed=last.regressed,
+                covered=last.newly_covered,
+                open=last.n_open,
+            ),
+        )
+    if number >= stop.round_limit:
+        return (
+            Decision.ROUND_LIMIT,
+            Sentence("The limit of %(n)s rounds is reached.", n=stop.round_limit),
+        )
+    return (
+        Decision.CONTINUE,
+        Sentence(
+            "%(improved)s items improved, %(regressed)s regressed, %(covered)s newly covered; "
+            "%(left)s train items are still without a fitting rationale.",
+            improved=last.improved,
+            regressed=last.regressed,
+            covered=last.newly_covered,
+            left=last.n_items - last.n_covered,
+        ),
+    )

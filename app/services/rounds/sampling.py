@@ -1,0 +1,242 @@
+"""Storing what a model drew for a shard, and choosing what of it people see."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.orm import Session
+
+from app.kit.errors import LostRun
+from app.kit.texts import collapse, unit_hash
+from app.lifecycle import AuthorKind, FailureKind, Purpose, RoundItemState
+from app.models import Candidate, RoundCandidate, RoundItem, Run, Sample
+from app.queries.rounds.candidates import list_judged_candidate_ids
+from app.queries.runs import runs as run_queries
+from app.round_settings import LoopSettings, Order
+from app.same_text import text_key
+from app.services.judging.settling import IMAGE_UNUSABLE, PROMPT_REFUSED
+from app.services.runs.failures import Failure, store_failures
+from app.uncertainty import untouched_priority
+
+DIRECT = "direct"
+SET_ASIDE_FOR = {FailureKind.IMAGE: IMAGE_UNUSABLE, FailureKind.PROMPT: PROMPT_REFUSED}
+"""Failures that the next round would meet again."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One draw of the model for an item, as a worker hands it over."""
+
+    item_id: int
+    prompt: str
+    temperature: float
+    number: int
+    seed: int
+    text: str
+    log_probability: float | None
+    n_tokens: int | None
+    is_cut: bool | None = None
+    trace: dict[str, Any] | None = None
+
+
+def store_samples(
+    session: Session,
+    *,
+    run: Run,
+    shard_id: int,
+    attempt: int,
+    item_ids: Sequence[int],
+    drawn: Sequence[Drawn],
+    adapter_id: int | None,
+    settings: LoopSettings,
+    seconds: float,
+    failures: Sequence[Failure] = (),
+) -> None:
+    """Write a shard's draws, candidates and choice, open its items, and finish it: all or nothing.
+
+    Raises LostRun when the shard was taken over meanwhile.
+    """
+    assert run.round_id is not None  # noqa: S101 - a generate run belongs to a round
+    candidate_ids = _store_candidates(session, drawn, settings.sampling.min_characters)
+    if drawn:
+        session.execute(
+            insert(Sample),
+            [
+                {
+                    "run_id": run.id,
+                    "shard_id": shard_id,
+                    "shard_attempt": attempt,
+                    "item_id": draw.item_id,
+                    "candidate_id": candidate_ids.get((draw.item_id, text_key(draw.text))),
+                    "adapter_id": adapter_id,
+                    "strategy": DIRECT,
+                    "prompt": draw.prompt,
+                    "temperature": draw.temperature,
+                    "number": draw.number,
+                    "seed": draw.seed,
+                    "log_probability": draw.log_probability,
+                    "n_tokens": draw.n_tokens,
+                    "is_cut": draw.is_cut,
+                    "trace": draw.trace,
+                }
+                for draw in drawn
+            ],
+        )
+    store_failures(session, run=run, shard_id=shard_id, attempt=attempt, failures=failures)
+    for kind, reason in SET_ASIDE_FOR.items():
+        failed = {failure.item_id for failure in failures if failure.kind is kind}
+        _set_aside(session, run.round_id, failed - {draw.item_id for draw in drawn}, reason)
+    draws = _count_draws(drawn, candidate_ids)
+    _choose_candidates(session, run.round_id, item_ids, draws, settings)
+    if not run_queries.finish_shard(
+        session, shard_id, attempt, n_written=len(drawn), seconds=seconds
+    ):
+        raise LostRun(f"Shard {shard_id} of run {run.id} was taken over by another worker.")
+
+
+def _set_aside(session: Session, round_id: int, item_ids: Collection[int], reason: str) -> None:
+    """Items that cannot be asked about wait for an admin, as those whose answer is in doubt do."""
+    if item_ids:
+        session.execute(
+            update(RoundItem)
+            .where(
+                RoundItem.round_id == round_id,
+                RoundItem.item_id.in_(item_ids),
+                RoundItem.state == RoundItemState.WAITING,
+            )
+            .values(state=RoundItemState.SET_ASIDE, set_aside_reason=reason)
+        )
+
+
+def _store_candidates(
+    session: Session, drawn: Sequence[Drawn], min_characters: int
+) -> dict[tuple[int, str], int]:
+    """Insert distinct texts; candidate ids by (item, text key)."""
+    texts: dict[tuple[int, str], str] = {}
+    for draw in drawn:
+        text = collapse(draw.text)
+        if len(text) >= min_characters:
+            texts.setdefault((draw.item_id, text_key(text)), text)
+    if not texts:
+        return {}
+    session.execute(
+        pg_insert(Candidate).on_conflict_do_nothing(index_elements=["item_id", "text_key"]),
+        [
+            {
+                "item_id": item_id,
+                "text_key": key,
+                "text": text,
+                "author_kind": AuthorKind.MODEL,
+            }
+            for (item_id, key), text in sorted(texts.items())
+        ],
+    )
+    rows = session.execute(
+        select(Candidate.id, Candidate.item_id, Candidate.text_key).where(
+            Candidate.item_id.in_({item_id for item_id, _ in texts})
+        )
+    )
+    return {(item_id, key): id_ for id_, item_id, key in rows if (item_id, key) in texts}
+
+
+def _count_draws(
+    drawn: Sequence[Drawn], candidate_ids: dict[tuple[int, str], int]
+) -> dict[int, Counter[int]]:
+    """Draws per candidate, per item; draws that are no candidate are left out."""
+    n_draws: dict[int, Counter[int]] = defaultdict(Counter)
+    for draw in drawn:
+        candidate_id = candidate_ids.get((draw.item_id, text_key(draw.text)))
+        if candidate_id is not None:
+            n_draws[draw.item_id][candidate_id] += 1
+    return n_draws
+
+
+def _choose_candidates(
+    session: Session,
+    round_id: int,
+    item_ids: Sequence[int],
+    n_draws: dict[int, Counter[int]],
+    settings: LoopSettings,
+) -> None:
+    """Half of the shown by number of draws, half at random; open items that show something."""
+    # A text that was judged in an earlier round keeps its verdict: people's minutes are scarce.
+    judged = list_judged_candidate_ids(session, item_ids, before_round_id=round_id)
+    rows: list[dict[str, object]] = []
+    opened: list[int] = []
+    for item_id in item_ids:
+        chosen = choose_shown(
+            [c for c, _ in sort_by_draws(n_draws[item_id]) if c not in judged],
+            settings.judging.max_shown,
+            seed=(settings.seed, round_id, item_id),
+        )
+        others = [c for c, _ in sort_by_draws(n_draws[item_id]) if c not in chosen]
+        everything = [*chosen.items(), *((c, "not_shown") for c in others)]
+        rows += [
+            {
+                "round_id": round_id,
+                "candidate_id": candidate_id,
+                "item_id": item_id,
+                "is_shown": chosen_by != "not_shown",
+                "rank": rank,
+                "n_draws": n_draws[item_id][candidate_id],
+                "chosen_by": chosen_by,
+            }
+            for rank, (candidate_id, chosen_by) in enumerate(everything, start=1)
+        ]
+        if chosen:
+            opened.append(item_id)
+    if rows:
+        session.execute(insert(RoundCandidate), rows)
+    # Only those still waiting: an item that was excluded meanwhile stays out.
+    in_round = (
+        RoundItem.round_id == round_id,
+        RoundItem.purpose == Purpose.TRAINING,
+        RoundItem.state == RoundItemState.WAITING,
+    )
+    for priority, ids in _by_priority(opened, n_draws, settings.judging.order).items():
+        session.execute(
+            update(RoundItem)
+            .where(*in_round, RoundItem.item_id.in_(ids))
+            .values(state=RoundItemState.OPEN, priority=priority)
+        )
+    # Nothing new to judge: the item is done for this round.
+    session.execute(
+        update(RoundItem)
+        .where(*in_round, RoundItem.item_id.in_(set(item_ids) - set(opened)))
+        .values(state=RoundItemState.DONE)
+    )
+
+
+def _by_priority(
+    item_ids: Sequence[int], n_draws: dict[int, Counter[int]], order: Order
+) -> dict[float, list[int]]:
+    """Items by where they stand in the queue at first."""
+    found: dict[float, list[int]] = defaultdict(list)
+    for item_id in item_ids:
+        is_ordered = order == "uncertainty"
+        found[untouched_priority(n_draws[item_id].values()) if is_ordered else 0.0].append(item_id)
+    return found
+
+
+def sort_by_draws(n_draws: Counter[int]) -> list[tuple[int, int]]:
+    return sorted(n_draws.items(), key=lambda entry: (-entry[1], entry[0]))
+
+
+def choose_shown(
+    by_draws: Sequence[int], max_shown: int, *, seed: tuple[int, ...]
+) -> dict[int, str]:
+    """What people see, with why: the most drawn, then as many at random from the rest.
+
+    Only common texts would hide the model's variety, only random ones what it mostly says.
+    """
+    if len(by_draws) <= max_shown:
+        return dict.fromkeys(by_draws, "draws")
+    n_top = max_shown - max_shown // 2
+    rest = sorted(by_draws[n_top:], key=lambda candidate_id: unit_hash(*seed, candidate_id))
+    return {
+        **dict.fromkeys(by_draws[:n_top], "draws"),
+        **dict.fromkeys(rest[: max_shown - n_top], "random"),
+    }

@@ -1,0 +1,1 @@
+"""Work that workers do, as rows that outlive them."""

@@ -1,0 +1,1 @@
+"""Requests and answers: middleware, errors, forms, addresses, uploads."""

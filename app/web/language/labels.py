@@ -1,0 +1,83 @@
+"""What pages call the values of our enums. English: the value itself, in words."""
+
+from app.kit.texts import Sentence
+from app.web.language.languages import translate
+
+_WORDS = (
+    # Rounds and runs.
+    Sentence("draft"),
+    Sentence("generating"),
+    Sentence("judging"),
+    Sentence("training"),
+    Sentence("evaluating"),
+    Sentence("completed"),
+    Sentence("cancelled"),
+    Sentence("queued"),
+    Sentence("running"),
+    Sentence("succeeded"),
+    Sentence("failed"),
+    # Items of a round, and judgements.
+    Sentence("waiting"),
+    Sentence("open"),
+    Sentence("done"),
+    Sentence("resting"),
+    Sentence("set aside"),
+    Sentence("leased"),
+    Sentence("submitted"),
+    Sentence("skipped"),
+    Sentence("released"),
+    # Steps of imports and releases.
+    Sentence("checking images"),
+    Sentence("storing images"),
+    Sentence("adding items"),
+    Sentence("writing jsonl"),
+    Sentence("writing huggingface"),
+    # Jobs; `train` is a split too.
+    Sentence("baseline"),
+    Sentence("generate"),
+    Sentence("judge"),
+    Sentence("evaluate"),
+    Sentence("import"),
+    Sentence("release"),
+    # Policies.
+    Sentence("any"),
+    Sentence("majority"),
+    Sentence("unanimous"),
+    Sentence("at least"),
+    # What a worker counts per second.
+    Sentence("samples"),
+    Sentence("steps"),
+    # Faults.
+    Sentence("wrong about image"),
+    Sentence("does not justify"),
+    Sentence("restates answer"),
+    Sentence("unclear"),
+    # Why an item brought nothing.
+    Sentence("image"),
+    Sentence("prompt"),
+    Sentence("server"),
+    # Splits.
+    Sentence("train"),
+    Sentence("validation"),
+    Sentence("test"),
+    # Roles.
+    Sentence("annotator"),
+    Sentence("admin"),
+    # Decisions.
+    Sentence("continue"),
+    Sentence("all covered"),
+    Sentence("no progress"),
+    Sentence("under floor"),
+    Sentence("round limit"),
+)
+LABELS = {word.replace(" ", "_"): word for word in _WORDS}
+
+
+def word(value: object) -> str:
+    """The word for a value, as a sentence that a page can translate."""
+    return LABELS.get(str(value).replace(" ", "_")) or str(value).replace("_", " ")
+
+
+def label(value: object) -> str:
+    """The word for a value, in the language of the page."""
+    return translate(word(value))

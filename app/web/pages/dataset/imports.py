@@ -1,0 +1,156 @@
+"""What the pages of imports and releases show, and the page of one such run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.kit.texts import Amount, Sentence, unpack
+from app.lifecycle import LIVE_RUN, Job, RunStatus, Split
+from app.models import Project, Release, Run
+from app.queries.projects import overview
+from app.queries.releases.releases import list_releases
+from app.services.releases.releases import ReleaseFormat, archive_path
+from app.web.pages.runs.runs import RunCard, run_card
+
+MAX_SHOWN_ERRORS = 200
+MAX_SHOWN_NAMES = 50
+SPLIT_LABELS: Mapping[str, str] = {
+    Split.TRAIN: Sentence("Train rows"),
+    Split.VALIDATION: Sentence("Validation rows"),
+    Split.TEST: Sentence("Test rows"),
+}
+
+
+@dataclass(frozen=True)
+class RunLine:
+    run: Run
+    summary: str
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """One import or release run; `polls` until it is over."""
+
+    project: Project
+    run: Run
+    card: RunCard
+    polls: bool
+    files: tuple[str, ...]
+    errors: tuple[str, ...]
+    n_errors: int
+    report: Mapping[str, Any]
+    changed: tuple[str, ...]
+    n_changed: int
+    refused: tuple[str, ...]
+    warnings: tuple[str, ...]
+    split_labels: Mapping[str, str]
+    release_id: int | None
+
+
+def run_page(session: Session, project: Project, run: Run) -> RunPage:
+    result: Mapping[str, Any] = run.result
+    errors = _sentences(result, "errors")
+    report = result if run.status is RunStatus.SUCCEEDED else {}
+    return RunPage(
+        project=project,
+        run=run,
+        card=run_card(run, overview.list_worker_lines(session)),
+        polls=run.status in LIVE_RUN,
+        files=tuple(upload["filename"] for upload in run.parameters.get("uploads", [])),
+        errors=tuple(errors[:MAX_SHOWN_ERRORS]),
+        n_errors=len(errors),
+        report=report,
+        changed=tuple(report.get("changed", [])[:MAX_SHOWN_NAMES]),
+        n_changed=int(report.get("n_changed", 0)),
+        refused=tuple(_sentences(report, "refused")[:MAX_SHOWN_NAMES]),
+        warnings=tuple(_sentences(report, "warnings")),
+        split_labels=SPLIT_LABELS,
+        release_id=result.get("release_id"),
+    )
+
+
+def _sentences(result: Mapping[str, Any], name: str) -> list[str]:
+    """Lines of a result that can be translated; runs of before kept their English text only."""
+    packed = result.get("sentences", {}).get(name)
+    return result.get(name, []) if packed is None else [unpack(line) for line in packed]
+
+
+def list_imports(session: Session, project: Project) -> list[RunLine]:
+    runs = overview.list_project_runs(session, project.id, Job.IMPORT)
+    return [RunLine(run, _import_summary(run)) for run in runs]
+
+
+def _import_summary(run: Run) -> str:
+    if run.status is RunStatus.FAILED:
+        errors = _sentences(run.result, "errors")
+        first = errors[0] if errors else (run.error or "").partition("\n")[0]
+        if len(errors) < 2:
+            return first
+        return Sentence("%(first)s … and %(n)s more", first=first, n=len(errors) - 1)
+    if run.status is not RunStatus.SUCCEEDED:
+        return ""
+    result = run.result
+    return Sentence(
+        "%(added)s added, %(updated)s updated, %(unchanged)s unchanged",
+        added=Amount(result["n_added"]),
+        updated=Amount(result["n_updated"]),
+        unchanged=Amount(result["n_unchanged"]),
+    )
+
+
+@dataclass(frozen=True)
+class ReleaseLine:
+    release: Release
+    files: tuple[tuple[ReleaseFormat, int], ...]
+    """Format and size of what can be downloaded."""
+
+    @property
+    def is_built(self) -> bool:
+        return len(self.files) == len(ReleaseFormat)
+
+
+@dataclass(frozen=True)
+class ReleasesPage:
+    releases: Sequence[ReleaseLine]
+    live_run: Run | None
+    failed_run: Run | None
+    n_admitted: int
+
+
+FIGURE_LABELS = {
+    "rationales": Sentence("Rationales"),
+    "candidates": Sentence("Candidates"),
+    "items": Sentence("Items"),
+    "items_with_rationale": Sentence("Items with rationale"),
+    "items_in_doubt": Sentence("Items in doubt"),
+    "images": Sentence("Images"),
+    "written": Sentence("Written"),
+    "tombstones": Sentence("Tombstones"),
+}
+"""The counts of a release's card."""
+
+FORMAT_LABELS = {
+    ReleaseFormat.JSONL: Sentence("JSONL with full lineage"),
+    ReleaseFormat.HUGGINGFACE: Sentence("Hugging Face image folder"),
+}
+
+
+def release_line(release: Release) -> ReleaseLine:
+    paths = [(format_, archive_path(release, format_)) for format_ in ReleaseFormat]
+    return ReleaseLine(
+        release,
+        tuple((format_, path.stat().st_size) for format_, path in paths if path.is_file()),
+    )
+
+
+def releases_page(session: Session, project: Project) -> ReleasesPage:
+    runs = overview.list_project_runs(session, project.id, Job.RELEASE, limit=1)
+    newest = runs[0] if runs else None
+    return ReleasesPage(
+        releases=[release_line(release) for release in list_releases(session, project.id)],
+        live_run=newest if newest and newest.status in LIVE_RUN else None,
+        failed_run=newest if newest and newest.status is RunStatus.FAILED else None,
+        n_admitted=overview.count_project(session, project.id).n_admitted,
+    )

@@ -1,0 +1,165 @@
+"""The words of the judging pages that Python chooses: reasons, faults, statuses, what was said.
+
+Templates translate them; what people wrote themselves is a part of a sentence and stays as it is.
+"""
+
+from collections.abc import Mapping
+from functools import reduce
+
+from app.critics.base import Fault
+from app.kit.texts import CountedSentence, Sentence
+from app.lifecycle import JudgementStatus, RoundStatus
+from app.models import Judgement
+from app.queries.judging.pages import QueueFigures
+from app.services.judging.answers import Answer
+from app.services.judging.skip_reasons import shown_reason
+
+FAULT_LABELS: Mapping[str, str] = {
+    Fault.WRONG_ABOUT_IMAGE: Sentence("Wrong about the image"),
+    Fault.DOES_NOT_JUSTIFY: Sentence("Does not justify the answer"),
+    Fault.RESTATES_ANSWER: Sentence("Only restates the answer"),
+    Fault.UNCLEAR: Sentence("Unclear"),
+}
+
+_FAULTS_IN_A_LINE: Mapping[str, str] = {
+    Fault.WRONG_ABOUT_IMAGE: Sentence("wrong about the image"),
+    Fault.DOES_NOT_JUSTIFY: Sentence("does not justify the answer"),
+    Fault.RESTATES_ANSWER: Sentence("only restates the answer"),
+    Fault.UNCLEAR: Sentence("unclear"),
+}
+
+# What the statuses mean to the person who did it, and the colour of the badge.
+STATUS_WORDS = {
+    JudgementStatus.LEASED: (Sentence("begun"), "info"),
+    JudgementStatus.DRAFT: (Sentence("begun"), "info"),
+    JudgementStatus.SUBMITTED: (Sentence("submitted"), "ok"),
+    JudgementStatus.SKIPPED: (Sentence("skipped"), ""),
+    JudgementStatus.RELEASED: (Sentence("let go"), "warn"),
+}
+
+_CLOSED = {
+    RoundStatus.DRAFT: (
+        Sentence("This round has not started"),
+        Sentence("Items appear here as soon as an admin starts it."),
+    ),
+    RoundStatus.TRAINING: (
+        Sentence("Judging is over: the model is learning"),
+        Sentence("It is being trained on what was picked. The next round brings new rationales."),
+    ),
+    RoundStatus.EVALUATING: (
+        Sentence("Judging is over: the new model is being measured"),
+        Sentence("The next round, if there is one, brings new rationales."),
+    ),
+    RoundStatus.COMPLETED: (
+        Sentence("This round is completed"),
+        Sentence("Thank you. Look at the start page for the next one."),
+    ),
+    RoundStatus.CANCELLED: (
+        Sentence("This round was cancelled"),
+        Sentence("What you submitted is kept on record."),
+    ),
+}
+
+
+def explain_empty(status: RoundStatus, figures: QueueFigures | None) -> tuple[str, str]:
+    """A title and a sentence: why the queue is empty, and what happens next."""
+    return _CLOSED[status] if figures is None else _explain_open(figures)
+
+
+def _explain_open(figures: QueueFigures) -> tuple[str, str]:
+    if figures.n_limit is not None:
+        return (
+            Sentence("You have done your share of this round"),
+            CountedSentence(
+                "One person judges %(n)s item of it at most, and you have judged as many. Thank "
+                "you. The rest is for others; the next round is yours again.",
+                "One person judges %(n)s items of it at most, and you have judged as many. Thank "
+                "you. The rest is for others; the next round is yours again.",
+                n=figures.n_limit,
+            ),
+        )
+    if figures.n_waiting:
+        return (
+            Sentence("The next items are being prepared"),
+            CountedSentence(
+                "The model is still writing rationales for %(n)s item. They appear here by "
+                "themselves.",
+                "The model is still writing rationales for %(n)s items. They appear here by "
+                "themselves.",
+                n=figures.n_waiting,
+            ),
+        )
+    if figures.n_held_by_others:
+        return (
+            Sentence("The last items are with others"),
+            CountedSentence(
+                "%(n)s item is being judged by other people right now. If one is let go, it "
+                "appears here by itself.",
+                "%(n)s items are being judged by other people right now. If one is let go, it "
+                "appears here by itself.",
+                n=figures.n_held_by_others,
+            ),
+        )
+    if figures.n_skipped:
+        return (
+            Sentence("Only items that you skipped are left"),
+            CountedSentence(
+                "You skipped %(n)s item that nobody has finished yet. You can take them up again "
+                "from your list. What everybody skips is set aside for the admins.",
+                "You skipped %(n)s items that nobody has finished yet. You can take them up again "
+                "from your list. What everybody skips is set aside for the admins.",
+                n=figures.n_skipped,
+            ),
+        )
+    if figures.n_for_others:
+        return (
+            Sentence("You have judged everything that you can"),
+            CountedSentence(
+                "%(n)s item still needs the view of somebody else.",
+                "%(n)s items still need the view of somebody else.",
+                n=figures.n_for_others,
+            ),
+        )
+    return (
+        Sentence("All items of this round are judged"),
+        Sentence("Thank you. The round moves on from here."),
+    )
+
+
+def answer_lines(answer: Answer, texts: Mapping[int, str]) -> tuple[str, ...]:
+    """An answer as lines to read."""
+    lines: list[str] = [
+        texts[candidate_id] for candidate_id in answer.picked if candidate_id in texts
+    ]
+    if answer.none_fits:
+        lines.append(Sentence("None fits"))
+    if answer.answer_is_wrong:
+        lines.append(Sentence("The answer is wrong"))
+    if answer.is_flagged:
+        lines.append(Sentence("Flagged"))
+    for candidate_id, names in answer.faults.items():
+        said = reduce(_also, (_FAULTS_IN_A_LINE.get(name, name) for name in names))
+        text = texts.get(candidate_id, "")
+        lines.append(Sentence("“%(text)s”: %(faults)s", text=text, faults=said))
+    lines += [Sentence("Better: “%(text)s”", text=text) for text in answer.edits.values()]
+    if answer.comment:
+        lines.append(Sentence("Comment: %(text)s", text=answer.comment))
+    return tuple(lines or [Sentence("Nothing chosen")])
+
+
+def _also(first: str, second: str) -> str:
+    return Sentence("%(first)s, %(second)s", first=first, second=second)
+
+
+def describe(judgement: Judgement) -> str:
+    """What was said, in one line."""
+    if judgement.status is JudgementStatus.SKIPPED:
+        return Sentence("Skipped: %(reason)s", reason=shown_reason(judgement.skip_reason))
+    if judgement.answer_is_wrong:
+        return Sentence("The answer is wrong")
+    if judgement.none_fits:
+        return Sentence("None fits")
+    if judgement.picked:
+        n_shown = len(judgement.shown_order)
+        return Sentence("%(n)s of %(total)s fit", n=len(judgement.picked), total=n_shown)
+    return Sentence("Nothing chosen yet")

@@ -1,0 +1,305 @@
+"""What the judging pages show: one frozen dataclass each, built from query results."""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from markupsafe import Markup
+from sqlalchemy.orm import Session
+
+from app.kit.settings import get_settings
+from app.lifecycle import JUDGEABLE_ROUND, JudgementStatus, RoundStatus
+from app.models import Judgement, Project, Round, User
+from app.queries.judging import judgements as queries
+from app.queries.judging import pages as page_queries
+from app.queries.judging.pages import ShownItem
+from app.services.judging import practice
+from app.services.judging.answers import MAX_COMMENT, Answer, answer_of, edit_limit
+from app.services.judging.judgements import MAX_SKIP_REASON
+from app.services.judging.keys import Key, keys_of
+from app.services.judging.leases import judging_settings
+from app.services.judging.skip_reasons import SKIP_REASONS
+from app.services.projects.guidelines import Change, find_unread_change
+from app.web.assets.image_urls import image_url, srcset
+from app.web.pages.judging.words import (
+    FAULT_LABELS,
+    answer_lines,
+    explain_empty,
+)
+from app.web.render.guidelines_text import render_guidelines
+
+TIME_ZONE_COOKIE = "tz"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A candidate as it is offered."""
+
+    candidate_id: int
+    place: int
+    text: str
+    is_picked: bool
+    is_cut: bool = False
+    faults: tuple[str, ...] = ()
+    edit: str = ""
+    is_too_long: bool = False
+
+
+@dataclass(frozen=True)
+class Work:
+    """One item in front of one person."""
+
+    judgement_id: int
+    status: JudgementStatus
+    version: int
+    round_id: int
+    question: str
+    answer: str
+    image_url: str
+    image_srcset: str
+    image_width: int
+    image_height: int
+    choices: tuple[Choice, ...]
+    content: Answer
+    active_ms: int
+    lease_seconds: float
+    lease_until: str
+    """The end of the lease as the page names it when it is closed; empty where there is none."""
+    is_editable: bool
+    can_take_back: bool
+    previous_id: int | None
+    next_id: int | None
+    last_submitted_id: int | None
+    upcoming: tuple[tuple[str, str], ...]
+    """Address and sizes of the images that will probably be next."""
+    max_edit: int
+    n_in_round: int
+    n_today: int
+    notice: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Empty:
+    """Why there is nothing to judge, and what happens next."""
+
+    round_id: int
+    title: str
+    text: str
+    n_in_round: int
+    n_today: int
+    last_submitted_id: int | None
+    n_skipped: int
+    refreshes: bool
+
+
+@dataclass(frozen=True)
+class JudgePage:
+    """What stands around the item."""
+
+    project_name: str
+    project_slug: str
+    round_id: int
+    round_number: int
+    user_id: int
+    guidelines: Markup
+    shows_guidelines: bool
+    news: Change | None
+    practice_items: int
+    keys: tuple[Key, ...]
+    hints: Mapping[str, str]
+    """By action: the key, as it stands on the control."""
+    skip_reasons: tuple[str, ...]
+    max_skip_reason: int
+    max_comment: int
+    faults: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Conflicting:
+    """Two versions of an answer: what is stored, and what the page held that was refused."""
+
+    judgement_id: int
+    round_id: int
+    version: int
+    message: str
+    question: str
+    stored: Answer
+    stored_lines: tuple[str, ...]
+    here: Answer
+    here_lines: tuple[str, ...]
+    can_overwrite: bool
+
+
+@lru_cache
+def _known_zones() -> Set[str]:
+    """Names that browsers give; the database knows them too, unlike those of this machine alone."""
+    return available_timezones() - {"Factory", "localtime"}
+
+
+def day_start(cookies: Mapping[str, str], now: datetime | None = None) -> datetime:
+    """When today began where the reader is; app.js tells the time zone in a cookie."""
+    now = now or datetime.now(UTC)
+    wanted = cookies.get(TIME_ZONE_COOKIE, "")
+    zone = ZoneInfo(wanted if wanted in _known_zones() else "UTC")
+    return now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def look_up(session: Session, judgement: Judgement, round_: Round, *, today: datetime) -> ShownItem:
+    """What the pages of an item show that is in the database."""
+    return page_queries.get_shown_item(
+        session,
+        judgement,
+        since=today,
+        looks_ahead=judgement.status in queries.HELD,
+        most=judging_settings(round_).max_per_annotator,
+    )
+
+
+def lease_mark(judgement: Judgement) -> str:
+    """Returns the end of the lease to the microsecond, or nothing: pages give it back as it is."""
+    until = judgement.lease_until
+    return until.astimezone(UTC).isoformat(timespec="microseconds") if until else ""
+
+
+def build_work(
+    session: Session,
+    judgement: Judgement,
+    item: ShownItem,
+    *,
+    project: Project,
+    round_: Round,
+    content: Answer | None = None,
+    notice: str = "",
+    error: str = "",
+    too_long: frozenset[int] = frozenset(),
+) -> Work:
+    """The item of a judgement. `content` overrides what is stored: a form that was refused."""
+    own = item.own
+    neighbours = page_queries.find_neighbours(session, judgement, newest_id=own.newest_id)
+    shown = content or answer_of(judgement)
+    return Work(
+        judgement_id=judgement.id,
+        status=judgement.status,
+        version=judgement.version,
+        round_id=round_.id,
+        question=item.question,
+        answer=item.answer,
+        image_url=image_url(project.slug, item.image_sha256),
+        image_srcset=srcset(project.slug, item.image_sha256, item.image_width),
+        image_width=item.image_width,
+        image_height=item.image_height,
+        choices=tuple(
+            Choice(
+                candidate_id,
+                place,
+                item.texts[candidate_id],
+                candidate_id in shown.picked,
+                candidate_id in item.cut,
+                shown.faults.get(candidate_id, ()),
+                shown.edits.get(candidate_id, ""),
+                candidate_id in too_long,
+            )
+            for place, candidate_id in enumerate(judgement.shown_order, start=1)
+        ),
+        content=shown,
+        active_ms=judgement.active_ms,
+        lease_seconds=get_settings().lease_minutes * 60,
+        lease_until=lease_mark(judgement),
+        is_editable=judgement.status in queries.HELD,
+        can_take_back=judgement.status is JudgementStatus.SUBMITTED
+        and round_.status in JUDGEABLE_ROUND,
+        previous_id=neighbours.previous_id,
+        next_id=neighbours.next_id,
+        last_submitted_id=neighbours.newest_id,
+        upcoming=tuple(
+            (image_url(project.slug, sha256), srcset(project.slug, sha256, width))
+            for sha256, width in item.upcoming
+        ),
+        max_edit=edit_limit(item.texts.values()),
+        n_in_round=own.n_in_round,
+        n_today=own.n_since,
+        notice=notice,
+        error=error,
+    )
+
+
+def build_empty(session: Session, round_: Round, user: User, *, today: datetime) -> Empty:
+    n_in_round, n_today = page_queries.count_own(session, round_.id, user.id, since=today)
+    last = queries.list_recent_submissions(session, round_.id, user.id, 1)
+    is_judgeable = round_.status in JUDGEABLE_ROUND
+    figures = None
+    if is_judgeable:
+        most = judging_settings(round_).max_per_annotator
+        figures = page_queries.get_queue_figures(session, round_.id, user.id, most=most)
+    title, text = explain_empty(round_.status, figures)
+    return Empty(
+        round_id=round_.id,
+        title=title,
+        text=text,
+        n_in_round=n_in_round,
+        n_today=n_today,
+        last_submitted_id=last[0] if last and is_judgeable else None,
+        n_skipped=figures.n_skipped if figures else 0,
+        refreshes=round_.status not in (RoundStatus.COMPLETED, RoundStatus.CANCELLED),
+    )
+
+
+def build_page(
+    session: Session,
+    project: Project,
+    round_: Round,
+    user: User,
+    *,
+    n_in_round: int,
+    guidelines_read: int | None,
+    is_whole: bool,
+) -> JudgePage:
+    """What stands around the item. Of the whole page only: whether practice is offered."""
+    keys = keys_of(user)
+    return JudgePage(
+        project_name=project.name,
+        project_slug=project.slug,
+        round_id=round_.id,
+        round_number=round_.number,
+        user_id=user.id,
+        guidelines=render_guidelines(session, project),
+        # Open for people who are new to the round; the script remembers what they do with it.
+        shows_guidelines=bool(project.guidelines) and n_in_round == 0,
+        news=find_unread_change(session, project, user, read=guidelines_read),
+        practice_items=practice.count_offered(session, project, user) if is_whole else 0,
+        keys=keys,
+        hints={key.action: key.shown for key in keys},
+        skip_reasons=SKIP_REASONS,
+        max_skip_reason=MAX_SKIP_REASON,
+        max_comment=MAX_COMMENT,
+        faults=FAULT_LABELS,
+    )
+
+
+def build_conflict(
+    session: Session,
+    judgement: Judgement,
+    here: Answer,
+    *,
+    message: str,
+    can_overwrite: bool,
+) -> Conflicting:
+    item, _ = page_queries.get_item(session, judgement.round_item_id)
+    texts = page_queries.get_candidate_texts(session, judgement.shown_order)
+    stored = answer_of(judgement)
+    return Conflicting(
+        judgement_id=judgement.id,
+        round_id=judgement.round_id,
+        version=judgement.version,
+        message=message,
+        question=item.question,
+        stored=stored,
+        stored_lines=answer_lines(stored, texts),
+        here=here,
+        here_lines=answer_lines(here, texts),
+        # A submitted answer has to be taken back before another one can replace it.
+        can_overwrite=can_overwrite and judgement.status in queries.HELD,
+    )

@@ -1,0 +1,1 @@
+"""Pages about projects, and the start page."""

@@ -1,0 +1,146 @@
+"""What is asked before a round starts and before its judging is closed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from app.kit.texts import Sentence
+from app.lifecycle import RoundItemState, Split
+from app.models import Project, Round
+from app.queries.dataset.items import count_round_items
+from app.queries.projects import overview
+from app.queries.projects.projects import count_items_by_split
+from app.queries.rounds.rounds import find_last_round, find_open_round
+from app.round_settings import AdmissionSettings, LoopSettings
+from app.services.admission.admission import AdmissionPreview, preview_admission
+from app.services.projects.projects import settings_of
+from app.services.rounds.training_rows import list_written_rows
+
+
+@dataclass(frozen=True)
+class NewRoundPage:
+    number: int
+    settings: LoopSettings
+    n_train: int
+    n_held_out: int
+    n_draws: int
+    open_round: Round | None
+    problems: tuple[str, ...]
+    """Why it cannot start now."""
+    warnings: tuple[str, ...]
+    """What stands in the way later, or makes the figures poorer."""
+
+
+def new_round_page(session: Session, project: Project) -> NewRoundPage:
+    settings = settings_of(project)
+    splits = count_items_by_split(session, project.id)
+    usable = {entry.split: entry.n_items - entry.n_excluded for entry in splits}
+    n_train = min(usable[Split.TRAIN], settings.max_items or usable[Split.TRAIN])
+    open_round = find_open_round(session, project.id)
+    last = find_last_round(session, project.id)
+    problems: list[str] = []
+    if open_round is not None:
+        problems.append(
+            Sentence(
+                "Round %(number)s is still open: complete or cancel it first.",
+                number=open_round.number,
+            )
+        )
+    if usable[Split.TRAIN] == 0:
+        problems.append(Sentence("There are no train items: import a dataset first."))
+    return NewRoundPage(
+        number=last.number + 1 if last else 1,
+        settings=settings,
+        n_train=n_train,
+        n_held_out=usable[Split.VALIDATION] + usable[Split.TEST],
+        n_draws=n_train * settings.sampling.draws_per_item,
+        open_round=open_round,
+        problems=tuple(problems),
+        warnings=tuple(_warnings(session, project, settings, usable)),
+    )
+
+
+def _warnings(
+    session: Session, project: Project, settings: LoopSettings, usable: dict[Split, int]
+) -> list[str]:
+    warnings: list[str] = []
+    queues = {queue for line in overview.list_worker_lines(session) for queue in line.worker.queues}
+    if "gpu" not in queues:
+        warnings.append(
+            Sentence(
+                "No model worker is alive: the round waits until one is started with "
+                "illume worker --queues gpu."
+            )
+        )
+    if not usable[Split.VALIDATION]:
+        warnings.append(
+            Sentence(
+                "There are no validation items: epochs cannot be chosen, and the loop cannot tell "
+                "whether answers get worse."
+            )
+        )
+    is_by_people = settings.judging.judges == "people"
+    n_people = overview.count_annotators(session, project.id)
+    if is_by_people and n_people < settings.judging.overlap:
+        warnings.append(
+            Sentence(
+                "Each item is judged by %(overlap)s people, but the project has %(n)s members: "
+                "invite more, or lower the overlap.",
+                overlap=settings.judging.overlap,
+                n=n_people,
+            )
+        )
+    return warnings
+
+
+@dataclass(frozen=True)
+class PolicyLine:
+    label: str
+    is_chosen: bool
+    preview: AdmissionPreview
+
+
+@dataclass(frozen=True)
+class ClosePage:
+    project: Project
+    round: Round
+    n_open: int
+    n_done: int
+    n_set_aside: int
+    policies: Sequence[PolicyLine]
+    chosen: AdmissionPreview
+    n_written: int
+    """Corrected texts that the training would read as well."""
+
+
+def close_page(session: Session, project: Project, round_: Round) -> ClosePage:
+    """What each policy would admit; the round's own one decides."""
+    settings = LoopSettings.model_validate(round_.settings)
+    counts = count_round_items(session, round_.id)
+    lines = []
+    for policy, label in _policies(settings):
+        preview = preview_admission(session, round_, policy)
+        lines.append(PolicyLine(label, policy.policy == settings.admission.policy, preview))
+    return ClosePage(
+        project=project,
+        round=round_,
+        n_open=counts.get(RoundItemState.OPEN, 0) + counts.get(RoundItemState.WAITING, 0),
+        n_done=counts.get(RoundItemState.DONE, 0),
+        n_set_aside=counts.get(RoundItemState.SET_ASIDE, 0),
+        policies=lines,
+        chosen=next(line.preview for line in lines if line.is_chosen),
+        n_written=len(list_written_rows(session, round_, settings)),
+    )
+
+
+def _policies(settings: LoopSettings) -> list[tuple[AdmissionSettings, str]]:
+    policies: list[tuple[AdmissionSettings, str]] = [
+        (AdmissionSettings(policy="any"), Sentence("Anybody says it fits")),
+        (AdmissionSettings(policy="majority"), Sentence("Most say it fits")),
+        (AdmissionSettings(policy="unanimous"), Sentence("All say it fits")),
+    ]
+    if settings.admission.policy == "at_least":
+        label = Sentence("At least %(n)s say it fits", n=settings.admission.threshold)
+        policies.append((settings.admission, label))
+    return policies

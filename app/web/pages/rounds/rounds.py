@@ -1,0 +1,334 @@
+"""What a round's page shows: where it stands, what runs, what it brought."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.kit.texts import Amount, CountedSentence, Deferred, Sentence
+from app.lifecycle import (
+    CLOSED_ROUND,
+    JUDGEABLE_ROUND,
+    LIVE_RUN,
+    Job,
+    RoundStatus,
+    RunStatus,
+    can_advance,
+)
+from app.models import Project, Round, Run
+from app.queries.projects import overview
+from app.queries.rounds.rounds import RoundProgress, find_failed_run, get_progress
+from app.queries.runs.failures import list_round_failures
+from app.round_settings import LoopSettings
+from app.services.rounds.bases import has_found_another
+from app.web.pages.projects.history import describe_event, flat_settings
+from app.web.pages.rounds.scores import ScoreTable, list_notes, score_tables
+from app.web.pages.runs.runs import RunCard, run_card
+from app.web.render.charts import Chart, line_chart
+from app.web.render.templating import number, percent, signed
+
+
+@dataclass(frozen=True)
+class Step:
+    label: str
+    state: str
+    """is-done, is-current, is-failed or nothing: the classes of the stylesheet."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class RoundState:
+    """The part of the page that renews itself."""
+
+    round_id: int
+    status: RoundStatus
+    announcement: str
+    polls: bool
+    steps: tuple[Step, ...]
+    runs: tuple[RunCard, ...]
+    progress: RoundProgress
+    tiles: tuple[Tile, ...]
+    cut: str
+    """How many texts ended at the limit of tokens, where any did."""
+    results: tuple[Tile, ...]
+    loss_chart: Chart | None
+    scores: tuple[ScoreTable, ...]
+    score_notes: Sequence[tuple[str, str]]
+    meteor_note: str
+    fit_critic: str
+    workers: Sequence[overview.WorkerLine]
+    n_leaked_images: int
+    is_judged_by_people: bool
+    can_start: bool
+    can_judge: bool
+    can_close: bool
+    can_retry: bool
+    base_is_changed: bool
+    can_cancel: bool
+
+
+@dataclass(frozen=True)
+class RoundPage:
+    project: Project
+    round: Round
+    settings: LoopSettings
+    setting_lines: Sequence[tuple[str, str]]
+    state: RoundState
+    events: Sequence[tuple[overview.EventLine, str]]
+
+
+STEPS = (
+    (RoundStatus.GENERATING, Sentence("Sample")),
+    (RoundStatus.JUDGING, Sentence("Judge")),
+    (RoundStatus.TRAINING, Sentence("Train")),
+    (RoundStatus.EVALUATING, Sentence("Evaluate")),
+    (RoundStatus.COMPLETED, Sentence("Decided")),
+)
+
+ANNOUNCEMENTS = {
+    RoundStatus.DRAFT: Sentence("is set up and not started yet"),
+    RoundStatus.GENERATING: Sentence("is being sampled"),
+    RoundStatus.JUDGING: Sentence("is being judged"),
+    RoundStatus.TRAINING: Sentence("trains the model"),
+    RoundStatus.EVALUATING: Sentence("is being evaluated"),
+    RoundStatus.COMPLETED: Sentence("is completed"),
+    RoundStatus.CANCELLED: Sentence("is cancelled"),
+}
+
+
+def _announcement(round_: Round) -> Sentence:
+    return Sentence(
+        "Round %(number)s %(stands)s.", number=round_.number, stands=ANNOUNCEMENTS[round_.status]
+    )
+
+
+def round_page(session: Session, project: Project, round_: Round) -> RoundPage:
+    settings = LoopSettings.model_validate(round_.settings)
+    lines = overview.list_round_events(session, round_.id)
+    return RoundPage(
+        project=project,
+        round=round_,
+        settings=settings,
+        setting_lines=flat_settings(settings.model_dump(mode="json")),
+        state=round_state(session, round_),
+        events=[(line, describe_event(line.event.tag, line.event.details)) for line in lines],
+    )
+
+
+def round_state(session: Session, round_: Round) -> RoundState:
+    settings = LoopSettings.model_validate(round_.settings)
+    progress = get_progress(session, round_)
+    workers = overview.list_worker_lines(session)
+    failures = list_round_failures(session, round_.id)
+    has_failed = find_failed_run(session, round_.id) is not None
+    is_open = round_.status not in CLOSED_ROUND
+    is_by_people = settings.judging.judges == "people"
+    has_live_runs = any(entry.run.status in LIVE_RUN for entry in progress.runs)
+    scores = score_tables(progress.baseline_scores, progress.scores)
+    return RoundState(
+        round_id=round_.id,
+        status=round_.status,
+        announcement=_announcement(round_),
+        # A draft changes by hand only; a closed round whose baseline still runs does not end yet.
+        polls=has_live_runs or (is_open and round_.status is not RoundStatus.DRAFT),
+        steps=_steps(round_.status, settings, has_failed=has_failed and is_open),
+        runs=tuple(
+            run_card(
+                entry.run,
+                workers,
+                n_shards=entry.n_shards,
+                n_shards_done=entry.n_shards_done,
+                n_written=entry.n_written,
+                per_second=entry.per_second,
+                seconds_left=entry.seconds_left,
+                worker_names=entry.worker_names,
+                failures=failures.get(entry.run.job),
+            )
+            for entry in progress.runs
+        ),
+        progress=progress,
+        cut=_say_cut(progress, settings),
+        tiles=_tiles(session, round_, progress, is_by_people=is_by_people),
+        results=_result_tiles(round_.figures) if round_.figures else (),
+        loss_chart=_loss_chart(progress),
+        scores=scores,
+        score_notes=list_notes(scores),
+        meteor_note=_meteor_note(progress),
+        fit_critic=settings.evaluation.critic,
+        workers=workers,
+        n_leaked_images=_count_leaked(progress),
+        is_judged_by_people=is_by_people,
+        can_start=round_.status is RoundStatus.DRAFT,
+        can_judge=is_by_people and round_.status in JUDGEABLE_ROUND,
+        can_close=is_by_people and round_.status is RoundStatus.JUDGING,
+        can_retry=has_failed and is_open,
+        base_is_changed=has_failed and is_open and has_found_another(session, round_),
+        can_cancel=can_advance(round_.status, RoundStatus.CANCELLED),
+    )
+
+
+def _steps(status: RoundStatus, settings: LoopSettings, *, has_failed: bool) -> tuple[Step, ...]:
+    skipped = (
+        {RoundStatus.GENERATING, RoundStatus.JUDGING}
+        if settings.training.source == "gold"
+        else set()
+    )
+    shown = [(own, label) for own, label in STEPS if own not in skipped]
+    order = [own for own, _ in shown]
+    current = order.index(status) if status in order else -1
+    steps = []
+    for index, (own, label) in enumerate(shown):
+        if index < current or (index == current and own is RoundStatus.COMPLETED):
+            state = "is-done"
+        elif index == current:
+            state = "is-failed" if has_failed else "is-current"
+        else:
+            state = ""
+        steps.append(Step(label, state))
+    return tuple(steps)
+
+
+def _tiles(
+    session: Session, round_: Round, progress: RoundProgress, *, is_by_people: bool
+) -> tuple[Tile, ...]:
+    figures: Mapping[str, Any] = round_.figures
+    n_resting = progress.n_resting
+    tiles = [
+        Tile(
+            Sentence("Items"),
+            _amount(progress.n_items - n_resting),
+            Sentence("%(n)s resting", n=Amount(n_resting))
+            if n_resting
+            else Sentence("in this round"),
+        ),
+        Tile(
+            Sentence("Draws"),
+            _amount(progress.n_samples),
+            Sentence("%(n)s distinct texts", n=Amount(progress.n_candidates)),
+        ),
+    ]
+    if is_by_people:
+        minutes = overview.human_ms_of_round(session, round_.id) / 60_000
+        people = CountedSentence(
+            "by %(n)s person, %(minutes)s min",
+            "by %(n)s people, %(minutes)s min",
+            n=progress.n_annotators,
+            minutes=_number(minutes, 0),
+        )
+        submitted = _of(progress.n_submitted, progress.n_slots)
+        tiles.append(Tile(Sentence("Judgements"), submitted, people))
+        if figures.get("n_admitted"):
+            each = _number(minutes / figures["n_admitted"], 1)
+            tiles.append(Tile(Sentence("Minutes per rationale"), each, Sentence("admitted")))
+    if progress.n_set_aside:
+        doubt = Sentence("answer, image or prompt in doubt")
+        tiles.append(Tile(Sentence("Set aside"), _amount(progress.n_set_aside), doubt))
+    return tuple(tiles)
+
+
+def _say_cut(progress: RoundProgress, settings: LoopSettings) -> str:
+    if not progress.n_cut:
+        return ""
+    return CountedSentence(
+        "%(n)s of %(all)s texts was cut at the limit of %(limit)s tokens. Where much is cut, raise "
+        "“%(setting)s” in the settings.",
+        "%(n)s of %(all)s texts were cut at the limit of %(limit)s tokens. Where much is cut, "
+        "raise “%(setting)s” in the settings.",
+        n=progress.n_cut,
+        all=Amount(progress.n_samples),
+        limit=settings.sampling.max_new_tokens,
+        setting=Sentence("Longest rationale"),
+    )
+
+
+def _result_tiles(figures: Mapping[str, Any]) -> tuple[Tile, ...]:
+    tiles = [
+        Tile(
+            Sentence("Covered"),
+            _of(figures["n_covered"], figures["n_items"]),
+            Sentence("%(n)s newly", n=Amount(figures["newly_covered"])),
+        ),
+        Tile(Sentence("Admitted"), _amount(figures.get("n_admitted", 0)), Sentence("rationales")),
+    ]
+    if figures.get("n_written_trained"):
+        n_written = _amount(figures["n_written_trained"])
+        tiles.append(Tile(Sentence("Corrected texts"), n_written, Sentence("trained on")))
+    if figures.get("n_draws_judged"):
+        share = figures["n_draws_fitting"] / figures["n_draws_judged"]
+        judged = Sentence("of %(n)s judged", n=Amount(figures["n_draws_judged"]))
+        shown = Deferred(partial(percent, share))
+        tiles.append(Tile(Sentence("Draws that fit"), shown, judged))
+    tiles.append(
+        Tile(
+            Sentence("Improved − regressed"),
+            Deferred(partial(signed, figures["improved"] - figures["regressed"])),
+            Sentence(
+                "%(better)s better, %(worse)s worse",
+                better=Amount(figures["improved"]),
+                worse=Amount(figures["regressed"]),
+            ),
+        )
+    )
+    return tuple(tiles)
+
+
+def _number(value: float, digits: int) -> Deferred:
+    return Deferred(partial(number, value, digits))
+
+
+def _amount(value: int) -> Deferred:
+    return _number(value, 0)
+
+
+def _of(n: int, n_all: int) -> Deferred:
+    return Deferred(lambda: f"{number(n, 0)} / {number(n_all, 0)}")
+
+
+def _find_run(progress: RoundProgress, job: Job) -> Run | None:
+    return next((entry.run for entry in progress.runs if entry.run.job is job), None)
+
+
+def _loss_chart(progress: RoundProgress) -> Chart | None:
+    run = _find_run(progress, Job.TRAIN)
+    if run is None:
+        return None
+    curve = run.result.get("curve") or run.progress.get("curve") or []
+
+    def points(name: str) -> list[tuple[float, float]]:
+        return [(entry["step"], entry[name]) for entry in curve if entry[name] is not None]
+
+    validation = []
+    if curve and run.status is RunStatus.SUCCEEDED:
+        steps_per_epoch = run.result["n_steps"] / max(1, run.result["epochs_run"])
+        validation = [
+            (entry["epoch"] * steps_per_epoch, entry["loss"])
+            for entry in run.result.get("validations", [])
+            if entry.get("loss") is not None
+        ]
+    return line_chart(
+        Sentence("Training loss"),
+        [
+            (Sentence("answers"), points("answer_loss")),
+            (Sentence("rationales"), points("rationale_loss")),
+            (Sentence("validation"), validation),
+        ],
+        x_label=Sentence("nats per token, by step"),
+    )
+
+
+def _count_leaked(progress: RoundProgress) -> int:
+    run = _find_run(progress, Job.EVALUATE)
+    return int(run.result.get("n_leaked_images", 0)) if run else 0
+
+
+def _meteor_note(progress: RoundProgress) -> str:
+    run = _find_run(progress, Job.EVALUATE) or _find_run(progress, Job.BASELINE)
+    return str(run.result.get("meteor_note", "")) if run else ""

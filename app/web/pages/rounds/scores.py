@@ -1,0 +1,179 @@
+"""The scores of a round beside those of the base model, of people, and of blank pictures."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from app.kit.texts import Amount, Deferred, Sentence
+from app.lifecycle import Split
+from app.models import Score
+from app.services.evaluation.text_scores import Series, score_name
+from app.web.render.templating import number, percent, signed
+
+
+@dataclass(frozen=True)
+class Metric:
+    name: str
+    label: str
+    as_percent: bool = False
+
+    def show(self, value: float) -> str:
+        if self.as_percent:
+            return Deferred(partial(percent, value))
+        return Deferred(partial(number, value, 3))
+
+    def show_change(self, value: float) -> str:
+        if self.as_percent:
+            return Sentence("%(n)s points", n=Deferred(partial(signed, value * 100, 1)))
+        return Deferred(partial(signed, value, 3))
+
+
+METRICS = (
+    Metric("answer_accuracy", Sentence("Answer is right"), as_percent=True),
+    Metric("fit", Sentence("Rationale fits"), as_percent=True),
+    Metric("bleu4", "BLEU-4"),
+    Metric("rouge_l", "ROUGE-L"),
+    Metric("cider", "CIDEr"),
+    Metric("meteor", "METEOR"),
+)
+
+ScoresByName = Mapping[tuple[Split, str], Score]
+
+
+@dataclass(frozen=True)
+class Cell:
+    value: str = "–"
+    interval: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    label: str
+    cells: tuple[Cell, ...]
+    n: str = ""
+    is_change: bool = False
+
+
+@dataclass(frozen=True)
+class LineGroup:
+    title: str
+    note: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    split: Split
+    metrics: tuple[Metric, ...]
+    groups: tuple[LineGroup, ...]
+
+
+def score_tables(base: Sequence[Score], now: Sequence[Score]) -> tuple[ScoreTable, ...]:
+    """One table per split that has scores; rows and columns without any are left out."""
+    before, after = _by_name(base), _by_name(now)
+    tables = []
+    for split in (Split.VALIDATION, Split.TEST):
+        metrics = tuple(
+            metric
+            for metric in METRICS
+            if (split, metric.name) in before or (split, metric.name) in after
+        )
+        groups = tuple(group for group in _groups(before, after, split, metrics) if group.lines)
+        if groups:
+            tables.append(ScoreTable(split, metrics, groups))
+    return tuple(tables)
+
+
+def list_notes(tables: Sequence[ScoreTable]) -> list[tuple[str, str]]:
+    """(title, what it means) of the groups that are shown, each once."""
+    groups = [group for table in tables for group in table.groups]
+    return list(dict.fromkeys((group.title, group.note) for group in groups if group.note))
+
+
+def _by_name(scores: Sequence[Score]) -> ScoresByName:
+    return {(score.split, score.name): score for score in scores}
+
+
+def _groups(
+    base: ScoresByName, now: ScoresByName, split: Split, metrics: Sequence[Metric]
+) -> Iterator[LineGroup]:
+    def lines_of(series: Series) -> list[Line]:
+        models = ((Sentence("Base model"), base), (Sentence("This round"), now))
+        lines = (_line(label, scores, split, series, metrics) for label, scores in models)
+        return [line for line in lines if line]
+
+    changes = _change(base, now, split, metrics)
+    yield LineGroup(Sentence("All items"), "", (*lines_of(Series.MODEL), *changes))
+    yield LineGroup(
+        Sentence("Answered right"),
+        Sentence("only the items that the model answered right."),
+        tuple(lines_of(Series.FILTERED)),
+    )
+    # The newest evaluation knows the data as it is now.
+    human = [
+        line
+        for scores in (now, base)
+        if (line := _line(Sentence("People"), scores, split, Series.HUMAN, metrics))
+    ]
+    yield LineGroup(
+        Sentence("One reference left out"),
+        Sentence(
+            "each person's text against the others of its item, and the model against the same "
+            "ones."
+        ),
+        (*lines_of(Series.LEAVE_ONE_OUT), *human[:1]),
+    )
+    yield LineGroup(
+        Sentence("Blank picture"),
+        Sentence("what the model says when it is shown an even grey instead."),
+        tuple(lines_of(Series.BLANK)),
+    )
+
+
+def _line(
+    label: str, scores: ScoresByName, split: Split, series: Series, metrics: Sequence[Metric]
+) -> Line | None:
+    found = [scores.get((split, score_name(series, metric.name))) for metric in metrics]
+    if not any(found):
+        return None
+    cells = tuple(_cell(metric, score) for metric, score in zip(metrics, found, strict=True))
+    return Line(label, cells, _counts(metrics, found))
+
+
+def _cell(metric: Metric, score: Score | None) -> Cell:
+    if score is None:
+        return Cell()
+    if score.low is None or score.high is None:
+        return Cell(metric.show(score.value))
+    interval = Sentence(
+        "%(low)s to %(high)s", low=metric.show(score.low), high=metric.show(score.high)
+    )
+    return Cell(metric.show(score.value), interval)
+
+
+def _counts(metrics: Sequence[Metric], scores: Sequence[Score | None]) -> str:
+    """How many items; of them how many have references, where not all do."""
+    pairs = list(zip(metrics, scores, strict=True))
+    answered = {score.n for metric, score in pairs if score and metric.as_percent}
+    explained = {score.n for metric, score in pairs if score and not metric.as_percent}
+    if answered and explained and answered != explained:
+        return Sentence(
+            "%(n)s, %(explained)s explained",
+            n=Amount(max(answered)),
+            explained=Amount(max(explained)),
+        )
+    return Deferred(partial(number, max(answered | explained), 0))
+
+
+def _change(
+    base: ScoresByName, now: ScoresByName, split: Split, metrics: Sequence[Metric]
+) -> list[Line]:
+    cells = []
+    for metric in metrics:
+        before, after = base.get((split, metric.name)), now.get((split, metric.name))
+        if before is None or after is None:
+            cells.append(Cell())
+        else:
+            cells.append(Cell(metric.show_change(after.value - before.value)))
+    has_any = any(cell != Cell() for cell in cells)
+    return [Line(Sentence("Change"), tuple(cells), is_change=True)] if has_any else []

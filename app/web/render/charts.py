@@ -1,0 +1,120 @@
+"""Line charts as numbers: everything is laid out here, the template only draws.
+
+Colours and strokes come from classes of the stylesheet; the strict CSP allows no inline style.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from app.kit.texts import Deferred
+from app.web.render.templating import percent, significant
+
+WIDTH, HEIGHT = 480, 210
+LEFT, RIGHT, TOP, BOTTOM = 44, 12, 10, 26
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Tick:
+    at: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """`path` is for a polyline; single points are drawn as `dots`."""
+
+    name: str
+    number: int
+    path: str
+    dots: tuple[Point, ...]
+    last_label: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    title: str
+    x_label: str
+    lines: tuple[Line, ...]
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    right: int = WIDTH - RIGHT
+    top: int = TOP
+    bottom: int = HEIGHT - BOTTOM
+
+
+def line_chart(
+    title: str,
+    series: Sequence[tuple[str, Sequence[Point]]],
+    *,
+    x_label: str,
+    as_percent: bool = False,
+    with_dots: bool = False,
+) -> Chart | None:
+    """A chart of up to three named series of (x, y); None when there is nothing to draw."""
+    drawn = [(name, [p for p in points if math.isfinite(p[1])]) for name, points in series]
+    drawn = [(name, points) for name, points in drawn if points]
+    if not drawn:
+        return None
+    xs = [x for _, points in drawn for x, _ in points]
+    ys = [y for _, points in drawn for _, y in points]
+    x_low, x_high = min(xs), max(xs)
+    y_step = nice_step(max(ys) - min(0.0, *ys), 4)
+    y_low = math.floor(min(0.0, *ys) / y_step) * y_step
+    y_high = max(math.ceil(max(ys) / y_step) * y_step, y_low + y_step)
+
+    def place(point: Point) -> Point:
+        x_share = (point[0] - x_low) / (x_high - x_low) if x_high > x_low else 0.5
+        y_share = (point[1] - y_low) / (y_high - y_low)
+        return (
+            round(LEFT + x_share * (WIDTH - LEFT - RIGHT), 1),
+            round(HEIGHT - BOTTOM - y_share * (HEIGHT - TOP - BOTTOM), 1),
+        )
+
+    def show(value: float) -> str:
+        return Deferred(partial(percent, value, 0) if as_percent else partial(significant, value))
+
+    lines = []
+    for number, (name, points) in enumerate(drawn, start=1):
+        placed = [place(point) for point in points]
+        last = points[-1][1]
+        lines.append(
+            Line(
+                name=name,
+                number=number,
+                path=" ".join(f"{x:g},{y:g}" for x, y in placed),
+                dots=tuple(placed) if with_dots or len(placed) == 1 else (placed[-1],),
+                last_label=Deferred(partial(percent, last)) if as_percent else show(last),
+            )
+        )
+    n_y = round((y_high - y_low) / y_step)
+    y_values = [y_low + y_step * index for index in range(n_y + 1)]
+    return Chart(
+        title=title,
+        x_label=x_label,
+        lines=tuple(lines),
+        x_ticks=tuple(Tick(place((x, y_low))[0], f"{x:g}") for x in _x_values(x_low, x_high)),
+        y_ticks=tuple(Tick(place((x_low, y))[1], show(y)) for y in y_values),
+    )
+
+
+def nice_step(span: float, n_steps: int) -> float:
+    """A step of 1, 2 or 5 times a power of ten that covers the span in about so many steps."""
+    if span <= 0:
+        return 1.0
+    raw = span / n_steps
+    power = 10.0 ** math.floor(math.log10(raw))
+    return next(factor * power for factor in (1, 2, 5, 10) if raw <= factor * power * 1.0001)
+
+
+def _x_values(low: float, high: float) -> list[float]:
+    """Whole numbers only: steps, epochs and rounds."""
+    step = max(1.0, nice_step(high - low, 8))
+    first = math.ceil(low / step) * step
+    return [first + step * index for index in range(int((high - first) / step) + 1)]

@@ -1,0 +1,203 @@
+"""The Jinja environment: strict about missing names, escaping everything."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from babel.dates import format_datetime
+from babel.numbers import format_decimal, format_percent, get_decimal_symbol
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+from starlette.templating import Jinja2Templates
+
+from app.kit.resources import TEMPLATES
+from app.kit.texts import Sentence
+from app.web.assets.addresses import address, own_path, site_path
+from app.web.assets.bundles import changed_at, read_static
+from app.web.assets.image_urls import image_url
+from app.web.language import languages
+from app.web.language.labels import label
+
+
+def static_url(name: str) -> str:
+    """Address of a static file that changes with its content, so that it can be cached for ever."""
+    return address(f"/static/{name}?v={_version(name, changed_at(name))}")
+
+
+@lru_cache(maxsize=256)
+def _version(name: str, written_at: int) -> str:  # noqa: ARG001 - part of the cache key
+    return hashlib.sha256(read_static(name)).hexdigest()[:12]
+
+
+# --- Numbers and times, as the page's language writes them ----------------------------------
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    if value is None:
+        return "–"
+    if is_english():
+        return f"{value * 100:.{digits}f} %"
+    # The space is one that does not break.
+    pattern = f"{_digits_pattern(digits)}\u00a0%"
+    return format_percent(value, format=pattern, locale=languages.current_language())
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    if value is None:
+        return "–"
+    if is_english():
+        return f"{value:,.{digits}f}"
+    pattern = _digits_pattern(digits)
+    return format_decimal(value, format=pattern, locale=languages.current_language())
+
+
+def _digits_pattern(digits: int) -> str:
+    """As Babel takes it. Without digits there must be no point either."""
+    return f"#,##0.{'0' * digits}" if digits else "#,##0"
+
+
+def signed(value: float, digits: int = 0) -> str:
+    """A difference, with its sign where it is above zero too."""
+    if is_english():
+        return f"{value:+,.{digits}f}"
+    return f"+{number(value, digits)}" if value >= 0 else number(value, digits)
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """So many leading digits, as long as that is readable: 0.0321, 12.5, 1200."""
+    return written(f"{value:.{digits}g}")
+
+
+def written(figure: str) -> str:
+    """A number that is spelled out already, with the decimal sign of the page."""
+    if is_english():
+        return figure
+    return figure.replace(".", get_decimal_symbol(languages.current_language()))
+
+
+def capital(text: str) -> str:
+    """A capital letter in front; those within stay, which German nouns have."""
+    return text[:1].upper() + text[1:]
+
+
+class _Counted(int):
+    def __str__(self) -> str:
+        return number(int(self), 0)
+
+
+def counted(value: int) -> int:
+    """For `trans` blocks that count: their number, written with its groups."""
+    return _Counted(value)
+
+
+def ago(at: datetime | None) -> str:
+    """How long ago, in the one unit that says most."""
+    if at is None:
+        return languages.translate(Sentence("never"))
+    span = duration(datetime.now(UTC) - at)
+    return languages.translate(Sentence("%(span)s ago", span=span))
+
+
+def duration(span: timedelta | float | None) -> str:
+    if span is None:
+        return "–"
+    seconds = max(0.0, span.total_seconds() if isinstance(span, timedelta) else span)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {languages.translate(_UNITS[unit])}"
+    return f"{seconds:.0f} s"
+
+
+_UNITS = {"d": Sentence("d"), "h": Sentence("h"), "min": Sentence("min")}
+
+
+def file_size(n_bytes: int) -> str:
+    size = float(n_bytes)
+    for unit in (Sentence("bytes"), "KB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {languages.translate(unit)}"
+        size /= 1000
+    return f"{written(f'{size:.1f}')} GB"
+
+
+def date_time(at: datetime) -> str:
+    """To the minute; a script turns it into the reader's time zone."""
+    if is_english():
+        return f"{at:%Y-%m-%d %H:%M}"
+    return format_datetime(at, "short", tzinfo=at.tzinfo, locale=languages.current_language())
+
+
+def is_english() -> bool:
+    return languages.current_language() == languages.SOURCE_LANGUAGE
+
+
+def say(text: str, /, **parts: object) -> Markup:
+    """A text of ours in the language of the page; what people wrote is escaped and put in.
+
+    A page says some fifty, mostly without parts: those are made once.
+    """
+    language = languages.current_language()
+    return _fill(languages.gettext(text), parts) if parts else _said(language, text)
+
+
+@lru_cache(maxsize=4096)
+def _said(language: str, text: str) -> Markup:
+    with languages.speaking(language):
+        return _fill(languages.gettext(text), {})
+
+
+def say_counted(one: str, many: str, n: int, /, **parts: object) -> Markup:
+    return _fill(languages.ngettext(one, many, n), parts)
+
+
+def _fill(text: str, parts: Mapping[str, object]) -> Markup:
+    # Catalogues hold our own texts only.
+    return Markup(text % {name: escape(part) for name, part in parts.items()})  # noqa: S704
+
+
+def make_environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # "newstyle": a text and its parts come as arguments, and every % of the text is doubled.
+    environment.newstyle_gettext = True  # type: ignore[attr-defined]
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.globals.update(
+        _=say,
+        gettext=say,
+        ngettext=say_counted,
+        address=address,
+        own_path=own_path,
+        site_path=site_path,
+        static_url=static_url,
+        image_url=image_url,
+        current_language=languages.current_language,
+        language_names=languages.LANGUAGE_NAMES,
+        script_texts=languages.script_texts,
+    )
+    environment.filters.update(
+        percent=percent,
+        number=number,
+        ago=ago,
+        duration=duration,
+        file_size=file_size,
+        capital=capital,
+        counted=counted,
+        date_time=date_time,
+        written=written,
+        recalled=languages.recall,
+        translated=languages.translate,
+        labelled=label,
+    )
+    return environment
+
+
+@lru_cache
+def get_templates() -> Jinja2Templates:
+    return Jinja2Templates(env=make_environment())

@@ -1,0 +1,279 @@
+"""One cell of benchmarks.judging: a round, real servers, and a look into the database."""
+
+import asyncio
+import os
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, make_url, text
+
+from benchmarks.support.cells import Config, Result
+from benchmarks.support.judging_load import Load, run_load
+
+WARM_UP_SECONDS = 3.0
+N_IMAGES = 500
+_TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
+
+
+def measure(config: Config) -> Result:
+    from app.embedded import embedded_services
+
+    with tempfile.TemporaryDirectory() as name, embedded_services(Path(name)) as services:
+        os.environ.update(  # noqa: TID251 - the servers that are started inherit it
+            ILLUME_HOME=name,
+            DATABASE_URL=services.database_url or "",
+            REDIS_URL=services.redis_url or "",
+            WEB_PROCESSES=str(config["web"]),
+        )
+        from app.kit.db import forget_engine, get_engine
+        from app.kit.schema_upgrade import migrate
+
+        migrate()
+        round_id, cookies = fill(config)
+        forget_engine()  # what this process did is in the statistics from here on
+        with web_processes(config["web"], Path(name) / "web.log") as (port, pids):
+            warm = asyncio.run(run_load(config, round_id, port, cookies, WARM_UP_SECONDS))
+            before = Meters.read(pids)
+            load = asyncio.run(run_load(config, round_id, port, cookies, config["seconds"]))
+            after = Meters.read(pids)
+        # Servers that have ended have told the database's statistics all that they did.
+        with get_engine().connect() as connection:
+            stored = check(connection, config, warm.acknowledged | load.acknowledged)
+            commits, fsyncs = statistics_of(connection)
+            n_all = len(warm.acknowledged | load.acknowledged)
+            settings = {
+                name: str(connection.execute(text(f"SHOW {name}")).scalar_one())
+                for name in ("fsync", "synchronous_commit")
+            }
+        forget_engine()
+    n = len(load.acknowledged) or n_all
+    return {
+        "per_second": n / load.seconds,
+        "n_judgements": n,
+        "n_acknowledged": n_all,
+        "n_stored": stored,
+        "submit_ms": quantiles(load, "submit"),
+        "next_ms": quantiles(load, "next"),
+        "draft_ms": quantiles(load, "draft"),
+        "web_cpu_ms": (after.web - before.web) / n,
+        "database_cpu_ms": (after.database - before.database) / n,
+        "load_cpu_ms": (after.load - before.load) / n,
+        "commits": commits / n_all,
+        "fsyncs": fsyncs / n_all,
+        "settings": settings,
+        "load_average": os.getloadavg()[0],
+    }
+
+
+def quantiles(load: Load, kind: str) -> dict[str, float] | None:
+    times = load.milliseconds.get(kind, [])
+    if len(times) < 2:
+        return None
+    cuts = statistics.quantiles(times, n=100, method="inclusive")
+    return {"p50": cuts[49], "p95": cuts[94], "p99": cuts[98]}
+
+
+# ----------------------------------------------------------------------------------------- fill
+
+
+def fill(config: Config) -> tuple[int, list[str]]:
+    """A round in judging with its items open, three candidates each; a session per annotator."""
+    from app.kit.db import session_scope
+    from app.kit.settings import get_settings
+    from app.models import Membership, Project, Round, User
+    from app.round_settings import JudgingSettings, LoopSettings
+    from app.services.accounts.accounts import start_session
+    from app.web.http.sessions import Cookies
+
+    settings = LoopSettings(
+        judging=JudgingSettings(overlap=config["overlap"], order=config["order"]),
+        auto_advance=False,
+    ).model_dump(mode="json")
+    with session_scope() as session:
+        project = Project(
+            name="Scenes", slug="scenes", settings=settings, pseudonym_secret="secret",
+            guidelines="Pick **every** rationale that fits.\n\n- It is true.\n- It explains why.",
+        )  # fmt: skip
+        session.add(project)
+        session.flush()
+        round_ = Round(
+            project_id=project.id, number=1, status="judging", settings=settings, order_key="key"
+        )
+        people = [User(name=f"person-{n}") for n in range(config["annotators"])]
+        session.add_all([round_, *people])
+        session.flush()
+        session.add_all(
+            Membership(project_id=project.id, user_id=one.id, role="annotator") for one in people
+        )
+        ids = {"project": project.id, "round": round_.id}
+        ours = Cookies.of(get_settings())
+        marks = [ours.sessions.dumps([one.id, start_session(session, one)]) for one in people]
+        cookies = [f"{ours.session_name}={mark}" for mark in marks]
+    copy_in(config, ids)
+    return ids["round"], cookies
+
+
+FILLED = ("image", "project_image", "item", "candidate", "round_item", "round_candidate")
+# Keys and triggers are left out while the rows come in; the check at the end does without them.
+_FILL = """
+INSERT INTO image (sha256, media_type, width, height, n_bytes)
+SELECT lpad(n::text, 64, '0'), 'image/png', 640, 480, 1000 FROM generate_series(1, :images) n;
+INSERT INTO project_image (project_id, image_sha256, split)
+SELECT :project, sha256, 'train' FROM image;
+INSERT INTO item (project_id, image_sha256, split, external_id, question, answer, gold_rationales)
+SELECT :project, lpad((n % :images + 1)::text, 64, '0'), 'train', 'item-' || n,
+  'what color is ball number ' || n || '?', 'red', '[]' FROM generate_series(1, :items) n;
+INSERT INTO candidate (item_id, text_key, text)
+SELECT id, md5(id || '-' || n) || md5(n::text), 'ball ' || id || ' is red for reason ' || n
+FROM item, generate_series(1, 3) n;
+INSERT INTO round_item (round_id, project_id, item_id, split, purpose, state, slots, max_slots,
+  priority, taken_weight, random_key)
+SELECT :round, :project, id, 'train', 'training', 'open', :overlap, :overlap,
+  CASE WHEN :order = 'uncertainty' THEN floor(random() * 16) / 16 ELSE 0 END,
+  CASE WHEN :order = 'fewest_first' THEN 1 ELSE 0 END, random() FROM item;
+INSERT INTO round_candidate (round_id, candidate_id, item_id, is_shown, rank, n_draws, chosen_by)
+SELECT :round, id, item_id, true, row_number() OVER (PARTITION BY item_id ORDER BY id), 3, 'draws'
+FROM candidate
+"""
+
+
+def copy_in(config: Config, ids: dict[str, int]) -> None:
+    from sqlalchemy import create_engine, pool
+
+    from app.embedded.postgres import SUPERUSER
+    from app.kit.settings import get_settings
+
+    url = make_url(get_settings().resolve_database_url()).set(username=SUPERUSER)
+    engine = create_engine(url, poolclass=pool.NullPool)
+    values = ids | {
+        "items": config["items"], "overlap": config["overlap"], "order": config["order"],
+        "images": N_IMAGES,
+    }  # fmt: skip
+    with engine.begin() as connection:
+        connection.execute(text("SET session_replication_role = replica"))
+        for statement in _FILL.split(";"):
+            connection.execute(text(statement), values)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        # Not the tables that are empty: the planner would take them for ever so small.
+        connection.execute(text(f"VACUUM ANALYZE {', '.join(FILLED)}"))
+        connection.execute(text("CHECKPOINT"))
+        connection.execute(text("SELECT pg_stat_reset()"))
+        connection.execute(text("SELECT pg_stat_reset_shared('io')"))
+
+
+# --------------------------------------------------------------------------------------- servers
+
+
+@contextmanager
+def web_processes(number: int, log: Path) -> Iterator[tuple[int, list[int]]]:
+    """The web processes of `illume up`, on one socket; its port and their numbers."""
+    import signal
+
+    from app.kit.processes.children import start_process, stop_process
+    from app.kit.settings import get_settings
+    from app.supervisor.address import listen
+    from app.supervisor.commands import web_command
+
+    with listen("127.0.0.1", 0) as listener, log.open("ab") as output:
+        port = listener.getsockname()[1]
+        command = web_command(get_settings(), listener.fileno())
+        servers = [
+            start_process(command, output=output, pass_fds=(listener.fileno(),))
+            for _ in range(number)
+        ]
+        try:
+            time.sleep(4)  # all of them accept; one alone would get every connection
+            yield port, [server.pid for server in servers]
+        finally:
+            for server in servers:
+                stop_process(server, (signal.SIGTERM, 20.0))
+
+
+class Meters:
+    """CPU time so far, in milliseconds: of the web processes, of PostgreSQL, of the load."""
+
+    def __init__(self, web: float, database: float, load: float) -> None:
+        self.web, self.database, self.load = web, database, load
+
+    @classmethod
+    def read(cls, web_pids: Sequence[int]) -> "Meters":
+        own = resource.getrusage(resource.RUSAGE_SELF)
+        return cls(
+            sum(_cpu_ms(pid) for pid in web_pids),
+            sum(_cpu_ms(pid) for pid in _postgres_pids()),
+            (own.ru_utime + own.ru_stime) * 1000,
+        )
+
+
+def _postgres_pids() -> list[int]:
+    """The server that this process started, and its backends."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                head, _, rest = (entry / "stat").read_text().rpartition(")")
+            except OSError:
+                continue
+            parents[int(entry.name)] = (head.partition("(")[2], int(rest.split()[1]))
+    own = {
+        p for p, (name, parent) in parents.items() if "postgres" in name and parent == os.getpid()
+    }
+    return [p for p, (_, parent) in parents.items() if p in own or parent in own]
+
+
+def _cpu_ms(pid: int) -> float:
+    """Of a process and of its children that have ended; none of one that is gone itself."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0  # its parent has counted it among its children
+    return sum(int(field) for field in fields[11:15]) * _TICK_MS
+
+
+# ----------------------------------------------------------------------------------------- check
+
+
+def statistics_of(connection: Connection) -> tuple[int, int]:
+    """(commits, flushes of the write-ahead log to disk) since the round was filled."""
+    commits = connection.execute(
+        text("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()")
+    ).scalar_one()
+    fsyncs = connection.execute(
+        text(
+            "SELECT coalesce(sum(fsyncs), 0) FROM pg_stat_io"
+            " WHERE object = 'wal' AND backend_type = 'client backend'"
+        )
+    ).scalar_one()
+    return int(commits), int(fsyncs)
+
+
+_COUNTERS = """
+SELECT count(*) FROM round_item LEFT JOIN (
+  SELECT round_item_id, count(*) AS taken, count(*) FILTER (WHERE status = 'submitted') AS done
+  FROM judgement WHERE slot IS NOT NULL GROUP BY round_item_id
+) live ON live.round_item_id = round_item.id
+WHERE n_taken <> coalesce(taken, 0) OR n_submitted <> coalesce(done, 0)
+  OR n_taken > slots OR slots <> :overlap OR (state = 'done') <> (coalesce(done, 0) = slots)
+"""
+
+
+def check(connection: Connection, config: Config, acknowledged: set[int]) -> int:
+    """How many submissions are stored; fails unless they are exactly those acknowledged."""
+    stored = set(
+        connection.execute(text("SELECT id FROM judgement WHERE status = 'submitted'")).scalars()
+    )
+    assert stored == acknowledged, f"{len(stored ^ acknowledged)} submissions differ"
+    verdicts = connection.execute(
+        text("SELECT count(*) FROM verdict WHERE judgement_id = ANY(:ids)"), {"ids": list(stored)}
+    ).scalar_one()
+    assert verdicts == 3 * len(stored)
+    odd = connection.execute(text(_COUNTERS), {"overlap": config["overlap"]}).scalar_one()
+    assert odd == 0, f"{odd} items with wrong counters or slots"
+    if config["kind"] == "drain":
+        assert len(stored) == config["items"] * config["overlap"], "the queue is not empty"
+    return len(stored)

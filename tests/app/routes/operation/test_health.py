@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from app.kit import db
+from app.kit.settings import get_settings
+
+
+def test_live_answers_without_services(client: TestClient) -> None:
+    response = client.get("/health/live")
+    assert response.status_code == 200
+    assert response.json() == {"status": "ok"}
+
+
+def test_ready_names_each_part(client: TestClient) -> None:
+    response = client.get("/health/ready")
+    assert response.status_code == 200
+    assert response.json() == {
+        "status": "ok",
+        "checks": {"store": "ok", "database": "ok", "redis": "ok", "migrations": "ok"},
+    }
+
+
+def test_ready_fails_without_redis(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REDIS_URL", f"unix://{tmp_path / 'nobody.sock'}")
+    get_settings.cache_clear()
+    try:
+        response = client.get("/health/ready")
+    finally:
+        monkeypatch.undo()
+        get_settings.cache_clear()
+    assert response.status_code == 503
+    assert response.json()["checks"]["redis"] == "Redis cannot be reached."
+    assert response.json()["checks"]["database"] == "ok"
+
+
+def test_ready_fails_behind_the_newest_migration(client: TestClient, session: Session) -> None:
+    with db.get_engine().begin() as connection:
+        current = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+        connection.execute(text("UPDATE alembic_version SET version_num = 'old'"))
+    try:
+        response = client.get("/health/ready")
+    finally:
+        with db.get_engine().begin() as connection:
+            connection.execute(
+                text("UPDATE alembic_version SET version_num = :version"), {"version": current}
+            )
+    assert response.status_code == 503
+    assert "illume migrate" in response.json()["checks"]["migrations"]

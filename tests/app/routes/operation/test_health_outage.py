@@ -1,0 +1,52 @@
+"""Many probes while the database hangs: they hold up nothing that needs no database."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from app.embedded import EmbeddedServices
+from tests.support.processes import stopped
+from tests.support.serving import WebServer
+
+pytestmark = [pytest.mark.slow]
+
+N_PROBES = 45
+LIVE_SECONDS = 2.0
+READY_SECONDS = 6.0
+
+
+@pytest.fixture
+def web(services: EmbeddedServices, tmp_path: Path) -> Iterator[WebServer]:
+    server = WebServer(tmp_path / "web.log")
+    server.start()
+    yield server
+    server.stop()
+
+
+def ask(url: str) -> tuple[int, float]:
+    started = time.perf_counter()
+    status = httpx2.get(url, timeout=30).status_code
+    return status, time.perf_counter() - started
+
+
+def test_probes_of_a_database_that_hangs_hold_up_neither_live_nor_static_files(
+    web: WebServer, services: EmbeddedServices
+) -> None:
+    assert ask(f"{web.url}/health/ready")[0] == 200
+    with ThreadPoolExecutor(N_PROBES) as pool:
+        with stopped(services.pids()["postgres"]):
+            probes = [pool.submit(ask, f"{web.url}/health/ready") for _ in range(N_PROBES)]
+            others = []
+            while not all(probe.done() for probe in probes):
+                for path in ("/health/live", "/static/app.css"):
+                    others.append((path, *ask(web.url + path)))
+        answers = [probe.result() for probe in probes]
+    assert {status for status, _ in answers} == {503}
+    assert max(seconds for _, seconds in answers) < READY_SECONDS
+    assert {status for _, status, _ in others} == {200}
+    assert len(others) > 2, "they were asked while the probes waited"
+    assert max(seconds for _, _, seconds in others) < LIVE_SECONDS

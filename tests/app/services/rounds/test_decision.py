@@ -1,0 +1,84 @@
+"""When the loop stops, and what it says."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.lifecycle import Decision
+from app.round_settings import StopSettings
+from app.services.rounds.decision import RoundFigures, decide
+
+GOOD = RoundFigures(
+    n_items=100,
+    n_open=100,
+    n_covered=40,
+    newly_covered=20,
+    improved=25,
+    regressed=5,
+    validation_accuracy=0.80,
+    baseline_accuracy=0.82,
+)
+IDLE = replace(GOOD, newly_covered=0, improved=3, regressed=3)
+
+
+def test_progress_goes_on() -> None:
+    decision, reason = decide(1, [GOOD], StopSettings())
+    assert decision is Decision.CONTINUE
+    assert "20 newly covered" in reason
+    assert "60 train items" in reason
+
+
+def test_all_covered_ends_the_loop_even_at_the_limit() -> None:
+    figures = replace(GOOD, n_covered=100)
+    assert decide(10, [figures], StopSettings())[0] is Decision.ALL_COVERED
+
+
+def test_no_progress_ends_the_loop() -> None:
+    decision, reason = decide(3, [GOOD, GOOD, IDLE], StopSettings())
+    assert decision is Decision.NO_PROGRESS
+    assert "3 items improved, 3 regressed, 0 newly covered of 100 open ones" in reason
+
+
+def test_patience_waits_for_more_idle_rounds() -> None:
+    stop = StopSettings(patience=2)
+    assert decide(2, [GOOD, IDLE], stop)[0] is Decision.CONTINUE
+    assert decide(1, [IDLE], stop)[0] is Decision.CONTINUE
+    assert decide(3, [GOOD, IDLE, IDLE], stop)[0] is Decision.NO_PROGRESS
+
+
+@pytest.mark.parametrize(("newly_covered", "decision"), [(1, "continue"), (0, "no_progress")])
+def test_enough_new_coverage_is_progress_though_as_many_regress(
+    newly_covered: int, decision: str
+) -> None:
+    figures = replace(IDLE, newly_covered=newly_covered)
+    assert decide(2, [figures], StopSettings(min_progress=0.01))[0] == decision
+
+
+def test_too_little_new_coverage_is_no_progress() -> None:
+    figures = replace(IDLE, newly_covered=1, n_open=1000)
+    assert decide(2, [figures], StopSettings(min_progress=0.01))[0] is Decision.NO_PROGRESS
+
+
+def test_accuracy_under_the_default_floor_ends_the_loop() -> None:
+    figures = replace(GOOD, validation_accuracy=0.76)
+    decision, reason = decide(1, [figures], StopSettings())
+    assert decision is Decision.UNDER_FLOOR
+    assert "76.0%" in reason
+    assert "77.0%" in reason
+
+
+def test_a_floor_of_ones_own_replaces_the_default() -> None:
+    figures = replace(GOOD, validation_accuracy=0.5)
+    assert decide(1, [figures], StopSettings(accuracy_floor=0.4))[0] is Decision.CONTINUE
+    assert decide(1, [figures], StopSettings(accuracy_floor=0.6))[0] is Decision.UNDER_FLOOR
+
+
+def test_no_held_out_items_means_no_floor() -> None:
+    figures = replace(GOOD, validation_accuracy=None, baseline_accuracy=None)
+    assert decide(1, [figures], StopSettings())[0] is Decision.CONTINUE
+
+
+def test_the_round_limit_ends_the_loop() -> None:
+    decision, reason = decide(3, [GOOD], StopSettings(round_limit=3))
+    assert decision is Decision.ROUND_LIMIT
+    assert "limit of 3 rounds" in reason

@@ -1,0 +1,45 @@
+import math
+
+import pytest
+
+from app.web.render.charts import line_chart, nice_step
+
+
+@pytest.mark.parametrize(
+    ("span", "step"), [(1.0, 0.5), (3.9, 1.0), (0.04, 0.01), (1000, 500), (0, 1.0), (7, 2.0)]
+)
+def test_steps_are_round_numbers(span: float, step: float) -> None:
+    assert nice_step(span, 4) == pytest.approx(step)
+
+
+def test_points_lie_inside_the_frame_in_their_order() -> None:
+    points = [(float(x), math.sin(x) + 1) for x in range(50)]
+    chart = line_chart("wave", [("a", points)], x_label="step")
+    assert chart is not None
+    placed = [tuple(map(float, pair.split(","))) for pair in chart.lines[0].path.split()]
+    assert len(placed) == 50
+    assert [x for x, _ in placed] == sorted(x for x, _ in placed)
+    assert all(chart.left <= x <= chart.right and chart.top <= y <= chart.bottom for x, y in placed)
+    ticks = [tick.at for tick in chart.y_ticks]
+    assert ticks == sorted(ticks, reverse=True)
+    assert 3 <= len(ticks) <= 7
+
+
+def test_higher_values_lie_higher_and_percent_is_said() -> None:
+    chart = line_chart(
+        "share", [("fit", [(0, 0.1), (1, 0.3)])], x_label="round", as_percent=True, with_dots=True
+    )
+    assert chart is not None
+    (line,) = chart.lines
+    assert line.dots[1][1] < line.dots[0][1]
+    assert line.last_label == "30.0 %"
+    assert [tick.label for tick in chart.x_ticks] == ["0", "1"]
+    assert chart.y_ticks[0].label == "0 %"
+
+
+def test_nothing_to_draw_is_no_chart_and_one_point_is_one() -> None:
+    assert line_chart("none", [("a", []), ("b", [(0, math.nan)])], x_label="") is None
+    chart = line_chart("one", [("a", []), ("b", [(3, 0.0)])], x_label="")
+    assert chart is not None
+    assert [line.name for line in chart.lines] == ["b"]
+    assert len(chart.lines[0].dots) == 1

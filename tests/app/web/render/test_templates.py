@@ -1,0 +1,110 @@
+"""Rules that all templates keep, read from their text, and the rendering environment's own."""
+
+import re
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+from jinja2 import UndefinedError
+from starlette.routing import BaseRoute, Match
+
+from app.kit.resources import TEMPLATES
+from app.main import create_app
+from app.web.render.templating import ago, duration, file_size, make_environment, static_url
+
+FILES = sorted(TEMPLATES.rglob("*.html"))
+NAMES = [str(file.relative_to(TEMPLATES)) for file in FILES]
+
+
+def plain_html(file: Path) -> BeautifulSoup:
+    """The template as HTML, so that addresses can be matched with routes: an expression becomes the
+    first of the words it chooses from, or else 1."""
+    text = re.sub(r"\{#.*?#\}", "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
+    text = re.sub(r"\{%.*?%\}", "", text, flags=re.DOTALL)
+    text = re.sub(r"\{\{ address\((.*?)\) \}\}", lambda found: plain_path(found[1]), text)
+    text = re.sub(r'\{\{ "(\w[\w-]*)" if .*?\}\}', r"\1", text)
+    return BeautifulSoup(re.sub(r"\{\{.*?\}\}", "1", text, flags=re.DOTALL), "html.parser")
+
+
+def plain_path(expression: str) -> str:
+    """The path that `address` is given: its texts, with 1 or the first choice for the others."""
+    parts = [re.search(r'^\(?"([^"]*)"(?: if |$)', part) for part in expression.split(" ~ ")]
+    return "".join(part[1] if part else "1" for part in parts)
+
+
+def has_route(routes: list[BaseRoute], method: str, url: str) -> bool:
+    path = url.partition("?")[0]
+    scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
+    return any(route.matches(scope)[0] is Match.FULL for route in routes)
+
+
+@pytest.fixture(scope="module")
+def routes(services: object) -> list[BaseRoute]:
+    return list(create_app().router.routes)
+
+
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
+def test_addresses_of_actions_exist(file: Path, routes: list[BaseRoute]) -> None:
+    html = plain_html(file)
+    for tag in html.select("[hx-get]"):
+        assert has_route(routes, "GET", str(tag["hx-get"])), tag["hx-get"]
+    for tag in html.select("[hx-post]"):
+        assert has_route(routes, "POST", str(tag["hx-post"])), tag["hx-post"]
+    for form in html.select("form[action]"):  # one without goes to the page's own address
+        method = str(form.get("method", "get")).upper()
+        assert has_route(routes, method, str(form["action"])), form["action"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
+def test_each_hx_post_stands_in_a_form_with_the_same_action(file: Path) -> None:
+    for tag in plain_html(file).select("[hx-post]"):
+        form = tag if tag.name == "form" else tag.find_parent("form")
+        own = tag.get("formaction") or (form or {}).get("action")
+        assert own == tag["hx-post"], f"{tag['hx-post']} has no form to fall back on"
+
+
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
+def test_nothing_is_inline_and_nothing_is_trusted(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert "|safe" not in text.replace(" ", "")
+    assert "{% autoescape" not in text
+    html = plain_html(file)
+    assert not html.select("[style], style, script:not([src])")
+    handlers = [
+        name for tag in html.select("*") for name in tag.attrs if re.match(r"on|hx-on", name)
+    ]
+    assert handlers == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
+def test_forms_and_images_are_plain(file: Path) -> None:
+    """Forms say how they are sent, and images what they are."""
+    html = plain_html(file)
+    for form in html.select("form"):
+        assert form.get("method") in {"get", "post"}
+    for image in html.select("img"):
+        assert image.has_attr("alt")
+
+
+def test_a_missing_name_is_an_error_not_an_empty_text() -> None:
+    with pytest.raises(UndefinedError):
+        make_environment().from_string("{{ nobody_set_this }}").render()
+
+
+def test_what_people_write_is_escaped() -> None:
+    rendered = make_environment().from_string("{{ text }}").render(text="<script>'\"&")
+    assert rendered == "&lt;script&gt;&#39;&#34;&amp;"
+
+
+def test_static_addresses_change_with_the_content() -> None:
+    assert re.fullmatch(r"/static/app\.css\?v=[0-9a-f]{12}", static_url("app.css"))
+
+
+def test_words_for_numbers() -> None:
+    assert [duration(s) for s in (None, 0, 90, 600, 7200, 200_000)] == [
+        "–", "0 s", "90 s", "10 min", "2 h", "2 d",
+    ]  # fmt: skip
+    assert [file_size(n) for n in (999, 1500, 2_400_000, 3_200_000_000)] == [
+        "999 bytes", "2 KB", "2 MB", "3.2 GB",
+    ]  # fmt: skip
+    assert ago(None) == "never"

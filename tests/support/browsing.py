@@ -1,0 +1,70 @@
+"""Browsers of people: the one way in which tests sign somebody in."""
+
+import re
+
+from bs4 import BeautifulSoup, Tag
+from httpx2 import Response
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from app.models import User
+from app.services.accounts.accounts import make_sign_in_link
+
+HTMX = {"HX-Request": "true"}
+
+
+def sign_in(client: TestClient, session: Session, user: User) -> TestClient:
+    """Sign in by a one-time link, as the first person of an installation does."""
+    client.cookies.clear()
+    link = make_sign_in_link(session, user)
+    # What the test made so far stays when a request is refused and rolled back.
+    session.commit()
+    response = client.get(link)
+    assert response.status_code == 303, response.text
+    return client
+
+
+def page(response: Response) -> BeautifulSoup:
+    return BeautifulSoup(response.text, "html.parser")
+
+
+def one(response: Response, selector: str) -> Tag:
+    """The one element that the selector finds; fails where there is none or more than one."""
+    found = page(response).select(selector)
+    assert len(found) == 1, f"{selector}: {len(found)} found"
+    return found[0]
+
+
+def filled_in(form: Tag) -> dict[str, list[str]]:
+    """The fields that a browser would send for a form that nobody touched.
+
+    As browsers do: the first line break of a text area is dropped, an input of one line holds none,
+    and every line end is sent as CR LF. The form needs to be parsed from the very text of the page.
+    """
+    fields: dict[str, list[str]] = {}
+    for field in form.select("input[name], textarea[name], select[name]"):
+        for value in _values_of(field):
+            text = "\r\n".join(re.split(r"\r\n|\r|\n", value))
+            fields.setdefault(str(field["name"]), []).append(text)
+    return fields
+
+
+def _values_of(field: Tag) -> list[str]:
+    if field.name == "textarea":
+        # The parser of the tests keeps what browsers drop.
+        return [re.sub(r"\A(?:\r\n|\n|\r)", "", field.get_text())]
+    if field.name == "select":
+        options = field.select("option[selected]") or field.select("option")[:1]
+        return [str(option["value"]) for option in options]
+    match field.get("type", "text"):
+        case "checkbox" | "radio" if not field.has_attr("checked"):
+            return []
+        case "file" | "submit" | "button":
+            return []
+        case "hidden" | "checkbox" | "radio":
+            return [str(field.get("value", "on"))]
+    return [re.sub(r"[\r\n]", "", str(field.get("value", "")))]
+
+
+def text_of(response: Response, selector: str) -> str:
+    return " ".join(one(response, selector).get_text(" ").split())

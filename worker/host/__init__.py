@@ -1,0 +1,1 @@
+"""This worker process: its sign of life, its model, its runs."""

@@ -1,0 +1,1 @@
+"""Models: loaded, checked, adapted with LoRA, merged."""

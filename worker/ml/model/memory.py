@@ -1,0 +1,80 @@
+"""How much fits: batch sizes from free memory, and telling an out-of-memory error from others."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from worker.ml.errors import DeviceError
+
+if TYPE_CHECKING:  # loading a model asks here whether the memory was too small
+    from worker.ml.model.loading import Vlm
+
+CPU_BATCH_ROWS = 512  # beyond that a CPU gains nothing
+MAX_BATCH_ROWS = 1024
+MEMORY_SHARE = 0.5  # of what is free, for keys and values; the rest is activations and logits
+CPU_MEMORY_SHARE = 0.25  # of all the machine's memory, which others use as well
+CPU_MEMORY_BYTES = 4 * 2**30
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """True for CUDA's, MPS's and the CPU allocator's way of saying it."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "can't allocate memory" in text
+    )
+
+
+def too_small(vlm: Vlm) -> DeviceError:
+    """What to say when not even the smallest batch fits."""
+    return DeviceError(
+        f"The {vlm.device.type} memory does not hold the model and one row. Use a smaller model, "
+        "another number type (bfloat16), smaller images or another device."
+    )
+
+
+def too_large(vlm: Vlm, n_rows: int) -> DeviceError:
+    """What to say when a training batch does not fit."""
+    return DeviceError(
+        f"The {vlm.device.type} memory does not hold a training batch of {n_rows} rows. Lower "
+        "batch_size and raise gradient_accumulation by the same factor (the result is the same), "
+        "or switch gradient_checkpointing on."
+    )
+
+
+def free_cached_memory(device: torch.device) -> None:
+    """Gives memory that torch holds but does not use back to the device."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
+def token_bytes(config: Any, dtype: torch.dtype) -> int:
+    """Bytes of the keys and values of one token."""
+    text = config.get_text_config(decoder=True)
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return int(2 * text.num_hidden_layers * heads * width * dtype.itemsize)
+
+
+def row_bytes(config: Any, length: float, dtype: torch.dtype) -> int:
+    """Bytes of the keys and values of one row of `length` tokens, and of its logits (float32)."""
+    vocabulary = config.get_text_config(decoder=True).vocab_size
+    return int(token_bytes(config, dtype) * length + 6 * 4 * vocabulary)
+
+
+def default_batch_rows(vlm: Vlm, length: float) -> int:
+    """Rows to decode together that hold `length` tokens each: of their own, and their part of those
+    that they share with others."""
+    per_row = row_bytes(vlm.model.config, length, vlm.dtype)
+    if vlm.device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(vlm.device)
+        return max(1, min(MAX_BATCH_ROWS, int(free * MEMORY_SHARE) // per_row))
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    room = min(int(machine * CPU_MEMORY_SHARE), CPU_MEMORY_BYTES)
+    return max(1, min(CPU_BATCH_ROWS, room // per_row))

@@ -1,0 +1,1 @@
+"""Texts drawn from a model, each from its own seed."""

@@ -1,0 +1,1 @@
+"""LoRA training: examples, losses, steps, several processes."""

@@ -1,0 +1,255 @@
+"""The objects of one training: model with adapter, optimizer, accelerator; one step at a time."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator  # type: ignore[import-untyped]
+from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
+
+from worker.ml.errors import AdapterError, DeviceError, MlError
+from worker.ml.inputs.prompts import PromptStyle
+from worker.ml.model.loading import Vlm
+from worker.ml.model.lora import (
+    adapter_weights,
+    add_new_adapter,
+    load_weights,
+    read_adapter,
+    refuse_other_base,
+    trainable,
+)
+from worker.ml.sampling.seeds import derive_seed
+from worker.ml.training.branches import Branched
+from worker.ml.training.forwards import Forwards
+from worker.ml.training.losses import RowLosses, Scale
+from worker.ml.training.schedule import epoch_batches, learning_rate, steps_per_epoch
+from worker.ml.training.sharding import shard_base
+from worker.ml.training.state import State
+from worker.ml.training.team import Team
+from worker.ml.types import LoraSettings, TrainConfig, TrainProgress, TrainRow
+
+
+class Trainer:
+    """Puts a fresh adapter on `vlm` and trains it. Which step comes next is an argument: the order
+    of rows, the learning rate and the random numbers are functions of it and of the seed."""
+
+    def __init__(
+        self,
+        vlm: Vlm,
+        rows: Sequence[TrainRow],
+        validation: Sequence[TrainRow],
+        *,
+        config: TrainConfig,
+        lora: LoraSettings,
+        start_from: Path | None,
+        style: PromptStyle,
+    ) -> None:
+        self.vlm, self.rows, self.validation, self.config = vlm, rows, validation, config
+        factor = config.rationale_weight * config.balance
+        self.scale = Scale.of(rows, factor)
+        self.validation_scale = Scale.of(validation, factor)
+        self.per_epoch = steps_per_epoch(len(rows), config)
+        self.n_steps = self.per_epoch * config.epochs
+        self.accelerator = _accelerator(vlm, config)
+        self.team = Team(self.accelerator)
+        torch.manual_seed(derive_seed(config.seed, "adapter"))
+        add_new_adapter(vlm.model, lora)
+        if start_from is not None:
+            _start_from(vlm, start_from)
+        for parameter in trainable(vlm.model):  # a half-precision base still learns in float32
+            parameter.data = parameter.data.float()
+        self.is_sharded = config.shard_base and self.team.size > 1
+        if self.is_sharded:
+            shard_base(vlm, self.accelerator.device, self.team.size)
+        self.parameters = trainable(vlm.model)
+        self.forwards = Forwards(vlm, rows, config=config, lora=lora, style=style)
+        self._plain_forward = vlm.model.__dict__.get("forward")
+        optimizer = torch.optim.AdamW(
+            self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        # Not to be wrapped for several processes: the team adds up the gradients.
+        self.model = self.accelerator.prepare_model(vlm.model, evaluation_mode=True)
+        self.optimizer = self.accelerator.prepare_optimizer(optimizer)
+        if config.gradient_checkpointing:
+            vlm.model.activation_checkpointing_enable({"use_reentrant": False})
+            # Only the reentrant kind needs gradients at the embeddings, and they would make the
+            # backward pass run through the frozen tower.
+            vlm.model.disable_input_require_grads()
+
+    def close(self) -> None:
+        """Takes off what accelerate and checkpointing put on the model."""
+        if self.config.gradient_checkpointing:
+            self.vlm.model.activation_checkpointing_disable()
+        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        if self._plain_forward is None:
+            self.vlm.model.__dict__.pop("forward", None)
+        self.vlm.model.zero_grad(set_to_none=True)
+        self.vlm.model.eval()
+        self.accelerator.free_memory()
+
+    def save_into(self, state: State) -> None:
+        """Copies everything that the next step depends on."""
+        state.adapter = {
+            name: tensor.detach().to("cpu", copy=True)
+            for name, tensor in adapter_weights(self.vlm.model).items()
+        }
+        state.optimizer = self.optimizer.state_dict()
+        scaler = self.accelerator.scaler
+        state.scaler = scaler.state_dict() if scaler is not None else None
+
+    def restore(self, state: State) -> None:
+        """The opposite of save_into."""
+        if state.adapter is None or state.optimizer is None:
+            return
+        load_weights(self.vlm.model, state.adapter)
+        self.optimizer.load_state_dict(state.optimizer)
+        if state.scaler is not None and self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(state.scaler)
+
+    def step(self, step: int) -> TrainProgress:
+        """Makes optimizer step `step` (from 1): batch_size * gradient_accumulation rows, of which
+        each process of the team takes its share."""
+        epoch, place_in_epoch = divmod(step - 1, self.per_epoch)
+        indices = epoch_batches(self.rows, self.config, epoch + 1)[place_in_epoch]
+        rate = learning_rate(self.config, step, self.n_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        own = (self.team.number,) if self.team.number else ()
+        torch.manual_seed(derive_seed(self.config.seed, "step", step, *own))  # LoRA's dropout
+        self.vlm.model.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        total, n_tokens, means = self._descend(indices)
+        self.team.sum_gradients(self.parameters)
+        total, n_tokens = self.team.sum([total, n_tokens])
+        means.add_up(self.team)
+        if not math.isfinite(total) and self.accelerator.scaler is None:
+            raise MlError(
+                f"The loss of step {step} is {total}. Lower the learning rate, or train in float32."
+            )
+        if self.config.max_grad_norm > 0:
+            self.accelerator.clip_grad_norm_(self.parameters, self.config.max_grad_norm)
+        self.optimizer.step()
+        return TrainProgress(
+            epoch=epoch + 1,
+            step=step,
+            n_steps=self.n_steps,
+            loss=total,
+            answer_loss=means.answer or 0.0,
+            rationale_loss=means.rationale,
+            learning_rate=rate,
+            n_tokens=round(n_tokens),
+        )
+
+    def validation_losses(self) -> tuple[float, float, float | None] | None:
+        """(J, mean answer loss, mean rationale loss) over the validation rows; None without any."""
+        if not self.validation:
+            return None
+        self.vlm.model.eval()
+        total, means = 0.0, _Means()
+        n_rows = len(self.validation)
+        with torch.no_grad():
+            for losses, weights, _ in self._losses(self.validation, range(n_rows)):
+                total += float(self.validation_scale.loss(losses, weights, n_rows))
+                means.add(losses, weights)
+        total = self.team.sum([total])[0]
+        means.add_up(self.team)
+        return total, means.answer or 0.0, means.rationale
+
+    def _descend(self, indices: Sequence[int]) -> tuple[float, float, "_Means"]:
+        """Backward through this process's share of a step; its part of the loss, its tokens, and
+        the means."""
+        total, n_tokens, means = 0.0, 0.0, _Means()
+        for losses, weights, n_read in self._losses(self.rows, indices):
+            loss = self.scale.loss(losses, weights, len(indices))
+            self.accelerator.backward(loss)
+            total += float(loss.detach())
+            n_tokens += n_read
+            means.add(losses, weights)
+        if means.is_empty:  # fewer items than processes: a gradient of nothing
+            self.accelerator.backward(self.parameters[0].sum() * 0.0)
+        return total, n_tokens, means
+
+    def _losses(
+        self, rows: Sequence[TrainRow], indices: Sequence[int]
+    ) -> Iterator[tuple[RowLosses, torch.Tensor, int]]:
+        """Losses, weights and number of tokens of this process's share of some rows, one forward at
+        a time."""
+        autocast = self.accelerator.autocast
+        forwards: Iterable[list[Branched]] = self.forwards.cut(
+            rows, self.team.share(rows, indices), autocast
+        )
+        n_own = None
+        if self.is_sharded:
+            forwards = list(forwards)
+            n_own = len(forwards)
+            spare = forwards[-1:] or list(self.forwards.cut(rows, [[indices[0]]], autocast))
+            forwards += spare[:1] * (self.team.most(n_own) - n_own)
+        for number, forward in enumerate(forwards):
+            losses, weights = self.forwards.losses(self.model, rows, forward, autocast)
+            if n_own is None or number < n_own:
+                yield losses, weights, sum(branched.row.length for branched in forward)
+            else:  # makes a forward that counts nothing: the others need its layers
+                yield losses, torch.zeros_like(weights), 0
+
+
+class _Means:
+    """Weighted means of the rows' losses over several forwards and processes."""
+
+    def __init__(self) -> None:
+        self._sums = [0.0, 0.0]
+        self._weights = [0.0, 0.0]
+        self.is_empty = True
+
+    def add(self, losses: RowLosses, weights: torch.Tensor) -> None:
+        kinds = (
+            (losses.answer, weights * losses.has_answer),
+            (losses.rationale, weights * losses.has_rationale),
+        )
+        for kind, (values, own) in enumerate(kinds):
+            self._sums[kind] += float((values.detach() * own).sum())
+            self._weights[kind] += float(own.sum())
+        self.is_empty = False
+
+    def add_up(self, team: Team) -> None:
+        """Takes in what the other processes have."""
+        values = team.sum([*self._sums, *self._weights])
+        self._sums, self._weights = values[:2], values[2:]
+
+    @property
+    def answer(self) -> float | None:
+        return self._mean(0)
+
+    @property
+    def rationale(self) -> float | None:
+        return self._mean(1)
+
+    def _mean(self, kind: int) -> float | None:
+        return self._sums[kind] / self._weights[kind] if self._weights[kind] > 0 else None
+
+
+def _accelerator(vlm: Vlm, config: TrainConfig) -> Accelerator:
+    """An accelerator for this device and number type. accelerate keeps its choice for the whole
+    process; a worker trains with other settings later, so the choice is forgotten first."""
+    if AcceleratorState._shared_state:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    own = {torch.bfloat16: "bf16", torch.float16: "fp16"}
+    by_name = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
+    precision = by_name.get(config.dtype) or own.get(vlm.dtype, "no")
+    if precision == "fp16" and vlm.device.type == "cpu":
+        raise DeviceError("A CPU does not train in float16. Use float32 or bfloat16.")
+    settings: dict[str, Any] = {"mixed_precision": precision, "device_placement": False}
+    return Accelerator(cpu=vlm.device.type == "cpu", **settings)
+
+
+def _start_from(vlm: Vlm, folder: Path) -> None:
+    refuse_other_base(folder, vlm.revision)
+    _, weights = read_adapter(folder)
+    try:
+        load_weights(vlm.model, weights)
+    except (ValueError, RuntimeError) as error:
+        raise AdapterError(
+            f"The adapter {folder.name} was trained with other LoRA settings or on another base: "
+            f"{error} Use its settings, or start from the base."
+        ) from error
