@@ -184,6 +184,8 @@ class RoundItem(WithId, Base):
             postgresql_where=text("state = 'open' AND n_taken < slots"),
         ),
         Index("ix_round_item_item_id", "item_id"),
+        # Empty, or nearly: see app/queries/counted.py.
+        Index("ix_round_item_uncounted", "id", postgresql_where=text("purpose <> 'training'")),
         Index("ix_round_item_round_id_state", "round_id", "state"),
     )
 

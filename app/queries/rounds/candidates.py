@@ -6,12 +6,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, exists, func, select
 from sqlalchemy.orm import Session
 
-from app.lifecycle import JudgementStatus, Purpose, RoundItemState, RoundStatus, UserKind
+from app.lifecycle import RoundItemState, RoundStatus, UserKind
 from app.models import (
     Admission,
     Candidate,
     Item,
-    Judgement,
     ProjectImage,
     Round,
     RoundCandidate,
@@ -20,6 +19,7 @@ from app.models import (
     VerdictRow,
     WrittenRationale,
 )
+from app.queries.counted import counted_items, counted_judgements
 
 
 def list_judged_candidate_ids(
@@ -37,25 +37,23 @@ def list_judged_candidate_ids(
 
 
 def votes_statement(round_id: int, judge_kind: UserKind) -> Select[int, int, int, int]:
-    """(candidate, item, votes that it fits, votes) over submitted judgements of one kind.
+    """(candidate, item, votes that it fits, votes) over the judgements of one kind that count.
 
     Items set aside are left out, since their answer is in doubt, and so are excluded ones.
     """
     fits = func.count().filter(VerdictRow.fits)
     return (
-        select(VerdictRow.candidate_id, RoundItem.item_id, fits, func.count())
-        .join(Judgement, Judgement.id == VerdictRow.judgement_id)
-        .join(RoundItem, RoundItem.id == Judgement.round_item_id)
-        .join(Item, Item.id == RoundItem.item_id)
+        select(VerdictRow.candidate_id, counted_items.item_id, fits, func.count())
+        .join(counted_judgements, counted_judgements.id == VerdictRow.judgement_id)
+        .join(counted_items, counted_items.id == counted_judgements.round_item_id)
+        .join(Item, Item.id == counted_items.item_id)
         .where(
             Item.excluded_at.is_(None),
             VerdictRow.round_id == round_id,
-            Judgement.status == JudgementStatus.SUBMITTED,
-            Judgement.user_kind == judge_kind,
-            RoundItem.state != RoundItemState.SET_ASIDE,
-            RoundItem.purpose == "training",
+            counted_judgements.user_kind == judge_kind,
+            counted_items.state != RoundItemState.SET_ASIDE,
         )
-        .group_by(VerdictRow.candidate_id, RoundItem.item_id)
+        .group_by(VerdictRow.candidate_id, counted_items.item_id)
         .order_by(VerdictRow.candidate_id)
     )
 
@@ -122,16 +120,13 @@ def list_written(
             WrittenRationale.candidate_id,
             WrittenRationale.text,
         )
-        .join(Judgement, Judgement.id == WrittenRationale.judgement_id)
-        .join(RoundItem, RoundItem.id == Judgement.round_item_id)
-        .join(Round, Round.id == Judgement.round_id)
+        .join(counted_judgements, counted_judgements.id == WrittenRationale.judgement_id)
+        .join(Round, Round.id == counted_judgements.round_id)
         .where(
             Round.project_id == project_id,
             Round.settings["judging"]["judges"].astext == "people",
             counts,
-            Judgement.status == JudgementStatus.SUBMITTED,
-            Judgement.user_kind == UserKind.PERSON,
-            RoundItem.purpose == Purpose.TRAINING,
+            counted_judgements.user_kind == UserKind.PERSON,
             WrittenRationale.erased_at.is_(None),
             WrittenRationale.item_id.in_(usable_items_statement(project_id)),
             WrittenRationale.item_id.not_in(_set_aside_statement(project_id)),

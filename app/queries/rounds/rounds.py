@@ -13,7 +13,6 @@ from app.lifecycle import (
     CLOSED_ROUND,
     LIVE_RUN,
     Job,
-    JudgementStatus,
     RoundItemState,
     RunStatus,
     ShardStatus,
@@ -23,7 +22,6 @@ from app.lifecycle import (
 from app.models import (
     Adapter,
     Item,
-    Judgement,
     Round,
     RoundCandidate,
     RoundItem,
@@ -34,6 +32,7 @@ from app.models import (
     Score,
     Worker,
 )
+from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds.bases import find_base
 from app.queries.rounds.candidates import usable_items_statement
 from app.round_settings import LoopSettings
@@ -154,9 +153,10 @@ def list_train_item_ids(session: Session, project_id: int) -> list[int]:
 
 
 def has_unjudged_items(session: Session, round_id: int) -> bool:
+    """Whether something of the round is waiting for candidates or for a judgement."""
     unjudged = exists().where(
-        RoundItem.round_id == round_id,
-        RoundItem.state.in_([RoundItemState.WAITING, RoundItemState.OPEN]),
+        counted_items.round_id == round_id,
+        counted_items.state.in_([RoundItemState.WAITING, RoundItemState.OPEN]),
     )
     return session.scalar(select(unjudged)) or False
 
@@ -224,22 +224,21 @@ def list_live_workers(session: Session) -> Sequence[Worker]:
 def get_progress(session: Session, round_: Round) -> RoundProgress:
     states = dict(
         session.execute(
-            select(RoundItem.state, func.count())
-            .where(RoundItem.round_id == round_.id)
-            .group_by(RoundItem.state)
+            select(counted_items.state, func.count())
+            .where(counted_items.round_id == round_.id)
+            .group_by(counted_items.state)
         ).all()
     )
     n_slots, n_submitted = session.execute(
         select(
-            func.coalesce(func.sum(RoundItem.slots), 0),
-            func.coalesce(func.sum(RoundItem.n_submitted), 0),
-        ).where(RoundItem.round_id == round_.id, RoundItem.state != RoundItemState.RESTING)
+            func.coalesce(func.sum(counted_items.slots), 0),
+            func.coalesce(func.sum(counted_items.n_submitted), 0),
+        ).where(counted_items.round_id == round_.id, counted_items.state != RoundItemState.RESTING)
     ).one()
     n_annotators = session.execute(
-        select(func.count(Judgement.user_id.distinct())).where(
-            Judgement.round_id == round_.id,
-            Judgement.user_kind == UserKind.PERSON,
-            Judgement.status == JudgementStatus.SUBMITTED,
+        select(func.count(counted_judgements.user_id.distinct())).where(
+            counted_judgements.round_id == round_.id,
+            counted_judgements.user_kind == UserKind.PERSON,
         )
     ).scalar_one()
     n_samples, n_candidates, n_shown = session.execute(

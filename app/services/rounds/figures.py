@@ -12,10 +12,10 @@ from app.models import (
     Prediction,
     Round,
     RoundCandidate,
-    RoundItem,
     Run,
     VerdictRow,
 )
+from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds import rounds as round_queries
 from app.queries.rounds.candidates import usable_items_statement
 from app.queries.runs import runs as run_queries
@@ -107,7 +107,7 @@ def _covered(session: Session, round_: Round, *, before: bool) -> set[int]:
 def _count_sampled(session: Session, round_: Round) -> int:
     return session.execute(
         select(func.count()).where(
-            RoundItem.round_id == round_.id, RoundItem.state != RoundItemState.RESTING
+            counted_items.round_id == round_.id, counted_items.state != RoundItemState.RESTING
         )
     ).scalar_one()
 
@@ -164,6 +164,7 @@ def _fitting_draws(session: Session, round_: Round) -> tuple[int, int]:
             VerdictRow.candidate_id,
             (2 * func.count().filter(VerdictRow.fits) > func.count()).label("fits"),
         )
+        .join(counted_judgements, counted_judgements.id == VerdictRow.judgement_id)
         .where(VerdictRow.round_id == round_.id)
         .group_by(VerdictRow.candidate_id)
         .subquery()
