@@ -110,7 +110,12 @@ def erase(
         )
     except InvalidInput as error:
         return _show_erasure(
-            request, session, person, error=error.message, with_judgements=with_judgements
+            request,
+            session,
+            person,
+            error=error.message,
+            typed=name,
+            with_judgements=with_judgements,
         )
     return redirect(
         request, "/people", toast_text=Sentence("The account and its texts are erased.")
@@ -123,10 +128,12 @@ def _show_erasure(
     person: User,
     *,
     error: str = "",
+    typed: str = "",
     with_judgements: bool = False,
 ) -> Response:
     context = {
         "person": person,
+        "typed": typed,
         "content": count_content(session, person.id),
         "with_judgements": with_judgements,
         "error": error,

@@ -18,7 +18,8 @@ router = APIRouter(prefix="/projects/{slug}")
 
 @router.get("/archive")
 def confirm_archive(request: Request, project: ManagedProject, session: SessionDep) -> Response:
-    context = {"project": project, "content": count_content(session, project.id), "error": ""}
+    content = count_content(session, project.id)
+    context = {"project": project, "content": content, "error": "", "typed": ""}
     return respond(request, page="project/archive.html", context=context)
 
 
@@ -57,7 +58,7 @@ def delete(
         removal.request_deletion(session, project, typed_name=name, actor=user)
     except InvalidInput as error:
         content = count_content(session, project.id)
-        context = {"project": project, "content": content, "error": error.message}
+        context = {"project": project, "content": content, "error": error.message, "typed": name}
         return respond(request, page="project/archive.html", context=context, status=422)
     return redirect(
         request,

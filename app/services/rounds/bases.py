@@ -81,10 +81,15 @@ def note_found(
         return None
     base.found_digest = found
     return BaseChanged(
-        f"The base model {settings.base_model} was changed since this project began with it: it "
-        f"was {base.digest}, and it is {found}. Restore its files and retry, or go on with the "
-        "changed base (on the round's page, or illume round retry --changed-base): the loop then "
-        "begins with it anew, without what was trained before."
+        Sentence(
+            "The base model %(model)s was changed since this project began with it: it was "
+            "%(before)s, and it is %(found)s. Restore its files and retry, or go on with the "
+            "changed base (on the round's page, or illume round retry --changed-base): the loop "
+            "then begins with it anew, without what was trained before.",
+            model=settings.base_model,
+            before=base.digest,
+            found=found,
+        )
     )
 
 

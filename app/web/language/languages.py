@@ -29,6 +29,7 @@ PAGE_LANGUAGE_HEADER = "Page-Language"
 LOCALES = Path(__file__).with_name("locale")
 
 STORING_MODULES = (
+    "app/services/rounds/bases.py",
     "app/services/rounds/decision.py",
     "app/services/runs/failures.py",
     "app/services/rounds/rounds.py",

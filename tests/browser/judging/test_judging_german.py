@@ -23,6 +23,13 @@ TOO_WIDE = """() => {
 }"""
 
 
+APART = """() => {
+  const [nav, name, tools] = [".topbar__nav", ".judge__where", ".judge__tools"]
+    .map(it => document.querySelector(it).getBoundingClientRect());
+  return nav.right <= name.left && name.right <= tools.left;
+}"""
+
+
 def expect_fits(page: Page, name: str) -> None:
     """Nothing sticks out on the right, and the page says that it is German."""
     expect(page.locator("html")).to_have_attribute("lang", "de")
@@ -166,3 +173,14 @@ def test_the_pages_around_fit(site: Site, new_context: NewContext, size: tuple[i
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("Bereit zum Beurteilen")
     expect_fits(page, "practice-result")
+
+
+def test_a_long_project_name_leaves_the_tools_their_place(
+    site: Site, new_context: NewContext
+) -> None:
+    with session_scope() as session:
+        session.get_one(Project, site.project_id).name = "Reasons of radiologists for findings" * 2
+    page = german_page(site, new_context, DESKTOP)
+    for width in (1280, 1000, 840):
+        page.set_viewport_size({"width": width, "height": 700})
+        assert page.evaluate(APART), width

@@ -189,7 +189,7 @@ def test_a_text_is_marked_where_all_its_draws_were_cut(
     )
     response = open_item(noor, round_)
     (note,) = page(response).select(".choice__cut")
-    assert note.get_text() == "Cut at the token limit"
+    assert note.get_text() == "Cut off at the length limit"
     # In the label, so that it is part of what the box is called.
     label = note.find_parent("label")
     assert label is not None

@@ -125,7 +125,7 @@ def test_a_picture_is_refused_in_a_sentence_and_the_text_stays(
 ) -> None:
     refused = send(admin, project, content, **fields)
     assert refused.status_code == 422
-    assert said in text_of(refused, ".field__error")
+    assert said in text_of(refused, "form [role=alert]")
     assert one(refused, "textarea[name=guidelines]").text.strip() == "Look:"
     assert not session.scalars(select(GuidelinesPicture)).all()
 

@@ -8,7 +8,9 @@ from starlette.testclient import TestClient
 from app.lifecycle import Job, Role, RoundStatus, RunStatus, Split
 from app.models import Event, Project, ProjectBase, Round, RoundModel, Run
 from app.round_settings import LoopSettings
+from app.services.rounds import bases
 from app.services.runs import runs
+from app.web.language.languages import recall, speaking
 from tests.support.browsing import one, page, sign_in, text_of
 from tests.support.command_line import output_of
 from tests.support.factories import (
@@ -61,6 +63,9 @@ def test_the_page_asks_and_who_accepts_moves_the_pin_and_measures_anew(
     make_item(session, project, split=Split.TEST)  # what a baseline is measured on
     round_ = make_refused_round(session, project, found=NEW)
     url = f"/rounds/{round_.id}"
+    asked = one(admin.get(url), "section[aria-labelledby=base-title]")
+    assert "what was trained before is then left behind" in asked.get_text()
+    assert len(asked.select("form")) == 2  # retried with restored files, or gone on with
     form = one(admin.get(url), "form:has(#changed-base)")
     assert "Go on with the changed base" in form.get_text()
     assert admin.post(str(form["action"])).status_code == 303
@@ -76,6 +81,19 @@ def test_the_page_asks_and_who_accepts_moves_the_pin_and_measures_anew(
     again = admin.get(url)
     assert not page(again).select("#changed-base")
     assert admin.post(f"{url}/changed-base").status_code == 409
+
+
+def test_the_refusal_is_told_in_the_language_of_the_page(
+    session: Session, project: Project
+) -> None:
+    round_ = make_refused_round(session, project, found=None)
+    refusal = bases.note_found(session, round_, LoopSettings(), NEW)
+    assert refusal is not None
+    with speaking("de"):
+        told = recall(str(refusal))
+    assert told.startswith("Das Basismodell demo wurde geändert")
+    assert OLD in told
+    assert NEW in told
 
 
 def test_who_restores_the_files_retries_and_the_pin_stays(

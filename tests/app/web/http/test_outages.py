@@ -200,11 +200,12 @@ def test_an_outage_is_a_503_that_comes_back_by_itself(
     cause, sentence = OUTAGES[name]
     trouble.append(cause)
     with caplog.at_level(logging.WARNING):
-        response = browser.get("/trouble")
+        response = browser.get("/trouble?page=2")
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "5"
     shown = page(response)
     assert text_of(shown, ".lede") == sentence
+    assert [link["href"] for link in shown.select("main a")] == ["/trouble?page=2"]  # nowhere else
     assert "comes back by itself" in text_of(shown, "[data-comes-back]")
     assert 'http-equiv="refresh"' in response.text.split("<noscript>")[1].split("</noscript>")[0]
     ours = [record for record in caplog.records if record.name == "app.web.http.errors"]
