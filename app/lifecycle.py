@@ -80,7 +80,7 @@ class Role(StrEnum):
 
 
 class PracticeMode(StrEnum):
-    """What the practice round of a project is to its annotators; without items it is nothing."""
+    """Whether annotators may or must practise first; no effect without practice items."""
 
     OFF = "off"
     OFFERED = "offered"
@@ -111,7 +111,7 @@ class FailureKind(StrEnum):
 
 
 class Decision(StrEnum):
-    """What a completed round decided; every value but `continue` ends the loop."""
+    """The decision at the end of a round; every value but `continue` ends the loop."""
 
     CONTINUE = "continue"
     ALL_COVERED = "all_covered"

@@ -90,7 +90,7 @@ _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 
 
 class _Table(dict[int, str]):
-    """What `str.translate` asks about each character, worked out once."""
+    """The table that `str.translate` asks about each character, worked out once."""
 
     def __init__(self, look_up: Callable[[str], str]) -> None:
         super().__init__()
@@ -168,7 +168,7 @@ def _make_plain(text: str) -> str:
 
 
 def _plain_character(character: str) -> str:
-    """The same character in one width and shape and in lower case; a digit of any script as 0–9."""
+    """Returns the character in plain width and lower case; a digit of any script as 0–9."""
     if shape := _SHAPE.match(unicodedata.decomposition(character)):
         character = "".join(chr(int(code, 16)) for code in shape[1].split())
         if len(character) > 1:

@@ -1,4 +1,4 @@
-"""How sure people and the model are about an item: the order `uncertainty`, and who is asked again.
+"""Measures how unsure people and the model are about an item, for the order `uncertainty`.
 
 All are pure functions of counts.
 
@@ -20,7 +20,7 @@ CONTESTED_SHARE = 1 / 3
 
 @dataclass(frozen=True)
 class ItemVotes:
-    """What people submitted about an item.
+    """The votes that people submitted about an item.
 
     `fits`: per shown candidate (how many say that it fits, how many say anything about it).
     """

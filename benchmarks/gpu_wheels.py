@@ -136,7 +136,7 @@ def slim(wheel: Path, out: Path) -> None:
 
 
 def _like(entry: zipfile.ZipInfo, n_bytes: int) -> zipfile.ZipInfo:
-    """The same name and permissions; programs and libraries are packed more tightly."""
+    """Returns an entry named and permitted as another; binaries are packed more tightly."""
     made = zipfile.ZipInfo(entry.filename, entry.date_time)
     made.external_attr = entry.external_attr
     made.compress_type = zipfile.ZIP_LZMA if n_bytes > 20_000 else zipfile.ZIP_DEFLATED

@@ -1,4 +1,4 @@
-"""What the loop is worth on the demo: seeds, and the two controls beside it.
+"""Measures the worth of the loop on the demo: several seeds, and the two controls beside it.
 
     python -m benchmarks.loop --seeds 0 1 2 --rounds 3 --out benchmarks/results/loop.jsonl
 

@@ -1,4 +1,4 @@
-"""What beat asks for every few seconds: find what a crash left behind."""
+"""Finds work that a crash left behind; beat asks for it every few seconds."""
 
 import logging
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What the commands share: output, the database behind them, and look-ups by name."""
+"""Helpers that all commands use: output, a database session, and look-ups by name."""
 
 import json
 import sys

@@ -36,7 +36,7 @@ def get_critic(spec: str) -> Critic:
 
 
 def find_warning(spec: str) -> str | None:
-    """What to tell somebody who chooses this critic, if anything."""
+    """Returns a warning for somebody who chooses this critic, or None."""
     critic = get_critic(spec)
     is_strict = isinstance(critic, RougeCritic) and critic.threshold >= PAPER_THRESHOLD
     return PAPER_WARNING if is_strict else None

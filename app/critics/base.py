@@ -1,4 +1,4 @@
-"""What every critic is: a program that gives verdicts on rationale texts."""
+"""The interface of critics: programs that give verdicts on rationale texts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CriticError(AppError):
 
 @dataclass(frozen=True, slots=True)
 class CriticItem:
-    """What a critic may know of an item. `facts` are those stored with rendered scenes."""
+    """The part of an item that a critic may know. `facts` are those stored with rendered scenes."""
 
     question: str
     answer: str

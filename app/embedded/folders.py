@@ -44,7 +44,7 @@ class ServerFolder:
 
 
 def account_for(home: Path) -> Account | None:
-    """Who the servers run as: ourselves, or for root an account without privileges.
+    """Returns the account that the servers run as: our own, or for root one without privileges.
 
     Root serves an existing data folder as the owner it already has.
     """

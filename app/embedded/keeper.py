@@ -58,7 +58,7 @@ class _Kept:
             self._plan_restart(f"could not be started ({error})")
 
     def notice_death(self) -> str | None:
-        """How the server ended, if it just did."""
+        """Returns how the server ended, or None while it runs."""
         if self.process is None or self.process.poll() is None:
             return None
         death = describe_exit(self.process.returncode)

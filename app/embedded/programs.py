@@ -1,4 +1,4 @@
-"""Where the server programs are: inside two wheels, of which nothing but the binaries is used."""
+"""Finds the server programs inside two wheels, of which nothing but the binaries is used."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Which errors mean that something is away for a while, and what people are told of it.
+"""Tells errors of a service that is away for a while from faults of ours, and explains them.
 
 Sending the same again helps against these, and against no other error: all others are ours.
 """

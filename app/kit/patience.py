@@ -1,4 +1,4 @@
-"""How long a request waits for the database. Workers and commands wait as long as it takes.
+"""Limits how long a request waits for the database. Workers and commands wait without limit.
 
 A server that was stopped, or lies behind a dead network, answers nothing and closes nothing:
 neither a limit of the server nor one of the operating system ends such a wait (a socket file has
@@ -43,7 +43,7 @@ class Away(psycopg.OperationalError):
 
 
 class Gate:
-    """What a process knows of one database: whether it answers.
+    """Remembers whether one database answers, for all threads of a process.
 
     Once it does not, one request looks again now and then, and all others are told at once: nobody
     queues behind a server that is not there.

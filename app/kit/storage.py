@@ -67,25 +67,25 @@ def shown_name(sha256: str, media_type: str) -> str:
 
 
 def image_path(sha256: str, media_type: str) -> Path:
-    """Where the image with this content lies, or would lie."""
+    """Returns the path at which the image with this content lies, or would lie."""
     _check_digest(sha256)
     return store_folder() / "images" / sha256[:2] / f"{sha256}{EXTENSIONS[media_type]}"
 
 
 def resized_path(sha256: str, width: int) -> Path:
-    """Where a smaller version of an image is kept once it was made; it can be made again."""
+    """Returns the path of a smaller version of an image, which can be made again at any time."""
     _check_digest(sha256)
     return _made_folder() / str(width) / sha256[:2] / f"{sha256}.jpg"
 
 
 def shown_path(sha256: str, media_type: str) -> Path:
-    """Where the full view of an image is kept whose file must not be shown as it is."""
+    """Returns the path of the full view of an image whose file must not be shown as it is."""
     _check_digest(sha256)
     return _made_folder() / "full" / sha256[:2] / f"{sha256}{EXTENSIONS[media_type]}"
 
 
 def _made_folder() -> Path:
-    """What was made of images by today's rules; what older rules made is never shown again."""
+    """Returns the folder of images made by today's rules; older ones are never shown again."""
     return store_folder() / "resized" / f"v{pictures.VERSION}"
 
 
@@ -248,7 +248,7 @@ def _create(path: Path) -> int:
 
 
 def _mode(*, folder: bool = False) -> int:
-    """What a file or folder of the store allows: us all, its group what the store allows it."""
+    """Returns the permissions of a file or folder; the group may do what the store allows it."""
     try:
         found = store_folder().stat().st_mode
     except OSError:

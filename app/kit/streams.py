@@ -98,7 +98,7 @@ class Unblocked(io.TextIOBase):
 
 
 def _reopen(descriptor: int) -> int:
-    """The same pipe or terminal, opened anew so that a write returns at once.
+    """Returns the pipe or terminal opened a second time, so that a write returns at once.
 
     The mark lies on the open file, which others share: they must not find it on theirs. Where it
     cannot be opened anew, asking for room before each small write does nearly the same.

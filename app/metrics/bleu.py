@@ -25,7 +25,7 @@ Counts = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class BleuCounts:
-    """What BLEU needs to know of each item; sums of rows score any part of the corpus.
+    """The counts of each item that BLEU is made of; sums of rows score any part of the corpus.
 
     `matches` and `totals` have the shape (items, 4), the lengths (items,). Whole numbers, unless
     `averaged` has made means of them.

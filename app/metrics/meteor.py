@@ -37,7 +37,7 @@ class MeteorError(Exception):
 
 @dataclass(frozen=True)
 class MeteorCounts:
-    """What METEOR needs to know of each text, in the order of its program: shape (items, 23).
+    """The counts of each text that METEOR is made of, in its program's order: shape (items, 23).
 
     Length and function words of text and reference; per kind of match the content and function
     words matched in either; chunks; all words matched in either.
@@ -54,12 +54,12 @@ class MeteorCounts:
         return [_score(row) for row in self.counts]
 
     def averaged(self, rows: Sequence[int], owners: Sequence[int]) -> "MeteorCounts":
-        """Of the given rows, one per owner: the mean of those that are its own."""
+        """Returns one row per owner: the mean of the given rows that belong to it."""
         return MeteorCounts(average(self.counts[list(rows)], owners))
 
 
 def why_no_meteor() -> str | None:
-    """What is missing here, in words; None where METEOR can be computed."""
+    """Returns why METEOR cannot be computed here, or None where it can."""
     if shutil.which("java") is None:
         return Sentence("METEOR is left out: Java is not installed.")
     if _find_jar() is None:

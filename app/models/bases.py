@@ -30,7 +30,7 @@ class ProjectBase(WithId, WithCreation, Base):
 
 
 class ModelProof(WithId, WithCreation, Base):
-    """What a worker measured of a base model before anything was sampled from it.
+    """Measurements that a worker made of a base model before anything was sampled from it.
 
     Once per content of the base, library versions and settings of LoRA and device; a refusal is
     kept too, and measured again when somebody retries. `measured`: its

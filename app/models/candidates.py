@@ -1,4 +1,4 @@
-"""What the model wrote, and what of it a round shows."""
+"""Texts that the model wrote, and the candidates among them that a round shows."""
 
 from sqlalchemy import (
     CheckConstraint,
@@ -72,7 +72,7 @@ class Sample(WithId, Base):
 
 
 class Prediction(WithId, Base):
-    """What a model answered for a held-out item in an evaluation, and how its rationale fared.
+    """A model's answer and rationale for a held-out item in an evaluation, with their scores.
 
     `blank_…`: the same when it was asked with a blank picture instead; null where it was not.
     """

@@ -17,7 +17,7 @@ from app.models.base import Base
 
 
 class GuidelinesVersion(Base):
-    """What the guidelines said in one version; append-only. The newest is also in the project."""
+    """The text of one version of the guidelines; append-only. The newest is also in the project."""
 
     __tablename__ = "guidelines_version"
     project_id: Mapped[int] = mapped_column(
@@ -50,7 +50,7 @@ class GuidelinesPicture(Base):
 
 
 class GuidelinesDifference(Base):
-    """What changed between two versions, as pairs of mark and text; made once."""
+    """The changes between two versions, as pairs of mark and text; made once."""
 
     __tablename__ = "guidelines_difference"
     project_id: Mapped[int] = mapped_column(primary_key=True)

@@ -1,4 +1,4 @@
-"""What annotators and critics said about the candidates."""
+"""Judgements of annotators and critics about the candidates."""
 
 from datetime import datetime
 
@@ -117,7 +117,7 @@ class Judgement(WithId, Base):
 
 
 class RoundAnnotator(Base):
-    """How far one person is in a round: kept by the trigger on judgement, never written by code.
+    """The progress of one person in a round: kept by the trigger on judgement, not written by code.
 
     `queue_position`: the random key of the item that was handed out last; the next one is looked
     for from there on.

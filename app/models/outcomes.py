@@ -1,4 +1,4 @@
-"""What was admitted, trained on, scored and released."""
+"""Results of rounds: admissions, training rows, scores and releases."""
 
 from sqlalchemy import (
     CheckConstraint,

@@ -85,7 +85,7 @@ class PracticeAttempt(WithId, Base):
 
 
 class PracticeAnswer(WithId, Base):
-    """What was said about one practice item, and the explanations as they stood then."""
+    """A person's answer to one practice item, and the explanations as they stood then."""
 
     __tablename__ = "practice_answer"
     attempt_id: Mapped[int]

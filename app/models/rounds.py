@@ -69,7 +69,7 @@ class Adapter(WithId, WithCreation, Base):
 
 
 class RoundModel(Base):
-    """Which adapter a round samples from, and which one it made, per strategy and role."""
+    """The adapter that a round samples from and the one that it made, per strategy and role."""
 
     __tablename__ = "round_model"
     round_id: Mapped[int] = mapped_column(

@@ -1,4 +1,4 @@
-"""What a picture looks like, decided once for everybody: people, models, servers, releases.
+"""Decides how a picture is seen, once for everybody: people, models, servers, releases.
 
 Pure: Pillow and numpy alone, so that the code of models may use it as well.
 """

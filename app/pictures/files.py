@@ -1,4 +1,4 @@
-"""From the bytes of a picture to the bytes that are shown and given away: nothing but the picture.
+"""Turns the bytes of a picture into bytes that may be shown and given away: without metadata.
 
 A file that every browser shows as `seeing` does is copied without what else it holds (position,
 camera, notes, previews, a second picture behind the first), its packed pixels untouched. All others

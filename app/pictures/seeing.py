@@ -1,4 +1,4 @@
-"""From the bytes of a picture to its pixels, in one way for everybody who looks at it.
+"""Turns the bytes of a picture into pixels, in one way for everybody who looks at it.
 
 The first frame, turned as its camera noted, in 8 bits of red, green and blue as screens show them
 (sRGB). What is transparent lies on white. Grey of 16 bits and of fractions is scaled; a colour
@@ -112,7 +112,7 @@ def upright_size(picture: Image.Image) -> tuple[int, int]:
 
 
 def orientation_of(picture: Image.Image) -> int:
-    """How the camera was held, 1 to 8; 1 where nothing sensible is said.
+    """Returns the orientation that the camera noted, 1 to 8; 1 where it noted nothing sensible.
 
     Nothing else that stands beside it matters: EXIF notes are often damaged.
     """
@@ -161,7 +161,7 @@ def _flat(picture: Image.Image, factor: int) -> Image.Image:
 
 
 def _painter(picture: Image.Image) -> Paint | None:
-    """What turns a strip of the picture into RGB; None where it is RGB already."""
+    """Returns a function from a strip of the picture to RGB, or None where it is RGB already."""
     to_grey = _greys(picture)
     transform = _profile_transform(picture, "L" if to_grey else _colour_mode(picture))
     is_transparent = picture.has_transparency_data
@@ -243,7 +243,7 @@ def _scaled(strip: Image.Image, low: float, high: float) -> Image.Image:
 
 
 def _profile_transform(picture: Image.Image, mode: str) -> Paint | None:
-    """What follows the colour profile of the picture; None without one, or where it says what is
+    """Returns the transform of the colour profile; None without a profile, or where it says what is
     true without it. A profile that does not fit is passed over, as browsers do."""
     profile = picture.info.get("icc_profile")
     if not profile or is_screen_profile(profile):

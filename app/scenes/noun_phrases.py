@@ -60,7 +60,7 @@ class PhraseReader:
     # ------------------------------------------------------------------------------------ places
 
     def place(self, i: int) -> Iterator[tuple[Phrase, int]]:
-        """Where something is, as a phrase that only restricts cells or neighbours."""
+        """Parses the place of a thing: a phrase that only restricts cells or neighbours."""
         yield from self._beside(i)
         j = i + 1 if self.at(i) in {"in", "on", "at", "to"} else i
         j = j + 1 if self.at(j) == "the" else j
@@ -143,7 +143,7 @@ class PhraseReader:
                 yield Core(Phrase(values), is_plural=False, head=False), j
 
     def _core_after(self, i: int) -> Iterator[tuple[Core, int]]:
-        """What follows a determiner: `cubes`, `of the cubes`, `of them`."""
+        """Parses the words after a determiner: `cubes`, `of the cubes`, `of them`."""
         yield from self.core(i)
         if self.at(i) == "of" and self.at(i + 1) in {"them", "these", "those"}:
             yield Core(Phrase(pronoun=Pronoun.THEY), is_plural=True), i + 2

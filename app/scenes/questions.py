@@ -51,7 +51,7 @@ OPPOSITE: Final[dict[Direction, Direction]] = {
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a noun phrase says of a thing; None says nothing."""
+    """The attributes that a noun phrase gives a thing; None where it says nothing of one."""
 
     size: str | None = None
     color: str | None = None
@@ -73,7 +73,7 @@ class Description:
         )
 
     def saying(self, values: Mapping[str, str]) -> Description:
-        """The same and these attributes besides, or instead."""
+        """Returns a copy with these attributes added or replaced."""
         said = {**self.attributes(), **values}
         color, shape = said.get("color"), said.get("shape")
         return Description(said.get("size"), color, said.get("material"), shape, self.row, self.col)
@@ -84,7 +84,7 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class AttributeQuery:
-    """Which value of `attribute` has the one thing that fits `target`?"""
+    """Asks for the value of `attribute` of the one thing that fits `target`."""
 
     attribute: str
     target: Description
@@ -135,7 +135,7 @@ class RelationQuery:
 
 @dataclass(frozen=True, slots=True)
 class NeighbourQuery:
-    """Which `attribute` has the thing in the next cell in `direction` of the one thing `anchor`?"""
+    """Asks for the `attribute` of the thing in the cell next to `anchor` in `direction`."""
 
     attribute: str
     direction: Direction

@@ -79,7 +79,7 @@ def place_of(obj: Obj) -> str:
 
 
 def is_value(attribute: str, value: str) -> str:
-    """What follows "is": `red`, but `a cube`."""
+    """Returns the value as it follows "is": `red`, but `a cube`."""
     return f"a {value}" if attribute == "shape" else value
 
 
@@ -98,7 +98,7 @@ def join(parts: Sequence[str], word: str = "and") -> str:
 
 
 def _extended(target: Description, obj: Obj, names: Sequence[str]) -> Description:
-    """What `target` says without its place, and these attributes of `obj` besides."""
+    """Returns `target` without its place, with these attributes of `obj` added."""
     more = {name: obj.value(name) for name in names}
     return replace(target, row=None, col=None).saying(more)
 

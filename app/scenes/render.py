@@ -49,7 +49,7 @@ def render_scene(scene: Scene) -> Image.Image:
 
 
 def render_png(scene: Scene) -> bytes:
-    """The same bytes for the same scene, always: no time stamp, fixed compression."""
+    """Returns a PNG of the scene; equal scenes give equal bytes (no time, fixed compression)."""
     buffer = io.BytesIO()
     render_scene(scene).save(buffer, format="PNG", compress_level=4)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""What a rationale can say about a scene, as values; `app.scenes.grammar` reads them from text."""
+"""Statements about a scene as values; `app.scenes.grammar` reads them from text."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
-    """What is said of a subject; several options are joined by `and` or by `or`.
+    """The properties claimed of a subject; several options are joined by `and` or by `or`.
 
     A mention as an option counts things ("the red things are a cube and two cones"); a bare phrase
     describes them.

@@ -36,7 +36,7 @@ _WHOLE: Final = frozenset({Quantifier.THE, Quantifier.THE_ALL, Quantifier.ALL, Q
 
 @dataclass(frozen=True, slots=True)
 class Referents:
-    """What pronouns stand for: the question's thing or things, and its pair if it has one."""
+    """The things that pronouns stand for: those of the question, and its pair if it has one."""
 
     asked: Phrase
     pair: tuple[Phrase, Phrase] | None

@@ -124,7 +124,7 @@ _LINES: Final = _lines()
 
 
 def count(masks: Ints) -> Ints:
-    """How many cells each mask has."""
+    """Returns the number of cells of each mask."""
     numbers: Ints = _POPCOUNT[masks]
     return numbers
 

@@ -1,4 +1,4 @@
-"""What `illume up` prints: every line with the name of the process that said it."""
+"""Prints the output of `illume up`: every line with the name of the process that wrote it."""
 
 import subprocess
 import sys

@@ -32,7 +32,7 @@ Step = Callable[[], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What an installation consists of; tests supervise smaller ones."""
+    """The processes of an installation; tests supervise smaller ones."""
 
     migrate: Step
     specs: tuple[Spec, ...]

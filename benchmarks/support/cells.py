@@ -110,7 +110,7 @@ def _key(config: Config) -> str:
 
 
 def print_result(result: Result) -> None:
-    """What a cell's process says at its end."""
+    """Prints the result of a cell as its process's last line."""
     sys.stdout.write(json.dumps(result) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""What a device does during a measurement: memory, bytes that decoding reads, operations."""
+"""Measures a device: memory in use, bytes that decoding reads, operations."""
 
 import resource
 from pathlib import Path
@@ -14,7 +14,7 @@ def wait_for(device: torch.device) -> None:
 
 
 def resident_mb(device: torch.device) -> float:
-    """What is in memory now: of this process, or of ours on the GPU."""
+    """Returns the megabytes in use now: of this process, or of ours on the GPU."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device) / 2**20
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
@@ -29,7 +29,7 @@ def peak_mb(device: torch.device) -> float:
 
 
 def decoder_parameters(vlm: Any) -> list[torch.Tensor]:
-    """What every new token passes through: the language model and its head, not the input
+    """Returns the weights that a new token passes through: language model and head, not the input
     embeddings, of which it needs one line."""
     embeddings = {id(p) for p in vlm.model.get_input_embeddings().parameters()}
     head = {id(p) for p in vlm.model.get_output_embeddings().parameters()}

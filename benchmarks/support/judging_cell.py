@@ -227,7 +227,7 @@ def _postgres_pids() -> list[int]:
 
 
 def _cpu_ms(pid: int) -> float:
-    """Of a process and of its children that have ended; none of one that is gone itself."""
+    """Returns the processor time of a process and of its ended children; 0 where it is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -263,7 +263,7 @@ WHERE n_taken <> coalesce(taken, 0) OR n_submitted <> coalesce(done, 0)
 
 
 def check(connection: Connection, config: Config, acknowledged: set[int]) -> int:
-    """How many submissions are stored; fails unless they are exactly those acknowledged."""
+    """Returns how many submissions are stored; fails unless they are exactly those acknowledged."""
     stored = set(
         connection.execute(text("SELECT id FROM judgement WHERE status = 'submitted'")).scalars()
     )

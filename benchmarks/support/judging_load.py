@@ -23,7 +23,7 @@ _LOCATION = re.compile(rb"location: (\S+)", re.IGNORECASE)
 
 @dataclass
 class Load:
-    """What the annotators saw: milliseconds by kind of request, and what was acknowledged."""
+    """Times that annotators saw, in milliseconds by kind of request, and what was acknowledged."""
 
     milliseconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     acknowledged: set[int] = field(default_factory=set)

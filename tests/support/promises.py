@@ -205,6 +205,9 @@ LONG = (
         run="python -m benchmarks.sampling --threads 2 --models demo --quick",
         says="sampling, cpu, float32, 2 threads",
     ),
+    Step(("python -m benchmarks.structure",), says="| app/services |"),
+    Step(("python -m benchmarks.structure --longest 10",), says="Functions"),
+    Step(("python -m benchmarks.structure --folders",), says="app/services/judging"),
     Step(
         ("python -m benchmarks.identical --draws 50000", "python -m benchmarks.identical"),
         run="python -m benchmarks.identical --draws 100",

@@ -96,7 +96,7 @@ def _in_words(figures: dict[str, float]) -> str:
 def save_checkpoint(
     folder: Path, model: LlavaForConditionalGeneration, processor: LlavaProcessor
 ) -> None:
-    """What the auto classes need to load the model from the folder."""
+    """Writes all files with which transformers' auto classes load the model from the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     model.train(False)
     model.save_pretrained(folder)

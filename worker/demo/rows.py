@@ -1,4 +1,4 @@
-"""What the demo model learns from: captions, answers and explanations, drawn on the fly.
+"""Training texts of the demo model: captions, answers and explanations, drawn on the fly.
 
 A row is a scene and a text of which some parts are given and the others learned. Rows depend on
 the generator alone, so a resumed training sees what an uninterrupted one would have seen.
@@ -97,14 +97,14 @@ def caption_row(rng: random.Random) -> Row:
 
 
 def study_row(rng: random.Random) -> Row:
-    """What questions need, without questions: which thing is meant, and how many fit."""
+    """Returns a row that teaches to find the thing that is meant, and to count those that fit."""
     scene = training_scene(rng)
     text = _pair_tallies(scene, rng) if rng.random() < 0.5 else _referents(scene, rng)
     return Row(scene, ((f" {text}", True),))
 
 
 def pair_row(rng: random.Random) -> Row:
-    """Of pairs of things, named shortly: on which sides the first stands, and what they share."""
+    """Returns a row about pairs of things: on which sides the first stands, and what they share."""
     scene = training_scene(rng)
     parts = []
     for _ in range(4):
@@ -172,7 +172,7 @@ def _things(scene: Scene, rng: random.Random) -> str:
 
 
 def _pair_tallies(scene: Scene, rng: random.Random) -> str:
-    """How many there are of some kinds named by two attributes, often of kinds nearly there."""
+    """Counts some kinds named by two attributes, often of kinds that are nearly there."""
     parts = []
     for _ in range(6):
         one, other = (rng.choice(scene.objects) for _ in range(2))
@@ -208,7 +208,7 @@ def _full(obj: Obj) -> str:
 
 
 def _tallies(scene: Scene, rng: random.Random) -> str:
-    """How many there are of each value of two attributes, in random order.
+    """Counts the things with each value of two attributes, in random order.
 
     The number comes last: said first, before it is known of what, it could only be guessed.
     """

@@ -100,5 +100,5 @@ def _on_patches(scenes: list[Scene]) -> dict[str, torch.Tensor]:
 
 
 def _counts(scenes: list[Scene]) -> torch.Tensor:
-    """How many things of each kind: int64 [scenes, kinds]."""
+    """Returns the number of things of each kind: int64 [scenes, kinds]."""
     return torch.tensor([[len(find_all(scene, kind)) for kind in _KINDS] for scene in scenes])

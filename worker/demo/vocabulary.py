@@ -39,7 +39,7 @@ WORDS: Final = tuple(_LISTED.split())
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """The same tokenizer every time: merges are learned from the fixed word list above."""
+    """Returns the demo's tokenizer: its merges are learned from the fixed word list above."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"\s+"), " ")]

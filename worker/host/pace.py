@@ -1,4 +1,4 @@
-"""How fast a worker is at the moment, and how long work that goes by steps still takes."""
+"""Measures how fast a worker is at the moment, and estimates how long its work still takes."""
 
 import time
 from collections import deque

@@ -33,7 +33,7 @@ def current_heart() -> Heart:
 
 
 def _describe_device() -> str:
-    """What the model worker computes on, in words for the pages."""
+    """Returns the device of the model worker in words for the pages."""
     import torch
 
     from worker.ml.model.vision import hide_broken_torchvision
@@ -56,7 +56,7 @@ def _describe_device() -> str:
 
 
 def _read_device_memory() -> Memory:
-    """Of the GPU, whoever uses it; of this process where it computes on the CPU."""
+    """Returns the memory in use: of the GPU, whoever uses it, or of this process on the CPU."""
     import torch
 
     settings = get_settings()

@@ -1,4 +1,4 @@
-"""What is asked of a server and what its answers hold; no network.
+"""Writes requests to a sampling server and reads its answers; no network.
 
 Rationales continue the answer's sentence. How that is said depends on the server:
 
@@ -31,7 +31,7 @@ CONTINUE = {"continue_final_message": True, "add_generation_prompt": False}
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a server was found to do. takes_top_k: as a field of the request; takes_config: as
+    """Abilities found in a server. takes_top_k: as a field of the request; takes_config: as
     transformers' own server does, within a whole generation configuration."""
 
     prompting: Prompting

@@ -32,7 +32,7 @@ EXCERPT = 300
 
 @dataclass(frozen=True)
 class Server:
-    """Where the server is and how it may be used. url ends in /v1. seconds: the longest that one
+    """The address of a server and limits of its use. url ends in /v1. seconds: the longest that one
     request may take. first_pause: seconds before the second try, doubled for each further one."""
 
     url: str
@@ -167,7 +167,7 @@ def _answer(response: httpx2.Response, server: Server, *, is_json: bool) -> Json
 
 
 def _excerpt(response: httpx2.Response) -> str:
-    """What the server says of an error, short; servers put it in different places."""
+    """Returns the server's error message, cut short; servers put it in different places."""
     text = " ".join(response.text.split())
     try:
         body = response.json()

@@ -1,4 +1,4 @@
-"""What a sampling server can do wrong, sorted by what follows from it."""
+"""Errors of a sampling server, sorted by what the worker does about them."""
 
 from app.kit.errors import AppError
 

@@ -68,7 +68,7 @@ class _Prober:
 
 
 async def _find_prompting(prober: _Prober, plain: Json) -> Prompting:
-    """How the server can be made to continue a sentence, judged by the length of its prompts.
+    """Finds how the server can be made to continue a sentence, by the length of its prompts.
 
     A turn that is left open adds to the prompt just the words that it begins with. A turn that is
     closed also adds its end and the beginning of the next one. That a server takes the fields for

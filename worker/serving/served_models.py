@@ -1,4 +1,4 @@
-"""Which model of a server a round samples from, and its adapter on the server."""
+"""Finds the model of a server that a round samples from, and its adapter on the server."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class ModelCard:
 
 
 def adapter_name(digest: str) -> str:
-    """What an adapter, or the model that it is merged into, is called on a server."""
+    """Returns the name on a server of an adapter, or of the model that it is merged into."""
     return f"{PREFIX}{digest[:16]}"
 
 
@@ -68,7 +68,7 @@ async def find_model(
 
 
 async def list_models(connection: Connection) -> list[ModelCard]:
-    """What the server lists; nothing where it cannot say (transformers' own may not)."""
+    """Returns the models that the server lists; none where it cannot say (as transformers' own)."""
     answer = await connection.get(f"{connection.server.url}/models") or {}
     found = answer.get("data")
     entries = found if isinstance(found, list) else []

@@ -75,7 +75,7 @@ class Sizes:
 
 
 def demo_settings(seed: int) -> LoopSettings:
-    """What the demo model learns well with on a laptop."""
+    """Returns settings of the loop with which the demo model learns well on a laptop."""
     return LoopSettings(
         base_model="demo",
         seed=seed,

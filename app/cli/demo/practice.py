@@ -50,7 +50,7 @@ def add_demo_practice(session: Session, project: Project, *, seed: int) -> None:
 
 
 def _lesson(item: Item, place: int, rng: random.Random) -> Lesson | None:
-    """What is taught on the item; None where too little can be said about it."""
+    """Returns the practice lesson for the item, or None where too little can be said about it."""
     candidates = list(_judged_texts(item, rng))
     fitting = [one for one in candidates if one.fits]
     others = [one for one in candidates if not one.fits]

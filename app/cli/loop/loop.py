@@ -159,7 +159,7 @@ def loop_settings(
 
 
 def _control_of(settings: LoopSettings) -> str:
-    """What --control made these settings."""
+    """Returns the value of `--control` that leads to these settings."""
     if settings.training.source == "gold":
         return "gold"
     return settings.judging.control

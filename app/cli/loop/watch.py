@@ -1,4 +1,4 @@
-"""What `illume loop` shows while it runs: bars on a terminal, lines in a file or a pipe."""
+"""Shows the progress of `illume loop`: bars on a terminal, lines in a file or a pipe."""
 
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -23,7 +23,7 @@ LINE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Phase:
-    """How far a run of a round is, in shards or steps."""
+    """The progress of one run of a round, in shards or steps."""
 
     name: str
     status: RunStatus

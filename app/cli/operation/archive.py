@@ -140,7 +140,7 @@ def _write(draft: Path, dump: Path, dumped: Dumped) -> Manifest:
 
 
 def _list_missing(dumped: Dumped, files: Iterable[str]) -> list[str]:
-    """What the database names and the store did not have."""
+    """Returns the files that the database names and the store did not have."""
     names = set(files)
     folders = {name.rpartition("/")[0] for name in names}
     images = [name for name in dumped.images if f"{STORE}/{name}" not in names]

@@ -31,7 +31,7 @@ _CHUNK = 1 << 20
 
 
 class Entry(BaseModel):
-    """What a file must look like when it is taken out again."""
+    """Size and digest that a file must have when it is taken out again."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -40,7 +40,7 @@ class Entry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What an archive holds, and what made it."""
+    """The contents of an archive, and the program that made it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

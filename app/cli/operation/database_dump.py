@@ -58,7 +58,7 @@ ANALYZE;
 
 @dataclass(frozen=True)
 class Dumped:
-    """What the dump says: its schema, its server, and what it expects in the store."""
+    """The facts of a dump: its schema, its server, and the files it expects in the store."""
 
     migration: str
     postgres: int
@@ -140,7 +140,7 @@ def run_tool(program: Path, *arguments: str, env: dict[str, str] | None = None) 
 
 
 def one_line(text: str) -> str:
-    """What a program said went wrong, without its place and what follows from it."""
+    """Returns the error of a program as one line, without line numbers and follow-up messages."""
     found = re.search(r"\b(?:error|fatal):\s*(.+)", text, re.IGNORECASE)
     return found[1].strip() if found else next(iter(text.strip().splitlines()), "")
 
@@ -154,7 +154,7 @@ def _run(name: str, *arguments: str) -> None:
 
 
 def split_password(url: str) -> tuple[str, str | None]:
-    """What libpq and its programs call a connection, and the password apart."""
+    """Returns the connection as libpq and its programs take it, and the password apart."""
     parts = conninfo_to_dict(url.replace("postgresql+psycopg://", "postgresql://", 1))
     password = parts.pop("password", None)
     return make_conninfo("", **parts), str(password) if password is not None else None

@@ -1,4 +1,4 @@
-"""What errors of the database and of Redis mean to somebody at the command line."""
+"""Explains errors of the database and of Redis to somebody at the command line."""
 
 import psycopg
 from redis.exceptions import RedisError

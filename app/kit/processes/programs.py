@@ -1,4 +1,4 @@
-"""How our programs begin and end: what they need is looked for, and no failure is a traceback."""
+"""Starts and ends our programs: missing packages are named, and no failure is a traceback."""
 
 import errno
 import os
