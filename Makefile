@@ -67,7 +67,13 @@ test: setup browser ## Run the tests (the slow ones apart)
 
 .PHONY: test-slow
 test-slow: setup browser ## Run the long tests: kills, model families, browsers at scale
-	$(BIN)/python -m pytest -m slow --timeout 1800 $(ARGS)
+	@# Both parts run, whatever the first one says; status 5 is "no test of this part was asked for".
+	@failed=0; \
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal -m "slow and not alone" \
+	    --timeout 1800 --durations 20 $(ARGS) || [ $$? = 5 ] || failed=1; \
+	$(BIN)/python -m pytest -m "slow and alone" \
+	    --timeout 1800 --durations 20 $(ARGS) || [ $$? = 5 ] || failed=1; \
+	exit $$failed
 
 .PHONY: coverage
 coverage: setup browser ## Run the tests and say which lines and branches they miss

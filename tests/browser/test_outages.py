@@ -34,7 +34,7 @@ from tests.browser.conftest import NewContext, Site
 from tests.support.factories import make_item, make_membership, make_round_item, make_user
 from tests.support.processes import stopped, wait_for
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(600)]
 
 N_PEOPLE = 12
 N_ITEMS = 300

@@ -65,6 +65,7 @@ def begin(site: Site, new_context: NewContext, name: str) -> Page:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_an_item_stays_with_its_reader_and_is_free_where_the_reader_left(
     site: Site, new_context: NewContext
 ) -> None:

@@ -170,6 +170,7 @@ def test_answers_of_an_earlier_visit_are_tried_until_they_are_stored(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_silent_server_is_given_up_after_ten_seconds_and_said_so(
     noor: Page, proxy: Proxy
 ) -> None:
@@ -244,6 +245,7 @@ def test_a_closed_account_is_not_asked_to_sign_in(noor: Page) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_page_that_looks_by_itself_says_once_that_it_cannot_and_takes_it_back(
     site: Site, proxy: Proxy, new_context: NewContext
 ) -> None:

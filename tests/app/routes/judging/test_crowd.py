@@ -200,6 +200,7 @@ def check_stored(annotators: list[Annotator], n_items: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_twenty_annotators_over_http(server: WebServer, capsys: pytest.CaptureFixture[str]) -> None:
     round_id, links = fill(200, 20)
     annotators = [Annotator(server, round_id, link, seed) for seed, link in enumerate(links)]
@@ -219,6 +220,7 @@ def test_twenty_annotators_over_http(server: WebServer, capsys: pytest.CaptureFi
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_no_acknowledged_answer_is_lost_when_the_server_is_killed(server: WebServer) -> None:
     round_id, links = fill(60, 8)
     annotators = [Annotator(server, round_id, link, seed) for seed, link in enumerate(links)]

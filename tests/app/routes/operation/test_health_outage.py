@@ -12,7 +12,7 @@ from app.embedded import EmbeddedServices
 from tests.support.processes import stopped
 from tests.support.serving import WebServer
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 N_PROBES = 45
 LIVE_SECONDS = 2.0
