@@ -397,7 +397,7 @@ def test_ordinary_user_owns_its_servers_and_another_is_refused() -> None:
 
 
 def test_child_dies_with_its_parent_also_without_the_kernels_help(tmp_path: Path) -> None:
-    watcher = REPOSITORY / "app" / "parent_watch.py"
+    watcher = REPOSITORY / "app" / "kit" / "processes" / "parent_watch.py"
     script = (
         "import subprocess, sys, time\n"
         f"subprocess.Popen([sys.executable, '-I', {str(watcher)!r}, '15', 'sh', '-c', "
@@ -413,7 +413,12 @@ def test_child_dies_with_its_parent_also_without_the_kernels_help(tmp_path: Path
 
 
 def test_parent_watch_passes_signals_and_status_on() -> None:
-    watcher = [sys.executable, "-I", str(REPOSITORY / "app" / "parent_watch.py"), "15"]
+    watcher = [
+        sys.executable,
+        "-I",
+        str(REPOSITORY / "app" / "kit" / "processes" / "parent_watch.py"),
+        "15",
+    ]
     assert subprocess.run([*watcher, "sh", "-c", "exit 7"], check=False).returncode == 7
     child = start_process([*watcher, "sleep", "600"])
     time.sleep(0.3)
