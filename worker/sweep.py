@@ -24,7 +24,7 @@ KEPT_UPLOADS = timedelta(days=7)
 
 def sweep() -> None:
     """Release expired leases, forget dead workers, close settled rounds, resend lost nudges."""
-    persist(leases.release_expired)
+    persist(leases.free_expired_leases)
     persist(lambda session: runs.release_dead_workers(session, is_alive))
     persist(runs.forget_old_workers)
     persist(accounts.forget_old_sessions)

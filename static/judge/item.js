@@ -81,25 +81,16 @@ export class Item {
     const entry = Outbox.read()[this.id];
     if (!entry || !this.isEditable) return;
     const kept = new URLSearchParams(entry.body);
-    const picked = new Set(kept.getAll("picked"));
-    for (const box of this.form.querySelectorAll("[name=picked]")) {
-      box.checked = picked.has(box.value);
-    }
-    const faults = new Set(kept.getAll("fault"));
-    for (const box of this.form.querySelectorAll("[name=fault]")) {
-      box.checked = faults.has(box.value);
+    for (const field of this.form.elements) {
+      if (field.type === "checkbox") field.checked = kept.getAll(field.name).includes(field.value);
+      else if (field.matches("textarea:not([name=edit])")) field.value = kept.get(field.name) || "";
     }
     const edits = kept.getAll("edit");
     for (const [place, id] of kept.getAll("edited").entries()) {
       const text = $(`#edit-${id}`, this.form);
       if (text) text.value = edits[place] || "";
     }
-    for (const name of ["none_fits", "answer_is_wrong", "is_flagged"]) {
-      this.form.elements[name].checked = kept.has(name);
-    }
-    const { comment } = this.form.elements;
-    comment.value = kept.get("comment") || "";
-    if (comment.value) $("#remark").open = true;
+    if (this.form.elements.comment.value) $("#remark").open = true;
     toast(_("What you had chosen before the interruption is back."), "info");
     this.changed(entry.n || 1);
   }

@@ -30,7 +30,7 @@ from app.lifecycle import (
     can_advance,
 )
 from app.models import Event, Judgement, Project, Run
-from app.services.judging import judgements, leases
+from app.services.judging import leases, opening
 from app.services.rounds import rounds
 from app.services.runs import runs
 from tests.support.factories import (
@@ -156,17 +156,17 @@ def test_judgement_goes_only_where_the_table_lets_it(
 ) -> None:
     round_ = make_round(session, project)
     make_round_item(session, round_, make_item(session, project))
-    judgement = judgements.lease_next(session, round_, make_user(session))
+    judgement = opening.open_next_item(session, round_, make_user(session))
     assert judgement is not None
     put_judgement_into(session, judgement, old)
     before = count_events(session)
     if not is_allowed:
         with pytest.raises(InvalidTransition, match=old.value):
-            leases.advance(session, judgement, new, round_=round_)
+            leases.change_status(session, judgement, new, round_=round_)
         assert (judgement.status, tags_since(session, before)) == (old, [])
         return
     with session.no_autoflush:  # what else belongs to a status is set by the caller
-        leases.advance(session, judgement, new, round_=round_)
+        leases.change_status(session, judgement, new, round_=round_)
         put_judgement_into(session, judgement, new)
     assert tags_since(session, before) == ["judgement:status:changed"]
 

@@ -1,14 +1,113 @@
-"""What one person did, over all rounds that they may see. Nobody else's rows are read."""
+"""A person's own judgements, in one round and over all that they may see; nobody else's."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, Date, and_, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Date, and_, bindparam, cast, func, select
 from sqlalchemy.orm import Session
 
 from app.lifecycle import JudgementStatus, RoundStatus
-from app.models import Item, Judgement, Membership, Project, Round, RoundItem
-from app.queries.judging.pages import OwnRow
+from app.models import Item, Judgement, Membership, Project, Round, RoundAnnotator, RoundItem
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRow:
+    """A judgement of this person with what names its item."""
+
+    judgement: Judgement
+    question: str
+    answer: str
+    image_sha256: str
+
+
+def list_own(session: Session, round_id: int, user_id: int, *, limit: int) -> list[OwnRow]:
+    """The newest submissions, and everything of this person that is begun, skipped or lost."""
+    columns = (Judgement, Item.question, Item.answer, Item.image_sha256)
+    base = (
+        select(*columns)
+        .join(RoundItem, RoundItem.id == Judgement.round_item_id)
+        .join(Item, Item.id == RoundItem.item_id)
+        .where(Judgement.round_id == round_id, Judgement.user_id == user_id)
+    )
+    submitted = session.execute(
+        base.where(Judgement.submitted_at.is_not(None))
+        .order_by(Judgement.submitted_at.desc(), Judgement.id.desc())
+        .limit(limit)
+    ).all()
+    others = session.execute(
+        base.where(Judgement.submitted_at.is_(None)).order_by(Judgement.updated_at.desc()).limit(50)
+    ).all()
+    return [OwnRow(*row) for row in (*submitted, *others)]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFigures:
+    """How many items this person submitted in the round, how many since a time, and the newest."""
+
+    n_in_round: int
+    n_since: int
+    newest_id: int | None
+
+
+ROUND_ID = bindparam("round_id", type_=BigInteger)
+USER_ID = bindparam("user_id", type_=BigInteger)
+_MINE = (Judgement.round_id == ROUND_ID, Judgement.user_id == USER_ID)
+OWN_FIGURES = (
+    select(func.coalesce(func.max(RoundAnnotator.n_submitted), 0))
+    .where(RoundAnnotator.round_id == ROUND_ID, RoundAnnotator.user_id == USER_ID)
+    .scalar_subquery(),
+    select(func.count())
+    .where(*_MINE, Judgement.submitted_at >= bindparam("since"))
+    .scalar_subquery(),
+    select(Judgement.id)
+    .where(*_MINE, Judgement.submitted_at.is_not(None))
+    .order_by(Judgement.submitted_at.desc(), Judgement.id.desc())
+    .limit(1)
+    .scalar_subquery(),
+)
+
+
+def count_own(session: Session, round_id: int, user_id: int, *, since: datetime) -> tuple[int, int]:
+    """How many items this person submitted in the round, and how many of them since a time."""
+    n_in_round, n_since, _ = session.execute(
+        select(*OWN_FIGURES), {"round_id": round_id, "user_id": user_id, "since": since}
+    ).one()
+    return n_in_round, n_since
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The submissions of a person around one of their judgements, and the newest of all."""
+
+    previous_id: int | None
+    next_id: int | None
+    newest_id: int | None
+
+
+def find_neighbours(session: Session, judgement: Judgement, *, newest_id: int | None) -> Neighbours:
+    """Own submissions before and after; for what is not submitted, the newest is the one before."""
+    if judgement.submitted_at is None:
+        return Neighbours(previous_id=newest_id, next_id=None, newest_id=newest_id)
+    own = select(Judgement.id).where(
+        Judgement.round_id == judgement.round_id,
+        Judgement.user_id == judgement.user_id,
+        Judgement.submitted_at.is_not(None),
+        Judgement.id != judgement.id,
+    )
+    newest_first = own.order_by(Judgement.submitted_at.desc(), Judgement.id.desc()).limit(1)
+    at = judgement.submitted_at
+    return Neighbours(
+        previous_id=session.scalar(newest_first.where(Judgement.submitted_at <= at)),
+        next_id=session.scalar(
+            own.where(Judgement.submitted_at > at)
+            .order_by(Judgement.submitted_at, Judgement.id)
+            .limit(1)
+        ),
+        newest_id=newest_id if newest_id != judgement.id else session.scalar(newest_first),
+    )
+
+
+# --- Over all rounds
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def _next_items(limit: int, lock: str = "") -> str:
       {_found("<", limit, lock)} UNION ALL {_found(">=", limit, lock)} LIMIT {limit}
     ) AS found
     WHERE level.priority IS NOT NULL
-      AND (SELECT n_submitted FROM person) < coalesce(:most, 9223372036854775807)
+      AND (SELECT n_submitted FROM person) < coalesce(:max_per_annotator, 9223372036854775807)
     LIMIT {limit}
     """  # noqa: S608 - made of constants
 
@@ -78,15 +78,15 @@ UPCOMING: TextClause = text(
 
 
 def claim_open_item(
-    session: Session, round_id: int, user_id: int, *, most: int | None
+    session: Session, round_id: int, user_id: int, *, max_per_annotator: int | None
 ) -> tuple[RoundItem, list[int]] | None:
     """Lock the next item with a free slot that this person has not had; with its shown candidates.
 
-    Never waits. None also for who has submitted `most` items of the round.
+    Never waits. None also for who has submitted `max_per_annotator` items of the round.
     """
     row = session.execute(
         select(RoundItem, literal_column("shown_ids", ARRAY(BigInteger))).from_statement(_CLAIM),
-        {"round_id": round_id, "user_id": user_id, "most": most},
+        {"round_id": round_id, "user_id": user_id, "max_per_annotator": max_per_annotator},
         execution_options={"populate_existing": True},
     ).one_or_none()
     return (row[0], row[1]) if row else None

@@ -24,7 +24,7 @@ _HAD_IT = (JudgementStatus.SUBMITTED, JudgementStatus.SKIPPED)
 
 
 _ROUND_ID = bindparam("round_id", type_=BigInteger)
-_MOST = bindparam("most", type_=BigInteger)
+_MAX_PER_ANNOTATOR = bindparam("max_per_annotator", type_=BigInteger)
 """How many items of the round one person may judge; nobody has reached an unknown number."""
 
 
@@ -32,7 +32,7 @@ def _somebody_is_left() -> ColumnElement[bool]:
     """Whether a member could still take the item: one who neither submitted nor skipped it.
 
     Members are the project's annotators, and those of its admins who judge in this round; without
-    those who have judged `most` items.
+    those who have judged `max_per_annotator` items.
     """
     had = aliased(Judgement)
     part = aliased(RoundAnnotator)
@@ -49,7 +49,7 @@ def _somebody_is_left() -> ColumnElement[bool]:
             had.user_id == Membership.user_id,
             had.status.in_(_HAD_IT),
         ),
-        ~takes_part.where(part.n_submitted >= _MOST),
+        ~takes_part.where(part.n_submitted >= _MAX_PER_ANNOTATOR),
     )
 
 
@@ -84,18 +84,30 @@ _IS_SOMEBODY_LEFT = (
 )
 
 
-def has_unsettled_items(session: Session, round_id: int, most: int | None) -> bool:
+def has_unsettled_items(session: Session, round_id: int, max_per_annotator: int | None) -> bool:
     """Whether something of the round is waiting, or open to somebody. Stops at the first."""
-    return session.scalar(_UNSETTLED, {"round_id": round_id, "most": most}) is not None
+    return (
+        session.scalar(_UNSETTLED, {"round_id": round_id, "max_per_annotator": max_per_annotator})
+        is not None
+    )
 
 
-def list_blocked(session: Session, round_id: int, most: int | None) -> Sequence[RoundItem]:
-    return session.scalars(_BLOCKED, {"round_id": round_id, "most": most}).all()
+def list_blocked(
+    session: Session, round_id: int, max_per_annotator: int | None
+) -> Sequence[RoundItem]:
+    return session.scalars(
+        _BLOCKED, {"round_id": round_id, "max_per_annotator": max_per_annotator}
+    ).all()
 
 
-def is_somebody_left(session: Session, round_item_id: int, most: int | None) -> bool:
+def is_somebody_left(session: Session, round_item_id: int, max_per_annotator: int | None) -> bool:
     """Whether anybody could take one more slot of the item."""
-    return bool(session.scalar(_IS_SOMEBODY_LEFT, {"round_item_id": round_item_id, "most": most}))
+    return bool(
+        session.scalar(
+            _IS_SOMEBODY_LEFT,
+            {"round_item_id": round_item_id, "max_per_annotator": max_per_annotator},
+        )
+    )
 
 
 def list_skip_reasons(session: Session, round_item_id: int) -> list[tuple[str, int]]:

@@ -37,6 +37,8 @@ from app.models import (
     VerdictRow,
     WrittenRationale,
 )
+from app.opinions import Opinion
+from app.queries.judging.opinions import OPINION_COLUMNS, read_opinion
 from app.queries.rounds.candidates import usable_items_statement
 
 JUDGED_ROUND = frozenset(RoundStatus) - {
@@ -189,6 +191,7 @@ def iterate_judged_items(
 
 @dataclass(frozen=True)
 class JudgementSource:
+    opinion: Opinion
     id: int
     item_id: int
     round_number: int
@@ -196,10 +199,6 @@ class JudgementSource:
     user_kind: UserKind
     user_name: str
     n_shown: int
-    n_picked: int
-    none_fits: bool
-    answer_is_wrong: bool
-    is_flagged: bool
     guidelines_version: int
     active_ms: int
 
@@ -217,12 +216,9 @@ def list_judgements(
             Judgement.user_kind,
             User.name,
             func.cardinality(Judgement.shown_order),
-            func.cardinality(Judgement.picked),
-            Judgement.none_fits,
-            Judgement.answer_is_wrong,
-            Judgement.is_flagged,
             Judgement.guidelines_version,
             Judgement.active_ms,
+            *OPINION_COLUMNS,
         )
         .join(RoundItem, RoundItem.id == Judgement.round_item_id)
         .join(Round, Round.id == Judgement.round_id)
@@ -235,7 +231,8 @@ def list_judgements(
         )
         .order_by(RoundItem.item_id, Round.number, Judgement.user_id)
     )
-    return [JudgementSource(*row) for row in rows]
+    n = len(OPINION_COLUMNS)
+    return [JudgementSource(read_opinion(row[-n:]), *row[:-n]) for row in rows]
 
 
 @dataclass(frozen=True)

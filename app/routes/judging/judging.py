@@ -7,16 +7,18 @@ forms and swaps `#work`; a submission is answered with the next item.
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Json
 
-from app.kit.errors import AppError, Conflict, InvalidInput
+from app.kit.errors import Conflict, InvalidInput, StaleVersion
 from app.kit.texts import Sentence
 from app.lifecycle import JUDGEABLE_ROUND
 from app.models import Judgement
-from app.services.judging import judgements, practice
-from app.services.judging.answers import Answer
+from app.opinions import Opinion
+from app.services.judging import judgements, leases, opening, practice
+from app.services.judging.opinions import Kept, Stored
+from app.services.projects import guidelines
 from app.web.access.deps import SessionDep
-from app.web.access.judging import JudgedRound, LockedJudgedItem, LockedJudgement, OwnJudgement
+from app.web.access.judging import AtLockedItem, AtLockedJudgement, AtOwnJudgement, AtRound
 from app.web.http.htmx import is_htmx, redirect
 from app.web.http.inputs import Id, Whole, drops_odd_characters, read_whole
 from app.web.pages.judging.view import JudgeView
@@ -24,24 +26,32 @@ from app.web.pages.judging.view import JudgeView
 router = APIRouter()
 
 
-class JudgementForm(BaseModel):
-    """The whole state of the form, sent with every click and every submission."""
+class OpinionForm(Opinion):
+    """An opinion as browsers send it, whole, with every click and every submission.
+
+    What is said of candidates has fields of its own: a form has no dictionaries.
+    """
+
+    model_config = ConfigDict(extra="ignore")
 
     version: Whole
-    picked: list[Id] = []
-    none_fits: bool = False
-    answer_is_wrong: bool = False
-    is_flagged: bool = False
-    comment: str = ""
     active_ms: Whole = 0
-    fault: list[str] = []
+    fault: tuple[str, ...] = ()
     """`candidate:fault`, one per box that is ticked."""
-    edited: list[Id] = []
-    edit: list[str] = []
+    edited: tuple[Id, ...] = ()
+    edit: tuple[str, ...] = ()
     """The better text of the candidate at the same place of `edited`; mostly empty."""
+    opinion: Json[Opinion] | None = None
+    """All of it as JSON, which then counts alone."""
 
-    @property
-    def faults(self) -> dict[int, list[str]]:
+    def read(self) -> Opinion:
+        """Returns the opinion that was sent. Raises InvalidInput where its parts do not fit."""
+        if self.opinion is not None:
+            return self.opinion
+        given: dict[str, Any] = {name: getattr(self, name) for name in Opinion.model_fields}
+        return Opinion(**given | {"faults": self._read_faults(), "edits": self._read_edits()})
+
+    def _read_faults(self) -> dict[int, list[str]]:
         found: dict[int, list[str]] = {}
         for value in self.fault:
             number, _, name = value.partition(":")
@@ -53,30 +63,12 @@ class JudgementForm(BaseModel):
             found.setdefault(candidate_id, []).append(name)
         return found
 
-    @property
-    def edits(self) -> dict[int, str]:
+    def _read_edits(self) -> dict[int, str]:
         if len(self.edited) != len(self.edit):
             raise InvalidInput(
                 Sentence("A better text does not name its rationale. Reload the page.")
             )
         return dict(zip(self.edited, self.edit, strict=True))
-
-    def content(self) -> dict[str, Any]:
-        """What the services take."""
-        fields = self.model_dump(exclude={"fault", "edited", "edit"})
-        return {**fields, "faults": self.faults, "edits": self.edits}
-
-    def as_answer(self) -> Answer:
-        """What was chosen, unchecked: to show it again."""
-        return Answer(
-            picked=tuple(self.picked),
-            none_fits=self.none_fits,
-            answer_is_wrong=self.answer_is_wrong,
-            comment=self.comment,
-            is_flagged=self.is_flagged,
-            faults={key: tuple(names) for key, names in self.faults.items()},
-            edits={key: text for key, text in self.edits.items() if text.strip()},
-        )
 
 
 class SkipForm(BaseModel):
@@ -86,161 +78,194 @@ class SkipForm(BaseModel):
     other_reason: str = ""
 
 
-JudgementFormData = Annotated[JudgementForm, Form()]
+OpinionFormData = Annotated[OpinionForm, Form()]
 
 
 @router.get("/rounds/{round_id}/judge")
-def show_next(place: JudgedRound, session: SessionDep, request: Request) -> Response:
+def show_next(access: AtRound, session: SessionDep, request: Request) -> Response:
     """The item to judge now. It is reserved by being shown; asking again shows the same one."""
-    view = JudgeView.of(request, session, place)
+    view = JudgeView(request, session, access)
     judgement = None
-    if place.round_.status in JUDGEABLE_ROUND:
-        if practice.is_due(session, place.project, place.user):
-            return redirect(request, f"/projects/{place.project.slug}/practice")
-        judgement = judgements.lease_next(session, place.round_, place.user)
-    return view.item(judgement) if judgement else view.empty()
+    if access.round_.status in JUDGEABLE_ROUND:
+        if practice.is_due(session, access.project, access.user):
+            return redirect(request, f"/projects/{access.project.slug}/practice")
+        judgement = opening.open_next_item(session, access.round_, access.user)
+    return _show(view, judgement)
 
 
 @router.get("/rounds/{round_id}/mine")
-def list_mine(place: JudgedRound, session: SessionDep, request: Request) -> Response:
-    return JudgeView.of(request, session, place).mine()
+def list_mine(access: AtRound, session: SessionDep, request: Request) -> Response:
+    return JudgeView(request, session, access).mine()
 
 
 @router.get("/judgements/{judgement_id}")
-def show_judgement(place: OwnJudgement, session: SessionDep, request: Request) -> Response:
-    return JudgeView.of(request, session, place).item(place.judgement)
+def show_judgement(access: AtOwnJudgement, session: SessionDep, request: Request) -> Response:
+    return _show(JudgeView(request, session, access), access.judgement)
 
 
 @router.post("/judgements/{judgement_id}/draft")
 @drops_odd_characters
 def save_draft(
-    place: LockedJudgement, form: JudgementFormData, session: SessionDep, request: Request
+    locked: AtLockedJudgement, form: OpinionFormData, session: SessionDep, request: Request
 ) -> Response:
-    view = JudgeView.of(request, session, place)
-    content = form.content()
-    too_long = judgements.find_too_long(session, place.judgement, form.edits)
+    view = JudgeView(request, session, locked)
+    opinion = form.read()
     try:
-        judgement = judgements.save_draft(session, place, **content)
-    except AppError as error:
-        return _refused(view, place.judgement, form, error)
+        outcome = judgements.save_draft(
+            session, locked, opinion, version=form.version, active_ms=form.active_ms
+        )
+    except (InvalidInput, Conflict) as error:
+        return _refused(view, locked.judgement, opinion, error)
+    if isinstance(outcome, Kept):
+        return _kept(view, outcome, opinion)
     if is_htmx(request):
-        return view.saved(judgement, leaves_out=bool(too_long))
-    if too_long:
-        return _too_long(view, judgement, form, too_long)
-    return redirect(request, f"/judgements/{judgement.id}", toast_text=Sentence("Draft saved"))
+        return view.saved(outcome.judgement, leaves_out=bool(outcome.too_long))
+    if outcome.too_long:
+        return _too_long(view, outcome, opinion)
+    url = f"/judgements/{outcome.judgement.id}"
+    return redirect(request, url, toast_text=Sentence("Draft saved"))
 
 
 @router.post("/judgements/{judgement_id}/submit")
 @drops_odd_characters
 def submit(
-    place: LockedJudgedItem, form: JudgementFormData, session: SessionDep, request: Request
+    locked: AtLockedItem, form: OpinionFormData, session: SessionDep, request: Request
 ) -> Response:
-    view = JudgeView.of(request, session, place)
-    content = form.content()
-    too_long = judgements.find_too_long(session, place.judgement, form.edits)
+    view = JudgeView(request, session, locked)
+    opinion = form.read()
     try:
-        if too_long:
-            judgement = judgements.save_draft(session, place, **content)
-            return _too_long(view, judgement, form, too_long)
-        judgements.submit(session, place, **content)
-    except AppError as error:
-        return _refused(view, place.judgement, form, error)
-    return _go_on(view)
+        outcome = judgements.submit(
+            session, locked, opinion, version=form.version, active_ms=form.active_ms
+        )
+    except (InvalidInput, Conflict) as error:
+        return _refused(view, locked.judgement, opinion, error)
+    if isinstance(outcome, Kept):
+        return _kept(view, outcome, opinion)
+    if outcome.too_long:
+        return _too_long(view, outcome, opinion)
+    return _show_following(view)
 
 
 @router.post("/judgements/{judgement_id}/skip")
 @drops_odd_characters
 def skip(
-    place: LockedJudgedItem,
+    locked: AtLockedItem,
     form: Annotated[SkipForm, Form()],
     session: SessionDep,
     request: Request,
 ) -> Response:
-    judgements.skip(session, place, reason=form.other_reason or form.reason)
-    return _go_on(JudgeView.of(request, session, place))
+    judgements.skip(session, locked, reason=form.other_reason or form.reason)
+    return _show_following(JudgeView(request, session, locked))
 
 
 @router.post("/judgements/{judgement_id}/take-back")
-def take_back(place: LockedJudgedItem, session: SessionDep, request: Request) -> Response:
-    judgement = judgements.take_back(session, place)
+def take_back(locked: AtLockedItem, session: SessionDep, request: Request) -> Response:
+    judgement = judgements.take_back(session, locked)
     notice = Sentence("Taken back. Change it and submit it again.")
-    return _go_to(JudgeView.of(request, session, place), judgement, notice)
+    return _show_changed(JudgeView(request, session, locked), judgement, notice)
 
 
 @router.post("/judgements/{judgement_id}/resume")
-def resume(place: LockedJudgement, session: SessionDep, request: Request) -> Response:
-    judgement = judgements.resume(session, place)
-    return _go_to(JudgeView.of(request, session, place), judgement, "")
+def resume(locked: AtLockedJudgement, session: SessionDep, request: Request) -> Response:
+    judgement = leases.resume(session, locked)
+    return _show_changed(JudgeView(request, session, locked), judgement, "")
 
 
 @router.post("/judgements/{judgement_id}/heartbeat")
 def heartbeat(
-    place: LockedJudgement,
+    locked: AtLockedJudgement,
     session: SessionDep,
     request: Request,
     active_ms: Annotated[Whole, Form()] = 0,
 ) -> Response:
     """Keep the item; the reply names the new end of the lease, and so shows that it is ours."""
-    judgement = judgements.heartbeat(session, place, active_ms=active_ms)
-    return JudgeView.of(request, session, place).lease(judgement)
+    judgement = leases.heartbeat(session, locked, active_ms=active_ms)
+    return JudgeView(request, session, locked).lease(judgement)
 
 
 @router.post("/judgements/{judgement_id}/release")
-def release(place: LockedJudgement, session: SessionDep, request: Request) -> Response:
+def release(locked: AtLockedJudgement, session: SessionDep, request: Request) -> Response:
     """Stop for now: the item is free for others at once."""
-    judgements.release(session, place)
+    leases.give_back_item(session, locked)
     return redirect(request, "/", toast_text=Sentence("Paused. What you chose is kept."))
 
 
 @router.post("/judgements/{judgement_id}/leave")
 def leave(
-    place: LockedJudgement, lease: Annotated[AwareDatetime | None, Form()] = None
+    locked: AtLockedJudgement, lease: Annotated[AwareDatetime | None, Form()] = None
 ) -> Response:
     """Keep the item for a short while only, unless a newer page or heartbeat than this one came.
 
     `lease` is the end that the closed page knew; without it nothing tells who came last.
     """
     if lease is not None:
-        judgements.leave(place, lease=lease)
+        leases.shorten_lease(locked, lease=lease)
     return Response(status_code=204)
 
 
-def _go_on(view: JudgeView) -> Response:
+def _show(
+    view: JudgeView,
+    judgement: Judgement | None,
+    *,
+    opinion: Opinion | None = None,
+    notice: str = "",
+    error: InvalidInput | None = None,
+    too_long: frozenset[int] = frozenset(),
+) -> Response:
+    """Open the guidelines beside an item, or beside an empty queue, and show it."""
+    opening.note_guidelines(view.session, view.access, judgement)
+    guidelines.keep_unread_change(view.session, view.project, view.access.guidelines_read)
+    if judgement is None:
+        return view.empty()
+    return view.item(judgement, opinion=opinion, notice=notice, error=error, too_long=too_long)
+
+
+def _show_following(view: JudgeView) -> Response:
     """The next item, in the same answer; a browser without script is sent to its page."""
     if not is_htmx(view.request):
         return redirect(view.request, f"/rounds/{view.round_.id}/judge")
     judgement = None
     if view.round_.status in JUDGEABLE_ROUND:
-        judgement = judgements.go_on(view.session, view.round_, view.user)
-    return view.item(judgement) if judgement else view.empty()
+        judgement = opening.open_following_item(view.session, view.round_, view.user)
+    return _show(view, judgement)
 
 
-def _go_to(view: JudgeView, judgement: Judgement, notice: str) -> Response:
+def _show_changed(view: JudgeView, judgement: Judgement, notice: str) -> Response:
     if is_htmx(view.request):
-        return view.item(judgement, notice=notice)
+        return _show(view, judgement, notice=notice)
     url = f"/judgements/{judgement.id}"
     return redirect(view.request, url, toast_text=notice, kind="info")
 
 
-def _too_long(
-    view: JudgeView, judgement: Judgement, form: JudgementForm, too_long: frozenset[int]
-) -> Response:
+def _too_long(view: JudgeView, outcome: Stored, opinion: Opinion) -> Response:
     """Show the texts that are too long, beside what is wrong with them; the rest is stored."""
     error = InvalidInput(
         Sentence("A better text is too long. Everything else is saved; shorten it and go on.")
     )
-    return view.item(judgement, content=form.as_answer(), error=error, too_long=too_long)
+    return _show(view, outcome.judgement, opinion=opinion, error=error, too_long=outcome.too_long)
 
 
 def _refused(
-    view: JudgeView, judgement: Judgement, form: JudgementForm, error: AppError
+    view: JudgeView, judgement: Judgement, opinion: Opinion, error: InvalidInput | Conflict
 ) -> Response:
-    """Show what was chosen beside the reason; nothing of it is thrown away.
-
-    The transaction is committed nevertheless: an answer that came too late is kept on its row.
-    """
+    """Show what was chosen beside the reason; nothing of it is stored, and nothing thrown away."""
     if isinstance(error, InvalidInput):
-        return view.item(judgement, content=form.as_answer(), error=error)
-    if isinstance(error, Conflict):
-        return view.conflict(judgement, content=form.as_answer(), error=error)
-    raise error
+        return _show(view, judgement, opinion=opinion, error=error)
+    return view.conflict(
+        judgement,
+        opinion=opinion,
+        message=error.message,
+        can_overwrite=isinstance(error, StaleVersion),
+        status=error.status_code,
+    )
+
+
+def _kept(view: JudgeView, outcome: Kept, opinion: Opinion) -> Response:
+    """Say that an opinion came too late: it is stored on its row, and does not count."""
+    return view.conflict(
+        outcome.judgement,
+        opinion=opinion,
+        message=outcome.sentence,
+        can_overwrite=False,
+        status=Conflict.status_code,
+    )

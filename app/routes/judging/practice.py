@@ -8,9 +8,9 @@ from starlette.responses import Response
 from app.kit.errors import Conflict, InvalidInput, NotFound
 from app.kit.texts import Sentence
 from app.models import PracticeAnswer, PracticeAttempt, PracticeItem, Project
+from app.opinions import NOTHING, Opinion
 from app.queries.judging import practice as queries
 from app.services.judging import practice
-from app.services.judging.practice import Said
 from app.web.access.deps import CurrentUser, SessionDep
 from app.web.access.projects import ReadableProject
 from app.web.http.htmx import redirect, respond
@@ -47,7 +47,7 @@ def show(
     """The next item of the open try; without one, the way to begin or the result."""
     attempt = queries.find_last_attempt(session, project.id, user.id)
     if attempt is not None and attempt.finished_at is None:
-        item = practice.next_item(session, project, attempt)
+        item = practice.open_next_item(session, project, attempt)
         if item is not None:
             return _show_item(request, session, project, attempt, item)
     context = {"project": project, "page": build_start(session, project, user, attempt)}
@@ -77,13 +77,14 @@ def answer(
     attempt = queries.find_last_attempt(session, project.id, user.id)
     if attempt is None:
         raise Conflict(Sentence("Begin the practice round first."))
-    shown = Said(frozenset(picked or ()), none_fits, answer_is_wrong)
+    opinion = Opinion(
+        picked=tuple(picked or ()), none_fits=none_fits, answer_is_wrong=answer_is_wrong
+    )
     try:
-        said = Said.of(shown.picked, none_fits=none_fits, answer_is_wrong=answer_is_wrong)
-        given = practice.answer(session, project, attempt, practice_item, said)
+        given = practice.answer(session, project, attempt, practice_item, opinion)
     except InvalidInput as error:
         return _show_item(
-            request, session, project, attempt, practice_item, said=shown, error=error
+            request, session, project, attempt, practice_item, opinion=opinion, error=error
         )
     return redirect(request, f"/projects/{project.slug}/practice/answers/{given.id}")
 
@@ -114,11 +115,11 @@ def _show_item(
     attempt: PracticeAttempt,
     item: PracticeItem,
     *,
-    said: Said | None = None,
+    opinion: Opinion = NOTHING,
     error: InvalidInput | None = None,
 ) -> Response:
     n_before = len(queries.list_answers(session, attempt.id))
-    work = build_work(session, project, item, said=said, error=error.message if error else "")
+    work = build_work(session, project, item, opinion=opinion, error=error.message if error else "")
     context = {
         "project": project,
         "page": build_frame(session, project, attempt, n_before=n_before),

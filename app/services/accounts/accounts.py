@@ -23,7 +23,7 @@ from app.services.accounts.passwords import (
     is_password,
 )
 from app.services.events import record
-from app.services.judging.leases import release_all
+from app.services.judging.leases import give_back_all
 
 MAX_NAME = 100
 ATTEMPTS_PER_NAME = 8
@@ -140,7 +140,7 @@ def change_password(session: Session, user: User, *, current: str, new: str) -> 
 def sign_out_everywhere(session: Session, user: User) -> None:
     """End all sessions of a person; what they hold to judge is free for others at once."""
     queries.end_sessions(session, user.id)
-    release_all(session, user.id)
+    give_back_all(session, user.id)
     record(session, "user:sessions:ended", actor_id=user.id, user_id=user.id)
 
 
@@ -157,7 +157,7 @@ def set_disabled(session: Session, user: User, is_disabled: bool, *, actor: User
     queries.cancel_sign_in_links(session, user.id, now=datetime.now(UTC))
     user.disabled_at = datetime.now(UTC) if is_disabled else None
     if is_disabled:
-        release_all(session, user.id)
+        give_back_all(session, user.id)
     queries.end_sessions(session, user.id)
     tag = "user:disabled" if is_disabled else "user:enabled"
     record(session, tag, actor_id=actor.id, user_id=user.id)
@@ -204,7 +204,7 @@ def end_session(session: Session, user_id: int, key: str) -> bool:
 def sign_out(session: Session, user_id: int, key: str) -> None:
     """End one session; what the person holds to judge is free for others at once."""
     if end_session(session, user_id, key):
-        release_all(session, user_id)
+        give_back_all(session, user_id)
 
 
 def forget_old_sessions(session: Session) -> int:

@@ -17,7 +17,7 @@ from app.queries.accounts import erasure as queries
 from app.queries.accounts.users import lock_active_admins
 from app.services.accounts.pseudonyms import pseudonym
 from app.services.events import record
-from app.services.judging.leases import release_all
+from app.services.judging.leases import give_back_all
 from app.services.judging.skip_reasons import ERASED_REASON, SKIP_REASONS
 
 ERASED_MARK = "\u2060"
@@ -56,7 +56,7 @@ def erase_person(
         raise Conflict(
             Sentence("A training reads texts of this person: wait until its round is over.")
         )
-    release_all(session, person.id)
+    give_back_all(session, person.id)
     now = datetime.now(UTC)
     queries.delete_account_rows(session, person.id)
     queries.delete_words(

@@ -2,13 +2,14 @@
 
 An item of a round never has more than its number of slots held or submitted. The database enforces
 it (unique slot, CHECK and trigger on the counters); the order of locks, which keeps people from
-waiting for each other, is in app/queries/judging/judgements.py.
+waiting for each other, is in app/queries/judging/access.py.
 """
 
 import hashlib
 import hmac
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -24,34 +25,38 @@ from app.lifecycle import (
     can_advance,
 )
 from app.models import Judgement, Project, Round, RoundItem, User
-from app.queries.judging import judgements as queries
-from app.queries.judging.judgements import LockedPlace
+from app.opinions import NOTHING
+from app.queries.judging import leases as queries
+from app.queries.judging.access import LockedJudgement
 from app.queries.judging.queue import claim_open_item
 from app.round_settings import JudgingSettings
 from app.services.events import record
-from app.services.judging.answers import EMPTY, AnswerKept, answer_of, count_time
+from app.services.judging.opinions import count_time, opinion_of
 
-RELEASE_BATCH = 500
+EXPIRED_BATCH = 500
 """Leases freed in one transaction."""
 
 LEAVE_SECONDS = 20
 """How long an item is kept for somebody whose page was closed: a reload looks like that too."""
 
 
-def take_next(session: Session, round_: Round, user: User, *, now: datetime) -> Judgement | None:
-    """The item this person works on: their own unfinished one first, else the next of the queue.
+def hand_out_item(
+    session: Session, round_: Round, user: User, *, now: datetime
+) -> Judgement | None:
+    """Reserve an item for a person: their own unfinished one, else the next of the queue.
 
-    The caller has locked the person, so that two tabs get the same item. Then:
+    Returns None where nothing is left for them. The caller has locked the person, so that two tabs
+    get the same item. Then:
 
     1. Renew what they hold; else take up again what they lost, if its item still has room.
     2. Lock an item with a free slot, skipping what others lock at this moment, and take the slot;
        if there is none, free the slots of leases of the round that ran out, and look again.
     """
-    own = queries.find_own_work(session, round_.id, user.id)
+    begun = queries.find_own_work(session, round_.id, user.id)
     # Not waiting for the item's lock: the caller may hold another one, after a submission.
-    if own is not None and hold(session, own, now, wait=False):
-        return own
-    claimed = _claim(session, round_, user, now)
+    if begun is not None and renew_lease(session, begun, now, waits=False):
+        return begun
+    claimed = _claim_item(session, round_, user, now)
     if claimed is None:
         return None
     round_item, shown_ids = claimed
@@ -72,122 +77,125 @@ def take_next(session: Session, round_: Round, user: User, *, now: datetime) -> 
             user_id=user.id,
             candidate_ids=shown_ids,
         ),
-        picked=[],
-        none_fits=False,
-        answer_is_wrong=False,
-        is_flagged=False,
-        comment="",
         guidelines_version=project.guidelines_version,
         active_ms=0,
         leased_at=now,
         updated_at=now,
+        **NOTHING.model_dump(mode="json"),
     )
     session.add(judgement)
     session.flush()  # the page links to the judgement's id
     return judgement
 
 
-def _claim(
+def _claim_item(
     session: Session, round_: Round, user: User, now: datetime
 ) -> tuple[RoundItem, list[int]] | None:
-    """The next item of the queue. Leases that ran out are the sweep's, unless nothing else is left:
-    then they are freed now."""
-    most = judging_settings(round_).max_per_annotator
-    claimed = claim_open_item(session, round_.id, user.id, most=most)
-    if claimed is None and release_expired(session, now=now, round_id=round_.id):
-        return claim_open_item(session, round_.id, user.id, most=most)
+    """Lock the next item of the queue.
+
+    Leases that ran out are normally freed by the sweep; where nothing else is left, they are freed
+    at once.
+    """
+    limit = judging_settings(round_).max_per_annotator
+    claimed = claim_open_item(session, round_.id, user.id, max_per_annotator=limit)
+    if claimed is None and free_expired_leases(session, now=now, round_id=round_.id):
+        return claim_open_item(session, round_.id, user.id, max_per_annotator=limit)
     return claimed
 
 
 def shown_order(
     round_: Round, *, item_id: int, user_id: int, candidate_ids: Iterable[int]
 ) -> list[int]:
-    """The order of the candidates for one person: random to them, the same at every look."""
+    """Returns the candidates in the order for one person: random to them, the same every time."""
     key = round_.order_key.encode()
 
-    def place(candidate_id: int) -> bytes:
+    def position(candidate_id: int) -> bytes:
         message = f"{item_id}:{user_id}:{candidate_id}".encode()
         return hmac.new(key, message, hashlib.sha256).digest()
 
-    return sorted(candidate_ids, key=place)
+    return sorted(candidate_ids, key=position)
 
 
-def release_expired(
+def free_expired_leases(
     session: Session, *, now: datetime | None = None, round_id: int | None = None
 ) -> int:
-    """Free the slots of leases that ran out; how many. The sweep calls it for all rounds."""
-    return queries.release_expired(
-        session, now=now or datetime.now(UTC), round_id=round_id, limit=RELEASE_BATCH
+    """Free the slots of leases that ran out, of one round or of all. Returns how many."""
+    return queries.free_expired_leases(
+        session, now=now or datetime.now(UTC), round_id=round_id, limit=EXPIRED_BATCH
     )
 
 
 def heartbeat(
-    session: Session, place: LockedPlace, *, active_ms: int, now: datetime | None = None
+    session: Session, locked: LockedJudgement, *, active_ms: int, now: datetime | None = None
 ) -> Judgement:
-    """The page is open and somebody works on it: keep the item for them.
+    """Renew the lease of an item whose page is open in front of somebody.
 
-    Raises:
-        AnswerKept: the lease ran out before, and the last place went to somebody else.
-        Conflict: the round is closed.
+    Raises Conflict where the round is closed, or the lease ran out and the item has no room left.
     """
     now = now or datetime.now(UTC)
-    require_judgeable(place.round_)
-    judgement = place.judgement
+    require_judgeable(locked.round_)
+    judgement = locked.judgement
     if judgement.status in (*queries.HELD, JudgementStatus.RELEASED):
-        keep_or_refuse(session, judgement, now)
+        _renew_or_refuse(session, judgement, now)
         count_time(judgement, active_ms, now)
     return judgement
 
 
-def release(session: Session, place: LockedPlace) -> Judgement:
-    """Give the item back before the lease ends. What was chosen is kept for its author."""
-    judgement = place.judgement
+def give_back_item(session: Session, locked: LockedJudgement) -> Judgement:
+    """End the lease of an item, which is free for others at once. What was chosen is kept."""
+    judgement = locked.judgement
     if judgement.status in queries.HELD:
-        advance(session, judgement, JudgementStatus.RELEASED)
+        change_status(session, judgement, JudgementStatus.RELEASED)
         judgement.slot = None
         judgement.lease_until = None
     return judgement
 
 
-def leave(place: LockedPlace, *, lease: datetime, now: datetime | None = None) -> Judgement:
+def shorten_lease(
+    locked: LockedJudgement, *, lease: datetime, now: datetime | None = None
+) -> Judgement:
     """Shorten the lease of a page that was closed to what a reload may take.
 
     `lease` is the newest end that the page knew of. Where a later one was given since, another page
     or a later heartbeat has the item: then nothing changes, however late this message comes. The
-    page that comes back, its heartbeat, or an answer makes it a whole lease again.
+    page that comes back, its heartbeat, or an opinion makes it a whole lease again.
     """
     soon = (now or datetime.now(UTC)) + timedelta(seconds=LEAVE_SECONDS)
-    judgement = place.judgement
+    judgement = locked.judgement
     if judgement.lease_until is not None and judgement.lease_until <= lease:
         judgement.lease_until = min(judgement.lease_until, soon)
     return judgement
 
 
-def release_all(session: Session, user_id: int, *, project_id: int | None = None) -> int:
-    """Free everything that a person holds, in one project or in all, and return how many it was.
+def give_back_all(session: Session, user_id: int, *, project_id: int | None = None) -> int:
+    """End all leases of a person, in one project or everywhere. Returns how many it was.
 
     For somebody who signs out, or who may not judge any more: others need not wait for a lease to
     end. What was chosen is kept, and taken up again where the item still has room.
     """
     queries.lock_person(session, user_id)
-    return queries.release_held(session, user_id, project_id=project_id)
+    return queries.give_back_held(session, user_id, project_id=project_id)
 
 
-def resume(session: Session, place: LockedPlace, *, now: datetime | None = None) -> Judgement:
-    """Take up again an item that was skipped, given back or lost, if it still has room."""
+def resume(session: Session, locked: LockedJudgement, *, now: datetime | None = None) -> Judgement:
+    """Take up again an item that was skipped, given back or lost.
+
+    Raises Conflict where the round is closed or the item has no room left.
+    """
     now = now or datetime.now(UTC)
-    require_judgeable(place.round_)
-    judgement = place.judgement
+    require_judgeable(locked.round_)
+    judgement = locked.judgement
     if judgement.status is not JudgementStatus.SUBMITTED:
-        keep_or_refuse(session, judgement, now)
+        _renew_or_refuse(session, judgement, now)
         judgement.updated_at = now  # what was taken up last is shown first
     return judgement
 
 
-# --- Shared with answers ----------------------------------------------------------------------
+# --- Shared with opinions ---------------------------------------------------------------------
 
 
 def require_judgeable(round_: Round) -> None:
+    """Raises Conflict, with the reason, where a round cannot be judged now."""
     if round_.status in JUDGEABLE_ROUND:
         return
     raise Conflict(
@@ -214,17 +222,22 @@ def _why_closed(round_: Round) -> Sentence:
 
 
 def judging_settings(round_: Round) -> JudgingSettings:
-    """Those of the round; checked when it was made, and read here on every request."""
-    return JudgingSettings.model_validate(round_.settings.get("judging", {}))
+    """Returns how a round is judged; what it says is checked once per process, not per request."""
+    return _read_settings(tuple(round_.settings.get("judging", {}).items()))
+
+
+@lru_cache(maxsize=256)
+def _read_settings(stored: tuple[tuple[str, Any], ...]) -> JudgingSettings:
+    return JudgingSettings.model_validate(dict(stored))
 
 
 def has_reached_limit(session: Session, judgement: Judgement) -> bool:
     """Whether its author has submitted, or holds, as many items of the round as one person may."""
-    most = judging_settings(session.get_one(Round, judgement.round_id)).max_per_annotator
-    return most is not None and (
+    limit = judging_settings(session.get_one(Round, judgement.round_id)).max_per_annotator
+    return limit is not None and (
         queries.count_submitted(session, judgement.round_id, judgement.user_id)
         + queries.count_held(session, judgement.round_id, judgement.user_id)
-        >= most
+        >= limit
     )
 
 
@@ -232,10 +245,13 @@ def lease_end(now: datetime) -> datetime:
     return now + timedelta(minutes=get_settings().lease_minutes)
 
 
-def hold(session: Session, judgement: Judgement, now: datetime, *, wait: bool) -> bool:
-    """Renew the lease; one that was lost is taken again while the item has room. False if not."""
+def renew_lease(session: Session, judgement: Judgement, now: datetime, *, waits: bool) -> bool:
+    """Renew a lease; one that was lost is taken again while the item has room. False if it has not.
+
+    `waits` says whether to wait for the lock of an item that has to be taken again.
+    """
     if judgement.status not in queries.HELD:
-        lock = queries.lock_round_item if wait else queries.try_lock_round_item
+        lock = queries.lock_round_item if waits else queries.try_lock_round_item
         round_item = lock(session, judgement.round_item_id)
         if (
             round_item is None
@@ -245,9 +261,9 @@ def hold(session: Session, judgement: Judgement, now: datetime, *, wait: bool) -
         ):
             return False
         slot = _free_slot(session, round_item)
-        has_content = answer_of(judgement) != EMPTY
-        advance(
-            session, judgement, JudgementStatus.DRAFT if has_content else JudgementStatus.LEASED
+        is_empty = opinion_of(judgement) == NOTHING
+        change_status(
+            session, judgement, JudgementStatus.LEASED if is_empty else JudgementStatus.DRAFT
         )
         judgement.slot = slot
         judgement.skip_reason = None
@@ -255,10 +271,12 @@ def hold(session: Session, judgement: Judgement, now: datetime, *, wait: bool) -
     return True
 
 
-def keep_or_refuse(session: Session, judgement: Judgement, now: datetime) -> None:
-    """Hold the item, or say why that is over; what was written to the row stays."""
-    if hold(session, judgement, now, wait=True):
-        return
+def renew_lease_or_explain(
+    session: Session, judgement: Judgement, now: datetime
+) -> Sentence | None:
+    """Renew a lease, or return the sentence that tells its author why it cannot be renewed."""
+    if renew_lease(session, judgement, now, waits=True):
+        return None
     round_item = session.get_one(RoundItem, judgement.round_item_id)
     if has_reached_limit(session, judgement):
         reason = Sentence("you have judged as many items of this round as one person may")
@@ -266,16 +284,20 @@ def keep_or_refuse(session: Session, judgement: Judgement, now: datetime) -> Non
         reason = Sentence("its last place went to somebody else")
     else:
         reason = Sentence("the item was taken out of this round")
-    raise AnswerKept(
-        Sentence(
-            "Your reservation of this item ended: %(reason)s. Your answer is kept with the item, "
-            "but it does not count.",
-            reason=reason,
-        )
+    return Sentence(
+        "Your reservation of this item ended: %(reason)s. Your answer is kept with the item, "
+        "but it does not count.",
+        reason=reason,
     )
 
 
-def advance(
+def _renew_or_refuse(session: Session, judgement: Judgement, now: datetime) -> None:
+    """Renew a lease. Raises Conflict where that is over."""
+    if why_not := renew_lease_or_explain(session, judgement, now):
+        raise Conflict(why_not)
+
+
+def change_status(
     session: Session,
     judgement: Judgement,
     status: JudgementStatus,
@@ -283,7 +305,10 @@ def advance(
     round_: Round | None = None,
     **details: Any,
 ) -> None:
-    """The one door for a judgement's status; with `round_`, a change that history keeps."""
+    """Change a judgement's status, which nothing else does; with `round_`, history keeps it.
+
+    Raises InvalidTransition where the one cannot follow the other.
+    """
     old = judgement.status
     if not can_advance(old, status):
         raise InvalidTransition(f"This item is {old}; it cannot become {status}.")
@@ -303,7 +328,7 @@ def advance(
 
 
 def _free_slot(session: Session, round_item: RoundItem) -> int:
-    """The lowest free number. The item is locked, and has fewer taken than it has slots."""
+    """Returns the lowest free number. The item is locked, and has a slot left."""
     if round_item.n_taken == 0:
         return 1
     taken = set(queries.list_taken_slots(session, round_item.id))

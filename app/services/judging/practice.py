@@ -4,8 +4,7 @@ Answers go to tables of their own and nowhere else. What was said is kept with t
 they stood, so that an admin who edits an item changes nobody's feedback.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy.exc import IntegrityError
@@ -22,37 +21,9 @@ from app.models import (
     Project,
     User,
 )
+from app.opinions import FACTS, Opinion
 from app.queries.judging import practice as queries
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a person chose for a practice item."""
-
-    picked: frozenset[int] = frozenset()
-    none_fits: bool = False
-    answer_is_wrong: bool = False
-
-    @classmethod
-    def of(cls, picked: Iterable[int], *, none_fits: bool, answer_is_wrong: bool) -> "Said":
-        """Raises InvalidInput unless exactly one of the three facts is stated."""
-        said = cls(frozenset(picked), none_fits, answer_is_wrong)
-        facts = (bool(said.picked), none_fits, answer_is_wrong).count(True)
-        if facts == 0:
-            raise InvalidInput(
-                Sentence(
-                    "Nothing is chosen yet: pick at least one rationale, or say that none fits or "
-                    "that the answer is wrong."
-                )
-            )
-        if facts > 1:
-            raise InvalidInput(
-                Sentence(
-                    "Choose rationales, or “None fits”, or “The answer is wrong”: only one of the "
-                    "three can be true."
-                )
-            )
-        return said
+from app.services.judging.opinions import check_opinion
 
 
 def begin(session: Session, project: Project, user: User) -> PracticeAttempt:
@@ -77,10 +48,10 @@ def begin(session: Session, project: Project, user: User) -> PracticeAttempt:
     return attempt
 
 
-def next_item(
+def open_next_item(
     session: Session, project: Project, attempt: PracticeAttempt, *, now: datetime | None = None
 ) -> PracticeItem | None:
-    """The item to answer now. When none is left the try is finished, and passed or not."""
+    """Returns the item to answer now. When none is left, finishes the try, passed or not."""
     item = queries.find_next_item(session, attempt)
     if item is None and attempt.finished_at is None:
         _finish(session, project, attempt, now or datetime.now(UTC))
@@ -92,11 +63,22 @@ def answer(
     project: Project,
     attempt: PracticeAttempt,
     practice_item: PracticeItem,
-    said: Said,
+    opinion: Opinion,
     *,
     now: datetime | None = None,
 ) -> PracticeAnswer:
-    """Keep the first answer to an item; the same item again gives back what was said first."""
+    """Keep a person's first answer to an item; asked again, returns what was kept first.
+
+    Raises InvalidInput for an opinion without verdicts, or one that contradicts itself or the item,
+    and Conflict where the try is finished.
+    """
+    if not opinion.says_something:
+        raise InvalidInput(
+            Sentence(
+                "Nothing is chosen yet: pick at least one rationale, or say that none fits or "
+                "that the answer is wrong."
+            )
+        )
     attempt = queries.lock_attempt(session, attempt.id)
     given = queries.find_answer(session, attempt.id, practice_item.id)
     if given is not None:
@@ -104,27 +86,24 @@ def answer(
     if attempt.finished_at is not None:
         raise Conflict(Sentence("This try at the practice round is finished. Begin another one."))
     candidates = queries.list_candidates(session, practice_item.id)
-    if not said.picked <= {candidate.id for candidate in candidates}:
-        raise InvalidInput(
-            Sentence("A chosen rationale does not belong to this item. Reload the page.")
-        )
-    n_right, n_asked = count_right(practice_item, candidates, said)
+    check_opinion(opinion, {candidate.id for candidate in candidates})
+    n_right, n_asked = count_right(practice_item, candidates, opinion)
     given = PracticeAnswer(
         attempt_id=attempt.id,
         project_id=attempt.project_id,
         practice_item_id=practice_item.id,
-        content=_content(session, practice_item, candidates, said),
+        content=_content(session, practice_item, candidates, opinion),
         n_right=n_right,
         n_asked=n_asked,
     )
     session.add(given)
     session.flush()  # the page of the answer is named by its id
-    next_item(session, project, attempt, now=now)
+    open_next_item(session, project, attempt, now=now)
     return given
 
 
 def count_right(
-    practice_item: PracticeItem, candidates: Sequence[PracticeCandidate], said: Said
+    practice_item: PracticeItem, candidates: Sequence[PracticeCandidate], opinion: Opinion
 ) -> tuple[int, int]:
     """How many verdicts are as expected, of how many.
 
@@ -132,10 +111,10 @@ def count_right(
     that none does, and calling the answer wrong gets none of them.
     """
     if practice_item.answer_is_wrong:
-        return int(said.answer_is_wrong), 1
-    if said.answer_is_wrong:
+        return int(opinion.answer_is_wrong), 1
+    if opinion.answer_is_wrong:
         return 0, len(candidates)
-    return sum((one.id in said.picked) == one.fits for one in candidates), len(candidates)
+    return sum((one.id in opinion.picked) == one.fits for one in candidates), len(candidates)
 
 
 def share_right(answers: Sequence[PracticeAnswer]) -> float | None:
@@ -181,7 +160,7 @@ def _content(
     session: Session,
     practice_item: PracticeItem,
     candidates: Sequence[PracticeCandidate],
-    said: Said,
+    opinion: Opinion,
 ) -> dict[str, object]:
     item, image = queries.get_item(session, practice_item)
     return {
@@ -191,17 +170,13 @@ def _content(
         "image_size": [image.width, image.height],
         "explanation": practice_item.explanation,
         "answer_is_wrong": practice_item.answer_is_wrong,
-        "said": {
-            "picked": sorted(said.picked),
-            "none_fits": said.none_fits,
-            "answer_is_wrong": said.answer_is_wrong,
-        },
+        "said": opinion.model_dump(mode="json", include=FACTS),
         "candidates": [
             {
                 "text": candidate.text,
                 "fits": candidate.fits,
                 "explanation": candidate.explanation,
-                "is_picked": candidate.id in said.picked,
+                "is_picked": candidate.id in opinion.picked,
             }
             for candidate in candidates
         ],

@@ -1,12 +1,12 @@
-"""When an item needs nobody any more: done, one more person asked, or set aside with a reason."""
+"""Settling items: done, one more person asked, or set aside with a reason."""
 
 from sqlalchemy.orm import Session
 
 from app.kit.texts import Sentence
 from app.lifecycle import RoundItemState
 from app.models import Judgement, Round, RoundItem
-from app.queries.judging import judgements as judging_queries
 from app.queries.judging import settling as queries
+from app.queries.judging.submissions import get_item_votes
 from app.round_settings import JudgingSettings
 from app.services.events import record
 from app.services.judging.leases import judging_settings
@@ -16,7 +16,7 @@ ANSWER_IS_WRONG = Sentence("Most of its annotators say that the answer is wrong.
 IMAGE_UNUSABLE = Sentence("Its image cannot be used.")
 PROMPT_REFUSED = Sentence("The model cannot be asked about it.")
 N_SKIP_REASONS = 3
-"""Different reasons that are told of an item that was skipped."""
+"""So many different reasons are named of an item that was skipped."""
 
 
 def settle_submission(
@@ -32,24 +32,24 @@ def settle_submission(
     if round_item.n_submitted == 1:
         n_wrong = int(judgement.answer_is_wrong)
     elif is_full or settings.order == "uncertainty":
-        votes = judging_queries.get_item_votes(session, round_item.id)
+        votes = get_item_votes(session, round_item.id)
         n_wrong = votes.n_wrong
         if settings.order == "uncertainty":
             round_item.priority = judged_priority(votes)
-        if is_full and _asks_one_more(session, round_item, votes, settings):
+        if is_full and _adds_slot(session, round_item, votes, settings):
             return
     if is_full:
-        _finish(round_item, n_wrong)
+        _finish_item(round_item, n_wrong)
 
 
-def _asks_one_more(
+def _adds_slot(
     session: Session, round_item: RoundItem, votes: ItemVotes, settings: JudgingSettings
 ) -> bool:
-    most = settings.max_per_annotator
+    """Give an item on which people disagree one slot more. False where it gets none."""
     if (
         round_item.slots >= round_item.max_slots
         or not is_contested(votes)
-        or not queries.is_somebody_left(session, round_item.id, most)
+        or not queries.is_somebody_left(session, round_item.id, settings.max_per_annotator)
     ):
         return False
     round_item.slots += 1
@@ -64,7 +64,7 @@ def _asks_one_more(
     return True
 
 
-def _finish(round_item: RoundItem, n_wrong: int) -> None:
+def _finish_item(round_item: RoundItem, n_wrong: int) -> None:
     if 2 * n_wrong > round_item.n_submitted:
         set_aside(round_item, ANSWER_IS_WRONG)
     else:
@@ -77,7 +77,7 @@ def set_aside(round_item: RoundItem, reason: str) -> None:
 
 
 def settle_skip(session: Session, round_item: RoundItem, settings: JudgingSettings) -> None:
-    """Set a locked item aside that as many people skipped as the round takes."""
+    """Set a locked item aside once as many people skipped it as the round takes."""
     if settings.max_skips is None or round_item.state is not RoundItemState.OPEN:
         return
     session.refresh(round_item)
@@ -85,12 +85,14 @@ def settle_skip(session: Session, round_item: RoundItem, settings: JudgingSettin
     n_skips = sum(n for _, n in reasons)
     # What somebody is judging, or has judged, is not taken from them.
     if n_skips >= settings.max_skips and round_item.n_taken == 0:
-        why = Sentence("%(n)s people skipped it: %(reasons)s.", n=n_skips, reasons=_told(reasons))
+        why = Sentence(
+            "%(n)s people skipped it: %(reasons)s.", n=n_skips, reasons=_list_in_words(reasons)
+        )
         set_aside(round_item, why)
 
 
 def is_all_settled(session: Session, round_id: int) -> bool:
-    """Whether nothing of the round is left that anybody could judge. Without a lock."""
+    """Whether nothing of the round is left that anybody could judge. It locks nothing."""
     round_ = session.get(Round, round_id)
     return round_ is not None and not queries.has_unsettled_items(
         session, round_id, judging_settings(round_).max_per_annotator
@@ -98,30 +100,32 @@ def is_all_settled(session: Session, round_id: int) -> bool:
 
 
 def settle_skipped(session: Session, round_: Round) -> int:
-    """Settle the items that only those are left for who skipped them; how many.
+    """Settle the items that nobody can take any more, because of those who skipped them.
 
-    Only once nothing else of the round is left: until then somebody may join. An item that nobody
-    submitted is set aside; one that somebody did is done with the votes that it has. The caller
-    holds the round's lock, so that nobody is judging meanwhile.
+    Returns how many were settled. That happens only once nothing else of the round is left: until
+    then somebody may join. An item that nobody submitted is set aside; one that somebody did is
+    done with the votes that it has. The caller holds the round's lock, so that nobody is judging
+    meanwhile.
     """
-    most = judging_settings(round_).max_per_annotator
-    if queries.has_unsettled_items(session, round_.id, most):
+    limit = judging_settings(round_).max_per_annotator
+    if queries.has_unsettled_items(session, round_.id, limit):
         return 0
-    blocked = queries.list_blocked(session, round_.id, most)
+    blocked = queries.list_blocked(session, round_.id, limit)
     for round_item in blocked:
         if round_item.n_submitted:
-            votes = judging_queries.get_item_votes(session, round_item.id)
+            votes = get_item_votes(session, round_item.id)
             round_item.slots = round_item.n_submitted
-            _finish(round_item, votes.n_wrong)
+            _finish_item(round_item, votes.n_wrong)
         else:
             reasons = queries.list_skip_reasons(session, round_item.id)
             why = Sentence(
-                "Everybody who could judge it skipped it: %(reasons)s.", reasons=_told(reasons)
+                "Everybody who could judge it skipped it: %(reasons)s.",
+                reasons=_list_in_words(reasons),
             )
             set_aside(round_item, why)
     session.flush()  # callers look at what is still open
     return len(blocked)
 
 
-def _told(reasons: list[tuple[str, int]]) -> str:
+def _list_in_words(reasons: list[tuple[str, int]]) -> str:
     return ", ".join(f"“{reason}” ({n})" for reason, n in reasons[:N_SKIP_REASONS])

@@ -75,7 +75,7 @@ def update_guidelines(
     project.guidelines_version += 1
     keep_version(session, project, actor=actor)
     session.flush()  # the difference is between two versions that are stored
-    find_difference(session, project.id, project.guidelines_version - 1, project.guidelines_version)
+    keep_difference(session, project.id, project.guidelines_version - 1, project.guidelines_version)
     record(
         session,
         "project:guidelines:changed",
@@ -85,37 +85,43 @@ def update_guidelines(
     )
 
 
-def find_unread_change(
-    session: Session, project: Project, user: User, *, read: int | None
-) -> Change | None:
-    """What changed since this person read version `read`; nothing at their first look (None)."""
-    if read is None:
-        queries.put_reading(session, project.id, user.id, project.guidelines_version)
-        return None
-    if read >= project.guidelines_version:
+def find_unread_change(session: Session, project: Project, read: int | None) -> Change | None:
+    """Returns what changed since a person read version `read`; None where they have read all.
+
+    Somebody who looks for the first time (`read` is None) is told of no change.
+    """
+    if read is None or read >= project.guidelines_version:
         return None
     number = project.guidelines_version
     return Change(number=number, lines=find_difference(session, project.id, read, number))
 
 
+def keep_unread_change(session: Session, project: Project, read: int | None) -> None:
+    """Keep what changed since version `read`, so that pages need not compare long texts again."""
+    if read is not None and read < project.guidelines_version:
+        keep_difference(session, project.id, read, project.guidelines_version)
+
+
 def find_difference(
     session: Session, project_id: int, old_number: int, new_number: int
 ) -> tuple[DiffLine, ...]:
-    """Returns what changed between two versions; nothing where a text was not kept.
-
-    It is made when a version is saved, or when somebody first asks who has missed some.
-    """
+    """Returns what changed between two versions; nothing where a text was not kept."""
     kept = queries.find_difference(session, project_id, old_number, new_number)
     if kept is not None:
         return tuple(DiffLine(Mark(mark), text) for mark, text in kept.lines)
     old = queries.find_version(session, project_id, old_number)
     new = queries.find_version(session, project_id, new_number)
-    if old is None or new is None:
-        return ()
-    lines = diff_lines(old.text, new.text)
-    packed = [[line.kind.value, line.text] for line in lines]
-    queries.put_difference(session, project_id, old_number, new_number, packed)
-    return lines
+    return diff_lines(old.text, new.text) if old and new else ()
+
+
+def keep_difference(session: Session, project_id: int, old_number: int, new_number: int) -> None:
+    """Keep what changed between two versions, unless it is kept already or a text was not."""
+    if queries.find_difference(session, project_id, old_number, new_number) is None and all(
+        queries.find_version(session, project_id, number) for number in (old_number, new_number)
+    ):
+        lines = find_difference(session, project_id, old_number, new_number)
+        packed = [[line.kind.value, line.text] for line in lines]
+        queries.put_difference(session, project_id, old_number, new_number, packed)
 
 
 def mark_read(session: Session, project: Project, user: User, *, number: int) -> None:

@@ -19,7 +19,7 @@ from app.services.accounts.accounts import add_user, hash_token, new_token
 from app.services.accounts.names import checked_name
 from app.services.archived import require_open
 from app.services.events import record
-from app.services.judging.leases import release_all
+from app.services.judging.leases import give_back_all
 from app.services.projects.guidelines import checked_guidelines, keep_version
 
 MAX_NAME = 200
@@ -170,7 +170,7 @@ def remove_member(
     under another name: `with_links` revokes all that work.
     """
     _keep_an_admin(session, membership, actor)
-    release_all(session, membership.user_id, project_id=membership.project_id)
+    give_back_all(session, membership.user_id, project_id=membership.project_id)
     if with_links:
         now = datetime.now(UTC)
         for invite in user_queries.list_open_invites(session, membership.project_id, now=now):

@@ -89,15 +89,15 @@ class Figures:
             is_person = judgement.user_kind is UserKind.PERSON
             counter = self.people if is_person else self.critics
             counter["judgements"] += 1
-            counter["none_fits"] += judgement.none_fits
-            counter["answer_is_wrong"] += judgement.answer_is_wrong
+            counter["none_fits"] += judgement.opinion.none_fits
+            counter["answer_is_wrong"] += judgement.opinion.answer_is_wrong
             if not is_person:
                 self.critic_names.add(judgement.user_name.removeprefix("critic "))
                 continue
             self.annotator_ids.add(judgement.user_id)
             self.active_ms += judgement.active_ms
-            said = (judgement.answer_is_wrong, frozenset(fitting[judgement.id]))
-            by_round.setdefault(judgement.round_number, []).append(said)
+            votes = (judgement.opinion.answer_is_wrong, frozenset(fitting[judgement.id]))
+            by_round.setdefault(judgement.round_number, []).append(votes)
         for answers in by_round.values():
             self.on_items.add(answers)
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from app.kit.storage import shown_name
 from app.lifecycle import AuthorKind, UserKind
 from app.models import Json, Project
+from app.opinions import REMARKS, Opinion
 from app.queries.releases import releases as queries
 from app.queries.releases.releases import (
     AdmissionSource,
@@ -260,10 +261,10 @@ def _item_row(
             "round": judgement.round_number,
             "judge": _judge(project, judgement),
             "judge_kind": judgement.user_kind.value,
-            "outcome": outcome(judgement),
-            "n_picked": judgement.n_picked,
+            "outcome": outcome(judgement.opinion),
+            "n_picked": len(judgement.opinion.picked),
             "n_shown": judgement.n_shown,
-            "is_flagged": judgement.is_flagged,
+            **_remarks(judgement.opinion),
             "guidelines_version": judgement.guidelines_version,
         }
         for judgement in judgements
@@ -282,11 +283,20 @@ def _item_row(
     }
 
 
-def outcome(judgement: JudgementSource) -> str:
-    """Three different facts that a data set must not mix."""
-    if judgement.answer_is_wrong:
+def outcome(opinion: Opinion) -> str:
+    """Returns which of three different facts, that a data set must not mix, an opinion states."""
+    if opinion.answer_is_wrong:
         return "answer_is_wrong"
-    return "none_fits" if judgement.none_fits else "picked"
+    return "none_fits" if opinion.none_fits else "picked"
+
+
+def _remarks(opinion: Opinion) -> dict[str, bool]:
+    """Flags are said of every judgement; other remarks of those that have them, as they are newer.
+
+    So rows of judgements without them stay as they always were.
+    """
+    made = {name: True for name in REMARKS if getattr(opinion, name)}
+    return {"is_flagged": opinion.is_flagged, **made}
 
 
 def row_id(*parts: str) -> str:

@@ -159,7 +159,7 @@ def test_lease_minutes_are_how_long_an_item_stays_reserved(session: Session) -> 
     make_membership(session, project, user)
     now = datetime.now(UTC)
     with chosen(LEASE_MINUTES="0.5"):
-        taken = leases.take_next(session, round_, user, now=now)
+        taken = leases.hand_out_item(session, round_, user, now=now)
     assert taken is not None
     assert taken.lease_until == now + timedelta(seconds=30)
 

@@ -19,7 +19,7 @@ from app.main import ROUTES
 from app.models import Event, Invite, Item, User
 from app.round_settings import LARGEST
 from app.services.accounts import accounts
-from app.services.judging import judgements, practice_items
+from app.services.judging import opening, practice_items
 from app.services.projects import projects
 from app.services.releases.releases import request_release
 from app.web.pages.judging.work import day_start
@@ -101,7 +101,7 @@ def addresses(session: Session) -> dict[str, object]:
     round_ = make_round(session, project)
     item = make_item(session, project)
     make_round_item(session, round_, item)
-    judgement = judgements.lease_next(session, round_, admin)
+    judgement = opening.open_next_item(session, round_, admin)
     assert judgement is not None
     practice_item = practice_items.add_item(session, project, item, actor=admin)
     invite_path = projects.make_invite(session, project, actor=admin)

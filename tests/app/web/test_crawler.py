@@ -22,6 +22,7 @@ from app.kit.db import session_scope
 from app.kit.storage import atomic_file
 from app.lifecycle import Decision, Job, Role, RoundStatus, RunStatus
 from app.models import Project, User, Worker
+from app.queries.projects.guidelines import put_reading
 from app.services.accounts import accounts
 from app.services.judging import leases
 from app.services.projects import guidelines, projects
@@ -39,7 +40,7 @@ from tests.support.factories import (
     make_run,
     make_user,
 )
-from tests.support.places import submit
+from tests.support.judging import submit
 from tests.support.released_project import make_released_project
 
 Fields = tuple[tuple[str, str], ...]
@@ -128,8 +129,8 @@ def _judged_project(session: Session, admin: User, annotator: User) -> Project:
         make_round_item(session, round_, item, slots=3)
     for user in (annotator, make_user(session), make_user(session)):
         make_membership(session, project, user)
-        guidelines.find_unread_change(session, project, user, read=None)
-        taken = leases.take_next(session, round_, user, now=datetime.now(UTC))
+        put_reading(session, project.id, user.id, project.guidelines_version)
+        taken = leases.hand_out_item(session, round_, user, now=datetime.now(UTC))
         assert taken is not None
         if user is not annotator:
             submit(session, taken, none_fits=True, comment="nothing fits")

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from app.kit.db import session_scope
 from app.lifecycle import JudgementStatus
 from app.models import Judgement, Project, Round, User
-from app.services.judging import judgements
+from app.services.judging import leases, opening
 from tests.browser.conftest import NewContext, Site, add_items
 from tests.browser.judging.test_judging import answer_id, expect_next, expect_saved, stored
 from tests.support.factories import make_membership, make_user
@@ -39,11 +39,11 @@ def hand_out_to_colleagues(site: Site, *, number: int) -> set[int]:
     taken: set[int] = set()
     for _ in range(number):
         with session_scope() as session:
-            judgements.release_expired(session)
+            leases.free_expired_leases(session)
             round_ = session.get_one(Round, site.round_id)
             colleague = make_user(session)
             make_membership(session, session.get_one(Project, site.project_id), colleague)
-            judgement = judgements.lease_next(session, round_, colleague)
+            judgement = opening.open_next_item(session, round_, colleague)
             if judgement is not None:
                 taken.add(judgement.round_item_id)
     return taken

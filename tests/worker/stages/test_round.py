@@ -22,10 +22,10 @@ from app.models import (
     TrainingRow,
 )
 from app.queries.rounds.training_items import list_manifest
-from app.services.judging import judgements
+from app.services.judging import opening
 from tests.support.factories import make_user
+from tests.support.judging import submit
 from tests.support.models.families import build_llava
-from tests.support.places import submit
 from tests.support.rounds_in_process import (
     make_picture_project,
     start_first_round,
@@ -122,7 +122,7 @@ def correct_everything(session: Session, round_: Round) -> None:
     """One person says of each item that none fits, and writes what would."""
     user = make_user(session)
     number = 0
-    while (judgement := judgements.lease_next(session, round_, user)) is not None:
+    while (judgement := opening.open_next_item(session, round_, user)) is not None:
         edits = {judgement.shown_order[0]: f"because I say so {number}"}
         submit(session, judgement, none_fits=True, edits=edits)
         number += 1

@@ -9,10 +9,12 @@ from sqlalchemy.orm import Session
 from app.kit.texts import Sentence
 from app.lifecycle import FailureKind, JudgementStatus, RoundItemState, Split, UserKind
 from app.models import Candidate, Image, Item, Project
+from app.opinions import remarks_of
 from app.queries.dataset import items as queries
 from app.queries.dataset.items import ItemFilter, ItemRow
 from app.queries.runs.failures import find_failure
 from app.same_text import is_cut
+from app.services.judging.opinions import opinion_of
 from app.services.judging.skip_reasons import shown_reason
 from app.web.language.labels import word
 
@@ -102,12 +104,23 @@ class CandidateLine:
 
 
 @dataclass(frozen=True)
+class JudgementLine:
+    """A judgement in words: its verdict, and what its author set beside it."""
+
+    user_name: str
+    round_number: int
+    verdict: str
+    remarks: Sequence[str]
+    comment: str
+
+
+@dataclass(frozen=True)
 class ItemPage:
     project: Project
     item: Item
     image: Image
     candidates: Sequence[CandidateLine]
-    judgements: Sequence[tuple[queries.JudgementRow, str]]
+    judgements: Sequence[JudgementLine]
     places: Sequence[queries.PlaceInRound]
     predictions: Sequence[queries.PredictionRow]
     history: Sequence[tuple[queries.HistoryLine, str]]
@@ -129,7 +142,7 @@ def item_page(session: Session, project: Project, item: Item) -> ItemPage:
         item=item,
         image=session.get_one(Image, item.image_sha256),
         candidates=_candidates(session, item),
-        judgements=[(row, describe_judgement(row)) for row in judgements],
+        judgements=[_judgement_line(row) for row in judgements],
         places=places,
         predictions=queries.list_predictions(session, item.id),
         history=[(line, describe_item_event(line)) for line in history],
@@ -183,6 +196,17 @@ def _rank(line: CandidateLine) -> tuple[bool, float, int, int]:
     n_draws = sum(entry.place.n_draws for entry in line.rounds)
     share = line.n_fits / line.n_votes if line.n_votes else 0.0
     return (not line.is_admitted, -share, -n_draws, line.candidate.id)
+
+
+def _judgement_line(row: queries.JudgementRow) -> JudgementLine:
+    opinion = opinion_of(row.judgement)
+    return JudgementLine(
+        user_name=row.user_name,
+        round_number=row.round_number,
+        verdict=describe_judgement(row),
+        remarks=remarks_of(opinion),
+        comment=opinion.comment,
+    )
 
 
 def describe_judgement(row: queries.JudgementRow) -> str:

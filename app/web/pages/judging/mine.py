@@ -7,10 +7,11 @@ from sqlalchemy.orm import Session
 
 from app.lifecycle import JUDGEABLE_ROUND, JudgementStatus
 from app.models import Project, Round, User
-from app.queries.judging import own_work, pages
-from app.queries.judging.own_work import OwnItem
-from app.queries.judging.pages import OwnRow
+from app.opinions import remarks_of
+from app.queries.judging import own_work
+from app.queries.judging.own_work import OwnItem, OwnRow
 from app.services.judging.judgements import N_TAKE_BACK
+from app.services.judging.opinions import opinion_of
 from app.web.assets.image_urls import image_url
 from app.web.pages.judging.words import STATUS_WORDS, describe
 
@@ -27,11 +28,12 @@ class MineRow:
     question: str
     answer: str
     image_url: str
-    said: str
+    verdict: str
     at: datetime
     can_take_back: bool
     can_resume: bool
-    is_flagged: bool
+    remarks: tuple[str, ...]
+    """What was set beside the verdicts, in words."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ class MyWork:
 def build_mine(
     session: Session, project: Project, round_: Round, user: User, *, today: datetime
 ) -> MinePage:
-    own = pages.list_own(session, round_.id, user.id, limit=N_TAKE_BACK)
-    n_in_round, n_today = pages.count_own(session, round_.id, user.id, since=today)
+    own = own_work.list_own(session, round_.id, user.id, limit=N_TAKE_BACK)
+    n_in_round, n_today = own_work.count_own(session, round_.id, user.id, since=today)
     is_judgeable = round_.status in JUDGEABLE_ROUND
     return MinePage(
         project_name=project.name,
@@ -141,9 +143,9 @@ def mine_row(row: OwnRow, slug: str, *, is_judgeable: bool) -> MineRow:
         question=row.question,
         answer=row.answer,
         image_url=image_url(slug, row.image_sha256, 160),
-        said=describe(judgement),
+        verdict=describe(judgement),
         at=judgement.submitted_at or judgement.updated_at,
         can_take_back=is_judgeable and judgement.status is JudgementStatus.SUBMITTED,
         can_resume=is_judgeable and judgement.status is not JudgementStatus.SUBMITTED,
-        is_flagged=judgement.is_flagged,
+        remarks=remarks_of(opinion_of(judgement)),
     )

@@ -9,12 +9,12 @@ from sqlalchemy.orm import Session
 
 from app.lifecycle import JUDGEABLE_ROUND, PracticeMode
 from app.models import PracticeAnswer, PracticeAttempt, PracticeItem, Project, User
+from app.opinions import NOTHING, Opinion
 from app.queries.judging import practice as queries
 from app.queries.judging.practice import PracticeFigures, PracticeRow
 from app.queries.rounds.rounds import find_last_round
 from app.services.judging import practice
 from app.services.judging.keys import Key, keys_of
-from app.services.judging.practice import Said
 from app.services.judging.practice_items import MAX_CANDIDATES, Expected, Lesson, lesson_of
 from app.services.projects.guidelines import Change
 from app.web.assets.image_urls import image_url, srcset
@@ -180,11 +180,10 @@ def build_work(
     project: Project,
     practice_item: PracticeItem,
     *,
-    said: Said | None = None,
+    opinion: Opinion = NOTHING,
     error: str = "",
 ) -> PracticeWork:
     item, image = queries.get_item(session, practice_item)
-    said = said or Said()
     return PracticeWork(
         practice_item_id=practice_item.id,
         question=item.question,
@@ -194,11 +193,11 @@ def build_work(
         image_width=image.width,
         image_height=image.height,
         choices=tuple(
-            Choice(one.id, place, one.text, one.id in said.picked)
+            Choice(one.id, place, one.text, one.id in opinion.picked)
             for place, one in enumerate(queries.list_candidates(session, practice_item.id), start=1)
         ),
-        none_fits=said.none_fits,
-        answer_is_wrong=said.answer_is_wrong,
+        none_fits=opinion.none_fits,
+        answer_is_wrong=opinion.answer_is_wrong,
         error=error,
     )
 

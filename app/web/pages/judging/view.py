@@ -1,17 +1,15 @@
 """Answers of the judging routes: which page or fragment shows what."""
 
 from dataclasses import dataclass
-from typing import Self
 
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.kit.errors import AppError, StaleVersion
+from app.kit.errors import AppError
 from app.models import Judgement, Project, Round, User
-from app.queries.judging.judgements import HELD, RoundPlace
-from app.queries.projects.guidelines import find_read_number
-from app.services.judging.answers import Answer
+from app.opinions import Opinion
+from app.queries.judging.access import RoundAccess
 from app.web.http.htmx import is_htmx, respond
 from app.web.pages.judging.mine import build_mine
 from app.web.pages.judging.work import (
@@ -28,27 +26,34 @@ from app.web.pages.judging.work import (
 
 @dataclass(frozen=True)
 class JudgeView:
-    """One request of one person about one round."""
+    """Answers one request of one person about one round. It stores nothing: routes do."""
 
     request: Request
     session: Session
-    user: User
-    round_: Round
-    project: Project
+    access: RoundAccess
 
-    @classmethod
-    def of(cls, request: Request, session: Session, place: RoundPlace) -> Self:
-        return cls(request, session, place.user, place.round_, place.project)
+    @property
+    def user(self) -> User:
+        return self.access.user
+
+    @property
+    def round_(self) -> Round:
+        return self.access.round_
+
+    @property
+    def project(self) -> Project:
+        return self.access.project
 
     def item(
         self,
         judgement: Judgement,
         *,
-        content: Answer | None = None,
+        opinion: Opinion | None = None,
         notice: str = "",
         error: AppError | None = None,
         too_long: frozenset[int] = frozenset(),
     ) -> Response:
+        """Show an item that was opened. `opinion` stands in for the stored one: it was refused."""
         today = day_start(self.request.cookies)
         item = look_up(self.session, judgement, self.round_, today=today)
         work = build_work(
@@ -57,13 +62,12 @@ class JudgeView:
             item,
             project=self.project,
             round_=self.round_,
-            content=content,
+            opinion=opinion,
             notice=notice,
             error=error.message if error else "",
             too_long=too_long,
         )
-        self._note_guidelines(judgement)
-        page = self._page(work.n_in_round, item.guidelines_read)
+        page = self._page(work.n_in_round)
         return respond(
             self.request,
             page="judge/show.html",
@@ -73,11 +77,11 @@ class JudgeView:
         )
 
     def empty(self) -> Response:
+        """Say why there is nothing to judge."""
         empty = build_empty(
             self.session, self.round_, self.user, today=day_start(self.request.cookies)
         )
-        read = find_read_number(self.session, self.project.id, self.user.id)
-        page = self._page(empty.n_in_round, read)
+        page = self._page(empty.n_in_round)
         return respond(
             self.request,
             page="judge/show.html",
@@ -85,14 +89,14 @@ class JudgeView:
             context={"page": page, "work": None, "empty": empty},
         )
 
-    def _page(self, n_in_round: int, guidelines_read: int | None) -> JudgePage:
+    def _page(self, n_in_round: int) -> JudgePage:
         return build_page(
             self.session,
             self.project,
             self.round_,
             self.user,
             n_in_round=n_in_round,
-            guidelines_read=guidelines_read,
+            guidelines_read=self.access.guidelines_read,
             is_whole=not is_htmx(self.request),
         )
 
@@ -100,14 +104,8 @@ class JudgeView:
         """The guidelines come along as long as the person has not read their newest version."""
         return [work, "judge/_guidelines.html"] if page.news else [work]
 
-    def _note_guidelines(self, judgement: Judgement) -> None:
-        """The version beside an item that can be judged is the one that its judgement names."""
-        newest = self.project.guidelines_version
-        if judgement.status in HELD and judgement.guidelines_version != newest:
-            judgement.guidelines_version = newest
-
     def saved(self, judgement: Judgement, *, leaves_out: bool = False) -> Response:
-        """`leaves_out`: all is stored but a text that is too long."""
+        """Say that all is stored; with `leaves_out`, all but a text that is too long."""
         return respond(
             self.request,
             page="judge/_saved.html",
@@ -127,21 +125,25 @@ class JudgeView:
             context={"lease_until": lease_mark(judgement)},
         )
 
-    def conflict(self, judgement: Judgement, *, content: Answer, error: AppError) -> Response:
-        """The reason, what is stored, and what this page holds, side by side."""
+    def conflict(
+        self,
+        judgement: Judgement,
+        *,
+        opinion: Opinion,
+        message: str,
+        can_overwrite: bool,
+        status: int,
+    ) -> Response:
+        """Show why an opinion does not count, what is stored, and what this page holds."""
         conflict = build_conflict(
-            self.session,
-            judgement,
-            content,
-            message=error.message,
-            can_overwrite=isinstance(error, StaleVersion),
+            self.session, judgement, opinion, message=message, can_overwrite=can_overwrite
         )
         return respond(
             self.request,
             page="judge/conflict.html",
             fragments=["judge/_conflict.html"],
             context={"conflict": conflict},
-            status=error.status_code,
+            status=status,
         )
 
     def mine(self) -> Response:

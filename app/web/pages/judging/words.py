@@ -10,8 +10,8 @@ from app.critics.base import Fault
 from app.kit.texts import CountedSentence, Sentence
 from app.lifecycle import JudgementStatus, RoundStatus
 from app.models import Judgement
-from app.queries.judging.pages import QueueFigures
-from app.services.judging.answers import Answer
+from app.opinions import Opinion, remarks_of
+from app.queries.judging.empty_queue import QueueFigures
 from app.services.judging.skip_reasons import shown_reason
 
 FAULT_LABELS: Mapping[str, str] = {
@@ -126,24 +126,23 @@ def _explain_open(figures: QueueFigures) -> tuple[str, str]:
     )
 
 
-def answer_lines(answer: Answer, texts: Mapping[int, str]) -> tuple[str, ...]:
-    """An answer as lines to read."""
+def opinion_lines(opinion: Opinion, texts: Mapping[int, str]) -> tuple[str, ...]:
+    """Returns an opinion as lines to read; `texts` are those of the candidates."""
     lines: list[str] = [
-        texts[candidate_id] for candidate_id in answer.picked if candidate_id in texts
+        texts[candidate_id] for candidate_id in opinion.picked if candidate_id in texts
     ]
-    if answer.none_fits:
+    if opinion.none_fits:
         lines.append(Sentence("None fits"))
-    if answer.answer_is_wrong:
+    if opinion.answer_is_wrong:
         lines.append(Sentence("The answer is wrong"))
-    if answer.is_flagged:
-        lines.append(Sentence("Flagged"))
-    for candidate_id, names in answer.faults.items():
-        said = reduce(_also, (_FAULTS_IN_A_LINE.get(name, name) for name in names))
+    lines += remarks_of(opinion)
+    for candidate_id, names in opinion.faults.items():
+        faults = reduce(_also, (_FAULTS_IN_A_LINE.get(name, name) for name in names))
         text = texts.get(candidate_id, "")
-        lines.append(Sentence("“%(text)s”: %(faults)s", text=text, faults=said))
-    lines += [Sentence("Better: “%(text)s”", text=text) for text in answer.edits.values()]
-    if answer.comment:
-        lines.append(Sentence("Comment: %(text)s", text=answer.comment))
+        lines.append(Sentence("“%(text)s”: %(faults)s", text=text, faults=faults))
+    lines += [Sentence("Better: “%(text)s”", text=text) for text in opinion.edits.values()]
+    if opinion.comment:
+        lines.append(Sentence("Comment: %(text)s", text=opinion.comment))
     return tuple(lines or [Sentence("Nothing chosen")])
 
 
@@ -152,7 +151,7 @@ def _also(first: str, second: str) -> str:
 
 
 def describe(judgement: Judgement) -> str:
-    """What was said, in one line."""
+    """Returns the verdict of a judgement in one line."""
     if judgement.status is JudgementStatus.SKIPPED:
         return Sentence("Skipped: %(reason)s", reason=shown_reason(judgement.skip_reason))
     if judgement.answer_is_wrong:

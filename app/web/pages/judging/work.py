@@ -12,21 +12,24 @@ from sqlalchemy.orm import Session
 from app.kit.settings import get_settings
 from app.lifecycle import JUDGEABLE_ROUND, JudgementStatus, RoundStatus
 from app.models import Judgement, Project, Round, User
-from app.queries.judging import judgements as queries
-from app.queries.judging import pages as page_queries
-from app.queries.judging.pages import ShownItem
+from app.opinions import MAX_COMMENT, Opinion
+from app.queries.judging import own_work, shown_item
+from app.queries.judging.empty_queue import get_queue_figures
+from app.queries.judging.leases import HELD
+from app.queries.judging.shown_item import ShownItem
+from app.queries.judging.submissions import list_recent_submissions
 from app.services.judging import practice
-from app.services.judging.answers import MAX_COMMENT, Answer, answer_of, edit_limit
 from app.services.judging.judgements import MAX_SKIP_REASON
 from app.services.judging.keys import Key, keys_of
 from app.services.judging.leases import judging_settings
+from app.services.judging.opinions import edit_limit, opinion_of
 from app.services.judging.skip_reasons import SKIP_REASONS
 from app.services.projects.guidelines import Change, find_unread_change
 from app.web.assets.image_urls import image_url, srcset
 from app.web.pages.judging.words import (
     FAULT_LABELS,
-    answer_lines,
     explain_empty,
+    opinion_lines,
 )
 from app.web.render.guidelines_text import render_guidelines
 
@@ -62,7 +65,7 @@ class Work:
     image_width: int
     image_height: int
     choices: tuple[Choice, ...]
-    content: Answer
+    opinion: Opinion
     active_ms: int
     lease_seconds: float
     lease_until: str
@@ -119,16 +122,15 @@ class JudgePage:
 
 @dataclass(frozen=True)
 class Conflicting:
-    """Two versions of an answer: what is stored, and what the page held that was refused."""
+    """Two opinions on one item: the stored one, and the one on a page that was refused."""
 
     judgement_id: int
     round_id: int
     version: int
     message: str
     question: str
-    stored: Answer
     stored_lines: tuple[str, ...]
-    here: Answer
+    here: Opinion
     here_lines: tuple[str, ...]
     can_overwrite: bool
 
@@ -149,12 +151,12 @@ def day_start(cookies: Mapping[str, str], now: datetime | None = None) -> dateti
 
 def look_up(session: Session, judgement: Judgement, round_: Round, *, today: datetime) -> ShownItem:
     """What the pages of an item show that is in the database."""
-    return page_queries.get_shown_item(
+    return shown_item.get_shown_item(
         session,
         judgement,
         since=today,
-        looks_ahead=judgement.status in queries.HELD,
-        most=judging_settings(round_).max_per_annotator,
+        looks_ahead=judgement.status in HELD,
+        max_per_annotator=judging_settings(round_).max_per_annotator,
     )
 
 
@@ -171,15 +173,15 @@ def build_work(
     *,
     project: Project,
     round_: Round,
-    content: Answer | None = None,
+    opinion: Opinion | None = None,
     notice: str = "",
     error: str = "",
     too_long: frozenset[int] = frozenset(),
 ) -> Work:
-    """The item of a judgement. `content` overrides what is stored: a form that was refused."""
+    """The item of a judgement. `opinion` stands in for the stored one: a form that was refused."""
     own = item.own
-    neighbours = page_queries.find_neighbours(session, judgement, newest_id=own.newest_id)
-    shown = content or answer_of(judgement)
+    neighbours = own_work.find_neighbours(session, judgement, newest_id=own.newest_id)
+    shown = opinion or opinion_of(judgement)
     return Work(
         judgement_id=judgement.id,
         status=judgement.status,
@@ -204,11 +206,11 @@ def build_work(
             )
             for place, candidate_id in enumerate(judgement.shown_order, start=1)
         ),
-        content=shown,
+        opinion=shown,
         active_ms=judgement.active_ms,
         lease_seconds=get_settings().lease_minutes * 60,
         lease_until=lease_mark(judgement),
-        is_editable=judgement.status in queries.HELD,
+        is_editable=judgement.status in HELD,
         can_take_back=judgement.status is JudgementStatus.SUBMITTED
         and round_.status in JUDGEABLE_ROUND,
         previous_id=neighbours.previous_id,
@@ -227,13 +229,13 @@ def build_work(
 
 
 def build_empty(session: Session, round_: Round, user: User, *, today: datetime) -> Empty:
-    n_in_round, n_today = page_queries.count_own(session, round_.id, user.id, since=today)
-    last = queries.list_recent_submissions(session, round_.id, user.id, 1)
+    n_in_round, n_today = own_work.count_own(session, round_.id, user.id, since=today)
+    last = list_recent_submissions(session, round_.id, user.id, 1)
     is_judgeable = round_.status in JUDGEABLE_ROUND
     figures = None
     if is_judgeable:
-        most = judging_settings(round_).max_per_annotator
-        figures = page_queries.get_queue_figures(session, round_.id, user.id, most=most)
+        limit = judging_settings(round_).max_per_annotator
+        figures = get_queue_figures(session, round_.id, user.id, max_per_annotator=limit)
     title, text = explain_empty(round_.status, figures)
     return Empty(
         round_id=round_.id,
@@ -268,7 +270,7 @@ def build_page(
         guidelines=render_guidelines(session, project),
         # Open for people who are new to the round; the script remembers what they do with it.
         shows_guidelines=bool(project.guidelines) and n_in_round == 0,
-        news=find_unread_change(session, project, user, read=guidelines_read),
+        news=find_unread_change(session, project, guidelines_read),
         practice_items=practice.count_offered(session, project, user) if is_whole else 0,
         keys=keys,
         hints={key.action: key.shown for key in keys},
@@ -282,24 +284,22 @@ def build_page(
 def build_conflict(
     session: Session,
     judgement: Judgement,
-    here: Answer,
+    here: Opinion,
     *,
     message: str,
     can_overwrite: bool,
 ) -> Conflicting:
-    item, _ = page_queries.get_item(session, judgement.round_item_id)
-    texts = page_queries.get_candidate_texts(session, judgement.shown_order)
-    stored = answer_of(judgement)
+    item, _ = shown_item.get_item(session, judgement.round_item_id)
+    texts = shown_item.get_candidate_texts(session, judgement.shown_order)
     return Conflicting(
         judgement_id=judgement.id,
         round_id=judgement.round_id,
         version=judgement.version,
         message=message,
         question=item.question,
-        stored=stored,
-        stored_lines=answer_lines(stored, texts),
+        stored_lines=opinion_lines(opinion_of(judgement), texts),
         here=here,
-        here_lines=answer_lines(here, texts),
-        # A submitted answer has to be taken back before another one can replace it.
-        can_overwrite=can_overwrite and judgement.status in queries.HELD,
+        here_lines=opinion_lines(here, texts),
+        # A submitted opinion has to be taken back before another one can replace it.
+        can_overwrite=can_overwrite and judgement.status in HELD,
     )

@@ -1,5 +1,6 @@
 """Judging over HTTP, with and without htmx: what annotators see, and what is refused."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from app.kit import db
 from app.lifecycle import JudgementStatus, RoundItemState, RoundStatus
 from app.models import Judgement, Membership, Project, Round, RoundItem, User
 from app.services.accounts import accounts
-from app.services.judging import judgements
+from app.services.judging import opening
 from app.services.judging.keys import N_PICKS, USUAL_KEYS
 from app.services.projects import projects
 from app.web.pages.judging.work import build_empty, explain_empty
@@ -315,7 +316,7 @@ def test_a_stale_tab_overwrites_nothing_and_sees_both(
     # What is here can still be chosen, on top of the version that is stored.
     form = one(stale, "#conflict form")
     fields = {str(field["name"]): str(field["value"]) for field in form.select("input")}
-    assert fields["picked"] == str(b)
+    assert json.loads(fields["opinion"])["picked"] == [b]
     assert noor.post(str(form["action"]), data=fields).status_code == 303
     assert get_judgement(session, judgement_id).picked == [b]
 
@@ -420,7 +421,7 @@ def test_an_answer_that_came_too_late_is_kept(
     session.expire_all()
     others = [make_user(session) for _ in range(6)]
     for other in others:
-        judgements.lease_next(session, session.get_one(Round, round_.id), other, now=later)
+        opening.open_next_item(session, session.get_one(Round, round_.id), other, now=later)
     assert get_judgement(session, judgement_id).status is JudgementStatus.RELEASED
     late = post(noor, judgement_id, "submit", picked=picked)
     assert late.status_code == 409

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from app.lifecycle import RoundStatus
 from app.models import Judgement, Project, Round, User
 from app.queries.projects.projects import find_membership
-from app.services.judging import judgements
+from app.services.judging import opening
 from tests.support.browsing import page, sign_in, text_of
 from tests.support.factories import (
     make_item,
@@ -19,7 +19,7 @@ from tests.support.factories import (
     make_round_item,
     make_user,
 )
-from tests.support.places import submit
+from tests.support.judging import submit
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def judge(
 ) -> Judgement:
     """Submit the next item, long enough after it was handed out for the seconds to count."""
     at = datetime.now(UTC) - timedelta(days=days_ago)
-    judgement = judgements.lease_next(session, round_, user, now=at - timedelta(minutes=2))
+    judgement = opening.open_next_item(session, round_, user, now=at - timedelta(minutes=2))
     assert judgement is not None
     return submit(session, judgement, none_fits=True, active_ms=seconds * 1000, now=at)
 

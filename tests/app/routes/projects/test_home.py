@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from app.lifecycle import Role, RoundStatus
 from app.models import Project, Round, User
-from app.services.judging import judgements
+from app.services.judging import opening
 from app.web.pages.judging.work import day_start
 from tests.support.browsing import one, page, sign_in, text_of
 from tests.support.factories import (
@@ -19,7 +19,7 @@ from tests.support.factories import (
     make_round_item,
     make_user,
 )
-from tests.support.places import submit
+from tests.support.judging import submit
 
 
 def project_with_round(
@@ -33,7 +33,7 @@ def project_with_round(
 
 
 def judge_one(session: Session, round_: Round, user: User, now: datetime) -> None:
-    judgement = judgements.lease_next(session, round_, user, now=now)
+    judgement = opening.open_next_item(session, round_, user, now=now)
     assert judgement is not None
     submit(session, judgement, none_fits=True, now=now)
 

@@ -19,7 +19,7 @@ from app.round_settings import (
     SamplingSettings,
     TrainingSettings,
 )
-from app.services.judging import judgements
+from app.services.judging import opening
 from tests.support.browsing import HTMX, one, page, sign_in, text_of
 from tests.support.factories import (
     make_draws,
@@ -31,7 +31,7 @@ from tests.support.factories import (
     make_run,
     make_user,
 )
-from tests.support.places import submit
+from tests.support.judging import submit
 
 
 @pytest.fixture
@@ -506,7 +506,7 @@ def test_close_counts_the_corrected_texts_that_training_would_read(
     settings = LoopSettings(training=TrainingSettings(written=True))
     round_ = make_round(session, project, settings=settings)
     make_round_item(session, round_, make_item(session, project))
-    judgement = judgements.lease_next(session, round_, make_user(session))
+    judgement = opening.open_next_item(session, round_, make_user(session))
     assert judgement is not None
     edits = {judgement.shown_order[0]: "the ball in the corner is red"}
     submit(session, judgement, none_fits=True, edits=edits)

@@ -8,10 +8,10 @@ from app.lifecycle import RoundItemState, UserKind
 from app.models import Admission, Judgement, Round, RoundCandidate, RoundItem, User
 from app.round_settings import AdmissionSettings, LoopSettings
 from app.services.admission.admission import admit, is_admitted, preview_admission
-from app.services.judging import judgements
+from app.services.judging import opening
 from app.services.rounds.critic_judging import judge_round
 from tests.support.factories import make_item, make_project, make_round, make_round_item, make_user
-from tests.support.places import submit
+from tests.support.judging import submit
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def round_(session: Session) -> Round:
 
 def judge(session: Session, round_: Round, user: User, *ranks: int) -> Judgement:
     """Lease the next item and pick the candidates of these ranks; none means that none fits."""
-    judgement = judgements.lease_next(session, round_, user)
+    judgement = opening.open_next_item(session, round_, user)
     assert judgement is not None
     candidates = session.scalars(
         select(RoundCandidate.candidate_id)

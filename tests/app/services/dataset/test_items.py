@@ -11,7 +11,7 @@ from app.queries.dataset import items as queries
 from app.queries.dataset.items import ItemFilter
 from app.queries.rounds.rounds import list_train_item_ids
 from app.services.dataset import items
-from app.services.judging.judgements import lease_next
+from app.services.judging.opening import open_next_item
 from tests.support.factories import (
     make_item,
     make_membership,
@@ -60,7 +60,7 @@ def test_excluded_item_leaves_the_queue_and_frees_who_holds_it(
     round_item = make_round_item(session, round_, item)
     ada = make_user(session)
     make_membership(session, project, ada)
-    judgement = lease_next(session, round_, ada)
+    judgement = open_next_item(session, round_, ada)
     assert judgement is not None
     items.exclude_item(session, item, reason="blurred", actor=None)
     session.refresh(round_item)
@@ -68,7 +68,7 @@ def test_excluded_item_leaves_the_queue_and_frees_who_holds_it(
     assert round_item.state is RoundItemState.RESTING
     assert round_item.n_taken == 0
     assert (judgement.status, judgement.slot) == (JudgementStatus.RELEASED, None)
-    assert lease_next(session, round_, ada) is None
+    assert open_next_item(session, round_, ada) is None
 
 
 def test_excluding_the_last_open_item_closes_the_round(database: sessionmaker[Session]) -> None:
@@ -154,7 +154,7 @@ def test_judgements_of_a_replaced_item_are_untouched(session: Session, project: 
     item = make_item(session, project)
     make_round_item(session, round_, item, slots=2)
     ada = make_user(session)
-    judgement = lease_next(session, round_, ada)
+    judgement = open_next_item(session, round_, ada)
     assert judgement is not None
     before = (judgement.shown_order, judgement.version)
     items.correct_item(session, item, question="why?", answer="so", actor=None)

@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 from app.kit.errors import Conflict
 from app.lifecycle import JudgementStatus, RoundItemState, RoundStatus
 from app.models import Event, Judgement, Round, RoundItem, User
-from app.queries.judging import pages
+from app.queries.judging import shown_item
+from app.queries.judging.empty_queue import get_queue_figures
 from app.round_settings import JudgingSettings, LoopSettings
 from app.services.dataset.items import exclude_item, include_item
-from app.services.judging import judgements
+from app.services.judging import judgements, leases, opening
 from app.services.rounds import rounds
 from tests.app.services.judging.test_judging import LATER, NOW, lease, state_of, submit
 from tests.support.factories import (
@@ -23,7 +24,7 @@ from tests.support.factories import (
     make_round_item,
     make_user,
 )
-from tests.support.places import locked
+from tests.support.judging import locked
 
 
 def open_round(
@@ -57,10 +58,12 @@ def judge(session: Session, round_: Round, user: User, *, picks: int = 0) -> Jud
 
 
 def upcoming(
-    session: Session, judgement: Judgement, most: int | None = None
+    session: Session, judgement: Judgement, max_per_annotator: int | None = None
 ) -> list[tuple[str, int]]:
     """The images that the page of a judgement has fetched ahead."""
-    return pages.get_shown_item(session, judgement, since=NOW, looks_ahead=True, most=most).upcoming
+    return shown_item.get_shown_item(
+        session, judgement, since=NOW, looks_ahead=True, max_per_annotator=max_per_annotator
+    ).upcoming
 
 
 def skip(session: Session, round_: Round, user: User, reason: str = "cannot tell") -> Judgement:
@@ -78,7 +81,7 @@ class TestOrder:
         for user in people:
             seen = [judge(session, round_, user).round_item_id for _ in items]
             assert sorted(seen) == [item.id for item in items]
-            assert judgements.lease_next(session, round_, user, now=NOW) is None
+            assert opening.open_next_item(session, round_, user, now=NOW) is None
         assert {state_of(session, item)[0] for item in items} == {RoundItemState.DONE}
 
     def test_what_was_passed_and_became_free_is_found_again(self, session: Session) -> None:
@@ -86,7 +89,7 @@ class TestOrder:
         lost = lease(session, round_, anna).round_item_id
         # Ben has gone past it when Anna gives it back.
         seen = [judge(session, round_, ben).round_item_id for _ in range(3)]
-        judgements.release_expired(session, now=LATER)
+        leases.free_expired_leases(session, now=LATER)
         seen.append(judge(session, round_, ben).round_item_id)
         assert seen[-1] == lost
         assert sorted(seen) == [item.id for item in items]
@@ -94,7 +97,7 @@ class TestOrder:
     def test_fewest_first_is_kept_when_a_place_becomes_free(self, session: Session) -> None:
         round_, items, (anna, ben) = open_round(session, 3, overlap=2, order="fewest_first")
         first = lease(session, round_, anna)
-        judgements.release(session, locked(session, first))
+        leases.give_back_item(session, locked(session, first))
         session.flush()
         assert {item.priority for item in items if not session.refresh(item)} == {0.0}
         seen = [judge(session, round_, ben).round_item_id for _ in items]
@@ -135,7 +138,7 @@ class TestOrder:
         for _ in told:
             submit(session, lease(session, round_, anna), none_fits=True)
             place = session.get_one(RoundItem, lease(session, round_, anna).round_item_id)
-            came.append(pages.get_item(session, place.id)[1].sha256)
+            came.append(shown_item.get_item(session, place.id)[1].sha256)
         assert [sha256 for sha256, _ in told] == came
         assert len(came) == 2
 
@@ -144,10 +147,10 @@ class TestLimit:
     def test_nobody_gets_more_than_the_limit_and_is_told(self, session: Session) -> None:
         round_, items, (anna, ben) = open_round(session, 3, max_per_annotator=2)
         done = [judge(session, round_, anna) for _ in range(2)]
-        assert judgements.lease_next(session, round_, anna, now=NOW) is None
-        figures = pages.get_queue_figures(session, round_.id, anna.id, most=2)
+        assert opening.open_next_item(session, round_, anna, now=NOW) is None
+        figures = get_queue_figures(session, round_.id, anna.id, max_per_annotator=2)
         assert figures.n_limit == 2
-        assert upcoming(session, done[-1], most=2) == []
+        assert upcoming(session, done[-1], max_per_annotator=2) == []
         judge(session, round_, ben)
         assert state_of(session, items[0])[0] is RoundItemState.DONE
 
@@ -156,7 +159,7 @@ class TestLimit:
         skipped = skip(session, round_, anna)
         taken_back = judge(session, round_, anna)
         with pytest.raises(Conflict, match="as many items of this round as one person may"):
-            judgements.resume(session, locked(session, skipped), now=NOW)
+            leases.resume(session, locked(session, skipped), now=NOW)
         judgements.take_back(session, locked(session, taken_back), now=NOW)
         assert submit(session, taken_back, none_fits=True).status is JudgementStatus.SUBMITTED
 
@@ -236,7 +239,7 @@ class TestSkips:
         skipped = session.get_one(RoundItem, first.round_item_id)
         assert state_of(session, skipped)[0] is RoundItemState.OPEN
         # Until then it can be taken up again.
-        judgements.resume(session, locked(session, first), now=NOW)
+        leases.resume(session, locked(session, first), now=NOW)
         submit(session, first, none_fits=True)
         assert state_of(session, skipped) == (RoundItemState.DONE, 1, 1)
 
@@ -267,7 +270,7 @@ class TestSkips:
     def test_an_admin_takes_it_in_again_by_excluding_and_including(self, session: Session) -> None:
         round_, (item,), people = open_round(session, max_skips=1)
         skip(session, round_, people[0])
-        content, _ = pages.get_item(session, item.id)
+        content, _ = shown_item.get_item(session, item.id)
         exclude_item(session, content, reason="dark", actor=None)
         include_item(session, content, actor=None)
         session.refresh(item)
@@ -284,7 +287,7 @@ class TestLeaving:
     def test_frees_the_item_after_a_moment(self, session: Session) -> None:
         round_, (item,), (anna, ben) = open_round(session)
         held = lease(session, round_, anna)
-        judgements.leave(locked(session, held), lease=lease_of(held), now=NOW)
+        leases.shorten_lease(locked(session, held), lease=lease_of(held), now=NOW)
         session.flush()
         soon = NOW + timedelta(seconds=30)
         assert lease(session, round_, ben, now=soon).round_item_id == item.id
@@ -292,7 +295,7 @@ class TestLeaving:
     def test_a_reload_keeps_it(self, session: Session) -> None:
         round_, _, (anna, _) = open_round(session)
         held = lease(session, round_, anna)
-        left = judgements.leave(locked(session, held), lease=lease_of(held), now=NOW)
+        left = leases.shorten_lease(locked(session, held), lease=lease_of(held), now=NOW)
         again = lease(session, round_, anna, now=NOW + timedelta(seconds=2))
         assert again is left
         assert again.lease_until == NOW + timedelta(minutes=5, seconds=2)
@@ -304,31 +307,31 @@ class TestLeaving:
         held = lease(session, round_, anna)
         old_page = lease_of(held)
         later = NOW + timedelta(seconds=3)
-        judgements.heartbeat(session, locked(session, held), active_ms=0, now=later)
-        judgements.leave(locked(session, held), lease=old_page, now=later)
+        leases.heartbeat(session, locked(session, held), active_ms=0, now=later)
+        leases.shorten_lease(locked(session, held), lease=old_page, now=later)
         assert held.lease_until == later + timedelta(minutes=5)
 
     def test_twice_does_not_make_it_longer(self, session: Session) -> None:
         round_, _, (anna, _) = open_round(session)
         held = lease(session, round_, anna)
         page = lease_of(held)
-        judgements.leave(locked(session, held), lease=page, now=NOW)
-        judgements.leave(locked(session, held), lease=page, now=NOW + timedelta(seconds=9))
+        leases.shorten_lease(locked(session, held), lease=page, now=NOW)
+        leases.shorten_lease(locked(session, held), lease=page, now=NOW + timedelta(seconds=9))
         assert held.lease_until == NOW + timedelta(seconds=20)
 
     def test_for_good_frees_everything_at_once(self, session: Session) -> None:
         round_, (item,), (anna, ben) = open_round(session)
         held = lease(session, round_, anna)
-        assert judgements.release_all(session, anna.id) == 1
+        assert leases.give_back_all(session, anna.id) == 1
         session.refresh(held)
         assert (held.status, held.slot, held.lease_until) == (JudgementStatus.RELEASED, None, None)
         assert lease(session, round_, ben).round_item_id == item.id
-        assert judgements.release_all(session, anna.id) == 0
+        assert leases.give_back_all(session, anna.id) == 0
 
     def test_one_project_keeps_what_is_held_in_another(self, session: Session) -> None:
         round_, _, (anna, _) = open_round(session)
         held = lease(session, round_, anna)
         other = make_project(session)
-        assert judgements.release_all(session, anna.id, project_id=other.id) == 0
-        assert judgements.release_all(session, anna.id, project_id=round_.project_id) == 1
+        assert leases.give_back_all(session, anna.id, project_id=other.id) == 0
+        assert leases.give_back_all(session, anna.id, project_id=round_.project_id) == 1
         assert held.user_id == anna.id

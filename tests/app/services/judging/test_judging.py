@@ -1,5 +1,6 @@
 """The rules of judging, on a real database: leases, drafts, submissions, take-backs, skips."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,14 +11,17 @@ from sqlalchemy.orm import Session
 from app.kit.errors import Conflict, InvalidInput, StaleVersion
 from app.lifecycle import JudgementStatus, RoundItemState, RoundStatus
 from app.models import Event, Item, Judgement, JudgementRevision, Round, RoundItem, User, VerdictRow
-from app.queries.judging import pages
+from app.opinions import Opinion
+from app.queries.judging.empty_queue import get_queue_figures
+from app.queries.judging.own_work import count_own
 from app.round_settings import JudgingSettings, LoopSettings
 from app.services.dataset.items import exclude_item
-from app.services.judging import judgements
+from app.services.judging import judgements, leases, opening
 from app.services.judging.leases import shown_order
-from tests.support import places
+from app.services.judging.opinions import Kept, Stored
+from tests.support import judging as support
 from tests.support.factories import make_item, make_project, make_round, make_round_item, make_user
-from tests.support.places import content, locked
+from tests.support.judging import locked
 
 NOW = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -36,7 +40,7 @@ def open_round(
 
 
 def lease(session: Session, round_: Round, user: User, now: datetime = NOW) -> Judgement:
-    judgement = judgements.lease_next(session, round_, user, now=now)
+    judgement = opening.open_next_item(session, round_, user, now=now)
     assert judgement is not None
     return judgement
 
@@ -49,19 +53,20 @@ def save(
     now: datetime = NOW,
     **changes: Any,
 ) -> Judgement:
-    return judgements.save_draft(
+    judgements.save_draft(
         session,
         locked(session, judgement),
+        Opinion(**changes),
         version=judgement.version if version is None else version,
         now=now,
-        **content(**changes),
     )
+    return judgement
 
 
 def submit(
     session: Session, judgement: Judgement, *, now: datetime = NOW, **changes: Any
 ) -> Judgement:
-    return places.submit(session, judgement, now=now, **changes)
+    return support.submit(session, judgement, now=now, **changes)
 
 
 def verdicts_of(session: Session, judgement: Judgement) -> list[tuple[int, bool]]:
@@ -100,7 +105,7 @@ class TestLease:
         round_, _ = open_round(session, 2)
         first, second = (lease(session, round_, make_user(session)) for _ in range(2))
         assert first.round_item_id != second.round_item_id
-        assert judgements.lease_next(session, round_, make_user(session), now=NOW) is None
+        assert opening.open_next_item(session, round_, make_user(session), now=NOW) is None
 
     def test_overlap_gives_an_item_to_as_many_people_as_it_has_slots(
         self, session: Session
@@ -108,14 +113,14 @@ class TestLease:
         round_, (item,) = open_round(session, slots=2)
         slots = [lease(session, round_, make_user(session)).slot for _ in range(2)]
         assert slots == [1, 2]
-        assert judgements.lease_next(session, round_, make_user(session), now=NOW) is None
+        assert opening.open_next_item(session, round_, make_user(session), now=NOW) is None
         assert state_of(session, item)[1] == 2
 
     def test_a_person_never_gets_the_same_item_twice(self, session: Session) -> None:
         round_, _ = open_round(session, slots=3)
         user = make_user(session)
         submit(session, lease(session, round_, user), none_fits=True)
-        assert judgements.lease_next(session, round_, user, now=NOW) is None
+        assert opening.open_next_item(session, round_, user, now=NOW) is None
 
     def test_items_of_high_priority_come_first(self, session: Session) -> None:
         round_, items = open_round(session, 4)
@@ -136,7 +141,7 @@ class TestLease:
         items[2].state = RoundItemState.RESTING
         session.flush()
         assert lease(session, round_, make_user(session)).round_item_id == items[3].id
-        assert judgements.lease_next(session, round_, make_user(session), now=NOW) is None
+        assert opening.open_next_item(session, round_, make_user(session), now=NOW) is None
 
     def test_judging_goes_on_while_later_items_are_sampled(self, session: Session) -> None:
         round_, _ = open_round(session)
@@ -149,7 +154,7 @@ class TestLease:
         round_.status = RoundStatus.TRAINING
         session.flush()
         with pytest.raises(Conflict, match="closed for judging"):
-            judgements.lease_next(session, round_, make_user(session), now=NOW)
+            opening.open_next_item(session, round_, make_user(session), now=NOW)
 
     def test_order_differs_between_people_and_never_changes_for_one(self, session: Session) -> None:
         project = make_project(session)
@@ -192,7 +197,7 @@ class TestExpiry:
         round_, _ = open_round(session)
         draft = lease(session, round_, make_user(session))
         save(session, draft, picked=draft.shown_order[:1], comment="the red one")
-        assert judgements.release_expired(session, now=LATER) == 1
+        assert leases.free_expired_leases(session, now=LATER) == 1
         session.refresh(draft)
         assert draft.status is JudgementStatus.RELEASED
         assert (draft.picked, draft.comment) == (draft.shown_order[:1], "the red one")
@@ -200,25 +205,25 @@ class TestExpiry:
     def test_nothing_is_released_before_its_time(self, session: Session) -> None:
         round_, _ = open_round(session)
         lease(session, round_, make_user(session))
-        assert judgements.release_expired(session, now=NOW + timedelta(minutes=4)) == 0
+        assert leases.free_expired_leases(session, now=NOW + timedelta(minutes=4)) == 0
 
     def test_a_heartbeat_keeps_the_item(self, session: Session) -> None:
         round_, _ = open_round(session)
         judgement = lease(session, round_, make_user(session))
-        judgements.heartbeat(
+        leases.heartbeat(
             session, locked(session, judgement), active_ms=90_000, now=NOW + timedelta(minutes=4)
         )
         session.flush()
-        assert judgements.release_expired(session, now=NOW + timedelta(minutes=8)) == 0
+        assert leases.free_expired_leases(session, now=NOW + timedelta(minutes=8)) == 0
         assert judgement.active_ms == 90_000
 
     def test_active_time_cannot_exceed_the_time_that_passed(self, session: Session) -> None:
         round_, _ = open_round(session)
         judgement = lease(session, round_, make_user(session))
         after = NOW + timedelta(minutes=1)
-        judgements.heartbeat(session, locked(session, judgement), active_ms=10**9, now=after)
+        leases.heartbeat(session, locked(session, judgement), active_ms=10**9, now=after)
         assert judgement.active_ms == 60_000
-        judgements.heartbeat(session, locked(session, judgement), active_ms=5, now=after)
+        leases.heartbeat(session, locked(session, judgement), active_ms=5, now=after)
         assert judgement.active_ms == 60_000
 
     def test_the_author_comes_back_to_what_was_lost(self, session: Session) -> None:
@@ -226,7 +231,7 @@ class TestExpiry:
         user = make_user(session)
         draft = lease(session, round_, user)
         save(session, draft, picked=draft.shown_order[:1])
-        judgements.release_expired(session, now=LATER)
+        leases.free_expired_leases(session, now=LATER)
         back = lease(session, round_, user, now=LATER)
         assert back.id == draft.id
         assert (back.status, back.slot) == (JudgementStatus.DRAFT, 1)
@@ -234,22 +239,25 @@ class TestExpiry:
     def test_a_late_answer_counts_while_there_is_room(self, session: Session) -> None:
         round_, (item,) = open_round(session)
         judgement = lease(session, round_, make_user(session))
-        judgements.release_expired(session, now=LATER)
+        leases.free_expired_leases(session, now=LATER)
         submit(session, judgement, none_fits=True, now=LATER)
         assert judgement.status is JudgementStatus.SUBMITTED
         assert state_of(session, item) == (RoundItemState.DONE, 1, 1)
 
-    @pytest.mark.parametrize("act", [submit, save], ids=["submit", "draft"])
+    @pytest.mark.parametrize(
+        "act", [judgements.submit, judgements.save_draft], ids=["submit", "draft"]
+    )
     def test_a_late_answer_without_room_is_kept_and_its_author_told(
-        self, session: Session, act: object
+        self, session: Session, act: Callable[..., Stored | Kept]
     ) -> None:
-        assert callable(act)
         round_, (item,) = open_round(session)
         judgement = lease(session, round_, make_user(session))
         lease(session, round_, make_user(session), now=LATER)
         session.refresh(judgement)
-        with pytest.raises(judgements.AnswerKept, match="kept"):
-            act(session, judgement, picked=judgement.shown_order[:1], now=LATER)
+        opinion = Opinion(picked=tuple(judgement.shown_order[:1]))
+        outcome = act(session, locked(session, judgement), opinion, version=0, now=LATER)
+        assert isinstance(outcome, Kept)
+        assert "Your answer is kept" in outcome.sentence
         session.flush()
         session.refresh(judgement)
         assert judgement.status is JudgementStatus.RELEASED
@@ -260,15 +268,17 @@ class TestExpiry:
         round_, (item,) = open_round(session)
         judgement = lease(session, round_, make_user(session))
         exclude_item(session, session.get_one(Item, item.item_id), reason="blurred", actor=None)
-        with pytest.raises(judgements.AnswerKept, match="taken out of this round"):
-            submit(session, judgement, none_fits=True)
+        place = locked(session, judgement)
+        outcome = judgements.submit(session, place, Opinion(none_fits=True), version=0, now=NOW)
+        assert isinstance(outcome, Kept)
+        assert "taken out of this round" in outcome.sentence
         session.flush()
         session.refresh(judgement)
         assert judgement.none_fits
 
     def test_released_by_hand_it_is_free_at_once(self, session: Session) -> None:
         round_, (item,) = open_round(session)
-        judgements.release(session, locked(session, lease(session, round_, make_user(session))))
+        leases.give_back_item(session, locked(session, lease(session, round_, make_user(session))))
         session.flush()
         assert lease(session, round_, make_user(session)).round_item_id == item.id
 
@@ -452,7 +462,7 @@ class TestTakeBack:
         assert judgement.picked == judgement.shown_order[:1]
         assert verdicts_of(session, judgement) == []
         assert state_of(session, item) == (RoundItemState.OPEN, 1, 0)
-        assert judgements.lease_next(session, round_, make_user(session), now=NOW) is None
+        assert opening.open_next_item(session, round_, make_user(session), now=NOW) is None
 
     def test_is_shown_first_and_can_be_submitted_otherwise(self, session: Session) -> None:
         round_, (_, _) = open_round(session, 2)
@@ -533,7 +543,7 @@ class TestSkip:
             session, locked(session, lease(session, round_, user)), reason="cannot tell", now=NOW
         )
         session.flush()
-        assert judgements.lease_next(session, round_, user, now=NOW) is None
+        assert opening.open_next_item(session, round_, user, now=NOW) is None
         assert lease(session, round_, make_user(session)).round_item_id == item.id
 
     def test_needs_a_reason(self, session: Session) -> None:
@@ -548,7 +558,7 @@ class TestSkip:
         save(session, judgement, picked=judgement.shown_order[:1])
         judgements.skip(session, locked(session, judgement), reason="cannot tell", now=NOW)
         session.flush()
-        judgements.resume(session, locked(session, judgement), now=NOW)
+        leases.resume(session, locked(session, judgement), now=NOW)
         assert (judgement.status, judgement.slot) == (JudgementStatus.DRAFT, 1)
         assert judgement.picked == judgement.shown_order[:1]
         assert judgement.skip_reason is None
@@ -574,7 +584,7 @@ class TestFigures:
         lease(session, round_, other)
         lease(session, round_, make_user(session))
         session.flush()
-        figures = pages.get_queue_figures(session, round_.id, user.id)
+        figures = get_queue_figures(session, round_.id, user.id)
         assert figures.n_waiting == 1
         assert figures.n_held_by_others + figures.n_skipped >= 2
         assert figures.next_free_at == NOW + timedelta(minutes=5)
@@ -585,4 +595,4 @@ class TestFigures:
         submit(session, lease(session, round_, user), none_fits=True, now=NOW)
         submit(session, lease(session, round_, user), none_fits=True, now=LATER)
         submit(session, lease(session, round_, make_user(session)), none_fits=True, now=LATER)
-        assert pages.count_own(session, round_.id, user.id, since=LATER) == (2, 1)
+        assert count_own(session, round_.id, user.id, since=LATER) == (2, 1)

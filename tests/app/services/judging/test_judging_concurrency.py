@@ -15,12 +15,15 @@ from app.kit.db import session_scope
 from app.kit.errors import Conflict
 from app.lifecycle import JudgementStatus, RoundItemState, RoundStatus
 from app.models import Judgement, JudgementRevision, Round, RoundItem, User, VerdictRow
+from app.opinions import Opinion
+from app.queries.judging.access import LockedItem
 from app.round_settings import JudgingSettings, LoopSettings
-from app.services.judging import judgements
+from app.services.judging import judgements, leases, opening
+from app.services.judging.opinions import Kept, Stored
 from app.services.rounds import rounds
-from tests.support import places
+from tests.support import judging
 from tests.support.factories import make_item, make_project, make_round, make_round_item, make_user
-from tests.support.places import locked
+from tests.support.judging import locked
 
 
 def fill(n_items: int, overlap: int, n_people: int) -> tuple[int, list[int]]:
@@ -48,17 +51,15 @@ def in_parallel(tasks: list[Callable[[], None]]) -> None:
             future.result()
 
 
-def answer_kwargs(judgement: Judgement, chance: random.Random) -> dict[str, object]:
+def some_opinion(judgement: Judgement, chance: random.Random) -> Opinion:
     picked = chance.sample(judgement.shown_order, chance.randint(0, 2))
-    return {
-        "version": judgement.version,
-        "picked": picked,
-        "none_fits": not picked,
-        "answer_is_wrong": False,
-        "comment": "",
-        "is_flagged": False,
-        "active_ms": 1000,
-    }
+    return Opinion(picked=picked, none_fits=not picked)
+
+
+def submit_some(session: Session, locked: LockedItem, chance: random.Random) -> Stored | Kept:
+    opinion = some_opinion(locked.judgement, chance)
+    version = locked.judgement.version
+    return judgements.submit(session, locked, opinion, version=version, active_ms=1000)
 
 
 class Annotator:
@@ -91,21 +92,18 @@ class Annotator:
 
     def lease(self) -> int | None:
         with session_scope() as session:
-            judgement = judgements.lease_next(
+            judgement = opening.open_next_item(
                 session, session.get_one(Round, self.round_id), session.get_one(User, self.user_id)
             )
             return judgement.id if judgement else None
 
     def submit(self, judgement_id: int) -> None:
-        try:
-            with session_scope() as session:
-                judgement = session.get_one(Judgement, judgement_id)
-                kwargs = answer_kwargs(judgement, self.chance)
-                judgements.submit(session, locked(session, judgement), **kwargs)
-                picked = tuple(judgement.picked)
-        except judgements.AnswerKept:
-            return  # told so: it went to somebody else while the lease had run out
-        self.acknowledged[judgement_id] = picked
+        with session_scope() as session:
+            judgement = session.get_one(Judgement, judgement_id)
+            outcome = submit_some(session, locked(session, judgement), self.chance)
+            picked = tuple(judgement.picked)
+        if isinstance(outcome, Stored):  # else it went to others while the lease had run out
+            self.acknowledged[judgement_id] = picked
 
     def take_back_and_submit(self, judgement_id: int) -> None:
         with session_scope() as session:
@@ -116,7 +114,7 @@ class Annotator:
 
     def let_expire(self, judgement_id: int) -> None:
         with session_scope() as session:
-            judgement = judgements.heartbeat(
+            judgement = leases.heartbeat(
                 session,
                 locked(session, session.get_one(Judgement, judgement_id)),
                 active_ms=0,
@@ -181,7 +179,7 @@ def test_enter_held_down_submits_once(database: sessionmaker[Session]) -> None:
     def submit() -> None:
         with session_scope() as session:
             judgement = session.get_one(Judgement, judgement_id)
-            places.submit(session, judgement, version=0, none_fits=True)
+            judging.submit(session, judgement, version=0, none_fits=True)
 
     in_parallel([submit] * 8)
     with session_scope() as session:
@@ -205,8 +203,8 @@ def test_the_last_two_items_submitted_at_once_close_the_round(
         with session_scope() as session:
             judgement = session.get_one(Judgement, judgement_id)
             place = locked(session, judgement)
-            judgements.submit(session, place, **answer_kwargs(judgement, random.Random(1)))
-            assert judgements.go_on(session, place.round_, place.user) is None
+            submit_some(session, place, random.Random(1))
+            assert opening.open_following_item(session, place.round_, place.user) is None
             barrier.wait(timeout=20)
 
     in_parallel(

@@ -22,7 +22,8 @@ from app.models import (
     VerdictRow,
     WrittenRationale,
 )
-from app.services.judging import judgements
+from app.opinions import Opinion
+from app.services.judging import judgements, opening
 from app.services.releases.releases import ReleaseFormat, create_release, write_release
 from tests.support.dataset_files import own_store
 from tests.support.factories import (
@@ -33,7 +34,7 @@ from tests.support.factories import (
     make_user,
     png_bytes,
 )
-from tests.support.places import content, locked, submit
+from tests.support.judging import locked, submit
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +53,7 @@ def round_(session: Session) -> Round:
 
 @pytest.fixture
 def judgement(session: Session, round_: Round) -> Judgement:
-    judgement = judgements.lease_next(session, round_, make_user(session))
+    judgement = opening.open_next_item(session, round_, make_user(session))
     assert judgement is not None
     return judgement
 
@@ -66,17 +67,13 @@ def test_faults_and_better_texts_are_part_of_the_draft(
     session: Session, judgement: Judgement
 ) -> None:
     first, second, _ = judgement.shown_order
-    changes = {"faults": {first: ["unclear"]}, "edits": {second: " a better reason \r\n"}}
-    saved = judgements.save_draft(
-        session, locked(session, judgement), version=0, **content(**changes)
-    )
-    assert saved.version == 1
-    assert saved.faults == {str(first): ["unclear"]}
-    assert saved.edits == {str(second): "a better reason"}
-    again = judgements.save_draft(
-        session, locked(session, judgement), version=0, **content(**changes)
-    )
-    assert again.version == 1
+    opinion = Opinion(faults={first: ("unclear",)}, edits={second: " a better reason \r\n"})
+    judgements.save_draft(session, locked(session, judgement), opinion, version=0)
+    assert judgement.version == 1
+    assert judgement.faults == {str(first): ["unclear"]}
+    assert judgement.edits == {str(second): "a better reason"}
+    judgements.save_draft(session, locked(session, judgement), opinion, version=0)
+    assert judgement.version == 1
 
 
 def test_faults_go_to_the_verdicts_and_back_with_a_take_back(
@@ -121,7 +118,7 @@ def test_what_cannot_be_is_refused(session: Session, judgement: Judgement) -> No
     ):
         with pytest.raises(InvalidInput, match=said):
             judgements.save_draft(
-                session, locked(session, judgement), version=0, **content(**changes)
+                session, locked(session, judgement), Opinion.model_validate(changes), version=0
             )
 
 

@@ -35,8 +35,10 @@ from app.models import (
     VerdictRow,
     WrittenRationale,
 )
+from app.opinions import Opinion
 from app.round_settings import JudgingSettings, LoopSettings
-from app.services.judging import judgements
+from app.services.judging import judgements, leases, opening
+from app.services.judging.opinions import Kept, Stored
 from app.services.rounds import rounds
 from tests.support.factories import (
     make_item,
@@ -46,7 +48,7 @@ from tests.support.factories import (
     make_round_item,
     make_user,
 )
-from tests.support.places import locked
+from tests.support.judging import locked
 
 N_ITEMS = 3
 N_PEOPLE = 3
@@ -123,17 +125,14 @@ class Judging(RuleBasedStateMachine):
     # --- What people do
 
     def act(self, action: Callable[[], object]) -> bool:
-        """Do it as a request does: all or nothing, but an answer that came too late is kept."""
+        """Do it as a request does: all or nothing. False where it was refused or came too late."""
         try:
             with self.session.begin_nested():
-                try:
-                    action()
-                except judgements.AnswerKept:
-                    return False
+                outcome = action()
         except (Conflict, InvalidInput):
             self.session.expire_all()
             return False
-        return True
+        return not isinstance(outcome, Kept)
 
     def find(self, which: int, *statuses: JudgementStatus) -> Judgement | None:
         """One of the judgements that there are, or of those in a status."""
@@ -149,7 +148,7 @@ class Judging(RuleBasedStateMachine):
         found: list[Judgement | None] = []
         self.act(
             lambda: found.append(
-                judgements.lease_next(self.session, self.round, user, now=self.now)
+                opening.open_next_item(self.session, self.round, user, now=self.now)
             )
         )
         for judgement in found:
@@ -182,7 +181,7 @@ class Judging(RuleBasedStateMachine):
             self.submit(list(ids).index(held), says, False)
 
     def answer(
-        self, action: Callable[..., Judgement], which: int, says: str, is_stale: bool
+        self, action: Callable[..., Stored | Kept], which: int, says: str, is_stale: bool
     ) -> Judgement | None:
         judgement = self.find(which)
         if judgement is None:
@@ -190,33 +189,32 @@ class Judging(RuleBasedStateMachine):
         first, second, third = sorted(judgement.shown_order)
         picked = {"first": (first,), "second": (second,), "both": (first, second)}.get(says, ())
         content: Content = (picked, says == "none", says == "wrong")
+        opinion = Opinion(
+            picked=picked,
+            none_fits=says == "none",
+            answer_is_wrong=says == "wrong",
+            edits={third: BETTER},
+        )
         version = judgement.version - is_stale
-        late: list[bool] = []
+        outcomes: list[Stored | Kept] = []
 
-        def send() -> None:
+        def send() -> Stored | Kept:
             try:
-                action(
+                outcome = action(
                     self.session,
                     locked(self.session, judgement),
+                    opinion,
                     version=version,
-                    picked=picked,
-                    none_fits=content[1],
-                    answer_is_wrong=content[2],
-                    comment="",
-                    is_flagged=False,
-                    active_ms=0,
-                    edits={third: BETTER},
                     now=self.now,
                 )
-            except judgements.AnswerKept:
-                late.append(True)
-                raise
             except StaleVersion:
                 assert is_stale or judgement.status is JudgementStatus.SUBMITTED
                 raise
+            outcomes.append(outcome)
+            return outcome
 
         is_done = self.act(send)
-        if is_done or late:
+        if outcomes:
             self.kept[judgement.id] = content
         return judgement if is_done else None
 
@@ -237,10 +235,12 @@ class Judging(RuleBasedStateMachine):
             return
         match action:
             case "release":
-                self.act(lambda: judgements.release(self.session, locked(self.session, judgement)))
+                self.act(
+                    lambda: leases.give_back_item(self.session, locked(self.session, judgement))
+                )
             case "leave":
                 self.act(
-                    lambda: judgements.leave(
+                    lambda: leases.shorten_lease(
                         locked(self.session, judgement),
                         lease=judgement.lease_until or self.now,
                         now=self.now,
@@ -257,7 +257,7 @@ class Judging(RuleBasedStateMachine):
                 )
             case "expire":
                 self.now += timedelta(minutes=6)
-                self.act(lambda: judgements.release_expired(self.session, now=self.now))
+                self.act(lambda: leases.free_expired_leases(self.session, now=self.now))
 
     @rule(which=which, says=says, action=st.sampled_from(["resume", "heartbeat", "submit"]))
     def come_back(self, which: int, says: str, action: str) -> None:
@@ -269,13 +269,11 @@ class Judging(RuleBasedStateMachine):
             self.submit(list(ids).index(judgement.id), says, False)
         elif action == "resume":
             self.act(
-                lambda: judgements.resume(
-                    self.session, locked(self.session, judgement), now=self.now
-                )
+                lambda: leases.resume(self.session, locked(self.session, judgement), now=self.now)
             )
         else:
             self.act(
-                lambda: judgements.heartbeat(
+                lambda: leases.heartbeat(
                     self.session, locked(self.session, judgement), active_ms=0, now=self.now
                 )
             )
@@ -285,7 +283,7 @@ class Judging(RuleBasedStateMachine):
         judgement = self.find(which)
         if judgement is not None:
             self.act(
-                lambda: judgements.heartbeat(
+                lambda: leases.heartbeat(
                     self.session, locked(self.session, judgement), active_ms=0, now=self.now
                 )
             )
@@ -312,7 +310,7 @@ class Judging(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        self.act(lambda: judgements.release_expired(self.session, now=self.now))
+        self.act(lambda: leases.free_expired_leases(self.session, now=self.now))
         self.act(lambda: rounds.close_if_all_judged(self.session, self.round.id))
 
     @rule(person=people)

@@ -18,7 +18,7 @@ from app.lifecycle import (
 )
 from app.models import Admission, Event, Item, Judgement, Project, Round, RoundItem, Run, RunShard
 from app.round_settings import LoopSettings
-from app.services.judging import judgements
+from app.services.judging import opening
 from app.services.rounds import rounds
 from app.services.runs import runs
 from tests.support.factories import (
@@ -149,7 +149,7 @@ class TestEnd:
         assert item is not None
         item.state = RoundItemState.OPEN
         session.flush()
-        judgement = judgements.lease_next(session, round_, make_user(session))
+        judgement = opening.open_next_item(session, round_, make_user(session))
         assert judgement is not None
         rounds.cancel_round(session, round_, actor=None)
         session.commit()

@@ -12,7 +12,7 @@ from app.lifecycle import Decision, Job, Purpose, RoundStatus, Split
 from app.models import Candidate, Judgement, Project, Round, Run, User, WrittenRationale
 from app.queries.rounds.training_items import list_manifest
 from app.round_settings import LoopSettings, TrainingSettings
-from app.services.judging import judgements
+from app.services.judging import judgements, opening
 from app.services.rounds import rounds
 from app.services.rounds.training_rows import list_rationale_rows, write_training_rows
 from tests.support.factories import (
@@ -23,7 +23,7 @@ from tests.support.factories import (
     make_run,
     make_user,
 )
-from tests.support.places import locked, submit
+from tests.support.judging import locked, submit
 
 TEXTS = ("it is red", "it is blue", "there is a ball")
 BETTER = "The ball in the corner is red."
@@ -57,7 +57,7 @@ def judge(
     user: User | None = None,
 ) -> Judgement:
     """Submit the next item: one text picked (or none fits), and texts as they should be."""
-    judgement = judgements.lease_next(session, round_, user or make_user(session))
+    judgement = opening.open_next_item(session, round_, user or make_user(session))
     assert judgement is not None
     by_text = {
         candidate.text: candidate.id

@@ -15,7 +15,7 @@ from app.kit.errors import Conflict
 from app.kit.texts import CountedSentence, Sentence, pack, unpack
 from app.lifecycle import JUDGEABLE_ROUND, Decision, PracticeMode, RoundStatus
 from app.models import Project, Round, User
-from app.queries.judging.pages import QueueFigures
+from app.queries.judging.empty_queue import QueueFigures
 from app.services.judging.leases import require_judgeable
 from app.services.projects import guidelines
 from app.web.language.languages import read_catalogue, speaking, translate

@@ -1,0 +1,96 @@
+"""Opinions: all that a person says about one item, as one value.
+
+Forms, JSON, the row of a judgement, its revisions, releases and pages take their fields from
+`Opinion`. A new one is a field here, its column in `app/models/judgements.py` with a migration, and
+a control of the same name in `templates/judge/_work.html`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from app.kit.texts import Sentence, plain_lines
+
+MAX_COMMENT = 2000
+MAX_EDIT = 1000
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Says of a yes-or-no field that people may set it beside their verdicts, and how it is called.
+
+    Lists of own work, the page of an item, comparisons and releases show every remark by itself.
+    """
+
+    label: Sentence
+
+
+def clean_text(text: str) -> str:
+    """Returns a text as it is stored, the same whichever browser sent it."""
+    return plain_lines(text).strip()
+
+
+def _sort_ids(ids: Iterable[int]) -> tuple[int, ...]:
+    return tuple(sorted(set(ids)))
+
+
+def _sort_faults(faults: Mapping[int, Iterable[str]]) -> dict[int, tuple[str, ...]]:
+    found = {key: tuple(sorted(set(names))) for key, names in sorted(faults.items())}
+    return {key: names for key, names in found.items() if names}
+
+
+def _clean_edits(edits: Mapping[int, str]) -> dict[int, str]:
+    found = {key: clean_text(text) for key, text in sorted(edits.items())}
+    return {key: text for key, text in found.items() if text}
+
+
+class Opinion(BaseModel):
+    """What a person says about one item. Two that say the same are equal, however they came in.
+
+    Nothing is checked against the item here: an opinion may hold what is then refused.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
+
+    picked: Annotated[tuple[int, ...], AfterValidator(_sort_ids)] = ()
+    """Ids of the candidates that fit."""
+    none_fits: bool = False
+    answer_is_wrong: bool = False
+    is_flagged: Annotated[bool, Remark(Sentence("Flagged"))] = False
+    comment: Annotated[str, AfterValidator(clean_text)] = ""
+    faults: Annotated[dict[int, tuple[str, ...]], AfterValidator(_sort_faults)] = {}
+    """By candidate: names of what is wrong with it."""
+    edits: Annotated[dict[int, str], AfterValidator(_clean_edits)] = {}
+    """By candidate: the text as this person would have it."""
+
+    @property
+    def says_something(self) -> bool:
+        """Whether there is a verdict in it, without which it cannot be submitted."""
+        return self.n_facts > 0
+
+    @property
+    def n_facts(self) -> int:
+        """How many of the three facts it states, of which only one can be true."""
+        return (bool(self.picked), self.none_fits, self.answer_is_wrong).count(True)
+
+
+FACTS = {"picked", "none_fits", "answer_is_wrong"}
+"""The fields of an opinion that hold its verdicts."""
+
+NOTHING = Opinion()
+"""The opinion of a person who has said nothing yet."""
+
+REMARKS: Mapping[str, Remark] = {
+    name: found
+    for name, field in Opinion.model_fields.items()
+    for found in field.metadata
+    if isinstance(found, Remark)
+}
+"""The remarks by the name of their field, in the order in which they are shown."""
+
+
+def remarks_of(opinion: Opinion) -> tuple[str, ...]:
+    """Returns the labels of the remarks in an opinion."""
+    return tuple(remark.label for name, remark in REMARKS.items() if getattr(opinion, name))

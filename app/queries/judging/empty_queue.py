@@ -1,0 +1,65 @@
+"""Why a person's queue is empty, in numbers."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from app.lifecycle import JudgementStatus, RoundItemState
+from app.models import Judgement, RoundItem
+from app.queries.judging.leases import HELD, count_submitted
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFigures:
+    """Why a person's queue is empty, in numbers of items of the round."""
+
+    n_waiting: int
+    n_held_by_others: int
+    n_skipped: int
+    n_for_others: int
+    n_limit: int | None
+    """How many items one person may judge, where this person has reached that."""
+    next_free_at: datetime | None
+
+
+def get_queue_figures(
+    session: Session, round_id: int, user_id: int, *, max_per_annotator: int | None = None
+) -> QueueFigures:
+    """`max_per_annotator`: how many items of the round one person may judge."""
+    mine = aliased(Judgement)
+    is_open = RoundItem.state == RoundItemState.OPEN
+    has_room = RoundItem.n_taken < RoundItem.slots
+    counts = session.execute(
+        select(
+            func.count().filter(RoundItem.state == RoundItemState.WAITING),
+            func.count().filter(
+                is_open,
+                ~has_room,
+                or_(mine.id.is_(None), mine.status == JudgementStatus.RELEASED),
+            ),
+            func.count().filter(is_open, mine.status == JudgementStatus.SKIPPED),
+            func.count().filter(is_open, has_room, mine.status == JudgementStatus.SUBMITTED),
+        )
+        .select_from(RoundItem)
+        .outerjoin(mine, and_(mine.round_item_id == RoundItem.id, mine.user_id == user_id))
+        .where(
+            RoundItem.round_id == round_id,
+            RoundItem.state.in_((RoundItemState.WAITING, RoundItemState.OPEN)),
+        )
+    ).one()
+    next_free_at = session.scalars(
+        select(func.min(Judgement.lease_until)).where(
+            Judgement.round_id == round_id,
+            Judgement.user_id != user_id,
+            Judgement.status.in_(HELD),
+        )
+    ).one()
+    is_at_limit = (
+        max_per_annotator is not None
+        and count_submitted(session, round_id, user_id) >= max_per_annotator
+    )
+    return QueueFigures(
+        *counts, n_limit=max_per_annotator if is_at_limit else None, next_free_at=next_free_at
+    )

@@ -1,0 +1,140 @@
+"""Reservations of items: what a person holds, its locks, and the leases that ran out."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import and_, bindparam, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from app.lifecycle import JudgementStatus, RoundItemState
+from app.models import Judgement, RoundAnnotator, RoundItem, User
+
+HELD = (JudgementStatus.LEASED, JudgementStatus.DRAFT)
+
+
+_LOCK_PERSON = (
+    select(User.id).where(User.id == bindparam("user_id")).with_for_update(key_share=True)
+)
+
+
+def lock_person(session: Session, user_id: int) -> None:
+    """Make this person's actions serial: two tabs, a double Enter, a retried request."""
+    session.execute(_LOCK_PERSON, {"user_id": user_id})
+
+
+def lock_round_item(session: Session, round_item_id: int) -> RoundItem:
+    return session.scalars(
+        select(RoundItem)
+        .where(RoundItem.id == round_item_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).one()
+
+
+def try_lock_round_item(session: Session, round_item_id: int) -> RoundItem | None:
+    """The item locked, or None at once where somebody else has it."""
+    return session.scalars(
+        select(RoundItem)
+        .where(RoundItem.id == round_item_id)
+        .with_for_update(key_share=True, skip_locked=True)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+
+
+_IS_HELD = Judgement.status.in_(HELD)
+_OWN_WORK = (
+    select(Judgement)
+    .join(RoundItem, RoundItem.id == Judgement.round_item_id)
+    .where(
+        Judgement.round_id == bindparam("round_id"),
+        Judgement.user_id == bindparam("user_id"),
+        Judgement.submitted_at.is_(None),
+        RoundItem.state == RoundItemState.OPEN,
+        or_(
+            _IS_HELD,
+            and_(
+                Judgement.status == JudgementStatus.RELEASED,
+                RoundItem.n_taken < RoundItem.slots,
+            ),
+        ),
+    )
+    .order_by(_IS_HELD.desc(), Judgement.updated_at.desc(), Judgement.id)
+    .limit(1)
+    .with_for_update(of=Judgement)
+    .execution_options(populate_existing=True)
+)
+
+
+def find_own_work(session: Session, round_id: int, user_id: int) -> Judgement | None:
+    """What this person has begun: held first, then what they lost while its item still has room."""
+    return session.scalars(_OWN_WORK, {"round_id": round_id, "user_id": user_id}).one_or_none()
+
+
+def list_taken_slots(session: Session, round_item_id: int) -> Sequence[int | None]:
+    return session.scalars(
+        select(Judgement.slot).where(
+            Judgement.round_item_id == round_item_id, Judgement.slot.is_not(None)
+        )
+    ).all()
+
+
+def free_expired_leases(
+    session: Session, *, now: datetime, round_id: int | None, limit: int
+) -> int:
+    """Free the slots of leases that ran out; what their authors had chosen stays on the rows."""
+    due = (
+        select(Judgement.id)
+        .join(RoundItem, RoundItem.id == Judgement.round_item_id)
+        .where(Judgement.status.in_(HELD), Judgement.lease_until < now)
+        .order_by(Judgement.lease_until)
+        .limit(limit)
+        .with_for_update(of=(RoundItem, Judgement), key_share=True, skip_locked=True)
+    )
+    if round_id is not None:
+        due = due.where(Judgement.round_id == round_id)
+    return _free(session, session.scalars(due).all())
+
+
+def give_back_held(session: Session, user_id: int, *, project_id: int | None) -> int:
+    """Free what one person holds, everywhere or in one project; how many. What was chosen stays."""
+    held = (
+        select(Judgement.id)
+        .join(RoundItem, RoundItem.id == Judgement.round_item_id)
+        .where(Judgement.user_id == user_id, Judgement.status.in_(HELD))
+        .order_by(RoundItem.id)
+        .with_for_update(of=(RoundItem, Judgement), key_share=True)
+    )
+    if project_id is not None:
+        held = held.where(RoundItem.project_id == project_id)
+    return _free(session, session.scalars(held).all())
+
+
+def _free(session: Session, ids: Sequence[int]) -> int:
+    if ids:
+        session.execute(
+            update(Judgement)
+            .where(Judgement.id.in_(ids))
+            .values(
+                status=JudgementStatus.RELEASED, slot=None, lease_until=None, updated_at=func.now()
+            )
+            .execution_options(synchronize_session=False)
+        )
+    return len(ids)
+
+
+def count_submitted(session: Session, round_id: int, user_id: int) -> int:
+    """Items of the round that this person has submitted."""
+    found = session.get(RoundAnnotator, (round_id, user_id), populate_existing=True)
+    return found.n_submitted if found else 0
+
+
+def count_held(session: Session, round_id: int, user_id: int) -> int:
+    """Items of the round that this person holds and has not submitted."""
+    return session.scalars(
+        select(func.count()).where(
+            Judgement.round_id == round_id,
+            Judgement.user_id == user_id,
+            Judgement.submitted_at.is_(None),
+            Judgement.status.in_(HELD),
+        )
+    ).one()
