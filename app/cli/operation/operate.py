@@ -16,7 +16,7 @@ from app.cli.operation import archive
 from app.kit.errors import AppError, SetupError
 from app.kit.processes.programs import require_worker_packages
 from app.kit.schema_upgrade import migrate
-from app.kit.settings import Settings, get_settings
+from app.kit.settings import Settings, choose_settings, get_settings
 from app.kit.storage import keep_private
 from app.services.operation.installation import check_installation
 from app.supervisor import up as supervise
@@ -160,9 +160,11 @@ def check(
 
 
 def _with_address(host: str | None, port: int | None) -> Settings:
-    settings = get_settings()
-    changes = {name: value for name, value in (("host", host), ("port", port)) if value}
-    return settings.model_copy(update=changes)
+    """Returns the settings with the address of the options, which our processes read as well."""
+    chosen = {name: str(value) for name, value in (("host", host), ("port", port)) if value}
+    if chosen:
+        choose_settings(**chosen)
+    return get_settings()
 
 
 def _become(command: Command) -> None:

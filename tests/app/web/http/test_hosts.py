@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from starlette.testclient import TestClient
 
+from app.cli.operation.operate import _with_address
 from app.kit.errors import SetupError
 from app.kit.settings import get_settings
 from app.main import create_app
@@ -106,6 +107,20 @@ def test_with_a_public_address_its_name_is_answered_alone(
 def test_a_public_name_may_be_written_in_any_letters(started: Ask) -> None:
     client = started(PUBLIC_URL="https://M\u00fcnchen.example.org")
     assert status(client, "xn--mnchen-3ya.example.org") == ANSWERED
+
+
+def test_a_name_that_the_server_is_started_with_is_answered(
+    services: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBLIC_URL", PUBLIC)
+    monkeypatch.setenv("HOST", "127.0.0.1")
+    monkeypatch.setenv("PORT", "8000")
+    settings = _with_address("labs.example.org", 8123)
+    client = TestClient(create_app(), follow_redirects=False)
+    assert (settings.host, settings.port) == ("labs.example.org", 8123)
+    assert status(client, "labs.example.org:8123") == ANSWERED
+    monkeypatch.undo()
+    get_settings.cache_clear()
 
 
 @pytest.mark.parametrize("public_url", ["", PUBLIC])
