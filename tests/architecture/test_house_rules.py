@@ -119,6 +119,64 @@ def test_every_flush_of_a_session_says_why() -> None:
     assert places(iter(silent)) == []
 
 
+# --- SQL ------------------------------------------------------------------------------------
+
+SQL_STANDS_IN = ("app/queries/", "app/models/", "app/kit/db.py")
+STATEMENTS_LEFT = (
+    "app/services/admission/",
+    "app/services/judging/",
+    "app/services/rounds/",
+    "app/services/runs/",
+)
+"""Areas whose statements still have to move."""
+
+
+def stands_in(path: Path, places: tuple[str, ...]) -> bool:
+    return path.relative_to(REPOSITORY).as_posix().startswith(places)
+
+
+def test_only_queries_and_models_build_statements() -> None:
+    """Everybody else takes sessions and errors from SQLAlchemy, and nothing a statement needs."""
+    allowed = {"Session"}
+
+    def imports_sql(node: ast.AST) -> bool:
+        if isinstance(node, ast.Import):
+            return any(alias.name.partition(".")[0] == "sqlalchemy" for alias in node.names)
+        if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("sqlalchemy"):
+            return False
+        names = {alias.name for alias in node.names}
+        return node.module != "sqlalchemy.exc" and not (
+            node.module == "sqlalchemy.orm" and names <= allowed
+        )
+
+    elsewhere = [
+        (path, line)
+        for path, line in find(imports_sql)
+        if not stands_in(path, (*SQL_STANDS_IN, *STATEMENTS_LEFT))
+    ]
+    assert places(iter(elsewhere)) == []
+
+
+def test_only_queries_send_statements() -> None:
+    """A statement that was built in the queries is not finished and sent by somebody else."""
+    sending = {"execute", "scalar", "scalars", "query", "stream", "stream_scalars", "connection"}
+
+    def sends(node: ast.AST) -> bool:
+        if called_method(node) not in sending:
+            return False
+        return "session" in ast.unparse(node.func.value)  # type: ignore[attr-defined]
+
+    elsewhere = [
+        (path, line)
+        for path, line in find(sends)
+        if not stands_in(path, (*SQL_STANDS_IN, *STATEMENTS_LEFT))
+    ]
+    assert places(iter(elsewhere)) == []
+
+
+# --- One place for each thing ---------------------------------------------------------------
+
+
 def test_only_settings_read_the_environment() -> None:
     def reads(node: ast.AST) -> bool:
         if isinstance(node, ast.ImportFrom) and node.module == "os":

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.kit.settings import get_settings
@@ -16,7 +15,6 @@ from app.kit.storage import adapters_folder, image_path
 from app.lifecycle import Split
 from app.models import Adapter, Image, Item
 from app.queries.rounds import rounds as round_queries
-from app.queries.rounds.candidates import usable_items_statement
 from app.queries.rounds.training_items import list_items, list_manifest
 from app.queries.runs import runs as run_queries
 from app.queries.runs.failures import MAX_LISTED
@@ -179,12 +177,9 @@ def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
 
 def _list_validation(session: Session, project_id: int) -> list[tuple[Item, Image]]:
     """The validation items that a training looks at, each of which becomes one row."""
-    item_ids = session.scalars(
-        select(Item.id)
-        .where(Item.id.in_(usable_items_statement(project_id)), Item.split == Split.VALIDATION)
-        .order_by(Item.id)
-        .limit(MAX_VALIDATION_ROWS)
-    ).all()
+    item_ids = round_queries.list_usable_item_ids(
+        session, project_id, Split.VALIDATION, limit=MAX_VALIDATION_ROWS
+    )
     return list_items(session, item_ids)
 
 

@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.cli.console import console, emphasised
@@ -14,8 +13,9 @@ from app.cli.demo.practice import add_demo_practice
 from app.kit.db import session_scope
 from app.kit.settings import get_settings
 from app.lifecycle import Role, RoundItemState
-from app.models import Project, Round, RoundItem, User
-from app.queries.accounts.users import find_user
+from app.models import Project, Round
+from app.queries.accounts.users import find_user, has_admins
+from app.queries.dataset.items import count_round_items
 from app.queries.projects.projects import find_project
 from app.queries.rounds.rounds import find_last_round
 from app.round_settings import (
@@ -139,10 +139,8 @@ def announce() -> None:
 def say_how_to_begin() -> None:
     """For a fresh installation: how to make the first account."""
     with session_scope() as session:
-        n_people = session.execute(
-            select(func.count()).select_from(User).where(User.is_admin)
-        ).scalar_one()
-    if n_people == 0:
+        is_fresh = not has_admins(session)
+    if is_fresh:
         console.print(
             "Nobody can sign in yet. In another terminal:",
             emphasised("illume user add NAME --admin"),
@@ -163,12 +161,8 @@ def _wait_for_items(round_id: int) -> None:
     while time.monotonic() < deadline:
         with session_scope() as session:
             round_ = session.get_one(Round, round_id)
-            n_left = session.execute(
-                select(func.count()).where(
-                    RoundItem.round_id == round_id, RoundItem.state == RoundItemState.OPEN
-                )
-            ).scalar_one()
-            if n_left or round_.status.value != "generating":
+            n_open = count_round_items(session, round_id).get(RoundItemState.OPEN, 0)
+            if n_open or round_.status.value != "generating":
                 return
         time.sleep(0.1)
 

@@ -38,6 +38,12 @@ def has_people(session: Session) -> bool:
     return session.scalar(select(people)) or False
 
 
+def has_admins(session: Session) -> bool:
+    """Whether the installation has an administrator."""
+    admins = select(User.id).where(User.is_admin).exists()
+    return session.scalar(select(admins)) or False
+
+
 def list_people(session: Session, *, after: str = "", limit: int = 100) -> Sequence[User]:
     return session.scalars(
         select(User)

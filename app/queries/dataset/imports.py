@@ -1,17 +1,15 @@
-"""What an import must know of the rows that are there."""
+"""Rows that an import compares with and stores."""
 
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from app.lifecycle import CLOSED_ROUND, LIVE_JUDGEMENT
-from app.models import Item, Judgement, ProjectImage, Round, RoundItem
-
-IN_ONE_QUERY = 5000
-
-T = TypeVar("T")
+from app.models import Image, Item, Judgement, ProjectImage, Round, RoundItem
+from app.queries.blocks import blocks
 
 
 def try_lock_import(session: Session, project_id: int) -> bool:
@@ -24,7 +22,7 @@ def find_items_by_external_id(
     session: Session, project_id: int, external_ids: Sequence[str]
 ) -> dict[str, Item]:
     found: dict[str, Item] = {}
-    for block in _blocks(external_ids):
+    for block in blocks(external_ids):
         items = session.scalars(
             select(Item).where(Item.project_id == project_id, Item.external_id.in_(block))
         )
@@ -36,7 +34,7 @@ def find_project_images(
     session: Session, project_id: int, digests: Sequence[str]
 ) -> dict[str, ProjectImage]:
     found: dict[str, ProjectImage] = {}
-    for block in _blocks(digests):
+    for block in blocks(digests):
         images = session.scalars(
             select(ProjectImage).where(
                 ProjectImage.project_id == project_id, ProjectImage.image_sha256.in_(block)
@@ -48,7 +46,7 @@ def find_project_images(
 
 def lock_items(session: Session, item_ids: Sequence[int]) -> None:
     """Hold items so that no round can take them in before the transaction ends."""
-    for block in _blocks(sorted(item_ids)):
+    for block in blocks(sorted(item_ids)):
         session.execute(
             select(Item.id).where(Item.id.in_(block)).order_by(Item.id).with_for_update()
         ).all()
@@ -57,7 +55,7 @@ def lock_items(session: Session, item_ids: Sequence[int]) -> None:
 def list_judged_item_ids(session: Session, item_ids: Sequence[int]) -> set[int]:
     """Items that somebody judged, or is judging now."""
     found: set[int] = set()
-    for block in _blocks(item_ids):
+    for block in blocks(item_ids):
         found.update(
             session.scalars(
                 select(RoundItem.item_id)
@@ -71,7 +69,7 @@ def list_judged_item_ids(session: Session, item_ids: Sequence[int]) -> set[int]:
 def list_item_ids_in_open_round(session: Session, item_ids: Sequence[int]) -> set[int]:
     """Items that a round holds which is neither completed nor cancelled."""
     found: set[int] = set()
-    for block in _blocks(item_ids):
+    for block in blocks(item_ids):
         found.update(
             session.scalars(
                 select(RoundItem.item_id)
@@ -82,7 +80,19 @@ def list_item_ids_in_open_round(session: Session, item_ids: Sequence[int]) -> se
     return found
 
 
-def _blocks(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """The values in pieces that one statement can take."""
-    for start in range(0, len(values), IN_ONE_QUERY):
-        yield values[start : start + IN_ONE_QUERY]
+def insert_images(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Store images, each given by its columns; those that are there already are left as they are.
+
+    Another project may have the same image, or be importing it at this moment.
+    """
+    session.execute(upsert(Image).on_conflict_do_nothing(), rows)
+
+
+def insert_project_images(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Store which images a project has, in which split; each row is given by its columns."""
+    session.execute(insert(ProjectImage), rows)
+
+
+def insert_items(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Store items, each given by its columns."""
+    session.execute(insert(Item), rows)

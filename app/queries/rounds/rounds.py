@@ -128,12 +128,12 @@ def find_newest_adapter(
     ).one_or_none()
 
 
-def list_usable_item_ids(session: Session, project_id: int, split: Split) -> list[int]:
-    return list(
-        session.scalars(
-            usable_items_statement(project_id).where(Item.split == split).order_by(Item.id)
-        )
-    )
+def list_usable_item_ids(
+    session: Session, project_id: int, split: Split, *, limit: int | None = None
+) -> list[int]:
+    """Returns the ids of the usable items of a split in order, at most `limit` of them."""
+    statement = usable_items_statement(project_id).where(Item.split == split)
+    return list(session.scalars(statement.order_by(Item.id).limit(limit)))
 
 
 def list_train_item_ids(session: Session, project_id: int) -> list[int]:

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import insert
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from app.kit.db import session_scope
@@ -19,7 +17,7 @@ from app.kit.errors import Conflict, InvalidInput, LostRun, NotFound
 from app.kit.storage import Upload, image_path, put_image, upload_path
 from app.kit.texts import Sentence, pack
 from app.lifecycle import Job, RunStatus, Split
-from app.models import Image, Item, Project, ProjectImage, Run, User
+from app.models import Project, Run, User
 from app.queries.dataset import imports as queries
 from app.queries.runs.runs import get_run, lock_run
 from app.services.archived import require_open
@@ -253,9 +251,8 @@ def _add_image_rows(
     session: Session, project: Project, images: Iterable[ParsedImage], splits: Mapping[str, Split]
 ) -> None:
     images = list(images)
-    session.execute(
-        # Another project may have the same image, or be importing it at this moment.
-        upsert(Image).on_conflict_do_nothing(),
+    queries.insert_images(
+        session,
         [
             {
                 "sha256": image.sha256,
@@ -267,8 +264,8 @@ def _add_image_rows(
             for image in images
         ],
     )
-    session.execute(
-        insert(ProjectImage),
+    queries.insert_project_images(
+        session,
         [
             {
                 "project_id": project.id,
@@ -283,8 +280,8 @@ def _add_image_rows(
 def _add_items(session: Session, project: Project, plan: Plan, progress: Progress | None) -> None:
     for start in range(0, len(plan.added), ROWS_PER_INSERT):
         block = plan.added[start : start + ROWS_PER_INSERT]
-        session.execute(
-            insert(Item),
+        queries.insert_items(
+            session,
             [
                 {
                     "project_id": project.id,

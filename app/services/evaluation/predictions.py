@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from app.critics import Critic, CriticItem, get_critic
@@ -13,7 +12,8 @@ from app.kit.errors import LostRun
 from app.kit.texts import collapse
 from app.lifecycle import Split
 from app.metrics import MeteorError, why_no_meteor
-from app.models import Adapter, Item, Prediction, Run, Score, TrainingRow
+from app.models import Adapter, Item, Prediction, Run, Score
+from app.queries.evaluation import predictions as queries
 from app.queries.runs import runs as run_queries
 from app.round_settings import LoopSettings
 from app.same_text import is_same_answer
@@ -55,12 +55,7 @@ def store_predictions(
     """Write a shard's predictions with the critic's verdict, and finish it. LostRun if taken."""
     store_failures(session, run=run, shard_id=shard_id, attempt=attempt, failures=failures)
     critic = get_critic(settings.evaluation.critic)
-    items = {
-        item.id: item
-        for item in session.scalars(
-            select(Item).where(Item.id.in_([entry.item_id for entry in predicted]))
-        )
-    }
+    items = queries.find_items(session, [entry.item_id for entry in predicted])
     rows: list[dict[str, Any]] = []
     for entry in predicted:
         item = items[entry.item_id]
@@ -78,7 +73,7 @@ def store_predictions(
             }
         )
     if rows:
-        session.execute(insert(Prediction), rows)
+        queries.insert_predictions(session, rows)
     if not run_queries.finish_shard(
         session, shard_id, attempt, n_written=len(rows), seconds=seconds
     ):
@@ -110,14 +105,8 @@ def _judge(critic: Critic, item: Item, said: Said) -> dict[str, Any]:
 def list_outcomes(session: Session, run_id: int) -> dict[Split, list[ScoredItem]]:
     """What the predictions of a run and of those it retries say, by split."""
     run_ids = [entry.id for entry in list_chain(session, run_queries.get_run(session, run_id))]
-    rows = session.execute(
-        select(Prediction, Item.gold_rationales)
-        .join(Item, Item.id == Prediction.item_id)
-        .where(Prediction.run_id.in_(run_ids))
-        .order_by(Prediction.item_id)
-    )
     outcomes: dict[Split, list[ScoredItem]] = {Split.VALIDATION: [], Split.TEST: []}
-    for prediction, gold_rationales in rows:
+    for prediction, gold_rationales in queries.list_predictions(session, run_ids):
         outcomes[prediction.split].append(_scored_item(prediction, gold_rationales))
     return outcomes
 
@@ -189,7 +178,6 @@ def count_leaked_images(session: Session, run: Run, adapter_id: int | None) -> i
     Within a project the tables make it impossible; the same image may be a training image of
     another project whose adapter this one continues.
     """
-    trained = select(Item.image_sha256).join(TrainingRow, TrainingRow.item_id == Item.id)
     chain: list[int] = []
     while adapter_id is not None:
         adapter = session.get_one(Adapter, adapter_id)
@@ -197,10 +185,4 @@ def count_leaked_images(session: Session, run: Run, adapter_id: int | None) -> i
         adapter_id = adapter.parent_id
     if not chain:
         return 0
-    return session.execute(
-        select(func.count(Item.image_sha256.distinct())).where(
-            Item.project_id == run.project_id,
-            Item.split != Split.TRAIN,
-            Item.image_sha256.in_(trained.where(TrainingRow.run_id.in_(chain))),
-        )
-    ).scalar_one()
+    return queries.count_trained_images(session, run.project_id, chain)

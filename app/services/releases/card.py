@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from app.models import Json, Project, Release
-from app.queries.releases.releases import RoundSource
+from app.queries.releases.rounds import RoundSource
 from app.round_settings import LoopSettings
 from app.services.releases.figures import Figures
 from app.services.releases.names import public_model_name

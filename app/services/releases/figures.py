@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from app.lifecycle import UserKind
 from app.models import Json
-from app.queries.releases.releases import ItemSource, JudgementSource, VerdictSource
+from app.queries.releases.items import ItemSource
+from app.queries.releases.judgements import JudgementSource, VerdictSource
 
 AUTHOR_ERASED = "the person who wrote it was erased"
 """The reason of a tombstone for a corrected text whose author is gone."""

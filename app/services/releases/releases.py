@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from app.kit.db import session_scope
@@ -23,8 +22,9 @@ from app.kit.errors import AppError, Conflict, LostRun, NotFound
 from app.kit.storage import release_path
 from app.kit.texts import Sentence
 from app.lifecycle import Job, RunStatus
-from app.models import Json, Project, Release, ReleaseRow, Run, User
+from app.models import Json, Project, Release, Run, User
 from app.queries.releases import releases as queries
+from app.queries.releases.rounds import list_judged_rounds
 from app.queries.runs.runs import get_run, lock_run
 from app.services.archived import require_open
 from app.services.dataset.formats.reading import Progress
@@ -62,7 +62,7 @@ def create_release(session: Session, project: Project, *, actor: User | None) ->
             Sentence("Another release of this project is being made. Try again when it is done.")
         )
     last = queries.find_last_release(session, project.id)
-    rounds = queries.list_judged_rounds(session, project.id)
+    rounds = list_judged_rounds(session, project.id)
     round_ids = sorted({source.round.id for source in rounds})
     figures = Figures()
     digest = hashlib.sha256()
@@ -150,10 +150,10 @@ def _insert_rows(session: Session, release: Release, spool: IO[bytes]) -> None:
             }
         )
         if len(block) == ROWS_PER_INSERT:
-            session.execute(insert(ReleaseRow), block)
+            queries.insert_rows(session, block)
             block = []
     if block:
-        session.execute(insert(ReleaseRow), block)
+        queries.insert_rows(session, block)
 
 
 def _checked_payloads(session: Session, release: Release) -> Iterator[Json]:

@@ -19,15 +19,22 @@ from app.kit.storage import shown_name
 from app.lifecycle import AuthorKind, UserKind
 from app.models import Json, Project
 from app.opinions import REMARKS, Opinion
-from app.queries.releases import releases as queries
-from app.queries.releases.releases import (
+from app.queries.releases.candidates import (
     AdmissionSource,
     CandidateSource,
     DrawSource,
-    ItemSource,
+    list_admissions,
+    list_candidates,
+    list_draws,
+)
+from app.queries.releases.items import ItemSource, iterate_judged_items
+from app.queries.releases.judgements import (
     JudgementSource,
     VerdictSource,
     WrittenSource,
+    list_judgements,
+    list_verdicts,
+    list_written_rationales,
 )
 from app.same_text import is_cut
 from app.services.accounts.pseudonyms import pseudonym
@@ -65,17 +72,17 @@ def build_rows(
     session: Session, project: Project, round_ids: Sequence[int], figures: Figures
 ) -> Iterator[ReleasedRow]:
     """Rows in the order of the items' ids and the rationales' texts; `figures` counts them."""
-    for items in queries.iterate_judged_items(session, project.id, round_ids):
+    for items in iterate_judged_items(session, project.id, round_ids):
         page = _load_page(session, [source.item.id for source in items], round_ids)
         for source in items:
             yield from _rows_of_item(project, source, page, figures)
 
 
 def _load_page(session: Session, item_ids: Sequence[int], round_ids: Sequence[int]) -> _Page:
-    judgements = queries.list_judgements(session, item_ids, round_ids)
+    judgements = list_judgements(session, item_ids, round_ids)
     by_id = {judgement.id: judgement for judgement in judgements}
-    verdicts = queries.list_verdicts(session, list(by_id))
-    admissions = queries.list_admissions(session, item_ids, round_ids)
+    verdicts = list_verdicts(session, list(by_id))
+    admissions = list_admissions(session, item_ids, round_ids)
     candidate_ids = sorted(
         {verdict.candidate_id for verdict in verdicts}
         | {admission.candidate_id for admission in admissions}
@@ -87,16 +94,14 @@ def _load_page(session: Session, item_ids: Sequence[int], round_ids: Sequence[in
             lambda pair: pair[1].candidate_id,
         ),
         candidates=_group(
-            queries.list_candidates(session, candidate_ids), lambda candidate: candidate.item_id
+            list_candidates(session, candidate_ids), lambda candidate: candidate.item_id
         ),
         admissions=_group(admissions, lambda admission: admission.candidate_id),
-        draws=_group(
-            queries.list_draws(session, candidate_ids, round_ids), lambda draw: draw.candidate_id
-        ),
+        draws=_group(list_draws(session, candidate_ids, round_ids), lambda draw: draw.candidate_id),
         written=_group(
             [
                 (by_id[written.judgement_id], written)
-                for written in queries.list_written_rationales(session, list(by_id))
+                for written in list_written_rationales(session, list(by_id))
             ],
             lambda pair: pair[1].item_id,
         ),

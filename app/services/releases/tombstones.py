@@ -6,8 +6,8 @@ from sqlalchemy.orm import Session
 
 from app.models import Json, Project, Release
 from app.queries.accounts.users import list_erased
-from app.queries.releases import releases as queries
-from app.queries.releases.releases import ItemFate
+from app.queries.releases.items import ItemFate, find_item_fates
+from app.queries.releases.releases import list_released_rows
 from app.services.accounts.pseudonyms import pseudonym
 from app.services.releases.figures import AUTHOR_ERASED
 from app.services.releases.rows import ReleasedRow
@@ -24,13 +24,13 @@ def build_tombstones(
     if last is None:
         return
     gone: dict[tuple[str, str], tuple[int, Json]] = {}
-    for item_id, row in queries.list_released_rows(session, last.id):
+    for item_id, row in list_released_rows(session, last.id):
         kind = row["former_kind"] if row["kind"] == "tombstone" else row["kind"]
         key = (row["row_id"], kind)
         is_back = key in held or (kind == "candidate" and (row["row_id"], "rationale") in held)
         if not is_back:
             gone.setdefault(key, (item_id, row))
-    fates = queries.find_item_fates(session, sorted({item_id for item_id, _ in gone.values()}))
+    fates = find_item_fates(session, sorted({item_id for item_id, _ in gone.values()}))
     erased = {pseudonym(project, id_) for id_ in list_erased(session)} if gone else set()
     for (row_id, kind), (item_id, row) in sorted(gone.items()):
         is_new = row["kind"] != "tombstone"

@@ -1,0 +1,111 @@
+"""What people and critics said of the items of a release."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.lifecycle import JudgementStatus, Purpose, UserKind
+from app.models import Candidate, Judgement, Round, RoundItem, User, VerdictRow, WrittenRationale
+from app.opinions import Opinion
+from app.queries.blocks import blocks
+from app.queries.judging.opinions import OPINION_COLUMNS, read_opinion
+
+
+@dataclass(frozen=True)
+class JudgementSource:
+    opinion: Opinion
+    id: int
+    item_id: int
+    round_number: int
+    user_id: int
+    user_kind: UserKind
+    user_name: str
+    n_shown: int
+    guidelines_version: int
+    active_ms: int
+
+
+def list_judgements(
+    session: Session, item_ids: Sequence[int], round_ids: Sequence[int]
+) -> list[JudgementSource]:
+    """Submitted ones, round by round, in a fixed order."""
+    rows = session.execute(
+        select(
+            Judgement.id,
+            RoundItem.item_id,
+            Round.number,
+            Judgement.user_id,
+            Judgement.user_kind,
+            User.name,
+            func.cardinality(Judgement.shown_order),
+            Judgement.guidelines_version,
+            Judgement.active_ms,
+            *OPINION_COLUMNS,
+        )
+        .join(RoundItem, RoundItem.id == Judgement.round_item_id)
+        .join(Round, Round.id == Judgement.round_id)
+        .join(User, User.id == Judgement.user_id)
+        .where(
+            RoundItem.item_id.in_(item_ids),
+            RoundItem.round_id.in_(round_ids),
+            RoundItem.purpose == Purpose.TRAINING,
+            Judgement.status == JudgementStatus.SUBMITTED,
+        )
+        .order_by(RoundItem.item_id, Round.number, Judgement.user_id)
+    )
+    n = len(OPINION_COLUMNS)
+    return [JudgementSource(read_opinion(row[-n:]), *row[:-n]) for row in rows]
+
+
+@dataclass(frozen=True)
+class VerdictSource:
+    judgement_id: int
+    candidate_id: int
+    fits: bool
+    position: int
+    faults: list[str]
+
+
+def list_verdicts(session: Session, judgement_ids: Sequence[int]) -> list[VerdictSource]:
+    found: list[VerdictSource] = []
+    for block in blocks(judgement_ids):
+        rows = session.execute(
+            select(
+                VerdictRow.judgement_id,
+                VerdictRow.candidate_id,
+                VerdictRow.fits,
+                VerdictRow.position,
+                VerdictRow.faults,
+            ).where(VerdictRow.judgement_id.in_(block))
+        )
+        found += [VerdictSource(*row) for row in rows]
+    return found
+
+
+@dataclass(frozen=True)
+class WrittenSource:
+    judgement_id: int
+    item_id: int
+    candidate_text: str
+    text: str
+
+
+def list_written_rationales(session: Session, judgement_ids: Sequence[int]) -> list[WrittenSource]:
+    """Candidates as annotators corrected them, in a fixed order."""
+    found: list[WrittenSource] = []
+    for block in blocks(judgement_ids):
+        rows = session.execute(
+            select(
+                WrittenRationale.judgement_id,
+                WrittenRationale.item_id,
+                Candidate.text,
+                WrittenRationale.text,
+            )
+            .join(Candidate, Candidate.id == WrittenRationale.candidate_id)
+            .where(WrittenRationale.judgement_id.in_(block), WrittenRationale.erased_at.is_(None))
+            .order_by(WrittenRationale.judgement_id, WrittenRationale.candidate_id)
+        )
+        found += [WrittenSource(*row) for row in rows]
+    return found
