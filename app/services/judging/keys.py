@@ -63,9 +63,20 @@ USUAL_KEYS = (
 
 
 def keys_of(user: User) -> tuple[Key, ...]:
-    """All keys as this person has them, in the order of the registry."""
+    """Returns all keys as this person has them, in the order of the registry.
+
+    An action that came later has no key where the person chose its usual one for something else.
+    """
     own = user.judging_keys
-    return tuple(Key(key.action, own.get(key.action, key.key), key.label) for key in USUAL_KEYS)
+    chosen = set(own.values())
+    return tuple(
+        Key(
+            usual.action,
+            own.get(usual.action, "" if usual.key in chosen else usual.key),
+            usual.label,
+        )
+        for usual in USUAL_KEYS
+    )
 
 
 def set_keys(user: User, chosen: Mapping[str, str]) -> None:

@@ -28,6 +28,12 @@ def test_own_keys_are_kept_where_they_differ() -> None:
     assert keys_of(user) == USUAL_KEYS
 
 
+def test_a_new_action_takes_no_key_that_somebody_chose_for_another() -> None:
+    user = User(judging_keys={"none": "f"})  # before there was an action for this key
+    found = {key.action: key.key for key in keys_of(user)}
+    assert (found["none"], found["flag"]) == ("f", "")
+
+
 def test_two_actions_may_trade_their_keys() -> None:
     user = person()
     set_keys(user, {"skip": "n", "none": "s"})
