@@ -59,6 +59,7 @@ class Opinion(BaseModel):
     none_fits: bool = False
     answer_is_wrong: bool = False
     is_flagged: Annotated[bool, Remark(Sentence("Flagged"))] = False
+    is_unsure: Annotated[bool, Remark(Sentence("Unsure"))] = False
     comment: Annotated[str, AfterValidator(clean_text)] = ""
     faults: Annotated[dict[int, tuple[str, ...]], AfterValidator(_sort_faults)] = {}
     """By candidate: names of what is wrong with it."""

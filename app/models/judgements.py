@@ -40,6 +40,7 @@ class Judgement(WithId, Base):
     none_fits: Mapped[bool] = mapped_column(server_default=text("false"))
     answer_is_wrong: Mapped[bool] = mapped_column(server_default=text("false"))
     is_flagged: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_unsure: Mapped[bool] = mapped_column(server_default=text("false"))
     comment: Mapped[str] = mapped_column(server_default="")
     faults: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     """By candidate id: what is wrong with it. Copied to the verdicts at submission."""

@@ -53,6 +53,7 @@ USUAL_KEYS = (
     Key("take-back", "u", Sentence("Take back the last answer")),
     Key("mend", "e", Sentence("Faults of a rationale, or a better text: then its number")),
     Key("flag", "f", Sentence("Flag for the admins")),
+    Key("unsure", "i", Sentence("I am unsure")),
     Key("comment", "c", Sentence("Write a comment (Esc leaves it)")),
     Key("previous", "ArrowLeft", Sentence("Your item before this one")),
     Key("next", "ArrowRight", Sentence("Your item after this one")),

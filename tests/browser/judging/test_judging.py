@@ -155,7 +155,10 @@ def test_no_key_fires_inside_a_text_field(noor: Page) -> None:
     noor.keyboard.press("Escape")
     noor.keyboard.press("f")
     expect_saved(noor, 2)
+    noor.keyboard.press("i")
+    expect_saved(noor, 3)
     judgement = stored()[0]
+    assert judgement.is_unsure
     assert judgement.comment == "1 new word, so n and w stay text?\nu s f 0"
     assert judgement.is_flagged
     assert judgement.picked == []

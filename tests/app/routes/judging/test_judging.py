@@ -15,7 +15,15 @@ from starlette.testclient import TestClient
 
 from app.kit import db
 from app.lifecycle import JudgementStatus, RoundItemState, RoundStatus
-from app.models import Judgement, Membership, Project, Round, RoundItem, User
+from app.models import (
+    Judgement,
+    JudgementRevision,
+    Membership,
+    Project,
+    Round,
+    RoundItem,
+    User,
+)
 from app.services.accounts import accounts
 from app.services.judging import opening
 from app.services.judging.keys import N_PICKS, USUAL_KEYS
@@ -504,6 +512,25 @@ def test_the_list_shows_own_items_only(
     assert "Flagged" in text_of(listed, ".rows__row")
     other = sign_in(client, session, make_user(session, is_admin=True))
     assert not page(other.get(f"/rounds/{round_.id}/mine")).select(".rows__row")
+
+
+def test_who_is_unsure_says_so_beside_their_verdicts(
+    client: TestClient, session: Session, noor: TestClient, round_: Round
+) -> None:
+    response = open_item(noor, round_)
+    judgement_id, picked = id_in(response), choices_in(response)[:1]
+    post(noor, judgement_id, "draft", picked=picked, is_unsure="true", htmx=True)
+    assert one(noor.get(f"/judgements/{judgement_id}"), "input[name=is_unsure][checked]")
+    post(noor, judgement_id, "submit", picked=picked, version=1, is_unsure="true")
+    judgement = get_judgement(session, judgement_id)
+    revision = session.scalars(select(JudgementRevision)).one()
+    assert judgement.is_unsure
+    assert revision.content["is_unsure"]
+    assert "1 of 3 fit Unsure" in text_of(noor.get(f"/rounds/{round_.id}/mine"), ".rows__row")
+    admin = sign_in(client, session, make_user(session, is_admin=True))
+    item = session.get_one(RoundItem, judgement.round_item_id)
+    shown = admin.get(f"/items/{item.item_id}")
+    assert "picked 1 of 3 unsure" in text_of(shown, "[aria-labelledby=judgements-title]")
 
 
 def test_a_pause_frees_the_item(session: Session, noor: TestClient, round_: Round) -> None:

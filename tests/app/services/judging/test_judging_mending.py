@@ -34,7 +34,7 @@ from tests.support.factories import (
     make_user,
     png_bytes,
 )
-from tests.support.judging import locked, submit
+from tests.support.judging import locked, open_item, submit
 
 
 @pytest.fixture(autouse=True)
@@ -168,3 +168,18 @@ def test_a_release_without_them_does_not_mention_them(
     files = release_files(session, round_, author, tmp_path / "release")
     assert "written.jsonl" not in files
     assert "written" not in files["README.md"] + files["release.json"] + files["items.jsonl"]
+
+
+def test_a_release_says_who_was_unsure_and_nothing_of_others(
+    session: Session, round_: Round, judgement: Judgement, tmp_path: Path
+) -> None:
+    author = session.get_one(User, judgement.user_id)
+    submit(session, judgement, none_fits=True, is_unsure=True)
+    project = session.get_one(Project, round_.project_id)
+    make_round_item(session, round_, make_item(session, project))
+    submit(session, open_item(session, round_, author), none_fits=True)
+    round_.status = RoundStatus.CANCELLED
+    files = release_files(session, round_, author, tmp_path / "release")
+    rows = [json.loads(line) for line in files["items.jsonl"].splitlines()]
+    said = [entry.get("is_unsure") for row in rows for entry in row["judgements"]]
+    assert sorted(said, key=str) == [None, True]
