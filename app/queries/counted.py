@@ -3,7 +3,8 @@
 A round can also hold items with another purpose (to check, to measure, to compare). They are handed
 out and judged like the others, but belong to no figure: every statement that says how many, how
 far, or what is admitted reads `counted_items` and `counted_judgements` instead of the tables.
-Statements that hand out, lock or change single places go on reading the tables.
+Statements that hand out, lock or change single places go on reading the tables, and so does what
+one person did: whoever looks at their own work must not see there which items are of another kind.
 """
 
 from sqlalchemy import ColumnElement, exists, literal, select

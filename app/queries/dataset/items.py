@@ -33,6 +33,7 @@ from app.models import (
     VerdictRow,
     WrittenRationale,
 )
+from app.queries.counted import counted_items, counted_judgements
 
 PAGE_SIZE = 50
 
@@ -133,9 +134,9 @@ def count_items(
 
 def count_round_items(session: Session, round_id: int) -> dict[RoundItemState, int]:
     rows = session.execute(
-        select(RoundItem.state, func.count())
-        .where(RoundItem.round_id == round_id)
-        .group_by(RoundItem.state)
+        select(counted_items.state, func.count())
+        .where(counted_items.round_id == round_id)
+        .group_by(counted_items.state)
     )
     return {state: n for state, n in rows}  # noqa: C416 - typed unpacking
 
@@ -247,16 +248,16 @@ def list_votes(session: Session, item_id: int) -> dict[tuple[int, int], list[Vot
         select(
             VerdictRow.round_id,
             VerdictRow.candidate_id,
-            Judgement.user_kind,
+            counted_judgements.user_kind,
             func.count().filter(VerdictRow.fits),
             func.count(),
             func.array_agg(VerdictRow.position),
         )
-        .join(Judgement, Judgement.id == VerdictRow.judgement_id)
+        .join(counted_judgements, counted_judgements.id == VerdictRow.judgement_id)
         .join(Candidate, Candidate.id == VerdictRow.candidate_id)
         .where(Candidate.item_id == item_id)
-        .group_by(VerdictRow.round_id, VerdictRow.candidate_id, Judgement.user_kind)
-        .order_by(Judgement.user_kind.desc())
+        .group_by(VerdictRow.round_id, VerdictRow.candidate_id, counted_judgements.user_kind)
+        .order_by(counted_judgements.user_kind.desc())
     )
     votes: dict[tuple[int, int], list[Votes]] = {}
     for round_id, candidate_id, kind, n_fits, n_votes, positions in rows:

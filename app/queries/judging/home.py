@@ -7,7 +7,8 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from app.lifecycle import CLOSED_ROUND, Role, RoundItemState, RoundStatus
-from app.models import Judgement, Membership, Project, Round, RoundItem
+from app.models import Judgement, Membership, Project, Round
+from app.queries.counted import counted_items
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ def list_home_rows(
     in_round = (
         select(func.count())
         .where(
-            RoundItem.round_id == Round.id,
-            RoundItem.state != RoundItemState.RESTING,
+            counted_items.round_id == Round.id,
+            counted_items.state != RoundItemState.RESTING,
         )
         .correlate(Round)
     )
@@ -56,7 +57,9 @@ def list_home_rows(
         )
         .correlate(Round)
     )
-    judged = in_round.where(RoundItem.state.in_((RoundItemState.DONE, RoundItemState.SET_ASIDE)))
+    judged = in_round.where(
+        counted_items.state.in_((RoundItemState.DONE, RoundItemState.SET_ASIDE))
+    )
     statement = (
         select(
             Project.name,

@@ -6,7 +6,16 @@ from typing import Any
 from app.models import Judgement
 from app.opinions import Opinion
 
-OPINION_COLUMNS = tuple(getattr(Judgement, name) for name in Opinion.model_fields)
+
+def opinion_columns(judgements: type[Judgement] = Judgement) -> tuple[Any, ...]:
+    """Returns what a statement has to select so that `read_opinion` can read it.
+
+    judgements: what the statement selects from, such as `counted_judgements`.
+    """
+    return tuple(getattr(judgements, name) for name in Opinion.model_fields)
+
+
+OPINION_COLUMNS = opinion_columns()
 
 
 def read_opinion(values: Sequence[Any]) -> Opinion:

@@ -7,16 +7,16 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.lifecycle import JudgementStatus, UserKind
+from app.lifecycle import UserKind
 from app.models import (
     GuidelinesDifference,
     GuidelinesReading,
     GuidelinesVersion,
-    Judgement,
     Project,
     Round,
     User,
 )
+from app.queries.counted import counted_judgements
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,10 @@ class VersionRow:
 def list_versions(session: Session, project_id: int) -> list[VersionRow]:
     """The newest first."""
     under = (
-        select(Judgement.guidelines_version, func.count().label("n"))
-        .join(Round, Round.id == Judgement.round_id)
-        .where(
-            Round.project_id == project_id,
-            Judgement.status == JudgementStatus.SUBMITTED,
-            Judgement.user_kind == UserKind.PERSON,
-        )
-        .group_by(Judgement.guidelines_version)
+        select(counted_judgements.guidelines_version, func.count().label("n"))
+        .join(Round, Round.id == counted_judgements.round_id)
+        .where(Round.project_id == project_id, counted_judgements.user_kind == UserKind.PERSON)
+        .group_by(counted_judgements.guidelines_version)
         .subquery()
     )
     rows = session.execute(

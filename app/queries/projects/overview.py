@@ -6,20 +6,19 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.lifecycle import Job, JudgementStatus, RoundItemState, RunStatus, Split, UserKind
+from app.lifecycle import Job, RoundItemState, RunStatus, Split, UserKind
 from app.models import (
     Admission,
     Event,
     Item,
-    Judgement,
     Membership,
     Round,
-    RoundItem,
     Run,
     Score,
     User,
     Worker,
 )
+from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds.candidates import usable_items_statement
 from app.queries.rounds.rounds import list_live_workers
 
@@ -45,20 +44,16 @@ def count_project(session: Session, project_id: int) -> ProjectCounts:
         ).where(Admission.item_id.in_(usable))
     ).one()
     n_set_aside = session.execute(
-        select(func.count(RoundItem.item_id.distinct())).where(
-            RoundItem.project_id == project_id,
-            RoundItem.state == RoundItemState.SET_ASIDE,
-            RoundItem.item_id.in_(usable),
+        select(func.count(counted_items.item_id.distinct())).where(
+            counted_items.project_id == project_id,
+            counted_items.state == RoundItemState.SET_ASIDE,
+            counted_items.item_id.in_(usable),
         )
     ).scalar_one()
     n_submitted, human_ms = session.execute(
-        select(func.count(), func.coalesce(func.sum(Judgement.active_ms), 0))
-        .join(Round, Round.id == Judgement.round_id)
-        .where(
-            Round.project_id == project_id,
-            Judgement.user_kind == UserKind.PERSON,
-            Judgement.status == JudgementStatus.SUBMITTED,
-        )
+        select(func.count(), func.coalesce(func.sum(counted_judgements.active_ms), 0))
+        .join(Round, Round.id == counted_judgements.round_id)
+        .where(Round.project_id == project_id, counted_judgements.user_kind == UserKind.PERSON)
     ).one()
     return ProjectCounts(n_train, n_covered, n_admitted, n_set_aside, n_submitted, int(human_ms))
 
@@ -98,10 +93,9 @@ def human_ms_of_round(session: Session, round_id: int) -> int:
     """Active time of people in submitted judgements of the round."""
     return int(
         session.execute(
-            select(func.coalesce(func.sum(Judgement.active_ms), 0)).where(
-                Judgement.round_id == round_id,
-                Judgement.user_kind == UserKind.PERSON,
-                Judgement.status == JudgementStatus.SUBMITTED,
+            select(func.coalesce(func.sum(counted_judgements.active_ms), 0)).where(
+                counted_judgements.round_id == round_id,
+                counted_judgements.user_kind == UserKind.PERSON,
             )
         ).scalar_one()
     )

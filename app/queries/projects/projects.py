@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session, aliased, joinedload
 
-from app.lifecycle import JudgementStatus, Role, Split, UserKind
+from app.lifecycle import Role, Split, UserKind
 from app.models import (
     GuidelinesPicture,
     Item,
-    Judgement,
     Membership,
     Project,
     ProjectImage,
     Round,
     User,
 )
+from app.queries.counted import counted_judgements
 
 
 def find_project(session: Session, slug: str) -> Project | None:
@@ -135,14 +135,13 @@ def list_members(session: Session, project_id: int) -> list[Member]:
     """Members by name, with how much they have submitted in this project."""
     n_submitted = (
         select(func.count())
-        .join(Round, Round.id == Judgement.round_id)
+        .join(Round, Round.id == counted_judgements.round_id)
         .where(
-            Judgement.user_id == Membership.user_id,
-            Judgement.user_kind == UserKind.PERSON,
-            Judgement.status == JudgementStatus.SUBMITTED,
+            counted_judgements.user_id == Membership.user_id,
+            counted_judgements.user_kind == UserKind.PERSON,
             Round.project_id == project_id,
         )
-        .select_from(Judgement)
+        .select_from(counted_judgements)
         .scalar_subquery()
     )
     rows = session.execute(

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from sqlalchemy import String, exists, literal, select
 from sqlalchemy.orm import Session
 
-from app.lifecycle import JudgementStatus, Purpose, RoundItemState
-from app.models import Image, Item, Judgement, ProjectImage, RoundItem
+from app.lifecycle import RoundItemState
+from app.models import Image, Item, ProjectImage, RoundItem
 from app.queries.blocks import ROWS_IN_ONE_QUERY, blocks
+from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds.candidates import usable_items_statement
 
 
@@ -33,11 +34,9 @@ def iterate_judged_items(
     judged = (
         exists()
         .where(
-            RoundItem.item_id == Item.id,
-            RoundItem.round_id.in_(round_ids),
-            RoundItem.purpose == Purpose.TRAINING,
-            Judgement.round_item_id == RoundItem.id,
-            Judgement.status == JudgementStatus.SUBMITTED,
+            counted_items.item_id == Item.id,
+            counted_items.round_id.in_(round_ids),
+            counted_judgements.round_item_id == counted_items.id,
         )
         .correlate(Item)
     )

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.lifecycle import JudgementStatus, Purpose, UserKind
-from app.models import Candidate, Judgement, Round, RoundItem, User, VerdictRow, WrittenRationale
+from app.lifecycle import UserKind
+from app.models import Candidate, Round, User, VerdictRow, WrittenRationale
 from app.opinions import Opinion
 from app.queries.blocks import blocks
-from app.queries.judging.opinions import OPINION_COLUMNS, read_opinion
+from app.queries.counted import counted_items, counted_judgements
+from app.queries.judging.opinions import opinion_columns, read_opinion
 
 
 @dataclass(frozen=True)
@@ -30,32 +31,28 @@ class JudgementSource:
 def list_judgements(
     session: Session, item_ids: Sequence[int], round_ids: Sequence[int]
 ) -> list[JudgementSource]:
-    """Submitted ones, round by round, in a fixed order."""
+    """Returns the judgements of these items that count, round by round, in a fixed order."""
+    columns = opinion_columns(counted_judgements)
     rows = session.execute(
         select(
-            Judgement.id,
-            RoundItem.item_id,
+            counted_judgements.id,
+            counted_items.item_id,
             Round.number,
-            Judgement.user_id,
-            Judgement.user_kind,
+            counted_judgements.user_id,
+            counted_judgements.user_kind,
             User.name,
-            func.cardinality(Judgement.shown_order),
-            Judgement.guidelines_version,
-            Judgement.active_ms,
-            *OPINION_COLUMNS,
+            func.cardinality(counted_judgements.shown_order),
+            counted_judgements.guidelines_version,
+            counted_judgements.active_ms,
+            *columns,
         )
-        .join(RoundItem, RoundItem.id == Judgement.round_item_id)
-        .join(Round, Round.id == Judgement.round_id)
-        .join(User, User.id == Judgement.user_id)
-        .where(
-            RoundItem.item_id.in_(item_ids),
-            RoundItem.round_id.in_(round_ids),
-            RoundItem.purpose == Purpose.TRAINING,
-            Judgement.status == JudgementStatus.SUBMITTED,
-        )
-        .order_by(RoundItem.item_id, Round.number, Judgement.user_id)
+        .join(counted_items, counted_items.id == counted_judgements.round_item_id)
+        .join(Round, Round.id == counted_judgements.round_id)
+        .join(User, User.id == counted_judgements.user_id)
+        .where(counted_items.item_id.in_(item_ids), counted_items.round_id.in_(round_ids))
+        .order_by(counted_items.item_id, Round.number, counted_judgements.user_id)
     )
-    n = len(OPINION_COLUMNS)
+    n = len(columns)
     return [JudgementSource(read_opinion(row[-n:]), *row[:-n]) for row in rows]
 
 
