@@ -12,7 +12,7 @@ from app.queries.rounds.rounds import get_progress, has_unjudged_items
 from app.services.judging import judgements
 from app.services.rounds.figures import collect_figures
 from tests.support.factories import make_item, make_project, make_round, make_round_item, make_user
-from tests.support.places import submit
+from tests.support.judging import submit
 
 
 @pytest.fixture
