@@ -354,6 +354,8 @@ TESTED = {
     "test_a_machine_without_a_gpu_is_told_how_to_rehearse",
     "benchmarks/on_gpu.sh --parts tests loop": "tests/benchmarks/test_on_gpu.py::"
     "test_a_machine_without_a_gpu_is_told_how_to_rehearse",
+    "python -m tests.architecture.settings_page": "tests/architecture/test_settings_page.py::"
+    "test_the_page_of_the_settings_is_as_their_fields_say",
     "transformers serve --port 8001": "tests/worker/serving/test_transformers_server.py::"
     "test_a_whole_round_through_it",
     "transformers serve path/to/model --port 8001": "tests/worker/serving/"

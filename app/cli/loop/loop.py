@@ -27,7 +27,7 @@ from app.models import Project, Score
 from app.queries.projects.projects import find_project
 from app.queries.rounds import rounds as queries
 from app.queries.runs.runs import find_latest_run
-from app.round_settings import LoopSettings
+from app.round_settings import LoopSettings, find_field
 from app.services.rounds import rounds
 from app.services.runs import runs
 from app.supervisor.commands import Command, beat_command, worker_command
@@ -48,10 +48,8 @@ def loop(
             "gold: train on all gold rationales, the upper line."
         ),
     ] = "none",
-    seed: Annotated[int | None, typer.Option(help="Seed of sampling and training.")] = None,
-    dtype: Annotated[
-        str | None, typer.Option(help="Number format of the base model: float32, bfloat16 …")
-    ] = None,
+    seed: Annotated[int | None, typer.Option(help=find_field(LoopSettings, "seed").help)] = None,
+    dtype: Annotated[str | None, typer.Option(help=find_field(LoopSettings, "dtype").help)] = None,
     n_workers: Annotated[int, typer.Option("--workers", help="Model workers.", min=1)] = 1,
     stop_early: Annotated[
         bool, typer.Option(help="Stop by the rule (covered, no progress), not only at the limit.")

@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.kit.texts import plain_lines
-from app.round_settings import LoopSettings
+from app.round_settings import LoopSettings, SettingField
 from app.web.language.validation import problem_text
-from app.web.pages.projects.settings_fields import GROUPS, SettingField, all_fields
+from app.web.pages.projects.settings_fields import FIELDS, GROUPS
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,7 @@ class SettingsForm:
 
 def form_of(settings: LoopSettings) -> SettingsForm:
     data = settings.model_dump(mode="json")
-    return SettingsForm(
-        {field.name: _show(field, _get(data, field.name)) for field in all_fields()}, {}
-    )
+    return SettingsForm({field.name: _show(field, _get(data, field.name)) for field in FIELDS}, {})
 
 
 def read_form(
@@ -47,7 +45,7 @@ def read_form(
     before = current.model_dump(mode="json") if current else None
     data: dict[str, Any] = {}
     values: dict[str, str] = {}
-    for field in all_fields():
+    for field in FIELDS:
         text = posted.get(field.name, "")
         # Openers begin with a comma or a space that matters.
         text = plain_lines(text) if field.kind == "lines" else text.strip()
@@ -98,7 +96,7 @@ def _show_number(value: float) -> str:
 
 
 def _errors_by_field(error: ValidationError) -> dict[str, str]:
-    names = {field.name for field in all_fields()}
+    names = {field.name for field in FIELDS}
     errors: dict[str, str] = {}
     for problem in error.errors():
         path = ".".join(part for part in problem["loc"] if isinstance(part, str))

@@ -24,7 +24,7 @@ from app.services.judging import practice_items
 from app.services.projects import guidelines, projects
 from app.web.language.labels import LABELS
 from app.web.language.languages import read_catalogue, speaking, translate
-from app.web.pages.projects.settings_fields import all_fields
+from app.web.pages.projects.settings_fields import FIELDS
 from app.web.pages.projects.settings_form import SettingsForm, form_of, read_form
 from app.web.render.templating import get_templates
 from tests.support.browsing import one, page, sign_in, text_of
@@ -240,6 +240,8 @@ def test_the_settings_and_what_is_wrong_with_them(
     shown = client.get(url)
     assert_german(shown)
     assert "Mehr zum Training" in shown.text
+    label = text_of(shown, "label[for='field-sampling.max_new_tokens']")
+    assert label == "Längste Begründung (Tokens)"
     posted = {**form_of(projects.settings_of(project)).values, "judging.overlap": "0"}
     refused = client.post(url, data=posted)
     assert_german(refused)
@@ -261,7 +263,7 @@ def test_every_refusal_of_a_setting_is_translated() -> None:
     seen = set()
     wrong = ["", "x", "-5", "0", "1e30", "9" * 11, "9" * 5000, "0.5", "y" * 400]
     wrong += ["2 x", "0.5 " * 50, "\n".join("abcdefghijkl")]
-    for field in all_fields():
+    for field in FIELDS:
         for text in wrong:
             for error in errors_of(**{field.name: text}).errors.values():
                 assert isinstance(error, Sentence), error
@@ -286,8 +288,8 @@ def test_every_setting_has_german_words() -> None:
     """All but names that stand in English everywhere."""
     catalogue = {message.id for message in read_catalogue("de")}
     same = {"float32", "bfloat16", "float16"}
-    for field in all_fields():
-        said = [field.label, field.hint, *(label for _, label in field.choices)]
+    for field in FIELDS:
+        said = [field.label, field.hint, field.unit, *(label for _, label in field.choices)]
         for text in said:
             template = text.template if isinstance(text, Sentence) else text
             assert not text or text in same or template in catalogue, text

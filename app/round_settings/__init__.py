@@ -1,0 +1,37 @@
+"""The settings of one loop: stored with the project, frozen into each round at its start.
+
+Each field says in one place what it is called, what it does, and where forms show it; the form, the
+command line, the documentation and JSON schemas are made from that (`fields.py`). The order of the
+fields is the order in which they are shown.
+"""
+
+from app.round_settings.evaluation import EvaluationSettings, StopSettings
+from app.round_settings.fields import (
+    LARGEST,
+    Group,
+    SettingField,
+    Shown,
+    find_field,
+    list_fields,
+)
+from app.round_settings.judging import AdmissionSettings, JudgingSettings, Order
+from app.round_settings.loop import LoopSettings
+from app.round_settings.sampling import SamplingSettings
+from app.round_settings.training import TrainingSettings
+
+__all__ = [
+    "LARGEST",
+    "AdmissionSettings",
+    "EvaluationSettings",
+    "Group",
+    "JudgingSettings",
+    "LoopSettings",
+    "Order",
+    "SamplingSettings",
+    "SettingField",
+    "Shown",
+    "StopSettings",
+    "TrainingSettings",
+    "find_field",
+    "list_fields",
+]

@@ -1,0 +1,10 @@
+"""The groups in which the settings of a loop are shown, in their order."""
+
+from app.kit.texts import Sentence
+from app.round_settings.fields import Group
+
+MODEL = Group(Sentence("Model"), Sentence("More of model"))
+SAMPLING = Group(Sentence("Sampling"), Sentence("More of sampling"))
+JUDGING = Group(Sentence("Judging"), Sentence("More of judging"))
+TRAINING = Group(Sentence("Training"), Sentence("More of training"))
+END = Group(Sentence("Evaluation and end"), Sentence("More of evaluation and end"))

@@ -1,0 +1,130 @@
+"""Settings of who judges candidates, and of which are admitted after that."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from app.kit.texts import Sentence
+from app.round_settings.fields import LARGEST, SettingsModel, Shown
+from app.round_settings.groups import JUDGING
+
+Order = Literal["random", "fewest_first", "uncertainty"]
+
+
+class JudgingSettings(SettingsModel):
+    """Who judges the items of a round, how many of them each, and in which order."""
+
+    group = JUDGING
+
+    judges: Annotated[
+        str,
+        Field(max_length=100),
+        Shown(
+            Sentence("Judged by"),
+            Sentence(
+                "people, or a critic: exact (rendered scenes), rouge:0.5 … rouge:0.7 is as in "
+                "the paper, and accepts 2.4 %% of human rationales."
+            ),
+        ),
+    ] = "people"
+    overlap: Annotated[int, Field(ge=1, le=20), Shown(Sentence("Annotators per item"))] = 1
+    max_overlap: Annotated[
+        int | None,
+        Field(ge=1, le=20),
+        Shown(
+            Sentence("On disagreement up to"),
+            Sentence(
+                "Annotators, one more at a time while over a third sees it otherwise; empty: none."
+            ),
+        ),
+    ] = None
+    max_shown: Annotated[
+        int,
+        Field(ge=1, le=10),
+        Shown(Sentence("Candidates shown"), Sentence("At most, per item.")),
+    ] = 8
+    order: Annotated[
+        Order,
+        Shown(
+            Sentence("Queue order"),
+            Sentence(
+                "Uncertain: where people disagree first, then where the model's draws differ most."
+            ),
+            choices={
+                "random": Sentence("random"),
+                "fewest_first": Sentence("fewest judgements first"),
+                "uncertainty": Sentence("most uncertain first"),
+            },
+            is_rare=True,
+        ),
+    ] = "random"
+    max_per_annotator: Annotated[
+        int | None,
+        Field(ge=1, le=LARGEST),
+        Shown(
+            Sentence("Items per annotator"),
+            Sentence("In a round, at most; empty: no limit."),
+            is_rare=True,
+        ),
+    ] = None
+    max_skips: Annotated[
+        int | None,
+        Field(ge=1, le=100),
+        Shown(
+            Sentence("Set aside after skips"),
+            Sentence("Of one item; empty: when nobody is left to judge it and all else is done."),
+            is_rare=True,
+        ),
+    ] = None
+    control: Annotated[
+        Literal["none", "permuted"],
+        Shown(
+            Sentence("Control"),
+            # They are shuffled between the candidates of a round.
+            Sentence("Permuted shuffles a critic's verdicts: such a loop must not improve."),
+            choices={"none": Sentence("none"), "permuted": Sentence("permuted verdicts")},
+            is_rare=True,
+        ),
+    ] = "none"
+
+    @property
+    def most_slots(self) -> int:
+        """Returns how many annotators an item has on which people go on disagreeing."""
+        return max(self.overlap, self.max_overlap or 0)
+
+    @model_validator(mode="after")
+    def most_is_not_fewer(self) -> "JudgingSettings":
+        if self.max_overlap is not None and self.max_overlap < self.overlap:
+            raise ValueError(
+                Sentence(
+                    "%(n)s annotators judge each item: on disagreement it cannot be %(most)s at "
+                    "most.",
+                    n=self.overlap,
+                    most=self.max_overlap,
+                )
+            )
+        return self
+
+
+class AdmissionSettings(SettingsModel):
+    """Which candidates are admitted by the votes on them."""
+
+    group = JUDGING
+
+    policy: Annotated[
+        Literal["any", "majority", "unanimous", "at_least"],
+        Shown(
+            Sentence("Admitted when"),
+            choices={
+                "any": Sentence("anybody says it fits"),
+                "majority": Sentence("most say it fits"),
+                "unanimous": Sentence("all say it fits"),
+                "at_least": Sentence("at least t say it fits"),
+            },
+        ),
+    ] = "majority"
+    threshold: Annotated[
+        int,
+        Field(ge=1, le=20),
+        Shown(Sentence("Votes t"), Sentence("Only for “at least t say it fits”.")),
+    ] = 1

@@ -1,0 +1,110 @@
+"""All settings of a loop together, and the rules that concern more than one part of them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from app.kit.texts import Sentence
+from app.round_settings.evaluation import EvaluationSettings, StopSettings
+from app.round_settings.fields import LARGEST, SettingsModel, Shown
+from app.round_settings.groups import END, MODEL, SAMPLING
+from app.round_settings.judging import AdmissionSettings, JudgingSettings
+from app.round_settings.sampling import SamplingSettings
+from app.round_settings.training import TrainingSettings
+
+
+class LoopSettings(SettingsModel):
+    """Everything that a round is run with."""
+
+    group = MODEL
+
+    base_model: Annotated[
+        str,
+        Shown(
+            Sentence("Base model"),
+            Sentence("demo, a folder on the workers, or a hub name (illume model check tries it)."),
+        ),
+    ] = "demo"
+    revision: Annotated[
+        str | None,
+        Shown(Sentence("Revision"), Sentence("Hub revision to pin; empty takes the newest, once.")),
+    ] = None
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16", "4bit"],
+        Shown(
+            Sentence("Number format"),
+            choices={
+                "auto": Sentence("as the device likes"),
+                "4bit": Sentence("4 bits (bitsandbytes, CUDA)"),
+            },
+            is_rare=True,
+        ),
+    ] = "auto"
+    seed: Annotated[
+        int,
+        Field(ge=0, le=2**31 - 1),
+        Shown(Sentence("Seed"), Sentence("Same seed, same draws."), is_rare=True),
+    ] = 0
+    sampling: SamplingSettings = SamplingSettings()
+    max_items: Annotated[
+        int | None,
+        Field(ge=1, le=LARGEST),
+        Shown(Sentence("Items per round"), Sentence("At most; empty takes all."), group=SAMPLING),
+    ] = None
+    rest_after: Annotated[
+        int,
+        Field(ge=1, le=100),
+        Shown(
+            Sentence("Rest after"),
+            Sentence("Admitted rationales after which an item rests."),
+            group=SAMPLING,
+            is_rare=True,
+        ),
+    ] = 3
+    rest_control_share: Annotated[
+        float,
+        Field(ge=0, le=1),
+        Shown(
+            Sentence("Control share"),
+            Sentence("Resting ones still sampled."),
+            group=SAMPLING,
+            is_rare=True,
+        ),
+    ] = 0.05
+    judging: JudgingSettings = JudgingSettings()
+    admission: AdmissionSettings = AdmissionSettings()
+    training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    stop: StopSettings = StopSettings()
+    auto_advance: Annotated[
+        bool, Shown(Sentence("Close judging and train when all is judged"), group=END)
+    ] = True
+    auto_continue: Annotated[
+        bool, Shown(Sentence("Start the next round without asking"), group=END)
+    ] = False
+
+    @model_validator(mode="after")
+    def a_packed_base_stays_whole(self) -> "LoopSettings":
+        if self.dtype == "4bit" and self.training.shard_base:
+            raise ValueError(
+                Sentence("A base in 4 bits cannot be spread over GPUs: choose one of the two.")
+            )
+        return self
+
+    @model_validator(mode="after")
+    def policy_is_reachable(self) -> "LoopSettings":
+        is_people = self.judging.judges == "people"
+        if (
+            is_people
+            and self.admission.policy == "at_least"
+            and self.admission.threshold > self.judging.overlap
+        ):
+            raise ValueError(
+                Sentence(
+                    "The admission policy wants %(votes)s votes, but only %(n)s people judge each "
+                    "item: raise the overlap or lower it.",
+                    votes=self.admission.threshold,
+                    n=self.judging.overlap,
+                )
+            )
+        return self
