@@ -9,10 +9,9 @@ from app.models import Judgement, Project, Round, RoundItem
 from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds.candidates import list_votes
 from app.queries.rounds.rounds import get_progress, has_unjudged_items
-from app.services.judging import judgements
 from app.services.rounds.figures import collect_figures
 from tests.support.factories import make_item, make_project, make_round, make_round_item, make_user
-from tests.support.judging import submit
+from tests.support.judging import open_item, submit
 
 
 @pytest.fixture
@@ -24,8 +23,7 @@ def round_(session: Session) -> Round:
         make_round_item(session, round_, make_item(session, project), purpose=purpose)
     user = make_user(session)
     for _ in range(2):
-        judgement = judgements.lease_next(session, round_, user)
-        assert judgement is not None
+        judgement = open_item(session, round_, user)
         submit(session, judgement, picked=judgement.shown_order[:1])
     return round_
 
@@ -48,7 +46,7 @@ def test_a_judgement_counts_only_while_it_is_submitted(session: Session, round_:
     make_round_item(
         session, round_, make_item(session, session.get_one(Project, round_.project_id))
     )
-    judgements.lease_next(session, round_, make_user(session))
+    open_item(session, round_, make_user(session))
     assert len(session.scalars(select(counted_judgements)).all()) == 1
 
 
