@@ -24,7 +24,7 @@ from worker.ml.model.quiet import keep_quiet
 from worker.ml.model.vision import hide_broken_torchvision
 from worker.model_report import report_lines
 from worker.scene_pairs import render_pairs
-from worker.stages.lora_settings import lora_settings
+from worker.stages.training_settings import lora_settings
 
 
 def main() -> int:

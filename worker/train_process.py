@@ -22,15 +22,16 @@ import torch
 from accelerate import PartialState  # type: ignore[import-untyped]
 
 from app.kit.settings import environment_for_children
-from worker.ml.errors import MlError, Stopped
+from worker.ml.errors import ImageError, MlError, PromptError, Stopped
 from worker.ml.model.loading import load_vlm
 from worker.ml.training.train import train_lora
 from worker.ml.types import (
+    Example,
     LoraSettings,
+    Part,
     TrainConfig,
     TrainProgress,
     TrainReport,
-    TrainRow,
     Validation,
 )
 
@@ -48,8 +49,8 @@ class TrainJob:
     device: str
     dtype: str
     threads: int
-    rows: list[TrainRow]
-    validation: list[TrainRow]
+    rows: list[Example]
+    validation: list[Example]
     config: TrainConfig
     lora: LoraSettings
     start_from: Path | None
@@ -69,8 +70,8 @@ class TrainJob:
         return cls(
             **values
             | {
-                "rows": [_row(row) for row in values["rows"]],
-                "validation": [_row(row) for row in values["validation"]],
+                "rows": [_example(row) for row in values["rows"]],
+                "validation": [_example(row) for row in values["validation"]],
                 "config": TrainConfig(**values["config"]),
                 "lora": LoraSettings(**lora),
                 "start_from": Path(start_from) if start_from is not None else None,
@@ -80,8 +81,10 @@ class TrainJob:
         )
 
 
-def _row(values: dict[str, Any]) -> TrainRow:
-    return TrainRow(**values | {"image": Path(values["image"])})
+def _example(values: dict[str, Any]) -> Example:
+    image = Path(values["image"]) if values["image"] is not None else None
+    parts = tuple(Part(**part) for part in values["parts"])
+    return Example(**values | {"image": image, "parts": parts})
 
 
 def report_from(values: dict[str, Any]) -> TrainReport:
@@ -109,7 +112,8 @@ def main(job_file: Path) -> int:
         if leads:
             _say("stopped", {})
     except MlError as error:
-        _say("error", {"message": error.message})
+        is_unusable = isinstance(error, ImageError | PromptError)
+        _say("error", {"message": error.message, "is_unusable": is_unusable})
         return 1
     else:
         if leads:

@@ -18,11 +18,11 @@ import torch
 from benchmarks.support.hardware import decoder_parameters, peak_mb, resident_mb, wait_for
 from benchmarks.support.llava import save_images, saved_llava, words
 from worker.ml.inputs.encode import encoder_of
-from worker.ml.inputs.prompts import DEFAULT_STYLE
+from worker.ml.inputs.prompts import DEFAULT_STYLE, explained
 from worker.ml.model.loading import choose_device, load_vlm
-from worker.ml.training.losses import make_examples
+from worker.ml.training.losses import encode_example
 from worker.ml.training.train import train_lora
-from worker.ml.types import LoraSettings, TrainConfig, TrainProgress, TrainRow
+from worker.ml.types import Example, LoraSettings, TrainConfig, TrainProgress
 
 OPENER = ", seeing that"
 LORA = LoraSettings(rank=8, alpha=16.0, dropout=0.0)
@@ -52,7 +52,7 @@ class Cell:
             batch_size=self.batch,
             gradient_accumulation=self.step // self.batch,
             learning_rate=1e-3,
-            balance=1.0,
+            warmup_share=0.05,
             seed=self.seed,
             dtype=self.dtype,
             patience=None,
@@ -62,7 +62,7 @@ class Cell:
         )
 
 
-def make_rows(folder: Path, cell: Cell) -> list[TrainRow]:
+def make_rows(folder: Path, cell: Cell) -> list[Example]:
     """Questions of 4 to 24 words, answers of 1 to 3, rationales of 5 to 60 (short ones are more
     frequent, as in people's), 1 to 4 of them per item; one image per item."""
     chance = random.Random(cell.seed)
@@ -74,7 +74,9 @@ def make_rows(folder: Path, cell: Cell) -> list[TrainRow]:
     rows = []
     for item, path in enumerate(save_images(folder, cell.items)):
         question, answer = text(4, 24) + " ?", text(1, 3)
-        rows += [TrainRow(path, question, answer, text(5, 60), OPENER) for _ in range(1 + item % 4)]
+        rows += [
+            explained(path, question, answer, text(5, 60), OPENER) for _ in range(1 + item % 4)
+        ]
     return rows
 
 
@@ -96,7 +98,7 @@ def measure(cell: Cell, models_folder: Path | None = None) -> dict[str, Any]:
         vlm = load_vlm(str(source), device=cell.device, dtype=cell.dtype)
         encoder = encoder_of(vlm)
         lengths = [
-            make_examples(vlm, encoder, row, index, DEFAULT_STYLE)[0].row.length
+            encode_example(vlm, encoder, row, index, DEFAULT_STYLE)[0].row.length
             for index, row in enumerate(rows)
         ]
         vlm.memo.clear()
@@ -132,7 +134,7 @@ def measure(cell: Cell, models_folder: Path | None = None) -> dict[str, Any]:
     }
 
 
-def steps_of(rows: list[TrainRow], cell: Cell) -> list[list[int]]:
+def steps_of(rows: list[Example], cell: Cell) -> list[list[int]]:
     """The rows of each optimizer step, over all epochs."""
     from worker.ml.training.schedule import epoch_batches
 
@@ -144,7 +146,7 @@ def steps_of(rows: list[TrainRow], cell: Cell) -> list[list[int]]:
 
 
 def train_ours(
-    vlm: Any, rows: list[TrainRow], cell: Cell, folder: Path
+    vlm: Any, rows: list[Example], cell: Cell, folder: Path
 ) -> tuple[list[float], list[float], list[float]]:
     """(loss of each step, wall time and processor time at the end of each step)."""
     losses: list[float] = []

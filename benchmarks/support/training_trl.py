@@ -26,7 +26,7 @@ from benchmarks.support.training_cell import LORA, Cell, steps_of
 from worker.ml.model.lora import adapter_weights, add_new_adapter, find_targets, remove_adapters
 from worker.ml.sampling.seeds import derive_seed
 from worker.ml.training.schedule import learning_rate
-from worker.ml.types import TrainRow
+from worker.ml.types import Example
 
 NONE, ANSWER, RATIONALE = 0, 1, 2
 
@@ -112,7 +112,7 @@ class Clock(TrainerCallback):  # type: ignore[misc]
 
 
 def train(
-    vlm: Any, rows: list[TrainRow], cell: Cell, folder: Path
+    vlm: Any, rows: list[Example], cell: Cell, folder: Path
 ) -> tuple[list[float], list[float], list[float]]:
     """(loss of each step, wall time and processor time at the end of each step)."""
     config = cell.config
@@ -172,7 +172,7 @@ def train(
     return clock.losses[: len(steps)], clock.wall, clock.cpu
 
 
-def _dataset(rows: list[TrainRow], steps: list[list[int]], end: str) -> Any:
+def _dataset(rows: list[Example], steps: list[list[int]], end: str) -> Any:
     """The rows of all steps, one after the other; pictures are read when they are needed."""
     ordered = [rows[index] for step in steps for index in step]
     made = datasets.Dataset.from_list(
@@ -180,10 +180,11 @@ def _dataset(rows: list[TrainRow], steps: list[list[int]], end: str) -> Any:
             {
                 "image": str(row.image),
                 "prompt": f"<image>Q: {row.question} A:",
-                "completion": f" {row.answer}{row.opener} {row.rationale}{end}",
-                "parts": [f" {row.answer}", row.opener],
+                "completion": f" {answer.text}{opener.text}{rationale.text}{end}",
+                "parts": [f" {answer.text}", opener.text],
             }
             for row in ordered
+            for answer, opener, rationale in [row.parts]
         ]
     )
     return made.cast_column("image", datasets.Image())

@@ -14,16 +14,16 @@ from tests.support.command_line import output_of, refusal_of
 from tests.support.factories import make_project, make_run
 from tests.support.models.families import build_llava
 from worker.ml.inputs.encode import collate, encoder_of
-from worker.ml.inputs.prompts import PromptText
+from worker.ml.inputs.prompts import PromptText, explained
 from worker.ml.model.adapters import publish_adapter
 from worker.ml.model.loading import Vlm, attach_adapter, load_vlm
 from worker.ml.training.train import train_lora
-from worker.ml.types import LoraSettings, TrainConfig, TrainRow
+from worker.ml.types import LoraSettings, TrainConfig
 
 
 def trained_adapter(vlm: Vlm, folder: Path, image: Path) -> Path:
     """An adapter that changes what the model says, in the store."""
-    row = TrainRow(image, "what is it?", "red", "it is red", ", seeing that")
+    row = explained(image, "what is it?", "red", "it is red", ", seeing that")
     train_lora(
         vlm,
         [row],

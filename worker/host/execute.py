@@ -85,7 +85,9 @@ def _recording_failure(run_id: int, attempt: int, work: Callable[[], None]) -> N
     except LostRun as loss:
         logger.warning("%s", loss.message)
     except Exception as error:
-        if type(error).__name__ == "Stopped":  # worker.ml's, not importable without torch
+        from worker.ml.errors import Stopped  # torchvision comes with it, where there is one
+
+        if isinstance(error, Stopped):
             logger.warning("run %s was stopped: it is no longer ours", run_id)
             return
         message = _describe(error)
@@ -95,7 +97,9 @@ def _recording_failure(run_id: int, attempt: int, work: Callable[[], None]) -> N
 
 def is_expected(error: Exception) -> bool:
     """Whether it is a failure with a sentence for people, and no mistake of ours."""
-    return isinstance(error, AppError) or type(error).__module__.startswith("worker.ml")
+    from worker.ml.errors import MlError
+
+    return isinstance(error, AppError | MlError)
 
 
 def _describe(error: Exception) -> str:

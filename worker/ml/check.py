@@ -8,7 +8,13 @@ from pathlib import Path
 import torch
 
 from worker.ml.errors import MlError
-from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle, prompt_text, train_text
+from worker.ml.inputs.prompts import (
+    DEFAULT_STYLE,
+    PromptStyle,
+    explained,
+    prompt_text,
+    train_text,
+)
 from worker.ml.model.loading import Vlm, load_vlm
 from worker.ml.model.lora import find_targets, linear_modules
 from worker.ml.model.memory import row_bytes
@@ -16,7 +22,7 @@ from worker.ml.proof import ProofLine, prove
 from worker.ml.proof_of_merge import prove_merge
 from worker.ml.sampling.generate import sample
 from worker.ml.sampling.seeds import derive_seed
-from worker.ml.types import Draw, LoraSettings, Prompt, SampleConfig, Sampled, TrainRow
+from worker.ml.types import Draw, LoraSettings, Prompt, SampleConfig, Sampled
 
 OPENER = ", seeing that"
 N_ITEMS = 3
@@ -96,14 +102,14 @@ def check_model(
     vlm = load_vlm(name, revision=revision, device=device, dtype=dtype)
     proof = prove(vlm, pairs, settings, opener=OPENER, style=style)
     lines, reason = list(proof.lines), proof.reason
-    row = TrainRow(pairs[0][0], pairs[0][1], "yes", "it is there", OPENER)
+    example = explained(*pairs[0], "yes", "it is there", OPENER)
     text = None
     items: tuple[CheckedItem, ...] = ()
     targets: Sequence[str] = ()
     if reason is None:
         targets = find_targets(vlm.model, settings)
-        text = train_text(vlm, row, style)
-        lines.append(prove_merge(vlm, name, row, settings, style))
+        text = train_text(vlm, example, style)
+        lines.append(prove_merge(vlm, name, example, settings, style))
         items = _ask(vlm, pairs, style)
     counts = _target_counts(vlm, targets, settings)
     trainable = sum(count.lora_parameters for count in counts)
@@ -125,9 +131,7 @@ def check_model(
         ),
         free_device_bytes=_free_bytes(vlm.device),
         shares_prompts=vlm.memo.get("sharing", "none") != "none",
-        train_text=f"{text.context}{text.answer}{text.opener}{text.rationale}{text.end}"
-        if text
-        else "",
+        train_text=text.text if text else "",
         items=items,
         proof=tuple(lines),
         reason=reason,

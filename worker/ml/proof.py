@@ -20,7 +20,7 @@ import torch
 from worker.ml.errors import DeviceError, MlError, ModelUnusableError, Stopped, first_line
 from worker.ml.inputs.encode import RowEncoder, collate, encoder_of
 from worker.ml.inputs.frozen_tower import encoder_for_sampling, image_features
-from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle, train_text
+from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle, explained, train_text
 from worker.ml.model.loading import Vlm, attach_adapter
 from worker.ml.model.lora import adapter_weights, find_targets, remove_adapters
 from worker.ml.model.memory import is_out_of_memory, too_large
@@ -30,9 +30,9 @@ from worker.ml.sampling.generate import sample
 from worker.ml.sampling.loop import decode_plain, decode_shared
 from worker.ml.sampling.seeds import derive_seed
 from worker.ml.sampling.sharing import Recorder, how_to_share
-from worker.ml.training.losses import Example, asked_logits, make_examples
+from worker.ml.training.losses import Encoded, Targets, asked_logits, encode_example
 from worker.ml.training.trainer import Trainer
-from worker.ml.types import Draw, LoraSettings, Prompt, SampleConfig, TrainConfig, TrainRow
+from worker.ml.types import Draw, Example, LoraSettings, Prompt, SampleConfig, TrainConfig
 
 logger = logging.getLogger(__name__)
 
@@ -117,12 +117,12 @@ def prove(
 
 
 def _measured(subject: _Subject) -> Iterator[ProofLine]:
-    said: list[TrainRow] = []
-    examples: list[Example] = []
+    said: list[Example] = []
+    sequences: list[Encoded] = []
     yield _tried(subject, "weights", lambda: _weights(subject))
     yield _tried(subject, "picture", lambda: _picture(subject))
     yield _tried(subject, "progress", lambda: _progress(subject, said))
-    yield _tried(subject, "agreement", lambda: _agreement(subject, said[0], examples))
+    yield _tried(subject, "agreement", lambda: _agreement(subject, said[0], sequences))
     yield _tried(subject, "lora", lambda: _lora(subject))
     yield _tried(subject, "learning", lambda: _learning(subject, said[0]))
 
@@ -214,10 +214,10 @@ def _change_of_logits(subject: _Subject, images: Sequence[Path]) -> float:
     vlm, question = subject.vlm, subject.pairs[0][1]
     batches, lengths = [], []
     for image in images:
-        row = TrainRow(image, question, *FALLBACK, subject.opener)
-        [example, *_] = make_examples(vlm, encoder_of(vlm), row, 0, subject.style)
-        batches.append(collate(vlm, [example.row], pad="right"))
-        lengths.append(example.row.length)
+        example = explained(image, question, *FALLBACK, subject.opener)
+        [sequence, *_] = encode_example(vlm, encoder_of(vlm), example, 0, subject.style)
+        batches.append(collate(vlm, [sequence.row], pad="right"))
+        lengths.append(sequence.row.length)
     most = 0.0
     for end in range(0, min(lengths), LOOKED_AT):
         back = range(end + 1, min(end + LOOKED_AT, *lengths) + 1)
@@ -231,7 +231,7 @@ def _change_of_logits(subject: _Subject, images: Sequence[Path]) -> float:
     return most
 
 
-def _progress(subject: _Subject, said: list[TrainRow]) -> ProofLine:
+def _progress(subject: _Subject, said: list[Example]) -> ProofLine:
     """Samples as a round would, and keeps the texts for the lines that follow."""
     vlm, opener = subject.vlm, subject.opener
     asked = [Prompt(image, question, None, opener) for image, question in subject.pairs]
@@ -242,7 +242,7 @@ def _progress(subject: _Subject, said: list[TrainRow]) -> ProofLine:
     ]
     rationales = sample(vlm, _draws(begun), SampleConfig(RATIONALE_TOKENS), style=subject.style)
     said += [
-        TrainRow(
+        explained(
             prompt.image, prompt.question, prompt.answer or "", made.text or FALLBACK[1], opener
         )
         for prompt, made in zip(begun, rationales, strict=True)
@@ -262,19 +262,18 @@ def _draws(prompts: Sequence[Prompt]) -> list[Draw]:
 
 
 @torch.no_grad()
-def _agreement(subject: _Subject, row: TrainRow, kept: list[Example]) -> ProofLine:
+def _agreement(subject: _Subject, example: Example, kept: list[Encoded]) -> ProofLine:
     """Whether the tokens of one text get the same probabilities from both engines."""
     vlm = subject.vlm
-    kept += make_examples(vlm, encoder_of(vlm), row, 0, subject.style)
+    kept += encode_example(vlm, encoder_of(vlm), example, 0, subject.style)
     trained, sampled, tokens = [], [], []
-    for example in kept:
-        parts = [part for part in (example.answer, example.rationale) if part]
-        places = [(0, at) for part in parts for at, _ in part]
-        batch = collate(vlm, [example.row], pad="right")
+    for sequence in kept:
+        places = [(0, at) for at, _ in sequence.targets]
+        batch = collate(vlm, [sequence.row], pad="right")
         trained.append(asked_logits(vlm, vlm.model, batch, places).float().cpu())
-        for part in parts:
-            sampled.append(_forced(subject, row, example, part))
-            tokens += [token for _, token in part]
+        for _, targets in sequence.learned:
+            sampled.append(_forced(subject, example, sequence, targets))
+            tokens += [token for _, token in targets]
     expected, got = torch.cat(trained), torch.cat(sampled)
     worst = difference(got, expected)
     both = [_log_probability(logits, tokens) for logits in (got, expected)]
@@ -292,18 +291,16 @@ def _agreement(subject: _Subject, row: TrainRow, kept: list[Example]) -> ProofLi
     )
 
 
-def _forced(
-    subject: _Subject, row: TrainRow, example: Example, part: Sequence[tuple[int, int]]
-) -> torch.Tensor:
+def _forced(subject: _Subject, example: Example, sequence: Encoded, part: Targets) -> torch.Tensor:
     """The logits, (tokens, vocabulary), with which the sampling engine would choose these tokens
     after what stands before them."""
     vlm = subject.vlm
-    text = train_text(vlm, row, subject.style)
-    encoder: RowEncoder = encoder_for_sampling(vlm, row.image, text.context)
-    of_text, of_image = encoder.context(row.image, text.context)
-    n_context = example.row.length - len(example.row.continuation)
-    begun = example.row.continuation[: part[0][0] + 1 - n_context]
-    sampled = replace(example.row, text=of_text, image=of_image, continuation=begun)
+    text = train_text(vlm, example, subject.style)
+    image = subject.pairs[0][0]
+    encoder: RowEncoder = encoder_for_sampling(vlm, image, text.context)
+    of_text, of_image = encoder.context(image, text.context)
+    begun = sequence.row.continuation[: part[0][0] + 1 - sequence.n_context]
+    sampled = replace(sequence.row, text=of_text, image=of_image, continuation=begun)
     recorder = Recorder(1, torch.tensor([[token for _, token in part]], device=vlm.device))
     groups, sharing = [Group(sampled, (0,))], how_to_share(vlm, sampled)
     if sharing == "none":
@@ -345,8 +342,8 @@ def _used_by_pictures(subject: _Subject, targets: Sequence[str]) -> list[str]:
     if not hasattr(vlm.model.base_model, "get_image_features"):
         return []
     image, question = subject.pairs[0]
-    row = TrainRow(image, question, *FALLBACK, subject.opener)
-    context = train_text(vlm, row, subject.style).context
+    example = explained(image, question, *FALLBACK, subject.opener)
+    context = train_text(vlm, example, subject.style).context
     _, of_image = encoder_of(vlm).context(image, context)
     used: list[str] = []
     hooks = []
@@ -366,10 +363,10 @@ def _used_by_pictures(subject: _Subject, targets: Sequence[str]) -> list[str]:
     return sorted(set(used))
 
 
-def _learning(subject: _Subject, row: TrainRow) -> ProofLine:
+def _learning(subject: _Subject, example: Example) -> ProofLine:
     step = _Step(math.nan, math.nan, math.nan, 0, 0)
     for rate in LEARNING_RATES:
-        step = _one_step(subject, row, rate)
+        step = _one_step(subject, example, rate)
         if _differs_in_training(subject, step):
             return ProofLine(
                 "learning",
@@ -421,7 +418,7 @@ class _Step:
     n_adapted: int
 
 
-def _one_step(subject: _Subject, row: TrainRow, rate: float) -> _Step:
+def _one_step(subject: _Subject, example: Example, rate: float) -> _Step:
     """One step of the very trainer of a round, with a fresh adapter that is gone afterwards."""
     vlm = subject.vlm
     config = TrainConfig(
@@ -436,9 +433,14 @@ def _one_step(subject: _Subject, row: TrainRow, rate: float) -> _Step:
     try:
         with torch.random.fork_rng(devices=devices):
             trainer = Trainer(
-                vlm, [row], [row], config=config, lora=replace(subject.lora, dropout=0.0),
-                start_from=None, style=subject.style,
-            )  # fmt: skip
+                vlm,
+                [example],
+                [example],
+                config=config,
+                lora=replace(subject.lora, dropout=0.0),
+                start_from=None,
+                style=subject.style,
+            )
             try:
                 before = trainer.validation_losses()
                 trained = trainer.step(1).loss

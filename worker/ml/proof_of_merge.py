@@ -16,15 +16,15 @@ from worker.ml.model.lora import adapted_layers, add_new_adapter, remove_adapter
 from worker.ml.model.merge import merge_adapter, merge_layers
 from worker.ml.proof import ProofLine
 from worker.ml.same_logits import difference, is_rounding
-from worker.ml.training.losses import asked_logits, make_examples
-from worker.ml.types import LoraSettings, TrainRow
+from worker.ml.training.losses import asked_logits, encode_example
+from worker.ml.types import Example, LoraSettings
 
 LARGE_BYTES = 2 * 2**30  # from here on only what the merge touches is written
 WEIGHTS = "merged.safetensors"
 
 
 def prove_merge(
-    vlm: Vlm, source: str, row: TrainRow, lora: LoraSettings, style: PromptStyle = DEFAULT_STYLE
+    vlm: Vlm, source: str, example: Example, lora: LoraSettings, style: PromptStyle = DEFAULT_STYLE
 ) -> ProofLine:
     """Returns whether base and adapter say the same once they are merged, written and loaded again.
     source: the folder or hub name that `vlm` was loaded from. A large model's untouched tensors are
@@ -39,15 +39,18 @@ def prove_merge(
             )
         adapter = _random_adapter(vlm, lora, folder)
         with adapter_attached(vlm, adapter):
-            expected = _logits(vlm, row, style)
-        bare = _logits(vlm, row, style)
+            expected = _logits(vlm, example, style)
+        bare = _logits(vlm, example, style)
         try:
             if is_large:
-                got, how = _merged_in_place(vlm, adapter, row, style), "what the merge changes was"
+                got, how = (
+                    _merged_in_place(vlm, adapter, example, style),
+                    "what the merge changes was",
+                )
             else:
                 merge_adapter(source, adapter, folder / "merged", dtype=_dtype(vlm))
                 again = load_vlm(str(folder / "merged"), device=str(vlm.device), dtype=_dtype(vlm))
-                got, how = _logits(again, row, style), "the model was"
+                got, how = _logits(again, example, style), "the model was"
         except Exception as error:  # a family may object in any way it likes
             return ProofLine(
                 "merge",
@@ -92,14 +95,14 @@ def _random_adapter(vlm: Vlm, lora: LoraSettings, folder: Path) -> Path:
 
 
 @torch.no_grad()
-def _logits(vlm: Vlm, row: TrainRow, style: PromptStyle) -> torch.Tensor:
-    [example, *_] = make_examples(vlm, encoder_of(vlm), row, 0, style)
-    places = [(0, at) for at, _ in (*example.answer, *example.rationale)]
-    batch = collate(vlm, [example.row], pad="right")
+def _logits(vlm: Vlm, example: Example, style: PromptStyle) -> torch.Tensor:
+    [sequence, *_] = encode_example(vlm, encoder_of(vlm), example, 0, style)
+    places = [(0, at) for at, _ in sequence.targets]
+    batch = collate(vlm, [sequence.row], pad="right")
     return asked_logits(vlm, vlm.model, batch, places).float().cpu()
 
 
-def _merged_in_place(vlm: Vlm, adapter: Path, row: TrainRow, style: PromptStyle) -> torch.Tensor:
+def _merged_in_place(vlm: Vlm, adapter: Path, example: Example, style: PromptStyle) -> torch.Tensor:
     """The logits after each merged layer went through a file. The base's weights come back."""
     attach_adapter(vlm, adapter)
     before: dict[str, torch.Tensor] = {
@@ -114,7 +117,7 @@ def _merged_in_place(vlm: Vlm, adapter: Path, row: TrainRow, style: PromptStyle)
                 save_file({name: layer.weight.detach().cpu().contiguous()}, file)
                 layer.weight.zero_()
                 layer.weight.copy_(load_file(file)[name])
-        return _logits(vlm, row, style)
+        return _logits(vlm, example, style)
     finally:
         remove_adapters(vlm.model)
         with torch.no_grad():

@@ -1,12 +1,15 @@
 """What goes into and comes out of `worker.ml`: plain frozen values, no tensors."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 FailedFor = Literal["image", "prompt", "server"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16", "4bit"]
+
+ANSWER, RATIONALE = "answer", "rationale"
+"""The names of ILLUME's two losses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +80,48 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainRow:
-    """One training or validation row; rationale None: answer only. weight multiplies both losses
-    of the row."""
+class Part:
+    """A piece of what follows a question. loss: the name of the loss by which the model learns to
+    say it; None for a piece that it only reads, such as the words that open a rationale.
 
-    image: Path
+    The blank before a word belongs to the word, and thus to this text, except before the first part
+    of an example: what stands there is the model's (prompts.Frame).
+    """
+
+    text: str
+    loss: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One thing to train or to validate on: a question, with its picture unless `image` is None,
+    and what follows it. weight multiplies all losses of the example."""
+
+    image: Path | None
     question: str
-    answer: str
-    rationale: str | None
-    opener: str
+    parts: tuple[Part, ...]
     weight: float = 1.0
 
     def __post_init__(self) -> None:
         if self.weight < 0:
-            raise ValueError("a row's weight must not be negative")
+            raise ValueError("an example's weight must not be negative")
+        if not any(part.loss for part in self.parts):
+            raise ValueError("an example must have a part that is learned")
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """The name of the loss of each part that is learned, in their order."""
+        return tuple(part.loss for part in self.parts if part.loss is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class LoraSettings:
-    """targets: "all-linear" (every linear layer of the language model) or the last parts of module
+    """Where LoRA goes and how large it is. The defaults are those of a project's settings.
+
+    targets: "all-linear" (every linear layer of the language model) or the last parts of module
     names ("q_proj", "v_proj"). tower, projector: adapt the vision tower and what connects it, too.
+    rslora: scaled by 1/√rank (Kalajdzievski 2023, arXiv 2312.03732). dora: with a learned magnitude
+    (Liu et al. 2024, arXiv 2402.09353).
     """
 
     rank: int = 8
@@ -105,33 +130,33 @@ class LoraSettings:
     targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
     tower: bool = False
     projector: bool = False
-    use_rslora: bool = False
-    use_dora: bool = False
+    rslora: bool = False
+    dora: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """How to train.
+    """How to train. The defaults of what a project can set are those of its settings.
 
-    batch_size: rows per forward (micro-batch); batch_size * gradient_accumulation rows make one
-    optimizer step. warmup_share: share of all steps over which the learning rate rises linearly.
-    balance: the paper's b, (#answer-only rows) / (#rationale rows); see losses.py. patience:
-    validations without improvement before training ends early (None: never). save_every_s: seconds
-    between saved states within an epoch; one is saved at every epoch end anyway. share_prefixes:
-    rows of one item that differ in their rationale pass through the model as one sequence where
-    the model can do that (branches.py). feature_cache_mb: memory of one process for the features
-    of images whose tower and projector stay frozen (frozen_tower.py); 0 computes them every time.
+    batch_size: examples per forward (micro-batch); batch_size * gradient_accumulation of them make
+    one optimizer step. warmup_share: share of all steps over which the learning rate rises
+    linearly. loss_weights: what the mean of each loss counts in J (losses.py), by its name; 1 for
+    a name that is not there. patience: validations without improvement before training ends early
+    (None: never). save_every_s: seconds between saved states within an epoch; one is saved at every
+    epoch end anyway. share_prefixes: examples of one item pass through the model as one sequence
+    where the model can do that (branches.py). feature_cache_mb: memory of one process for the
+    features of images whose tower and projector stay frozen (frozen_tower.py); 0 computes them
+    every time.
     shard_base: processes that train together share the base out among them (sharding.py).
     """
 
     epochs: int = 5
-    batch_size: int = 8
+    batch_size: int = 32
     gradient_accumulation: int = 1
-    learning_rate: float = 2e-4
-    warmup_share: float = 0.05
+    learning_rate: float = 1e-3
+    warmup_share: float = 0.1
     weight_decay: float = 0.0
-    rationale_weight: float = 1.0
-    balance: float = 1.0
+    loss_weights: Mapping[str, float] = field(default_factory=dict)
     max_grad_norm: float = 1.0
     seed: int = 0
     dtype: Dtype = "auto"
@@ -149,25 +174,24 @@ class TrainConfig:
             raise ValueError("epochs, batch_size and gradient_accumulation must be at least 1")
         if not 0.0 <= self.warmup_share <= 1.0:
             raise ValueError("warmup_share must be between 0 and 1")
-        if self.learning_rate <= 0 or self.balance < 0 or self.rationale_weight < 0:
-            raise ValueError("learning_rate must be positive, balance and weights not negative")
+        if self.learning_rate <= 0 or min(self.loss_weights.values(), default=0.0) < 0:
+            raise ValueError("learning_rate must be positive, loss weights must not be negative")
         if self.feature_cache_mb < 0:
             raise ValueError("feature_cache_mb must be at least 0")
 
 
 @dataclass(frozen=True, slots=True)
 class TrainProgress:
-    """After one optimizer step (counted from 1 over all epochs). answer_loss and rationale_loss are
-    means over the step's own rows, in nats per token; rationale_loss None: the step had no
-    rationale row. loss is what was descended (losses.py). n_tokens: read in this step by all
-    processes, padding not counted."""
+    """After one optimizer step (counted from 1 over all epochs). losses: by name, the mean over the
+    step's own parts, in nats per token; a loss that no part of the step has is not there. loss is
+    what was descended (J, losses.py). n_tokens: read in this step by all processes, padding not
+    counted."""
 
     epoch: int
     step: int
     n_steps: int
     loss: float
-    answer_loss: float
-    rationale_loss: float | None
+    losses: Mapping[str, float]
     learning_rate: float
     n_tokens: int = 0
 
@@ -175,18 +199,19 @@ class TrainProgress:
 @dataclass(frozen=True, slots=True)
 class Validation:
     """After one epoch (counted from 1). score: higher is better; minus the validation loss unless
-    the caller measures something else."""
+    the caller measures something else. loss: J over the validation examples, None without any;
+    losses: the means that it is made of, by name, in nats per token."""
 
     epoch: int
     score: float
     loss: float | None
-    answer_loss: float | None
-    rationale_loss: float | None
+    losses: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """chosen_epoch: counted from 1, the one written to out_dir. curve: one entry per step."""
+    """chosen_epoch: counted from 1, the one written to out_dir. n_rows: examples; n_parts: how many
+    parts are learned by each loss. curve: one entry per step."""
 
     chosen_epoch: int
     n_steps: int
@@ -194,7 +219,7 @@ class TrainReport:
     stopped_early: bool
     resumed_from_step: int | None
     n_rows: int
-    n_rationale_rows: int
+    n_parts: Mapping[str, int]
     trainable_parameters: int
     validations: tuple[Validation, ...]
     curve: tuple[TrainProgress, ...]

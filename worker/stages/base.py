@@ -26,7 +26,7 @@ from worker.ml.model.loading import Vlm, find_model
 from worker.ml.proof import Proof, prove
 from worker.scene_pairs import render_pairs
 from worker.stages.inputs import RunInputs, stop_when_lost
-from worker.stages.lora_settings import lora_settings
+from worker.stages.training_settings import lora_settings
 
 N_PAIRS = 3
 TRYING = "trying the model"

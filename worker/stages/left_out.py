@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from app.lifecycle import FailureKind
 from app.models import Item
 from app.services.runs.failures import are_too_many, too_many_for_training
 from worker.ml.errors import ImageError
 from worker.ml.training.readable import Unusable
-from worker.ml.types import TrainRow
+from worker.ml.types import Example
 
 logger = logging.getLogger(__name__)
 
@@ -36,17 +37,37 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What a training reads of the database; `items` are those of `rows`, one for one."""
+    """What a training reads of the database; `items` are those of `rows`, one for one. n_bytes: how
+    long each image was when it was imported."""
 
-    rows: list[TrainRow]
+    rows: list[Example]
     items: list[Owner]
-    validation: list[TrainRow]
+    validation: list[Example]
     validation_items: list[Owner]
+    n_bytes: Mapping[Path, int]
     parent: tuple[int, str] | None
     state_name: str
     is_written: list[bool]
     """Of each row, whether a person wrote its rationale."""
     left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def everything(self) -> list[Example]:
+        """The training rows and then the validation rows."""
+        return [*self.rows, *self.validation]
+
+    def list_changed(self) -> list[int]:
+        """Returns the positions in `everything` of the rows whose image is gone from the store, or
+        is not as long as it was when it was imported. Reads no image."""
+        changed = {path for path, n_bytes in self.n_bytes.items() if _length(path) != n_bytes}
+        return [place for place, row in enumerate(self.everything) if row.image in changed]
+
+
+def _length(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def owner_of(item: Item) -> Owner:

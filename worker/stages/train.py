@@ -3,8 +3,8 @@
 import logging
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from functools import partial
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,24 +18,24 @@ from app.queries.rounds import rounds as round_queries
 from app.queries.rounds.training_items import list_items, list_manifest
 from app.queries.runs import runs as run_queries
 from app.queries.runs.failures import MAX_LISTED
-from app.round_settings import LoopSettings
 from app.services.rounds import rounds
 from app.services.runs import runs
 from worker.host.heart import Heart
 from worker.host.models import forget_vlm, resolve
 from worker.host.pace import TimeLeft
 from worker.host.persist import persist
-from worker.ml.inputs.encode import encoder_of
+from worker.ml.errors import ImageError, PromptError
+from worker.ml.inputs.prompts import explained
 from worker.ml.model.adapters import publish_adapter
 from worker.ml.model.loading import load_reader
 from worker.ml.training.readable import find_unusable
 from worker.ml.training.train import train_lora
-from worker.ml.types import TrainConfig, TrainProgress, TrainReport, TrainRow
+from worker.ml.types import RATIONALE, Example, TrainProgress, TrainReport
 from worker.stages.base import check_base, load_base, prove_base
 from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
 from worker.stages.left_out import TrainingInputs, leave_out, owner_of
-from worker.stages.lora_settings import lora_settings
 from worker.stages.train_together import count_processes, train_in_processes
+from worker.stages.training_settings import lora_settings, train_config
 from worker.train_process import TrainJob
 
 logger = logging.getLogger(__name__)
@@ -46,35 +46,48 @@ MAX_VALIDATION_ROWS = 512
 
 
 def train(run_id: int, attempt: int, heart: Heart) -> None:
-    """Train an adapter for a claimed run; resumes from the state a former attempt saved."""
+    """Trains an adapter for a claimed run; goes on from the state that a former attempt saved.
+
+    A row that cannot be given to the model is found when it is first needed. Then all rows are
+    looked at, and the training begins anew with those that can be used: it ends as if the others
+    had never been there, however many processes train. Raises AppError where they are too many.
+    """
     inputs = persist(lambda session: load_inputs(session, run_id))
-    data = persist(lambda session: _load_training(session, inputs))
+    whole = persist(lambda session: _load_training(session, inputs))
     inputs = prove_base(inputs, heart)
-    settings = inputs.settings
-    device = get_settings().device
-    n_processes = count_processes(settings.training.processes, device)
     should_stop = stop_when_lost(heart)
+    n_processes = count_processes(inputs.settings.training.processes, get_settings().device)
     if n_processes > 1:
-        forget_vlm()
+        forget_vlm()  # a process that does not train must not hold the model either
         check_base(inputs)
-    data = _usable(data, inputs, alone=n_processes == 1, should_stop=should_stop)
+    data = _leave_out(whole, whole.list_changed(), inputs, should_stop)
+    with heart.pace.counting("tokens"):
+        try:
+            trained = _train(inputs, data, n_processes, heart)
+        except (ImageError, PromptError) as error:
+            logger.warning("a row cannot be used, all are looked at: %s", error.message)
+            every = range(len(whole.everything))
+            data = _leave_out(whole, every, inputs, should_stop)
+            trained = _train(inputs, data, n_processes, heart)
+    digest, _ = publish_adapter(trained.folder, adapters_folder(), _meta(inputs, data, trained))
+    persist(lambda session: _finish(session, inputs, data, trained, attempt=attempt, digest=digest))
+    shutil.rmtree(trained.folder.parent, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training: the folder of its adapter in the folder of its state, what it reports,
+    and the content of the base."""
+
+    folder: Path
+    report: TrainReport
+    revision: str
+
+
+def _train(inputs: RunInputs, data: TrainingInputs, n_processes: int, heart: Heart) -> Trained:
+    """Trains here or in several processes, and tells how far it is."""
+    settings, device = inputs.settings, get_settings().device
     state_dir = get_settings().store_path / "state" / data.state_name
-    curve: list[dict[str, Any]] = []
-
-    time_left = TimeLeft()
-
-    def on_progress(progress: TrainProgress) -> None:
-        curve.append(asdict(progress))
-        heart.pace.count(progress.n_tokens)
-        heart.report(
-            {
-                "step": progress.step,
-                "n_steps": progress.n_steps,
-                "seconds_left": time_left.estimate(progress.step, progress.n_steps),
-                "curve": thin(curve),
-            }
-        )
-
     job = TrainJob(
         model=resolve(settings.base_model),
         revision=inputs.pinned,
@@ -89,18 +102,34 @@ def train(run_id: int, attempt: int, heart: Heart) -> None:
         state_dir=state_dir,
         out_dir=state_dir / "adapter",
     )
-    with heart.pace.counting("tokens"):
-        if n_processes > 1:
-            report, revision = train_in_processes(
-                job, n_processes, on_progress=on_progress, should_stop=should_stop
-            )
-        else:
-            report, revision = _train_here(inputs, job, on_progress, should_stop)
-    digest, _ = publish_adapter(
-        state_dir / "adapter", adapters_folder(), _meta(inputs, data, revision, report)
-    )
-    persist(lambda session: _finish(session, inputs, attempt, data, revision, digest, report))
-    shutil.rmtree(state_dir, ignore_errors=True)
+    on_progress, should_stop = _teller(heart), stop_when_lost(heart)
+    if n_processes > 1:
+        report, revision = train_in_processes(
+            job, n_processes, on_progress=on_progress, should_stop=should_stop
+        )
+    else:
+        report, revision = _train_here(inputs, job, on_progress, should_stop)
+    return Trained(job.out_dir, report, revision)
+
+
+def _teller(heart: Heart) -> Callable[[TrainProgress], None]:
+    """What tells the heart of each step."""
+    curve: list[dict[str, Any]] = []
+    time_left = TimeLeft()
+
+    def on_progress(progress: TrainProgress) -> None:
+        curve.append(asdict(progress))
+        heart.pace.count(progress.n_tokens)
+        heart.report(
+            {
+                "step": progress.step,
+                "n_steps": progress.n_steps,
+                "seconds_left": time_left.estimate(progress.step, progress.n_steps),
+                "curve": thin(curve),
+            }
+        )
+
+    return on_progress
 
 
 def _train_here(
@@ -126,22 +155,19 @@ def _train_here(
     return report, vlm.revision
 
 
-def _usable(
+def _leave_out(
     data: TrainingInputs,
+    places: Sequence[int],
     inputs: RunInputs,
-    *,
-    alone: bool,
     should_stop: Callable[[], bool],
 ) -> TrainingInputs:
-    """Without the rows that the model's processor cannot take. Where this process will not train
-    alone, it must not hold the model either."""
-    if alone:
-        vlm = load_base(inputs, None)
-        find = partial(find_unusable, vlm, encoder=encoder_of(vlm), should_stop=should_stop)
-    else:
-        reader = load_reader(resolve(inputs.settings.base_model), revision=inputs.pinned)
-        find = partial(find_unusable, reader, should_stop=should_stop)
-    return leave_out(data, find([*data.rows, *data.validation]))
+    """The inputs without those of these rows that cannot be given to the model."""
+    if not places:
+        return data
+    reader = load_reader(resolve(inputs.settings.base_model), revision=inputs.pinned)
+    rows = [data.everything[place] for place in places]
+    found = find_unusable(reader, rows, should_stop=should_stop)
+    return leave_out(data, {places[number]: error for number, error in found.items()})
 
 
 def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
@@ -150,25 +176,20 @@ def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
     chain = runs.list_chain(session, inputs.run)
     manifest = next(found for run in chain if (found := list_manifest(session, run.id)))
     rows = [
-        TrainRow(
-            image=image_path(image.sha256, image.media_type),
-            question=item.question,
-            answer=item.answer,
-            rationale=text,
-            opener=opener,
-            weight=weight,
-        )
+        explained(_path(image), item.question, item.answer, text, opener, weight=weight)
         for item, image, text, weight, _ in manifest
     ]
     parent_id = round_queries.get_round_model(session, inputs.round_id).parent_adapter_id
     if inputs.settings.training.start == "restart":
         parent_id = None
     validation = _list_validation(session, inputs.project_id)
+    images = [image for _, image, *_ in manifest] + [image for _, image in validation]
     return TrainingInputs(
         rows=rows,
         items=[owner_of(item) for item, *_ in manifest],
         validation=[_validation_row(item, image, opener) for item, image in validation],
         validation_items=[owner_of(item) for item, _ in validation],
+        n_bytes={_path(image): image.n_bytes for image in images},
         parent=inputs.find_adapter(session, parent_id),
         state_name=f"train-{chain[-1].id}",
         is_written=[is_written for *_, is_written in manifest],
@@ -183,62 +204,40 @@ def _list_validation(session: Session, project_id: int) -> list[tuple[Item, Imag
     return list_items(session, item_ids)
 
 
-def _validation_row(item: Item, image: Image, opener: str) -> TrainRow:
+def _validation_row(item: Item, image: Image, opener: str) -> Example:
     """With the first gold rationale of the item, where there is one."""
-    return TrainRow(
-        image=image_path(image.sha256, image.media_type),
-        question=item.question,
-        answer=item.answer,
-        rationale=item.gold_rationales[0] if item.gold_rationales else None,
-        opener=opener,
-    )
+    rationale = item.gold_rationales[0] if item.gold_rationales else None
+    return explained(_path(image), item.question, item.answer, rationale, opener)
 
 
-def train_config(settings: LoopSettings, *, balance: float) -> TrainConfig:
-    training = settings.training
-    return TrainConfig(
-        epochs=training.epochs,
-        batch_size=training.batch_size,
-        gradient_accumulation=training.gradient_accumulation,
-        learning_rate=training.learning_rate,
-        warmup_share=training.warmup_share,
-        weight_decay=training.weight_decay,
-        rationale_weight=training.rationale_weight,
-        balance=balance,
-        seed=settings.seed,
-        dtype=settings.dtype,
-        patience=training.patience,
-        gradient_checkpointing=training.gradient_checkpointing,
-        feature_cache_mb=training.feature_cache_mb,
-        shard_base=training.shard_base,
-    )
+def _path(image: Image) -> Path:
+    return image_path(image.sha256, image.media_type)
 
 
-def _meta(
-    inputs: RunInputs, data: TrainingInputs, revision: str, report: TrainReport
-) -> dict[str, object]:
+def _meta(inputs: RunInputs, data: TrainingInputs, trained: Trained) -> dict[str, object]:
+    report = trained.report
     return {
         "base_model": inputs.settings.base_model,
-        "base_revision": revision,
+        "base_revision": trained.revision,
         "parent": data.parent[1] if data.parent else None,
         "round": inputs.round_number,
         "seed": inputs.settings.seed,
         "training": inputs.settings.training.model_dump(mode="json"),
         "n_rows": report.n_rows,
-        "n_rationale_rows": report.n_rationale_rows,
+        "n_rationale_rows": report.n_parts.get(RATIONALE, 0),
         "n_written_rows": sum(data.is_written),
         "chosen_epoch": report.chosen_epoch,
     }
 
 
-def _finish(  # noqa: PLR0917 - one transaction needs all of them
+def _finish(
     session: Session,
     inputs: RunInputs,
-    attempt: int,
     data: TrainingInputs,
-    revision: str,
+    trained: Trained,
+    *,
+    attempt: int,
     digest: str,
-    report: TrainReport,
 ) -> None:
     """Insert the adapter and move the round on, in one transaction."""
     round_queries.lock_round(session, inputs.round_id)
@@ -249,34 +248,35 @@ def _finish(  # noqa: PLR0917 - one transaction needs all of them
         run_attempt=attempt,
         parent_id=data.parent[0] if data.parent else None,
         base_model=inputs.settings.base_model,
-        base_revision=revision,
+        base_revision=trained.revision,
         digest=digest,
-        meta=_meta(inputs, data, revision, report),
+        meta=_meta(inputs, data, trained),
     )
     session.add(adapter)
     session.flush()  # the round's row names the new adapter
     round_queries.get_round_model(session, inputs.round_id).new_adapter_id = adapter.id
     rounds.finish_round_run(
-        session,
-        inputs.run.id,
-        attempt=attempt,
-        result={
-            "chosen_epoch": report.chosen_epoch,
-            "epochs_run": report.epochs_run,
-            "n_steps": report.n_steps,
-            "n_rows": report.n_rows,
-            "n_rationale_rows": report.n_rationale_rows,
-            "n_written_rows": sum(data.is_written),
-            "n_unreadable": sum(entry.n_rows for entry in data.left_out),
-            "n_left_out": len(data.left_out),
-            "left_out": [asdict(entry) for entry in data.left_out[:MAX_LISTED]],
-            "trainable_parameters": report.trainable_parameters,
-            "resumed_from_step": report.resumed_from_step,
-            "validations": [asdict(entry) for entry in report.validations],
-            "curve": thin([asdict(entry) for entry in report.curve]),
-            "seconds": round(report.seconds, 2),
-        },
+        session, inputs.run.id, attempt=attempt, result=_result(data, trained.report)
     )
+
+
+def _result(data: TrainingInputs, report: TrainReport) -> dict[str, Any]:
+    return {
+        "chosen_epoch": report.chosen_epoch,
+        "epochs_run": report.epochs_run,
+        "n_steps": report.n_steps,
+        "n_rows": report.n_rows,
+        "n_rationale_rows": report.n_parts.get(RATIONALE, 0),
+        "n_written_rows": sum(data.is_written),
+        "n_unreadable": sum(entry.n_rows for entry in data.left_out),
+        "n_left_out": len(data.left_out),
+        "left_out": [asdict(entry) for entry in data.left_out[:MAX_LISTED]],
+        "trainable_parameters": report.trainable_parameters,
+        "resumed_from_step": report.resumed_from_step,
+        "validations": [asdict(entry) for entry in report.validations],
+        "curve": thin([asdict(entry) for entry in report.curve]),
+        "seconds": round(report.seconds, 2),
+    }
 
 
 def thin(curve: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

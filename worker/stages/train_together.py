@@ -24,7 +24,7 @@ import torch
 
 from app.kit.processes.children import describe_exit, kill_group, start_process
 from app.kit.settings import environment_for_children
-from worker.ml.errors import DeviceError, MlError, Stopped
+from worker.ml.errors import DeviceError, MlError, PromptError, Stopped
 from worker.ml.types import TrainProgress, TrainReport
 from worker.train_process import MARK, STOP_FILE, TrainJob, report_from
 
@@ -65,12 +65,13 @@ class Child:
     number: int
     process: subprocess.Popen[bytes]
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
-    error: str | None = None
+    error: MlError | None = None
 
-    def describe(self, n_processes: int) -> str:
-        """Why it failed, for a person."""
-        if self.error is not None:
-            return self.error
+    def failure(self, n_processes: int) -> MlError:
+        """Returns what it said, or an error that says how it ended."""
+        return self.error or MlError(self._describe(n_processes))
+
+    def _describe(self, n_processes: int) -> str:
         returncode = self.process.returncode
         name = f"Process {self.number + 1} of {n_processes} of the training"
         if returncode < 0:
@@ -91,7 +92,8 @@ def train_in_processes(
 ) -> tuple[TrainReport, str]:
     """As train_lora, in `n_processes` new processes; the report and the base's revision.
 
-    Raises Stopped, and MlError with what a failed process said or how it ended.
+    Raises Stopped, and MlError with what a failed process said or how it ended; it is a PromptError
+    where a row cannot be given to the model, whether for its texts or for its picture.
     """
     with tempfile.TemporaryDirectory(prefix="illume-train-") as folder:
         job_file = Path(folder) / "job.json"
@@ -157,7 +159,7 @@ def _listen(
         if line is None:
             n_open -= 1
             if child.process.wait() != 0:
-                raise MlError(_why(children, lines).describe(len(children)))
+                raise _why(children, lines).failure(len(children))
         elif (message := _parse(child, line)) is not None:
             if message["kind"] == "progress":
                 message.pop("kind")
@@ -184,7 +186,8 @@ def _parse(child: Child, line: str) -> dict[str, Any] | None:
         return None
     message: dict[str, Any] = json.loads(line.removeprefix(MARK))
     if message["kind"] == "error":
-        child.error = message["message"]
+        kind = PromptError if message["is_unusable"] else MlError
+        child.error = kind(message["message"])
         return None
     return message
 

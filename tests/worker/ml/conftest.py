@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from tests.support.models.families import build_llava, write_pictures
+from worker.ml.inputs.prompts import explained
 from worker.ml.model.loading import Vlm, load_vlm
-from worker.ml.types import TrainRow
+from worker.ml.types import Example
 
 OPENER = ", seeing that"
 
@@ -39,12 +40,12 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="session")
-def rows(pictures: list[Path]) -> list[TrainRow]:
+def rows(pictures: list[Path]) -> list[Example]:
     """Two rows with a rationale, two without."""
     question = "what colour is the cube ?"
     rationales = ["the cube is red", "the ball on the left is blue", None, None]
     answers = ["red", "blue", "green", "two"]
     return [
-        TrainRow(picture, question, answer, rationale, OPENER)
+        explained(picture, question, answer, rationale, OPENER)
         for picture, answer, rationale in zip(pictures, answers, rationales, strict=True)
     ]

@@ -9,7 +9,7 @@ from worker.ml.check import check_model
 from worker.ml.errors import MlError
 from worker.ml.model.loading import load_vlm
 from worker.ml.proof_of_merge import prove_merge
-from worker.ml.types import LoraSettings, TrainRow
+from worker.ml.types import Example, LoraSettings
 
 
 def test_the_report_shows_what_a_project_would_get(
@@ -65,12 +65,12 @@ def test_a_model_that_fails_its_proof_is_reported_with_the_reason(
 
 @pytest.mark.parametrize("dora", [False, True])
 def test_a_large_model_is_merged_layer_by_layer(
-    llava_folder: Path, rows: list[TrainRow], monkeypatch: pytest.MonkeyPatch, dora: bool
+    llava_folder: Path, rows: list[Example], monkeypatch: pytest.MonkeyPatch, dora: bool
 ) -> None:
     monkeypatch.setattr("worker.ml.proof_of_merge.LARGE_BYTES", 1)
     vlm = load_vlm(str(llava_folder), device="cpu")
     before = {name: tensor.clone() for name, tensor in vlm.model.state_dict().items()}
-    line = prove_merge(vlm, str(llava_folder), rows[0], LoraSettings(rank=2, use_dora=dora))
+    line = prove_merge(vlm, str(llava_folder), rows[0], LoraSettings(rank=2, dora=dora))
     assert line.holds, line.text
     assert "what the merge changes was written" in line.text
     assert all(torch.equal(before[n], t) for n, t in vlm.model.state_dict().items())

@@ -18,20 +18,20 @@ from benchmarks.support.llava import save_images, save_llava, words
 from worker.host.models import DEMO_CHECKPOINT
 from worker.ml.errors import Stopped
 from worker.ml.inputs.encode import encoder_of
-from worker.ml.inputs.prompts import prompt_text
+from worker.ml.inputs.prompts import explained, prompt_text
 from worker.ml.model.loading import Vlm, load_vlm
 from worker.ml.sampling.generate import sample
 from worker.ml.sampling.seeds import derive_seed
 from worker.ml.training.train import train_lora
 from worker.ml.types import (
     Draw,
+    Example,
     LoraSettings,
     Prompt,
     SampleConfig,
     TrainConfig,
     TrainProgress,
     TrainReport,
-    TrainRow,
 )
 
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 OPENER = ", seeing that"
 N_NEW_TOKENS = 24
 TRAINING = TrainConfig(
-    epochs=3, batch_size=4, learning_rate=2e-3, balance=1.0, patience=None, seed=4
+    epochs=3, batch_size=4, learning_rate=2e-3, warmup_share=0.05, patience=None, seed=4
 )
 LORA = LoraSettings(rank=4, dropout=0.0)
 
@@ -69,10 +69,10 @@ def prompts(tmp_path_factory: pytest.TempPathFactory) -> list[Prompt]:
 
 
 @pytest.fixture(scope="module")
-def rows(prompts: list[Prompt]) -> list[TrainRow]:
+def rows(prompts: list[Prompt]) -> list[Example]:
     """Half of them with a rationale."""
     return [
-        TrainRow(p.image, p.question, str(p.answer), "it is there" if n % 2 else None, OPENER)
+        explained(p.image, p.question, str(p.answer), "it is there" if n % 2 else None, OPENER)
         for n, p in enumerate(prompts)
     ]
 
@@ -124,7 +124,7 @@ def test_drawn_texts_are_those_of_the_processor(
 
 
 def train(
-    vlm: Vlm, rows: list[TrainRow], folder: Path, config: TrainConfig = TRAINING, **more: Any
+    vlm: Vlm, rows: list[Example], folder: Path, config: TrainConfig = TRAINING, **more: Any
 ) -> TrainReport:
     return train_lora(
         vlm,
@@ -149,7 +149,7 @@ def losses(report: TrainReport) -> list[float]:
 
 @pytest.fixture(scope="module")
 def trained_on_cpu(
-    demo_on_cpu: Vlm, rows: list[TrainRow], tmp_path_factory: pytest.TempPathFactory
+    demo_on_cpu: Vlm, rows: list[Example], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, TrainReport]:
     folder = tmp_path_factory.mktemp("on-cpu")
     return folder, train(demo_on_cpu, rows, folder)
@@ -165,7 +165,7 @@ def assert_same_training(
 
 
 def test_training_is_that_of_the_processor(
-    demo: Vlm, rows: list[TrainRow], tmp_path: Path, trained_on_cpu: tuple[Path, TrainReport]
+    demo: Vlm, rows: list[Example], tmp_path: Path, trained_on_cpu: tuple[Path, TrainReport]
 ) -> None:
     report = train(demo, rows, tmp_path)
     assert losses(report)[-1] < losses(report)[0], "it learned something"
@@ -173,7 +173,7 @@ def test_training_is_that_of_the_processor(
 
 
 def test_a_training_that_is_stopped_and_resumed_ends_alike(
-    demo: Vlm, rows: list[TrainRow], tmp_path: Path, trained_on_cpu: tuple[Path, TrainReport]
+    demo: Vlm, rows: list[Example], tmp_path: Path, trained_on_cpu: tuple[Path, TrainReport]
 ) -> None:
     done: list[TrainProgress] = []
     with pytest.raises(Stopped):

@@ -7,20 +7,21 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.support.models.examples import plain_losses
 from tests.support.models.families import FAMILIES, MORE_FAMILIES, build_llava, write_pictures
 from tests.support.models.more_families import FURTHER_FAMILIES
 from tests.worker.ml.conftest import OPENER
 from worker.ml.inputs.encode import encoder_of, end_ids
-from worker.ml.inputs.prompts import frame_of, prompt_text
+from worker.ml.inputs.prompts import explained, frame_of, prompt_text
 from worker.ml.model.loading import Vlm, adapter_attached, load_vlm
 from worker.ml.model.lora import linear_modules
 from worker.ml.sampling.batch import Group
 from worker.ml.sampling.generate import sample
 from worker.ml.sampling.loop import decode_plain
 from worker.ml.sampling.sharing import Recorder
-from worker.ml.training.losses import Example, row_losses
+from worker.ml.training.losses import Encoded, Piece
 from worker.ml.training.train import train_lora
-from worker.ml.types import Draw, LoraSettings, Prompt, SampleConfig, TrainConfig, TrainRow
+from worker.ml.types import Draw, LoraSettings, Prompt, SampleConfig, TrainConfig
 
 pytestmark = pytest.mark.slow
 
@@ -104,7 +105,7 @@ def test_near_greedy_texts_are_those_of_the_family_itself(vlm: Vlm, pictures: li
 def test_training_sees_the_probabilities_that_sampling_saw(vlm: Vlm, draws: list[Draw]) -> None:
     """The loss of a continuation in a padded batch is the ln p with which it was decoded alone:
     the same prompts, positions, masks and token types on both sides."""
-    examples, expected = [], []
+    sequences, expected = [], []
     for index, draw in enumerate(draws[::6]):
         row = encoder_of(vlm).row(draw.prompt.image, prompt_text(vlm, draw.prompt))
         vlm.memo.setdefault("ends", end_ids(vlm, frame_of(vlm, "?").end)[1])
@@ -117,18 +118,18 @@ def test_training_sees_the_probabilities_that_sampling_saw(vlm: Vlm, draws: list
         ]
         expected.append(-sum(log_p) / len(log_p))
         longer = encoder_of(vlm).row(draw.prompt.image, prompt_text(vlm, draw.prompt), tokens[:-1])
-        targets = tuple((row.length - 1 + place, token) for place, token in enumerate(tokens))
-        examples.append(Example(longer, (), targets, index))
+        said = Piece(tuple(tokens[:-1]), "rationale", end=tokens[-1])
+        sequences.append(Encoded(longer, (Piece(row.continuation), said), index))
     with torch.no_grad():
-        losses = row_losses(vlm, vlm.model, examples)
-    assert losses.rationale.tolist() == pytest.approx(expected, abs=1e-4)
+        losses = plain_losses(vlm, sequences)
+    assert losses.of("rationale").tolist() == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_round_trains_resumes_and_is_sampled_from(
     vlm: Vlm, pictures: list[Path], draws: list[Draw], tmp_path: Path
 ) -> None:
     rows = [
-        TrainRow(picture, "what is it ?", "yes", rationale, OPENER)
+        explained(picture, "what is it ?", "yes", rationale, OPENER)
         for picture, rationale in zip(
             pictures, ("the cube is red", None, "there are two balls", None), strict=True
         )

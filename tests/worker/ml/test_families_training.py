@@ -6,16 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.support.models.examples import NAMES, encode_all, plain_losses
 from tests.support.models.families import FAMILIES, MORE_FAMILIES, write_pictures
 from tests.support.models.more_families import FURTHER_FAMILIES
 from tests.worker.ml.conftest import OPENER
 from worker.ml.inputs.encode import RowEncoder
 from worker.ml.inputs.frozen_tower import FrozenTowerEncoder, can_take_features
-from worker.ml.inputs.prompts import DEFAULT_STYLE
+from worker.ml.inputs.prompts import explained
 from worker.ml.model.loading import Vlm, load_vlm
-from worker.ml.training.branches import RULE, branched_losses, can_branch, join
-from worker.ml.training.losses import make_examples, row_losses
-from worker.ml.types import TrainRow
+from worker.ml.training.branches import RULE, Tree, can_branch, join, tree_losses
+from worker.ml.training.losses import Encoded
+from worker.ml.types import Example
 
 pytestmark = pytest.mark.slow
 
@@ -35,9 +36,10 @@ def test_the_fast_ways_give_the_losses_of_the_plain_way(name: str, tmp_path: Pat
     pictures = write_pictures(tmp_path / "a", 2) + write_pictures(tmp_path / "b", 2, (110, 50))
     rows = _rows(pictures)
     pixels = RowEncoder(vlm)
-    examples = [make_examples(vlm, pixels, row, i, DEFAULT_STYLE)[0] for i, row in enumerate(rows)]
+    examples = encode_all(vlm, rows, pixels)
+    assert len(examples) == len(rows)
     with torch.no_grad():
-        expected = row_losses(vlm, vlm.model, examples)
+        expected = plain_losses(vlm, examples)
     first, other = examples[0].row, examples[3].row
     tried = [first, other] if first.signature == other.signature else [first]
     takes_features = can_take_features(vlm, tried)
@@ -46,16 +48,14 @@ def test_the_fast_ways_give_the_losses_of_the_plain_way(name: str, tmp_path: Pat
     assert vlm.memo[RULE] == RULES.get(name, "causal")
     cached = FrozenTowerEncoder(vlm, pixels, 2**24)
     for encoder in (pixels, cached) if takes_features else (pixels,):
-        light = [
-            make_examples(vlm, encoder, row, i, DEFAULT_STYLE)[0] for i, row in enumerate(rows)
-        ]
+        light = encode_all(vlm, rows, encoder)
         groups = [light[:3], light[3:4], light[4:6], light[6:]]
         if vlm.memo[RULE] is None:
             groups = [[example] for example in light]
-        _compare(vlm, groups, expected.answer, expected.rationale)
+        _compare(vlm, groups, expected.values)
 
 
-def _rows(pictures: list[Path]) -> list[TrainRow]:
+def _rows(pictures: list[Path]) -> list[Example]:
     given = [
         (0, "what is it ?", "yes", "the cube is red"),
         (0, "what is it ?", "yes", "there are two balls and a large cone"),
@@ -65,16 +65,15 @@ def _rows(pictures: list[Path]) -> list[TrainRow]:
         (2, "how many ?", "two", "yes"),
         (3, "how many ?", "no", None),
     ]
-    return [TrainRow(pictures[n], asked, said, why, OPENER) for n, asked, said, why in given]
+    return [explained(pictures[n], asked, said, why, OPENER) for n, asked, said, why in given]
 
 
-def _compare(vlm: Vlm, groups: list[list], answer: torch.Tensor, rationale: torch.Tensor) -> None:
-    by_signature: dict[object, list] = {}
+def _compare(vlm: Vlm, groups: list[list[Encoded]], expected: torch.Tensor) -> None:
+    by_signature: dict[object, list[Tree]] = {}
     for group in groups:
-        (sequence,) = join(group)
-        by_signature.setdefault(sequence.row.signature, []).append(sequence)
+        tree = join(group)
+        by_signature.setdefault(tree.row.signature, []).append(tree)
     for alike in by_signature.values():
         with torch.no_grad():
-            losses, indices = branched_losses(vlm, vlm.model, alike)
-        assert torch.allclose(losses.answer, answer[indices], atol=1e-4)
-        assert torch.allclose(losses.rationale, rationale[indices], atol=1e-4)
+            losses, indices = tree_losses(vlm, vlm.model, alike, NAMES)
+        assert torch.allclose(losses.values, expected[:, indices], atol=1e-4)

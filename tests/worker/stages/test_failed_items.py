@@ -10,7 +10,18 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.kit.errors import AppError
 from app.kit.storage import image_path, put_image
 from app.lifecycle import FailureKind, Job, RoundItemState, RoundStatus, RunStatus, Split
-from app.models import Image, Item, ItemFailure, Prediction, Project, Round, RoundItem, Run, Sample
+from app.models import (
+    Adapter,
+    Image,
+    Item,
+    ItemFailure,
+    Prediction,
+    Project,
+    Round,
+    RoundItem,
+    Run,
+    Sample,
+)
 from app.queries.rounds.rounds import list_train_item_ids
 from app.round_settings import LoopSettings
 from app.services.dataset import items
@@ -47,14 +58,24 @@ class Damage:
     def __init__(self) -> None:
         self._before: dict[Path, bytes] = {}
 
-    def items(self, session: Session, *numbers: int) -> None:
+    def items(
+        self,
+        session: Session,
+        *numbers: int,
+        project_id: int | None = None,
+        keeping_length: bool = False,
+    ) -> None:
         for number in numbers:
             name = f"picture-{number}"
-            item = session.scalars(select(Item).where(Item.external_id == name)).one()
+            named = select(Item).where(Item.external_id == name)
+            if project_id is not None:
+                named = named.where(Item.project_id == project_id)
+            item = session.scalars(named).one()
             image = session.get_one(Image, item.image_sha256)
             path = image_path(image.sha256, image.media_type)
             self._before[path] = path.read_bytes()
-            path.write_bytes(self._before[path][:50])
+            n_bytes = len(self._before[path]) if keeping_length else 50
+            path.write_bytes(self._before[path][:50].ljust(n_bytes, b"\0"))
 
     def mend(self) -> None:
         for path, content in self._before.items():
@@ -223,3 +244,30 @@ def test_too_many_bad_pictures_fail_the_training_and_a_retry_goes_on(
         ).first()
         assert result is not None
         assert (result["n_left_out"], result["n_unreadable"], result["n_rows"]) == (4, 8, 4)
+
+
+@pytest.mark.slow
+def test_what_is_found_in_the_training_costs_what_it_costs_when_it_is_found_before(
+    database: sessionmaker[Session], tiny_model: Path, tmp_path: Path, damage: Damage
+) -> None:
+    """A file that was cut short is left out before the first step; one of the right length is found
+    when it is needed. Both trainings end with the same adapter."""
+    found = []
+    for keeping_length in (False, True):
+        with database.begin() as session:
+            project = make_picture_project(session, gold_settings(tiny_model), tmp_path)
+            project_id = project.id
+        start_first_round(database, project)
+        work_until(database, Job.TRAIN)
+        with database() as session:
+            damage.items(session, 1, project_id=project_id, keeping_length=keeping_length)
+        work_until(database, Job.EVALUATE)
+        damage.mend()
+        with database() as session:
+            adapter = session.scalars(select(Adapter).where(Adapter.project_id == project_id)).one()
+            run = session.get_one(Run, adapter.run_id)
+            assert (run.result["n_left_out"], run.result["n_rows"]) == (1, 10)
+            assert [entry["external_id"] for entry in run.result["left_out"]] == ["picture-1"]
+            found.append(adapter.digest)
+        work_until_done(database)
+    assert found[0] == found[1]

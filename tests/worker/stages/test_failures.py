@@ -4,7 +4,8 @@ from pathlib import Path
 
 from app.lifecycle import FailureKind
 from worker.ml.errors import ImageError, PromptError
-from worker.ml.types import Failed, Sampled, TrainRow
+from worker.ml.inputs.prompts import explained
+from worker.ml.types import Failed, Sampled
 from worker.stages.failures import collect_failures
 from worker.stages.left_out import Owner, TrainingInputs, leave_out
 
@@ -28,10 +29,11 @@ def test_an_item_failed_for_what_its_first_failed_draw_did() -> None:
 def test_a_training_says_whether_the_image_or_the_texts_cost_a_row() -> None:
     n_items = 30
     inputs = TrainingInputs(
-        rows=[TrainRow(Path("a.png"), "what?", "red", None, "")] * n_items,
+        rows=[explained(Path("a.png"), "what?", "red", None, "")] * n_items,
         items=[Owner(number, f"item-{number}", is_excluded=False) for number in range(n_items)],
         validation=[],
         validation_items=[],
+        n_bytes={},
         parent=None,
         state_name="state",
         is_written=[False] * n_items,

@@ -2,7 +2,7 @@
 
 from app.round_settings import LoopSettings, TrainingSettings
 from worker.ml.types import LoraSettings, TrainConfig
-from worker.stages.train import lora_settings, train_config
+from worker.stages.training_settings import lora_settings, train_config
 
 
 def test_every_training_setting_arrives() -> None:
@@ -27,8 +27,7 @@ def test_every_training_setting_arrives() -> None:
         learning_rate=0.01,
         warmup_share=0.2,
         weight_decay=0.1,
-        rationale_weight=0.5,
-        balance=3.0,
+        loss_weights={"answer": 1.0, "rationale": 1.5},
         seed=5,
         dtype="bfloat16",
         patience=4,
@@ -56,7 +55,14 @@ def test_every_lora_setting_arrives() -> None:
         targets=("q_proj", "v_proj"),
         tower=True,
         projector=True,
-        use_rslora=True,
-        use_dora=True,
+        rslora=True,
+        dora=True,
     )
     assert lora_settings(TrainingSettings()).targets == "all-linear"
+
+
+def test_a_setting_has_one_default() -> None:
+    settings = LoopSettings()
+    weights = {"answer": 1.0, "rationale": 1.0}
+    assert train_config(settings, balance=1.0) == TrainConfig(loss_weights=weights)
+    assert lora_settings(settings.training) == LoraSettings()

@@ -21,14 +21,17 @@ from tests.support.rounds_in_process import (
     tiny_settings,
     work_until_done,
 )
-from worker.ml.errors import DeviceError, MlError, Stopped
+from worker.ml.errors import DeviceError, MlError, PromptError, Stopped
+from worker.ml.inputs.prompts import explained
 from worker.ml.model.loading import load_vlm
 from worker.ml.training.train import train_lora
-from worker.ml.types import LoraSettings, TrainConfig, TrainProgress, TrainReport, TrainRow
+from worker.ml.types import LoraSettings, TrainConfig, TrainProgress, TrainReport
 from worker.stages.train_together import count_processes, train_in_processes
 from worker.train_process import TrainJob
 
-CONFIG = TrainConfig(epochs=2, batch_size=4, learning_rate=5e-3, balance=2.0, patience=None)
+CONFIG = TrainConfig(
+    epochs=2, batch_size=4, learning_rate=5e-3, loss_weights={"rationale": 2.0}, patience=None
+)
 WHY = ("the cube is red", "there are two balls and a large cone", None, "no", None, None, "yes")
 
 
@@ -44,7 +47,7 @@ def job(model: Path, tmp_path: Path) -> TrainJob:
     """Seven rows, two rationales of one item among them: no two processes get the same amount."""
     pictures = write_pictures(tmp_path / "pictures", 6)
     rows = [
-        TrainRow(pictures[max(0, place - 1)], "what is it ?", "red", why, ", seeing that")
+        explained(pictures[max(0, place - 1)], "what is it ?", "red", why, ", seeing that")
         for place, why in enumerate(WHY)
     ]
     return TrainJob(
@@ -86,8 +89,7 @@ def assert_same_training(one: TrainReport, other: TrainReport, here: Path, there
         assert (ours.step, ours.epoch, ours.n_steps) == (theirs.step, theirs.epoch, theirs.n_steps)
         assert ours.loss == pytest.approx(theirs.loss, abs=1e-4)
         assert ours.n_tokens == theirs.n_tokens > 0
-        assert ours.answer_loss == pytest.approx(theirs.answer_loss, abs=1e-4)
-        assert ours.rationale_loss == pytest.approx(theirs.rationale_loss, abs=1e-4)
+        assert ours.losses == pytest.approx(theirs.losses, abs=1e-4)
     for ours, theirs in zip(one.validations, other.validations, strict=True):
         assert ours.score == pytest.approx(theirs.score, abs=1e-4)
     expected = weights(there)
@@ -172,8 +174,10 @@ def test_a_killed_process_ends_the_others_and_the_next_attempt_goes_on(
 
 @pytest.mark.slow
 def test_what_one_process_cannot_do_is_told_in_its_words(job: TrainJob) -> None:
-    job.rows[-1].image.write_bytes(b"no picture")
-    with pytest.raises(MlError, match="cannot be read"):
+    image = job.rows[-1].image
+    assert image is not None
+    image.write_bytes(b"no picture")
+    with pytest.raises(PromptError, match="cannot be read"):
         train_in_processes(job, 2, on_progress=lambda _: None, should_stop=lambda: False)
     assert not job.out_dir.exists()
 

@@ -62,14 +62,14 @@ class RowEncoder:
         self._bytes = 0
         self._known: OrderedDict[tuple[object, ...], tuple[Tensors, Tensors]] = OrderedDict()
 
-    def row(self, image: Path, text: PromptText, more: Sequence[int] = ()) -> Row:
-        """The row of one prompt; `more`: token ids after its continuation."""
+    def row(self, image: Path | None, text: PromptText, more: Sequence[int] = ()) -> Row:
+        """Returns the row of one prompt; `more`: token ids after its continuation."""
         of_text, of_image = self.context(image, text.context)
         ids = continuation_ids(self._vlm.tokenizer, text.context, text.continuation)
         return Row(of_text, of_image, (*ids, *more))
 
     def fitting_row(
-        self, image: Path, text: PromptText, more: Sequence[int] = (), *, room: int = 0
+        self, image: Path | None, text: PromptText, more: Sequence[int] = (), *, room: int = 0
     ) -> Row:
         """As `row`. Raises PromptError where the row, and `room` tokens that may be written after
         it, are more than the model has places for."""
@@ -77,8 +77,10 @@ class RowEncoder:
         check_length(self._vlm, row.length, room=room)
         return row
 
-    def context(self, image: Path, context: str) -> tuple[Tensors, Tensors]:
-        """Tensors of (image, context) on the CPU: those per token, and the others."""
+    def context(self, image: Path | None, context: str) -> tuple[Tensors, Tensors]:
+        """Returns the tensors of (image, context) on the CPU: those per token, and the others, of
+        which there are none where image is None. Raises ImageError, PromptError, and
+        ModelUnusableError where the model's processor takes no such prompt at all."""
         key = (image, _file_mark(image), context)
         if (found := self._known.get(key)) is not None:
             self._known.move_to_end(key)
@@ -90,8 +92,8 @@ class RowEncoder:
             self._bytes -= _size(self._known.popitem(last=False)[1])
         return made
 
-    def _encode(self, image: Path, context: str) -> tuple[Tensors, Tensors]:
-        picture = read_image(image)
+    def _encode(self, image: Path | None, context: str) -> tuple[Tensors, Tensors]:
+        picture = read_image(image) if image is not None else None
         try:
             made = _process(self._vlm, picture, context)
         except Exception as error:  # a family's processor may object in any way it likes
@@ -112,11 +114,19 @@ class RowEncoder:
         of_text.setdefault("attention_mask", torch.ones_like(tensors["input_ids"]))
         return of_text, {name: t for name, t in tensors.items() if name not in of_text}
 
-    def _refusal(self, error: Exception, image: Path, context: str) -> MlError:
+    def _refusal(self, error: Exception, image: Path | None, context: str) -> MlError:
         """Who is to blame where the processor refuses a picture with a prompt, found by trying each
         of them with another partner: the picture, the prompt, or the way we write prompts."""
         grey = Image.new("RGB", (224, 224), (128, 128, 128))
         says = first_line(error)
+        if image is None:
+            without = frame_of(self._vlm, NEUTRAL_QUESTION, sees=False).context
+            if _is_taken(self._vlm, None, without):
+                return PromptError(f"The model's processor refuses the item's texts: {says}")
+            return ModelUnusableError(
+                f"The model's processor takes no prompt without a picture: {says} Use another "
+                "model for what is asked without one."
+            )
         if _is_taken(self._vlm, grey, context):
             return ImageError(
                 f"The model's processor refuses the image {image.name}: {says} "
@@ -134,18 +144,19 @@ class RowEncoder:
 NEUTRAL_QUESTION = "What is it?"
 
 
-def _process(vlm: Vlm | Reader, picture: Image.Image, context: str) -> Any:
-    """What the family's processor makes of a picture and a prompt."""
+def _process(vlm: Vlm | Reader, picture: Image.Image | None, context: str) -> Any:
+    """What the family's processor makes of a prompt, with or without a picture."""
     bos = vlm.tokenizer.bos_token
     # A chat template that writes the first token itself must not get a second one.
     options = {"add_special_tokens": False} if bos and context.startswith(bos) else {}
     with warnings.catch_warnings(), reading_breaks(vlm.processor, context):
         # PaliGemma's processor hands torch tensors to numpy in a way that numpy 2 bemoans.
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
-        return vlm.processor(images=[picture], text=[context], return_tensors="pt", **options)
+        images = {} if picture is None else {"images": [picture]}
+        return vlm.processor(**images, text=[context], return_tensors="pt", **options)
 
 
-def _is_taken(vlm: Vlm | Reader, picture: Image.Image, context: str) -> bool:
+def _is_taken(vlm: Vlm | Reader, picture: Image.Image | None, context: str) -> bool:
     try:
         _process(vlm, picture, context)
     except Exception as error:  # as above
@@ -162,8 +173,10 @@ def encoder_of(vlm: Vlm) -> RowEncoder:
     return encoder
 
 
-def _file_mark(path: Path) -> tuple[int, int] | None:
+def _file_mark(path: Path | None) -> tuple[int, int] | None:
     """Tells a file that was written anew from the one that is remembered."""
+    if path is None:
+        return None
     try:
         found = path.stat()
     except OSError:

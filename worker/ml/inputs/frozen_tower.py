@@ -47,7 +47,9 @@ class FrozenTowerEncoder(RowEncoder):
         self._starts_anew = starts_anew
         self._features: dict[tuple[object, ...], Tensors] = {}
 
-    def context(self, image: Path, context: str) -> tuple[Tensors, Tensors]:
+    def context(self, image: Path | None, context: str) -> tuple[Tensors, Tensors]:
+        if image is None:
+            return self._pixels.context(image, context)
         place = (self.weights, image, _file_mark(image))
         key = (*place, context)
         if (found := self._known.get(key)) is not None:

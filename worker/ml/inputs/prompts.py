@@ -11,12 +11,14 @@ The same split serves training: what is learned follows the context as further t
 is sampled from exactly the token sequences that it was trained on.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from worker.ml.inputs.templates import ASSISTANT, render_chat
 from worker.ml.model.literal import BREAK, literal
-from worker.ml.types import Prompt, TrainRow
+from worker.ml.types import ANSWER, RATIONALE, Example, Part, Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +62,18 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class TrainText:
-    """A training row in pieces, in their order. Learned are `answer` and `rationale`, each up to
-    the end token that `end` begins with; `opener` is context. rationale None: answer only."""
+    """An example as it is written: the context, the parts after it with their losses, and `end`,
+    whose first token ends each part that is learned."""
 
     context: str
-    answer: str
-    opener: str
-    rationale: str | None
+    parts: tuple[Part, ...]
     end: str
+
+    @property
+    def text(self) -> str:
+        """The whole as it reads."""
+        words = "".join(part.text for part in self.parts)
+        return (self.context + words + self.end).replace(BREAK, "")
 
 
 DEFAULT_STYLE = PromptStyle()
@@ -79,9 +85,9 @@ def prompt_text(vlm: Any, prompt: Prompt, style: PromptStyle = DEFAULT_STYLE) ->
     frame = frame_of(vlm, prompt.question, style)
     if prompt.answer is None:
         return PromptText(frame.context, "")
-    answer = literal(vlm, prompt.answer)
-    opener = literal(vlm, prompt.opener, after=prompt.answer)
-    return PromptText(frame.context, frame.gap + answer + opener)
+    return PromptText(
+        frame.context, frame.gap + "".join(_literal_texts(vlm, (prompt.answer, prompt.opener)))
+    )
 
 
 def chat_words(prompt: Prompt, style: PromptStyle = DEFAULT_STYLE) -> tuple[str, str | None]:
@@ -94,30 +100,59 @@ def chat_words(prompt: Prompt, style: PromptStyle = DEFAULT_STYLE) -> tuple[str,
     return asked, None if prompt.answer is None else prompt.answer + prompt.opener
 
 
-def train_text(vlm: Any, row: TrainRow, style: PromptStyle = DEFAULT_STYLE) -> TrainText:
-    """The pieces of a training row: exactly what prompt_text asks for, and what should follow.
-    The blank before the rationale is learned with it, since tokenizers join it to the first word.
-    """
-    frame = frame_of(vlm, row.question, style)
-    rationale = (row.rationale or "").strip()
-    return TrainText(
-        context=frame.context,
-        answer=frame.gap + literal(vlm, row.answer),
-        opener=literal(vlm, row.opener, after=row.answer),
-        rationale=style.gap + literal(vlm, rationale) if rationale else None,
-        end=frame.end,
-    )
+def explained(
+    image: Path | None,
+    question: str,
+    answer: str,
+    rationale: str | None,
+    opener: str,
+    *,
+    weight: float = 1.0,
+    style: PromptStyle = DEFAULT_STYLE,
+) -> Example:
+    """Returns ILLUME's example of an answered question: the answer is learned and, unless
+    `rationale` is None or blank, the rationale after the opener. It reads as prompt_text asks for
+    it; the blank before the rationale is learned with it, since tokenizers join it to the word."""
+    parts = [Part(answer, ANSWER)]
+    if rationale := (rationale or "").strip():
+        parts += [Part(opener, None), Part(style.gap + rationale, RATIONALE)]
+    return Example(image, question, tuple(parts), weight)
 
 
-def frame_of(vlm: Any, question: str, style: PromptStyle = DEFAULT_STYLE) -> Frame:
-    """The frame of a question. Raises ModelUnusableError for a chat template that has no place for
-    the picture or for the assistant's words."""
+def train_text(vlm: Any, example: Example, style: PromptStyle = DEFAULT_STYLE) -> TrainText:
+    """Returns the pieces of an example as they are written for this model, in their order."""
+    frame = frame_of(vlm, example.question, style, sees=example.image is not None)
+    texts = _literal_texts(vlm, [part.text for part in example.parts])
+    texts[0] = frame.gap + texts[0]
+    parts = zip(texts, example.parts, strict=True)
+    return TrainText(frame.context, tuple(Part(text, part.loss) for text, part in parts), frame.end)
+
+
+def _literal_texts(vlm: Any, texts: Sequence[str]) -> list[str]:
+    """Returns texts of people that follow each other, without a mark of the model's in or between
+    them (literal.py)."""
+    made, before = [], ""
+    for text in texts:
+        word = text.lstrip(" ")
+        blank = text[: len(text) - len(word)]
+        made.append(blank + literal(vlm, word, after="" if blank else before))
+        before = text
+    return made
+
+
+def frame_of(
+    vlm: Any, question: str, style: PromptStyle = DEFAULT_STYLE, *, sees: bool = True
+) -> Frame:
+    """Returns the frame of a question, with a place for its picture unless `sees` is false.
+
+    Raises ModelUnusableError for a chat template that has no place for the picture or for the
+    assistant's words."""
     question = literal(vlm, question)
     if not vlm.is_chat:
         image = style.image if style.image is not None else image_mark(vlm.processor)
-        context = style.plain_context.format(image=image, question=question)
+        context = style.plain_context.format(image=image if sees else "", question=question)
         return Frame(context, style.gap, "")
-    whole = render_chat(vlm, style.chat_question.format(question=question))
+    whole = render_chat(vlm, style.chat_question.format(question=question), sees=sees)
     before, _, end = whole.rpartition(ASSISTANT)
     context = before.rstrip(" ")
     return Frame(context, before[len(context) :], end)

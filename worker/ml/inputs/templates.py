@@ -31,9 +31,9 @@ def _as_words(said: str) -> Any:
     return said
 
 
-def render_chat(vlm: Any, question: str) -> str:
-    """Returns the template's text with the picture's mark, the question, and ASSISTANT as the
-    assistant's words. `vlm`: a loading.Vlm.
+def render_chat(vlm: Any, question: str, *, sees: bool = True) -> str:
+    """Returns the template's text with the picture's mark (unless `sees` is false), the question,
+    and ASSISTANT as the assistant's words. `vlm`: a loading.Vlm.
 
     Raises ModelUnusableError for a template that cannot serve, PromptError where it fails with this
     question.
@@ -41,7 +41,8 @@ def render_chat(vlm: Any, question: str) -> str:
     if "template_form" not in vlm.memo:
         vlm.memo["template_form"] = _find_form(vlm)
     try:
-        return _apply(vlm, [_PICTURE, *_as_parts(question)], vlm.memo["template_form"])
+        asked = [*([_PICTURE] if sees else []), *_as_parts(question)]
+        return _apply(vlm, asked, vlm.memo["template_form"])
     except _FAILURES as error:
         raise PromptError(
             f"The model's chat template fails with the item's question: {first_line(error)}"

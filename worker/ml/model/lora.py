@@ -78,8 +78,8 @@ def add_new_adapter(model: Any, settings: LoraSettings) -> list[str]:
         lora_alpha=settings.alpha,  # type: ignore[arg-type]  # any number does
         lora_dropout=settings.dropout,
         target_modules=targets,
-        use_rslora=settings.use_rslora,
-        use_dora=settings.use_dora,
+        use_rslora=settings.rslora,
+        use_dora=settings.dora,
     )
     inject_adapter_in_model(config, model, adapter_name=ADAPTER)
     for name, parameter in model.named_parameters():

@@ -1,186 +1,219 @@
-"""The loss of ILLUME, and the rows it is computed on.
+"""The loss of a training, and the token sequences that it is computed on.
 
-    J  =  mean over all rows of  CE(answer | image, question)
-        + rationale_weight * b * mean over the rows with a rationale of
-              CE(rationale | image, question, answer, opener)
+    J  =  sum over the losses, by name, of  weight * mean over the parts of that name of CE(part)
 
-CE is the mean over the tokens of a row, its end token included; means over rows are weighted by
-the rows' weights; b (TrainConfig.balance) is the paper's (#answer-only rows) / (#rationale rows).
-(ILLUME, Brack et al. 2023, arXiv 2208.08241; as in the published training script, b multiplies
-the mean of the rationale losses.)
+CE is the mean over the tokens of a part, its end token included, given everything before it; means
+over parts are weighted by the weights of their examples. ILLUME's J has two losses,
 
-One forward of `question answer opener rationale` gives both: the logits after the last token of
-the answer do not see what comes next, so there the answer's loss asks for the end token although
-the opener follows. Thus an answer is learned to end, and the opener is never learned.
+    J  =  mean of CE(answer | image, question)
+        + rationale_weight * b * mean of CE(rationale | image, question, answer, opener)
+
+with b = (#answer-only examples) / (#examples with a rationale). (ILLUME, Brack et al. 2023, arXiv
+2208.08241; as in the published training script, b multiplies the mean of the rationale losses.)
+
+A learned part is what the model says in one go, so its end is learned, too. One forward of
+`question answer opener rationale` gives both losses: the logits after the last token of the answer
+do not see what comes next, so there the answer's loss asks for the end token although the opener
+follows. Thus an answer is learned to end, and the opener is never learned.
+
+In shapes: places, the positions that are asked; vocabulary; names and rows, the losses and the
+examples of one forward.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch.nn import functional
 
-from worker.ml.inputs.encode import Row, RowEncoder, Tensors, collate, continuation_ids, end_ids
+from worker.ml.inputs.encode import Row, RowEncoder, Tensors, continuation_ids, end_ids
 from worker.ml.inputs.frozen_tower import with_features
 from worker.ml.inputs.prompts import PromptStyle, PromptText, TrainText, train_text
 from worker.ml.model.loading import Vlm
-from worker.ml.types import TrainRow
+from worker.ml.types import Example
 
 Ids = tuple[int, ...]
 Targets = tuple[tuple[int, int], ...]  # (position whose logits are asked, token id they should say)
 Asked = tuple[int, int, int, int]  # row of the batch, position, token id, slot of the mean
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Tokens that follow each other; learned up to `end`, the end token, unless `loss` is None."""
+
+    tokens: Ids
+    loss: str | None = None
+    end: int = -1
+
+    def targets(self, start: int) -> Targets:
+        """Returns what is learned of it where its first token stands at position `start`."""
+        if self.loss is None:
+            return ()
+        said = (*self.tokens, self.end)
+        return tuple((start - 1 + place, token) for place, token in enumerate(said))
+
+
 @dataclass(frozen=True, eq=False)
-class Example:
-    """One forward row. `row_index`: the caller's row it belongs to."""
+class Encoded:
+    """A token sequence of an example: `row` is its context followed by the pieces' tokens. index:
+    the number of the example among the caller's."""
 
     row: Row
-    answer: Targets
-    rationale: Targets
-    row_index: int
+    pieces: tuple[Piece, ...]
+    index: int
+
+    @property
+    def n_context(self) -> int:
+        """How many tokens stand before the first piece."""
+        return self.row.length - len(self.row.continuation)
+
+    @property
+    def learned(self) -> list[tuple[str, Targets]]:
+        """The name of the loss and the targets of each piece that is learned, in their order."""
+        made, start = [], self.n_context
+        for piece in self.pieces:
+            if piece.loss is not None:
+                made.append((piece.loss, piece.targets(start)))
+            start += len(piece.tokens)
+        return made
+
+    @property
+    def targets(self) -> Targets:
+        """All that is learned, in its order."""
+        return tuple(target for _, targets in self.learned for target in targets)
 
 
 @dataclass(frozen=True, eq=False)
-class RowLosses:
-    """Token-mean losses in nats, one value per row: `answer` and `rationale` (rows,), each 0 where
-    there is none; has_answer and has_rationale (rows,) bool."""
+class Losses:
+    """Token-mean losses in nats of some examples: values (names, rows), 0 where an example has no
+    such part, their sum where it has several; counts (names, rows), how many it has."""
 
-    answer: torch.Tensor
-    rationale: torch.Tensor
-    has_answer: torch.Tensor
-    has_rationale: torch.Tensor
+    names: tuple[str, ...]
+    values: torch.Tensor
+    counts: torch.Tensor
+
+    def of(self, name: str) -> torch.Tensor:
+        """Returns the values of one loss, (rows,)."""
+        return self.values[self.names.index(name)]
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Weights of the two means in J for a set of rows, so that any part of it gives an estimate.
+    """Weights of the means in J for a set of examples, so that any part of it gives an estimate.
 
-    A batch S of n of the N rows is worth
-        N/n * ( sum_S w_i * answer_i / W  +  c * sum_S' w_i * rationale_i / W' )
-    with W, W' the weights of all rows and of all rows with a rationale, c = rationale_weight * b.
+    A batch S of n of the N examples is worth
+        N/n * sum over the names of  c * sum_S w_i * (the example's losses of that name) / W
+    with c the weight of the loss in J, and W the sum of w_i over all parts of that name in the set.
     The denominators belong to the whole set, not to the batch: the estimate is unbiased, splits
-    into micro-batches without changing, and a batch without a rationale adds 0, never NaN.
+    into micro-batches without changing, and a batch without a part of a name adds 0, never NaN.
     """
 
-    n_rows: int
-    answers: float  # 1 / W
-    rationales: float  # c / W', or 0 where no row has a rationale
+    n_examples: int
+    factors: Mapping[str, float]
+    """By the name of the loss, in the order of their first appearance: c / W, 0 where W is."""
 
     @classmethod
-    def of(cls, rows: Sequence[TrainRow], factor: float) -> "Scale":
-        weight = sum(row.weight for row in rows)
-        with_rationale = sum(row.weight for row in rows if row.rationale)
+    def of(cls, examples: Sequence[Example], weights: Mapping[str, float]) -> "Scale":
+        """Returns the scale of a set. weights: TrainConfig.loss_weights."""
+        sums = dict.fromkeys(loss_names(examples), 0.0)
+        for example in examples:
+            for name in example.losses:
+                sums[name] += example.weight
         return cls(
-            n_rows=len(rows),
-            answers=1.0 / weight if weight > 0 else 0.0,
-            rationales=factor / with_rationale if with_rationale > 0 else 0.0,
+            n_examples=len(examples),
+            factors={
+                name: weights.get(name, 1.0) / total if total > 0 else 0.0
+                for name, total in sums.items()
+            },
         )
 
-    def loss(self, losses: RowLosses, weights: torch.Tensor, batch_rows: int) -> torch.Tensor:
-        """The share of these rows in the estimate of a batch of `batch_rows` rows; a scalar."""
-        parts = self.answers * losses.answer + self.rationales * losses.rationale
-        return (weights * parts).sum() * (self.n_rows / batch_rows)
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The losses of the set, in the order of their first appearance."""
+        return tuple(self.factors)
+
+    def loss(self, losses: Losses, weights: torch.Tensor, n_batch: int) -> torch.Tensor:
+        """Returns the share of these examples, with their weights (rows,), in the estimate of a
+        batch of `n_batch` examples; a scalar."""
+        parts = [self.factors[name] * losses.of(name) for name in losses.names]
+        return (weights * sum(parts[1:], start=parts[0])).sum() * (self.n_examples / n_batch)
 
 
-def make_examples(
-    vlm: Vlm, encoder: RowEncoder, row: TrainRow, row_index: int, style: PromptStyle
-) -> list[Example]:
-    """The forward rows of a training row: one, or two where the tokenizer joins the answer and the
-    opener to other tokens than the answer alone."""
-    text = train_text(vlm, row, style)
-    end, _ = end_ids(vlm, text.end)
-
-    def example(answer: Ids, begun: Ids, rationale: Ids) -> Example:
-        encoded = encoder.fitting_row(row.image, PromptText(text.context, ""), (*begun, *rationale))
-        start = encoded.length - len(begun) - len(rationale)
-        return Example(
-            row=encoded,
-            answer=_targets(start, answer, end),
-            rationale=_targets(start + len(begun), rationale, end),
-            row_index=row_index,
-        )
-
-    answer, begun, rationale = row_ids(vlm.tokenizer, text)
-    if text.rationale is None:
-        return [example(answer, answer, ())]
-    if begun[: len(answer)] == answer:
-        return [example(answer, begun, rationale)]
-    return [
-        example(answer, answer, ()),
-        example((), begun, rationale),
-    ]
+def loss_names(examples: Iterable[Example]) -> tuple[str, ...]:
+    """Returns the names of the losses of some examples, in the order of their first appearance."""
+    return tuple(dict.fromkeys(name for example in examples for name in example.losses))
 
 
-def row_ids(tokenizer: Any, text: TrainText) -> tuple[Ids, Ids, Ids]:
-    """The tokens after the context: the answer; what the rationale follows, which is the answer and
-    the opener where there is one; and the rationale."""
-    answer = continuation_ids(tokenizer, text.context, text.answer)
-    if text.rationale is None:
-        return answer, answer, ()
-    begun = continuation_ids(tokenizer, text.context, text.answer + text.opener)
-    rationale = continuation_ids(
-        tokenizer, text.context + text.answer + text.opener, text.rationale
-    )
-    return answer, begun, rationale
+def count_parts(examples: Iterable[Example]) -> dict[str, int]:
+    """Returns how many parts are learned by each loss."""
+    return dict(Counter(name for example in examples for name in example.losses))
 
 
-def _targets(start: int, tokens: Ids, end: int) -> Targets:
-    """Tokens that stand from position `start` on, and the end token after them."""
-    if not tokens:
-        return ()
-    return tuple((start - 1 + place, token) for place, token in enumerate((*tokens, end)))
+def encode_example(
+    vlm: Vlm, encoder: RowEncoder, example: Example, index: int, style: PromptStyle
+) -> list[Encoded]:
+    """Returns the token sequences of an example: one, and a further one for each learned part whose
+    last token the tokenizer joins to what follows ("red," for "red" and ", seeing that"): that part
+    is learned in a sequence of its own.
 
-
-def row_losses(vlm: Vlm, model: torch.nn.Module, examples: Sequence[Example]) -> RowLosses:
-    """Losses of the rows that the examples belong to, in the order of their first appearance.
-
-    `model`: vlm.model or what accelerate made of it. Examples of unequal image shapes go through
-    the model one group after the other. Differentiable.
+    Raises ImageError and PromptError where the example cannot be given to the model.
     """
-    numbers = {index: place for place, index in enumerate(_row_order(examples))}
-    zeros = torch.zeros(len(numbers), device=vlm.device)
-    answer, rationale = zeros, zeros.clone()
-    has_rationale = torch.zeros(len(numbers), dtype=torch.bool, device=vlm.device)
-    groups: dict[object, list[Example]] = {}
-    for example in examples:
-        groups.setdefault(example.row.signature, []).append(example)
-    for group in groups.values():
-        places = torch.tensor([numbers[e.row_index] for e in group], device=vlm.device)
-        of_answers, of_rationales = _forward(vlm, model, group)
-        answer = answer.index_add(0, places, of_answers)
-        rationale = rationale.index_add(0, places, of_rationales)
-        with_rationale = [numbers[e.row_index] for e in group if e.rationale]
-        has_rationale[torch.tensor(with_rationale, dtype=torch.long, device=vlm.device)] = True
-    return RowLosses(answer, rationale, torch.ones_like(has_rationale), has_rationale)
+    text = train_text(vlm, example, style)
+    context = PromptText(text.context, "")
+
+    def encoded(pieces: tuple[Piece, ...]) -> Encoded:
+        tokens = [token for piece in pieces for token in piece.tokens]
+        return Encoded(encoder.fitting_row(example.image, context, tokens), pieces, index)
+
+    end, _ = end_ids(vlm, text.end)
+    return [encoded(pieces) for pieces in cut_pieces(vlm.tokenizer, text, end)]
 
 
-def _row_order(examples: Sequence[Example]) -> list[int]:
-    return list(dict.fromkeys(example.row_index for example in examples))
+def cut_pieces(tokenizer: Any, text: TrainText, end: int) -> list[tuple[Piece, ...]]:
+    """Returns the tokens after the context, a tuple of pieces for each sequence that is needed."""
+    made: list[tuple[Piece, ...]] = []
+    pieces: list[Piece] = []
+    before = text.context
+    runs = _runs(text)
+    for number, (words, name, more) in enumerate(runs):
+        own = continuation_ids(tokenizer, before, words)
+        if name is not None and own:
+            pieces.append(Piece(own, name, end))
+        if number + 1 < len(runs):
+            begun = continuation_ids(tokenizer, before, words + more)
+            if begun[: len(own)] != own:
+                made.append(tuple(pieces))
+                pieces = [replace(piece, loss=None) for piece in pieces[:-1]]
+                own = ()
+            if given := begun[len(own) :]:
+                pieces.append(Piece(given))
+        before += words + more
+    made.append(tuple(pieces))
+    return [sequence for sequence in made if any(piece.loss for piece in sequence)]
 
 
-def _forward(
-    vlm: Vlm, model: torch.nn.Module, group: Sequence[Example]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """(answer loss, rationale loss) of each example of one batch, both (examples,), 0 where an
-    example lacks that part."""
-    batch = collate(vlm, [example.row for example in group], pad="right")
-    asked = [
-        (place, position, token, kind * len(group) + place)
-        for place, example in enumerate(group)
-        for kind, targets in enumerate((example.answer, example.rationale))
-        for position, token in targets
-    ]
-    of_answers, of_rationales = mean_losses(vlm, model, batch, asked, 2 * len(group)).chunk(2)
-    return of_answers, of_rationales
+def _runs(text: TrainText) -> list[tuple[str, str | None, str]]:
+    """The parts as (what is learned, its loss, what is only read after it); what is read before the
+    first of them follows an empty one. What follows the last of them teaches nothing."""
+    runs: list[tuple[str, str | None, str]] = []
+    for part in text.parts:
+        if part.loss is not None:
+            runs.append((part.text, part.loss, ""))
+        elif runs:
+            words, name, more = runs[-1]
+            runs[-1] = words, name, more + part.text
+        else:
+            runs.append(("", None, part.text))
+    return runs
 
 
 def mean_losses(
     vlm: Vlm, model: torch.nn.Module, batch: Tensors, asked: Sequence[Asked], n_slots: int
 ) -> torch.Tensor:
-    """The mean cross entropy of the tokens of each slot, (n_slots,) float32; 0 for an empty slot.
-    `batch`: what collate made, with or without another mask and positions."""
+    """The mean cross entropy of the tokens of each slot in nats, (n_slots,) float32; 0 for an empty
+    slot. `batch`: what collate made, with or without another mask and positions."""
     logits = asked_logits(vlm, model, batch, [(place, position) for place, position, _, _ in asked])
     tokens = torch.tensor([token for _, _, token, _ in asked], device=vlm.device)
     slots = torch.tensor([slot for _, _, _, slot in asked], device=vlm.device)

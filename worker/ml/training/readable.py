@@ -8,49 +8,45 @@ from worker.ml.inputs.encode import RowEncoder, check_length
 from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle, train_text
 from worker.ml.model.loading import Reader, Vlm
 from worker.ml.sampling.generate import OnDone, sample
-from worker.ml.training.losses import row_ids
-from worker.ml.types import Draw, Failed, FailedFor, Prompt, SampleConfig, Sampled, TrainRow
+from worker.ml.training.losses import cut_pieces
+from worker.ml.types import Draw, Example, Failed, FailedFor, Prompt, SampleConfig, Sampled
 
 Unusable = ImageError | PromptError
 
 
 def find_unusable(
     reader: Vlm | Reader,
-    rows: Sequence[TrainRow],
+    examples: Sequence[Example],
     *,
-    encoder: RowEncoder | None = None,
     should_stop: Callable[[], bool] | None = None,
     style: PromptStyle = DEFAULT_STYLE,
 ) -> dict[int, Unusable]:
-    """Positions of the rows whose image cannot be read, whose image or texts the model's processor
-    refuses, or that are longer than the model, each with what is wrong. Every image is prepared for
-    its question as training will do it.
-
-    encoder: one that is used afterwards, so that it need not prepare all of them again.
-    """
-    encoder = encoder or RowEncoder(reader)
-    known: dict[tuple[Path, str], int | Unusable] = {}
+    """Returns the positions of the examples whose image cannot be read, whose image or texts the
+    model's processor refuses, or that are longer than the model, each with what is wrong. Every
+    image is decoded and prepared for its question as training will do it. Raises Stopped."""
+    encoder = RowEncoder(reader)
+    known: dict[tuple[Path | None, str], int | Unusable] = {}
     found: dict[int, Unusable] = {}
-    for place, row in enumerate(rows):
+    for place, example in enumerate(examples):
         if should_stop is not None and should_stop():
             raise Stopped
         try:
-            _try_row(encoder, reader, row, style, known)
+            _try_example(encoder, reader, example, style, known)
         except (ImageError, PromptError) as error:
             found[place] = error
     return found
 
 
-def _try_row(
+def _try_example(
     encoder: RowEncoder,
     reader: Vlm | Reader,
-    row: TrainRow,
+    example: Example,
     style: PromptStyle,
-    known: dict[tuple[Path, str], int | Unusable],
+    known: dict[tuple[Path | None, str], int | Unusable],
 ) -> None:
     """known: of each image with its question, how many tokens they have or what is wrong."""
-    text = train_text(reader, row, style)
-    key = (row.image, text.context)
+    text = train_text(reader, example, style)
+    key = (example.image, text.context)
     if key not in known:
         try:
             known[key] = encoder.context(*key)[0]["input_ids"].shape[1]
@@ -59,8 +55,8 @@ def _try_row(
     n_context = known[key]
     if not isinstance(n_context, int):
         raise n_context
-    _, begun, rationale = row_ids(reader.tokenizer, text)
-    check_length(reader, n_context + len(begun) + len(rationale))
+    for pieces in cut_pieces(reader.tokenizer, text, end=0):
+        check_length(reader, n_context + sum(len(piece.tokens) for piece in pieces))
 
 
 def sample_readable(

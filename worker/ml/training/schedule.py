@@ -1,46 +1,56 @@
-"""What happens at which step: the order of the rows and the learning rate, as pure functions of
-the seed and the step, so that a resumed training goes on exactly where it was. And how the rows of
-a step are cut into forwards: by length, so that little is padded."""
+"""What happens at which step: the order of the examples and the learning rate, as pure functions of
+the seed and the step, so that a resumed training goes on exactly where it was. And how the examples
+of a step are cut into forwards: by length, so that little is padded."""
 
 import math
 import random
 from collections.abc import Iterable, Sequence
 
 from worker.ml.sampling.seeds import derive_seed
-from worker.ml.types import TrainConfig, TrainRow
+from worker.ml.training.losses import loss_names
+from worker.ml.types import Example, TrainConfig
 
 
-def epoch_batches(rows: Sequence[TrainRow], config: TrainConfig, epoch: int) -> list[list[int]]:
-    """Positions of the rows of each optimizer step of an epoch (counted from 1); each row once.
+def epoch_batches(examples: Sequence[Example], config: TrainConfig, epoch: int) -> list[list[int]]:
+    """Returns the positions of the examples of each optimizer step of an epoch (counted from 1);
+    each example once.
 
-    Rows of one item that differ in their rationale follow each other, since they share most of
-    their work. Items with and without a rationale are shuffled apart and then dealt out evenly:
-    rationale rows are few, and a step without any would only teach answers.
+    Those of one item and kind follow each other, since they share most of their work. The kinds
+    (see kinds_of) are shuffled apart and then dealt out evenly: examples with a rationale are few,
+    and a step without any would only teach answers.
     """
     shuffle = random.Random(derive_seed(config.seed, "epoch", epoch))  # noqa: S311 -- no secret
-    kinds: tuple[list[list[int]], list[list[int]]] = ([], [])
-    for group in group_by_item(rows, range(len(rows))):
-        kinds[bool(rows[group[0]].rationale)].append(group)
+    kinds = kinds_of(examples)
+    by_kind: list[list[list[int]]] = [[] for _ in range(max(kinds, default=0) + 1)]
+    for group in group_by_item(examples, range(len(examples))):
+        by_kind[kinds[group[0]]].append(group)
     placed: list[tuple[float, list[int]]] = []
-    for kind in kinds:
-        shuffle.shuffle(kind)
+    for groups in by_kind:
+        shuffle.shuffle(groups)
         offset = shuffle.random()
-        n_rows, before = sum(map(len, kind)), 0
-        for group in kind:
-            placed.append(((before + offset) / n_rows, group))
+        n_examples, before = sum(map(len, groups)), 0
+        for group in groups:
+            placed.append(((before + offset) / n_examples, group))
             before += len(group)
     order = [index for _, group in sorted(placed) for index in group]
     size = config.batch_size * config.gradient_accumulation
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
-def group_by_item(rows: Sequence[TrainRow], indices: Iterable[int]) -> list[list[int]]:
-    """The positions `indices`, those together whose rows differ in nothing but their rationale;
-    in the order of first appearance."""
+def kinds_of(examples: Sequence[Example]) -> list[int]:
+    """Returns the kind of each example: the place, in the order in which the losses of the set
+    appear, of the last loss that it has. An answer alone is 0, one with a rationale is 1."""
+    place = {name: number for number, name in enumerate(loss_names(examples))}
+    return [max(place[name] for name in example.losses) for example in examples]
+
+
+def group_by_item(examples: Sequence[Example], indices: Iterable[int]) -> list[list[int]]:
+    """Returns the positions `indices`, those together whose examples have one picture, question and
+    set of losses; in the order of first appearance."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for index in indices:
-        row = rows[index]
-        key = (row.image, row.question, row.answer, row.opener, bool(row.rationale))
+        example = examples[index]
+        key = (example.image, example.question, frozenset(example.losses))
         groups.setdefault(key, []).append(index)
     return list(groups.values())
 
@@ -50,9 +60,9 @@ def cut_by_length(
 ) -> list[list[int]]:
     """Cuts sequences into forwards, each a list of positions, so that the least is computed.
 
-    lengths: tokens of each sequence; n_rows: training rows in each. A forward of k sequences costs
-    k times its longest length plus `overhead` tokens (starting a forward is not free) and holds at
-    most `max_rows` rows, or one sequence. The best cut of the sorted lengths, by dynamic
+    lengths: tokens of each sequence; n_rows: examples in each. A forward of k sequences costs k
+    times its longest length plus `overhead` tokens (starting a forward is not free) and holds at
+    most `max_rows` examples, or one sequence. The best cut of the sorted lengths, by dynamic
     programming; a function of its arguments alone.
     """
     order = sorted(range(len(lengths)), key=lambda place: (lengths[place], place))
@@ -87,9 +97,9 @@ def deal(costs: Sequence[float], n_hands: int) -> list[list[int]]:
     return [sorted(hand) for hand in hands]
 
 
-def steps_per_epoch(n_rows: int, config: TrainConfig) -> int:
-    """Optimizer steps of one epoch."""
-    return math.ceil(n_rows / (config.batch_size * config.gradient_accumulation))
+def steps_per_epoch(n_examples: int, config: TrainConfig) -> int:
+    """Returns the optimizer steps of one epoch."""
+    return math.ceil(n_examples / (config.batch_size * config.gradient_accumulation))
 
 
 def learning_rate(config: TrainConfig, step: int, n_steps: int) -> float:

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 from worker.ml.model.adapters import content_digest, sync_folder, sync_tree
-from worker.ml.types import LoraSettings, TrainConfig, TrainProgress, TrainRow, Validation
+from worker.ml.types import Example, LoraSettings, TrainConfig, TrainProgress, Validation
 
 STATE_FILE = "state.pt"
 _EPOCHS = "epochs"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass
@@ -36,8 +36,8 @@ class State:
 
 def fingerprint(
     base_revision: str,
-    rows: Sequence[TrainRow],
-    validation: Sequence[TrainRow],
+    examples: Sequence[Example],
+    validation: Sequence[Example],
     *,
     config: TrainConfig,
     lora: LoraSettings,
@@ -49,17 +49,13 @@ def fingerprint(
         settings.pop(without_effect)
     parts = [
         base_revision,
-        [_plain(row) for row in rows],
-        [_plain(row) for row in validation],
+        [asdict(example) for example in examples],
+        [asdict(example) for example in validation],
         settings,
         asdict(lora),
         content_digest(start_from) if start_from is not None else None,
     ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _plain(row: TrainRow) -> list[object]:
-    return [str(value) if isinstance(value, Path) else value for value in astuple(row)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def save_state(folder: Path, state: State, mark: str) -> None:

@@ -12,9 +12,9 @@ import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]
 
 from worker.ml.training.schedule import deal, group_by_item
-from worker.ml.types import TrainRow
+from worker.ml.types import Example
 
-ROW_CHARACTERS = 1000  # about what the image is worth, beside the characters of a row
+IMAGE_CHARACTERS = 1000  # about what a picture is worth, beside the characters of an example
 
 
 class Team:
@@ -30,10 +30,11 @@ class Team:
         """Whether this process is the one that writes files and tells about progress."""
         return self.number == 0
 
-    def share(self, rows: Sequence[TrainRow], indices: Sequence[int]) -> list[list[int]]:
-        """This process's rows among `indices`, grouped by item, which is never torn apart."""
-        groups = group_by_item(rows, indices)
-        costs = [_cost([rows[index] for index in group]) for group in groups]
+    def share(self, examples: Sequence[Example], indices: Sequence[int]) -> list[list[int]]:
+        """Returns this process's examples among `indices`, grouped by item, which is never torn
+        apart."""
+        groups = group_by_item(examples, indices)
+        costs = [_cost([examples[index] for index in group]) for group in groups]
         return [groups[place] for place in deal(costs, self.size)[self.number]]
 
     def sum(self, values: Sequence[float]) -> list[float]:
@@ -74,6 +75,6 @@ class Team:
             self._accelerator.wait_for_everyone()
 
 
-def _cost(rows: Sequence[TrainRow]) -> float:
-    prompt = ROW_CHARACTERS + len(rows[0].question) + len(rows[0].answer)
-    return prompt + sum(len(row.rationale or "") for row in rows)
+def _cost(examples: Sequence[Example]) -> float:
+    shared = {part for example in examples for part in example.parts}  # computed once (branches.py)
+    return IMAGE_CHARACTERS + len(examples[0].question) + sum(len(part.text) for part in shared)

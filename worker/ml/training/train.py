@@ -14,6 +14,7 @@ from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle
 from worker.ml.model.loading import Vlm, attach_adapter
 from worker.ml.model.lora import remove_adapters, write_adapter
 from worker.ml.model.memory import is_out_of_memory, too_large
+from worker.ml.training.losses import count_parts
 from worker.ml.training.state import (
     State,
     epoch_folder,
@@ -25,11 +26,11 @@ from worker.ml.training.state import (
 )
 from worker.ml.training.trainer import Trainer
 from worker.ml.types import (
+    Example,
     LoraSettings,
     TrainConfig,
     TrainProgress,
     TrainReport,
-    TrainRow,
     Validation,
 )
 
@@ -41,8 +42,8 @@ Validate = Callable[[Vlm, int], float]
 
 def train_lora(
     vlm: Vlm,
-    rows: Sequence[TrainRow],
-    validation: Sequence[TrainRow],
+    examples: Sequence[Example],
+    validation: Sequence[Example],
     config: TrainConfig,
     lora: LoraSettings,
     *,
@@ -54,11 +55,11 @@ def train_lora(
     validate: Validate | None = None,
     style: PromptStyle = DEFAULT_STYLE,
 ) -> TrainReport:
-    """Trains an adapter on `rows` and writes that of the best epoch to `out_dir` (peft's format).
+    """Trains an adapter on `examples`; writes that of the best epoch to `out_dir`, as peft does.
 
-    The loss is the paper's (losses.py). start_from: an adapter to go on from, made with the same
-    LoRA settings; None starts from the base. validation rows (or `validate(vlm, epoch)`, higher is
-    better; it may sample from `vlm` but must not swap its adapter) choose the epoch; without
+    What is descended is J of losses.py. start_from: an adapter to go on from, made with the same
+    LoRA settings; None starts from the base. validation (or `validate(vlm, epoch)`, higher is
+    better; it may sample from `vlm` but must not swap its adapter) chooses the epoch; without
     either the last is taken. state_dir belongs to this training: after a stop or a crash the same
     call goes on from there and ends with the same weights; the caller removes it when done.
     on_progress after each step; should_stop is asked before each step: state saved, then Stopped.
@@ -67,13 +68,14 @@ def train_lora(
     arguments (team.py); the first of them writes the files, and one that should stop stops all.
 
     The base weights do not change, and `vlm` comes back as it was, with the adapter that was on.
-    Raises AdapterError (start_from does not fit), DeviceError (memory), ImageError, MlError (no
-    rows, a loss that is not finite).
+    Raises AdapterError (start_from does not fit), DeviceError (memory), ImageError and PromptError
+    (an example that cannot be given to the model, when it is first needed), MlError (no examples, a
+    loss that is not finite).
     """
-    if not rows:
+    if not examples:
         raise MlError("There are no rows to train on. Admit at least one rationale first.")
     mark = fingerprint(
-        vlm.revision, rows, validation, config=config, lora=lora, start_from=start_from
+        vlm.revision, examples, validation, config=config, lora=lora, start_from=start_from
     )
     before = vlm.adapter
     attach_adapter(vlm, None)
@@ -81,7 +83,13 @@ def train_lora(
     try:
         with torch.random.fork_rng(devices=devices):
             trainer = Trainer(
-                vlm, rows, validation, config=config, lora=lora, start_from=start_from, style=style
+                vlm,
+                examples,
+                validation,
+                config=config,
+                lora=lora,
+                start_from=start_from,
+                style=style,
             )
             try:
                 loop = _Loop(trainer, state_dir, mark)
@@ -104,10 +112,9 @@ class _Loop:
 
     def __init__(self, trainer: Trainer, state_dir: Path, mark: str) -> None:
         self.trainer, self.state_dir, self.mark = trainer, state_dir, mark
-        self.config, self.team = trainer.config, trainer.team
         found = load_state(state_dir, mark)
-        self.team.wait()  # until all have read what the first may now remove
-        if found is None and self.team.leads:
+        trainer.team.wait()  # until all have read what the first may now remove
+        if found is None and trainer.team.leads:
             forget_state(state_dir)
         if found is not None:
             trainer.restore(found)
@@ -122,8 +129,9 @@ class _Loop:
         should_stop: Callable[[], bool] | None,
         validate: Validate | None,
     ) -> None:
+        team = self.trainer.team
         while not self.state.finished:
-            if self.team.any(should_stop is not None and should_stop()):
+            if team.any(should_stop is not None and should_stop()):
                 self._save()
                 raise Stopped
             began = time.monotonic()
@@ -136,17 +144,18 @@ class _Loop:
             self.state.seconds += time.monotonic() - began
             if ends_epoch or self._save_is_due():
                 self._save()
-            if on_progress is not None and self.team.leads:
+            if on_progress is not None and team.leads:
                 on_progress(progress)
 
     def _save_is_due(self) -> bool:
-        every = self.config.save_every_steps
-        return time.monotonic() - self._saved_at >= self.config.save_every_s or (
+        config = self.trainer.config
+        every = config.save_every_steps
+        return time.monotonic() - self._saved_at >= config.save_every_s or (
             every is not None and self.state.step - self._saved_step >= every
         )
 
     def _save(self) -> None:
-        if not self.team.leads:
+        if not self.trainer.team.leads:
             return
         self.trainer.save_into(self.state)
         save_state(self.state_dir, self.state, self.mark)
@@ -154,14 +163,14 @@ class _Loop:
 
     def _end_epoch(self, epoch: int, validate: Validate | None) -> None:
         """Keeps the epoch's adapter, measures it, and decides whether there is a next epoch."""
-        vlm = self.trainer.vlm
+        vlm, config, team = self.trainer.vlm, self.trainer.config, self.trainer.team
         folder = epoch_folder(self.state_dir, epoch)
-        if self.team.leads:
+        if team.leads:
             folder.parent.mkdir(parents=True, exist_ok=True)
             replace_folder(folder, lambda place: write_adapter(vlm.model, place, vlm.revision))
-        self.team.wait()
+        team.wait()
         measured = self.trainer.validation_losses()
-        loss = measured[0] if measured else None
+        loss, losses = measured or (None, {})
         if validate is not None:
             vlm.model.eval()
             vlm.adapter = folder
@@ -169,17 +178,11 @@ class _Loop:
         else:
             score = -loss if loss is not None else float(epoch)  # without a measure: the last
         self.state.validations.append(
-            Validation(
-                epoch=epoch,
-                score=score,
-                loss=loss,
-                answer_loss=measured[1] if measured else None,
-                rationale_loss=measured[2] if measured else None,
-            )
+            Validation(epoch=epoch, score=score, loss=loss, losses=losses)
         )
-        patience = self.config.patience
+        patience = config.patience
         tired = patience is not None and epoch - self.best_epoch() >= patience
-        self.state.finished = epoch == self.config.epochs or tired
+        self.state.finished = epoch == config.epochs or tired
 
     def best_epoch(self) -> int:
         """The epoch with the highest score, the earlier one of equals; a NaN is never the best."""
@@ -198,19 +201,20 @@ class _Loop:
                 f"The adapter of epoch {chosen} is gone from {source.parent.parent}. Remove that "
                 "folder and train again."
             )
-        if self.team.leads:
+        team = self.trainer.team
+        if team.leads:
             out_dir.parent.mkdir(parents=True, exist_ok=True)
             replace_folder(out_dir, lambda place: _copy(source, place))
-        self.team.wait()
-        rows, state = self.trainer.rows, self.state
+        team.wait()
+        examples, state = self.trainer.examples, self.state
         return TrainReport(
             chosen_epoch=chosen,
             n_steps=state.step,
             epochs_run=len(state.validations),
-            stopped_early=len(state.validations) < self.config.epochs,
+            stopped_early=len(state.validations) < self.trainer.config.epochs,
             resumed_from_step=self.resumed_from,
-            n_rows=len(rows),
-            n_rationale_rows=sum(1 for row in rows if row.rationale),
+            n_rows=len(examples),
+            n_parts=count_parts(examples),
             trainable_parameters=sum(p.numel() for p in self.trainer.parameters),
             validations=tuple(state.validations),
             curve=tuple(state.curve),

@@ -21,36 +21,37 @@ from worker.ml.model.lora import (
     trainable,
 )
 from worker.ml.sampling.seeds import derive_seed
-from worker.ml.training.branches import Branched
-from worker.ml.training.forwards import Forwards
-from worker.ml.training.losses import RowLosses, Scale
+from worker.ml.training.branches import Tree, tree_losses
+from worker.ml.training.forwards import cut, find_form
+from worker.ml.training.losses import Losses, Scale
 from worker.ml.training.schedule import epoch_batches, learning_rate, steps_per_epoch
 from worker.ml.training.sharding import shard_base
 from worker.ml.training.state import State
 from worker.ml.training.team import Team
-from worker.ml.types import LoraSettings, TrainConfig, TrainProgress, TrainRow
+from worker.ml.types import Example, LoraSettings, TrainConfig, TrainProgress
 
 
 class Trainer:
     """Puts a fresh adapter on `vlm` and trains it. Which step comes next is an argument: the order
-    of rows, the learning rate and the random numbers are functions of it and of the seed."""
+    of examples, the learning rate and the random numbers are functions of it and of the seed."""
 
     def __init__(
         self,
         vlm: Vlm,
-        rows: Sequence[TrainRow],
-        validation: Sequence[TrainRow],
+        examples: Sequence[Example],
+        validation: Sequence[Example],
         *,
         config: TrainConfig,
         lora: LoraSettings,
         start_from: Path | None,
         style: PromptStyle,
     ) -> None:
-        self.vlm, self.rows, self.validation, self.config = vlm, rows, validation, config
-        factor = config.rationale_weight * config.balance
-        self.scale = Scale.of(rows, factor)
-        self.validation_scale = Scale.of(validation, factor)
-        self.per_epoch = steps_per_epoch(len(rows), config)
+        self.vlm, self.config = vlm, config
+        self.examples, self.validation = examples, validation
+        self.scale = Scale.of(examples, config.loss_weights)
+        self.validation_scale = Scale.of(validation, config.loss_weights)
+        self.per_epoch = steps_per_epoch(len(examples), config)
+        self._batches: tuple[int, list[list[int]]] = (0, [])  # of the epoch that is under way
         self.n_steps = self.per_epoch * config.epochs
         self.accelerator = _accelerator(vlm, config)
         self.team = Team(self.accelerator)
@@ -64,7 +65,7 @@ class Trainer:
         if self.is_sharded:
             shard_base(vlm, self.accelerator.device, self.team.size)
         self.parameters = trainable(vlm.model)
-        self.forwards = Forwards(vlm, rows, config=config, lora=lora, style=style)
+        self.form = find_form(vlm, examples, config, lora, style)
         self._plain_forward = vlm.model.__dict__.get("forward")
         optimizer = torch.optim.AdamW(
             self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay
@@ -109,10 +110,13 @@ class Trainer:
             self.accelerator.scaler.load_state_dict(state.scaler)
 
     def step(self, step: int) -> TrainProgress:
-        """Makes optimizer step `step` (from 1): batch_size * gradient_accumulation rows, of which
-        each process of the team takes its share."""
+        """Makes optimizer step `step` (from 1): batch_size * gradient_accumulation examples, of
+        which each process of the team takes its share. Raises MlError for a loss that is not
+        finite, ImageError and PromptError for an example that cannot be given to the model."""
         epoch, place_in_epoch = divmod(step - 1, self.per_epoch)
-        indices = epoch_batches(self.rows, self.config, epoch + 1)[place_in_epoch]
+        if self._batches[0] != epoch + 1:
+            self._batches = epoch + 1, epoch_batches(self.examples, self.config, epoch + 1)
+        indices = self._batches[1][place_in_epoch]
         rate = learning_rate(self.config, step, self.n_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -136,32 +140,33 @@ class Trainer:
             step=step,
             n_steps=self.n_steps,
             loss=total,
-            answer_loss=means.answer or 0.0,
-            rationale_loss=means.rationale,
+            losses=means.by_name(),
             learning_rate=rate,
             n_tokens=round(n_tokens),
         )
 
-    def validation_losses(self) -> tuple[float, float, float | None] | None:
-        """(J, mean answer loss, mean rationale loss) over the validation rows; None without any."""
+    def validation_losses(self) -> tuple[float, dict[str, float]] | None:
+        """Returns J over the validation examples and the means that it is made of, in nats per
+        token; None without any. Raises as `step` does."""
         if not self.validation:
             return None
         self.vlm.model.eval()
-        total, means = 0.0, _Means()
-        n_rows = len(self.validation)
+        total, means = 0.0, _Means(self.validation_scale.names)
+        n_examples = len(self.validation)
         with torch.no_grad():
-            for losses, weights, _ in self._losses(self.validation, range(n_rows)):
-                total += float(self.validation_scale.loss(losses, weights, n_rows))
+            made = self._losses(self.validation, self.validation_scale, range(n_examples))
+            for losses, weights, _ in made:
+                total += float(self.validation_scale.loss(losses, weights, n_examples))
                 means.add(losses, weights)
         total = self.team.sum([total])[0]
         means.add_up(self.team)
-        return total, means.answer or 0.0, means.rationale
+        return total, means.by_name()
 
     def _descend(self, indices: Sequence[int]) -> tuple[float, float, "_Means"]:
         """Backward through this process's share of a step; its part of the loss, its tokens, and
         the means."""
-        total, n_tokens, means = 0.0, 0.0, _Means()
-        for losses, weights, n_read in self._losses(self.rows, indices):
+        total, n_tokens, means = 0.0, 0.0, _Means(self.scale.names)
+        for losses, weights, n_read in self._losses(self.examples, self.scale, indices):
             loss = self.scale.loss(losses, weights, len(indices))
             self.accelerator.backward(loss)
             total += float(loss.detach())
@@ -172,61 +177,55 @@ class Trainer:
         return total, n_tokens, means
 
     def _losses(
-        self, rows: Sequence[TrainRow], indices: Sequence[int]
-    ) -> Iterator[tuple[RowLosses, torch.Tensor, int]]:
-        """Losses, weights and number of tokens of this process's share of some rows, one forward at
-        a time."""
+        self, examples: Sequence[Example], scale: Scale, indices: Sequence[int]
+    ) -> Iterator[tuple[Losses, torch.Tensor, int]]:
+        """Losses, weights (rows,) and number of tokens of this process's share of some examples,
+        one forward at a time."""
         autocast = self.accelerator.autocast
-        forwards: Iterable[list[Branched]] = self.forwards.cut(
-            rows, self.team.share(rows, indices), autocast
+        forwards: Iterable[list[Tree]] = cut(
+            self.form, examples, self.team.share(examples, indices), autocast
         )
         n_own = None
         if self.is_sharded:
             forwards = list(forwards)
             n_own = len(forwards)
-            spare = forwards[-1:] or list(self.forwards.cut(rows, [[indices[0]]], autocast))
+            spare = forwards[-1:] or list(cut(self.form, examples, [[indices[0]]], autocast))
             forwards += spare[:1] * (self.team.most(n_own) - n_own)
         for number, forward in enumerate(forwards):
-            losses, weights = self.forwards.losses(self.model, rows, forward, autocast)
+            with autocast():
+                losses, rows = tree_losses(self.vlm, self.model, forward, scale.names)
+            weights = torch.tensor([examples[row].weight for row in rows], device=self.vlm.device)
             if n_own is None or number < n_own:
-                yield losses, weights, sum(branched.row.length for branched in forward)
+                yield losses, weights, sum(tree.row.length for tree in forward)
             else:  # makes a forward that counts nothing: the others need its layers
                 yield losses, torch.zeros_like(weights), 0
 
 
 class _Means:
-    """Weighted means of the rows' losses over several forwards and processes."""
+    """Weighted means of losses, by name, over several forwards and processes."""
 
-    def __init__(self) -> None:
-        self._sums = [0.0, 0.0]
-        self._weights = [0.0, 0.0]
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._sums = [0.0] * len(names)
+        self._weights = [0.0] * len(names)
         self.is_empty = True
 
-    def add(self, losses: RowLosses, weights: torch.Tensor) -> None:
-        kinds = (
-            (losses.answer, weights * losses.has_answer),
-            (losses.rationale, weights * losses.has_rationale),
-        )
-        for kind, (values, own) in enumerate(kinds):
-            self._sums[kind] += float((values.detach() * own).sum())
-            self._weights[kind] += float(own.sum())
+    def add(self, losses: Losses, weights: torch.Tensor) -> None:
+        """Takes in the losses of a forward; weights: (rows,), those of the examples."""
+        for number in range(len(self._names)):
+            self._sums[number] += float((losses.values[number].detach() * weights).sum())
+            self._weights[number] += float((losses.counts[number] * weights).sum())
         self.is_empty = False
 
     def add_up(self, team: Team) -> None:
         """Takes in what the other processes have."""
         values = team.sum([*self._sums, *self._weights])
-        self._sums, self._weights = values[:2], values[2:]
+        self._sums, self._weights = values[: len(self._names)], values[len(self._names) :]
 
-    @property
-    def answer(self) -> float | None:
-        return self._mean(0)
-
-    @property
-    def rationale(self) -> float | None:
-        return self._mean(1)
-
-    def _mean(self, kind: int) -> float | None:
-        return self._sums[kind] / self._weights[kind] if self._weights[kind] > 0 else None
+    def by_name(self) -> dict[str, float]:
+        """Returns the means in nats per token, of the losses that any part had."""
+        found = zip(self._names, self._sums, self._weights, strict=True)
+        return {name: total / weight for name, total, weight in found if weight > 0}
 
 
 def _accelerator(vlm: Vlm, config: TrainConfig) -> Accelerator:

@@ -296,15 +296,28 @@ def _find_run(progress: RoundProgress, job: Job) -> Run | None:
     return next((entry.run for entry in progress.runs if entry.run.job is job), None)
 
 
+LOSS_LABELS = {"answer": Sentence("answers"), "rationale": Sentence("rationales")}
+
+
+def _losses_of(point: Mapping[str, Any]) -> Mapping[str, float]:
+    """The losses of one step of a training, by name. Points that were stored before losses had
+    names hold two of them, each in a field of its own."""
+    if "losses" in point:
+        named: Mapping[str, float] = point["losses"]
+        return named
+    fields = {"answer": point["answer_loss"], "rationale": point["rationale_loss"]}
+    return {name: loss for name, loss in fields.items() if loss is not None}
+
+
 def _loss_chart(progress: RoundProgress) -> Chart | None:
     run = _find_run(progress, Job.TRAIN)
     if run is None:
         return None
     curve = run.result.get("curve") or run.progress.get("curve") or []
-
-    def points(name: str) -> list[tuple[float, float]]:
-        return [(entry["step"], entry[name]) for entry in curve if entry[name] is not None]
-
+    points: dict[str, list[tuple[float, float]]] = {}
+    for entry in curve:
+        for name, loss in _losses_of(entry).items():
+            points.setdefault(name, []).append((entry["step"], loss))
     validation = []
     if curve and run.status is RunStatus.SUCCEEDED:
         steps_per_epoch = run.result["n_steps"] / max(1, run.result["epochs_run"])
@@ -316,8 +329,7 @@ def _loss_chart(progress: RoundProgress) -> Chart | None:
     return line_chart(
         Sentence("Training loss"),
         [
-            (Sentence("answers"), points("answer_loss")),
-            (Sentence("rationales"), points("rationale_loss")),
+            *((LOSS_LABELS.get(name, name), line) for name, line in points.items()),
             (Sentence("validation"), validation),
         ],
         x_label=Sentence("nats per token, by step"),

@@ -245,6 +245,23 @@ def test_training_shows_its_progress_and_loss(
     assert not page(shown).select("[style]")
 
 
+def test_a_training_shows_each_of_its_losses_by_name(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    round_ = make_round(session, project, status=RoundStatus.TRAINING)
+    run = make_run(session, project, Job.TRAIN, round_=round_, status=RunStatus.RUNNING)
+    losses = [{"answer": 2.0}, {"answer": 1.0, "rationale": 1.5}, {"turn": 0.5, "rationale": 0.75}]
+    run.progress = {
+        "step": 3,
+        "n_steps": 12,
+        "curve": [{"step": n, "losses": found} for n, found in enumerate(losses, start=1)],
+    }
+    chart = one(admin.get(f"/rounds/{round_.id}"), "svg.chart")
+    for line in ("answers 1", "rationales 0.75", "turn 0.5"):
+        assert line in chart["aria-label"]
+    assert [len(line["points"].split()) for line in chart.select("polyline")] == [2, 2, 1]
+
+
 def test_a_round_says_how_much_of_its_training_people_wrote(
     admin: TestClient, session: Session, project: Project
 ) -> None:

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 import torch
 
+from tests.support.models.examples import encode_all, plain_losses
 from tests.support.models.families import write_pictures
 from worker.ml.inputs.encode import RowEncoder
 from worker.ml.inputs.frozen_tower import FEATURES, FrozenTowerEncoder, can_take_features
-from worker.ml.inputs.prompts import DEFAULT_STYLE
 from worker.ml.model.loading import Vlm, load_vlm
-from worker.ml.training.losses import make_examples, row_losses
-from worker.ml.types import TrainRow
+from worker.ml.types import Example
 
 
 @pytest.fixture
@@ -30,19 +29,13 @@ def towers_calls(llava: Vlm) -> Iterator[list[int]]:
     handle.remove()
 
 
-def losses(vlm: Vlm, encoder: RowEncoder, rows: list[TrainRow]) -> torch.Tensor:
-    examples = [
-        example
-        for index, row in enumerate(rows)
-        for example in make_examples(vlm, encoder, row, index, DEFAULT_STYLE)
-    ]
+def losses(vlm: Vlm, encoder: RowEncoder, rows: list[Example]) -> torch.Tensor:
     with torch.no_grad():
-        found = row_losses(vlm, vlm.model, examples)
-    return torch.stack([found.answer, found.rationale])
+        return plain_losses(vlm, encode_all(vlm, rows, encoder)).values
 
 
 def test_the_tower_sees_each_image_once(
-    llava: Vlm, rows: list[TrainRow], towers_calls: list[int]
+    llava: Vlm, rows: list[Example], towers_calls: list[int]
 ) -> None:
     pixels = RowEncoder(llava)
     expected = losses(llava, pixels, rows)
@@ -55,7 +48,7 @@ def test_the_tower_sees_each_image_once(
 
 
 def test_another_question_about_an_image_is_no_other_image(
-    llava: Vlm, rows: list[TrainRow], towers_calls: list[int]
+    llava: Vlm, rows: list[Example], towers_calls: list[int]
 ) -> None:
     encoder = FrozenTowerEncoder(llava, RowEncoder(llava), 2**20)
     for context in ("<image>Q: one ? A:", "<image>Q: two ? A:"):
@@ -73,22 +66,19 @@ def test_a_picture_that_was_replaced_is_seen_anew(llava: Vlm, tmp_path: Path) ->
 
 
 def test_beyond_its_memory_rows_keep_their_pixels(
-    llava: Vlm, rows: list[TrainRow], towers_calls: list[int]
+    llava: Vlm, rows: list[Example], towers_calls: list[int]
 ) -> None:
     pixels = RowEncoder(llava)
     expected = losses(llava, pixels, rows)
     encoder = FrozenTowerEncoder(llava, pixels, 1)
-    kinds = [
-        FEATURES in make_examples(llava, encoder, row, 0, DEFAULT_STYLE)[0].row.image
-        for row in rows
-    ]
+    kinds = [FEATURES in made.row.image for made in encode_all(llava, rows, encoder)]
     assert kinds == [True, False, False, False]
     assert torch.allclose(losses(llava, encoder, rows), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("reason", ["no way in", "other logits", "an error"])
 def test_a_model_that_takes_no_features_is_found_out(
-    llava_folder: Path, rows: list[TrainRow], reason: str, caplog: pytest.LogCaptureFixture
+    llava_folder: Path, rows: list[Example], reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="worker.ml.inputs.frozen_tower")
     vlm = load_vlm(str(llava_folder), device="cpu")
@@ -106,6 +96,6 @@ def test_a_model_that_takes_no_features_is_found_out(
 
     vlm.model.base_model.get_image_features = stubborn
     encoder = RowEncoder(vlm)
-    examples = [make_examples(vlm, encoder, row, 0, DEFAULT_STYLE)[0] for row in rows[:2]]
-    assert can_take_features(vlm, [example.row for example in examples]) is False
+    made = encode_all(vlm, rows[:2], encoder)
+    assert can_take_features(vlm, [sequence.row for sequence in made]) is False
     assert "takes cached vision features: False" in caplog.text

@@ -4,9 +4,9 @@ import pytest
 
 from tests.support.models.families import FAMILIES
 from worker.ml.errors import ModelUnusableError
-from worker.ml.inputs.prompts import PromptStyle, PromptText, prompt_text, train_text
+from worker.ml.inputs.prompts import PromptStyle, PromptText, explained, prompt_text, train_text
 from worker.ml.model.loading import Vlm, load_vlm
-from worker.ml.types import Prompt, TrainRow
+from worker.ml.types import Prompt
 
 ASK = Prompt(Path("x.png"), "Is it red?", None, ", seeing that")
 EXPLAIN = Prompt(Path("x.png"), "Is it red?", "yes", ", seeing that")
@@ -42,19 +42,21 @@ def test_prompts_of_each_family(family: str, tmp_path: Path) -> None:
     context, (gap, end) = CONTEXTS[family], GAPS_AND_ENDS[family]
     assert prompt_text(vlm, ASK) == PromptText(context, "")
     assert prompt_text(vlm, EXPLAIN) == PromptText(context, f"{gap}yes, seeing that")
-    row = TrainRow(Path("x.png"), "Is it red?", "yes", " it glows ", ", seeing that")
+    row = explained(Path("x.png"), "Is it red?", "yes", " it glows ", ", seeing that")
     pieces = train_text(vlm, row)
     assert pieces.context == context
-    assert pieces.answer + pieces.opener == f"{gap}yes, seeing that"
-    assert (pieces.rationale, pieces.end) == (" it glows", end)
+    assert [part.text for part in pieces.parts] == [f"{gap}yes", ", seeing that", " it glows"]
+    assert [part.loss for part in pieces.parts] == ["answer", None, "rationale"]
+    assert pieces.end == end
 
 
 def test_a_row_is_what_the_prompt_asks_for(llava: Vlm) -> None:
-    row = TrainRow(Path("x.png"), EXPLAIN.question, "yes", "it glows", EXPLAIN.opener)
+    row = explained(Path("x.png"), EXPLAIN.question, "yes", "it glows", EXPLAIN.opener)
     pieces = train_text(llava, row)
-    assert pieces.context + pieces.answer + pieces.opener == prompt_text(llava, EXPLAIN).text
-    blank = TrainRow(Path("x.png"), EXPLAIN.question, "yes", "  ", EXPLAIN.opener)
-    assert train_text(llava, blank).rationale is None
+    begun = "".join(part.text for part in pieces.parts[:2])
+    assert pieces.context + begun == prompt_text(llava, EXPLAIN).text
+    blank = explained(Path("x.png"), EXPLAIN.question, "yes", "  ", EXPLAIN.opener)
+    assert [part.loss for part in train_text(llava, blank).parts] == ["answer"]
 
 
 def test_templates_can_be_changed(llava: Vlm) -> None:

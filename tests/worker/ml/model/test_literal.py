@@ -10,12 +10,12 @@ from tests.support.models.families import FAMILIES
 from tests.support.models.more_families import FURTHER_FAMILIES
 from tests.worker.ml.conftest import OPENER
 from worker.ml.inputs.encode import encoder_of
-from worker.ml.inputs.prompts import DEFAULT_STYLE, prompt_text, train_text
+from worker.ml.inputs.prompts import DEFAULT_STYLE, explained, prompt_text, train_text
 from worker.ml.model.literal import BREAK, JOINER, Marks, token_ids
 from worker.ml.model.loading import Vlm, load_vlm
 from worker.ml.sampling.generate import sample
-from worker.ml.training.losses import make_examples
-from worker.ml.types import Draw, Prompt, SampleConfig, TrainRow
+from worker.ml.training.losses import encode_example
+from worker.ml.types import Draw, Prompt, SampleConfig
 
 EVERY = FAMILIES | FURTHER_FAMILIES
 QUICK = ("llava", "idefics3", "qwen2_5_vl", "paligemma", "instructblip")
@@ -75,11 +75,12 @@ def test_typed_marks_are_characters_in_prompts_and_training_rows(
         assert found == expected, typed  # the template's own, and the picture's
         letters = vlm.tokenizer.decode([token for token in ids if token not in control])
         assert letters.replace(" ", "").count(typed.replace(" ", "")) == 3, typed
-        row = TrainRow(pictures[0], f"is it {typed} ?", typed, f"it is {typed} there", OPENER)
-        for example in make_examples(vlm, encoder, row, 0, DEFAULT_STYLE):
-            learned = [token for _, token in (*example.answer[:-1], *example.rationale[:-1])]
-            assert control.isdisjoint(learned), typed
-            said = vlm.tokenizer.decode([token for _, token in example.rationale[:-1]])
+        row = explained(pictures[0], f"is it {typed} ?", typed, f"it is {typed} there", OPENER)
+        for example in encode_example(vlm, encoder, row, 0, DEFAULT_STYLE):
+            learned = {name: targets[:-1] for name, targets in example.learned}
+            tokens = [token for targets in learned.values() for _, token in targets]
+            assert control.isdisjoint(tokens), typed
+            said = vlm.tokenizer.decode([token for _, token in learned["rationale"]])
             assert said.split() == f"it is {typed} there".split()
 
 
@@ -107,9 +108,9 @@ def test_a_mark_of_two_texts_is_broken_between_them(llava: Vlm) -> None:
     prompt = Prompt(Path("x.png"), "is it ?", "yes <ima", "ge> that")
     assert prompt_text(llava, prompt).continuation == f" yes <ima{BREAK}ge> that"
     assert prompt_text(llava, prompt).text.endswith("A: yes <image> that")
-    row = TrainRow(Path("x.png"), "is it ?", "yes <ima", "so", "ge> that")
+    row = explained(Path("x.png"), "is it ?", "yes <ima", "so", "ge> that")
     pieces = train_text(llava, row)
-    assert pieces.answer + pieces.opener == prompt_text(llava, prompt).continuation
+    assert pieces.parts[0].text + pieces.parts[1].text == prompt_text(llava, prompt).continuation
 
 
 def test_a_break_is_nobody_s_to_type(llava: Vlm) -> None:

@@ -105,8 +105,8 @@ def test_an_adapter_written_anew_at_the_same_place_is_read_again(
     "settings",
     [
         LoraSettings(),
-        LoraSettings(rank=4, use_rslora=True, targets=("q_proj", "v_proj")),
-        LoraSettings(use_dora=True),
+        LoraSettings(rank=4, rslora=True, targets=("q_proj", "v_proj")),
+        LoraSettings(dora=True),
         LoraSettings(tower=True, projector=True),
     ],
 )

@@ -50,7 +50,7 @@ def logits_of(vlm: Vlm, picture: Path) -> torch.Tensor:
     return found
 
 
-@pytest.mark.parametrize("lora", [LoraSettings(rank=2), LoraSettings(rank=2, use_dora=True)])
+@pytest.mark.parametrize("lora", [LoraSettings(rank=2), LoraSettings(rank=2, dora=True)])
 def test_number_types_and_files_are_those_of_the_base(
     tmp_path: Path, pictures: list[Path], lora: LoraSettings
 ) -> None:

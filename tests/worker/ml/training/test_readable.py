@@ -9,13 +9,13 @@ from PIL import Image
 from tests.support.models.families import build_llava
 from worker.ml.errors import ModelUnusableError, PromptError
 from worker.ml.inputs.encode import encoder_of
-from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle, frame_of, prompt_text
+from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle, explained, frame_of, prompt_text
 from worker.ml.model.loading import Vlm, load_vlm
 from worker.ml.model.vocabulary import vocabulary_size
 from worker.ml.sampling.generate import sample
-from worker.ml.training.losses import make_examples
+from worker.ml.training.losses import encode_example
 from worker.ml.training.readable import sample_readable
-from worker.ml.types import Draw, Failed, Prompt, SampleConfig, Sampled, TrainRow
+from worker.ml.types import Draw, Failed, Prompt, SampleConfig, Sampled
 
 
 def test_a_damaged_image_fails_and_the_other_texts_stay_the_same(tmp_path: Path) -> None:
@@ -63,9 +63,9 @@ def test_a_prompt_longer_than_the_model_costs_its_own_draws(
         "With its picture the item's texts have 2044 tokens and up to 5 more are written, but the "
         "model has places for 2048. Shorten its texts, or let the model write fewer."
     )
-    learned = TrainRow(pictures[0], "what is it ?", "x" * 2048, None, "")
+    learned = explained(pictures[0], "what is it ?", "x" * 2048, None, "")
     with pytest.raises(PromptError, match="the model has places for 2048"):
-        make_examples(llava, encoder_of(llava), learned, 0, DEFAULT_STYLE)
+        encode_example(llava, encoder_of(llava), learned, 0, DEFAULT_STYLE)
 
 
 def test_the_one_to_blame_is_found(

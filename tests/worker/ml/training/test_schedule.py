@@ -1,8 +1,11 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support.models.examples import rationale_of, with_rationale
+from worker.ml.inputs.prompts import explained
 from worker.ml.training.schedule import (
     cut_by_length,
     deal,
@@ -11,10 +14,10 @@ from worker.ml.training.schedule import (
     learning_rate,
     steps_per_epoch,
 )
-from worker.ml.types import TrainConfig, TrainRow
+from worker.ml.types import TrainConfig
 
 ROWS = [
-    TrainRow(Path(f"{n}.png"), "?", "yes", "because" if n % 5 == 0 else None, ", seeing that")
+    explained(Path(f"{n}.png"), "?", "yes", "because" if n % 5 == 0 else None, ", seeing that")
     for n in range(43)
 ]
 CONFIG = TrainConfig(batch_size=4, gradient_accumulation=2, seed=3)
@@ -33,7 +36,7 @@ def test_each_row_once_an_epoch_in_an_order_of_the_seed() -> None:
 def test_rows_with_a_rationale_are_spread_over_the_batches() -> None:
     for epoch in range(1, 20):
         for batch in epoch_batches(ROWS, CONFIG, epoch)[:-1]:
-            assert 1 <= sum(ROWS[index].rationale is not None for index in batch) <= 2
+            assert 1 <= sum("rationale" in ROWS[index].losses for index in batch) <= 2
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
@@ -52,20 +55,20 @@ def test_the_learning_rate_rises_then_falls(schedule: str) -> None:
         {"epochs": 0},
         {"batch_size": 0},
         {"learning_rate": 0.0},
-        {"balance": -1.0},
+        {"loss_weights": {"rationale": -1.0}},
         {"warmup_share": 2.0},
     ],
 )
-def test_senseless_settings_are_refused(wrong: dict[str, float]) -> None:
+def test_senseless_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be"):
-        TrainConfig(**wrong)  # type: ignore[arg-type]
+        TrainConfig(**wrong)
 
 
 def test_rationales_of_an_item_stay_together() -> None:
     rows = [
-        replace(row, rationale=f"{row.rationale} {number}")
+        with_rationale(row, f"{rationale_of(row)} {number}")
         for row in ROWS
-        if row.rationale
+        if rationale_of(row)
         for number in range(3)
     ]
     torn = 0
@@ -80,7 +83,8 @@ def test_rationales_of_an_item_stay_together() -> None:
 
 
 def test_an_item_is_one_group_whatever_its_rationale() -> None:
-    rows = [ROWS[0], ROWS[1], replace(ROWS[0], rationale="other"), replace(ROWS[0], rationale=None)]
+    others = with_rationale(ROWS[0], "other"), with_rationale(ROWS[0], None)
+    rows = [ROWS[0], ROWS[1], *others]
     assert group_by_item(rows, [3, 2, 1, 0]) == [[3], [2, 0], [1]]
 
 

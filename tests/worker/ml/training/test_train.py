@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.support.models.examples import answer_of, with_rationale
 from tests.worker.ml.conftest import OPENER
 from worker.ml.errors import AdapterError, MlError, Stopped
 from worker.ml.model.adapters import content_digest
@@ -15,23 +16,25 @@ from worker.ml.sampling.generate import sample
 from worker.ml.training.train import train_lora
 from worker.ml.types import (
     Draw,
+    Example,
     LoraSettings,
     Prompt,
     SampleConfig,
     TrainConfig,
     TrainProgress,
     TrainReport,
-    TrainRow,
 )
 
-CONFIG = TrainConfig(epochs=3, batch_size=2, learning_rate=5e-3, balance=1.0, patience=None, seed=4)
+CONFIG = TrainConfig(
+    epochs=3, batch_size=2, learning_rate=5e-3, warmup_share=0.05, patience=None, seed=4
+)
 LORA = LoraSettings(rank=4, dropout=0.1)
 
 
 class Run:
     """Calls train_lora with folders of its own."""
 
-    def __init__(self, vlm: Vlm, rows: list[TrainRow], folder: Path) -> None:
+    def __init__(self, vlm: Vlm, rows: list[Example], folder: Path) -> None:
         self.vlm, self.rows, self.folder = vlm, rows, folder
 
     def __call__(self, config: TrainConfig = CONFIG, **more: Any) -> TrainReport:
@@ -51,14 +54,12 @@ class Run:
 
 
 @pytest.fixture
-def run(llava: Vlm, rows: list[TrainRow], tmp_path: Path) -> Run:
+def run(llava: Vlm, rows: list[Example], tmp_path: Path) -> Run:
     return Run(llava, rows, tmp_path)
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(
-    llava: Vlm, rows: list[TrainRow], tmp_path_factory: pytest.TempPathFactory
-) -> Run:
+def uninterrupted(llava: Vlm, rows: list[Example], tmp_path_factory: pytest.TempPathFactory) -> Run:
     run = Run(llava, rows, tmp_path_factory.mktemp("uninterrupted"))
     run()
     return run
@@ -73,14 +74,19 @@ def stop_after(n_steps: int) -> tuple[Callable[[TrainProgress], None], Callable[
     return lambda progress: done.append(progress.step), lambda: len(done) >= n_steps
 
 
-def test_four_examples_are_learned_by_heart(run: Run, rows: list[TrainRow]) -> None:
+def test_four_examples_are_learned_by_heart(
+    run: Run, rows: list[Example], pictures: list[Path]
+) -> None:
     config = replace(CONFIG, epochs=30, learning_rate=2e-2)
     report = run(config, lora=replace(LORA, rank=8, dropout=0.0))
     assert report.curve[-1].loss < 0.75 * report.curve[0].loss
     losses = [entry.loss for entry in report.validations]
     assert all(loss is not None for loss in losses)
     assert report.chosen_epoch == 1 + losses.index(min(losses, key=float))  # type: ignore[arg-type]
-    draws = [Draw(Prompt(r.image, r.question, r.answer, OPENER), 0.0, 1) for r in rows[:2]]
+    draws = [
+        Draw(Prompt(picture, row.question, answer_of(row), OPENER), 0.0, 1)
+        for picture, row in zip(pictures, rows[:2], strict=False)
+    ]
     with adapter_attached(run.vlm, run.folder / "adapter"):
         texts = [s.text for s in sample(run.vlm, draws, SampleConfig(max_new_tokens=8))]
     assert any(text in {"the cube is red", "the ball on the left is blue"} for text in texts)
@@ -116,7 +122,7 @@ def test_progress_tells_steps_losses_and_rates(run: Run) -> None:
     assert {p.n_steps for p in seen} == {6}
     assert tuple(seen) == report.curve
     assert report.n_steps == 6
-    assert (report.n_rows, report.n_rationale_rows) == (4, 2)
+    assert (report.n_rows, report.n_parts) == (4, {"answer": 4, "rationale": 2})
     assert report.trainable_parameters == sum(t.numel() for t in run.weights().values())
 
 
@@ -181,7 +187,7 @@ def test_a_state_of_another_training_or_a_torn_one_is_not_resumed(run: Run, dama
 
 
 def test_accumulated_batches_train_like_one_large_batch(
-    llava: Vlm, rows: list[TrainRow], tmp_path: Path
+    llava: Vlm, rows: list[Example], tmp_path: Path
 ) -> None:
     lora = replace(LORA, dropout=0.0)
     weights = []
@@ -203,10 +209,10 @@ def test_gradient_checkpointing_changes_nothing_but_memory(run: Run, uninterrupt
 
 
 def test_shared_prompts_and_cached_features_change_nothing_but_time(
-    run: Run, rows: list[TrainRow]
+    run: Run, rows: list[Example]
 ) -> None:
     """Three rationales of an item in one sequence without pixels train as three plain rows do."""
-    more = [replace(rows[0], rationale=text) for text in ("there is a cube", "no")]
+    more = [with_rationale(rows[0], text) for text in ("there is a cube", "no")]
     lora = replace(LORA, dropout=0.0)
     config = replace(CONFIG, batch_size=6)
     plain = replace(config, share_prefixes=False, feature_cache_mb=0)
@@ -216,7 +222,7 @@ def test_shared_prompts_and_cached_features_change_nothing_but_time(
         report = run(fast, rows=[*rows, *more], lora=lora)
         for one, other in zip(report.curve, expected.curve, strict=True):
             assert one.loss == pytest.approx(other.loss, abs=1e-4)
-            assert one.rationale_loss == pytest.approx(other.rationale_loss, abs=1e-4)
+            assert one.losses == pytest.approx(other.losses, abs=1e-4)
         assert report.validations[-1].loss == pytest.approx(expected.validations[-1].loss, abs=1e-3)
         for name, tensor in run.weights().items():
             assert torch.allclose(tensor, weights[name], atol=2e-3), name
@@ -243,13 +249,13 @@ def test_shared_prompts_and_cached_features_change_nothing_but_time(
             {"lora_A", "lora_B"},
         ),
         pytest.param(
-            LoraSettings(rank=2, use_rslora=True),
+            LoraSettings(rank=2, rslora=True),
             {"language_model"},
             {"lora_A", "lora_B"},
             marks=pytest.mark.slow,
         ),
         pytest.param(
-            LoraSettings(rank=2, use_dora=True),
+            LoraSettings(rank=2, dora=True),
             {"language_model"},
             {"lora_A", "lora_B", "lora_magnitude_vector"},
             marks=pytest.mark.slow,
@@ -280,15 +286,15 @@ def test_an_adapted_tower_is_not_taken_from_the_cache(run: Run) -> None:
     assert [p.loss for p in with_cache.curve] == [p.loss for p in without.curve]
 
 
-def test_rows_without_rationales_train_answers(run: Run, rows: list[TrainRow]) -> None:
+def test_rows_without_rationales_train_answers(run: Run, rows: list[Example]) -> None:
     report = run(rows=rows[2:], validation=[])
-    assert all(p.rationale_loss is None for p in report.curve)
+    assert all(set(p.losses) == {"answer"} for p in report.curve)
     assert all(p.loss == p.loss for p in report.curve)
-    assert report.n_rationale_rows == 0
+    assert report.n_parts == {"answer": 2}
     assert report.chosen_epoch == 3  # nothing measured: the last
 
 
-def test_going_on_from_an_adapter(run: Run, uninterrupted: Run, rows: list[TrainRow]) -> None:
+def test_going_on_from_an_adapter(run: Run, uninterrupted: Run, rows: list[Example]) -> None:
     parent = uninterrupted.folder / "adapter"
     lora = replace(LORA, dropout=0.0)
     one_batch = replace(CONFIG, epochs=1, batch_size=4)
@@ -339,7 +345,7 @@ def test_nothing_to_train_on(run: Run) -> None:
         run(rows=[])
 
 
-def test_a_loss_that_is_not_finite_ends_with_advice(run: Run, rows: list[TrainRow]) -> None:
+def test_a_loss_that_is_not_finite_ends_with_advice(run: Run, rows: list[Example]) -> None:
     with pytest.raises(MlError, match="Lower the learning rate"):
         run(rows=[replace(rows[0], weight=float("inf"))])
     attach_adapter(run.vlm, None)

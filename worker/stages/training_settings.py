@@ -1,0 +1,41 @@
+"""A training as a project's settings ask for it, in the words of worker.ml.
+
+What has one name on both sides is handed on by that name, so a new setting of the training is a
+field of TrainingSettings and one of TrainConfig or LoraSettings.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Literal
+
+from app.round_settings import LoopSettings, TrainingSettings
+from worker.ml.types import ANSWER, RATIONALE, LoraSettings, TrainConfig
+
+
+def train_config(settings: LoopSettings, *, balance: float) -> TrainConfig:
+    """Returns how to train. balance: the b of the run (worker/ml/training/losses.py)."""
+    return TrainConfig(
+        **_shared(TrainConfig, settings.training),
+        seed=settings.seed,
+        dtype=settings.dtype,
+        loss_weights=loss_weights(settings.training, balance),
+    )
+
+
+def loss_weights(training: TrainingSettings, balance: float) -> Mapping[str, float]:
+    """Returns what each loss of ILLUME counts, by its name."""
+    return {ANSWER: 1.0, RATIONALE: training.rationale_weight * balance}
+
+
+def lora_settings(training: TrainingSettings) -> LoraSettings:
+    """Returns where LoRA goes and how large it is."""
+    targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    if training.targets != "all-linear":
+        targets = tuple(name.strip() for name in training.targets.split(",") if name.strip())
+    return LoraSettings(**_shared(LoraSettings, training) | {"targets": targets})
+
+
+def _shared(kind: type[TrainConfig | LoraSettings], training: TrainingSettings) -> dict[str, Any]:
+    """The settings that are fields of `kind`, too."""
+    names = {field.name for field in fields(kind)} & set(TrainingSettings.model_fields)
+    return {name: getattr(training, name) for name in names}
