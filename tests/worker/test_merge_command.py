@@ -16,7 +16,8 @@ from tests.support.models.families import build_llava
 from worker.ml.inputs.encode import collate, encoder_of
 from worker.ml.inputs.prompts import PromptText, explained
 from worker.ml.model.adapters import publish_adapter
-from worker.ml.model.loading import Vlm, attach_adapter, load_vlm
+from worker.ml.model.attached import attach_adapter
+from worker.ml.model.loading import Vlm, load_vlm
 from worker.ml.training.train import train_lora
 from worker.ml.types import LoraSettings, TrainConfig
 

@@ -1,4 +1,4 @@
-"""The model this process holds: loaded once, adapters swapped on it."""
+"""The model this process holds: loaded once, with the adapters that were asked for lately."""
 
 import gc
 import logging
@@ -8,7 +8,8 @@ from transformers.utils.logging import disable_progress_bar
 
 from app.kit.settings import get_settings
 from app.kit.storage import adapter_folder
-from worker.ml.model.loading import Vlm, attach_adapter, load_vlm
+from worker.ml.model.attached import attach_adapter
+from worker.ml.model.loading import Vlm, load_vlm
 from worker.ml.model.memory import free_cached_memory
 
 logger = logging.getLogger(__name__)
@@ -22,8 +23,9 @@ _held: dict[tuple[str, str | None, str], Vlm] = {}
 def get_vlm(
     base_model: str, *, revision: str | None, dtype: str, adapter_digest: str | None
 ) -> Vlm:
-    """The base model with the adapter on it, or bare. Loading another base drops the last one.
-    `revision` may be the one that the held model turned out to be."""
+    """Returns the base model with the adapter on it, or bare. Loading another base drops the last
+    one; an adapter is read once and then switched (worker/ml/model/attached.py). `revision` may be
+    the one that the held model turned out to be."""
     key = (base_model, revision, dtype)
     held = next(iter(_held.items()), None)
     if held and held[0][0] == base_model and held[0][2] == dtype and held[1].revision == revision:

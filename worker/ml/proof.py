@@ -21,7 +21,8 @@ from worker.ml.errors import DeviceError, MlError, ModelUnusableError, Stopped, 
 from worker.ml.inputs.encode import RowEncoder, collate, encoder_of
 from worker.ml.inputs.frozen_tower import encoder_for_sampling, image_features
 from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle, explained, train_text
-from worker.ml.model.loading import Vlm, attach_adapter
+from worker.ml.model.attached import attach_adapter
+from worker.ml.model.loading import Vlm
 from worker.ml.model.lora import adapter_weights, find_targets, remove_adapters
 from worker.ml.model.memory import is_out_of_memory, too_large
 from worker.ml.same_logits import difference, is_rounding

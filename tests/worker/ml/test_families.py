@@ -13,7 +13,8 @@ from tests.support.models.more_families import FURTHER_FAMILIES
 from tests.worker.ml.conftest import OPENER
 from worker.ml.inputs.encode import encoder_of, end_ids
 from worker.ml.inputs.prompts import explained, frame_of, prompt_text
-from worker.ml.model.loading import Vlm, adapter_attached, load_vlm
+from worker.ml.model.attached import adapter_attached
+from worker.ml.model.loading import Vlm, load_vlm
 from worker.ml.model.lora import linear_modules
 from worker.ml.sampling.batch import Group
 from worker.ml.sampling.generate import sample

@@ -29,7 +29,8 @@ from tests.support.rounds_in_process import (
 )
 from worker.demo.architecture import CHAT_TEMPLATE
 from worker.host.models import DEMO_CHECKPOINT
-from worker.ml.model.loading import attach_adapter, load_vlm
+from worker.ml.model.attached import attach_adapter
+from worker.ml.model.loading import load_vlm
 from worker.ml.model.merge import merge_adapter
 from worker.ml.model.vocabulary import vocabulary_size
 from worker.ml.sampling.generate import sample

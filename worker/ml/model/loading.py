@@ -3,8 +3,8 @@ a local folder or from the hub at a pinned revision."""
 
 import hashlib
 import logging
+from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from worker.ml.errors import (
 )
 from worker.ml.model.files import check_files, check_weight_files, holds_weights, refuse_gaps
 from worker.ml.model.four_bit import FOUR_BIT, four_bit_options
-from worker.ml.model.lora import WEIGHTS_FILE, inject_adapter, refuse_other_base, remove_adapters
+from worker.ml.model.lora import AdapterModules
 from worker.ml.model.memory import is_out_of_memory
 from worker.ml.model.processing import load_processor
 
@@ -43,10 +43,23 @@ _NOT_OF_THE_MODEL = (".", "README", "LICENSE", "adapter_")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
+FileMark = tuple[int, int] | None
+"""Tells files that were written anew from those that were read."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeldAdapter:
+    """An adapter in memory, and the mark of the files that it was read from."""
+
+    mark: FileMark
+    adapter: AdapterModules
+
+
 @dataclass(eq=False)
 class Vlm:
     """A loaded model. `revision`: the commit of a hub model, the content digest of a folder.
-    `adapter`: the folder of the adapter that is on, None for the base alone. `memo`: what was found
+    `adapter`: the folder of the adapter that is on, None for the base alone; `held`: the adapters
+    in memory, by their folders, the one used last at the end (attached.py). `memo`: what was found
     out about this model or prepared for it, kept for as long as it is loaded."""
 
     model: Any  # a PreTrainedModel that can generate; transformers has no type for that
@@ -57,6 +70,7 @@ class Vlm:
     revision: str
     is_chat: bool
     adapter: Path | None = None
+    held: "OrderedDict[Path, HeldAdapter]" = field(default_factory=OrderedDict)
     memo: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -299,42 +313,3 @@ def _choose_dtype(dtype: str, device: torch.device) -> torch.dtype | str:
         names = ", ".join((*_DTYPES, FOUR_BIT))
         raise DeviceError(f"“{dtype}” is no number type. Use auto, {names}.")
     return _DTYPES[dtype]
-
-
-def attach_adapter(vlm: Vlm, folder: Path | None) -> Vlm:
-    """Puts the LoRA adapter of `folder` on the model in place of the one that is on; None takes it
-    off. The base weights are neither copied nor changed; the same `vlm` is returned.
-
-    Raises AdapterError if the adapter is damaged or made for another base; the base is then bare.
-    """
-    mark = _file_mark(folder)
-    if folder == vlm.adapter and mark == vlm.memo.get("adapter_mark"):
-        return vlm
-    remove_adapters(vlm.model)
-    vlm.adapter = None
-    if folder is not None:
-        refuse_other_base(folder, vlm.revision)
-        inject_adapter(vlm.model, folder)
-        vlm.adapter = folder
-        vlm.memo["adapter_mark"] = mark
-    vlm.model.eval()
-    return vlm
-
-
-def _file_mark(folder: Path | None) -> tuple[int, int] | None:
-    """Tells a folder that was written anew from the one that is on the model."""
-    weights = folder / WEIGHTS_FILE if folder is not None else None
-    if weights is None or not weights.is_file():
-        return None
-    found = weights.stat()
-    return found.st_mtime_ns, found.st_size
-
-
-@contextmanager
-def adapter_attached(vlm: Vlm, folder: Path | None) -> Iterator[Vlm]:
-    """Within the block the adapter of `folder` is on; afterwards the one that was on before."""
-    before = vlm.adapter
-    try:
-        yield attach_adapter(vlm, folder)
-    finally:
-        attach_adapter(vlm, before)

@@ -7,6 +7,8 @@ that were there before. (LoRA: Hu et al. 2021, arXiv 2106.09685.)
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +89,21 @@ def add_new_adapter(model: Any, settings: LoraSettings) -> list[str]:
     return targets
 
 
-def inject_adapter(model: Any, folder: Path) -> None:
-    """Puts the adapter of `folder` on a bare model, for inference. Raises AdapterError."""
+@dataclass(frozen=True, eq=False)
+class AdapterModules:
+    """An adapter in memory: the modules that stand in the places of a model's own while it is on,
+    by the names of those places. Each holds the module whose place it takes, so that off and on
+    neither copies nor computes anything."""
+
+    config: LoraConfig
+    modules: Mapping[str, torch.nn.Module]
+    n_bytes: int
+    """Of the adapter's own tensors."""
+
+
+def inject_adapter(model: Any, folder: Path) -> AdapterModules:
+    """Reads the adapter of `folder` and puts it on a bare model, for inference. Returns its
+    modules. Raises AdapterError; the model is then bare."""
     config, weights = read_adapter(folder)
     try:
         inject_adapter_in_model(config, model, adapter_name=ADAPTER)
@@ -100,6 +115,15 @@ def inject_adapter(model: Any, folder: Path) -> None:
             f"{str(error).strip().splitlines()[0]} Use the base that it was trained on."
         ) from error
     model.requires_grad_(False)
+    n_bytes = sum(t.numel() * t.element_size() for t in adapter_weights(model).values())
+    return AdapterModules(model.peft_config[ADAPTER], dict(adapted_layers(model)), n_bytes)
+
+
+def put_on(model: Any, adapter: AdapterModules) -> None:
+    """Puts an adapter that was on this model before on it again; the model must be bare."""
+    for name, module in adapter.modules.items():
+        replace_module(model, name, module)
+    model.peft_config = {ADAPTER: adapter.config}
 
 
 def read_adapter(folder: Path) -> tuple[LoraConfig, dict[str, torch.Tensor]]:
@@ -189,7 +213,7 @@ def adapts_vision(model: Any) -> bool:
 
 
 def remove_adapters(model: Any) -> None:
-    """Puts the original modules back where peft's layers are, and forgets the adapter."""
+    """Puts the original modules back where peft's layers are; the model then has no adapter on."""
     for name, layer in adapted_layers(model):
         replace_module(model, name, layer.get_base_layer())
     if hasattr(model, "peft_config"):

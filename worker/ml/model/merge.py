@@ -14,8 +14,9 @@ from safetensors.torch import save_file
 
 from worker.ml.errors import AdapterError, first_line
 from worker.ml.model.adapters import verify_adapter
+from worker.ml.model.attached import attach_adapter
 from worker.ml.model.files import INDEX_FILE, WEIGHTS, holds_weights, read_header, weight_files
-from worker.ml.model.loading import attach_adapter, find_model, load_vlm
+from worker.ml.model.loading import find_model, load_vlm
 from worker.ml.model.lora import ADAPTER, adapted_layers, read_adapter, replace_module
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,8 @@ import torch
 
 from worker.ml.errors import AdapterError, MlError, Stopped
 from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle
-from worker.ml.model.loading import Vlm, attach_adapter
+from worker.ml.model.attached import attach_adapter
+from worker.ml.model.loading import Vlm
 from worker.ml.model.lora import remove_adapters, write_adapter
 from worker.ml.model.memory import is_out_of_memory, too_large
 from worker.ml.training.losses import count_parts

@@ -11,7 +11,8 @@ from tests.worker.ml.conftest import OPENER
 from worker.ml.errors import AdapterError, ModelUnusableError
 from worker.ml.inputs.encode import collate, encoder_of
 from worker.ml.inputs.prompts import prompt_text
-from worker.ml.model.loading import Vlm, adapter_attached, attach_adapter
+from worker.ml.model.attached import adapter_attached, attach_adapter
+from worker.ml.model.loading import Vlm
 from worker.ml.model.lora import (
     adapter_weights,
     add_new_adapter,

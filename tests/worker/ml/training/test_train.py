@@ -11,7 +11,8 @@ from tests.support.models.examples import answer_of, with_rationale
 from tests.worker.ml.conftest import OPENER
 from worker.ml.errors import AdapterError, MlError, Stopped
 from worker.ml.model.adapters import content_digest
-from worker.ml.model.loading import Vlm, adapter_attached, attach_adapter
+from worker.ml.model.attached import adapter_attached, attach_adapter
+from worker.ml.model.loading import Vlm
 from worker.ml.sampling.generate import sample
 from worker.ml.training.train import train_lora
 from worker.ml.types import (
