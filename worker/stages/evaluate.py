@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from app.kit.storage import image_path
 from app.lifecycle import Job
-from app.models import Item, RunShard
+from app.models import Item, Run, RunShard
 from app.queries.rounds.rounds import get_round_model
 from app.queries.rounds.training_items import list_items
 from app.round_settings import LoopSettings
 from app.services.evaluation.predictions import (
+    Measured,
     Predicted,
     Said,
     list_outcomes,
@@ -31,7 +33,7 @@ from worker.stages.blank import blank_pictures
 from worker.stages.failures import collect_failures
 from worker.stages.inputs import RunInputs, load_inputs
 from worker.stages.sampler import Sampler, open_sampler
-from worker.stages.shards import Finish, Write, work_shards
+from worker.stages.shards import ShardStage, work_shards
 
 ANSWER_TOKENS = 16
 
@@ -40,52 +42,62 @@ def evaluate(run_id: int, heart: Heart) -> None:
     """Work on an evaluate run (the round's new adapter) or a baseline (the base model alone)."""
     inputs = persist(lambda session: load_inputs(session, run_id))
     adapter = persist(lambda session: _adapter(session, inputs))
-    settings = inputs.settings
-    draw = open_sampler(inputs, settings.evaluation.backend, adapter, heart)
+    work_shards(run_id, heart, _Evaluation(inputs, adapter, heart))
 
-    @cache
-    def prove() -> None:
-        prove_base(inputs, heart)
 
-    def compute(item_ids: Sequence[int]) -> Write:
-        prove()
+@dataclass(frozen=True)
+class _Made:
+    """What the model said of the items of a shard, and the items that failed."""
+
+    predicted: Sequence[Predicted]
+    failures: Sequence[Failure]
+
+
+class _Evaluation(ShardStage[_Made, Measured]):
+    def __init__(self, inputs: RunInputs, adapter: tuple[int, str] | None, heart: Heart) -> None:
+        self.inputs, self.adapter = inputs, adapter
+        self._draw = open_sampler(inputs, inputs.settings.evaluation.backend, adapter, heart)
+        self._prove = cache(lambda: prove_base(inputs, heart))
+
+    def compute(self, item_ids: Sequence[int]) -> _Made:
+        self._prove()  # only now is a shard held
+        settings = self.inputs.settings
         items = persist(lambda session: list_items(session, item_ids))
         seen, failures = _say(
-            draw,
+            self._draw,
             [_Asked(item, image_path(image.sha256, image.media_type)) for item, image in items],
             settings,
         )
         blank: dict[int, Said] = {}
-        if _asks_blank(inputs):
+        if _asks_blank(self.inputs):
             with blank_pictures() as path_of:
                 asked = [_Asked(item, path_of(image)) for item, image in items if item.id in seen]
-                blank, _ = _say(draw, asked, settings)
+                blank, _ = _say(self._draw, asked, settings)
         predicted = [
             Predicted(item_id=item_id, seen=said, blank=blank.get(item_id))
             for item_id, said in seen.items()
         ]
+        return _Made(predicted, failures)
 
-        def write(session: Session, shard: RunShard, seconds: float) -> None:
-            store_predictions(
-                session,
-                run=inputs.run,
-                shard_id=shard.id,
-                attempt=shard.attempt,
-                predicted=predicted,
-                settings=settings,
-                seconds=seconds,
-                failures=failures,
-            )
+    def write(self, session: Session, shard: RunShard, made: _Made, seconds: float) -> None:
+        store_predictions(
+            session,
+            run=self.inputs.run,
+            shard_id=shard.id,
+            attempt=shard.attempt,
+            predicted=made.predicted,
+            settings=self.inputs.settings,
+            seconds=seconds,
+            failures=made.failures,
+        )
 
-        return write
+    def measure(self) -> Measured:
+        outcomes = persist(lambda session: list_outcomes(session, self.inputs.run.id))
+        return measure_outcomes(outcomes, self.inputs.settings)
 
-    def measure() -> Finish:
-        outcomes = persist(lambda session: list_outcomes(session, run_id))
-        measured = measure_outcomes(outcomes, settings)
-        adapter_id = adapter[0] if adapter else None
-        return lambda session, run: store_scores(session, run, measured, adapter_id=adapter_id)
-
-    work_shards(run_id, heart, compute, measure, unit="samples")
+    def finish(self, session: Session, run: Run, measured: Measured) -> dict[str, Any]:
+        adapter_id = self.adapter[0] if self.adapter else None
+        return store_scores(session, run, measured, adapter_id=adapter_id)
 
 
 @dataclass(frozen=True)

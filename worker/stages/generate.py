@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -15,6 +16,7 @@ from app.queries.rounds.training_items import list_items
 from app.round_settings import LoopSettings, SamplingSettings
 from app.same_text import text_key
 from app.services.rounds.sampling import DIRECT, Drawn, store_samples
+from app.services.runs.failures import Failure
 from worker.host.heart import Heart
 from worker.host.persist import persist
 from worker.ml.sampling.seeds import derive_seed
@@ -23,7 +25,7 @@ from worker.stages.base import prove_base
 from worker.stages.failures import collect_failures
 from worker.stages.inputs import RunInputs, load_inputs
 from worker.stages.sampler import open_sampler
-from worker.stages.shards import Write, work_shards
+from worker.stages.shards import ShardStage, work_shards
 
 
 @dataclass(frozen=True)
@@ -41,19 +43,36 @@ def generate(run_id: int, heart: Heart) -> None:
     """Work on a generate run: all draws of all items of each shard this worker can claim."""
     inputs = persist(lambda session: load_inputs(session, run_id))
     adapter = persist(lambda session: _parent_adapter(session, inputs))
-    sampling = inputs.settings.sampling
-    draw = open_sampler(inputs, sampling.backend, adapter, heart)
-    config = SampleConfig(max_new_tokens=sampling.max_new_tokens, top_k_share=sampling.top_k_share)
+    work_shards(run_id, heart, _Sampling(inputs, adapter, heart))
 
-    @cache
-    def prove() -> None:
-        prove_base(inputs, heart)
 
-    def compute(item_ids: Sequence[int]) -> Write:
-        prove()  # only now is a shard held
+@dataclass(frozen=True)
+class _Made:
+    """The samples of the items of a shard, and the items that failed."""
+
+    item_ids: Sequence[int]
+    drawn: Sequence[Drawn]
+    failures: Sequence[Failure]
+
+
+class _Sampling(ShardStage[_Made, None]):
+    def __init__(self, inputs: RunInputs, adapter: tuple[int, str] | None, heart: Heart) -> None:
+        self.inputs, self.adapter = inputs, adapter
+        sampling = inputs.settings.sampling
+        self._draw = open_sampler(inputs, sampling.backend, adapter, heart)
+        self._config = SampleConfig(
+            max_new_tokens=sampling.max_new_tokens, top_k_share=sampling.top_k_share
+        )
+        self._prove = cache(lambda: prove_base(inputs, heart))
+
+    def compute(self, item_ids: Sequence[int]) -> _Made:
+        self._prove()  # only now is a shard held
         items = persist(lambda session: list_items(session, item_ids))
-        planned = plan_draws(items, inputs.settings, inputs.round_number)
-        made = _draw_until_enough(planned, lambda draws: draw(draws, config), sampling)
+        settings = self.inputs.settings
+        planned = plan_draws(items, settings, self.inputs.round_number)
+        made = _draw_until_enough(
+            planned, lambda draws: self._draw(draws, self._config), settings.sampling
+        )
         drawn = [
             Drawn(
                 item_id=place.item_id,
@@ -71,24 +90,27 @@ def generate(run_id: int, heart: Heart) -> None:
             if isinstance(text, Sampled)
         ]
         failures = collect_failures([(place.item_id, text) for place, text in made])
+        return _Made(item_ids, drawn, failures)
 
-        def write(session: Session, shard: RunShard, seconds: float) -> None:
-            store_samples(
-                session,
-                run=inputs.run,
-                shard_id=shard.id,
-                attempt=shard.attempt,
-                item_ids=item_ids,
-                drawn=drawn,
-                adapter_id=adapter[0] if adapter else None,
-                settings=inputs.settings,
-                seconds=seconds,
-                failures=failures,
-            )
+    def write(self, session: Session, shard: RunShard, made: _Made, seconds: float) -> None:
+        store_samples(
+            session,
+            run=self.inputs.run,
+            shard_id=shard.id,
+            attempt=shard.attempt,
+            item_ids=made.item_ids,
+            drawn=made.drawn,
+            adapter_id=self.adapter[0] if self.adapter else None,
+            settings=self.inputs.settings,
+            seconds=seconds,
+            failures=made.failures,
+        )
 
-        return write
+    def measure(self) -> None:
+        """Nothing: what was sampled is read by others."""
 
-    work_shards(run_id, heart, compute, lambda: _finish, unit="samples")
+    def finish(self, session: Session, run: Run, measured: None) -> dict[str, Any]:  # noqa: ARG002
+        return {}
 
 
 def _draw_until_enough(
@@ -153,7 +175,3 @@ def plan_draws(
 
 def _parent_adapter(session: Session, inputs: RunInputs) -> tuple[int, str] | None:
     return inputs.find_adapter(session, get_round_model(session, inputs.round_id).parent_adapter_id)
-
-
-def _finish(session: Session, run: Run) -> dict[str, int]:  # noqa: ARG001 - nothing to add up
-    return {}

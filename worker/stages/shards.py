@@ -1,16 +1,17 @@
 """How several workers share one run: each claims shards until none is left.
 
 1. Claim a shard (conditional update; its attempt rises).
-2. Compute with no session open; the heart keeps the shard ours.
-3. Write rows and finish the shard in one transaction, fenced by the attempt.
-4. Whoever finds all shards done measures what they come to, still without a lock, and finishes the
-   run; the first to lock it wins.
+2. `compute` with no session open; the heart keeps the shard ours.
+3. `write` rows and finish the shard in one transaction, fenced by the attempt.
+4. Whoever finds all shards done calls `measure`, still without a lock, and then `finish`, which
+   ends the run; the first to lock it wins.
 """
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -26,37 +27,57 @@ from worker.host.persist import persist
 
 logger = logging.getLogger(__name__)
 
-Write = Callable[[Session, RunShard, float], None]
-Compute = Callable[[Sequence[int]], Write]
-Finish = Callable[[Session, Run], dict[str, Any]]
-Measure = Callable[[], Finish]
+Made = TypeVar("Made")
+Measured = TypeVar("Measured")
+
+
+class ShardStage(ABC, Generic[Made, Measured]):
+    """One kind of work that is shared out in shards, in the order in which its methods are called.
+    Made: what comes of a shard; Measured: what all shards come to."""
+
+    unit = "samples"
+    """What `compute` counts on the heart's pace."""
+
+    @abstractmethod
+    def compute(self, item_ids: Sequence[int]) -> Made:
+        """Returns what comes of the items of a shard. No transaction is open; the shard is held."""
+
+    @abstractmethod
+    def write(self, session: Session, shard: RunShard, made: Made, seconds: float) -> None:
+        """Stores what was made in `seconds` and finishes the shard, in one transaction."""
+
+    @abstractmethod
+    def measure(self) -> Measured:
+        """Returns what all shards come to, once they are done. No transaction is open."""
+
+    @abstractmethod
+    def finish(self, session: Session, run: Run, measured: Measured) -> dict[str, Any]:
+        """Stores what was measured and returns the result of the run, which is locked."""
+
 
 MAX_ATTEMPTS = 5
 """A shard that took so many workers with it fails its run instead of taking the next."""
 
 
-def work_shards(
-    run_id: int, heart: Heart, compute: Compute, measure: Measure, *, unit: str
-) -> None:
-    """Do shards of a run until none is free; finish the run when all are done. unit: what `compute`
-    counts on the heart's pace."""
-    with heart.pace.counting(unit):
-        _work(run_id, heart, compute)
+def work_shards(run_id: int, heart: Heart, stage: ShardStage[Made, Measured]) -> None:
+    """Does shards of a run until none is free; finishes the run when all are done."""
+    with heart.pace.counting(stage.unit):
+        while shard := persist(lambda session: _claim(session, run_id, heart)):
+            try:
+                _do(run_id, heart, stage, shard)
+            except LostRun as loss:
+                logger.warning("%s", loss.message)
     if persist(lambda session: _waits_for_its_end(session, run_id)):
-        finish = measure()
-        persist(lambda session: _finish(session, run_id, finish))
+        measured = stage.measure()
+        persist(lambda session: _finish(session, run_id, stage, measured))
 
 
-def _work(run_id: int, heart: Heart, compute: Compute) -> None:
-    while shard := persist(lambda session: _claim(session, run_id, heart)):
-        try:
-            with heart.holding_shard(run_id, shard.id, shard.attempt):
-                started = time.monotonic()
-                write = compute(shard.item_ids)
-                seconds = time.monotonic() - started
-                persist(lambda session: write(session, shard, seconds))  # noqa: B023 - runs now
-        except LostRun as loss:
-            logger.warning("%s", loss.message)
+def _do(run_id: int, heart: Heart, stage: ShardStage[Made, Measured], shard: RunShard) -> None:
+    with heart.holding_shard(run_id, shard.id, shard.attempt):
+        started = time.monotonic()
+        made = stage.compute(shard.item_ids)
+        seconds = time.monotonic() - started
+        persist(lambda session: stage.write(session, shard, made, seconds))
 
 
 def _claim(session: Session, run_id: int, heart: Heart) -> RunShard | None:
@@ -78,7 +99,9 @@ def _waits_for_its_end(session: Session, run_id: int) -> bool:
     return is_live and not set(run_queries.count_shards(session, run_id)) - {ShardStatus.DONE}
 
 
-def _finish(session: Session, run_id: int, finish: Finish) -> None:
+def _finish(
+    session: Session, run_id: int, stage: ShardStage[Made, Measured], measured: Measured
+) -> None:
     # The round before the run, as everywhere: two workers in different orders would deadlock.
     run = run_queries.get_run(session, run_id)
     if run.round_id is not None:
@@ -86,5 +109,5 @@ def _finish(session: Session, run_id: int, finish: Finish) -> None:
     run = run_queries.lock_run(session, run_id)
     if run.status is not RunStatus.RUNNING:
         return
-    result = finish(session, run)
+    result = stage.finish(session, run, measured)
     rounds.finish_round_run(session, run_id, attempt=run.attempt, result=result)
