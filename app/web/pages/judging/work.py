@@ -259,18 +259,22 @@ def build_page(
     guidelines_read: int | None,
     is_whole: bool,
 ) -> JudgePage:
-    """What stands around the item. Of the whole page only: whether practice is offered."""
+    """Returns what stands around the item, for the whole page, or for the parts that change.
+
+    A page that is there already has the guidelines; it gets them again with what changed in them.
+    """
     keys = keys_of(user)
+    news = find_unread_change(session, project, guidelines_read)
     return JudgePage(
         project_name=project.name,
         project_slug=project.slug,
         round_id=round_.id,
         round_number=round_.number,
         user_id=user.id,
-        guidelines=render_guidelines(session, project),
+        guidelines=render_guidelines(session, project) if is_whole or news else Markup(""),
         # Open for people who are new to the round; the script remembers what they do with it.
         shows_guidelines=bool(project.guidelines) and n_in_round == 0,
-        news=find_unread_change(session, project, guidelines_read),
+        news=news,
         practice_items=practice.count_offered(session, project, user) if is_whole else 0,
         keys=keys,
         hints={key.action: key.shown for key in keys},
