@@ -1,4 +1,4 @@
-"""Why a person's queue is empty, in numbers."""
+"""Figures that tell a person why their queue is empty."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,14 +13,14 @@ from app.queries.judging.leases import HELD, count_submitted
 
 @dataclass(frozen=True, slots=True)
 class QueueFigures:
-    """Why a person's queue is empty, in numbers of items of the round."""
+    """The items of a round by the reason why one person does not get them."""
 
     n_waiting: int
     n_held_by_others: int
     n_skipped: int
     n_for_others: int
     n_limit: int | None
-    """How many items one person may judge, where this person has reached that."""
+    """The number of items that one person may judge, once this person has reached it."""
     next_free_at: datetime | None
 
 

@@ -66,7 +66,7 @@ _OWN_WORK = (
 
 
 def find_own_work(session: Session, round_id: int, user_id: int) -> Judgement | None:
-    """What this person has begun: held first, then what they lost while its item still has room."""
+    """Returns a judgement that the person began: one they hold, else a lost one with room left."""
     return session.scalars(_OWN_WORK, {"round_id": round_id, "user_id": user_id}).one_or_none()
 
 

@@ -42,7 +42,7 @@ def list_own(session: Session, round_id: int, user_id: int, *, limit: int) -> li
 
 @dataclass(frozen=True, slots=True)
 class OwnFigures:
-    """How many items this person submitted in the round, how many since a time, and the newest."""
+    """A person's submissions in a round: their number, those since a time, and the newest one."""
 
     n_in_round: int
     n_since: int
@@ -68,7 +68,7 @@ OWN_FIGURES = (
 
 
 def count_own(session: Session, round_id: int, user_id: int, *, since: datetime) -> tuple[int, int]:
-    """How many items this person submitted in the round, and how many of them since a time."""
+    """Returns a person's number of submissions in the round, and of those since a time."""
     n_in_round, n_since, _ = session.execute(
         select(*OWN_FIGURES), {"round_id": round_id, "user_id": user_id, "since": since}
     ).one()

@@ -241,7 +241,7 @@ def has_judged(session: Session, project_id: int, user_id: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PracticeOffer:
-    """What the practice of a project is to a person who has not finished it."""
+    """A practice round that is offered to a person who has not finished it."""
 
     slug: str
     mode: PracticeMode

@@ -5,8 +5,8 @@ the priorities (app/uncertainty.py, and the trigger that keeps `fewest_first`); 
 few different ones, so that each is entered through the index ix_round_item_queue on its own.
 
 Within a priority each person goes round: from the item that they were handed out last towards lower
-random keys, then from the top again. What they have had lies behind them, and is not walked over
-each time.
+random keys, then from the top again. Items that they have had lie behind that place, so they are
+not scanned again each time.
 """
 
 from sqlalchemy import ARRAY, BigInteger, TextClause, literal_column, select, text

@@ -25,7 +25,7 @@ _HAD_IT = (JudgementStatus.SUBMITTED, JudgementStatus.SKIPPED)
 
 _ROUND_ID = bindparam("round_id", type_=BigInteger)
 _MAX_PER_ANNOTATOR = bindparam("max_per_annotator", type_=BigInteger)
-"""How many items of the round one person may judge; nobody has reached an unknown number."""
+"""Items of the round that one person may judge; without a number nobody has reached it."""
 
 
 def _somebody_is_left() -> ColumnElement[bool]:
@@ -111,7 +111,7 @@ def is_somebody_left(session: Session, round_item_id: int, max_per_annotator: in
 
 
 def list_skip_reasons(session: Session, round_item_id: int) -> list[tuple[str, int]]:
-    """Why people skipped the item, with how many said so; the most frequent first."""
+    """Returns the reasons for which people skipped the item with counts, most frequent first."""
     n = func.count()
     rows = session.execute(
         select(Judgement.skip_reason, n)

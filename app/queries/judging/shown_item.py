@@ -1,4 +1,4 @@
-"""What the judging page shows of an item, in one look-up."""
+"""The item of a judgement as the judging page shows it, in one look-up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def get_item(session: Session, round_item_id: int) -> tuple[Item, Image]:
 
 @dataclass(frozen=True, slots=True)
 class ShownItem:
-    """What a person sees of an item, and what stands around it."""
+    """An item as its annotator sees it, with the figures and links around it."""
 
     question: str
     answer: str

@@ -24,7 +24,7 @@ def is_excluded(session: Session, item_id: int) -> bool:
 
 
 def get_item_votes(session: Session, round_item_id: int) -> ItemVotes:
-    """What people submitted about an item of a round."""
+    """Returns the votes of the people who submitted an item of a round."""
     submitted = (
         Judgement.round_item_id == round_item_id,
         Judgement.user_kind == UserKind.PERSON,
@@ -78,10 +78,10 @@ def store_submission(
     old: JudgementStatus,
     content: Json,
 ) -> RoundItem:
-    """Verdicts, a revision and an event of a judgement that was just stored as submitted, having
-    been `old` before; its item, counted anew.
+    """Store the verdicts, a revision and an event of a judgement that was just submitted.
 
-    One verdict per shown candidate, none where the answer itself is wrong.
+    Returns its item, counted anew. `old` is the status that the judgement had before. There is one
+    verdict per shown candidate, and none where the answer itself is wrong.
     """
     round_item: RoundItem = session.scalars(
         select(RoundItem).from_statement(_STORE_SUBMISSION),

@@ -1,1 +1,1 @@
-"""What people do with an item: get it, answer it, practise it."""
+"""Judging: items handed out, opinions on them stored, and practice before the first one."""

@@ -36,7 +36,7 @@ from app.services.judging.settling import is_all_settled, settle_skip, settle_su
 from app.services.rounds import rounds
 
 N_TAKE_BACK = 10
-"""How many of their newest submissions people may take back."""
+"""So many of their newest submissions may people take back."""
 
 MAX_SKIP_REASON = 500
 

@@ -26,7 +26,7 @@ N_PICKS = 10
 
 @dataclass(frozen=True)
 class Key:
-    """What a key does: the action of static/judge.js, the key, and what people read."""
+    """A key of the judging page: the action it triggers, the key itself, and the words for it."""
 
     action: str
     key: str

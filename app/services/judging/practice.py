@@ -105,7 +105,7 @@ def answer(
 def count_right(
     practice_item: PracticeItem, candidates: Sequence[PracticeCandidate], opinion: Opinion
 ) -> tuple[int, int]:
-    """How many verdicts are as expected, of how many.
+    """Returns how many verdicts are as expected, and how many were asked for.
 
     A wrong answer is one verdict. Where the answer is right, each text is one: `none fits` says
     that none does, and calling the answer wrong gets none of them.

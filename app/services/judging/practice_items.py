@@ -1,4 +1,4 @@
-"""What an admin makes of the practice round: its items, expected verdicts and rules."""
+"""The practice round as its admin writes it: its items, expected verdicts and rules."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Lesson:
 def update_rules(
     session: Session, project: Project, *, mode: PracticeMode, pass_share: float, actor: User
 ) -> None:
-    """Whether practice is required, offered or off, and from which share it is passed."""
+    """Set whether practice is required, offered or off, and from which share it is passed."""
     if not 0 <= pass_share <= 1:
         raise InvalidInput(Sentence("The share of right verdicts is between 0 and 100 %%."))
     if (mode, pass_share) == (project.practice, project.practice_pass_share):
@@ -92,7 +92,7 @@ def add_item(session: Session, project: Project, item: Item, *, actor: User | No
 
 
 def suggest(session: Session, practice_item: PracticeItem) -> Lesson:
-    """What stands in the form at first: gold rationales, and texts of the model without verdict."""
+    """Returns a first lesson for the form: gold rationales, and model texts without verdict."""
     item, _ = queries.get_item(session, practice_item)
     texts: dict[str, Expected] = {}
     for text in item.gold_rationales:
@@ -109,7 +109,7 @@ def suggest(session: Session, practice_item: PracticeItem) -> Lesson:
 
 
 def lesson_of(session: Session, practice_item: PracticeItem) -> Lesson:
-    """What is stored; for an item without texts yet, what is suggested."""
+    """Returns the lesson as stored or, for an item without texts yet, as suggested."""
     candidates = queries.list_candidates(session, practice_item.id)
     if not candidates:
         return suggest(session, practice_item)
@@ -171,7 +171,7 @@ def remove_item(session: Session, practice_item: PracticeItem, *, actor: User) -
 
 
 def _checked_candidates(lesson: Lesson, shown: Sequence[str]) -> list[Expected]:
-    """Those with a text, each with a verdict where verdicts are asked for."""
+    """Returns the candidates that have a text. Raises InvalidInput where a verdict is missing."""
     written = [one for one in lesson.candidates if collapse(one.text)]
     errors: list[str] = []
     if not written:

@@ -1,4 +1,4 @@
-"""Why an item was skipped: the reasons that are offered, and how a stored one is shown."""
+"""Reasons for skipping an item: those that are offered, and how a stored one is shown."""
 
 from app.kit.texts import Sentence
 

@@ -1,4 +1,4 @@
-"""What people see of their own work: in a round, and over all of them with today and their pace."""
+"""A person's own work as pages show it: in one round, and over all with today and their pace."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -33,7 +33,7 @@ class MineRow:
     can_take_back: bool
     can_resume: bool
     remarks: tuple[str, ...]
-    """What was set beside the verdicts, in words."""
+    """The labels of what was set beside the verdicts."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the pages of the practice round show."""
+"""The pages of the practice round: one frozen dataclass each, built from query results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _PRACTICE_ACTIONS = {"submit", "none", "wrong", "zoom", "guidelines", "keys"}
 
 @dataclass(frozen=True)
 class PracticeFrame:
-    """What stands around a practice item, as around a real one."""
+    """The parts of the page around a practice item, as around a real one."""
 
     project_name: str
     project_slug: str

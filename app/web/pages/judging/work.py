@@ -1,4 +1,4 @@
-"""What the judging pages show: one frozen dataclass each, built from query results."""
+"""The judging pages: one frozen dataclass each, built from query results."""
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Empty:
-    """Why there is nothing to judge, and what happens next."""
+    """An empty queue: the reason for it, and what happens next."""
 
     round_id: int
     title: str
@@ -100,7 +100,7 @@ class Empty:
 
 @dataclass(frozen=True)
 class JudgePage:
-    """What stands around the item."""
+    """The parts of the page around an item: guidelines, keys, words of the controls."""
 
     project_name: str
     project_slug: str
@@ -142,7 +142,7 @@ def _known_zones() -> Set[str]:
 
 
 def day_start(cookies: Mapping[str, str], now: datetime | None = None) -> datetime:
-    """When today began where the reader is; app.js tells the time zone in a cookie."""
+    """Returns when today began where the reader is; app.js tells the time zone in a cookie."""
     now = now or datetime.now(UTC)
     wanted = cookies.get(TIME_ZONE_COOKIE, "")
     zone = ZoneInfo(wanted if wanted in _known_zones() else "UTC")
@@ -150,7 +150,7 @@ def day_start(cookies: Mapping[str, str], now: datetime | None = None) -> dateti
 
 
 def look_up(session: Session, judgement: Judgement, round_: Round, *, today: datetime) -> ShownItem:
-    """What the pages of an item show that is in the database."""
+    """Looks up all that the page of a judgement shows of its item."""
     return shown_item.get_shown_item(
         session,
         judgement,
@@ -178,7 +178,7 @@ def build_work(
     error: str = "",
     too_long: frozenset[int] = frozenset(),
 ) -> Work:
-    """The item of a judgement. `opinion` stands in for the stored one: a form that was refused."""
+    """Returns the item of a judgement. `opinion`, of a refused form, stands for the stored one."""
     own = item.own
     neighbours = own_work.find_neighbours(session, judgement, newest_id=own.newest_id)
     shown = opinion or opinion_of(judgement)
@@ -259,7 +259,7 @@ def build_page(
     guidelines_read: int | None,
     is_whole: bool,
 ) -> JudgePage:
-    """Returns what stands around the item, for the whole page, or for the parts that change.
+    """Returns the parts around an item, for the whole page or for an answer that swaps them.
 
     A page that is there already has the guidelines; it gets them again with what changed in them.
     """
