@@ -11,7 +11,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from app.kit.texts import Sentence, plain_lines
+from app.kit.sentences import Sentence
+from app.kit.texts import plain_lines
 
 MAX_COMMENT = 2000
 MAX_EDIT = 1000

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from app.kit.errors import AppError
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 
 Cause = Literal["database", "disk", "read-only", "busy", "crowd", "redis"]
 

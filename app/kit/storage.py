@@ -24,8 +24,8 @@ from typing import IO, BinaryIO
 
 from app import pictures
 from app.kit.errors import AppError, InvalidInput, SetupError
+from app.kit.sentences import Sentence
 from app.kit.settings import get_settings
-from app.kit.texts import Sentence
 from app.pictures.files import shown_type
 
 EXTENSIONS = {

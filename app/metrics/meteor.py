@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.metrics.pairs import Tokenizer, average, tokenize_pairs
 from app.metrics.tokens import tokenize
 

@@ -4,10 +4,21 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Enum, Identity, MetaData, Text, func
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    Enum,
+    Identity,
+    MetaData,
+    Text,
+    TypeDecorator,
+    func,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from app.kit.sentences import pack, unpack
 from app.lifecycle import (
     AuthorKind,
     Decision,
@@ -26,6 +37,23 @@ from app.lifecycle import (
 )
 
 Json = dict[str, Any]
+
+
+class StoredSentence(TypeDecorator[str]):
+    """A sentence with its parts, so that a page can tell it in the reader's language.
+
+    In the table it is the JSON of `pack`; a text that is no sentence of ours is a JSON string.
+    """
+
+    impl = JSONB(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
+        return pack(value) if value is not None else None
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
+        text: str | None = unpack(value)
+        return text
 
 
 def enum_values(enum: type[StrEnum], name: str) -> Enum:

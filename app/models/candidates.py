@@ -12,7 +12,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.lifecycle import AuthorKind, FailureKind, Purpose, RoundItemState, Split
-from app.models.base import Base, Json, WithCreation, WithId
+from app.models.base import Base, Json, StoredSentence, WithCreation, WithId
 
 
 class Candidate(WithId, WithCreation, Base):
@@ -124,7 +124,7 @@ class ItemFailure(WithId, WithCreation, Base):
     shard_attempt: Mapped[int]
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"))
     kind: Mapped[FailureKind]
-    reason: Mapped[str]
+    reason: Mapped[str] = mapped_column(StoredSentence)
     __table_args__ = (
         UniqueConstraint("run_id", "item_id"),
         ForeignKeyConstraint(
@@ -132,7 +132,7 @@ class ItemFailure(WithId, WithCreation, Base):
             ["run_shard.id", "run_shard.attempt"],
             ondelete="CASCADE",
         ),
-        CheckConstraint("reason <> ''", name="reason_given"),
+        CheckConstraint("reason <> '\"\"'::jsonb", name="reason_given"),
         Index("ix_item_failure_item_id", "item_id"),
         Index("ix_item_failure_shard_id", "shard_id"),
     )
@@ -156,7 +156,7 @@ class RoundItem(WithId, Base):
     # What the trigger takes off the priority for each place that is taken: 1 in `fewest_first`.
     taken_weight: Mapped[float] = mapped_column(server_default="0")
     random_key: Mapped[float]
-    set_aside_reason: Mapped[str | None]
+    set_aside_reason: Mapped[str | None] = mapped_column(StoredSentence)
     __table_args__ = (
         ForeignKeyConstraint(
             ["round_id", "project_id"], ["round.id", "round.project_id"], ondelete="CASCADE"

@@ -15,7 +15,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.lifecycle import Decision, Job, RoundStatus, RunStatus, ShardStatus
-from app.models.base import Base, Json, WithCreation, WithId
+from app.models.base import Base, Json, StoredSentence, WithCreation, WithId
 
 
 class Round(WithId, WithCreation, Base):
@@ -29,7 +29,7 @@ class Round(WithId, WithCreation, Base):
     order_key: Mapped[str] = mapped_column(String(64))
     status_changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
     decision: Mapped[Decision | None]
-    decision_reason: Mapped[str | None]
+    decision_reason: Mapped[str | None] = mapped_column(StoredSentence)
     figures: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     __table_args__ = (
         UniqueConstraint("project_id", "number"),
@@ -93,7 +93,7 @@ class Run(WithId, WithCreation, Base):
     attempt: Mapped[int] = mapped_column(server_default="0")
     progress: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     result: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
-    error: Mapped[str | None]
+    error: Mapped[str | None] = mapped_column(StoredSentence)
     worker_id: Mapped[int | None] = mapped_column(
         ForeignKey("worker.id", ondelete="SET NULL", use_alter=True)
     )

@@ -1,6 +1,6 @@
 """The groups in which the settings of a loop are shown, in their order."""
 
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.round_settings.fields import Group
 
 MODEL = Group(Sentence("Model"), Sentence("More of model"))

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.round_settings.evaluation import EvaluationSettings, StopSettings
 from app.round_settings.fields import LARGEST, SettingsModel, Shown
 from app.round_settings.groups import END, MODEL, SAMPLING

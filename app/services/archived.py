@@ -1,7 +1,7 @@
 """Refuses changes to archived projects."""
 
 from app.kit.errors import Conflict
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.models import Project
 
 IS_ARCHIVED = Sentence("This project is archived: nothing can be changed until it is taken out.")

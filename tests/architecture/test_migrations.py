@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.embedded import EmbeddedServices
 from app.kit.resources import MIGRATIONS
+from app.kit.sentences import Sentence, Share, unpack
 from app.kit.settings import get_settings
 from app.models import Base
 from app.same_text import text_key
@@ -400,3 +401,84 @@ def test_older_draws_are_not_known_to_be_cut_and_failures_keep_their_kind(
     with connected(fresh_database) as connection:
         assert connection.execute(text("SELECT kind FROM item_failure")).scalar_one() == "image"
         assert connection.execute(text("SELECT count(*) FROM sample")).scalar_one() == 1
+
+
+# --- Stored sentences ----------------------------------------------------------------------
+
+FAILED = (
+    "4 of 20 items could not be done, too many to go on without them. One of them is q1: It is "
+    "cut: 100%. Mend the cause, then retry the round: finished shards are kept."
+)
+REASONS = {
+    "round.decision_reason": "The limit of 3 rounds is reached.",
+    "round_item.set_aside_reason": "2 people skipped it: \u201ccannot tell\u201d (2).",
+    "run.error": FAILED,
+    "item_failure.reason": "cut short.",
+}
+REASONED = """
+UPDATE run SET status = 'failed', error = :error,
+  result = '{"meteor_note": "METEOR is left out: Java is not installed.", "errors": ["old"]}';
+UPDATE round SET decision_reason = 'The limit of 3 rounds is reached.';
+UPDATE round_item SET state = 'set_aside',
+  set_aside_reason = '2 people skipped it: \u201ccannot tell\u201d (2).';
+INSERT INTO event (tag, details) VALUES ('round:decided', '{"decision": "under_floor", "reason":
+  "Validation answer accuracy 45.5% is under the floor of 50.0%."}');
+INSERT INTO run (project_id, job, status, finished_at, error, result)
+SELECT id, 'import', 'failed', now(), 'CUDA out of memory', '{"errors": ["answer is empty"],
+  "sentences": {"errors": [{"text": "%(x)s is empty", "parts": {"x": "answer"}}]}}' FROM project;
+"""
+RESULTS = "SELECT result FROM run ORDER BY id"
+
+
+def read_reasons(url: str) -> dict[str, object]:
+    with connected(url) as connection:
+        return {
+            name: connection.execute(
+                text(f"SELECT {name.partition('.')[2]} FROM {name.partition('.')[0]} ORDER BY id")  # noqa: S608
+            )
+            .scalars()
+            .first()
+            for name in REASONS
+        }
+
+
+def test_stored_english_gets_the_parts_of_its_sentence_and_is_written_out_again(
+    alembic: Config, fresh_database: str
+) -> None:
+    command.upgrade(alembic, "0010")
+    fill(fresh_database)
+    command.upgrade(alembic, "0023")
+    with connected(fresh_database) as connection:
+        for statement in [*DRAWN.split(";\n"), *REASONED.split(";\n")]:
+            connection.execute(text(statement.strip() or "SELECT 1"), {"error": FAILED})
+        results = list(connection.execute(text(RESULTS)).scalars())
+    assert read_reasons(fresh_database) == REASONS
+
+    command.upgrade(alembic, "0024")
+    stored = read_reasons(fresh_database)
+    sentences = {name: unpack(packed) for name, packed in stored.items()}
+    assert sentences == REASONS
+    assert [name for name, told in sentences.items() if not isinstance(told, Sentence)] == [
+        "item_failure.reason"
+    ]
+    with connected(fresh_database) as connection:
+        details = connection.execute(text("SELECT details FROM event")).scalar_one()
+        kept = list(connection.execute(text(RESULTS)).scalars())
+        other = connection.execute(text("SELECT error FROM run WHERE job = 'import'"))
+        assert other.scalar_one() == "CUDA out of memory"
+    assert unpack(details["reason"]).parts == {"accuracy": Share(0.455), "floor": Share(0.5)}
+    assert unpack(kept[0]["meteor_note"]) == "METEOR is left out: Java is not installed."
+    assert (kept[0]["errors"], [unpack(line) for line in kept[1]["errors"]]) == (
+        ["old"],
+        ["answer is empty"],
+    )
+    assert "sentences" not in kept[1]
+
+    command.downgrade(alembic, "0023")
+    assert read_reasons(fresh_database) == REASONS
+    with connected(fresh_database) as connection:
+        back = list(connection.execute(text(RESULTS)).scalars())
+        details = connection.execute(text("SELECT details FROM event")).scalar_one()
+    assert back[1] == results[1]
+    assert back[0]["meteor_note"] == results[0]["meteor_note"]
+    assert details["reason"] == "Validation answer accuracy 45.5% is under the floor of 50.0%."

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import pytest
 
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.round_settings import LoopSettings, Shown, find_field, list_fields
 from app.round_settings.fields import Group, SettingsModel
 from tests.architecture.settings_page import PAGE, write_page

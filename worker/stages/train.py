@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from sqlalchemy.orm import Session
 
+from app.kit.sentences import pack
 from app.kit.settings import get_settings
 from app.kit.storage import adapters_folder, image_path
 from app.lifecycle import Split
@@ -270,7 +271,9 @@ def _result(data: TrainingInputs, report: TrainReport) -> dict[str, Any]:
         "n_written_rows": sum(data.is_written),
         "n_unreadable": sum(entry.n_rows for entry in data.left_out),
         "n_left_out": len(data.left_out),
-        "left_out": [asdict(entry) for entry in data.left_out[:MAX_LISTED]],
+        "left_out": [
+            asdict(entry) | {"reason": pack(entry.reason)} for entry in data.left_out[:MAX_LISTED]
+        ],
         "trainable_parameters": report.trainable_parameters,
         "resumed_from_step": report.resumed_from_step,
         "validations": [asdict(entry) for entry in report.validations],

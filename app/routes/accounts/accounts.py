@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
 from app.kit.errors import InvalidInput
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.models import SignInLink, User
 from app.services.accounts import accounts
 from app.services.accounts.accounts import safe_path

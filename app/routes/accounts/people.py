@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
 from app.kit.errors import InvalidInput
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.models import User
 from app.queries.accounts.erasure import count_content
 from app.services.accounts import accounts, erasure

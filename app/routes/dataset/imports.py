@@ -5,9 +5,9 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from app.kit.errors import InvalidInput
+from app.kit.sentences import Sentence
 from app.kit.settings import get_settings
 from app.kit.storage import put_upload
-from app.kit.texts import Sentence
 from app.models import Project
 from app.services.dataset import imports
 from app.web.access.deps import CurrentUser, SessionDep

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import Response
 
 from app.kit.errors import InvalidInput
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.lifecycle import Split
 from app.models import Item, Project
 from app.queries.dataset.items import ItemFilter

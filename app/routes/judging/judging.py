@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Json
 
 from app.kit.errors import Conflict, InvalidInput, StaleVersion
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.lifecycle import JUDGEABLE_ROUND
 from app.models import Judgement
 from app.opinions import Opinion

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from app.kit.errors import InvalidInput
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.services.judging import keys as judging_keys
 from app.services.judging.keys import NAMED_KEYS, USUAL_KEYS, Key
 from app.web.access.deps import CurrentUser

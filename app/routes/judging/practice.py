@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
 from app.kit.errors import Conflict, InvalidInput, NotFound
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.models import PracticeAnswer, PracticeAttempt, PracticeItem, Project
 from app.opinions import NOTHING, Opinion
 from app.queries.judging import practice as queries

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
 from app.kit.errors import InvalidInput, NotFound
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.lifecycle import PracticeMode
 from app.models import PracticeItem, Project
 from app.queries.judging import practice as queries

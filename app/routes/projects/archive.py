@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from app.kit.errors import InvalidInput
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.queries.projects.removal import count_content
 from app.services.projects import removal
 from app.web.access.deps import CurrentUser, SessionDep

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from app.kit.errors import InvalidInput, StaleVersion
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.models import Project, User
 from app.queries.projects.guidelines_pictures import list_pictures
 from app.services.accounts.accounts import safe_path

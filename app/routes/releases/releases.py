@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
 from app.kit.errors import NotFound
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.models import Project
 from app.services.releases import releases
 from app.services.releases.releases import ReleaseFormat

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.kit.texts import CountedSentence, Sentence
+from app.kit.sentences import CountedSentence, Sentence
 from app.models import Project, Round
 from app.services.projects import projects
 from app.services.rounds import bases, rounds

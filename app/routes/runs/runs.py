@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.models import Project, Run
 from app.services.runs import runs
 from app.web.access.deps import CurrentUser, SessionDep

@@ -10,7 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.kit.errors import AppError, Conflict, InvalidInput, NotAllowed
-from app.kit.texts import Sentence, name_key
+from app.kit.sentences import Sentence
+from app.kit.texts import name_key
 from app.lifecycle import UserKind
 from app.models import ApiToken, SignInLink, SignInSession, User
 from app.queries.accounts import users as queries

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from sqlalchemy.orm import Session
 
 from app.kit.errors import Conflict, InvalidInput, NotAllowed
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.lifecycle import JudgementStatus
 from app.models import User
 from app.queries.accounts import erasure as queries

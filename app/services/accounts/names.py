@@ -3,7 +3,8 @@
 import unicodedata
 
 from app.kit.errors import InvalidInput
-from app.kit.texts import UNSEEN, Sentence
+from app.kit.sentences import Sentence
+from app.kit.texts import UNSEEN
 
 _JOINERS = "\u200c\u200d"
 """Written within words of some languages, and within emoji."""

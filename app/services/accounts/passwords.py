@@ -8,7 +8,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from app.kit.errors import InvalidInput
-from app.kit.texts import Sentence, name_key
+from app.kit.sentences import Sentence
+from app.kit.texts import name_key
 
 MIN_LENGTH = 10
 MAX_LENGTH = 200

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from app.kit.db import session_scope
 from app.kit.errors import Conflict, InvalidInput, LostRun, NotFound
+from app.kit.sentences import Sentence, pack
 from app.kit.storage import Upload, image_path, put_image, upload_path
-from app.kit.texts import Sentence, pack
 from app.lifecycle import Job, RunStatus, Split
 from app.models import Project, Run, User
 from app.queries.dataset import imports as queries
@@ -208,7 +208,7 @@ def _keep_errors(run_id: int, attempt: int, error: InvalidInput) -> None:
         if run.status is not RunStatus.RUNNING or run.attempt != attempt:
             raise LostRun(f"Import run {run_id} was taken over.") from error
         errors = error.errors or [error.message]
-        run.result = {"errors": errors, "sentences": {"errors": [pack(line) for line in errors]}}
+        run.result = {"errors": [pack(line) for line in errors]}
 
 
 # --- Writing --------------------------------------------------------------------------------

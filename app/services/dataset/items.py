@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 
 from app.kit.db import on_commit
 from app.kit.errors import Conflict, InvalidInput
-from app.kit.texts import Sentence, is_unchanged, plain_lines
+from app.kit.sentences import Sentence
+from app.kit.texts import is_unchanged, plain_lines
 from app.models import Item, User
 from app.queries.dataset import items as queries
 from app.queries.runs.failures import release_failed_places

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.lifecycle import Split
 from app.models import Item, Project, ProjectImage
 from app.queries.dataset import imports as queries

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-from app.kit.texts import pack
+from app.kit.sentences import pack
 from app.models import Json
 
 MAX_LISTED = 1000
@@ -37,12 +37,11 @@ class ImportReport:
         return report
 
     def as_result(self) -> Json:
-        """For the run's result: also what pages translate."""
-        sentences = {
-            "refused": [pack(line) for line in self.refused[:MAX_LISTED]],
-            "warnings": [pack(line) for line in self.warnings],
-        }
-        return {**self.as_dict(), "sentences": sentences}
+        """For the run's result: the same, with sentences as pages translate them."""
+        report = self.as_dict()
+        for name in ("refused", "warnings"):
+            report[name] = [pack(line) for line in report[name]]
+        return report
 
     def as_lines(self) -> list[str]:
         """The same for a terminal."""

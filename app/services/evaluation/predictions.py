@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.critics import Critic, CriticItem, get_critic
 from app.kit.errors import LostRun
+from app.kit.sentences import pack
 from app.kit.texts import collapse
 from app.lifecycle import Split
 from app.metrics import MeteorError, why_no_meteor
@@ -169,7 +170,7 @@ def store_scores(
                 )
             )
     result: dict[str, Any] = {"n_leaked_images": count_leaked_images(session, run, adapter_id)}
-    return result | ({"meteor_note": measured.meteor_note} if measured.meteor_note else {})
+    return result | ({"meteor_note": pack(measured.meteor_note)} if measured.meteor_note else {})
 
 
 def count_leaked_images(session: Session, run: Run, adapter_id: int | None) -> int:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.kit.db import session_scope
 from app.kit.errors import Conflict, InvalidInput, StaleVersion
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.lifecycle import JudgementStatus, RoundItemState
 from app.models import Json, Judgement, JudgementRevision
 from app.opinions import Opinion, clean_text

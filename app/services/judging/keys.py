@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 from app.kit.errors import InvalidInput
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.models import User
 
 NAMED_KEYS = {

@@ -15,8 +15,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.kit.errors import Conflict, InvalidTransition
+from app.kit.sentences import Sentence
 from app.kit.settings import get_settings
-from app.kit.texts import Sentence
 from app.lifecycle import (
     JUDGEABLE_ROUND,
     JudgementStatus,

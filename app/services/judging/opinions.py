@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from app.critics.base import Fault
 from app.kit.errors import InvalidInput, StaleVersion
-from app.kit.texts import Sentence, collapse
+from app.kit.sentences import Sentence
+from app.kit.texts import collapse
 from app.models import Judgement
 from app.opinions import MAX_COMMENT, MAX_EDIT, Opinion
 from app.queries.judging.shown_item import get_candidate_texts

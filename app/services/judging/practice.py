@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.kit.errors import Conflict, InvalidInput
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.lifecycle import PracticeMode
 from app.models import (
     PracticeAnswer,

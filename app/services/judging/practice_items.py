@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from app.kit.errors import InvalidInput, NotFound
-from app.kit.texts import Amount, Sentence, collapse, is_unchanged, plain_lines
+from app.kit.sentences import Amount, Sentence
+from app.kit.texts import collapse, is_unchanged, plain_lines
 from app.lifecycle import PracticeMode
 from app.models import Item, PracticeCandidate, PracticeItem, Project, User
 from app.queries.judging import practice as queries

@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.lifecycle import RoundItemState
 from app.models import Judgement, Round, RoundItem
 from app.queries.judging import settling as queries

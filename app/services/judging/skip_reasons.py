@@ -1,6 +1,6 @@
 """Reasons for skipping an item: those that are offered, and how a stored one is shown."""
 
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 
 SKIP_REASONS = (
     Sentence("I cannot tell from the image"),

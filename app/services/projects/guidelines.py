@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from app.kit.errors import InvalidInput, StaleVersion
-from app.kit.texts import Amount, Sentence, is_unchanged, plain_lines
+from app.kit.sentences import Amount, Sentence
+from app.kit.texts import is_unchanged, plain_lines
 from app.models import GuidelinesVersion, Project, User
 from app.queries.projects import guidelines as queries
 from app.services.events import record

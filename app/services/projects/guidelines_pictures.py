@@ -10,8 +10,8 @@ import re
 from sqlalchemy.orm import Session
 
 from app.kit.errors import InvalidInput
+from app.kit.sentences import Sentence
 from app.kit.storage import put_image, shown_name
-from app.kit.texts import Sentence
 from app.models import GuidelinesPicture, Json, Project, User
 from app.queries.projects import guidelines_pictures as queries
 from app.queries.projects.guidelines import lock_project

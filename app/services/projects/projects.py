@@ -9,7 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.kit.errors import AppError, Conflict, InvalidInput
-from app.kit.texts import Amount, Sentence, is_unchanged, plain_lines
+from app.kit.sentences import Amount, Sentence
+from app.kit.texts import is_unchanged, plain_lines
 from app.lifecycle import Role
 from app.models import Invite, Membership, Project, User
 from app.queries.accounts import users as user_queries

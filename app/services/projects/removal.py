@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.kit import storage
 from app.kit.db import on_commit, session_scope
 from app.kit.errors import Conflict, InvalidInput
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.models import Project, User
 from app.queries.projects import removal as queries
 from app.services.events import record

@@ -19,8 +19,8 @@ from sqlalchemy.orm import Session
 
 from app.kit.db import session_scope
 from app.kit.errors import AppError, Conflict, LostRun, NotFound
+from app.kit.sentences import Sentence
 from app.kit.storage import release_path
-from app.kit.texts import Sentence
 from app.lifecycle import Job, RunStatus
 from app.models import Json, Project, Release, Run, User
 from app.queries.releases import releases as queries

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.kit.errors import AppError, Conflict
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.models import Adapter, ModelProof, ProjectBase, Round, Run, User
 from app.queries.rounds import rounds as round_queries
 from app.queries.rounds.bases import find_base, lock_base

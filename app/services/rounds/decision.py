@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.kit.texts import Sentence
+from app.kit.sentences import Amount, Sentence, Share
 from app.lifecycle import Decision
 from app.round_settings import StopSettings
 
@@ -37,7 +37,7 @@ def decide(number: int, history: list[RoundFigures], stop: StopSettings) -> tupl
     last = history[-1]
     if last.n_covered >= last.n_items:
         return Decision.ALL_COVERED, Sentence(
-            "All %(n)s train items have a fitting rationale.", n=last.n_items
+            "All %(n)s train items have a fitting rationale.", n=Amount(last.n_items)
         )
     floor = stop.accuracy_floor
     if floor is None and last.baseline_accuracy is not None:
@@ -48,8 +48,8 @@ def decide(number: int, history: list[RoundFigures], stop: StopSettings) -> tupl
             Decision.UNDER_FLOOR,
             Sentence(
                 "Validation answer accuracy %(accuracy)s is under the floor of %(floor)s.",
-                accuracy=f"{accuracy:.1%}",
-                floor=f"{floor:.1%}",
+                accuracy=Share(accuracy),
+                floor=Share(floor),
             ),
         )
     recent = history[-stop.patience :]
@@ -62,10 +62,10 @@ def decide(number: int, history: list[RoundFigures], stop: StopSettings) -> tupl
                 "No progress for %(n)s round(s): %(improved)s items improved, %(regressed)s "
                 "regressed, %(covered)s newly covered of %(open)s open ones.",
                 n=stop.patience,
-                improved=last.improved,
-                regressed=last.regressed,
-                covered=last.newly_covered,
-                open=last.n_open,
+                improved=Amount(last.improved),
+                regressed=Amount(last.regressed),
+                covered=Amount(last.newly_covered),
+                open=Amount(last.n_open),
             ),
         )
     if number >= stop.round_limit:
@@ -78,9 +78,9 @@ def decide(number: int, history: list[RoundFigures], stop: StopSettings) -> tupl
         Sentence(
             "%(improved)s items improved, %(regressed)s regressed, %(covered)s newly covered; "
             "%(left)s train items are still without a fitting rationale.",
-            improved=last.improved,
-            regressed=last.regressed,
-            covered=last.newly_covered,
-            left=last.n_items - last.n_covered,
+            improved=Amount(last.improved),
+            regressed=Amount(last.regressed),
+            covered=Amount(last.newly_covered),
+            left=Amount(last.n_items - last.n_covered),
         ),
     )

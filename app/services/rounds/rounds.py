@@ -13,7 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.kit.errors import Conflict, InvalidInput, InvalidTransition
-from app.kit.texts import Sentence, unit_hash
+from app.kit.sentences import Sentence, pack
+from app.kit.texts import unit_hash
 from app.lifecycle import (
     CLOSED_ROUND,
     JUDGEABLE_ROUND,
@@ -416,7 +417,7 @@ def _complete(session: Session, round_: Round, decision: Decision, reason: str) 
         project_id=round_.project_id,
         round_id=round_.id,
         decision=decision.value,
-        reason=reason,
+        reason=pack(reason),
     )
 
 

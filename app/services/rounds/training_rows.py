@@ -9,7 +9,8 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
 from app.kit.errors import InvalidInput
-from app.kit.texts import Sentence, unit_hash
+from app.kit.sentences import Sentence
+from app.kit.texts import unit_hash
 from app.lifecycle import AuthorKind, Split
 from app.models import Candidate, Round, Run, TrainingRow
 from app.queries.rounds import candidates as candidate_queries

@@ -7,7 +7,7 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from app.kit.errors import AppError
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence, shortened
 from app.lifecycle import FailureKind
 from app.models import Item, ItemFailure, Run
 from app.queries.runs import failures as queries
@@ -66,7 +66,7 @@ def store_failures(
                 "shard_attempt": attempt,
                 "item_id": failure.item_id,
                 "kind": failure.kind,
-                "reason": failure.reason[:REASON_LENGTH],
+                "reason": shortened(failure.reason, REASON_LENGTH),
             }
             for failure in failures
         ],

@@ -20,8 +20,8 @@ from sqlalchemy.orm import Session
 
 from app.kit import jobs
 from app.kit.errors import Conflict, InvalidTransition, LostRun
+from app.kit.sentences import Sentence, shortened
 from app.kit.settings import get_settings
-from app.kit.texts import Sentence
 from app.lifecycle import (
     LIVE_RUN,
     QUEUES,
@@ -180,7 +180,7 @@ def fail_run(session: Session, run_id: int, *, attempt: int, error: str) -> None
     run = queries.lock_run(session, run_id)
     if run.status not in LIVE_RUN or run.attempt != attempt:
         return
-    set_run_status(session, run, RunStatus.FAILED, error=error[-ERROR_LENGTH:])
+    set_run_status(session, run, RunStatus.FAILED, error=shortened(error, ERROR_LENGTH))
     revoke_shards(session, run)
 
 

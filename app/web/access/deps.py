@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from app.kit.db import finish, get_session_factory, run_callbacks
 from app.kit.errors import AccountClosed, NotAllowed, NotSignedIn
 from app.kit.outages import Outage
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.lifecycle import UserKind
 from app.models import User
 from app.queries.accounts.users import find_signed_in

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from app.kit.errors import NotFound
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.queries.judging.access import (
     JudgementAccess,
     LockedItem,

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from app.kit.errors import Conflict, NotAllowed, NotFound
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.lifecycle import Job, Role, UserKind
 from app.models import (
     Image,

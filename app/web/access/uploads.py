@@ -18,9 +18,9 @@ from starlette.datastructures import FormData, UploadFile
 
 from app.kit import db
 from app.kit.errors import Conflict, InvalidInput, NotSignedIn
+from app.kit.sentences import Sentence
 from app.kit.settings import get_settings
 from app.kit.storage import one_upload_of
-from app.kit.texts import Sentence
 from app.models import User
 from app.services.dataset.formats.images import MAX_IMAGE_BYTES, ParsedImage
 from app.services.projects.guidelines_pictures import verify_picture

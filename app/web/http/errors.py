@@ -34,8 +34,8 @@ from app.kit.errors import (
     SetupError,
 )
 from app.kit.outages import RETRY_SECONDS, Outage, find_outage
+from app.kit.sentences import Sentence
 from app.kit.storage import is_full
-from app.kit.texts import Sentence
 from app.web.assets.addresses import address, own_path, without_site_path
 from app.web.http.htmx import is_htmx, respond
 from app.web.http.inputs import NO_PAGE

@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.kit.errors import AppError
+from app.kit.sentences import Sentence
 from app.kit.settings import Settings
-from app.kit.texts import Sentence
 from app.web.assets.addresses import read_own_path
 from app.web.http.middleware import ErrorPage
 

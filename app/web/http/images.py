@@ -20,8 +20,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.kit.errors import NotFound, SetupError
+from app.kit.sentences import Sentence
 from app.kit.storage import atomic_file, image_path, resized_path, shown_path
-from app.kit.texts import Sentence
 from app.models import Image
 from app.pictures import VERSION
 from app.pictures.files import Shown, find_plain, show, show_smaller, shown_type

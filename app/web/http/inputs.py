@@ -9,7 +9,8 @@ from pydantic import Field
 from starlette.datastructures import FormData
 
 from app.kit.errors import InvalidInput, NotFound
-from app.kit.texts import UNSTORABLE, Sentence
+from app.kit.sentences import Sentence
+from app.kit.texts import UNSTORABLE
 from app.round_settings import LARGEST
 
 Id = Annotated[int, Field(ge=1, le=LARGEST)]

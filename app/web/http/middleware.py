@@ -20,8 +20,8 @@ from app.kit.errors import AppError, NotAllowed
 from app.kit.logs import request_id_var, without_secrets
 from app.kit.outages import find_outage
 from app.kit.patience import hurried
+from app.kit.sentences import Amount, Sentence
 from app.kit.settings import Settings
-from app.kit.texts import Amount, Sentence
 from app.web.assets.addresses import read_own_path, site_path
 
 logger = logging.getLogger("app.web")

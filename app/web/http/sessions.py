@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.kit.public_url import path_of
+from app.kit.sentences import pack, unpack
 from app.kit.settings import Settings
-from app.kit.texts import pack, unpack
 from app.models import User
 from app.services.accounts.accounts import SESSION_DAYS
 

@@ -1,6 +1,6 @@
 """What pages call the values of our enums. English: the value itself, in words."""
 
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.web.language.languages import translate
 
 _WORDS = (

@@ -5,20 +5,22 @@ it that every text of every page is in it.
 """
 
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 
-from babel.messages.catalog import Catalog, Message
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
+from babel.support import NullTranslations, Translations
 from starlette.requests import Request
 
-from app.kit.texts import Amount, CountedSentence, Deferred, Sentence
+from app.kit.sentences import Amount, CountedSentence, Sentence, Share
 from app.web.assets.bundles import BUNDLES
 
 SOURCE_LANGUAGE = "en"
@@ -28,18 +30,10 @@ LANGUAGE_COOKIE = "language"
 PAGE_LANGUAGE_HEADER = "Page-Language"
 LOCALES = Path(__file__).with_name("locale")
 
-STORING_MODULES = (
-    "app/services/rounds/bases.py",
-    "app/services/rounds/decision.py",
-    "app/services/runs/failures.py",
-    "app/services/rounds/rounds.py",
-    "app/services/judging/settling.py",
-    "app/services/rounds/training_rows.py",
-    "app/metrics/meteor.py",
+_spoken: ContextVar[tuple[str, NullTranslations]] = ContextVar(
+    "spoken",
+    default=(SOURCE_LANGUAGE, NullTranslations()),
 )
-"""Sentences of these are stored, as English: why a round ended, an item was left, a run failed."""
-
-_language: ContextVar[str] = ContextVar("language", default=SOURCE_LANGUAGE)
 
 
 # --- Choosing -------------------------------------------------------------------------------
@@ -89,38 +83,36 @@ def _weight(parameter: str) -> float:
 
 
 @contextmanager
-def speaking(language: str) -> Iterator[None]:
-    """Templates rendered inside are in this language, their imported macros too."""
-    token = _language.set(language)
+def speaking(language: str, translations: NullTranslations | None = None) -> Iterator[None]:
+    """Templates rendered inside are in this language, their imported macros too.
+
+    Its own catalogue is looked up, or the one given.
+    """
+    token = _spoken.set((language, translations or _translations(language)))
     try:
         yield
     finally:
-        _language.reset(token)
+        _spoken.reset(token)
 
 
 def current_language() -> str:
-    return _language.get()
+    return _spoken.get()[0]
 
 
 def gettext(text: str) -> str:
-    return _singulars(_language.get()).get(text, text)
+    """Returns the text in the language of the page; English where the catalogue has it not."""
+    return _spoken.get()[1].gettext(text) if text else ""  # an empty one is a catalogue's header
 
 
 def ngettext(one: str, many: str, n: int) -> str:
-    forms = _plurals(_language.get()).get(one)
-    if forms is None:
-        return one if n == 1 else many
-    return forms[int(n != 1)]
+    """Returns the form for this number, of as many as the language has."""
+    return _spoken.get()[1].ngettext(one, many, n)
 
 
 def translate(sentence: str) -> str:
     """A Sentence with its parts; any other text may be what a person wrote, and stays as it is."""
-    if isinstance(sentence, Deferred):
-        return sentence.write()
     if not isinstance(sentence, Sentence):
         return sentence
-    if _language.get() == SOURCE_LANGUAGE:
-        return str(sentence)
     template = (
         ngettext(sentence.template, sentence.many, sentence.n)
         if isinstance(sentence, CountedSentence)
@@ -130,35 +122,41 @@ def translate(sentence: str) -> str:
 
 
 def _translate_part(part: object) -> object:
-    if isinstance(part, Sentence | Deferred):
-        return translate(part)
-    if isinstance(part, StrEnum):
-        return gettext(part.value.replace("_", " "))  # a word of labels.py
-    if isinstance(part, Amount):
-        return format_decimal(int(part), locale=_language.get())
+    match part:
+        case Sentence():
+            return translate(part)
+        case StrEnum():
+            return gettext(part.value.replace("_", " "))  # a word of labels.py
+        case Amount():
+            return number(int(part), 0)
+        case Share():
+            return percent(float(part))
     return part
-
-
-def recall(stored: str) -> str:
-    """A sentence that our own code once wrote into the database, in the language of the page.
-
-    Such a text is English. It is found again among the sentences of the modules that write there;
-    what is none of them, such as an error of a library, stays as it was written.
-    """
-    language = _language.get()
-    if language == SOURCE_LANGUAGE:
-        return stored
-    if stored in _stored_texts(language):
-        return gettext(stored)
-    for pattern, translation in _stored_forms(language):
-        if match := pattern.fullmatch(stored):
-            return translation % {name: recall(part) for name, part in match.groupdict().items()}
-    return stored
 
 
 def script_texts(*names: str) -> str:
     """What scripts of static/ say, as JSON by the English text; empty where the page is English."""
-    return _script_texts(_language.get(), names)
+    return _script_texts(current_language(), names)
+
+
+# --- Numbers ----------------------------------------------------------------------------------
+
+
+def number(value: float, digits: int) -> str:
+    """Returns a number with its groups, and so many decimals, as the page's language writes it."""
+    return _write(value, digits, "", current_language())
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """Returns a part of a whole in percent; the sign never stands alone on a line."""
+    return _write(value, digits, "\u00a0%", current_language())
+
+
+@lru_cache(maxsize=4096)
+def _write(value: float, digits: int, unit: str, language: str) -> str:
+    """Pages say the same numbers over and over, and Babel takes its time for each."""
+    pattern = f"#,##0.{'0' * digits}" if digits else "#,##0"  # without digits, no point either
+    return format_decimal(value, format=pattern + unit, locale=language)
 
 
 # --- Catalogues -----------------------------------------------------------------------------
@@ -171,67 +169,30 @@ def read_catalogue(language: str) -> Catalog:
 
 
 @lru_cache
-def _singulars(language: str) -> Mapping[str, str]:
-    return {
-        message.id: message.string
-        for message in _messages(language)
-        if isinstance(message.id, str) and isinstance(message.string, str)
-    }
+def _translations(language: str) -> NullTranslations:
+    if language == SOURCE_LANGUAGE:
+        return NullTranslations()
+    return translations_of(read_catalogue(language))
 
 
-@lru_cache
-def _plurals(language: str) -> Mapping[str, tuple[str, ...]]:
-    return {
-        message.id[0]: tuple(message.string)
-        for message in _messages(language)
-        if not isinstance(message.id, str) and isinstance(message.string, tuple)
-    }
-
-
-@lru_cache
-def _stored_texts(language: str) -> frozenset[str]:
-    return frozenset(
-        str(message.id)
-        for message in _messages(language)
-        if any(path in STORING_MODULES for path, _ in message.locations)
-    )
-
-
-@lru_cache
-def _stored_forms(language: str) -> Sequence[tuple[re.Pattern[str], str]]:
-    """Pattern of the English text, and translation; the one with most words of its own first."""
-    forms = [
-        (_pattern_of(str(message.id)), str(message.string))
-        for message in _messages(language)
-        if isinstance(message.string, str)
-        and "%(" in message.id
-        and message.id in _stored_texts(language)
-    ]
-    return sorted(forms, key=lambda form: len(form[0].pattern), reverse=True)
-
-
-def _pattern_of(template: str) -> re.Pattern[str]:
-    pieces = re.split(r"%\((\w+)\)s", template)
-    pattern = "".join(
-        f"(?P<{piece}>.+?)" if index % 2 else re.escape(piece.replace("%%", "%"))
-        for index, piece in enumerate(pieces)
-    )
-    return re.compile(pattern, re.DOTALL)
+def translations_of(catalogue: Catalog) -> Translations:
+    """Returns a catalogue ready to be asked, with its own rule of plurals; what is empty or
+    doubtful (fuzzy) in it is left English."""
+    compiled = BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return Translations(compiled)
 
 
 @lru_cache
 def _script_texts(language: str, names: tuple[str, ...]) -> str:
+    if language == SOURCE_LANGUAGE:
+        return ""
     sources = {f"static/{part}" for name in names for part in BUNDLES.get(name, (name,))}
     texts = {
         str(message.id): str(message.string)
-        for message in _messages(language)
+        for message in read_catalogue(language)
+        if message.id and message.string and not message.fuzzy
         if any(path in sources for path, _ in message.locations)
     }
     return json.dumps(texts, ensure_ascii=False) if texts else ""
-
-
-def _messages(language: str) -> list[Message]:
-    """The translated messages; a doubtful one (fuzzy) is left English."""
-    if language == SOURCE_LANGUAGE:
-        return []
-    return [m for m in read_catalogue(language) if m.id and m.string and not m.fuzzy]

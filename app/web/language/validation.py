@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 
 Context = Mapping[str, Any]
 

@@ -6,10 +6,6 @@ Colours and strokes come from classes of the stylesheet; the strict CSP allows n
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-
-from app.kit.texts import Deferred
-from app.web.render.templating import percent, significant
 
 WIDTH, HEIGHT = 480, 210
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 10, 26
@@ -20,7 +16,7 @@ Point = tuple[float, float]
 @dataclass(frozen=True)
 class Tick:
     at: float
-    label: str
+    value: float
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,7 @@ class Line:
     number: int
     path: str
     dots: tuple[Point, ...]
-    last_label: str
+    last: float
 
 
 @dataclass(frozen=True)
@@ -41,6 +37,7 @@ class Chart:
     lines: tuple[Line, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
+    as_percent: bool
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -77,20 +74,16 @@ def line_chart(
             round(HEIGHT - BOTTOM - y_share * (HEIGHT - TOP - BOTTOM), 1),
         )
 
-    def show(value: float) -> str:
-        return Deferred(partial(percent, value, 0) if as_percent else partial(significant, value))
-
     lines = []
     for number, (name, points) in enumerate(drawn, start=1):
         placed = [place(point) for point in points]
-        last = points[-1][1]
         lines.append(
             Line(
                 name=name,
                 number=number,
                 path=" ".join(f"{x:g},{y:g}" for x, y in placed),
                 dots=tuple(placed) if with_dots or len(placed) == 1 else (placed[-1],),
-                last_label=Deferred(partial(percent, last)) if as_percent else show(last),
+                last=points[-1][1],
             )
         )
     n_y = round((y_high - y_low) / y_step)
@@ -99,8 +92,9 @@ def line_chart(
         title=title,
         x_label=x_label,
         lines=tuple(lines),
-        x_ticks=tuple(Tick(place((x, y_low))[0], f"{x:g}") for x in _x_values(x_low, x_high)),
-        y_ticks=tuple(Tick(place((x_low, y))[1], show(y)) for y in y_values),
+        x_ticks=tuple(Tick(place((x, y_low))[0], x) for x in _x_values(x_low, x_high)),
+        y_ticks=tuple(Tick(place((x_low, y))[1], y) for y in y_values),
+        as_percent=as_percent,
     )
 
 

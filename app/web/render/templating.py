@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from babel.dates import format_datetime
-from babel.numbers import format_decimal, format_percent, get_decimal_symbol
+from babel.numbers import format_decimal, get_decimal_symbol
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.templating import Jinja2Templates
 
 from app.kit.resources import TEMPLATES
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.web.assets.addresses import address, own_path, site_path
 from app.web.assets.bundles import changed_at, read_static
 from app.web.assets.image_urls import image_url
@@ -34,61 +34,32 @@ def _version(name: str, written_at: int) -> str:  # noqa: ARG001 - part of the c
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    if value is None:
-        return "–"
-    if is_english():
-        return f"{value * 100:.{digits}f} %"
-    # The space is one that does not break.
-    pattern = f"{_digits_pattern(digits)}\u00a0%"
-    return format_percent(value, format=pattern, locale=languages.current_language())
+    return "–" if value is None else languages.percent(value, digits)
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    if value is None:
-        return "–"
-    if is_english():
-        return f"{value:,.{digits}f}"
-    pattern = _digits_pattern(digits)
-    return format_decimal(value, format=pattern, locale=languages.current_language())
-
-
-def _digits_pattern(digits: int) -> str:
-    """As Babel takes it. Without digits there must be no point either."""
-    return f"#,##0.{'0' * digits}" if digits else "#,##0"
+    return "–" if value is None else languages.number(value, digits)
 
 
 def signed(value: float, digits: int = 0) -> str:
     """A difference, with its sign where it is above zero too."""
-    if is_english():
-        return f"{value:+,.{digits}f}"
     return f"+{number(value, digits)}" if value >= 0 else number(value, digits)
 
 
-def significant(value: float, digits: int = 3) -> str:
-    """So many leading digits, as long as that is readable: 0.0321, 12.5, 1200."""
-    return written(f"{value:.{digits}g}")
+def significant(value: float) -> str:
+    """Three leading digits, as long as that is readable: 0.0321, 12.5, 1200."""
+    language = languages.current_language()
+    return format_decimal(value, format="@##", locale=language, group_separator=False)
 
 
 def written(figure: str) -> str:
     """A number that is spelled out already, with the decimal sign of the page."""
-    if is_english():
-        return figure
     return figure.replace(".", get_decimal_symbol(languages.current_language()))
 
 
 def capital(text: str) -> str:
     """A capital letter in front; those within stay, which German nouns have."""
     return text[:1].upper() + text[1:]
-
-
-class _Counted(int):
-    def __str__(self) -> str:
-        return number(int(self), 0)
-
-
-def counted(value: int) -> int:
-    """For `trans` blocks that count: their number, written with its groups."""
-    return _Counted(value)
 
 
 def ago(at: datetime | None) -> str:
@@ -105,8 +76,8 @@ def duration(span: timedelta | float | None) -> str:
     seconds = max(0.0, span.total_seconds() if isinstance(span, timedelta) else span)
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {languages.translate(_UNITS[unit])}"
-    return f"{seconds:.0f} s"
+            return f"{number(seconds / size, 0)} {languages.translate(_UNITS[unit])}"
+    return f"{number(seconds, 0)} s"
 
 
 _UNITS = {"d": Sentence("d"), "h": Sentence("h"), "min": Sentence("min")}
@@ -116,20 +87,16 @@ def file_size(n_bytes: int) -> str:
     size = float(n_bytes)
     for unit in (Sentence("bytes"), "KB", "MB"):
         if size < 1000:
-            return f"{size:.0f} {languages.translate(unit)}"
+            return f"{number(size, 0)} {languages.translate(unit)}"
         size /= 1000
-    return f"{written(f'{size:.1f}')} GB"
+    return f"{number(size, 1)} GB"
 
 
 def date_time(at: datetime) -> str:
     """To the minute; a script turns it into the reader's time zone."""
-    if is_english():
-        return f"{at:%Y-%m-%d %H:%M}"
-    return format_datetime(at, "short", tzinfo=at.tzinfo, locale=languages.current_language())
-
-
-def is_english() -> bool:
-    return languages.current_language() == languages.SOURCE_LANGUAGE
+    language = languages.current_language()
+    pattern = "yyyy-MM-dd HH:mm" if language == languages.SOURCE_LANGUAGE else "short"
+    return format_datetime(at, pattern, tzinfo=at.tzinfo, locale=language)
 
 
 def say(text: str, /, **parts: object) -> Markup:
@@ -148,7 +115,12 @@ def _said(language: str, text: str) -> Markup:
 
 
 def say_counted(one: str, many: str, n: int, /, **parts: object) -> Markup:
-    return _fill(languages.ngettext(one, many, n), parts)
+    """A text about a number of things, in the form for that number; all whole numbers in it are
+    written with their groups."""
+    written_parts = {
+        name: number(part, 0) if type(part) is int else part for name, part in parts.items()
+    }
+    return _fill(languages.ngettext(one, many, n), written_parts)
 
 
 def _fill(text: str, parts: Mapping[str, object]) -> Markup:
@@ -188,10 +160,10 @@ def make_environment() -> Environment:
         duration=duration,
         file_size=file_size,
         capital=capital,
-        counted=counted,
         date_time=date_time,
+        significant=significant,
+        signed=signed,
         written=written,
-        recalled=languages.recall,
         translated=languages.translate,
         labelled=label,
     )

@@ -15,8 +15,8 @@ from typing import IO
 from zipfile import ZipFile, ZipInfo
 
 from app.kit.errors import InvalidInput
+from app.kit.sentences import Amount, Sentence
 from app.kit.settings import get_settings
-from app.kit.texts import Amount, Sentence
 from app.services.dataset.formats.names import NameIndex, composed
 from app.services.dataset.formats.problems import Problems
 

@@ -14,8 +14,8 @@ from typing import Protocol
 from PIL import Image
 
 from app.kit.errors import InvalidInput
+from app.kit.sentences import Amount, Sentence
 from app.kit.storage import image_path
-from app.kit.texts import Amount, Sentence
 from app.pictures.files import MEDIA_TYPES, holds_position
 from app.pictures.seeing import (
     MAX_PIXELS,

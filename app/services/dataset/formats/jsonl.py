@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import IO, Any, NoReturn
 
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.services.dataset.formats.lines import read_lines
 from app.services.dataset.formats.problems import Place, Problems
 from app.services.dataset.formats.rows import (

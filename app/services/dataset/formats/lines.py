@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from app.kit.errors import InvalidInput
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.services.dataset.formats.problems import Place, named
 
 MAX_LINE_BYTES = 1 << 20

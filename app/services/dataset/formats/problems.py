@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.kit.errors import InvalidInput
-from app.kit.texts import Amount, Sentence
+from app.kit.sentences import Amount, Sentence
 
 MAX_LISTED = 200
 

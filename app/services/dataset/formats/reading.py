@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import IO, Self
 
 from app.kit.errors import InvalidInput
+from app.kit.sentences import Amount, CountedSentence, Sentence
 from app.kit.settings import get_settings
-from app.kit.texts import Amount, CountedSentence, Sentence
 from app.lifecycle import Split
 from app.models import Json
 from app.services.dataset.formats.archives import Archive

@@ -7,7 +7,7 @@ from math import isfinite
 from pathlib import PurePosixPath
 from typing import Any
 
-from app.kit.texts import Amount, CountedSentence, Sentence
+from app.kit.sentences import Amount, CountedSentence, Sentence
 from app.lifecycle import Split
 from app.models import Json
 from app.services.dataset.formats.names import find_meant, folded

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from app.kit.errors import InvalidInput
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.services.dataset.formats.jsonl import parse_json
 from app.services.dataset.formats.lines import read_lines
 from app.services.dataset.formats.problems import Place, Problems

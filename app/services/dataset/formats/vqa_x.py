@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import IO, Any
 
 from app.kit.errors import InvalidInput
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.lifecycle import Split
 from app.services.dataset.formats.jsonl import parse_json
 from app.services.dataset.formats.lines import decode

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.kit.errors import SetupError
+from app.kit.sentences import Sentence
 from app.kit.storage import EXTENSIONS, MEDIA_TYPES, image_path
-from app.kit.texts import Sentence
 from app.models import Json
 from app.pictures.files import show, shown_type
 from app.pictures.seeing import PictureError

@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.kit.texts import Amount, Sentence, unpack
+from app.kit.sentences import Amount, Sentence, unpack
 from app.lifecycle import LIVE_RUN, Job, RunStatus, Split
 from app.models import Project, Release, Run
 from app.queries.projects import overview
 from app.queries.releases.releases import list_releases
 from app.services.releases.releases import ReleaseFormat, archive_path
-from app.web.pages.runs.runs import RunCard, run_card
+from app.web.pages.runs.runs import RunCard, run_card, split_error
 
 MAX_SHOWN_ERRORS = 200
 MAX_SHOWN_NAMES = 50
@@ -72,9 +72,7 @@ def run_page(session: Session, project: Project, run: Run) -> RunPage:
 
 
 def _sentences(result: Mapping[str, Any], name: str) -> list[str]:
-    """Lines of a result that can be translated; runs of before kept their English text only."""
-    packed = result.get("sentences", {}).get(name)
-    return result.get(name, []) if packed is None else [unpack(line) for line in packed]
+    return [unpack(line) for line in result.get(name, [])]
 
 
 def list_imports(session: Session, project: Project) -> list[RunLine]:
@@ -85,7 +83,7 @@ def list_imports(session: Session, project: Project) -> list[RunLine]:
 def _import_summary(run: Run) -> str:
     if run.status is RunStatus.FAILED:
         errors = _sentences(run.result, "errors")
-        first = errors[0] if errors else (run.error or "").partition("\n")[0]
+        first = errors[0] if errors else split_error(run.error)[0]
         if len(errors) < 2:
             return first
         return Sentence("%(first)s … and %(n)s more", first=first, n=len(errors) - 1)

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from sqlalchemy.orm import Session
 
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.lifecycle import FailureKind, JudgementStatus, RoundItemState, Split, UserKind
 from app.models import Candidate, Image, Item, Project
 from app.opinions import remarks_of

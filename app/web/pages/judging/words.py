@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import reduce
 
 from app.critics.base import Fault
-from app.kit.texts import CountedSentence, Sentence
+from app.kit.sentences import CountedSentence, Sentence
 from app.lifecycle import JudgementStatus, RoundStatus
 from app.models import Judgement
 from app.opinions import Opinion, remarks_of

@@ -6,7 +6,7 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from app.kit.errors import NotFound
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.models import Project
 from app.queries.projects import guidelines as queries
 from app.queries.projects.guidelines import VersionRow

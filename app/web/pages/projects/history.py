@@ -1,12 +1,10 @@
 """History and settings in words."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
-from app.kit.texts import CountedSentence, Deferred, Sentence
+from app.kit.sentences import CountedSentence, Sentence, unpack
 from app.web.language.labels import word
-from app.web.language.languages import recall
 
 JOB_WORDS = {
     "baseline": Sentence("Baseline"),
@@ -41,7 +39,7 @@ def describe_event(tag: str, details: Mapping[str, Any]) -> str:
             return Sentence(
                 "Decided: %(decision)s. %(reason)s",
                 decision=word(details["decision"]),
-                reason=Deferred(partial(recall, str(details["reason"]))),
+                reason=unpack(details["reason"]),
             )
         case "round:judging:closed":
             return Sentence(

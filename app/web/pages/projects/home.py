@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.lifecycle import CLOSED_ROUND, JUDGEABLE_ROUND, PracticeMode, Role, RoundStatus
 from app.models import User
 from app.queries.judging.home import HomeRow, count_own_since, list_home_rows

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.lifecycle import (
     CLOSED_ROUND,
     JUDGEABLE_ROUND,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from app.kit.texts import Sentence
+from app.kit.sentences import Sentence
 from app.lifecycle import RoundItemState, Split
 from app.models import Project, Round
 from app.queries.dataset.items import count_round_items

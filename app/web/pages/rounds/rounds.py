@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.kit.texts import Amount, CountedSentence, Deferred, Sentence
+from app.kit.sentences import Sentence, unpack
 from app.lifecycle import (
     CLOSED_ROUND,
     JUDGEABLE_ROUND,
@@ -27,7 +26,6 @@ from app.web.pages.projects.history import describe_event, flat_settings
 from app.web.pages.rounds.scores import ScoreTable, list_notes, score_tables
 from app.web.pages.runs.runs import RunCard, run_card
 from app.web.render.charts import Chart, line_chart
-from app.web.render.templating import number, percent, signed
 
 
 @dataclass(frozen=True)
@@ -38,10 +36,12 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Tile:
-    label: str
-    value: str
-    note: str = ""
+class Effort:
+    """What people spent on the judging of a round."""
+
+    minutes: float
+    minutes_per_rationale: float | None
+    """Of those that were admitted; None until there are any."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,11 @@ class RoundState:
     steps: tuple[Step, ...]
     runs: tuple[RunCard, ...]
     progress: RoundProgress
-    tiles: tuple[Tile, ...]
-    cut: str
-    """How many texts ended at the limit of tokens, where any did."""
-    results: tuple[Tile, ...]
+    effort: Effort | None
+    """None where a critic judges."""
+    token_limit: int
+    results: Mapping[str, Any]
+    """The figures of a round that is over; see app/services/rounds/figures.py."""
     loss_chart: Chart | None
     scores: tuple[ScoreTable, ...]
     score_notes: Sequence[tuple[str, str]]
@@ -155,9 +156,9 @@ def round_state(session: Session, round_: Round) -> RoundState:
             for entry in progress.runs
         ),
         progress=progress,
-        cut=_say_cut(progress, settings),
-        tiles=_tiles(session, round_, progress, is_by_people=is_by_people),
-        results=_result_tiles(round_.figures) if round_.figures else (),
+        effort=_effort(session, round_) if is_by_people else None,
+        token_limit=settings.sampling.max_new_tokens,
+        results=round_.figures,
         loss_chart=_loss_chart(progress),
         scores=scores,
         score_notes=list_notes(scores),
@@ -196,100 +197,10 @@ def _steps(status: RoundStatus, settings: LoopSettings, *, has_failed: bool) -> 
     return tuple(steps)
 
 
-def _tiles(
-    session: Session, round_: Round, progress: RoundProgress, *, is_by_people: bool
-) -> tuple[Tile, ...]:
-    figures: Mapping[str, Any] = round_.figures
-    n_resting = progress.n_resting
-    tiles = [
-        Tile(
-            Sentence("Items"),
-            _amount(progress.n_items - n_resting),
-            Sentence("%(n)s resting", n=Amount(n_resting))
-            if n_resting
-            else Sentence("in this round"),
-        ),
-        Tile(
-            Sentence("Draws"),
-            _amount(progress.n_samples),
-            Sentence("%(n)s distinct texts", n=Amount(progress.n_candidates)),
-        ),
-    ]
-    if is_by_people:
-        minutes = overview.human_ms_of_round(session, round_.id) / 60_000
-        people = CountedSentence(
-            "by %(n)s person, %(minutes)s min",
-            "by %(n)s people, %(minutes)s min",
-            n=progress.n_annotators,
-            minutes=_number(minutes, 0),
-        )
-        submitted = _of(progress.n_submitted, progress.n_slots)
-        tiles.append(Tile(Sentence("Judgements"), submitted, people))
-        if figures.get("n_admitted"):
-            each = _number(minutes / figures["n_admitted"], 1)
-            tiles.append(Tile(Sentence("Minutes per rationale"), each, Sentence("admitted")))
-    if progress.n_set_aside:
-        doubt = Sentence("answer, image or prompt in doubt")
-        tiles.append(Tile(Sentence("Set aside"), _amount(progress.n_set_aside), doubt))
-    return tuple(tiles)
-
-
-def _say_cut(progress: RoundProgress, settings: LoopSettings) -> str:
-    if not progress.n_cut:
-        return ""
-    return CountedSentence(
-        "%(n)s of %(all)s texts was cut at the limit of %(limit)s tokens. Where much is cut, raise "
-        "“%(setting)s” in the settings.",
-        "%(n)s of %(all)s texts were cut at the limit of %(limit)s tokens. Where much is cut, "
-        "raise “%(setting)s” in the settings.",
-        n=progress.n_cut,
-        all=Amount(progress.n_samples),
-        limit=settings.sampling.max_new_tokens,
-        setting=Sentence("Longest rationale"),
-    )
-
-
-def _result_tiles(figures: Mapping[str, Any]) -> tuple[Tile, ...]:
-    tiles = [
-        Tile(
-            Sentence("Covered"),
-            _of(figures["n_covered"], figures["n_items"]),
-            Sentence("%(n)s newly", n=Amount(figures["newly_covered"])),
-        ),
-        Tile(Sentence("Admitted"), _amount(figures.get("n_admitted", 0)), Sentence("rationales")),
-    ]
-    if figures.get("n_written_trained"):
-        n_written = _amount(figures["n_written_trained"])
-        tiles.append(Tile(Sentence("Corrected texts"), n_written, Sentence("trained on")))
-    if figures.get("n_draws_judged"):
-        share = figures["n_draws_fitting"] / figures["n_draws_judged"]
-        judged = Sentence("of %(n)s judged", n=Amount(figures["n_draws_judged"]))
-        shown = Deferred(partial(percent, share))
-        tiles.append(Tile(Sentence("Draws that fit"), shown, judged))
-    tiles.append(
-        Tile(
-            Sentence("Improved − regressed"),
-            Deferred(partial(signed, figures["improved"] - figures["regressed"])),
-            Sentence(
-                "%(better)s better, %(worse)s worse",
-                better=Amount(figures["improved"]),
-                worse=Amount(figures["regressed"]),
-            ),
-        )
-    )
-    return tuple(tiles)
-
-
-def _number(value: float, digits: int) -> Deferred:
-    return Deferred(partial(number, value, digits))
-
-
-def _amount(value: int) -> Deferred:
-    return _number(value, 0)
-
-
-def _of(n: int, n_all: int) -> Deferred:
-    return Deferred(lambda: f"{number(n, 0)} / {number(n_all, 0)}")
+def _effort(session: Session, round_: Round) -> Effort:
+    minutes = overview.human_ms_of_round(session, round_.id) / 60_000
+    n_admitted = round_.figures.get("n_admitted")
+    return Effort(minutes, minutes / n_admitted if n_admitted else None)
 
 
 def _find_run(progress: RoundProgress, job: Job) -> Run | None:
@@ -343,4 +254,5 @@ def _count_leaked(progress: RoundProgress) -> int:
 
 def _meteor_note(progress: RoundProgress) -> str:
     run = _find_run(progress, Job.EVALUATE) or _find_run(progress, Job.BASELINE)
-    return str(run.result.get("meteor_note", "")) if run else ""
+    note: str = unpack(run.result.get("meteor_note", "")) if run else ""
+    return note

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
-from app.kit.texts import Amount, Deferred, Sentence
+from app.kit.sentences import Sentence
 from app.lifecycle import Split
 from app.models import Score
 from app.services.evaluation.text_scores import Series, score_name
-from app.web.render.templating import number, percent, signed
 
 
 @dataclass(frozen=True)
@@ -16,16 +14,6 @@ class Metric:
     name: str
     label: str
     as_percent: bool = False
-
-    def show(self, value: float) -> str:
-        if self.as_percent:
-            return Deferred(partial(percent, value))
-        return Deferred(partial(number, value, 3))
-
-    def show_change(self, value: float) -> str:
-        if self.as_percent:
-            return Sentence("%(n)s points", n=Deferred(partial(signed, value * 100, 1)))
-        return Deferred(partial(signed, value, 3))
 
 
 METRICS = (
@@ -42,15 +30,20 @@ ScoresByName = Mapping[tuple[Split, str], Score]
 
 @dataclass(frozen=True)
 class Cell:
-    value: str = "–"
-    interval: str = ""
+    """A score with its interval, or a change of one; without a value there is none."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
 class Line:
     label: str
     cells: tuple[Cell, ...]
-    n: str = ""
+    n: int | None = None
+    n_explained: int | None = None
+    """Items, and of them those that have references where not all do."""
     is_change: bool = False
 
 
@@ -136,33 +129,22 @@ def _line(
     found = [scores.get((split, score_name(series, metric.name))) for metric in metrics]
     if not any(found):
         return None
-    cells = tuple(_cell(metric, score) for metric, score in zip(metrics, found, strict=True))
-    return Line(label, cells, _counts(metrics, found))
+    cells = tuple(_cell(score) for score in found)
+    return Line(label, cells, *_counts(metrics, found))
 
 
-def _cell(metric: Metric, score: Score | None) -> Cell:
-    if score is None:
-        return Cell()
-    if score.low is None or score.high is None:
-        return Cell(metric.show(score.value))
-    interval = Sentence(
-        "%(low)s to %(high)s", low=metric.show(score.low), high=metric.show(score.high)
-    )
-    return Cell(metric.show(score.value), interval)
+def _cell(score: Score | None) -> Cell:
+    return Cell(score.value, score.low, score.high) if score else Cell()
 
 
-def _counts(metrics: Sequence[Metric], scores: Sequence[Score | None]) -> str:
-    """How many items; of them how many have references, where not all do."""
+def _counts(metrics: Sequence[Metric], scores: Sequence[Score | None]) -> tuple[int, int | None]:
+    """How many items; and of them how many have references, where not all do."""
     pairs = list(zip(metrics, scores, strict=True))
     answered = {score.n for metric, score in pairs if score and metric.as_percent}
     explained = {score.n for metric, score in pairs if score and not metric.as_percent}
     if answered and explained and answered != explained:
-        return Sentence(
-            "%(n)s, %(explained)s explained",
-            n=Amount(max(answered)),
-            explained=Amount(max(explained)),
-        )
-    return Deferred(partial(number, max(answered | explained), 0))
+        return max(answered), max(explained)
+    return max(answered | explained), None
 
 
 def _change(
@@ -174,6 +156,6 @@ def _change(
         if before is None or after is None:
             cells.append(Cell())
         else:
-            cells.append(Cell(metric.show_change(after.value - before.value)))
+            cells.append(Cell(after.value - before.value))
     has_any = any(cell != Cell() for cell in cells)
     return [Line(Sentence("Change"), tuple(cells), is_change=True)] if has_any else []

@@ -3,17 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
+from app.kit.sentences import Sentence, unpack
 from app.kit.settings import get_settings
-from app.kit.texts import Amount, CountedSentence, Deferred, Sentence
 from app.lifecycle import LIVE_RUN, QUEUES, SHARDED, FailureKind, Job, RunStatus
 from app.models import Run
 from app.queries.projects.overview import WorkerLine
 from app.queries.runs.failures import FailureLine, JobFailures
 from app.web.language.labels import word
-from app.web.render.templating import duration, significant
 
 JOB_LABELS: dict[Job, Sentence] = {
     Job.BASELINE: Sentence("Measure the base model"),
@@ -27,6 +25,27 @@ JOB_LABELS: dict[Job, Sentence] = {
 
 
 @dataclass(frozen=True)
+class Work:
+    """How a run does: what it has written, how fast, for how long, and by whom.
+
+    `step`: what an import or a release is at. `result`: of a training that has ended.
+    """
+
+    is_trying: bool
+    n_draws: int
+    n_items: int
+    step: str
+    result: Mapping[str, Any]
+    per_second: float | None
+    seconds_left: float | None
+    took: timedelta | None
+    workers: Sequence[str]
+    attempt: int
+    silent_seconds: float | None
+    stale_seconds: float
+
+
+@dataclass(frozen=True)
 class RunCard:
     id: int
     job: Job
@@ -36,7 +55,7 @@ class RunCard:
     n_done: int
     n_total: int
     unit: str
-    notes: tuple[str, ...]
+    work: Work
     error: str
     error_details: str
     failures: JobFailures | None
@@ -58,9 +77,9 @@ def run_card(
     failures: JobFailures | None = None,
 ) -> RunCard:
     n_done, n_total, unit = _extent(run, n_shards, n_shards_done)
-    error, _, details = (run.error or "").partition("\n")
+    error, details = split_error(run.error)
     wait, command = _wait(run, workers)
-    notes = [*_work_notes(run, n_written, per_second, seconds_left), *_who(run, worker_names)]
+    is_running = run.status is RunStatus.RUNNING
     return RunCard(
         id=run.id,
         job=run.job,
@@ -70,13 +89,34 @@ def run_card(
         n_done=n_done,
         n_total=n_total,
         unit=unit,
-        notes=tuple(notes),
+        work=Work(
+            is_trying=is_running and bool(run.progress.get("doing")),
+            n_draws=n_written if run.job is Job.GENERATE else 0,
+            n_items=n_written if run.job in SHARDED and run.job is not Job.GENERATE else 0,
+            step=_step(run),
+            result=run.result if run.job is Job.TRAIN and "n_rows" in run.result else {},
+            per_second=per_second if is_running else None,
+            seconds_left=seconds_left if is_running else None,
+            took=_took(run),
+            workers=worker_names if is_running else (),
+            attempt=run.attempt if is_running else 0,
+            silent_seconds=_silence(run),
+            stale_seconds=get_settings().stale_seconds,
+        ),
         error=error,
-        error_details=details.strip(),
+        error_details=details,
         failures=failures or _left_out(run),
         wait=wait,
         command=command,
     )
+
+
+def split_error(error: str | None) -> tuple[str, str]:
+    """Returns what went wrong, and where: a sentence has no second part, a crash has its lines."""
+    if error is None or isinstance(error, Sentence):
+        return error or "", ""
+    first, _, details = error.partition("\n")
+    return first, details.strip()
 
 
 def _extent(run: Run, n_shards: int, n_shards_done: int) -> tuple[int, int, str]:
@@ -91,31 +131,27 @@ def _extent(run: Run, n_shards: int, n_shards_done: int) -> tuple[int, int, str]
     return int(run.progress.get("done", 0)), int(run.progress.get("total", 0)), ""
 
 
-def _work_notes(
-    run: Run, n_written: int, per_second: float | None, seconds_left: float | None
-) -> list[str]:
-    notes: list[str] = []
-    if run.status is RunStatus.RUNNING and run.progress.get("doing"):
-        notes.append(Sentence("the model is being tried before anything is sampled"))
-    if run.job is Job.GENERATE and n_written:
-        notes.append(Sentence("%(n)s draws", n=Amount(n_written)))
-    elif run.job in SHARDED and n_written:
-        notes.append(Sentence("%(n)s items", n=Amount(n_written)))
-    elif run.job in (Job.IMPORT, Job.RELEASE) and run.status in LIVE_RUN:
-        step = run.progress.get("step")
-        notes += [word(step)] if step else []
-    elif run.job is Job.TRAIN:
-        notes += _training_notes(run.result)
-    if run.status is RunStatus.RUNNING:
-        if per_second:
-            rate = Deferred(partial(significant, per_second))
-            notes.append(Sentence("%(n)s per second", n=rate))
-        if seconds_left is not None:
-            notes.append(Sentence("about %(time)s left", time=_time(seconds_left)))
-    elif run.started_at and run.finished_at:
-        took = _time(run.finished_at - run.started_at)
-        notes.append(Sentence("took %(time)s", time=took))
-    return notes
+def _step(run: Run) -> str:
+    """What an import or a release is doing now."""
+    step = run.progress.get("step")
+    is_told = run.job in (Job.IMPORT, Job.RELEASE) and run.status in LIVE_RUN and step
+    return word(step) if is_told else ""
+
+
+def _took(run: Run) -> timedelta | None:
+    if run.status is RunStatus.RUNNING or run.started_at is None or run.finished_at is None:
+        return None
+    return run.finished_at - run.started_at
+
+
+def _silence(run: Run) -> float | None:
+    """Seconds since a running run was heard of, where they are so many that one asks."""
+    if run.status is not RunStatus.RUNNING or run.heartbeat_at is None:
+        return None
+    silent = (datetime.now(UTC) - run.heartbeat_at).total_seconds()
+    settings = get_settings()
+    is_long = silent > max(4 * settings.heartbeat_seconds, settings.stale_seconds / 2)
+    return silent if is_long else None
 
 
 def _left_out(run: Run) -> JobFailures | None:
@@ -127,67 +163,11 @@ def _left_out(run: Run) -> JobFailures | None:
             entry["item_id"],
             entry["external_id"],
             FailureKind(entry.get("kind", "image")),  # older trainings knew no other
-            entry["reason"],
+            unpack(entry["reason"]),
         )
         for entry in run.result["left_out"]
     )
     return JobFailures(run.result["n_left_out"], lines)
-
-
-def _time(span: timedelta | float) -> Deferred:
-    return Deferred(partial(duration, span))
-
-
-def _training_notes(result: Mapping[str, Any]) -> list[str]:
-    if "n_rows" not in result:
-        return []
-    notes: list[str] = [
-        Sentence(
-            "%(n)s rationale rows of %(all)s",
-            n=Amount(result["n_rationale_rows"]),
-            all=Amount(result["n_rows"]),
-        ),
-        Sentence(
-            "epoch %(chosen)s of %(all)s chosen on validation",
-            chosen=result["chosen_epoch"],
-            all=result["epochs_run"],
-        ),
-    ]
-    if result.get("n_written_rows"):
-        n_written = Amount(result["n_written_rows"])
-        notes.insert(1, Sentence("%(n)s of them corrected by annotators", n=n_written))
-    if result.get("n_unreadable"):
-        notes.append(
-            CountedSentence(
-                "%(n)s row left out: its image or its text cannot be used",
-                "%(n)s rows left out: their images or their texts cannot be used",
-                n=result["n_unreadable"],
-            )
-        )
-    if result.get("resumed_from_step"):
-        notes.append(Sentence("resumed from step %(n)s", n=result["resumed_from_step"]))
-    return notes
-
-
-def _who(run: Run, worker_names: Sequence[str]) -> list[str]:
-    if run.status is not RunStatus.RUNNING:
-        return []
-    notes: list[str] = []
-    if worker_names:
-        notes.append(Sentence("by %(workers)s", workers=", ".join(worker_names)))
-    if run.attempt > 1:
-        notes.append(Sentence("attempt %(n)s", n=run.attempt))
-    silent = (datetime.now(UTC) - run.heartbeat_at).total_seconds() if run.heartbeat_at else 0.0
-    settings = get_settings()
-    if silent > max(4 * settings.heartbeat_seconds, settings.stale_seconds / 2):
-        notes.append(
-            Sentence(
-                "no sign of life for %(silent)s; another worker takes over after %(stale)s",
-                silent=_time(silent),
-                stale=_time(settings.stale_seconds),
-            )
-        )
-    return notes
 
 
 def _wait(run: Run, workers: Sequence[WorkerLine]) -> tuple[str, str]:

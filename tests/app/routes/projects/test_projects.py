@@ -158,7 +158,7 @@ def test_overview_shows_what_each_round_brought(
         "Round 1", "completed continue", "10", "4 / 10", "+4", "9", "25.0 %", "–", "50.0 %", "–",
     ]  # fmt: skip
     assert text_of(response, "#next-title") == "Start the next round"
-    assert "50.0 %" in one(response, "svg.chart")["aria-label"]
+    assert "50.0\u00a0%" in one(response, "svg.chart")["aria-label"]
 
 
 def finish(session: Session, run: object) -> None:

@@ -10,7 +10,7 @@ from app.models import Event, Project, ProjectBase, Round, RoundModel, Run
 from app.round_settings import LoopSettings
 from app.services.rounds import bases
 from app.services.runs import runs
-from app.web.language.languages import recall, speaking
+from app.web.language.languages import speaking, translate
 from tests.support.browsing import one, page, sign_in, text_of
 from tests.support.command_line import output_of
 from tests.support.factories import (
@@ -90,7 +90,7 @@ def test_the_refusal_is_told_in_the_language_of_the_page(
     refusal = bases.note_found(session, round_, LoopSettings(), NEW)
     assert refusal is not None
     with speaking("de"):
-        told = recall(str(refusal))
+        told = translate(refusal.message)
     assert told.startswith("Das Basismodell demo wurde geändert")
     assert OLD in told
     assert NEW in told

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.kit.errors import InvalidInput, LostRun
+from app.kit.sentences import unpack
 from app.kit.storage import Upload, put_upload, remove_old_uploads, upload_path
 from app.lifecycle import RunStatus
 from app.models import Item, Project, Run
@@ -82,7 +83,7 @@ def test_the_run_holds_the_row_errors(database: Database, project: Project, tmp_
     with pytest.raises(InvalidInput, match="2 problems"):
         perform_import(run_id, attempt=1, progress=ignore)
     errors = get(database, run_id).result["errors"]
-    assert errors == [
+    assert [unpack(line) for line in errors] == [
         "my.jsonl, line 2: the id 'q1' is taken already by my.jsonl, line 1",
         "my.jsonl, line 3: the image 2.png is not in photos.zip",
     ]

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.kit.errors import Conflict
-from app.kit.texts import CountedSentence, Sentence, pack, unpack
+from app.kit.sentences import CountedSentence, Sentence, pack, unpack
 from app.lifecycle import JUDGEABLE_ROUND, Decision, PracticeMode, RoundStatus
 from app.models import Project, Round, User
 from app.queries.judging.empty_queue import QueueFigures

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.kit.errors import InvalidInput
-from app.kit.texts import CountedSentence, Sentence, pack
+from app.kit.sentences import CountedSentence, Sentence, pack, unpack
 from app.lifecycle import Decision, Job, Role, RoundStatus, RunStatus, Split
 from app.models import Invite, Project, User
 from app.round_settings import LoopSettings
@@ -324,12 +324,11 @@ def test_row_errors_are_german_on_the_page_and_english_in_the_result(
     write_zip(tmp_path / "bilder.zip", {"1.png": picture(1), "3.png": b"no picture"})
     error = refusal(path, tmp_path / "bilder.zip")
     run = make_run(session, project, Job.IMPORT, status=RunStatus.RUNNING)
-    sentences = {"errors": [pack(line) for line in error.errors]}
     run.status, run.finished_at = RunStatus.FAILED, func.now()
-    run.error, run.result = error.message, {"errors": error.errors, "sentences": sentences}
+    run.error, run.result = error.message, {"errors": [pack(line) for line in error.errors]}
     session.commit()
     session.refresh(run)
-    assert "daten.jsonl, line 4: answer is empty" in run.result["errors"]
+    assert "daten.jsonl, line 4: answer is empty" in map(unpack, run.result["errors"])
     shown = client.get(f"/runs/{run.id}")
     lines = [line.text for line in page(shown).select("#run-status li")]
     assert "daten.jsonl, Zeile 4: answer ist leer" in lines

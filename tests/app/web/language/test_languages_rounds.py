@@ -2,15 +2,17 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 
 import pytest
+from babel.messages.pofile import read_po
 from bs4 import BeautifulSoup
 from httpx2 import Response
 from sqlalchemy import func
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.kit.texts import Deferred, Sentence
+from app.kit.sentences import Amount, CountedSentence, Sentence, Share, pack, unpack
 from app.lifecycle import (
     Decision,
     FailureKind,
@@ -27,7 +29,13 @@ from app.services.dataset import items
 from app.services.events import record
 from app.services.releases.releases import create_release
 from app.services.rounds.decision import RoundFigures, decide
-from app.web.language.languages import read_catalogue, recall, speaking, translate
+from app.web.language.languages import (
+    gettext,
+    read_catalogue,
+    speaking,
+    translate,
+    translations_of,
+)
 from app.web.pages.projects.history import describe_event
 from app.web.render.templating import (
     ago,
@@ -118,7 +126,7 @@ def busy_round(session: Session, project: Project, status: RoundStatus) -> Round
     runs[Job.BASELINE].parameters = {"base_model": "demo", "revision": None}
     runs[Job.EVALUATE].result = {
         "n_leaked_images": 2,
-        "meteor_note": "METEOR is left out: Java is not installed.",
+        "meteor_note": pack(Sentence("METEOR is left out: Java is not installed.")),
     }
     for run in runs.values():
         for name in ("answer_accuracy", "fit", "filtered_fit", "human_cider", "cider", "blank_fit"):
@@ -326,8 +334,8 @@ def test_numbers_and_times_are_written_as_the_language_does() -> None:
         ]  # fmt: skip
 
     assert written() == [
-        "12.3 %", "1250 %", "–", "1,234.50", "1,234", "-1,234", "+0.5", "0.0321", "3 d", "2 h",
-        "2 MB", "3.2 GB", "12 bytes", "2026-03-04 15:06", "never",
+        "12.3\u00a0%", "1,250\u00a0%", "–", "1,234.50", "1,234", "-1,234", "+0.5", "0.0321",
+        "3 d", "2 h", "2 MB", "3.2 GB", "12 bytes", "2026-03-04 15:06", "never",
     ]  # fmt: skip
     with speaking("de"):
         assert written() == [
@@ -336,38 +344,94 @@ def test_numbers_and_times_are_written_as_the_language_does() -> None:
         ]  # fmt: skip
 
 
-def test_a_number_gathered_before_the_language_is_known_is_written_in_it() -> None:
-    share = Deferred(lambda: percent(0.5))
-    told = Sentence("of %(n)s judged", n=share)
-    assert (share, told) == ("50.0 %", "of 50.0 % judged")
+def test_a_number_in_a_sentence_is_written_in_the_language_of_the_page() -> None:
+    told = Sentence("of %(n)s judged", n=Share(0.5))
+    many = Sentence("%(n)s newly", n=Amount(1200))
+    assert (told, many) == ("of 50.0% judged", "1,200 newly")
     with speaking("de"):
-        assert translate(share) == "50,0\u00a0%"
         assert translate(told) == "von 50,0\u00a0% beurteilten"
+        assert translate(many) == "1.200 neu"
 
 
 def test_counted_blocks_group_their_number() -> None:
     template = make_environment().from_string(
-        "{% trans n=n|counted %}{{ n }} item{% pluralize %}{{ n }} items{% endtrans %}"
+        "{% trans n=n %}{{ n }} item{% pluralize %}{{ n }} items{% endtrans %}"
     )
     assert [template.render(n=n) for n in (1, 1200)] == ["1 item", "1,200 items"]
     with speaking("de"):
         assert [template.render(n=n) for n in (1, 1200)] == ["1 Eintrag", "1.200 Einträge"]
 
 
-def test_stored_sentences_are_found_again_and_others_stay() -> None:
-    stored = (
-        "4 of 20 items could not be done, too many to go on without them. One of them is q1: The "
-        "image q1.png is cut. Mend the cause, then retry the round: finished shards are kept."
+POLISH = b"""
+msgid "%(n)s item"
+msgid_plural "%(n)s items"
+msgstr[0] "%(n)s wpis"
+msgstr[1] "%(n)s wpisy"
+msgstr[2] "%(n)s wpis\xc3\xb3w"
+
+msgid "%(n)s newly"
+msgstr ""
+"""
+
+
+def test_a_language_with_three_forms_gets_the_right_one() -> None:
+    polish = translations_of(read_po(BytesIO(POLISH), locale="pl"))
+    template = make_environment().from_string(
+        "{% trans n=n %}{{ n }} item{% pluralize %}{{ n }} items{% endtrans %}"
     )
-    assert recall(stored) == stored
+    forms = {1: "1 wpis", 3: "3 wpisy", 5: "5 wpisów", 12: "12 wpisów", 22: "22 wpisy"}
+    with speaking("pl", polish):
+        for n, form in forms.items():
+            assert translate(CountedSentence("%(n)s item", "%(n)s items", n=n)) == form
+            assert template.render(n=n) == form
+        assert translate(CountedSentence("%(n)s day", "%(n)s days", n=3)) == "3 days"
+        assert [gettext("%(n)s newly"), gettext("")] == ["%(n)s newly", ""]
+
+
+TOO_MANY = Sentence(
+    "%(n)s of %(all)s items could not be done, too many to go on without them. One of them is "
+    "%(item)s: %(reason)s Mend the cause, then retry the round: finished shards are kept.",
+    n=4,
+    all=20,
+    item="q1",
+    reason="The image q1.png is cut.",
+)
+
+
+def test_stored_sentences_keep_their_parts_and_what_is_none_of_ours_stays(
+    session: Session, project: Project
+) -> None:
+    round_ = make_round(session, project)
+    for error in (TOO_MANY, "CUDA out of memory"):
+        run = ended_run(session, project, Job.BASELINE, round_, error=error)
+        session.expire(run)
+        assert run.error == error
+        assert isinstance(run.error, Sentence) is isinstance(error, Sentence)
+        with speaking("de"):
+            said = translate(run.error)
+        if error is TOO_MANY:
+            assert said.startswith("4 von 20 Einträgen ließen sich nicht bearbeiten")
+            assert "The image q1.png is cut." in said
+        else:
+            assert said == error
+
+
+def test_a_status_in_a_sentence_that_was_stored_is_still_a_word() -> None:
+    refused = Sentence("This run is already %(status)s.", status=RunStatus.CANCELLED)
     with speaking("de"):
-        assert recall(stored).startswith("4 von 20 Einträgen ließen sich nicht bearbeiten")
-        assert "The image q1.png is cut." in recall(stored)
-        assert recall("CUDA out of memory") == "CUDA out of memory"
-        decided = describe_event(
-            "round:decided",
-            {"decision": "round_limit", "reason": "The limit of 3 rounds is reached."},
-        )
-        assert translate(decided) == (
-            "Entscheidung: Rundenzahl erreicht. Die Grenze von 3 Runden ist erreicht."
-        )
+        assert translate(unpack(pack(refused))) == translate(refused)
+        assert "abgebrochen" in translate(refused)
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (Sentence("The limit of %(n)s rounds is reached.", n=3), "Die Grenze von 3 Runden"),
+        ("Enough, says Ada.", "Enough, says Ada."),
+    ],
+)
+def test_history_says_why_a_round_was_decided(reason: str, told: str) -> None:
+    details = {"decision": "round_limit", "reason": pack(reason)}
+    with speaking("de"):
+        decided = translate(describe_event("round:decided", details))
+    assert decided.startswith(f"Entscheidung: Rundenzahl erreicht. {told}")

@@ -3,6 +3,7 @@ import math
 import pytest
 
 from app.web.render.charts import line_chart, nice_step
+from app.web.render.templating import make_environment
 
 
 @pytest.mark.parametrize(
@@ -32,9 +33,12 @@ def test_higher_values_lie_higher_and_percent_is_said() -> None:
     assert chart is not None
     (line,) = chart.lines
     assert line.dots[1][1] < line.dots[0][1]
-    assert line.last_label == "30.0 %"
-    assert [tick.label for tick in chart.x_ticks] == ["0", "1"]
-    assert chart.y_ticks[0].label == "0 %"
+    assert (line.last, chart.as_percent) == (0.3, True)
+    assert [tick.value for tick in chart.x_ticks] == [0, 1]
+    drawn = make_environment().get_template("_chart.html").render(chart=chart)
+    assert "fit <strong>30.0\u00a0%</strong>" in drawn
+    assert 'text-anchor="end">0\u00a0%</text>' in drawn
+    assert 'text-anchor="middle">1</text>' in drawn
 
 
 def test_nothing_to_draw_is_no_chart_and_one_point_is_one() -> None:
