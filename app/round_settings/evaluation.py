@@ -69,6 +69,15 @@ class StopSettings(SettingsModel):
     round_limit: Annotated[
         int, Field(ge=1, le=1000), Shown(Sentence("Rounds"), Sentence("At most."))
     ] = 10
+    enough_covered: Annotated[
+        float,
+        Field(gt=0, le=1),
+        Shown(
+            Sentence("Enough covered"),
+            Sentence("Share of the train items with a fitting rationale that ends the loop."),
+            is_rare=True,
+        ),
+    ] = 1.0
     min_progress: Annotated[
         float,
         Field(ge=0, le=1),

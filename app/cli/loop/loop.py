@@ -148,7 +148,7 @@ def loop_settings(
     changed["evaluation"] |= {"critic": critic}
     changed["stop"] |= {"round_limit": n_rounds}
     if not stop_early:
-        changed["stop"] |= {"patience": 100, "accuracy_floor": 0.0}
+        changed["stop"] |= {"patience": 100, "accuracy_floor": 0.0, "enough_covered": 1.0}
     if seed is not None:
         changed["seed"] = seed
     if dtype is not None:

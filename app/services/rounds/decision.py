@@ -39,6 +39,12 @@ def decide(number: int, history: list[RoundFigures], stop: StopSettings) -> tupl
         return Decision.ALL_COVERED, Sentence(
             "All %(n)s train items have a fitting rationale.", n=Amount(last.n_items)
         )
+    if last.n_covered / last.n_items >= stop.enough_covered:
+        return Decision.ALL_COVERED, Sentence(
+            "%(covered)s of %(n)s train items have a fitting rationale, which is enough.",
+            covered=Amount(last.n_covered),
+            n=Amount(last.n_items),
+        )
     floor = stop.accuracy_floor
     if floor is None and last.baseline_accuracy is not None:
         floor = last.baseline_accuracy - DEFAULT_FLOOR_DROP

@@ -33,6 +33,14 @@ def test_all_covered_ends_the_loop_even_at_the_limit() -> None:
     assert decide(10, [figures], StopSettings())[0] is Decision.ALL_COVERED
 
 
+@pytest.mark.parametrize(("n_covered", "decision"), [(28, "continue"), (29, "all_covered")])
+def test_a_share_that_is_enough_ends_the_loop(n_covered: int, decision: str) -> None:
+    figures = replace(GOOD, n_covered=n_covered)
+    found, reason = decide(1, [figures], StopSettings(enough_covered=0.29))
+    assert found == decision
+    assert ("29 of 100 train items" in reason) == (decision == "all_covered")
+
+
 def test_no_progress_ends_the_loop() -> None:
     decision, reason = decide(3, [GOOD, GOOD, IDLE], StopSettings())
     assert decision is Decision.NO_PROGRESS
