@@ -137,7 +137,10 @@ def opinion_lines(opinion: Opinion, texts: Mapping[int, str]) -> tuple[str, ...]
         lines.append(Sentence("The answer is wrong"))
     lines += remarks_of(opinion)
     for candidate_id, names in opinion.faults.items():
-        faults = reduce(_also, (_FAULTS_IN_A_LINE.get(name, name) for name in names))
+        # In the order in which the page offers them, which is not that of their names.
+        known = [words for name, words in _FAULTS_IN_A_LINE.items() if name in names]
+        unknown = [name for name in names if name not in _FAULTS_IN_A_LINE]
+        faults = reduce(_also, known + unknown)
         text = texts.get(candidate_id, "")
         lines.append(Sentence("“%(text)s”: %(faults)s", text=text, faults=faults))
     lines += [Sentence("Better: “%(text)s”", text=text) for text in opinion.edits.values()]
