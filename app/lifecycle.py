@@ -1,5 +1,6 @@
 """Statuses and the changes allowed between them, as data. Pure: no session, no time."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, assert_never
 
@@ -8,6 +9,7 @@ class RoundStatus(StrEnum):
     DRAFT = "draft"
     GENERATING = "generating"
     JUDGING = "judging"
+    CLOSING = "closing"
     TRAINING = "training"
     EVALUATING = "evaluating"
     COMPLETED = "completed"
@@ -35,6 +37,7 @@ class Job(StrEnum):
     BASELINE = "baseline"
     GENERATE = "generate"
     JUDGE = "judge"
+    CLOSE = "close"
     TRAIN = "train"
     EVALUATE = "evaluate"
     IMPORT = "import"
@@ -126,8 +129,9 @@ ROUND_TRANSITIONS: dict[RoundStatus, frozenset[RoundStatus]] = {
         {RoundStatus.GENERATING, RoundStatus.TRAINING, RoundStatus.CANCELLED}
     ),
     RoundStatus.GENERATING: frozenset({RoundStatus.JUDGING, RoundStatus.CANCELLED}),
-    # Judging may end without anything to train on: then the round is decided as it is.
-    RoundStatus.JUDGING: frozenset(
+    RoundStatus.JUDGING: frozenset({RoundStatus.CLOSING, RoundStatus.CANCELLED}),
+    # A round may close without anything to train on: then it is decided as it is.
+    RoundStatus.CLOSING: frozenset(
         {RoundStatus.TRAINING, RoundStatus.COMPLETED, RoundStatus.CANCELLED}
     ),
     RoundStatus.TRAINING: frozenset({RoundStatus.EVALUATING, RoundStatus.CANCELLED}),
@@ -173,17 +177,38 @@ CLOSED_ROUND = frozenset({RoundStatus.COMPLETED, RoundStatus.CANCELLED})
 # Judging goes on while later shards are still being sampled.
 JUDGEABLE_ROUND = frozenset({RoundStatus.GENERATING, RoundStatus.JUDGING})
 
-ROUND_JOB: dict[RoundStatus, Job] = {
-    RoundStatus.GENERATING: Job.GENERATE,
-    RoundStatus.TRAINING: Job.TRAIN,
-    RoundStatus.EVALUATING: Job.EVALUATE,
+
+@dataclass(frozen=True)
+class Phase:
+    """What a round waits for in a status: all runs of some jobs, and then the next status.
+
+    Several runs of a job can belong to a phase, one for each strategy and role. The phase is over
+    when none of them is queued or running, and none has failed without having been retried.
+    """
+
+    jobs: frozenset[Job]
+    following: RoundStatus
+
+
+PHASES: dict[RoundStatus, Phase] = {
+    RoundStatus.GENERATING: Phase(frozenset({Job.GENERATE}), RoundStatus.JUDGING),
+    # People judge without a run: then the last answer, or an admin, ends the phase.
+    RoundStatus.JUDGING: Phase(frozenset({Job.JUDGE}), RoundStatus.CLOSING),
+    RoundStatus.CLOSING: Phase(frozenset({Job.CLOSE}), RoundStatus.TRAINING),
+    RoundStatus.TRAINING: Phase(frozenset({Job.TRAIN}), RoundStatus.EVALUATING),
+    RoundStatus.EVALUATING: Phase(frozenset({Job.EVALUATE}), RoundStatus.COMPLETED),
 }
-"""The job whose success carries a round out of a status."""
+
+DIRECT = "direct"
+"""The strategy of rounds: the model is asked for rationales without any step before."""
+MODEL = "model"
+"""The one role of that strategy: the model that answers, explains and is trained."""
 
 QUEUES: dict[Job, Literal["cpu", "gpu"]] = {
     Job.BASELINE: "gpu",
     Job.GENERATE: "gpu",
     Job.JUDGE: "cpu",
+    Job.CLOSE: "cpu",
     Job.TRAIN: "gpu",
     Job.EVALUATE: "gpu",
     Job.IMPORT: "cpu",

@@ -9,10 +9,11 @@ from app.kit.errors import AppError
 from app.kit.processes.children import is_alive
 from app.kit.settings import get_settings
 from app.kit.storage import remove_old_uploads
+from app.queries.rounds.rounds import list_rounds_in_judging
 from app.services.accounts import accounts
 from app.services.judging import leases
+from app.services.judging.ending import end_if_all_judged
 from app.services.projects import removal
-from app.services.rounds import rounds
 from app.services.runs import runs
 from worker.host.persist import persist
 
@@ -23,18 +24,18 @@ KEPT_UPLOADS = timedelta(days=7)
 
 
 def sweep() -> None:
-    """Release expired leases, forget dead workers, close settled rounds, resend lost nudges."""
+    """Release expired leases, forget dead workers, end judging that is done, resend lost nudges."""
     persist(leases.free_expired_leases)
     persist(lambda session: runs.release_dead_workers(session, is_alive))
     persist(runs.forget_old_workers)
     persist(accounts.forget_old_sessions)
     remove_old_uploads(KEPT_UPLOADS)
     removal.delete_requested()
-    for round_id in persist(rounds.list_settled_rounds):
+    for round_id in persist(list_rounds_in_judging):
         try:
-            persist(lambda session: rounds.close_if_all_judged(session, round_id))  # noqa: B023
+            persist(lambda session: end_if_all_judged(session, round_id))  # noqa: B023
         except AppError as error:
-            logger.warning("round %s was not closed: %s", round_id, error.message)
+            logger.warning("judging of round %s was not ended: %s", round_id, error.message)
     broker = redis.Redis.from_url(get_settings().resolve_redis_url())
     try:
         n_sent = persist(

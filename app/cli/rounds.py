@@ -17,7 +17,10 @@ from app.queries.rounds.rounds import (
     list_live_workers,
 )
 from app.round_settings import LoopSettings
+from app.services.admission.admission import count_votes
+from app.services.judging.ending import end_judging
 from app.services.rounds import bases, rounds
+from app.services.rounds.starting import start_round
 
 round_app = typer.Typer(help="Rounds of a project.", no_args_is_help=True)
 
@@ -39,7 +42,7 @@ def start(project: ProjectName) -> None:
         owner = get_project(session, project)
         settings = LoopSettings.model_validate(owner.settings)
         round_ = rounds.create_round(session, owner, settings=settings, actor=None)
-        rounds.start_round(session, round_, actor=None)
+        start_round(session, round_, actor=None)
         has_worker = any("gpu" in worker.queues for worker in list_live_workers(session))
         console.print(f"Started round {round_.number} of {project}.")
     if not has_worker:
@@ -82,13 +85,21 @@ def status(project: ProjectName, as_json: AsJson = False) -> None:
 
 @round_app.command("close")
 def close(project: ProjectName) -> None:
-    """End judging: admit rationales by the round's policy, then train.
+    """End judging: a light worker admits rationales by the round's policy and requests training.
 
     Example: illume round close scenes
     """
     with running_services(), session_scope() as session:
-        preview = rounds.close_judging(session, _open_round(session, project), actor=None)
-        console.print(f"Admitted {preview.n_rationales} rationales of {preview.n_items} items.")
+        round_ = _open_round(session, project)
+        end_judging(session, round_, actor=None)
+        preview = count_votes(session, round_).preview(rounds.settings_of(round_).admission)
+        has_worker = any("cpu" in worker.queues for worker in list_live_workers(session))
+    console.print(
+        f"Round {round_.number} closes: {preview.n_rationales} rationales of {preview.n_items} "
+        "items are admitted."
+    )
+    if not has_worker:
+        console.print("No light worker is alive: illume worker --queues cpu")
 
 
 @round_app.command("retry")

@@ -1,6 +1,7 @@
 """Judgements of annotators and critics about the candidates."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.lifecycle import JudgementStatus, UserKind
 from app.models.base import Base, Json, WithId
+from app.same_text import text_key
 
 
 class Judgement(WithId, Base):
@@ -201,6 +203,10 @@ class VerdictRow(Base):
     )
 
 
+def _key_of_text(context: Any) -> str:
+    return text_key(context.get_current_parameters()["text"])
+
+
 class WrittenRationale(Base):
     """A candidate as an annotator corrected it: a person's text, whose author the judgement names.
 
@@ -216,6 +222,8 @@ class WrittenRationale(Base):
     candidate_id: Mapped[int] = mapped_column(primary_key=True)
     item_id: Mapped[int]
     text: Mapped[str]
+    text_key: Mapped[str] = mapped_column(String(64), default=_key_of_text)
+    """Texts with one key are one text, as with candidates; empty once the text is erased."""
     at: Mapped[datetime] = mapped_column(server_default=func.now())
     erased_at: Mapped[datetime | None]
     """The text is gone with its author; training rows still name the place that it had."""
@@ -226,6 +234,7 @@ class WrittenRationale(Base):
         # What training rows refer to.
         UniqueConstraint("judgement_id", "candidate_id", "item_id"),
         CheckConstraint("(text = '') = (erased_at IS NOT NULL)", name="text_given"),
+        CheckConstraint("(text_key = '') = (erased_at IS NOT NULL)", name="key_given"),
         Index("ix_written_rationale_item_id", "item_id"),
         Index("ix_written_rationale_candidate_id", "candidate_id"),
     )

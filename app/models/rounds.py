@@ -88,6 +88,9 @@ class Run(WithId, WithCreation, Base):
     project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
     round_id: Mapped[int | None]
     job: Mapped[Job]
+    # Which strategy, and which of its models, the run is about; null where it is about none.
+    strategy: Mapped[str | None] = mapped_column(String(50))
+    role: Mapped[str | None] = mapped_column(String(50))
     status: Mapped[RunStatus] = mapped_column(server_default=RunStatus.QUEUED.value)
     parameters: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     attempt: Mapped[int] = mapped_column(server_default="0")
@@ -110,11 +113,14 @@ class Run(WithId, WithCreation, Base):
         Index("ix_run_round_id", "round_id"),
         Index("ix_run_project_id_job", "project_id", "job"),
         Index(
-            "uq_run_one_live_per_round_and_job",
+            "uq_run_one_live_per_part",
             "round_id",
             "job",
+            "strategy",
+            "role",
             unique=True,
-            postgresql_where=text("status IN ('queued', 'running')"),
+            postgresql_nulls_not_distinct=True,
+            postgresql_where=text("status IN ('queued', 'running') AND round_id IS NOT NULL"),
         ),
         Index("ix_run_live", "status", postgresql_where=text("status IN ('queued', 'running')")),
         CheckConstraint("(status = 'failed') = (error IS NOT NULL)", name="failed_has_error"),

@@ -17,8 +17,8 @@ from app.lifecycle import (
     JUDGEMENT_TRANSITIONS,
     LIVE_JUDGEMENT,
     LIVE_RUN,
+    PHASES,
     QUEUES,
-    ROUND_JOB,
     ROUND_TRANSITIONS,
     RUN_TRANSITIONS,
     SHARDED,
@@ -31,7 +31,7 @@ from app.lifecycle import (
 )
 from app.models import Event, Judgement, Project, Run
 from app.services.judging import leases, opening
-from app.services.rounds import rounds
+from app.services.round_status import advance
 from app.services.runs import runs
 from tests.support.factories import (
     make_item,
@@ -48,7 +48,8 @@ Status = TypeVar("Status", bound=StrEnum)
 ROUND_STEPS = {
     "draft": "generating training cancelled",
     "generating": "judging cancelled",
-    "judging": "training completed cancelled",
+    "judging": "closing cancelled",
+    "closing": "training completed cancelled",
     "training": "evaluating cancelled",
     "evaluating": "completed cancelled",
     "completed": "",
@@ -113,11 +114,11 @@ def test_round_goes_only_where_the_table_lets_it(
     before = count_events(session)
     if not is_allowed:
         with pytest.raises(InvalidTransition, match=old.value):
-            rounds.advance(session, round_, new, actor=None)
+            advance(session, round_, new, actor=None)
         assert (round_.status, tags_since(session, before)) == (old, [])
         return
     round_.decision = Decision.CONTINUE if new is RoundStatus.COMPLETED else None
-    rounds.advance(session, round_, new, actor=None)
+    advance(session, round_, new, actor=None)
     assert tags_since(session, before) == ["round:status:changed"]
     event = session.scalars(select(Event).order_by(Event.id.desc()).limit(1)).one()
     assert (event.details, round_.status) == ({"old": old.value, "new": new.value}, new)
@@ -222,5 +223,8 @@ def test_every_job_has_a_queue_and_rounds_know_their_jobs() -> None:
     assert set(QUEUES) == set(Job)
     assert set(QUEUES.values()) == {"cpu", "gpu"}
     assert set(SHARDED) < set(Job)
-    assert not set(ROUND_JOB) & CLOSED_ROUND
+    assert set(PHASES) == set(RoundStatus) - CLOSED_ROUND - {RoundStatus.DRAFT}
+    for status, phase in PHASES.items():
+        assert phase.following in ROUND_TRANSITIONS[status]
+        assert phase.jobs
     assert set(JUDGEABLE_ROUND) < set(RoundStatus) - CLOSED_ROUND

@@ -9,17 +9,21 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import create_engine, pool, select, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from app.embedded import EmbeddedServices
 from app.kit.resources import MIGRATIONS
 from app.kit.sentences import Sentence, Share, unpack
 from app.kit.settings import get_settings
-from app.models import Base
+from app.lifecycle import RoundStatus
+from app.models import Base, Candidate, Round, TrainingRow
 from app.same_text import text_key
+from app.services.judging.ending import end_if_all_judged
 from tests.architecture.lock import REPOSITORY
 from tests.support.databases import connected, new_database
+from tests.support.rounds_in_process import close_now
 
 # What PostgreSQL itself says about every table, constraint, index, trigger and function of ours.
 # `alembic check` compares neither checks nor triggers; this does.
@@ -366,6 +370,70 @@ def test_projects_that_have_trained_are_pinned_to_the_base_of_their_newest_adapt
             pinned = [tuple(row) for row in connection.execute(text(PINNED))]
         assert pinned == [("org/model", "main", "newest"), ("org/other", "main", "another")]
         command.downgrade(alembic, "0012")
+
+
+# --- A round in judging --------------------------------------------------------------------
+
+JUDGING = """
+UPDATE project SET settings = '{}';
+UPDATE round SET status = 'judging';
+UPDATE round_item SET state = 'done';
+DELETE FROM admission;
+INSERT INTO "user" (name, kind, is_admin) VALUES ('Noor', 'person', false);
+INSERT INTO round_candidate
+  (round_id, candidate_id, item_id, is_shown, rank, n_draws, chosen_by)
+SELECT round_id, candidate.id, item_id, true, row_number() OVER (ORDER BY candidate.id), 1, 'draws'
+FROM candidate JOIN round_item USING (item_id);
+INSERT INTO judgement (round_item_id, round_id, user_id, max_slots, shown_order, picked, status,
+  slot, submitted_at)
+SELECT round_item.id, round_id, "user".id, max_slots, array_agg(candidate.id ORDER BY candidate.id),
+  array_agg(candidate.id) FILTER (WHERE text = '3 dogs'), 'submitted', 1, now()
+FROM round_item JOIN candidate USING (item_id), "user" GROUP BY round_item.id, "user".id;
+INSERT INTO verdict
+  (judgement_id, candidate_id, round_id, none_fits, answer_is_wrong, fits, position)
+SELECT judgement.id, candidate.id, round_id, false, false, text = '3 dogs',
+  row_number() OVER (ORDER BY candidate.id)
+FROM judgement, candidate;
+INSERT INTO written_rationale (judgement_id, candidate_id, item_id, text)
+SELECT judgement.id, candidate.id, item_id, 'her own words' FROM judgement, candidate
+WHERE candidate.text = '%';
+INSERT INTO round_model (round_id, strategy, role) SELECT id, 'direct', 'model' FROM round;
+INSERT INTO run (project_id, round_id, job, status, finished_at)
+SELECT project_id, id, 'generate', 'succeeded', now() FROM round;
+"""
+"""All is judged, and whoever gave the last answer did not live to close the round."""
+
+
+def test_a_round_in_judging_goes_on_after_an_upgrade(alembic: Config, fresh_database: str) -> None:
+    command.upgrade(alembic, "0010")
+    fill(fresh_database)
+    with connected(fresh_database) as connection:
+        for statement in JUDGING.split(";\n"):
+            connection.execute(text(statement.strip() or "SELECT 1"))
+        tables = ("judgement", "verdict", "candidate", "written_rationale", "round_item", "run")
+        count = " UNION ALL ".join(f"SELECT count(*) FROM {table}" for table in tables)  # noqa: S608
+        before = list(connection.execute(text(count)).scalars())
+    command.upgrade(alembic, "head")
+    with connected(fresh_database) as connection:
+        assert list(connection.execute(text(count)).scalars()) == before
+        keys = connection.execute(text("SELECT text_key FROM written_rationale")).scalars()
+        assert list(keys) == [text_key("her own words")]
+        sampled = connection.execute(text("SELECT strategy, role FROM run")).one()
+        assert tuple(sampled) == ("direct", None)
+    engine = create_engine(fresh_database, poolclass=pool.NullPool)
+    with Session(engine) as session, session.begin():
+        round_ = session.scalars(select(Round)).one()
+        assert end_if_all_judged(session, round_.id)
+        close_now(session, round_)
+        assert round_.status is RoundStatus.TRAINING
+        trained = session.scalars(
+            select(Candidate.text).join(TrainingRow, TrainingRow.candidate_id == Candidate.id)
+        ).all()
+        assert trained == ["3 dogs"]
+    command.downgrade(alembic, "0010")
+    with connected(fresh_database) as connection:
+        kept = list(connection.execute(text(count)).scalars())
+    assert kept[:-1] == before[:-1]
 
 
 # --- Draws and failures --------------------------------------------------------------------

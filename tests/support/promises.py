@@ -104,7 +104,7 @@ JOURNEY = (
     Step(
         ("illume round close scenes", "illume round close PROJECT"),
         run="illume round close demo",
-        says="Admitted 1 rationales of 1 items.",
+        says="Round 1 closes: 1 rationales of 1 items are admitted.",
     ),
     Step(
         ("illume release PROJECT OUT --format jsonl", "illume release PROJECT OUT"),
@@ -217,6 +217,15 @@ LONG = (
         ("python -m benchmarks.judging --quick", "python -m benchmarks.judging"),
         run="python -m benchmarks.judging --quick",
         says="cost of a judgement by the length of the queue",
+    ),
+    Step(
+        (
+            "python -m benchmarks.closing --quick",
+            "python -m benchmarks.closing --items 100000",
+            "python -m benchmarks.closing",
+        ),
+        run="python -m benchmarks.closing --quick --items 1000",
+        says="closing, 8 people, 2 web processes",
     ),
     Step(
         (

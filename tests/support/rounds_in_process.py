@@ -1,6 +1,7 @@
 """Drive rounds without Celery: call `execute` for every live run until none is left."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 from PIL import Image as PillowImage
@@ -9,9 +10,13 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.kit.storage import put_image
 from app.lifecycle import LIVE_RUN, Job, Split
-from app.models import Image, Project, Run
+from app.models import Image, Project, Round, Run
+from app.queries.runs.runs import claim_run
 from app.round_settings import LoopSettings
+from app.services.judging.ending import end_judging
 from app.services.rounds import rounds
+from app.services.rounds.closing import close_round
+from app.services.rounds.starting import start_round
 from tests.support.factories import make_item, make_project
 from worker.host.execute import execute
 from worker.host.heart import Heart
@@ -82,8 +87,18 @@ def start_first_round(database: sessionmaker[Session], project: Project) -> int:
     with database.begin() as session:
         settings = LoopSettings.model_validate(project.settings)
         round_ = rounds.create_round(session, project, settings=settings, actor=None)
-        rounds.start_round(session, round_, actor=None)
+        start_round(session, round_, actor=None)
         return round_.id
+
+
+def close_now(session: Session, round_: Round) -> Run:
+    """End judging and close the round as a worker would; returns the run that did it."""
+    run = end_judging(session, round_, actor=None)
+    attempt = claim_run(session, run.id, worker_id=None, stale_after=timedelta(minutes=1))
+    assert attempt is not None
+    close_round(session, run.id, attempt=attempt)
+    session.flush()
+    return run
 
 
 def work_until_done(database: sessionmaker[Session], *, limit: int = 50) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.embedded import EmbeddedServices
 from app.kit.storage import adapters_folder
 from app.lifecycle import Job, RoundStatus, RunStatus, ShardStatus
-from app.models import Adapter, Prediction, Round, Run, RunShard, Sample
+from app.models import Adapter, Admission, Prediction, Round, Run, RunShard, Sample
 from tests.support.models.families import build_llava
 from tests.support.rounds_in_process import (
     make_picture_project,
@@ -195,6 +195,33 @@ def test_evaluate_before_its_predictions_are_stored(
         kill_model_worker(database)
         time.sleep(0.5)
     assert_complete(database, round_id, running)
+
+
+def test_close_while_it_admits(
+    database: sessionmaker[Session], tiny_model: Path, tmp_path: Path, running: Processes
+) -> None:
+    round_id = begin(database, tiny_model, tmp_path)
+    with holding(database, "LOCK TABLE admission IN SHARE MODE"):
+        start_workers(running)
+        wait_for(
+            somebody_waits_for(database, "%INSERT INTO admission%"),
+            seconds=120,
+            describe=running.logs,
+        )
+        with database() as session:
+            assert session.get_one(Round, round_id).status is RoundStatus.CLOSING
+        for pid in pids_of_workers(database, "cpu"):
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.5)
+        with database() as session:
+            assert session.scalar(select(func.count()).select_from(Admission)) == 0
+    assert_complete(database, round_id, running)
+    run = run_of(database, round_id, Job.CLOSE)
+    assert run is not None
+    assert run.attempt >= 2
+    with database() as session:
+        n_admitted = session.scalar(select(func.count()).select_from(Admission))
+    assert n_admitted == run.result["n_rationales"] > 0
 
 
 @pytest.mark.parametrize("service", ["postgres", "redis"])

@@ -66,6 +66,10 @@ def _work_alone(run: Run, attempt: int, heart: Heart) -> None:
             from worker.stages.judge import judge
 
             judge(run.id, attempt)
+        case Job.CLOSE:
+            from worker.stages.close import close
+
+            close(run.id, attempt, heart)
         case Job.IMPORT:
             from app.services.dataset.imports import perform_import
 

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from app.kit.storage import image_path
 from app.lifecycle import Job
 from app.models import Item, Run, RunShard
-from app.queries.rounds.rounds import get_round_model
 from app.queries.rounds.training_items import list_items
 from app.round_settings import LoopSettings
 from app.services.evaluation.predictions import (
@@ -167,4 +166,4 @@ def _asks_blank(inputs: RunInputs) -> bool:
 def _adapter(session: Session, inputs: RunInputs) -> tuple[int, str] | None:
     if inputs.run.job is Job.BASELINE:
         return None
-    return inputs.find_adapter(session, get_round_model(session, inputs.round_id).new_adapter_id)
+    return inputs.find_adapter(session, inputs.get_models(session).new_adapter_id)

@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 
 from app.kit.storage import image_path
 from app.kit.texts import collapse
+from app.lifecycle import DIRECT
 from app.models import Image, Item, Run, RunShard
-from app.queries.rounds.rounds import get_round_model
 from app.queries.rounds.training_items import list_items
 from app.round_settings import LoopSettings, SamplingSettings
 from app.same_text import text_key
-from app.services.rounds.sampling import DIRECT, Drawn, store_samples
+from app.services.rounds.sampling import Drawn, store_samples
 from app.services.runs.failures import Failure
 from worker.host.heart import Heart
 from worker.host.persist import persist
@@ -174,4 +174,4 @@ def plan_draws(
 
 
 def _parent_adapter(session: Session, inputs: RunInputs) -> tuple[int, str] | None:
-    return inputs.find_adapter(session, get_round_model(session, inputs.round_id).parent_adapter_id)
+    return inputs.find_adapter(session, inputs.get_models(session).parent_adapter_id)

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from app.models import Adapter, Round, Run
+from app.lifecycle import DIRECT, MODEL
+from app.models import Adapter, Round, RoundModel, Run
 from app.queries.rounds.bases import find_base
+from app.queries.rounds.rounds import get_round_model
 from app.queries.runs.runs import get_run
 from app.round_settings import LoopSettings
 from worker.host.heart import Heart
@@ -21,6 +23,11 @@ class RunInputs:
     settings: LoopSettings
     pinned: str | None
     """The content of the base that the project began with; None before the first load."""
+
+    def get_models(self, session: Session) -> RoundModel:
+        """Returns what the round samples from and makes, for the strategy and role of the run."""
+        strategy, role = self.run.strategy or DIRECT, self.run.role or MODEL
+        return get_round_model(session, self.round_id, strategy=strategy, role=role)
 
     def find_adapter(self, session: Session, adapter_id: int | None) -> tuple[int, str] | None:
         """(id, digest) of an adapter, or None for the base model itself."""

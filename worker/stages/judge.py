@@ -4,8 +4,8 @@ from sqlalchemy.orm import Session
 
 from app.models import Round
 from app.queries.runs.runs import get_run
-from app.services.rounds import rounds
 from app.services.rounds.critic_judging import judge_round
+from app.services.rounds.moving_on import finish_round_run
 from worker.host.persist import persist
 
 
@@ -16,6 +16,6 @@ def judge(run_id: int, attempt: int) -> None:
         run = get_run(session, run_id)
         round_ = session.get_one(Round, run.round_id)
         figures = judge_round(session, round_)
-        rounds.finish_round_run(session, run_id, attempt=attempt, result=figures)
+        finish_round_run(session, run_id, attempt=attempt, result=figures)
 
     persist(action)

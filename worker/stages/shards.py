@@ -20,7 +20,7 @@ from app.lifecycle import RunStatus, ShardStatus
 from app.models import Run, RunShard
 from app.queries.rounds import rounds as round_queries
 from app.queries.runs import runs as run_queries
-from app.services.rounds import rounds
+from app.services.rounds.moving_on import finish_round_run
 from app.services.runs import runs
 from worker.host.heart import Heart
 from worker.host.persist import persist
@@ -110,4 +110,4 @@ def _finish(
     if run.status is not RunStatus.RUNNING:
         return
     result = stage.finish(session, run, measured)
-    rounds.finish_round_run(session, run_id, attempt=run.attempt, result=result)
+    finish_round_run(session, run_id, attempt=run.attempt, result=result)

@@ -19,7 +19,7 @@ from app.queries.rounds import rounds as round_queries
 from app.queries.rounds.training_items import list_items, list_manifest
 from app.queries.runs import runs as run_queries
 from app.queries.runs.failures import MAX_LISTED
-from app.services.rounds import rounds
+from app.services.rounds.moving_on import finish_round_run
 from app.services.runs import runs
 from worker.host.heart import Heart
 from worker.host.models import forget_vlm, resolve
@@ -180,7 +180,7 @@ def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
         explained(_path(image), item.question, item.answer, text, opener, weight=weight)
         for item, image, text, weight, _ in manifest
     ]
-    parent_id = round_queries.get_round_model(session, inputs.round_id).parent_adapter_id
+    parent_id = inputs.get_models(session).parent_adapter_id
     if inputs.settings.training.start == "restart":
         parent_id = None
     validation = _list_validation(session, inputs.project_id)
@@ -255,10 +255,8 @@ def _finish(
     )
     session.add(adapter)
     session.flush()  # the round's row names the new adapter
-    round_queries.get_round_model(session, inputs.round_id).new_adapter_id = adapter.id
-    rounds.finish_round_run(
-        session, inputs.run.id, attempt=attempt, result=_result(data, trained.report)
-    )
+    inputs.get_models(session).new_adapter_id = adapter.id
+    finish_round_run(session, inputs.run.id, attempt=attempt, result=_result(data, trained.report))
 
 
 def _result(data: TrainingInputs, report: TrainReport) -> dict[str, Any]:

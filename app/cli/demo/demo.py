@@ -29,6 +29,7 @@ from app.services.accounts import accounts
 from app.services.dataset import imports
 from app.services.projects import projects
 from app.services.rounds import rounds
+from app.services.rounds.starting import start_round
 
 SLUG = "demo"
 ADMIN = "demo-admin"
@@ -115,7 +116,7 @@ def prepare() -> None:
         if find_last_round(session, project.id) is None:
             settings = LoopSettings.model_validate(project.settings)
             round_ = rounds.create_round(session, project, settings=settings, actor=None)
-            rounds.start_round(session, round_, actor=None)
+            start_round(session, round_, actor=None)
 
 
 def announce() -> None:

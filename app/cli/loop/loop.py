@@ -29,6 +29,7 @@ from app.queries.rounds import rounds as queries
 from app.queries.runs.runs import find_latest_run
 from app.round_settings import LoopSettings, find_field
 from app.services.rounds import rounds
+from app.services.rounds.starting import start_round
 from app.services.runs import runs
 from app.supervisor.commands import Command, beat_command, worker_command
 
@@ -102,7 +103,7 @@ def loop(
             going_on = _broken_off(session, owner)
             if going_on is None:
                 first = rounds.create_round(session, owner, settings=settings, actor=None)
-                rounds.start_round(session, first, actor=None)
+                start_round(session, first, actor=None)
                 first_number = first.number
                 console.print(f"Started round {first_number} of {project}.", highlight=False)
             else:

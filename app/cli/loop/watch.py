@@ -23,7 +23,7 @@ LINE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Phase:
-    """The progress of one run of a round, in shards or steps."""
+    """The progress of one run of a round, in shards, items or steps."""
 
     name: str
     status: RunStatus
@@ -75,12 +75,23 @@ def _phases(session: Session, round_: Round) -> list[Phase]:
         Phase(
             name=f"round {round_.number} {entry.run.job.value}",
             status=entry.run.status,
-            done=entry.n_shards_done if entry.n_shards else entry.run.progress.get("step", 0),
-            total=entry.n_shards or entry.run.progress.get("n_steps") or 1,
+            done=done,
+            total=total or 1,
             per_second=entry.per_second if entry.n_shards else None,
         )
         for entry in queries.get_progress(session, round_).runs
+        for done, total in [_extent(entry)]
     ]
+
+
+def _extent(entry: queries.RunProgress) -> tuple[int, int]:
+    """Returns how far a run is, and of how much: in shards, items or steps."""
+    if entry.n_shards:
+        return entry.n_shards_done, entry.n_shards
+    progress = entry.run.progress
+    if entry.run.job is Job.CLOSE:
+        return progress.get("done", 0), progress.get("total", 0)
+    return progress.get("step", 0), progress.get("n_steps") or 0
 
 
 def _is_baseline_live(session: Session, project_id: int) -> bool:

@@ -148,7 +148,7 @@ def delete_words(
         .where(RoundItem.id.in_(places), RoundItem.set_aside_reason.is_not(None))
         .values(set_aside_reason=set_aside_reason),
         delete(WrittenRationale).where(is_written, ~_is_trained()),
-        update(WrittenRationale).where(is_written).values(text="", erased_at=now),
+        update(WrittenRationale).where(is_written).values(text="", text_key="", erased_at=now),
         update(Judgement)
         .where(Judgement.user_id == user_id, is_own_reason)
         .values(skip_reason=instead),

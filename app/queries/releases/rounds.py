@@ -12,6 +12,7 @@ JUDGED_ROUND = frozenset(RoundStatus) - {
     RoundStatus.DRAFT,
     RoundStatus.GENERATING,
     RoundStatus.JUDGING,
+    RoundStatus.CLOSING,
 }
 
 

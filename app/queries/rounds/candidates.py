@@ -1,12 +1,13 @@
 """Candidates of items, their verdicts, and what was admitted of them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, exists, func, select
+from sqlalchemy import ColumnElement, Row, Select, func, insert, select
+from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
-from app.lifecycle import RoundItemState, RoundStatus, UserKind
+from app.lifecycle import AuthorKind
 from app.models import (
     Admission,
     Candidate,
@@ -14,12 +15,9 @@ from app.models import (
     ProjectImage,
     Round,
     RoundCandidate,
-    RoundItem,
     Sample,
     VerdictRow,
-    WrittenRationale,
 )
-from app.queries.counted import counted_items, counted_judgements
 
 
 def list_judged_candidate_ids(
@@ -36,34 +34,6 @@ def list_judged_candidate_ids(
     )
 
 
-def votes_statement(round_id: int, judge_kind: UserKind) -> Select[int, int, int, int]:
-    """(candidate, item, votes that it fits, votes) over the judgements of one kind that count.
-
-    Items set aside are left out, since their answer is in doubt, and so are excluded ones.
-    """
-    fits = func.count().filter(VerdictRow.fits)
-    return (
-        select(VerdictRow.candidate_id, counted_items.item_id, fits, func.count())
-        .join(counted_judgements, counted_judgements.id == VerdictRow.judgement_id)
-        .join(counted_items, counted_items.id == counted_judgements.round_item_id)
-        .join(Item, Item.id == counted_items.item_id)
-        .where(
-            Item.excluded_at.is_(None),
-            VerdictRow.round_id == round_id,
-            counted_judgements.user_kind == judge_kind,
-            counted_items.state != RoundItemState.SET_ASIDE,
-        )
-        .group_by(VerdictRow.candidate_id, counted_items.item_id)
-        .order_by(VerdictRow.candidate_id)
-    )
-
-
-def list_votes(
-    session: Session, round_id: int, judge_kind: UserKind
-) -> Sequence[Row[int, int, int, int]]:
-    return session.execute(votes_statement(round_id, judge_kind)).all()
-
-
 def usable_items_statement(project_id: int) -> Select[int]:
     """Ids of items that are neither excluded nor of a withdrawn image."""
     return (
@@ -78,82 +48,6 @@ def usable_items_statement(project_id: int) -> Select[int]:
             Item.excluded_at.is_(None),
             ProjectImage.withdrawn_at.is_(None),
         )
-    )
-
-
-def list_admitted(session: Session, project_id: int) -> Sequence[Row[int, int]]:
-    """(item, candidate) admitted in any round so far, usable items only, each once.
-
-    Items that the newest judgements set aside are left out until an admin resolves them.
-    """
-    return session.execute(
-        select(Admission.item_id, Admission.candidate_id)
-        .join(Round, Round.id == Admission.round_id)
-        .where(
-            Round.project_id == project_id,
-            Admission.item_id.in_(usable_items_statement(project_id)),
-            Admission.item_id.not_in(_set_aside_statement(project_id)),
-        )
-        .distinct()
-        .order_by(Admission.item_id, Admission.candidate_id)
-    ).all()
-
-
-def list_written(
-    session: Session, project_id: int, *, closing_round_id: int
-) -> Sequence[Row[int, int, int, str]]:
-    """(item, judgement, mended candidate, text) that people wrote, oldest first, items in order.
-
-    Of the same items as `list_admitted`, and of judgements that count: submitted ones of rounds
-    that admitted by the votes of people, or come to it now. A round that was cancelled before it
-    admitted anything is none.
-    """
-    counts = (
-        (Round.id == closing_round_id)
-        | Round.status.in_([RoundStatus.TRAINING, RoundStatus.EVALUATING, RoundStatus.COMPLETED])
-        | exists().where(Admission.round_id == Round.id)
-    )
-    return session.execute(
-        select(
-            WrittenRationale.item_id,
-            WrittenRationale.judgement_id,
-            WrittenRationale.candidate_id,
-            WrittenRationale.text,
-        )
-        .join(counted_judgements, counted_judgements.id == WrittenRationale.judgement_id)
-        .join(Round, Round.id == counted_judgements.round_id)
-        .where(
-            Round.project_id == project_id,
-            Round.settings["judging"]["judges"].astext == "people",
-            counts,
-            counted_judgements.user_kind == UserKind.PERSON,
-            WrittenRationale.erased_at.is_(None),
-            WrittenRationale.item_id.in_(usable_items_statement(project_id)),
-            WrittenRationale.item_id.not_in(_set_aside_statement(project_id)),
-        )
-        .order_by(
-            WrittenRationale.item_id, WrittenRationale.judgement_id, WrittenRationale.candidate_id
-        )
-    ).all()
-
-
-def list_decided_keys(session: Session, item_ids: Collection[int]) -> set[tuple[int, str]]:
-    """(item, text key) of the candidates on which there is a verdict or an admission."""
-    is_judged = exists().where(VerdictRow.candidate_id == Candidate.id)
-    is_admitted = exists().where(Admission.candidate_id == Candidate.id)
-    rows = session.execute(
-        select(Candidate.item_id, Candidate.text_key).where(
-            Candidate.item_id.in_(item_ids), is_judged | is_admitted
-        )
-    )
-    return {(item_id, key) for item_id, key in rows}
-
-
-def _set_aside_statement(project_id: int) -> Select[int]:
-    return (
-        select(RoundItem.item_id)
-        .join(Item, Item.id == RoundItem.item_id)
-        .where(RoundItem.project_id == project_id, RoundItem.state == RoundItemState.SET_ASIDE)
     )
 
 
@@ -196,12 +90,37 @@ def cut_candidates_statement(candidate_ids: ColumnElement[Any]) -> Select[int | 
     )
 
 
-def list_ids_by_key(session: Session, keys: Sequence[tuple[int, str]]) -> list[tuple[int, int]]:
-    """(item, candidate) of the given (item, text key) pairs."""
-    wanted = set(keys)
-    rows = session.execute(
-        select(Candidate.item_id, Candidate.id, Candidate.text_key)
-        .where(Candidate.item_id.in_({item_id for item_id, _ in keys}))
-        .order_by(Candidate.item_id, Candidate.id)
+def store_candidates(
+    session: Session, texts: Mapping[tuple[int, str], str], author_kind: AuthorKind
+) -> dict[tuple[int, str], int]:
+    """Keep texts as candidates, unless they are there already; returns the candidate of each.
+
+    texts: by item and text key.
+    """
+    if not texts:
+        return {}
+    session.execute(
+        pg_insert(Candidate).on_conflict_do_nothing(index_elements=["item_id", "text_key"]),
+        [
+            {"item_id": item_id, "text_key": key, "text": text, "author_kind": author_kind}
+            for (item_id, key), text in sorted(texts.items())
+        ],
     )
-    return [(item_id, id_) for item_id, id_, key in rows if (item_id, key) in wanted]
+    rows = session.execute(
+        select(Candidate.id, Candidate.item_id, Candidate.text_key).where(
+            Candidate.item_id.in_({item_id for item_id, _ in texts})
+        )
+    )
+    return {(item_id, key): id_ for id_, item_id, key in rows if (item_id, key) in texts}
+
+
+def insert_samples(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keep what a model drew."""
+    if rows:
+        session.execute(insert(Sample), rows)
+
+
+def insert_round_candidates(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Put candidates into a round, each with whether people see it."""
+    if rows:
+        session.execute(insert(RoundCandidate), rows)

@@ -5,15 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import exists, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.kit.errors import NotFound
 from app.lifecycle import (
     CLOSED_ROUND,
+    DIRECT,
     LIVE_RUN,
+    MODEL,
     Job,
+    JudgementStatus,
     RoundItemState,
+    RoundStatus,
     RunStatus,
     ShardStatus,
     Split,
@@ -22,6 +27,7 @@ from app.lifecycle import (
 from app.models import (
     Adapter,
     Item,
+    Judgement,
     Round,
     RoundCandidate,
     RoundItem,
@@ -73,16 +79,30 @@ class RoundProgress:
 
 
 def lock_round(session: Session, round_id: int) -> Round:
-    """The round, held until the end of the transaction and read anew."""
+    """Returns the round, held until the end of the transaction and read anew.
+
+    Held against everybody who changes it or judges in it, but not against rows that only name it:
+    the job that closes a round inserts thousands of those.
+    """
     round_ = session.scalars(
         select(Round)
         .where(Round.id == round_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     ).one_or_none()
     if round_ is None:
         raise NotFound(f"There is no round {round_id}.")
     return round_
+
+
+def add_round(session: Session, round_: Round) -> bool:
+    """Store a new round; returns False, and stores nothing, where its project has an open one."""
+    try:
+        with session.begin_nested():
+            session.add(round_)
+    except IntegrityError:
+        return False
+    return True
 
 
 def find_last_round(session: Session, project_id: int) -> Round | None:
@@ -103,23 +123,60 @@ def list_rounds(session: Session, project_id: int) -> Sequence[Round]:
     ).all()
 
 
-def get_round_model(session: Session, round_id: int) -> RoundModel:
-    return session.scalars(select(RoundModel).where(RoundModel.round_id == round_id)).one()
+def list_rounds_in_judging(session: Session) -> list[int]:
+    """Returns the rounds whose judging a sweep should try to end: a crash may have missed that."""
+    return list(session.scalars(select(Round.id).where(Round.status == RoundStatus.JUDGING)))
+
+
+def release_judgements(session: Session, round_id: int) -> None:
+    """Free what people hold of a round. Its content stays, and its authors are told."""
+    session.execute(
+        update(Judgement)
+        .where(
+            Judgement.round_id == round_id,
+            Judgement.status.in_([JudgementStatus.LEASED, JudgementStatus.DRAFT]),
+        )
+        .values(status=JudgementStatus.RELEASED, slot=None, lease_until=None)
+    )
+
+
+def get_round_model(
+    session: Session, round_id: int, *, strategy: str = DIRECT, role: str = MODEL
+) -> RoundModel:
+    """Returns the models of one role: the adapter that a round samples from, and the new one."""
+    return session.get_one(RoundModel, (round_id, strategy, role))
+
+
+def list_round_models(session: Session, round_id: int) -> Sequence[RoundModel]:
+    """Returns the models of a round, of every strategy and role."""
+    return session.scalars(
+        select(RoundModel)
+        .where(RoundModel.round_id == round_id)
+        .order_by(RoundModel.strategy, RoundModel.role)
+    ).all()
 
 
 def find_newest_adapter(
-    session: Session, project_id: int, base_model: str, base_digest: str | None = None
+    session: Session,
+    project_id: int,
+    base_model: str,
+    base_digest: str | None = None,
+    *,
+    strategy: str = DIRECT,
+    role: str = MODEL,
 ) -> Adapter | None:
-    """The adapter of the newest completed round on this base model, and on this content of it where
-    a digest is given."""
+    """Returns the adapter that the newest completed round made for a role, on this base model, and
+    on this content of it where a digest is given."""
     of_content = [] if base_digest is None else [Adapter.base_revision == base_digest]
     return session.scalars(
         select(Adapter)
         .join(RoundModel, RoundModel.new_adapter_id == Adapter.id)
         .join(Round, Round.id == RoundModel.round_id)
         .where(
+            RoundModel.strategy == strategy,
+            RoundModel.role == role,
             Round.project_id == project_id,
-            Round.status == "completed",
+            Round.status == RoundStatus.COMPLETED,
             Adapter.base_model == base_model,
             *of_content,
         )
@@ -279,9 +336,12 @@ def get_progress(session: Session, round_: Round) -> RoundProgress:
 
 
 def _list_run_progress(session: Session, round_id: int) -> tuple[RunProgress, ...]:
-    """The newest run of each job, in the order they were requested."""
+    """The newest run of each job, strategy and role, in the order they were requested."""
     newest = (
-        select(func.max(Run.id)).where(Run.round_id == round_id).group_by(Run.job).scalar_subquery()
+        select(func.max(Run.id))
+        .where(Run.round_id == round_id)
+        .group_by(Run.job, Run.strategy, Run.role)
+        .scalar_subquery()
     )
     runs = session.scalars(select(Run).where(Run.id.in_(newest)).order_by(Run.id)).all()
     shards = {

@@ -5,19 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
-from app.lifecycle import Split
 from app.models import Candidate, Image, Item, TrainingRow, WrittenRationale
-from app.queries.rounds.candidates import usable_items_statement
-
-
-def list_gold_texts(session: Session, project_id: int) -> list[tuple[int, str]]:
-    """(item, gold rationale) of the usable train items."""
-    items = session.scalars(
-        select(Item)
-        .where(Item.id.in_(usable_items_statement(project_id)), Item.split == Split.TRAIN)
-        .order_by(Item.id)
-    )
-    return [(item.id, text) for item in items for text in item.gold_rationales]
 
 
 def list_items(session: Session, item_ids: Sequence[int]) -> list[tuple[Item, Image]]:

@@ -1,8 +1,10 @@
 """Items that runs could not do: how many, which, and why."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import and_, exists, func, select, update
+from sqlalchemy import and_, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from app.lifecycle import FailureKind, Job, JudgementStatus, RoundItemState
@@ -113,3 +115,8 @@ def release_failed_places(session: Session, item_id: int) -> None:
         .where(RoundItem.item_id == item_id, nobody_judged_it)
         .values(state=RoundItemState.DONE, set_aside_reason=None)
     )
+
+
+def insert_failures(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keep which items a shard could not do, and why."""
+    session.execute(insert(ItemFailure), rows)

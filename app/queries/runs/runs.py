@@ -1,14 +1,16 @@
 """Runs, shards and workers: look-ups and claims. Each claim is one conditional UPDATE."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import exists, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, aliased
 
 from app.kit.errors import NotFound
 from app.lifecycle import LIVE_RUN, SHARDED, Job, RunStatus, ShardStatus
-from app.models import Run, RunShard, Worker
+from app.models import Run, RunShard
 
 
 def get_run(session: Session, run_id: int) -> Run:
@@ -41,6 +43,17 @@ def find_latest_run(session: Session, round_id: int, job: Job) -> Run | None:
     return session.scalars(
         select(Run).where(Run.round_id == round_id, Run.job == job).order_by(Run.id.desc()).limit(1)
     ).one_or_none()
+
+
+def has_open_runs(session: Session, round_id: int, jobs: Collection[Job]) -> bool:
+    """Whether a run of these jobs is queued or running, or has failed and waits for a retry."""
+    retry = aliased(Run)
+    is_retried = exists().where(retry.retry_of_id == Run.id, retry.status != RunStatus.CANCELLED)
+    waits = (Run.status == RunStatus.FAILED) & ~is_retried
+    is_open = exists().where(
+        Run.round_id == round_id, Run.job.in_(jobs), Run.status.in_(LIVE_RUN) | waits
+    )
+    return session.scalar(select(is_open)) or False
 
 
 def list_round_runs(session: Session, round_id: int) -> Sequence[Run]:
@@ -197,15 +210,56 @@ def list_unnudged_runs(session: Session, *, stale_after: timedelta) -> Sequence[
     ).all()
 
 
-def count_live_workers(session: Session, queue: str, *, seen_within: timedelta) -> int:
-    return session.execute(
-        select(func.count())
-        .select_from(Worker)
-        .where(Worker.seen_at > func.now() - seen_within, Worker.queues.contains([queue]))
-    ).scalar_one()
+def add_run(session: Session, run: Run) -> bool:
+    """Store a new run; returns False, and stores nothing, where one of its round, job, strategy and
+    role lives already."""
+    try:
+        with session.begin_nested():
+            session.add(run)
+    except IntegrityError:
+        return False
+    return True
 
 
-def list_live_workers(session: Session, *, seen_within: timedelta) -> Sequence[Worker]:
+def insert_shards(session: Session, run_id: int, item_blocks: Sequence[Sequence[int]]) -> None:
+    """Add a waiting shard for each block of items."""
+    rows = [
+        {"run_id": run_id, "number": number, "item_ids": list(block)}
+        for number, block in enumerate(item_blocks, start=1)
+    ]
+    if rows:
+        session.execute(insert(RunShard), rows)
+
+
+def touch_run(session: Session, run_id: int, *, attempt: int | None = None, **values: Any) -> bool:
+    """Write values to a running run; returns False where it is none, or of another attempt."""
+    is_ours = [] if attempt is None else [Run.attempt == attempt]
+    return bool(
+        session.execute(
+            update(Run)
+            .where(Run.id == run_id, Run.status == RunStatus.RUNNING, *is_ours)
+            .values(**values)
+            .returning(Run.id)
+        ).scalar_one_or_none()
+    )
+
+
+def revoke_shards(session: Session, run_id: int) -> None:
+    """Let the open shards of a run fail; whoever works on one can write nothing more."""
+    session.execute(
+        update(RunShard)
+        .where(
+            RunShard.run_id == run_id,
+            RunShard.status.in_([ShardStatus.WAITING, ShardStatus.RUNNING]),
+        )
+        .values(status=ShardStatus.FAILED, attempt=RunShard.attempt + 1, worker_id=None)
+    )
+
+
+def list_undone_blocks(session: Session, run_id: int) -> Sequence[list[int]]:
+    """Returns the items of the shards of a run that are not done, shard by shard."""
     return session.scalars(
-        select(Worker).where(Worker.seen_at > func.now() - seen_within).order_by(Worker.name)
+        select(RunShard.item_ids)
+        .where(RunShard.run_id == run_id, RunShard.status != ShardStatus.DONE)
+        .order_by(RunShard.number)
     ).all()

@@ -3,10 +3,11 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.kit.sentences import CountedSentence, Sentence
+from app.kit.sentences import Sentence
 from app.models import Project, Round
+from app.services.judging import ending
 from app.services.projects import projects
-from app.services.rounds import bases, rounds
+from app.services.rounds import bases, rounds, starting
 from app.web.access.deps import CurrentUser, SessionDep
 from app.web.access.projects import ManagedProject, ManagedRound
 from app.web.http.htmx import is_htmx, redirect, respond
@@ -30,7 +31,7 @@ def create(
 ) -> Response:
     settings = projects.settings_of(project)
     round_ = rounds.create_round(session, project, settings=settings, actor=user)
-    rounds.start_round(session, round_, actor=user)
+    starting.start_round(session, round_, actor=user)
     return _back(request, round_, _started(round_))
 
 
@@ -60,7 +61,7 @@ def show_status(
 def start(
     request: Request, round_: ManagedRound, user: CurrentUser, session: SessionDep
 ) -> Response:
-    rounds.start_round(session, round_, actor=user)
+    starting.start_round(session, round_, actor=user)
     return _back(request, round_, _started(round_))
 
 
@@ -75,12 +76,8 @@ def confirm_close(request: Request, round_: ManagedRound, session: SessionDep) -
 def close(
     request: Request, round_: ManagedRound, user: CurrentUser, session: SessionDep
 ) -> Response:
-    preview = rounds.close_judging(session, round_, actor=user)
-    text = Sentence(
-        "Judging is closed. Admitted: %(rationales)s of %(items)s.",
-        rationales=CountedSentence("%(n)s rationale", "%(n)s rationales", n=preview.n_rationales),
-        items=CountedSentence("%(n)s item", "%(n)s items", n=preview.n_items),
-    )
+    ending.end_judging(session, round_, actor=user)
+    text = Sentence("Judging is over. What fits is being admitted; training starts by itself.")
     return _back(request, round_, text)
 
 

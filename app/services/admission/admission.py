@@ -1,30 +1,44 @@
 """Which judged rationales may be trained on: one policy, previewed before it is applied."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
-from app.lifecycle import Purpose, UserKind
-from app.models import Admission, Round
-from app.queries.rounds.candidates import list_votes
+from app.lifecycle import UserKind
+from app.models import Round
+from app.queries.rounds import votes as queries
 from app.round_settings import AdmissionSettings, LoopSettings
+
+ITEMS_IN_ONE_STEP = 1000
+"""So many items are gone through at once; no more votes are ever held."""
 
 
 @dataclass(frozen=True)
 class AdmissionPreview:
+    """How much a policy admits, and of how many items that have votes."""
+
     n_rationales: int
     n_items: int
     n_judged_items: int
 
 
 @dataclass(frozen=True)
-class Vote:
-    candidate_id: int
-    item_id: int
-    n_fits: int
-    n_votes: int
+class VoteCounts:
+    """The votes of a round, items with the same votes together: enough to try every policy."""
+
+    kinds: Mapping[queries.Votes, int]
+    """How many items have these votes on their candidates."""
+
+    def preview(self, settings: AdmissionSettings) -> AdmissionPreview:
+        """Returns what the policy would admit."""
+        n_rationales = n_items = n_judged = 0
+        for votes, n_alike in self.kinds.items():
+            n_admitted = sum(is_admitted(*each, settings) for each in votes)
+            n_rationales += n_admitted * n_alike
+            n_items += n_alike if n_admitted else 0
+            n_judged += n_alike
+        return AdmissionPreview(n_rationales, n_items, n_judged)
 
 
 def is_admitted(n_fits: int, n_votes: int, settings: AdmissionSettings) -> bool:
@@ -48,44 +62,34 @@ def judge_kind(round_: Round) -> UserKind:
     return UserKind.PERSON if judges == "people" else UserKind.CRITIC
 
 
-def preview_admission(
-    session: Session, round_: Round, settings: AdmissionSettings
+def count_votes(session: Session, round_: Round) -> VoteCounts:
+    """Count the votes of a round, once for all policies."""
+    return VoteCounts(queries.count_alike(session, round_.id, judge_kind(round_)))
+
+
+def admit(
+    session: Session,
+    round_: Round,
+    settings: AdmissionSettings,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> AdmissionPreview:
-    votes = list(_votes(session, round_))
-    admitted = [vote for vote in votes if is_admitted(vote.n_fits, vote.n_votes, settings)]
-    return AdmissionPreview(
-        n_rationales=len(admitted),
-        n_items=len({vote.item_id for vote in admitted}),
-        n_judged_items=len({vote.item_id for vote in votes}),
-    )
+    """Store the admissions of a round, some items at a time; returns how much was admitted.
 
-
-def admit(session: Session, round_: Round, settings: AdmissionSettings) -> AdmissionPreview:
-    """Store the admissions of a round. Repeating it gives the same rows."""
-    session.execute(delete(Admission).where(Admission.round_id == round_.id))
+    Repeating it gives the same rows. on_progress: is told the items done, and of how many.
+    """
+    queries.delete_admissions(session, round_.id)
     kind = judge_kind(round_)
     policy = settings.policy if settings.policy != "at_least" else f"at_least_{settings.threshold}"
-    rows = [
-        {
-            "round_id": round_.id,
-            "candidate_id": vote.candidate_id,
-            "item_id": vote.item_id,
-            "purpose": Purpose.TRAINING,
-            "policy": policy,
-            "judge_kind": kind,
-            "n_fits": vote.n_fits,
-            "n_votes": vote.n_votes,
-        }
-        for vote in _votes(session, round_)
-        if is_admitted(vote.n_fits, vote.n_votes, settings)
-    ]
-    if rows:
-        session.execute(insert(Admission), rows)
-    return preview_admission(session, round_, settings)
-
-
-def _votes(session: Session, round_: Round) -> Iterator[Vote]:
-    for candidate_id, item_id, n_fits, n_votes in list_votes(
-        session, round_.id, judge_kind(round_)
-    ):
-        yield Vote(candidate_id, item_id, n_fits, n_votes)
+    ranges = queries.list_round_ranges(session, round_.id, ITEMS_IN_ONE_STEP)
+    n_all = sum(range_.size for range_ in ranges)
+    n_done = n_rationales = n_items = n_judged = 0
+    for range_ in ranges:
+        on_progress(n_done, n_all)
+        votes = queries.list_votes(session, round_.id, kind, range_)
+        admitted = [vote for vote in votes if is_admitted(vote.n_fits, vote.n_votes, settings)]
+        queries.insert_admissions(session, round_.id, admitted, policy=policy, judge_kind=kind)
+        n_done += range_.size
+        n_rationales += len(admitted)
+        n_items += len({vote.item_id for vote in admitted})
+        n_judged += len({vote.item_id for vote in votes})
+    return AdmissionPreview(n_rationales, n_items, n_judged)

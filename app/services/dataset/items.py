@@ -7,14 +7,12 @@ verdicts and admissions as they were made.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import partial
 from itertools import count
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.kit.db import on_commit
 from app.kit.errors import Conflict, InvalidInput
 from app.kit.sentences import Sentence
 from app.kit.texts import is_unchanged, plain_lines
@@ -22,7 +20,7 @@ from app.models import Item, User
 from app.queries.dataset import items as queries
 from app.queries.runs.failures import release_failed_places
 from app.services.events import record
-from app.services.judging.judgements import close_if_all_judged
+from app.services.judging.ending import end_soon
 
 MAX_REASON = 500
 MAX_LENGTHS = {"question": 2000, "answer": 500, "gold rationale": 2000}
@@ -64,7 +62,7 @@ def exclude_item(session: Session, item: Item, *, reason: str, actor: User | Non
     _record(session, "item:excluded", item, actor, reason=reason)
     for round_id in queries.take_out_of_open_round(session, item.id):
         # It may have been the last one that the round waited for.
-        on_commit(session, partial(close_if_all_judged, round_id))
+        end_soon(session, round_id)
 
 
 def include_item(session: Session, item: Item, *, actor: User | None) -> None:

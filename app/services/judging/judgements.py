@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
-from app.kit.db import session_scope
 from app.kit.errors import Conflict, InvalidInput, StaleVersion
 from app.kit.sentences import Sentence
 from app.lifecycle import JudgementStatus, RoundItemState
@@ -32,8 +31,7 @@ from app.services.judging.opinions import (
     sort_edits,
     store_opinion,
 )
-from app.services.judging.settling import is_all_settled, settle_skip, settle_submission
-from app.services.rounds import rounds
+from app.services.judging.settling import settle_skip, settle_submission
 
 N_TAKE_BACK = 10
 """So many of their newest submissions may people take back."""
@@ -251,10 +249,3 @@ def _revision_content(judgement: Judgement, opinion: Opinion) -> Json:
         "guidelines_version": judgement.guidelines_version,
         "active_ms": judgement.active_ms,
     }
-
-
-def close_if_all_judged(round_id: int) -> None:
-    """Close the round when its last item is done. The sweep does the same, where nobody asks."""
-    with session_scope() as session:
-        if is_all_settled(session, round_id):
-            rounds.close_if_all_judged(session, round_id)

@@ -4,16 +4,14 @@ Pages store nothing themselves. A route opens the item first, and then shows it.
 """
 
 from datetime import UTC, datetime
-from functools import partial
 
 from sqlalchemy.orm import Session
 
-from app.kit.db import on_commit
 from app.models import Judgement, Project, Round, User
 from app.queries.judging import leases as queries
 from app.queries.judging.access import RoundAccess
 from app.queries.projects.guidelines import put_reading
-from app.services.judging.judgements import close_if_all_judged
+from app.services.judging.ending import end_soon
 from app.services.judging.leases import hand_out_item, require_judgeable
 
 
@@ -34,13 +32,11 @@ def open_following_item(
 ) -> Judgement | None:
     """Reserve the next item for a person who is locked, after another one of an open round.
 
-    Whoever finds nothing more to judge asks whether the round is over. After the commit and in a
-    transaction of its own: two people who submit the last two items at the same moment do not see
-    each other's before.
+    Whoever finds nothing more to judge asks whether the round is over.
     """
     judgement = hand_out_item(session, round_, user, now=now or datetime.now(UTC))
     if judgement is None:
-        on_commit(session, partial(close_if_all_judged, round_.id))
+        end_soon(session, round_.id)
     return judgement
 
 

@@ -9,18 +9,18 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.kit.errors import AppError, Conflict
 from app.kit.sentences import Sentence
-from app.models import Adapter, ModelProof, ProjectBase, Round, Run, User
+from app.models import Adapter, Round, Run, User
+from app.queries.rounds import bases as queries
 from app.queries.rounds import rounds as round_queries
 from app.queries.rounds.bases import find_base, lock_base
 from app.round_settings import LoopSettings
 from app.services.events import record
 from app.services.rounds import rounds
+from app.services.rounds.starting import request_baseline
 
 
 class BaseChanged(AppError):
@@ -45,19 +45,10 @@ class Measured:
 def pin_base(session: Session, round_: Round, settings: LoopSettings, digest: str) -> None:
     """Hold a project to the base that its first round loaded. A project that has trained before is
     held to what its adapter was trained on. Raises nothing; ask `describe_change` afterwards."""
-    parent_id = round_queries.get_round_model(session, round_.id).parent_adapter_id
-    trained_on = session.get_one(Adapter, parent_id).base_revision if parent_id else None
-    pinned = session.execute(
-        insert(ProjectBase)
-        .values(
-            project_id=round_.project_id,
-            base_model=settings.base_model,
-            asked_revision=settings.revision or "",
-            digest=trained_on or digest,
-        )
-        .on_conflict_do_nothing()
-        .returning(ProjectBase.digest)
-    ).scalar_one_or_none()
+    models = round_queries.list_round_models(session, round_.id)
+    parents = [model.parent_adapter_id for model in models if model.parent_adapter_id]
+    trained_on = session.get_one(Adapter, parents[0]).base_revision if parents else None
+    pinned = queries.pin_base(session, round_.project_id, settings, trained_on or digest)
     if pinned is not None:
         record(
             session,
@@ -110,13 +101,12 @@ def go_on_with_changed_base(session: Session, round_: Round, *, actor: User | No
             Sentence("No worker has found a changed base model; there is nothing to go on with.")
         )
     before = base.digest
-    base.digest, base.found_digest = base.found_digest, None
-    base.changed_at = func.now()
-    model = round_queries.get_round_model(session, round_.id)
-    if model.parent_adapter_id is not None:
-        parent = session.get_one(Adapter, model.parent_adapter_id)
-        if parent.base_revision != base.digest:
-            model.parent_adapter_id = None
+    queries.move_pin(session, base, base.found_digest)
+    for model in round_queries.list_round_models(session, round_.id):
+        if model.parent_adapter_id is not None:
+            parent = session.get_one(Adapter, model.parent_adapter_id)
+            if parent.base_revision != base.digest:
+                model.parent_adapter_id = None
     record(
         session,
         "base:changed",
@@ -127,16 +117,13 @@ def go_on_with_changed_base(session: Session, round_: Round, *, actor: User | No
         old=before,
         new=base.digest,
     )
-    session.flush()  # the baseline is looked up by the time of the change
-    session.refresh(base)
     run = rounds.retry_round(session, round_, actor=actor)
-    rounds.request_baseline(session, round_, settings, actor)
+    request_baseline(session, round_, settings, actor)
     return run
 
 
 def store_proof(session: Session, round_: Round, measured: Measured) -> None:
     """Keep what a proof found; a newer one of the same model and settings takes its place."""
-    base_digest, libraries, settings_digest = measured.key
     values = {
         "base_model": measured.base_model,
         "device": measured.device,
@@ -144,24 +131,12 @@ def store_proof(session: Session, round_: Round, measured: Measured) -> None:
         "reason": measured.reason,
         "seconds": round(measured.seconds, 2),
     }
-    session.execute(
-        insert(ModelProof)
-        .values(
-            base_digest=base_digest,
-            libraries=libraries,
-            settings_digest=settings_digest,
-            **values,
-        )
-        .on_conflict_do_update(
-            index_elements=["base_digest", "libraries", "settings_digest"],
-            set_={**values, "created_at": func.clock_timestamp()},
-        )
-    )
+    queries.store_proof(session, measured.key, values)
     record(
         session,
         "model:refused" if measured.reason else "model:proved",
         project_id=round_.project_id,
         round_id=round_.id,
         base_model=measured.base_model,
-        digest=base_digest,
+        digest=measured.key[0],
     )

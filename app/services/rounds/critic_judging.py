@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
 from app.critics import CriticItem, get_critic
-from app.lifecycle import JudgementStatus, RoundItemState, UserKind
-from app.models import Item, Judgement, Round, RoundItem, User, VerdictRow
+from app.lifecycle import JudgementStatus, UserKind
+from app.models import Round, RoundItem, User
+from app.queries.rounds import critics as queries
 from app.queries.rounds.candidates import list_round_candidates
 from app.round_settings import LoopSettings
 
@@ -30,13 +29,8 @@ class Judged:
 
 
 def critic_user(session: Session, name: str) -> User:
-    """The account under which a critic's verdicts are kept; nobody can sign in with it."""
-    session.execute(
-        pg_insert(User)
-        .values(name=f"critic {name}", kind=UserKind.CRITIC)
-        .on_conflict_do_nothing(index_elements=["name"])
-    )
-    return session.scalars(select(User).where(User.name == f"critic {name}")).one()
+    """Returns the account under which a critic's verdicts are kept; nobody can sign in with it."""
+    return queries.get_critic_user(session, f"critic {name}")
 
 
 def judge_round(session: Session, round_: Round) -> dict[str, Any]:
@@ -63,8 +57,7 @@ def _ask_critic(session: Session, round_: Round, settings: LoopSettings) -> list
             Judged(item_id, candidate_id, is_shown, n_draws, fits=False, fault=None)
         )
         texts[candidate_id] = text
-    items = session.scalars(select(Item).where(Item.id.in_(by_item)).order_by(Item.id))
-    for item in items:
+    for item in queries.list_items(session, by_item):
         entries = by_item[item.id]
         verdicts = critic.judge(
             CriticItem(
@@ -113,31 +106,15 @@ def _store(session: Session, round_: Round, settings: LoopSettings, judged: list
     for entry in judged:
         if entry.is_shown:
             shown[entry.item_id].append(entry)
-    done_before = select(Judgement.round_item_id).where(
-        Judgement.round_id == round_.id, Judgement.user_id == user.id
-    )
-    open_items = session.scalars(
-        select(RoundItem)
-        .where(
-            RoundItem.round_id == round_.id,
-            RoundItem.item_id.in_(shown),
-            RoundItem.id.not_in(done_before),
-        )
-        .order_by(RoundItem.id)
-    ).all()
+    open_items = queries.list_unjudged(session, round_.id, user.id, shown)
     if not open_items:
         return
-    judgement_ids = dict(
-        session.execute(
-            insert(Judgement).returning(Judgement.round_item_id, Judgement.id),
-            [
-                _judgement_row(round_item, user, shown[round_item.item_id])
-                for round_item in open_items
-            ],
-        ).all()
+    judgement_ids = queries.insert_judgements(
+        session,
+        [_judgement_row(round_item, user, shown[round_item.item_id]) for round_item in open_items],
     )
-    session.execute(
-        insert(VerdictRow),
+    queries.insert_verdicts(
+        session,
         [
             {
                 "judgement_id": judgement_ids[round_item.id],
@@ -153,14 +130,7 @@ def _store(session: Session, round_: Round, settings: LoopSettings, judged: list
             for position, entry in enumerate(shown[round_item.item_id], start=1)
         ],
     )
-    session.execute(
-        update(RoundItem)
-        .where(
-            RoundItem.id.in_([round_item.id for round_item in open_items]),
-            RoundItem.state == RoundItemState.OPEN,
-        )
-        .values(state=RoundItemState.DONE)
-    )
+    queries.finish_items(session, [round_item.id for round_item in open_items])
 
 
 def _judgement_row(round_item: RoundItem, user: User, entries: list[Judged]) -> dict[str, Any]:

@@ -1,19 +1,18 @@
 """Storing what a model drew for a shard, and choosing what of it people see."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
 from app.kit.errors import LostRun
 from app.kit.texts import collapse, unit_hash
-from app.lifecycle import AuthorKind, FailureKind, Purpose, RoundItemState
-from app.models import Candidate, RoundCandidate, RoundItem, Run, Sample
-from app.queries.rounds.candidates import list_judged_candidate_ids
+from app.lifecycle import DIRECT, AuthorKind, FailureKind
+from app.models import Run
+from app.queries.rounds import candidates as candidate_queries
+from app.queries.rounds import round_items as item_queries
 from app.queries.runs import runs as run_queries
 from app.round_settings import LoopSettings, Order
 from app.same_text import text_key
@@ -21,7 +20,6 @@ from app.services.judging.settling import IMAGE_UNUSABLE, PROMPT_REFUSED
 from app.services.runs.failures import Failure, store_failures
 from app.uncertainty import untouched_priority
 
-DIRECT = "direct"
 SET_ASIDE_FOR = {FailureKind.IMAGE: IMAGE_UNUSABLE, FailureKind.PROMPT: PROMPT_REFUSED}
 """Failures that the next round would meet again."""
 
@@ -61,34 +59,35 @@ def store_samples(
     """
     assert run.round_id is not None  # noqa: S101 - a generate run belongs to a round
     candidate_ids = _store_candidates(session, drawn, settings.sampling.min_characters)
-    if drawn:
-        session.execute(
-            insert(Sample),
-            [
-                {
-                    "run_id": run.id,
-                    "shard_id": shard_id,
-                    "shard_attempt": attempt,
-                    "item_id": draw.item_id,
-                    "candidate_id": candidate_ids.get((draw.item_id, text_key(draw.text))),
-                    "adapter_id": adapter_id,
-                    "strategy": DIRECT,
-                    "prompt": draw.prompt,
-                    "temperature": draw.temperature,
-                    "number": draw.number,
-                    "seed": draw.seed,
-                    "log_probability": draw.log_probability,
-                    "n_tokens": draw.n_tokens,
-                    "is_cut": draw.is_cut,
-                    "trace": draw.trace,
-                }
-                for draw in drawn
-            ],
-        )
+    candidate_queries.insert_samples(
+        session,
+        [
+            {
+                "run_id": run.id,
+                "shard_id": shard_id,
+                "shard_attempt": attempt,
+                "item_id": draw.item_id,
+                "candidate_id": candidate_ids.get((draw.item_id, text_key(draw.text))),
+                "adapter_id": adapter_id,
+                "strategy": DIRECT,
+                "prompt": draw.prompt,
+                "temperature": draw.temperature,
+                "number": draw.number,
+                "seed": draw.seed,
+                "log_probability": draw.log_probability,
+                "n_tokens": draw.n_tokens,
+                "is_cut": draw.is_cut,
+                "trace": draw.trace,
+            }
+            for draw in drawn
+        ],
+    )
     store_failures(session, run=run, shard_id=shard_id, attempt=attempt, failures=failures)
     for kind, reason in SET_ASIDE_FOR.items():
         failed = {failure.item_id for failure in failures if failure.kind is kind}
-        _set_aside(session, run.round_id, failed - {draw.item_id for draw in drawn}, reason)
+        item_queries.set_waiting_aside(
+            session, run.round_id, failed - {draw.item_id for draw in drawn}, reason
+        )
     draws = _count_draws(drawn, candidate_ids)
     _choose_candidates(session, run.round_id, item_ids, draws, settings)
     if not run_queries.finish_shard(
@@ -97,49 +96,16 @@ def store_samples(
         raise LostRun(f"Shard {shard_id} of run {run.id} was taken over by another worker.")
 
 
-def _set_aside(session: Session, round_id: int, item_ids: Collection[int], reason: str) -> None:
-    """Items that cannot be asked about wait for an admin, as those whose answer is in doubt do."""
-    if item_ids:
-        session.execute(
-            update(RoundItem)
-            .where(
-                RoundItem.round_id == round_id,
-                RoundItem.item_id.in_(item_ids),
-                RoundItem.state == RoundItemState.WAITING,
-            )
-            .values(state=RoundItemState.SET_ASIDE, set_aside_reason=reason)
-        )
-
-
 def _store_candidates(
     session: Session, drawn: Sequence[Drawn], min_characters: int
 ) -> dict[tuple[int, str], int]:
-    """Insert distinct texts; candidate ids by (item, text key)."""
+    """Keep distinct texts; returns candidate ids by (item, text key)."""
     texts: dict[tuple[int, str], str] = {}
     for draw in drawn:
         text = collapse(draw.text)
         if len(text) >= min_characters:
             texts.setdefault((draw.item_id, text_key(text)), text)
-    if not texts:
-        return {}
-    session.execute(
-        pg_insert(Candidate).on_conflict_do_nothing(index_elements=["item_id", "text_key"]),
-        [
-            {
-                "item_id": item_id,
-                "text_key": key,
-                "text": text,
-                "author_kind": AuthorKind.MODEL,
-            }
-            for (item_id, key), text in sorted(texts.items())
-        ],
-    )
-    rows = session.execute(
-        select(Candidate.id, Candidate.item_id, Candidate.text_key).where(
-            Candidate.item_id.in_({item_id for item_id, _ in texts})
-        )
-    )
-    return {(item_id, key): id_ for id_, item_id, key in rows if (item_id, key) in texts}
+    return candidate_queries.store_candidates(session, texts, AuthorKind.MODEL)
 
 
 def _count_draws(
@@ -163,7 +129,9 @@ def _choose_candidates(
 ) -> None:
     """Half of the shown by number of draws, half at random; open items that show something."""
     # A text that was judged in an earlier round keeps its verdict: people's minutes are scarce.
-    judged = list_judged_candidate_ids(session, item_ids, before_round_id=round_id)
+    judged = candidate_queries.list_judged_candidate_ids(
+        session, item_ids, before_round_id=round_id
+    )
     rows: list[dict[str, object]] = []
     opened: list[int] = []
     for item_id in item_ids:
@@ -188,26 +156,12 @@ def _choose_candidates(
         ]
         if chosen:
             opened.append(item_id)
-    if rows:
-        session.execute(insert(RoundCandidate), rows)
+    candidate_queries.insert_round_candidates(session, rows)
     # Only those still waiting: an item that was excluded meanwhile stays out.
-    in_round = (
-        RoundItem.round_id == round_id,
-        RoundItem.purpose == Purpose.TRAINING,
-        RoundItem.state == RoundItemState.WAITING,
-    )
     for priority, ids in _by_priority(opened, n_draws, settings.judging.order).items():
-        session.execute(
-            update(RoundItem)
-            .where(*in_round, RoundItem.item_id.in_(ids))
-            .values(state=RoundItemState.OPEN, priority=priority)
-        )
+        item_queries.open_items(session, round_id, ids, priority=priority)
     # Nothing new to judge: the item is done for this round.
-    session.execute(
-        update(RoundItem)
-        .where(*in_round, RoundItem.item_id.in_(set(item_ids) - set(opened)))
-        .values(state=RoundItemState.DONE)
-    )
+    item_queries.finish_waiting(session, round_id, set(item_ids) - set(opened))
 
 
 def _by_priority(

@@ -1,134 +1,133 @@
 """The manifest of a training run: every row the trainer reads, written before it starts."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable
 
-from sqlalchemy import insert
-from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
-from app.kit.errors import InvalidInput
-from app.kit.sentences import Sentence
 from app.kit.texts import unit_hash
-from app.lifecycle import AuthorKind, Split
-from app.models import Candidate, Round, Run, TrainingRow
-from app.queries.rounds import candidates as candidate_queries
-from app.queries.rounds import rounds as round_queries
-from app.queries.rounds.training_items import list_gold_texts
+from app.lifecycle import DIRECT, MODEL, AuthorKind, Job
+from app.models import Round, Run, User
+from app.queries.rounds import manifest as queries
+from app.queries.rounds.candidates import store_candidates
+from app.queries.rounds.item_ranges import ItemRange
+from app.queries.rounds.manifest import PlannedRow
 from app.round_settings import LoopSettings
 from app.same_text import text_key
+from app.services.runs import runs
+
+ITEMS_IN_ONE_STEP = 1000
+"""So many items are gone through at once; no more rows are ever held."""
 
 
-@dataclass(frozen=True)
-class PlannedRow:
-    """What a training row is about: a candidate, what a judgement made of one, or no rationale."""
+def plan_training(
+    session: Session,
+    round_: Round,
+    settings: LoopSettings,
+    *,
+    actor: User | None,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Run | None:
+    """Request the training of a round and write what it is to read; returns its run.
 
-    item_id: int
-    candidate_id: int | None = None
-    written_judgement_id: int | None = None
-    written_candidate_id: int | None = None
+    Returns None, and requests nothing, where there is no rationale to train on.
+
+    The rows are those with a rationale, items in order, and answer-only rows that keep the model
+    answering. The balance b is (#answer-only rows) / (#rationale rows) as in the published method,
+    within [1, max_balance]: with fewer answer-only rows than rationales, a b under 1 would mute the
+    very rationales that people picked.
+    """
+    ranges = queries.list_train_ranges(session, round_.project_id, ITEMS_IN_ONE_STEP)
+    n_all = sum(range_.size for range_ in ranges)
+    n_done = n_rationales = n_written = 0
+    run: Run | None = None
+    for range_ in ranges:
+        on_progress(n_done, n_all)
+        rows = list_rationale_rows(session, round_, settings, range_)
+        if rows and run is None:
+            run = _request(session, round_, actor)
+        if run is not None:
+            queries.insert_rationale_rows(session, run.id, rows)
+        n_done += range_.size
+        n_rationales += len(rows)
+        n_written += sum(judgement_id is not None for _, _, judgement_id, _ in rows)
+    if run is None:
+        return None
+    wanted = round(settings.training.replay_ratio * n_rationales)
+    n_replay = _add_answer_only_rows(session, round_, settings, run, ranges, wanted)
+    run.parameters = {
+        "n_rationale_rows": n_rationales,
+        "n_written_rows": n_written,
+        "n_answer_only_rows": n_replay,
+        "balance": min(max(n_replay / n_rationales, 1.0), settings.training.max_balance),
+    }
+    return run
 
 
 def list_rationale_rows(
-    session: Session, round_: Round, settings: LoopSettings
+    session: Session, round_: Round, settings: LoopSettings, range_: ItemRange
 ) -> list[PlannedRow]:
-    """What a training of this round reads: what is admitted so far (or gold), and, where the
-    settings say so, what people wrote; items in order."""
+    """Returns what a training of this round reads of some items: what is admitted so far (or gold),
+    and, where the settings say so, what people wrote; items in order."""
     if settings.training.source == "gold":
-        pairs = _add_gold_candidates(session, round_.project_id)
+        pairs = _add_gold_candidates(session, round_.project_id, range_)
     else:
-        pairs = [
-            (row[0], row[1]) for row in candidate_queries.list_admitted(session, round_.project_id)
+        admitted = queries.list_admitted(session, round_.project_id, range_)
+        pairs = [(row.item_id, row.candidate_id) for row in admitted]
+    rows: list[PlannedRow] = [(item_id, chosen_id, None, None) for item_id, chosen_id in pairs]
+    if settings.training.written:
+        written = queries.list_written(session, round_.project_id, round_.id, range_)
+        rows += [
+            (item_id, None, judgement_id, mended_id)
+            for item_id, judgement_id, mended_id in sorted(tuple(row) for row in written)
         ]
-    rows = [PlannedRow(item_id, candidate_id) for item_id, candidate_id in pairs]
-    rows += list_written_rows(session, round_, settings)
-    return sorted(rows, key=lambda row: row.item_id)
+    return sorted(rows, key=lambda row: row[0])
 
 
-def write_training_rows(
+def count_written(session: Session, round_: Round, settings: LoopSettings) -> int:
+    """Returns how many corrected texts a training of this round would read."""
+    if not settings.training.written:
+        return 0
+    return queries.count_written(session, round_.project_id, round_.id)
+
+
+def _request(session: Session, round_: Round, actor: User | None) -> Run:
+    return runs.request_run(
+        session,
+        project_id=round_.project_id,
+        round_id=round_.id,
+        job=Job.TRAIN,
+        strategy=DIRECT,
+        role=MODEL,
+        actor=actor,
+    )
+
+
+def _add_answer_only_rows(  # noqa: PLR0917 - all that the choice depends on
     session: Session,
-    run: Run,
     round_: Round,
     settings: LoopSettings,
-    rationales: Sequence[PlannedRow],
-) -> dict[str, Any]:
-    """Rows with a rationale, and answer-only rows that keep the model answering; the balance.
-
-    The balance b is (#answer-only rows) / (#rationale rows) as in the published method, within
-    [1, max_balance]: with fewer answer-only rows than rationales, a b under 1 would mute the very
-    rationales that people picked.
-    """
-    if not rationales:
-        raise InvalidInput(
-            Sentence(
-                "There is nothing to train on: no rationale is admitted (or, with the source "
-                "`gold`, no train item came with one)."
-            )
-        )
-    explained = {row.item_id for row in rationales}
-    unexplained = [
-        item_id
-        for item_id in round_queries.list_train_item_ids(session, round_.project_id)
-        if item_id not in explained
-    ]
-    n_replay = min(len(unexplained), round(settings.training.replay_ratio * len(rationales)))
-    unexplained.sort(key=lambda item_id: unit_hash("replay", settings.seed, round_.number, item_id))
-    rows = [*rationales, *(PlannedRow(item_id) for item_id in unexplained[:n_replay])]
-    session.execute(
-        insert(TrainingRow),
-        [{"run_id": run.id, "split": Split.TRAIN, **asdict(row)} for row in rows],
-    )
-    balance = min(max(n_replay / len(rationales), 1.0), settings.training.max_balance)
-    return {
-        "n_rationale_rows": len(rationales),
-        "n_written_rows": sum(row.written_judgement_id is not None for row in rationales),
-        "n_answer_only_rows": n_replay,
-        "balance": balance,
-    }
+    run: Run,
+    ranges: list[ItemRange],
+    wanted: int,
+) -> int:
+    """Add items without a rationale, chosen by seed and round; returns how many there were."""
+    if wanted == 0:
+        return 0
+    queries.begin_choice(session)
+    for range_ in ranges:
+        item_ids = queries.list_unexplained(session, round_.project_id, run.id, range_)
+        places = [unit_hash("replay", settings.seed, round_.number, id_) for id_ in item_ids]
+        queries.add_to_choice(session, item_ids, places)
+    return queries.insert_chosen(session, run.id, wanted)
 
 
-def list_written_rows(session: Session, round_: Round, settings: LoopSettings) -> list[PlannedRow]:
-    """Each text that people wrote once per item, by who wrote it first; none unless the settings
-    say so.
-
-    A text that was judged as a candidate is left to its verdicts: admitted, it is in already;
-    rejected, one person does not outvote the others.
-    """
-    if not settings.training.written:
-        return []
-    written = candidate_queries.list_written(session, round_.project_id, closing_round_id=round_.id)
-    taken = candidate_queries.list_decided_keys(session, {row[0] for row in written})
-    rows = []
-    for item_id, judgement_id, candidate_id, text in written:
-        key = (item_id, text_key(text))
-        if key not in taken:
-            taken.add(key)
-            rows.append(
-                PlannedRow(
-                    item_id, written_judgement_id=judgement_id, written_candidate_id=candidate_id
-                )
-            )
-    return rows
-
-
-def _add_gold_candidates(session: Session, project_id: int) -> list[tuple[int, int]]:
+def _add_gold_candidates(
+    session: Session, project_id: int, range_: ItemRange
+) -> list[tuple[int, int]]:
     """Store the gold rationales of train items as candidates of their own kind."""
     texts = {
-        (item_id, text_key(text)): text for item_id, text in list_gold_texts(session, project_id)
+        (item_id, text_key(text)): text
+        for item_id, text in queries.list_gold_texts(session, project_id, range_)
     }
-    if not texts:
-        return []
-    session.execute(
-        pg_insert(Candidate).on_conflict_do_nothing(index_elements=["item_id", "text_key"]),
-        [
-            {
-                "item_id": item_id,
-                "text_key": key,
-                "text": text,
-                "author_kind": AuthorKind.GOLD,
-            }
-            for (item_id, key), text in sorted(texts.items())
-        ],
-    )
-    return candidate_queries.list_ids_by_key(session, sorted(texts))
+    ids = store_candidates(session, texts, AuthorKind.GOLD)
+    return sorted((item_id, candidate_id) for (item_id, _), candidate_id in ids.items())

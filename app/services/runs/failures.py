@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from app.kit.errors import AppError
 from app.kit.sentences import Sentence, shortened
 from app.lifecycle import FailureKind
-from app.models import Item, ItemFailure, Run
+from app.models import Item, Run
 from app.queries.runs import failures as queries
 
 MAX_SHARE = 0.1
@@ -57,8 +56,8 @@ def store_failures(
     """
     if not failures:
         return
-    session.execute(
-        insert(ItemFailure),
+    queries.insert_failures(
+        session,
         [
             {
                 "run_id": run.id,

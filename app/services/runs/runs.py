@@ -14,8 +14,6 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.kit import jobs
@@ -28,11 +26,12 @@ from app.lifecycle import (
     SHARDED,
     Job,
     RunStatus,
-    ShardStatus,
     can_advance,
 )
-from app.models import Run, RunShard, User, Worker
+from app.models import Run, User
+from app.queries.clock import DATABASE_TIME
 from app.queries.runs import runs as queries
+from app.queries.runs import workers as worker_queries
 from app.services.events import record
 
 logger = logging.getLogger(__name__)
@@ -51,6 +50,8 @@ def request_run(
     project_id: int,
     job: Job,
     round_id: int | None = None,
+    strategy: str | None = None,
+    role: str | None = None,
     parameters: dict[str, Any] | None = None,
     item_blocks: Sequence[Sequence[int]] | None = None,
     retry_of: Run | None = None,
@@ -61,21 +62,20 @@ def request_run(
         project_id=project_id,
         round_id=round_id,
         job=job,
+        strategy=strategy,
+        role=role,
         status=RunStatus.QUEUED,
         attempt=0,
         parameters=parameters or {},
         retry_of_id=retry_of.id if retry_of else None,
         requested_by_id=actor.id if actor else None,
     )
-    try:
-        with session.begin_nested():
-            session.add(run)
-    except IntegrityError as error:
+    if not queries.add_run(session, run):
         raise Conflict(
             Sentence("A %(job)s run of this round is already queued or running.", job=job)
-        ) from error
+        )
     if job in SHARDED:
-        add_shards(session, run, item_blocks or [])
+        queries.insert_shards(session, run.id, item_blocks or [])
     record(
         session,
         "run:status:queued",
@@ -90,55 +90,31 @@ def request_run(
     return run
 
 
-def add_shards(session: Session, run: Run, item_blocks: Sequence[Sequence[int]]) -> None:
-    rows = [
-        {"run_id": run.id, "number": number, "item_ids": list(block)}
-        for number, block in enumerate(item_blocks, start=1)
-    ]
-    if rows:
-        session.execute(insert(RunShard), rows)
-
-
 def count_live_workers(session: Session, job: Job) -> int:
-    return queries.count_live_workers(
+    return worker_queries.count_live_workers(
         session, QUEUES[job], seen_within=timedelta(seconds=LIVE_WORKER_SECONDS)
     )
 
 
 def hold_run(session: Session, run_id: int, attempt: int, progress: dict[str, Any] | None) -> None:
     """Heartbeat of an exclusive run, with its progress. Raises LostRun when it is not ours."""
-    values: dict[str, Any] = {"heartbeat_at": func.clock_timestamp()}
+    values: dict[str, Any] = {"heartbeat_at": DATABASE_TIME}
     if progress is not None:
         values["progress"] = progress
-    held = session.execute(
-        update(Run)
-        .where(Run.id == run_id, Run.attempt == attempt, Run.status == RunStatus.RUNNING)
-        .values(**values)
-        .returning(Run.id)
-    ).scalar_one_or_none()
-    if held is None:
+    if not queries.touch_run(session, run_id, attempt=attempt, **values):
         raise LostRun(f"Run {run_id} was taken over, cancelled or finished elsewhere.")
 
 
 def hold_shard(session: Session, run_id: int, shard_id: int, attempt: int) -> None:
     """Heartbeat of a shard and of its run. Raises LostRun when the shard is not ours."""
-    run_lives = session.execute(
-        update(Run)
-        .where(Run.id == run_id, Run.status == RunStatus.RUNNING)
-        .values(heartbeat_at=func.clock_timestamp())
-        .returning(Run.id)
-    ).scalar_one_or_none()
-    if run_lives is None or not queries.touch_shard(session, shard_id, attempt):
+    run_lives = queries.touch_run(session, run_id, heartbeat_at=DATABASE_TIME)
+    if not run_lives or not queries.touch_shard(session, shard_id, attempt):
         raise LostRun(f"Shard {shard_id} of run {run_id} was taken over or cancelled.")
 
 
 def note_doing(session: Session, run_id: int, doing: str | None) -> None:
     """Say what a running run does before its work moves on; None when that is over."""
-    session.execute(
-        update(Run)
-        .where(Run.id == run_id, Run.status == RunStatus.RUNNING)
-        .values(progress={"doing": doing} if doing else {})
-    )
+    queries.touch_run(session, run_id, progress={"doing": doing} if doing else {})
 
 
 def set_run_status(session: Session, run: Run, status: RunStatus, **values: Any) -> None:
@@ -156,7 +132,7 @@ def set_run_status(session: Session, run: Run, status: RunStatus, **values: Any)
     for name, value in values.items():
         setattr(run, name, value)
     if status not in LIVE_RUN:
-        run.finished_at = func.clock_timestamp()
+        run.finished_at = DATABASE_TIME
         run.worker_id = None
     record(
         session,
@@ -181,7 +157,7 @@ def fail_run(session: Session, run_id: int, *, attempt: int, error: str) -> None
     if run.status not in LIVE_RUN or run.attempt != attempt:
         return
     set_run_status(session, run, RunStatus.FAILED, error=shortened(error, ERROR_LENGTH))
-    revoke_shards(session, run)
+    queries.revoke_shards(session, run.id)
 
 
 def cancel_run(session: Session, run: Run, *, actor: User | None) -> None:
@@ -191,7 +167,7 @@ def cancel_run(session: Session, run: Run, *, actor: User | None) -> None:
         raise Conflict(Sentence("This run is already %(status)s.", status=run.status))
     set_run_status(session, run, RunStatus.CANCELLED, requested_by_id=run.requested_by_id)
     run.attempt += 1
-    revoke_shards(session, run)
+    queries.revoke_shards(session, run.id)
     record(
         session,
         "run:cancel:requested",
@@ -199,17 +175,6 @@ def cancel_run(session: Session, run: Run, *, actor: User | None) -> None:
         round_id=run.round_id,
         actor_id=actor.id if actor else None,
         run_id=run.id,
-    )
-
-
-def revoke_shards(session: Session, run: Run) -> None:
-    session.execute(
-        update(RunShard)
-        .where(
-            RunShard.run_id == run.id,
-            RunShard.status.in_([ShardStatus.WAITING, ShardStatus.RUNNING]),
-        )
-        .values(status=ShardStatus.FAILED, attempt=RunShard.attempt + 1, worker_id=None)
     )
 
 
@@ -225,18 +190,15 @@ def retry_run(session: Session, run: Run, *, actor: User | None) -> Run:
         raise Conflict(
             Sentence("Only a failed run can be retried; this one is %(status)s.", status=run.status)
         )
-    undone = session.scalars(
-        select(RunShard.item_ids)
-        .where(RunShard.run_id == run.id, RunShard.status != ShardStatus.DONE)
-        .order_by(RunShard.number)
-    ).all()
     return request_run(
         session,
         project_id=run.project_id,
         job=run.job,
         round_id=run.round_id,
+        strategy=run.strategy,
+        role=run.role,
         parameters=run.parameters,
-        item_blocks=undone,
+        item_blocks=queries.list_undone_blocks(session, run.id),
         retry_of=run,
         actor=actor,
     )
@@ -256,11 +218,8 @@ def list_chain(session: Session, run: Run) -> list[Run]:
 def register_worker(
     session: Session, *, name: str, pid: int, device: str, queues: Sequence[str]
 ) -> int:
-    session.execute(delete(Worker).where(Worker.name == name))
-    worker = Worker(name=name, pid=pid, device=device, queues=list(queues))
-    session.add(worker)
-    session.flush()  # the id is needed by the caller
-    return worker.id
+    """Add a worker process that has just started; returns its id."""
+    return worker_queries.add_worker(session, name=name, pid=pid, device=device, queues=queues)
 
 
 @dataclass(frozen=True)
@@ -280,16 +239,8 @@ def hold_worker(
     figures: WorkerFigures | None = None,
 ) -> bool:
     """Heartbeat of a worker process; False when its row is gone and it must register anew."""
-    return bool(
-        session.execute(
-            update(Worker)
-            .where(Worker.id == worker_id)
-            .values(
-                seen_at=func.clock_timestamp(), run_id=run_id, **asdict(figures or WorkerFigures())
-            )
-            .returning(Worker.id)
-        ).scalar_one_or_none()
-    )
+    figures = figures or WorkerFigures()
+    return worker_queries.touch_worker(session, worker_id, run_id, asdict(figures))
 
 
 def release_dead_workers(session: Session, is_alive: Callable[[int], bool]) -> int:
@@ -298,29 +249,15 @@ def release_dead_workers(session: Session, is_alive: Callable[[int], bool]) -> i
     Only a short cut: without it the same work is found by its silence after `stale_seconds`.
     """
     host = f"{socket.gethostname()}:"
-    workers = session.scalars(
-        select(Worker).where(Worker.name.startswith(host, autoescape=True)).order_by(Worker.id)
-    ).all()
+    workers = worker_queries.list_workers_named(session, host)
     dead = [worker.id for worker in workers if not is_alive(worker.pid)]
-    if not dead:
-        return 0
-    long_ago = func.now() - timedelta(days=1)
-    session.execute(
-        update(RunShard)
-        .where(RunShard.worker_id.in_(dead), RunShard.status == ShardStatus.RUNNING)
-        .values(heartbeat_at=long_ago)
-    )
-    session.execute(
-        update(Run)
-        .where(Run.worker_id.in_(dead), Run.status == RunStatus.RUNNING)
-        .values(heartbeat_at=long_ago)
-    )
-    session.execute(delete(Worker).where(Worker.id.in_(dead)))
+    if dead:
+        worker_queries.remove_workers(session, dead)
     return len(dead)
 
 
 def forget_old_workers(session: Session) -> None:
-    session.execute(delete(Worker).where(Worker.seen_at < func.now() - timedelta(hours=1)))
+    worker_queries.remove_silent_workers(session, timedelta(hours=1))
 
 
 def nudge_lost_runs(session: Session, n_waiting: Callable[[str], int]) -> int:

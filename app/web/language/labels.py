@@ -8,6 +8,7 @@ _WORDS = (
     Sentence("draft"),
     Sentence("generating"),
     Sentence("judging"),
+    Sentence("closing"),
     Sentence("training"),
     Sentence("evaluating"),
     Sentence("completed"),
@@ -26,7 +27,9 @@ _WORDS = (
     Sentence("submitted"),
     Sentence("skipped"),
     Sentence("released"),
-    # Steps of imports and releases.
+    # Steps of imports, releases and closings.
+    Sentence("admitting rationales"),
+    Sentence("planning the training"),
     Sentence("checking images"),
     Sentence("storing images"),
     Sentence("adding items"),
@@ -36,6 +39,7 @@ _WORDS = (
     Sentence("baseline"),
     Sentence("generate"),
     Sentence("judge"),
+    Sentence("close"),
     Sentence("evaluate"),
     Sentence("import"),
     Sentence("release"),

@@ -132,6 +132,11 @@ def wait_until_judging(demo: Installation) -> None:
     wait_for(lambda: demo.ask_database(query), seconds=300)
 
 
+def wait_until_closed(demo: Installation) -> None:
+    query = "SELECT 1 FROM run WHERE project_id = 1 AND job = 'close' AND status = 'succeeded'"
+    wait_for(lambda: demo.ask_database(query), seconds=60)
+
+
 def take_the_model_away(demo: Installation) -> None:
     demo.ask_database(
         "UPDATE project SET settings = jsonb_set(settings, '{base_model}', '\"/no/model\"') "
@@ -158,6 +163,7 @@ def _nothing(_: Installation) -> None: ...
 BEFORE = {
     "illume round status demo --json": wait_until_judging,
     "illume round close demo": judge_one,
+    "illume release demo first/ --format jsonl": wait_until_closed,
     "illume round start street-scenes": take_the_model_away,
     "illume round retry street-scenes --changed-base": wait_until_failed,
     'illume project delete street-scenes --name "Street scenes"': archive_again,

@@ -257,7 +257,13 @@ def test_a_text_that_people_wrote_of_a_held_out_item_cannot_be_trained_on(
 ) -> None:
     judgement_id = world.submit(place=world.test_place, picked=world.shown(world.test_place)[:1])
     written = {"judgement_id": judgement_id, "candidate_id": world.shown(world.test_place)[0]}
-    world.insert("written_rationale", **written, item_id=world.test.id, text="a person's text")
+    world.insert(
+        "written_rationale",
+        **written,
+        item_id=world.test.id,
+        text="a person's text",
+        text_key="key",
+    )
     with refused(world, rule):
         world.insert(
             "training_row",
@@ -271,7 +277,13 @@ def test_a_text_that_people_wrote_of_a_held_out_item_cannot_be_trained_on(
 def test_a_training_row_has_one_rationale_of_its_own_item(world: World) -> None:
     judgement_id = world.submit()
     written = {"judgement_id": judgement_id, "candidate_id": world.candidate_id()}
-    world.insert("written_rationale", **written, item_id=world.train.id, text="a person's text")
+    world.insert(
+        "written_rationale",
+        **written,
+        item_id=world.train.id,
+        text="a person's text",
+        text_key="key",
+    )
     names = {f"written_{name}": value for name, value in written.items()}
     other = make_item(world.session, world.project)
     for rule, values in (
@@ -723,11 +735,11 @@ def test_sample_belongs_to_the_item_of_its_candidate(world: World) -> None:
 
 def test_one_live_run_per_round_and_job(world: World) -> None:
     run = {"project_id": world.project.id, "round_id": world.round.id, "job": "generate"}
-    with refused(world, "uq_run_one_live_per_round_and_job"):
+    with refused(world, "uq_run_one_live_per_part"):
         world.insert("run", **run)
     world.execute("UPDATE run SET status = 'failed', error = 'x', finished_at = now()")
     world.insert("run", **run)
-    with refused(world, "uq_run_one_live_per_round_and_job"):
+    with refused(world, "uq_run_one_live_per_part"):
         world.execute(
             "UPDATE run SET status = 'running', error = NULL, finished_at = NULL WHERE id = :id",
             id=world.run.id,

@@ -24,6 +24,7 @@ from app.models import (
 from app.queries.runs.runs import find_latest_run
 from app.round_settings import LoopSettings
 from app.services.rounds import bases, rounds
+from app.services.rounds.starting import start_round
 from tests.support.models.families import build_llava
 from tests.support.rounds_in_process import (
     make_picture_project,
@@ -53,7 +54,7 @@ def next_round(database: sessionmaker[Session], project_id: int) -> int:
         project = session.get_one(Project, project_id)
         settings = LoopSettings.model_validate(project.settings)
         round_ = rounds.create_round(session, project, settings=settings, actor=None)
-        rounds.start_round(session, round_, actor=None)
+        start_round(session, round_, actor=None)
         return round_.id
 
 

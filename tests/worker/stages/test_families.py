@@ -10,6 +10,7 @@ from app.lifecycle import RoundStatus
 from app.models import Adapter, Item, ItemFailure, Prediction, Project, Round, Run, Sample
 from app.round_settings import LoopSettings
 from app.services.rounds import rounds
+from app.services.rounds.starting import start_round
 from tests.support.models.families import FAMILIES, MORE_FAMILIES
 from tests.support.models.more_families import FURTHER_FAMILIES
 from tests.support.rounds_in_process import (
@@ -99,7 +100,7 @@ def train_on_gold(database: sessionmaker[Session], *, project_id: int) -> None:
         training = settings.training.model_copy(update={"source": "gold"})
         gold = settings.model_copy(update={"training": training})
         round_ = rounds.create_round(session, project, settings=gold, actor=None)
-        rounds.start_round(session, round_, actor=None)
+        start_round(session, round_, actor=None)
     work_until_done(database)
     with database() as session:
         assert [run.error for run in session.scalars(select(Run)) if run.error] == []

@@ -42,6 +42,10 @@ _CLOSED = {
         Sentence("This round has not started"),
         Sentence("Items appear here as soon as an admin starts it."),
     ),
+    RoundStatus.CLOSING: (
+        Sentence("Judging is over: what was picked is being counted"),
+        Sentence("The model learns from it next. The next round brings new rationales."),
+    ),
     RoundStatus.TRAINING: (
         Sentence("Judging is over: the model is learning"),
         Sentence("It is being trained on what was picked. The next round brings new rationales."),

@@ -10,6 +10,7 @@ JOB_WORDS = {
     "baseline": Sentence("Baseline"),
     "generate": Sentence("Sampling"),
     "judge": Sentence("Critic"),
+    "close": Sentence("Closing"),
     "train": Sentence("Training"),
     "evaluate": Sentence("Evaluation"),
     "import": Sentence("Import"),

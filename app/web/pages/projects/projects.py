@@ -312,6 +312,9 @@ def _step_of_work(status: RoundStatus, number: int, url: str) -> NextStep:
     if status is RoundStatus.GENERATING:
         title = Sentence("Round %(number)s is being sampled", number=number)
         text = Sentence("Items can be judged as soon as their candidates are stored.")
+    elif status is RoundStatus.CLOSING:
+        title = Sentence("Round %(number)s is being closed", number=number)
+        text = Sentence("What fits by the policy is admitted, and the training is planned.")
     elif status is RoundStatus.TRAINING:
         title = Sentence("Round %(number)s trains the model", number=number)
         text = Sentence("The model is tuned on the admitted rationales.")

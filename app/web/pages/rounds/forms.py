@@ -13,9 +13,9 @@ from app.queries.projects import overview
 from app.queries.projects.projects import count_items_by_split
 from app.queries.rounds.rounds import find_last_round, find_open_round
 from app.round_settings import AdmissionSettings, LoopSettings
-from app.services.admission.admission import AdmissionPreview, preview_admission
+from app.services.admission.admission import AdmissionPreview, count_votes
 from app.services.projects.projects import settings_of
-from app.services.rounds.training_rows import list_written_rows
+from app.services.rounds.training_rows import count_written
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,11 @@ def close_page(session: Session, project: Project, round_: Round) -> ClosePage:
     """What each policy would admit; the round's own one decides."""
     settings = LoopSettings.model_validate(round_.settings)
     counts = count_round_items(session, round_.id)
-    lines = []
-    for policy, label in _policies(settings):
-        preview = preview_admission(session, round_, policy)
-        lines.append(PolicyLine(label, policy.policy == settings.admission.policy, preview))
+    votes = count_votes(session, round_)
+    lines = [
+        PolicyLine(label, policy.policy == settings.admission.policy, votes.preview(policy))
+        for policy, label in _policies(settings)
+    ]
     return ClosePage(
         project=project,
         round=round_,
@@ -130,7 +131,7 @@ def close_page(session: Session, project: Project, round_: Round) -> ClosePage:
         n_set_aside=counts.get(RoundItemState.SET_ASIDE, 0),
         policies=lines,
         chosen=next(line.preview for line in lines if line.is_chosen),
-        n_written=len(list_written_rows(session, round_, settings)),
+        n_written=count_written(session, round_, settings),
     )
 
 

@@ -89,6 +89,7 @@ class RoundPage:
 STEPS = (
     (RoundStatus.GENERATING, Sentence("Sample")),
     (RoundStatus.JUDGING, Sentence("Judge")),
+    (RoundStatus.CLOSING, Sentence("Admit")),
     (RoundStatus.TRAINING, Sentence("Train")),
     (RoundStatus.EVALUATING, Sentence("Evaluate")),
     (RoundStatus.COMPLETED, Sentence("Decided")),
@@ -98,6 +99,7 @@ ANNOUNCEMENTS = {
     RoundStatus.DRAFT: Sentence("is set up and not started yet"),
     RoundStatus.GENERATING: Sentence("is being sampled"),
     RoundStatus.JUDGING: Sentence("is being judged"),
+    RoundStatus.CLOSING: Sentence("is being closed"),
     RoundStatus.TRAINING: Sentence("trains the model"),
     RoundStatus.EVALUATING: Sentence("is being evaluated"),
     RoundStatus.COMPLETED: Sentence("is completed"),
@@ -178,7 +180,7 @@ def round_state(session: Session, round_: Round) -> RoundState:
 
 def _steps(status: RoundStatus, settings: LoopSettings, *, has_failed: bool) -> tuple[Step, ...]:
     skipped = (
-        {RoundStatus.GENERATING, RoundStatus.JUDGING}
+        {RoundStatus.GENERATING, RoundStatus.JUDGING, RoundStatus.CLOSING}
         if settings.training.source == "gold"
         else set()
     )

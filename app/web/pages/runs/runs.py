@@ -17,6 +17,7 @@ JOB_LABELS: dict[Job, Sentence] = {
     Job.BASELINE: Sentence("Measure the base model"),
     Job.GENERATE: Sentence("Sample rationales"),
     Job.JUDGE: Sentence("Judge by the critic"),
+    Job.CLOSE: Sentence("Close the round"),
     Job.TRAIN: Sentence("Train the adapter"),
     Job.EVALUATE: Sentence("Evaluate the adapter"),
     Job.IMPORT: Sentence("Import"),
@@ -128,13 +129,14 @@ def _extent(run: Run, n_shards: int, n_shards_done: int) -> tuple[int, int, str]
             return n_steps, n_steps, Sentence("steps")
         n_done, n_total = run.progress.get("step", 0), run.progress.get("n_steps", 0)
         return int(n_done), int(n_total), Sentence("steps")
-    return int(run.progress.get("done", 0)), int(run.progress.get("total", 0)), ""
+    unit = Sentence("items") if run.job is Job.CLOSE else ""
+    return int(run.progress.get("done", 0)), int(run.progress.get("total", 0)), unit
 
 
 def _step(run: Run) -> str:
-    """What an import or a release is doing now."""
+    """What a closing, an import or a release is doing now."""
     step = run.progress.get("step")
-    is_told = run.job in (Job.IMPORT, Job.RELEASE) and run.status in LIVE_RUN and step
+    is_told = run.job in (Job.CLOSE, Job.IMPORT, Job.RELEASE) and run.status in LIVE_RUN and step
     return word(step) if is_told else ""
 
 

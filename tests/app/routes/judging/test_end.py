@@ -69,6 +69,6 @@ def test_the_last_answer_ends_judging(
         assert status_of(round_id) is RoundStatus.JUDGING
         shown = noor.post(f"/judgements/{found[1]}/{action}", data=form, headers=headers)
         assert ("data-judgement-id" in shown.text) == bool(n_left)
-    assert status_of(round_id) is RoundStatus.COMPLETED  # nothing was admitted
+    assert status_of(round_id) is RoundStatus.CLOSING  # a worker does the rest
     again = noor.get(f"/rounds/{round_id}/judge")
-    assert "This round is completed" in text_of(again, "#work")
+    assert "what was picked is being counted" in text_of(again, "#work")

@@ -32,6 +32,7 @@ from tests.support.factories import (
     make_user,
 )
 from tests.support.judging import submit
+from tests.support.rounds_in_process import close_now
 
 
 @pytest.fixture
@@ -511,9 +512,15 @@ def test_close_previews_each_policy_and_trains(
     closed = admin.post(url)
     assert closed.headers["Location"] == f"/rounds/{round_.id}"
     session.refresh(round_)
+    assert round_.status is RoundStatus.CLOSING
+    shown = admin.get(f"/rounds/{round_.id}")
+    assert "What fits is being admitted" in text_of(shown, "#toasts")
+    assert "Close the round" in text_of(shown, "#round-status")
+    assert admin.post(url).status_code == 303  # asked twice, closed once
+    close_now(session, round_)
     assert round_.status is RoundStatus.TRAINING
     shown = admin.get(f"/rounds/{round_.id}")
-    assert "Admitted: 1 rationale of 1 item." in text_of(shown, "#toasts")
+    assert "Admitted: 1 rationale of 1 item" in text_of(shown, "main")
     assert admin.post(url).status_code == 409
 
 

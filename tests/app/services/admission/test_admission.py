@@ -1,17 +1,20 @@
 """Which votes admit a rationale."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.lifecycle import RoundItemState, UserKind
-from app.models import Admission, Judgement, Round, RoundCandidate, RoundItem, User
+from app.models import Admission, Judgement, Project, Round, RoundCandidate, RoundItem, User
 from app.round_settings import AdmissionSettings, LoopSettings
-from app.services.admission.admission import admit, is_admitted, preview_admission
+from app.services.admission.admission import admit, count_votes, is_admitted
 from app.services.judging import opening
 from app.services.rounds.critic_judging import judge_round
 from tests.support.factories import make_item, make_project, make_round, make_round_item, make_user
-from tests.support.judging import submit
+from tests.support.judging import open_item, submit
 
 
 @pytest.mark.parametrize(
@@ -69,7 +72,7 @@ def test_a_preview_counts_what_admitting_then_stores(session: Session, round_: R
     for ranks in ((1,), (1, 2), ()):
         judge(session, round_, make_user(session), *ranks)
     policy = AdmissionSettings(policy="majority")
-    preview = preview_admission(session, round_, policy)
+    preview = count_votes(session, round_).preview(policy)
     assert (preview.n_rationales, preview.n_items, preview.n_judged_items) == (1, 1, 1)
     assert session.scalars(select(Admission)).all() == []
 
@@ -80,11 +83,36 @@ def test_a_preview_counts_what_admitting_then_stores(session: Session, round_: R
     assert len(session.scalars(select(Admission)).all()) == 1
 
 
+@pytest.mark.parametrize("policy", ["any", "majority", "unanimous"])
+def test_items_judged_once_and_by_several_are_counted_as_they_are_admitted(
+    session: Session, round_: Round, policy: str
+) -> None:
+    project = session.get_one(Project, round_.project_id)
+    for _ in range(7):
+        make_round_item(session, round_, make_item(session, project), slots=3)
+    says: list[Callable[[list[int]], dict[str, Any]]] = [
+        lambda shown: {"picked": shown[:1]},
+        lambda shown: {"picked": shown},
+        lambda _: {"none_fits": True},
+        lambda _: {"answer_is_wrong": True},
+    ]
+    for n_judged in (8, 5):
+        person = make_user(session)
+        for number in range(n_judged):
+            judgement = open_item(session, round_, person)
+            submit(session, judgement, **says[(number + n_judged) % 4](judgement.shown_order))
+    chosen = AdmissionSettings.model_validate({"policy": policy})
+    preview = count_votes(session, round_).preview(chosen)
+    assert admit(session, round_, chosen) == preview
+    assert preview.n_judged_items > 5
+    assert len(session.scalars(select(Admission)).all()) == preview.n_rationales > 3
+
+
 def test_an_item_that_was_set_aside_admits_nothing(session: Session, round_: Round) -> None:
     judge(session, round_, make_user(session), 1)
     session.scalars(select(RoundItem)).one().state = RoundItemState.SET_ASIDE
     session.flush()
-    assert preview_admission(session, round_, AdmissionSettings(policy="any")).n_rationales == 0
+    assert count_votes(session, round_).preview(AdmissionSettings(policy="any")).n_rationales == 0
 
 
 def test_a_critics_verdicts_do_not_count_among_peoples(session: Session, round_: Round) -> None:

@@ -14,7 +14,7 @@ from app.queries.judging.empty_queue import get_queue_figures
 from app.round_settings import JudgingSettings, LoopSettings
 from app.services.dataset.items import exclude_item, include_item
 from app.services.judging import judgements, leases, opening
-from app.services.rounds import rounds
+from app.services.judging.ending import end_if_all_judged
 from tests.app.services.judging.test_judging import LATER, NOW, lease, state_of, submit
 from tests.support.factories import (
     make_item,
@@ -211,7 +211,7 @@ class TestDisagreement:
 
 class TestSkips:
     def settle(self, session: Session, round_: Round) -> None:
-        rounds.close_if_all_judged(session, round_.id)
+        end_if_all_judged(session, round_.id)
 
     def test_what_everybody_skipped_is_set_aside_with_their_reasons(self, session: Session) -> None:
         round_, (item,), people = open_round(session, n_people=3, overlap=2)
@@ -229,7 +229,7 @@ class TestSkips:
         skip(session, round_, anna)
         skip(session, round_, ben)
         self.settle(session, round_)
-        assert round_.status is RoundStatus.COMPLETED  # none fitted: nothing to train on
+        assert round_.status is RoundStatus.CLOSING
 
     def test_it_waits_while_anything_else_is_left(self, session: Session) -> None:
         round_, _, (anna, ben) = open_round(session, 2)

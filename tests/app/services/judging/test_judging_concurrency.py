@@ -19,8 +19,8 @@ from app.opinions import Opinion
 from app.queries.judging.access import LockedItem
 from app.round_settings import JudgingSettings, LoopSettings
 from app.services.judging import judgements, leases, opening
+from app.services.judging.ending import end_judging
 from app.services.judging.opinions import Kept, Stored
-from app.services.rounds import rounds
 from tests.support import judging
 from tests.support.factories import make_item, make_project, make_round, make_round_item, make_user
 from tests.support.judging import locked
@@ -238,7 +238,7 @@ def test_no_answer_slips_in_behind_a_close(database: sessionmaker[Session]) -> N
     def close() -> None:
         threading.Event().wait(0.15)
         with session_scope() as session:
-            rounds.close_judging(session, session.get_one(Round, round_id), actor=None)
+            end_judging(session, session.get_one(Round, round_id), actor=None)
             n_at_close.append(count_submitted(session))
 
     in_parallel([*(lambda user_id=user_id: annotate(user_id) for user_id in people), close])

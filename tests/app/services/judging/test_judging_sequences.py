@@ -37,9 +37,8 @@ from app.models import (
 )
 from app.opinions import Opinion
 from app.round_settings import JudgingSettings, LoopSettings
-from app.services.judging import judgements, leases, opening
+from app.services.judging import ending, judgements, leases, opening
 from app.services.judging.opinions import Kept, Stored
-from app.services.rounds import rounds
 from tests.support.factories import (
     make_item,
     make_membership,
@@ -311,7 +310,7 @@ class Judging(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         self.act(lambda: leases.free_expired_leases(self.session, now=self.now))
-        self.act(lambda: rounds.close_if_all_judged(self.session, self.round.id))
+        self.act(lambda: ending.end_if_all_judged(self.session, self.round.id))
 
     @rule(person=people)
     def somebody_leaves_the_project(self, person: int) -> None:
@@ -324,7 +323,7 @@ class Judging(RuleBasedStateMachine):
     @precondition(lambda self: self.now.minute % 10 == 6)
     @rule()
     def close(self) -> None:
-        self.act(lambda: rounds.close_judging(self.session, self.round, actor=None))
+        self.act(lambda: ending.end_judging(self.session, self.round, actor=None))
 
     # --- What holds at every moment
 

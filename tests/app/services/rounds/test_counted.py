@@ -4,11 +4,12 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.lifecycle import Purpose, RoundItemState, UserKind
-from app.models import Judgement, Project, Round, RoundItem
+from app.lifecycle import Purpose, RoundItemState
+from app.models import Admission, Judgement, Project, Round, RoundItem
 from app.queries.counted import counted_items, counted_judgements
-from app.queries.rounds.candidates import list_votes
 from app.queries.rounds.rounds import get_progress, has_unjudged_items
+from app.round_settings import AdmissionSettings
+from app.services.admission.admission import admit, count_votes
 from app.services.rounds.figures import collect_figures
 from tests.support.factories import make_item, make_project, make_round, make_round_item, make_user
 from tests.support.judging import open_item, submit
@@ -55,8 +56,10 @@ def test_progress_votes_and_figures_leave_the_others_out(session: Session, round
     assert (progress.n_items, progress.n_done) == (1, 1)
     assert (progress.n_slots, progress.n_submitted) == (1, 1)
     training = place_of(session, Purpose.TRAINING)
-    voted = {item_id for _, item_id, _, _ in list_votes(session, round_.id, UserKind.PERSON)}
-    assert voted == {training.item_id}
+    assert count_votes(session, round_).preview(AdmissionSettings(policy="any")).n_items == 1
+    admit(session, round_, AdmissionSettings(policy="any"))
+    admitted = session.scalars(select(Admission)).all()
+    assert {admission.item_id for admission in admitted} == {training.item_id}
     figures = collect_figures(session, round_)
     assert figures["n_open"] == 1
     assert figures["n_draws_judged"] == 3

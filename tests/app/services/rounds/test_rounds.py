@@ -19,7 +19,10 @@ from app.lifecycle import (
 from app.models import Admission, Event, Item, Judgement, Project, Round, RoundItem, Run, RunShard
 from app.round_settings import LoopSettings
 from app.services.judging import opening
+from app.services.judging.ending import end_judging
 from app.services.rounds import rounds
+from app.services.rounds.moving_on import finish_round_run
+from app.services.rounds.starting import start_round
 from app.services.runs import runs
 from tests.support.factories import (
     make_candidate,
@@ -29,6 +32,7 @@ from tests.support.factories import (
     make_round_item,
     make_user,
 )
+from tests.support.rounds_in_process import close_now
 
 
 @pytest.fixture
@@ -44,7 +48,7 @@ def project(session: Session) -> Project:
 def start(session: Session, project: Project, **settings: object) -> Round:
     loop = LoopSettings.model_validate(settings)
     round_ = rounds.create_round(session, project, settings=loop, actor=None)
-    rounds.start_round(session, round_, actor=None)
+    start_round(session, round_, actor=None)
     return round_
 
 
@@ -168,20 +172,20 @@ class TestEnd:
         attempt = run.attempt
         runs.cancel_run(session, run, actor=None)
         with pytest.raises(LostRun):
-            rounds.finish_round_run(session, run.id, attempt=attempt, result={})
+            finish_round_run(session, run.id, attempt=attempt, result={})
 
     def test_closing_without_anything_admitted_ends_the_round(
         self, session: Session, project: Project
     ) -> None:
         round_ = make_round(session, project)
-        rounds.close_judging(session, round_, actor=None)
+        close_now(session, round_)
         assert round_.decision is Decision.NO_PROGRESS
         assert "nothing to train on" in (round_.decision_reason or "")
 
     def test_only_judging_can_be_closed(self, session: Session, project: Project) -> None:
         round_ = start(session, project)
         with pytest.raises(Conflict, match="is generating; only judging can be closed"):
-            rounds.close_judging(session, round_, actor=None)
+            end_judging(session, round_, actor=None)
 
     def test_every_change_of_status_leaves_an_event(
         self, session: Session, project: Project

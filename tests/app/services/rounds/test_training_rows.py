@@ -14,16 +14,17 @@ from app.queries.rounds.training_items import list_manifest
 from app.round_settings import LoopSettings, TrainingSettings
 from app.services.judging import judgements, opening
 from app.services.rounds import rounds
-from app.services.rounds.training_rows import list_rationale_rows, write_training_rows
+from app.services.rounds.training_rows import plan_training
+from app.services.runs import runs
 from tests.support.factories import (
     make_item,
     make_project,
     make_round,
     make_round_item,
-    make_run,
     make_user,
 )
 from tests.support.judging import locked, submit
+from tests.support.rounds_in_process import close_now
 
 TEXTS = ("it is red", "it is blue", "there is a ball")
 BETTER = "The ball in the corner is red."
@@ -77,7 +78,7 @@ def judge(
 
 def close(session: Session, round_: Round) -> Run | None:
     """Close judging; the training that begins."""
-    rounds.close_judging(session, round_, actor=None)
+    close_now(session, round_)
     return session.scalars(
         select(Run).where(Run.round_id == round_.id, Run.job == Job.TRAIN)
     ).one_or_none()
@@ -168,12 +169,11 @@ def test_a_manifest_that_is_written_again_is_the_same(session: Session, project:
     for better in (BETTER, "the ball is as red as a fire"):
         judge(session, round_, picked="it is red", edits={"it is blue": better})
     run = close(session, round_)
-    again = make_run(session, project, Job.IMPORT, round_=round_)
-    settings = LoopSettings.model_validate(ON)
-    rows = list_rationale_rows(session, round_, settings)
-    parameters = write_training_rows(session, again, round_, settings, rows)
     assert run is not None
-    assert parameters == run.parameters
+    runs.cancel_run(session, run, actor=None)
+    again = plan_training(session, round_, LoopSettings.model_validate(ON), actor=None)
+    assert again is not None
+    assert again.parameters == run.parameters
     assert trained(session, again) == trained(session, run)
 
 
@@ -184,7 +184,7 @@ def test_a_cancelled_round_counts_once_it_has_admitted(
     first = open_round(session, project)
     judge(session, first, picked="it is red", edits={"it is blue": BETTER})
     if has_admitted:
-        rounds.close_judging(session, first, actor=None)
+        close_now(session, first)
     rounds.cancel_round(session, first, actor=None)
     second = open_round(session, project, number=2)
     judge(session, second, picked="it is red", edits={})

@@ -1,0 +1,128 @@
+"""What a round brought, counted in the tables."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, aliased
+
+from app.lifecycle import Job, RoundItemState, RoundStatus, RunStatus, Split
+from app.models import (
+    Admission,
+    Item,
+    Prediction,
+    Round,
+    RoundCandidate,
+    RoundItem,
+    Run,
+    VerdictRow,
+)
+from app.queries.counted import counted_items, counted_judgements
+from app.queries.rounds.candidates import usable_items_statement
+
+
+def count_covered(session: Session, project_id: int, *, round_number: int) -> tuple[int, int, int]:
+    """Returns how many train items there are that can be trained on, how many of them have a
+    rationale since this round or before, and how many had one before this round."""
+    set_aside = aliased(RoundItem)
+    trainable = usable_items_statement(project_id).where(
+        Item.split == Split.TRAIN,
+        ~select(set_aside.id)
+        .where(set_aside.item_id == Item.id, set_aside.state == RoundItemState.SET_ASIDE)
+        .exists(),
+    )
+    first_round = (
+        select(Admission.item_id, func.min(Round.number).label("number"))
+        .join(Round, Round.id == Admission.round_id)
+        .where(Round.project_id == project_id, Round.number <= round_number)
+        .group_by(Admission.item_id)
+        .subquery()
+    )
+    items = trainable.subquery()
+    row = session.execute(
+        select(
+            func.count(),
+            func.count(first_round.c.number),
+            func.count().filter(first_round.c.number < round_number),
+        )
+        .select_from(items)
+        .outerjoin(first_round, first_round.c.item_id == items.c.id)
+    ).one()
+    return row[0], row[1], row[2]
+
+
+def count_sampled(session: Session, round_id: int) -> int:
+    """Returns the number of items that a round is about, without those that rest."""
+    return session.execute(
+        select(func.count()).where(
+            counted_items.round_id == round_id, counted_items.state != RoundItemState.RESTING
+        )
+    ).scalar_one()
+
+
+def count_admitted(session: Session, round_id: int) -> int:
+    """Returns the number of rationales that a round admitted."""
+    return session.execute(select(func.count()).where(Admission.round_id == round_id)).scalar_one()
+
+
+def count_fitting_draws(session: Session, round_id: int) -> tuple[int, int]:
+    """Returns the draws whose candidate fits by a majority, and the draws of judged candidates."""
+    votes = (
+        select(
+            VerdictRow.candidate_id,
+            (2 * func.count().filter(VerdictRow.fits) > func.count()).label("fits"),
+        )
+        .join(counted_judgements, counted_judgements.id == VerdictRow.judgement_id)
+        .where(VerdictRow.round_id == round_id)
+        .group_by(VerdictRow.candidate_id)
+        .subquery()
+    )
+    row = session.execute(
+        select(
+            func.coalesce(func.sum(RoundCandidate.n_draws).filter(votes.c.fits), 0),
+            func.coalesce(func.sum(RoundCandidate.n_draws), 0),
+        )
+        .join(votes, votes.c.candidate_id == RoundCandidate.candidate_id)
+        .where(RoundCandidate.round_id == round_id)
+    ).one()
+    return int(row[0]), int(row[1])
+
+
+def find_previous_evaluation(session: Session, round_: Round) -> Run | None:
+    """Returns the newest evaluation of an earlier round that succeeded."""
+    return session.scalars(
+        select(Run)
+        .join(Round, Round.id == Run.round_id)
+        .where(
+            Run.project_id == round_.project_id,
+            Run.job == Job.EVALUATE,
+            Run.status == RunStatus.SUCCEEDED,
+            Round.number < round_.number,
+        )
+        .order_by(Run.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def list_validation_fits(session: Session, run_ids: Sequence[int]) -> dict[int, bool]:
+    """Returns whether the rationale of each validation item fits, as these runs found."""
+    rows = session.execute(
+        select(Prediction.item_id, Prediction.fits).where(
+            Prediction.run_id.in_(run_ids),
+            Prediction.split == Split.VALIDATION,
+            Prediction.fits.is_not(None),
+        )
+    )
+    return {item_id: bool(fits) for item_id, fits in rows}
+
+
+def list_completed_before(session: Session, round_: Round) -> Sequence[Round]:
+    """Returns the completed rounds of the project before this one, oldest first."""
+    return session.scalars(
+        select(Round)
+        .where(
+            Round.project_id == round_.project_id,
+            Round.number < round_.number,
+            Round.status == RoundStatus.COMPLETED,
+        )
+        .order_by(Round.number)
+    ).all()

@@ -1,0 +1,163 @@
+"""Votes on the candidates of a round, and the admissions that follow from them."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sqlalchemy import ARRAY, BigInteger, Row, Select, bindparam, delete, func, select, text
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.orm import Session
+
+from app.lifecycle import RoundItemState, UserKind
+from app.models import Admission, Item, VerdictRow
+from app.queries.counted import counted_items, counted_judgements
+from app.queries.rounds.item_ranges import ItemRange, is_in_range, list_ranges
+
+
+def list_round_ranges(session: Session, round_id: int, size: int) -> list[ItemRange]:
+    """Returns the items of a round in ranges of `size`, by their ids."""
+    ids = select(counted_items.item_id.label("id")).where(
+        counted_items.round_id == round_id, counted_items.state != RoundItemState.RESTING
+    )
+    return list_ranges(session, ids, size)
+
+
+def votes_statement(round_id: int, judge_kind: UserKind) -> Select[int, int, int, int]:
+    """Returns the statement of (candidate, item, votes that it fits, votes), over the judgements of
+    one kind that count.
+
+    Items set aside are left out, since their answer is in doubt, and so are excluded ones.
+    """
+    fits = func.count().filter(VerdictRow.fits)
+    return (
+        select(
+            VerdictRow.candidate_id,
+            counted_items.item_id,
+            fits.label("n_fits"),
+            func.count().label("n_votes"),
+        )
+        .join(counted_judgements, counted_judgements.id == VerdictRow.judgement_id)
+        .join(counted_items, counted_items.id == counted_judgements.round_item_id)
+        .join(Item, Item.id == counted_items.item_id)
+        .where(
+            Item.excluded_at.is_(None),
+            counted_items.round_id == round_id,
+            counted_judgements.user_kind == judge_kind,
+            counted_items.state != RoundItemState.SET_ASIDE,
+        )
+        .group_by(VerdictRow.candidate_id, counted_items.item_id)
+    )
+
+
+def list_votes(
+    session: Session, round_id: int, judge_kind: UserKind, range_: ItemRange
+) -> Sequence[Row[int, int, int, int]]:
+    """Returns (candidate, item, votes that it fits, votes) of the items of a range, in order."""
+    statement = votes_statement(round_id, judge_kind).where(
+        is_in_range(counted_items.item_id, range_)
+    )
+    return session.execute(statement.order_by(counted_items.item_id, VerdictRow.candidate_id)).all()
+
+
+Votes = tuple[tuple[int, int], ...]
+"""(votes that it fits, votes) of each candidate of an item."""
+
+_BASE = 1_000_000
+
+
+def count_alike(session: Session, round_id: int, judge_kind: UserKind) -> dict[Votes, int]:
+    """Returns how many items of a round have these very votes.
+
+    Items with the same votes are alike to every policy, and there are few kinds of them however
+    many items were judged. Those with one judgement are most, and are counted from it alone: a page
+    waits for this.
+    """
+    found: Counter[Votes] = Counter()
+    for n_fits, n_votes, n_items in session.execute(_judged_once(round_id, judge_kind)):
+        found[((1, 1),) * n_fits + ((0, 1),) * (n_votes - n_fits)] += n_items
+    if judge_kind is UserKind.PERSON:  # a critic judges an item once
+        for encoded, n_items in session.execute(_judged_by_several(round_id)):
+            found[tuple(divmod(both, _BASE) for both in encoded)] += n_items
+    return found
+
+
+def _judged_once(round_id: int, judge_kind: UserKind) -> Select[int, int, int]:
+    """(candidates that fit, candidates, items): verdicts are of what was shown, and fit if picked.
+
+    Nothing is said of candidates where the answer itself is called wrong.
+    """
+    n_votes = func.cardinality(counted_judgements.shown_order)
+    once = counted_items.n_submitted == (1 if judge_kind is UserKind.PERSON else 0)
+    n_fits = func.cardinality(counted_judgements.picked)
+    return (
+        select(n_fits, n_votes, func.count())
+        .join(counted_items, counted_items.id == counted_judgements.round_item_id)
+        .join(Item, Item.id == counted_items.item_id)
+        .where(
+            counted_judgements.round_id == round_id,
+            counted_judgements.user_kind == judge_kind,
+            ~counted_judgements.answer_is_wrong,
+            counted_items.state != RoundItemState.SET_ASIDE,
+            Item.excluded_at.is_(None),
+            once,
+        )
+        .group_by(n_fits, n_votes)
+    )
+
+
+def _judged_by_several(round_id: int) -> Select[list[int], int]:
+    """(votes of an item's candidates, each pair as one number, and items)."""
+    votes = votes_statement(round_id, UserKind.PERSON).where(counted_items.n_submitted > 1)
+    each = votes.subquery()
+    both = each.c.n_fits * _BASE + each.c.n_votes
+    of_item = (
+        select(func.array_agg(aggregate_order_by(both, both.desc())).label("votes"))
+        .group_by(each.c.item_id)
+        .subquery()
+    )
+    return select(of_item.c.votes, func.count()).group_by(of_item.c.votes)
+
+
+def delete_admissions(session: Session, round_id: int) -> None:
+    """Forget what was admitted in a round."""
+    session.execute(delete(Admission).where(Admission.round_id == round_id))
+
+
+_IDS = ARRAY(BigInteger)
+_INSERT_ADMISSIONS = text(
+    """
+    INSERT INTO admission
+      (round_id, candidate_id, item_id, purpose, policy, judge_kind, n_fits, n_votes)
+    SELECT :round_id, candidate_id, item_id, 'training', :policy, :judge_kind, n_fits, n_votes
+    FROM unnest(:candidate_ids, :item_ids, :n_fits, :n_votes)
+      AS admitted (candidate_id, item_id, n_fits, n_votes)
+    """
+).bindparams(
+    bindparam("round_id", type_=BigInteger),
+    *(bindparam(name, type_=_IDS) for name in ("candidate_ids", "item_ids", "n_fits", "n_votes")),
+)
+
+
+def insert_admissions(
+    session: Session,
+    round_id: int,
+    votes: Sequence[Row[int, int, int, int]],
+    *,
+    policy: str,
+    judge_kind: UserKind,
+) -> None:
+    """Store that the candidates of these votes are admitted, in one statement."""
+    if not votes:
+        return
+    candidate_ids, item_ids, n_fits, n_votes = zip(*votes, strict=True)
+    session.execute(
+        _INSERT_ADMISSIONS,
+        {
+            "round_id": round_id,
+            "policy": policy,
+            "judge_kind": judge_kind.value,
+            "candidate_ids": list(candidate_ids),
+            "item_ids": list(item_ids),
+            "n_fits": list(n_fits),
+            "n_votes": list(n_votes),
+        },
+    )

@@ -1,0 +1,127 @@
+"""A round moves on: when the runs that its status waits for are over, the next status begins.
+
+Which runs those are, and which status follows, is data (`PHASES` in lifecycle.py). The success of a
+run moves the round on in the same transaction that marks it as succeeded.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.kit.sentences import Sentence, pack
+from app.lifecycle import DIRECT, PHASES, Decision, Job, RoundStatus
+from app.models import Project, Round
+from app.queries.rounds import rounds as queries
+from app.queries.runs import runs as run_queries
+from app.round_settings import LoopSettings
+from app.services.events import record
+from app.services.judging.ending import end_if_all_judged
+from app.services.round_status import advance
+from app.services.rounds.decision import decide
+from app.services.rounds.figures import collect_figures, list_history
+from app.services.rounds.rounds import create_round, settings_of
+from app.services.rounds.starting import held_out_blocks, start_round
+from app.services.runs import runs
+
+
+def finish_round_run(
+    session: Session, run_id: int, *, attempt: int, result: dict[str, Any]
+) -> None:
+    """Mark a run as succeeded and take the step that follows, in one transaction.
+
+    1. Lock the round first, then the run: everybody in the same order.
+    2. Refuse an outdated attempt (LostRun).
+    3. Move the round on, unless its status waits for other runs, or for none of this job.
+    """
+    run = run_queries.get_run(session, run_id)
+    assert run.round_id is not None  # noqa: S101 - callers finish runs of rounds
+    round_ = queries.lock_round(session, run.round_id)
+    run = run_queries.lock_run(session, run_id)
+    runs.finish_run(session, run, attempt=attempt, result=result)
+    session.flush()  # the steps below look at the runs that are still live
+    phase = PHASES.get(round_.status)
+    if phase is None or run.job not in phase.jobs:
+        return  # a baseline: no status waits for it
+    if not run_queries.has_open_runs(session, round_.id, phase.jobs):
+        _BEGIN[phase.following](session, round_, settings_of(round_))
+
+
+def _begin_judging(session: Session, round_: Round, settings: LoopSettings) -> None:
+    advance(session, round_, RoundStatus.JUDGING, actor=None)
+    if settings.judging.judges != "people":
+        runs.request_run(session, project_id=round_.project_id, round_id=round_.id, job=Job.JUDGE)
+    else:
+        _begin_closing(session, round_, settings)
+
+
+def _begin_closing(session: Session, round_: Round, _settings: LoopSettings) -> None:
+    end_if_all_judged(session, round_.id)
+
+
+def _begin_training(session: Session, round_: Round, _settings: LoopSettings) -> None:
+    """The run that closed the round has requested the training, unless there is nothing for one."""
+    if run_queries.has_open_runs(session, round_.id, PHASES[RoundStatus.TRAINING].jobs):
+        advance(session, round_, RoundStatus.TRAINING, actor=None)
+        return
+    round_.figures = collect_figures(session, round_)
+    _complete(
+        session,
+        round_,
+        Decision.NO_PROGRESS,
+        Sentence("No rationale has been admitted so far, so there is nothing to train on."),
+    )
+
+
+def _begin_evaluation(session: Session, round_: Round, settings: LoopSettings) -> None:
+    advance(session, round_, RoundStatus.EVALUATING, actor=None)
+    blocks = held_out_blocks(
+        session, round_, settings, with_test=settings.evaluation.test_each_round
+    )
+    if not blocks:
+        _decide(session, round_, settings)
+        return
+    runs.request_run(
+        session,
+        project_id=round_.project_id,
+        round_id=round_.id,
+        job=Job.EVALUATE,
+        strategy=DIRECT,
+        item_blocks=blocks,
+    )
+
+
+def _decide(session: Session, round_: Round, settings: LoopSettings) -> None:
+    round_.figures = collect_figures(session, round_)
+    history = list_history(session, round_)
+    decision, reason = decide(round_.number, history, settings.stop)
+    _complete(session, round_, decision, reason)
+    if decision is Decision.CONTINUE and settings.auto_continue:
+        session.flush()  # the next round may only open when this one is closed in the table
+        project = session.get_one(Project, round_.project_id)
+        following = create_round(session, project, settings=settings, actor=None)
+        start_round(session, following, actor=None)
+
+
+def _complete(session: Session, round_: Round, decision: Decision, reason: str) -> None:
+    advance(session, round_, RoundStatus.COMPLETED, actor=None)
+    round_.decision = decision
+    round_.decision_reason = reason
+    record(
+        session,
+        "round:decided",
+        project_id=round_.project_id,
+        round_id=round_.id,
+        decision=decision.value,
+        reason=pack(reason),
+    )
+
+
+_BEGIN: Mapping[RoundStatus, Callable[[Session, Round, LoopSettings], None]] = {
+    RoundStatus.JUDGING: _begin_judging,
+    RoundStatus.CLOSING: _begin_closing,
+    RoundStatus.TRAINING: _begin_training,
+    RoundStatus.EVALUATING: _begin_evaluation,
+    RoundStatus.COMPLETED: _decide,
+}
+"""How each status begins, once the one before it is over."""

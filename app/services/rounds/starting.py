@@ -1,0 +1,153 @@
+"""A round starts: its items are put in, and its first runs are requested."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from app.kit.errors import Conflict, InvalidInput
+from app.kit.sentences import Sentence
+from app.kit.texts import unit_hash
+from app.lifecycle import (
+    DIRECT,
+    Job,
+    Purpose,
+    RoundItemState,
+    RoundStatus,
+    Split,
+)
+from app.models import Round, User
+from app.queries.rounds import candidates as candidate_queries
+from app.queries.rounds import round_items as item_queries
+from app.queries.rounds import rounds as queries
+from app.round_settings import LoopSettings
+from app.services.round_status import advance
+from app.services.rounds.rounds import settings_of
+from app.services.rounds.training_rows import plan_training
+from app.services.runs import runs
+
+
+def start_round(session: Session, round_: Round, *, actor: User | None) -> None:
+    """Put the items in and request the first runs: a baseline where none is, then sampling.
+
+    A round on gold rationales has nothing to sample or to judge, and requests its training.
+    Raises Conflict when the round was started already, or is over, and InvalidInput when there is
+    nothing to sample or to train on.
+    """
+    round_ = queries.lock_round(session, round_.id)
+    if round_.status is not RoundStatus.DRAFT:
+        raise Conflict(
+            Sentence(
+                "Round %(number)s is %(status)s; only a draft can be started.",
+                number=round_.number,
+                status=round_.status,
+            )
+        )
+    settings = settings_of(round_)
+    if settings.training.source == "gold":
+        request_baseline(session, round_, settings, actor)
+        if plan_training(session, round_, settings, actor=actor) is None:
+            raise InvalidInput(
+                Sentence(
+                    "There is nothing to train on: no rationale is admitted (or, with the source "
+                    "`gold`, no train item came with one)."
+                )
+            )
+        advance(session, round_, RoundStatus.TRAINING, actor=actor)
+        return
+    item_ids = _add_items(session, round_, settings)
+    if not item_ids:
+        raise InvalidInput(
+            Sentence(
+                "There is nothing to sample: no train item is left that is neither excluded nor "
+                "resting. Import items with the split `train`, or raise `rest_after`."
+            )
+        )
+    advance(session, round_, RoundStatus.GENERATING, actor=actor)
+    runs.request_run(
+        session,
+        project_id=round_.project_id,
+        round_id=round_.id,
+        job=Job.GENERATE,
+        strategy=DIRECT,
+        item_blocks=split_into_blocks(item_ids, settings.sampling.items_per_shard),
+        actor=actor,
+    )
+    # After sampling in the queue: people wait for candidates, nobody waits for the baseline yet.
+    request_baseline(session, round_, settings, actor)
+
+
+def _add_items(session: Session, round_: Round, settings: LoopSettings) -> list[int]:
+    """Put the usable train items in; those with enough rationales rest, but for a control."""
+    usable = queries.list_train_item_ids(session, round_.project_id)
+    n_admitted = candidate_queries.count_admitted_per_item(session, round_.project_id)
+
+    def rests(item_id: int) -> bool:
+        # The control is fixed: the same items in every round, so that rounds can be compared.
+        is_control = unit_hash("control", settings.seed, item_id) < settings.rest_control_share
+        return n_admitted.get(item_id, 0) >= settings.rest_after and not is_control
+
+    resting = [item_id for item_id in usable if rests(item_id)]
+    sampled = sorted(
+        set(usable) - set(resting),
+        key=lambda item_id: unit_hash("order", settings.seed, round_.id, item_id),
+    )
+    # Items without any rationale come first where a round takes only some.
+    sampled.sort(key=lambda item_id: n_admitted.get(item_id, 0) > 0)
+    chosen = sorted(sampled[: settings.max_items])
+    rows = [
+        {
+            "round_id": round_.id,
+            "project_id": round_.project_id,
+            "item_id": item_id,
+            "split": Split.TRAIN,
+            "purpose": Purpose.TRAINING,
+            "state": state,
+            "slots": settings.judging.overlap,
+            "max_slots": settings.judging.most_slots,
+            "taken_weight": float(settings.judging.order == "fewest_first"),
+            "random_key": unit_hash("queue", round_.order_key, item_id),
+        }
+        for state, ids in ((RoundItemState.WAITING, chosen), (RoundItemState.RESTING, resting))
+        for item_id in ids
+    ]
+    item_queries.insert_round_items(session, rows)
+    return chosen
+
+
+def request_baseline(
+    session: Session, round_: Round, settings: LoopSettings, actor: User | None
+) -> None:
+    """Evaluate the base model itself once per project and base model, before anything is tuned."""
+    if queries.has_baseline(session, round_.project_id, settings):
+        return
+    blocks = held_out_blocks(session, round_, settings, with_test=True)
+    if blocks:
+        runs.request_run(
+            session,
+            project_id=round_.project_id,
+            round_id=round_.id,
+            job=Job.BASELINE,
+            parameters={"base_model": settings.base_model, "revision": settings.revision},
+            item_blocks=blocks,
+            actor=actor,
+        )
+
+
+def held_out_blocks(
+    session: Session, round_: Round, settings: LoopSettings, *, with_test: bool
+) -> list[Sequence[int]]:
+    """Returns blocks of held-out items: each in one split, several times the size of sampling's."""
+    blocks: list[Sequence[int]] = []
+    size = settings.sampling.items_per_shard * 4
+    for split in (Split.VALIDATION, Split.TEST) if with_test else (Split.VALIDATION,):
+        item_ids = queries.list_usable_item_ids(session, round_.project_id, split)
+        if settings.evaluation.max_items is not None:
+            item_ids = sorted(item_ids, key=lambda id_: unit_hash("evaluate", id_))
+            item_ids = sorted(item_ids[: settings.evaluation.max_items])
+        blocks += split_into_blocks(item_ids, size)
+    return blocks
+
+
+def split_into_blocks(item_ids: Sequence[int], size: int) -> list[Sequence[int]]:
+    """Returns the ids cut into blocks of `size`; the last one may be shorter."""
+    return [item_ids[start : start + size] for start in range(0, len(item_ids), size)]

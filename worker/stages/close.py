@@ -1,0 +1,30 @@
+"""Close a round, on a worker without torch."""
+
+import time
+
+from app.kit.errors import LostRun
+from app.services.rounds.closing import close_round
+from worker.host.heart import Heart
+from worker.host.persist import persist
+
+SECONDS_BETWEEN_REPORTS = 1.0
+
+
+def close(run_id: int, attempt: int, heart: Heart) -> None:
+    """Close the round of a run in one transaction; a second try after a crash starts clean.
+
+    Stops, and leaves nothing behind, when the run is cancelled or taken over meanwhile.
+    """
+    reported = float("-inf")
+
+    def report(step: str, done: int, total: int) -> None:
+        nonlocal reported
+        if heart.lost.is_set():
+            raise LostRun(f"Run {run_id} was taken over or cancelled.")
+        heart.report({"step": step, "done": done, "total": total})
+        # People watch this, and a beat may be longer than the whole job takes.
+        if time.monotonic() - reported >= SECONDS_BETWEEN_REPORTS:
+            reported = time.monotonic()
+            heart.beat()
+
+    persist(lambda session: close_round(session, run_id, attempt=attempt, on_progress=report))
