@@ -1,10 +1,13 @@
-"""The one family of errors that people see: a sentence that says what to do, and an HTTP status."""
+"""The one family of errors that people see: a sentence that says what to do, an HTTP status, and a
+code by which programs tell refusals apart."""
 
 
 class AppError(Exception):
     """Base of every expected failure. Unexpected ones propagate and are logged as crashes."""
 
     status_code = 400
+    code = "request.refused"
+    """Stable while sentences change; a kind without one of its own has its parent's."""
 
     def __init__(self, message: str, *, status_code: int | None = None) -> None:
         super().__init__(message)
@@ -17,48 +20,62 @@ class SetupError(AppError):
     """The installation or its configuration is not ready; the message names the mend."""
 
     status_code = 503
+    code = "installation.not_ready"
 
 
 class NotSignedIn(AppError):
     status_code = 401
+    code = "session.missing"
 
 
 class AccountClosed(NotSignedIn):
     """Nobody can sign in with this account until an administrator opens it again."""
 
+    code = "account.closed"
+
 
 class NotAllowed(AppError):
     status_code = 403
+    code = "access.denied"
 
 
 class NotFound(AppError):
     """Not there, or not yours: both look the same from outside."""
 
     status_code = 404
+    code = "resource.missing"
 
 
 class Conflict(AppError):
     """The request was fine, the state it met was not."""
 
     status_code = 409
+    code = "state.conflict"
 
 
 class StaleVersion(Conflict):
     """A newer version of the same answer is stored; the caller shows both."""
 
+    code = "version.stale"
+
 
 class InvalidTransition(Conflict):
     """A status change that the lifecycle table does not know."""
 
+    code = "status.impossible"
+
 
 class LostRun(Conflict):
     """Another worker took this run or shard over; whoever sees this stops without writing."""
+
+    code = "run.lost"
 
 
 class InvalidInput(AppError):
     """Bad input; `errors` lists what is wrong, one line each, where there is more than one."""
 
     status_code = 422
+    code = "input.invalid"
 
     def __init__(self, message: str, *, errors: list[str] | None = None) -> None:
         super().__init__(message)

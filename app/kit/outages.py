@@ -54,6 +54,7 @@ class Outage(AppError):
     """Something that is needed is away for a while; the same request is worth sending again."""
 
     status_code = 503
+    code = "service.away"
 
     def __init__(self, cause: Cause) -> None:
         super().__init__(SENTENCES[cause])

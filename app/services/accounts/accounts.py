@@ -38,10 +38,12 @@ LINK_OVER = Sentence("This link was used already or has expired. Ask for a new o
 
 class TooManyAttempts(AppError):
     status_code = 429
+    code = "sign_in.too_often"
 
 
 class LinkIsOver(AppError):
     status_code = 410
+    code = "link.over"
 
 
 def hash_token(token: str) -> str:

@@ -36,6 +36,7 @@ RESERVED_SLUGS = frozenset({"new"})
 
 class InviteIsOver(AppError):
     status_code = 410
+    code = "invite.over"
 
 
 def create_project(

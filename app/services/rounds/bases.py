@@ -27,6 +27,7 @@ class BaseChanged(AppError):
     """The files of the base model are others than those that the project began with."""
 
     status_code = 409
+    code = "base.changed"
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,15 @@
 """From an error to an answer: one page for all statuses, and the true status always kept.
 
 htmx swaps nothing of an answer with an error status (but 422); one listener in static/app.js shows
-the sentence of the page as a toast. Callers that ask for JSON get the same sentence as JSON.
+the sentence of the page as a toast. Callers that ask for JSON get the same sentence as
+problem details, with a code.
 
 What is away for a while is a 503 with `Retry-After`, and its page comes back by itself: it asks for
 the same again, or sends the same form again.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from urllib.parse import quote, urlsplit
 
@@ -58,8 +59,7 @@ def error_page(
     is_away = error.status_code == HTTPStatus.SERVICE_UNAVAILABLE
     headers = {"Retry-After": str(RETRY_SECONDS)} if is_away else {}
     if wants_json(request):
-        content = {"error": error.message, "errors": errors}
-        return JSONResponse(content, status_code=error.status_code, headers=headers)
+        return _problem(error, errors, headers)
     context = {
         "status": error.status_code,
         "message": error.message,
@@ -74,9 +74,22 @@ def error_page(
     )
 
 
+def _problem(error: AppError, errors: list[str], headers: Mapping[str, str]) -> Response:
+    """Problem details of RFC 9457; `code` tells refusals of one status apart."""
+    content = {
+        "title": HTTPStatus(error.status_code).phrase,
+        "status": error.status_code,
+        "detail": error.message,
+        "code": error.code,
+        "errors": errors,
+    }
+    return JSONResponse(content, error.status_code, headers, media_type="application/problem+json")
+
+
 def wants_json(request: Request) -> bool:
     accepted = request.headers.get("Accept", "")
-    return "application/json" in accepted and "text/html" not in accepted
+    is_json = "application/json" in accepted or "application/problem+json" in accepted
+    return is_json and "text/html" not in accepted
 
 
 def sign_in_url(request: Request) -> str:

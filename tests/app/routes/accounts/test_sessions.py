@@ -213,7 +213,7 @@ def test_a_dead_session_is_answered_as_none_is(
                 reply.status_code,
                 reply.headers.get("Location"),
                 reply.headers.get("HX-Redirect"),
-                reply.json()["error"] if kind == "json" else "",
+                reply.json()["detail"] if kind == "json" else "",
             )
             for reply in replies
         ]

@@ -1,5 +1,7 @@
 """Errors keep their status; browsers get a page, callers of JSON get JSON."""
 
+from http import HTTPStatus
+
 import pytest
 from bs4 import BeautifulSoup
 from fastapi import APIRouter, FastAPI
@@ -7,8 +9,16 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.embedded import EmbeddedServices
-from app.kit.errors import Conflict, InvalidInput, NotSignedIn
+from app.kit.errors import (
+    Conflict,
+    InvalidInput,
+    InvalidTransition,
+    LostRun,
+    NotSignedIn,
+    StaleVersion,
+)
 from app.main import create_app
+from app.services.rounds.bases import BaseChanged
 from app.web.access.deps import SessionDep
 from tests.support.factories import make_project
 
@@ -108,8 +118,17 @@ def test_invalid_input_lists_every_line(browser: TestClient) -> None:
 def test_json_caller_gets_json(browser: TestClient) -> None:
     response = browser.get("/invalid", headers={"Accept": "application/json"})
     assert response.status_code == 422
-    assert response.json()["error"] == "Two things are wrong."
+    assert response.json()["detail"] == "Two things are wrong."
     assert len(response.json()["errors"]) == 2
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["code"] == "input.invalid"
+    assert (response.json()["status"], response.json()["title"]) == (422, HTTPStatus(422).phrase)
+
+
+def test_refusals_of_one_status_have_codes_of_their_own() -> None:
+    kinds = [Conflict, StaleVersion, InvalidTransition, LostRun, BaseChanged]
+    assert {kind.status_code for kind in kinds} == {409}
+    assert len({kind.code for kind in kinds}) == len(kinds)
 
 
 def test_not_signed_in_leads_to_sign_in_and_back(browser: TestClient) -> None:

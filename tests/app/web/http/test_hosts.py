@@ -79,8 +79,8 @@ def test_a_refusal_is_one_for_scripts_too(started: Ask) -> None:
     headers = {"Host": "evil.example", "Accept": "application/json"}
     response = started(PUBLIC_URL=PUBLIC).get("/", headers=headers)
     assert response.status_code == 421
-    assert PUBLIC in response.json()["error"]
-    assert "ALLOWED_HOSTS" in response.json()["error"]
+    assert PUBLIC in response.json()["detail"]
+    assert "ALLOWED_HOSTS" in response.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -316,7 +316,7 @@ def test_refusals_are_german(admin: TestClient, session: Session, project: Proje
     assert "von einer anderen Website" in text_of(foreign, ".lede")
     # Programs are told in English.
     told = admin.get("/rounds/99999", headers={**GERMAN, "Accept": "application/json"})
-    assert told.json()["error"].startswith("There is no such round")
+    assert told.json()["detail"].startswith("There is no such round")
 
 
 # --- Numbers, times, and what was stored ----------------------------------------------------
