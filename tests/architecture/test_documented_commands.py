@@ -130,3 +130,9 @@ def test_a_line_of_a_block_that_nobody_knows_is_not_passed_over() -> None:
     assert COMMAND.fullmatch("illume up --demo")
     assert COMMAND.fullmatch("DEVICE=cpu benchmarks/on_gpu.sh")
     assert COMMAND.fullmatch("frobnicate --all") is None
+
+
+def test_tests_that_commands_name_are_there() -> None:
+    named = [name for command in FOREIGN for name in re.findall(r"tests/[\w/.]+", command)]
+    assert len(named) == 2
+    assert [name for name in named if not (REPOSITORY / name).exists()] == []

@@ -79,6 +79,17 @@ def test_every_layer_has_the_same_areas(layer: str) -> None:
         assert found - {"__pycache__"} <= AREAS
 
 
+PAPERS = [README, REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+NAMED_FILE = re.compile(r"`((?:app|worker|tests|benchmarks|migrations|static|templates)/[\w./-]+)`")
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=lambda paper: paper.name)
+def test_files_that_a_document_names_are_there(paper: Path) -> None:
+    named = NAMED_FILE.findall(paper.read_text(encoding="utf-8"))
+    ours = [name for name in named if not name.startswith("benchmarks/results")]
+    assert [name for name in ours if not (REPOSITORY / name).exists()] == []
+
+
 def test_only_db_commits() -> None:
     found = find(
         lambda node: called_method(node) in {"commit", "rollback"}, besides=("app/kit/db.py",)

@@ -376,6 +376,8 @@ TESTED = {
 
 # With what is still checked of them by tests/architecture/test_documented_commands.py.
 FOREIGN = {
+    ".venv/bin/python -m pytest tests/app/services/judging -k lease": "the tests are there",
+    'make test-slow ARGS="tests/worker/test_kills.py"': "the tests are there",
     "pip install -c constraints.txt '.[metrics]'": "the extra is one of pyproject.toml's",
     ".venv/bin/pip install -c constraints.txt '.[metrics]'": "the extra is one of pyproject.toml's",
     "pip install -c constraints.txt '.[benchmarks]'": "the extra is one of pyproject.toml's",
