@@ -39,6 +39,21 @@ def test_ready_fails_without_redis(
     assert response.json()["checks"]["database"] == "ok"
 
 
+def test_ready_fails_where_the_store_cannot_be_written(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("STORE", str(tmp_path / "file" / "store"))
+    get_settings.cache_clear()
+    try:
+        response = client.get("/health/ready")
+    finally:
+        monkeypatch.undo()
+        get_settings.cache_clear()
+    assert response.status_code == 503
+    assert response.json()["checks"]["store"].startswith("The store cannot be written")
+
+
 def test_ready_fails_behind_the_newest_migration(client: TestClient, session: Session) -> None:
     with db.get_engine().begin() as connection:
         current = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
