@@ -1,7 +1,8 @@
 // The guidelines beside the item: open or closed as they were left, and new ones shown until read.
 
+import { $ } from "./dom.js";
 import { recall, remember } from "./memory.js";
-import { $, send } from "./sending.js";
+import { send } from "./send.js";
 
 /** What an answer of the server brings of them; it brings something only while it is unread. */
 export function swapGuidelines(answered) {

@@ -1,8 +1,8 @@
 // Keys press the visible buttons. The table of keys in the page is their one registry.
 
-import { keyNames } from "./layouts.js";
+import { $, _, toast } from "./dom.js";
+import { isChord, keyNames } from "./layouts.js";
 import { recall, remember } from "./memory.js";
-import { $, _, toast } from "./sending.js";
 import { zoomByKey } from "./zoom.js";
 
 let choosing = null; // after the key of "mend": the hint that the next one says which rationale
@@ -68,7 +68,7 @@ function isTyping(target) {
 }
 
 function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (isChord(event) || event.isComposing) return;
   if ($("#dialog").open || !$("#keys-on").checked) return;
   if (isTyping(event.target)) {
     if (event.key === "Escape") event.target.blur();

@@ -12,6 +12,9 @@ function asDigit(character) {
   return String(code - zero);
 }
 
+/** Says whether the press belongs to the browser or the system; AltGr is Ctrl and Alt in one on Windows. */
+export const isChord = ({ ctrlKey, metaKey, altKey }) => ctrlKey || metaKey || altKey;
+
 /**
  * The names under which the registry may know what was pressed, the nearest first: what the key
  * writes, then the place of the key. A letter of another script stands for the Latin one on the same

@@ -1,53 +1,12 @@
-// Somebody is at the page: how long they work on an item, and that it stays theirs meanwhile.
+// Keeps the item for the person who is at the page, and lets others have it when they leave.
 
+import { $, address, pageData, parse, toast } from "./dom.js";
 import { recallHere, rememberHere, storedName } from "./memory.js";
-import { $, _, address, pageData, parse, Refused, send, toast, Unreachable } from "./sending.js";
+import { Refused, send, Unreachable } from "./send.js";
 
-const AWAY_MS = 180_000; // after this long without a sign of life nobody is thought to be there
 const BEAT_MS = 15_000; // less than the server leaves of a lease whose page was closed
 const SHORTEST_BEAT_MS = 2000;
 const BEGUN = "begun";
-
-/** How long somebody looked at the page: reading counts, being elsewhere does not. */
-export class Clock {
-  constructor(ms) {
-    this.ms = ms;
-    this.lastSign = performance.now();
-    this.countedTo = this.lastSign;
-    this.isLookedAt = isInFront();
-  }
-
-  get isAway() {
-    return performance.now() - this.lastSign > AWAY_MS;
-  }
-
-  /** A key, a movement: somebody is there now. */
-  sign() {
-    this.count();
-    this.lastSign = this.countedTo;
-    this.isLookedAt = document.visibilityState === "visible";
-  }
-
-  /** The page came to the front, or left it. */
-  turned() {
-    this.count();
-    if (isInFront() && !this.isLookedAt) this.lastSign = this.countedTo;
-    this.isLookedAt = isInFront();
-  }
-
-  /** Add the time since it was added last; returns the whole in milliseconds. */
-  count() {
-    const now = performance.now();
-    const until = Math.min(now, this.lastSign + AWAY_MS);
-    if (this.isLookedAt) this.ms += Math.max(until - this.countedTo, 0);
-    this.countedTo = now;
-    return Math.round(this.ms);
-  }
-}
-
-function isInFront() {
-  return document.visibilityState === "visible" && document.hasFocus();
-}
 
 /**
  * Keeps an item for who works on it: signs of life while they are there, and a last message when the

@@ -1,6 +1,7 @@
 // A session that was lost on the way: signing in again without leaving the page.
 
-import { $, _, address, pageData, parse, Refused, send, Unreachable } from "./sending.js";
+import { $, _, address, pageData, parse } from "./dom.js";
+import { Refused, send, Unreachable } from "./send.js";
 
 const LINK = /\/sign-in\/link\/[\w-]+$/;
 

@@ -1,7 +1,7 @@
 // Zoom into the image up to its own pixels and beyond: click, wheel, pinch, keys, buttons. Drag it with
 // the mouse, scroll it by touch, move it with the arrows.
 
-import { $ } from "./sending.js";
+import { $ } from "./dom.js";
 
 const FIRM_PX = 4; // less movement than this is a click with an unsteady hand
 const FIRST_SCALE = 2.5;

@@ -1,7 +1,7 @@
 """Judging: the next item, each click, submit, skip, take back.
 
-Every form has a real address and works without JavaScript. With it, static/judge.js sends the same
-forms and swaps `#work`; a submission is answered with the next item.
+Every form has a real address and works without JavaScript. With it, static/judge/judge.js sends the
+same forms and swaps `#work`; a submission is answered with the next item.
 """
 
 from typing import Annotated, Any

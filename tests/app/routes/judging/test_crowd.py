@@ -117,7 +117,7 @@ class Annotator:
                     page = self.judge(page)
 
     def ask(self, method: str, path: str, data: dict[str, object] | None = None) -> httpx2.Response:
-        """As static/judge.js does: what the server did not answer is sent again, unchanged."""
+        """As static/judge/ does: what the server did not answer is sent again, unchanged."""
         while True:
             try:
                 return self.client.request(method, path, data=data)

@@ -1,14 +1,17 @@
 // The practice round: the keys, the zoom and the guidelines of the judging page. An answer is a plain
 // form; with script it is sent as on the judging page, so that only our server can take it.
 
-import { keepApart } from "./judge/facts.js";
-import { listenForGuidelines } from "./judge/guide.js";
-import { listenForKeys } from "./judge/keys.js";
-import { recall, remember } from "./judge/memory.js";
-import { listenForSelecting } from "./judge/selecting.js";
-import { $, _, pageData, Refused, retryDelay, send, toast, Unreachable } from "./judge/sending.js";
-import { signedIn, signedOut, signInHere } from "./judge/signing-in.js";
-import { listenForZoom } from "./judge/zoom.js";
+import { fillIn } from "./content.js";
+import { $, _, pageData, toast } from "./dom.js";
+import { keepApart } from "./facts.js";
+import { listenForGuidelines } from "./guide.js";
+import { listenForKeys } from "./keys.js";
+import { recall, remember } from "./memory.js";
+import { listenForSelecting } from "./selecting.js";
+import { Refused, retryDelay, send, Unreachable } from "./send.js";
+import { signedIn, signedOut, signInHere } from "./signing-in.js";
+import { showSaved, waitingFor, waitingForSignIn } from "./waiting.js";
+import { listenForZoom } from "./zoom.js";
 
 /** The answer that was sent and not acknowledged; of the item that is shown, or of none. */
 const Kept = {
@@ -43,7 +46,7 @@ async function sendAnswer() {
   clearTimeout(retryTimer);
   const body = new URLSearchParams(new FormData(form));
   Kept.put(form, body);
-  if (!isWaiting) show("is-waiting", _("Saving…"));
+  if (!isWaiting) showSaved("is-waiting", _("Saving…"));
   try {
     const { movedTo } = await send(form.getAttribute("action"), body, { carries: "#work" });
     Kept.drop();
@@ -61,19 +64,15 @@ async function sendAnswer() {
 function failed(error) {
   isWaiting = true;
   if (error instanceof Unreachable) {
-    wait(
-      error.why === "unable"
-        ? _("Not saved yet: the server cannot store anything at the moment. Your answer waits and is sent by itself.")
-        : _("Not saved yet: your answer waits for the connection and is sent by itself."),
-    );
+    wait(waitingFor(error.why, 0, true));
     retryTimer = setTimeout(sendAnswer, retryDelay(error));
   } else if (error instanceof Refused && error.status === 401) {
-    wait(_("Not saved yet: your answer waits until you sign in."));
+    wait(waitingForSignIn(0, true));
     signedOut(error);
   } else if (error instanceof Refused) {
     isWaiting = false;
     Kept.drop();
-    show("is-unsaved", "");
+    showSaved("is-unsaved", "");
     toast(error.sentence, "bad");
   } else {
     throw error;
@@ -82,13 +81,8 @@ function failed(error) {
 
 function wait(text) {
   if ($("#saved").textContent === text) return;
-  show("is-unsaved", text);
+  showSaved("is-unsaved", text);
   $("#announce").textContent = text;
-}
-
-function show(state, text) {
-  $("#saved").className = `saved ${state}`;
-  $("#saved").textContent = text;
 }
 
 /** Out of the browser's storage, after the reload that signed in at a network, for example. */
@@ -98,9 +92,7 @@ function takeUpKept() {
     Kept.drop(); // its item was answered by now
     return;
   }
-  const picked = new Set(kept.getAll("picked"));
-  for (const box of form.querySelectorAll("[name=picked]")) box.checked = picked.has(box.value);
-  for (const name of ["none_fits", "answer_is_wrong"]) form.elements[name].checked = kept.has(name);
+  fillIn(form.elements, kept);
   sendAnswer();
 }
 
