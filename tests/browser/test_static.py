@@ -55,8 +55,8 @@ def contrast(one: str, other: str) -> float:
 
 
 def read_tokens() -> dict[str, tuple[str, str]]:
-    """Colours of app.css: name to (light, dark)."""
-    css = (STATIC / "app.css").read_text(encoding="utf-8")
+    """Colours of the design: name to (light, dark)."""
+    css = (STATIC / "css" / "tokens.css").read_text(encoding="utf-8")
     found = re.findall(r"--([a-z0-9-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)", css)
     return {name: (light, dark) for name, light, dark in found}
 
@@ -93,7 +93,7 @@ def test_templates_keep_the_content_policy(path: Path) -> None:
 
 def test_every_class_of_the_templates_is_styled() -> None:
     """A class that no stylesheet knows is a typing error or a leftover."""
-    css = "".join(path.read_text(encoding="utf-8") for path in STATIC.glob("*.css"))
+    css = "".join(path.read_text(encoding="utf-8") for path in STATIC.rglob("*.css"))
     known = set(re.findall(r"\.([a-z][a-z0-9_-]*)", css, re.I))
     used: dict[str, str] = {}
     for path in TEMPLATES.rglob("*.html"):

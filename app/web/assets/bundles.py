@@ -1,8 +1,9 @@
-"""Scripts that are several files to read and one file to load.
+"""Scripts and styles that are several files to read and one file to load.
 
-The parts are modules of ours that import each other by name; joined in the order given here they
-share one scope, so the import lines are left out. A name that two parts define is a syntax error
-in the browser, and a test looks for it before.
+The parts of a script are modules of ours that import each other by name; joined in the order given
+here they share one scope, so the import lines are left out. A name that two parts define is a
+syntax error in the browser, and a test looks for it before. The parts of a style say which layer
+they are in; within a layer the order given here decides.
 """
 
 import re
@@ -11,6 +12,45 @@ from functools import lru_cache
 from app.kit.resources import STATIC
 
 BUNDLES = {
+    "app.css": (
+        "css/layers.css",
+        "css/tokens.css",
+        "css/elements.css",
+        "css/layout/page.css",
+        "css/layout/rows.css",
+        "css/components/topbar.css",
+        "css/components/card.css",
+        "css/components/table.css",
+        "css/components/button.css",
+        "css/components/input.css",
+        "css/components/form.css",
+        "css/components/badge.css",
+        "css/components/progress.css",
+        "css/components/tiles.css",
+        "css/components/notice.css",
+        "css/components/tabs.css",
+        "css/components/empty.css",
+        "css/components/lists.css",
+        "css/components/prose.css",
+        "css/components/text.css",
+        "css/components/figure.css",
+        "css/components/chart.css",
+        "css/components/menu.css",
+        "css/components/fold.css",
+        "css/helpers.css",
+    ),
+    "judge.css": (
+        "css/judging/page.css",
+        "css/judging/view.css",
+        "css/judging/asked.css",
+        "css/judging/choice.css",
+        "css/judging/mend.css",
+        "css/judging/bar.css",
+        "css/judging/extras.css",
+        "css/judging/guide.css",
+        "css/judging/keys.css",
+    ),
+    "practice.css": ("css/practice/lesson.css",),
     "judge.bundle.js": (
         "judge/dom.js",
         "judge/memory.js",
@@ -51,13 +91,15 @@ BUNDLES = {
 }
 """Name under /static, and its parts: what is imported stands before what imports it."""
 
+_PATHS = {name: [STATIC / part for part in parts] for name, parts in BUNDLES.items()}
+
 _IMPORT = re.compile(r"^import \{[^}]*\} from \"\./[^\"]+\";\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=async |class |const |function )", re.MULTILINE)
 
 
 def changed_at(name: str) -> int:
     """When the file, or the newest part of the bundle, was written; in nanoseconds."""
-    return max((STATIC / part).stat().st_mtime_ns for part in BUNDLES.get(name, (name,)))
+    return max(path.stat().st_mtime_ns for path in _PATHS.get(name) or [STATIC / name])
 
 
 def read_static(name: str) -> bytes:
@@ -66,5 +108,7 @@ def read_static(name: str) -> bytes:
 
 @lru_cache(maxsize=8)
 def _join(name: str, written_at: int) -> bytes:  # noqa: ARG001 - part of the cache key
-    parts = [(STATIC / part).read_text(encoding="utf-8") for part in BUNDLES[name]]
-    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", part)) for part in parts).encode()
+    parts = [path.read_text(encoding="utf-8") for path in _PATHS[name]]
+    if name.endswith(".js"):
+        parts = [_EXPORT.sub("", _IMPORT.sub("", part)) for part in parts]
+    return "\n".join(parts).encode()

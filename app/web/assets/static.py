@@ -14,7 +14,8 @@ FOR_EVER = "public, max-age=31536000, immutable"
 class VersionedFiles(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         if path in BUNDLES:
-            response = Response(read_static(path), media_type="text/javascript")
+            kind = "text/css" if path.endswith(".css") else "text/javascript"
+            response = Response(read_static(path), media_type=kind)
         else:
             response = await super().get_response(path, scope)
         is_versioned = "v" in parse_qs(scope.get("query_string", b"").decode("latin-1"))

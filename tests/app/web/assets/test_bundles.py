@@ -1,9 +1,10 @@
-"""The judging script as one file: whole, in order, and without names that are taken twice."""
+"""Bundles are whole and in order: scripts without names that are taken twice, styles in layers."""
 
 import re
 from collections import Counter
 
 import pytest
+from starlette.testclient import TestClient
 
 from app.kit.resources import STATIC
 from app.web.assets.bundles import BUNDLES, read_static
@@ -12,7 +13,12 @@ from app.web.render.templating import static_url
 DEFINED = re.compile(r"^(?:async )?(?:const|let|class|function) (\{[^}]*\}|\w+)", re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", BUNDLES)
+SCRIPTS = [name for name in BUNDLES if name.endswith(".js")]
+STYLES = [name for name in BUNDLES if name.endswith(".css")]
+LONGEST = 200
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_a_bundle_holds_its_parts_and_no_name_twice(name: str) -> None:
     text = read_static(name).decode()
     assert not re.search(r"^(import|export)\b", text, re.MULTILINE)
@@ -21,7 +27,7 @@ def test_a_bundle_holds_its_parts_and_no_name_twice(name: str) -> None:
     assert {found for found, n in counts.items() if n > 1} == set()
 
 
-@pytest.mark.parametrize("name", BUNDLES)
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_what_a_part_imports_stands_before_it(name: str) -> None:
     seen: set[str] = set()
     for part in BUNDLES[name]:
@@ -42,3 +48,31 @@ def test_every_part_is_in_the_bundle_of_a_page() -> None:
 def test_the_address_of_a_bundle_is_its_content() -> None:
     address = static_url("judge.bundle.js")
     assert re.fullmatch(r"/static/judge\.bundle\.js\?v=[0-9a-f]{12}", address)
+
+
+def test_every_style_is_in_one_bundle() -> None:
+    parts = [part for name in STYLES for part in BUNDLES[name]]
+    found = [path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.css")]
+    assert sorted(parts) == sorted(found)
+
+
+def test_every_style_is_short_and_in_a_layer_that_has_a_place() -> None:
+    text = (STATIC / "css/layers.css").read_text(encoding="utf-8")
+    (order,) = re.findall(r"^@layer ([\w, ]+);$", text, re.MULTILINE)
+    layers = []
+    for part in [part for name in STYLES for part in BUNDLES[name]][1:]:
+        style = (STATIC / part).read_text(encoding="utf-8")
+        assert len(style.splitlines()) <= LONGEST, part
+        # Nothing stands outside its layer, where it would win over all of them.
+        outside = re.sub(r"^ .*\n|^\n", "", re.sub(r"/\*.*?\*/", "", style, flags=re.S), flags=re.M)
+        (layer,) = re.findall(r"\A@layer (\w+) \{\n\}\n\Z", outside)
+        layers.append(layer)
+    assert list(dict.fromkeys(layers)) == order.split(", ")
+
+
+@pytest.mark.parametrize("name", ["app.css", "judge.css", "practice.css"])
+def test_a_style_is_loaded_as_one_file(client: TestClient, name: str) -> None:
+    response = client.get(static_url(name))
+    assert response.headers["Content-Type"] == "text/css; charset=utf-8"
+    assert "immutable" in response.headers["Cache-Control"]
+    assert response.text.count("@layer") >= len(BUNDLES[name])
