@@ -21,7 +21,7 @@ export function checkLength(edit) {
  * Put what was sent, or should have been, back into fields of the same names. Better texts are told
  * apart by the rationales that they are of; the page's own hidden fields stay as they are.
  */
-export function fillIn(fields, kept) {
+export function putBack(fields, kept) {
   const edits = kept.getAll("edit");
   const places = new Map(kept.getAll("edited").map((id, place) => [`edit-${id}`, place]));
   for (const field of fields) {
@@ -68,7 +68,7 @@ export class Content {
   }
 
   restore(kept) {
-    fillIn(this.form.elements, kept);
+    putBack(this.form.elements, kept);
     if (this.form.elements.comment.value) $("#remark").open = true;
   }
 

@@ -1,7 +1,7 @@
 // The practice round: the keys, the zoom and the guidelines of the judging page. An answer is a plain
 // form; with script it is sent as on the judging page, so that only our server can take it.
 
-import { fillIn } from "./content.js";
+import { putBack } from "./content.js";
 import { $, _, pageData, toast } from "./dom.js";
 import { keepApart } from "./facts.js";
 import { listenForGuidelines } from "./guide.js";
@@ -92,7 +92,7 @@ function takeUpKept() {
     Kept.drop(); // its item was answered by now
     return;
   }
-  fillIn(form.elements, kept);
+  putBack(form.elements, kept);
   sendAnswer();
 }
 

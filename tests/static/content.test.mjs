@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { fillIn } from "../../static/judge/content.js";
+import { putBack } from "../../static/judge/content.js";
 import { contradict, keepApart } from "../../static/judge/facts.js";
 
 /** A form of two rationales, each with a fault, and the two facts of the whole. */
@@ -73,7 +73,7 @@ test("choices exclude each other both ways", () => {
 test("what was kept is put back by name and value", () => {
   const form = formOf(["picked=1", "is_flagged=true"]);
   const kept = "picked=2&fault=1%3Awrong&none_fits=true";
-  fillIn(form.elements, new URLSearchParams(kept));
+  putBack(form.elements, new URLSearchParams(kept));
   assert.deepEqual(chosen(form), ["fault=1:wrong", "picked=2", "none_fits=true"]);
 });
 
@@ -89,7 +89,7 @@ test("texts are put back, better ones to the rationale that they are of", () => 
     kept.append("edited", id);
     kept.append("edit", text);
   }
-  fillIn(fields, kept);
+  putBack(fields, kept);
   assert.deepEqual(fields.map(({ value }) => value), ["", "of two", "typed since", "Ein Satz\nmit zwei Zeilen"]);
 });
 
@@ -100,7 +100,7 @@ test("a field that nobody here knows yet is put back all the same", () => {
     { type: "radio", name: "how_sure", value: "3", checked: true },
     { type: "select-one", name: "why", value: "" },
   ];
-  fillIn(fields, new URLSearchParams("is_unsure=true&how_sure=2&why=dark"));
+  putBack(fields, new URLSearchParams("is_unsure=true&how_sure=2&why=dark"));
   assert.deepEqual(fields.map(({ checked, value }) => checked ?? value), [true, true, false, "dark"]);
 });
 
@@ -110,6 +110,6 @@ test("the version and the time of the page that is there now stay", () => {
     { type: "hidden", name: "active_ms", value: "70" },
     { type: "submit", name: "", value: "" },
   ];
-  fillIn(fields, new URLSearchParams("version=4&active_ms=10"));
+  putBack(fields, new URLSearchParams("version=4&active_ms=10"));
   assert.deepEqual(fields.map(({ value }) => value), ["9", "70", ""]);
 });
