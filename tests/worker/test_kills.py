@@ -197,14 +197,15 @@ def test_evaluate_before_its_predictions_are_stored(
     assert_complete(database, round_id, running)
 
 
-def test_close_while_it_admits(
+def test_close_between_admissions_and_manifest(
     database: sessionmaker[Session], tiny_model: Path, tmp_path: Path, running: Processes
 ) -> None:
     round_id = begin(database, tiny_model, tmp_path)
-    with holding(database, "LOCK TABLE admission IN SHARE MODE"):
+    # What is admitted is inserted, then the rows to train on: there it stops, uncommitted.
+    with holding(database, "LOCK TABLE training_row IN SHARE MODE"):
         start_workers(running)
         wait_for(
-            somebody_waits_for(database, "%INSERT INTO admission%"),
+            somebody_waits_for(database, "%INSERT INTO training_row%"),
             seconds=120,
             describe=running.logs,
         )
