@@ -9,10 +9,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.kit.sentences import Sentence
 from app.kit.texts import plain_lines
+from app.round_settings import LARGEST
+
+CandidateId = Annotated[int, Field(ge=-LARGEST - 1, le=LARGEST)]
+"""A number that the database can hold; whether there is such a candidate is asked later."""
 
 MAX_COMMENT = 2000
 MAX_EDIT = 1000
@@ -55,7 +59,7 @@ class Opinion(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
 
-    picked: Annotated[tuple[int, ...], AfterValidator(_sort_ids)] = ()
+    picked: Annotated[tuple[CandidateId, ...], AfterValidator(_sort_ids)] = ()
     """Ids of the candidates that fit."""
     none_fits: bool = False
     answer_is_wrong: bool = False
