@@ -76,3 +76,18 @@ def test_a_style_is_loaded_as_one_file(client: TestClient, name: str) -> None:
     assert response.headers["Content-Type"] == "text/css; charset=utf-8"
     assert "immutable" in response.headers["Cache-Control"]
     assert response.text.count("@layer") >= len(BUNDLES[name])
+
+
+@pytest.mark.parametrize("name", sorted(BUNDLES))
+def test_a_bundle_that_is_asked_for_again_is_not_sent_again(client: TestClient, name: str) -> None:
+    first = client.get(f"/static/{name}")
+    assert first.headers["Cache-Control"] == "no-cache"
+    again = client.get(f"/static/{name}", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    other = client.get(f"/static/{name}", headers={"If-None-Match": '"another"'})
+    assert (other.status_code, other.content) == (200, first.content)
+
+
+@pytest.mark.parametrize("name", sorted(BUNDLES))
+def test_a_bundle_takes_nothing(client: TestClient, name: str) -> None:
+    assert client.post(f"/static/{name}").status_code == 405
