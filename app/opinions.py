@@ -9,14 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from app.kit.numbers import Whole
 from app.kit.sentences import Sentence
 from app.kit.texts import plain_lines
-from app.round_settings import LARGEST
-
-CandidateId = Annotated[int, Field(ge=-LARGEST - 1, le=LARGEST)]
-"""A number that the database can hold; whether there is such a candidate is asked later."""
 
 MAX_COMMENT = 2000
 MAX_EDIT = 1000
@@ -59,7 +56,7 @@ class Opinion(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
 
-    picked: Annotated[tuple[CandidateId, ...], AfterValidator(_sort_ids)] = ()
+    picked: Annotated[tuple[Whole, ...], AfterValidator(_sort_ids)] = ()
     """Ids of the candidates that fit."""
     none_fits: bool = False
     answer_is_wrong: bool = False

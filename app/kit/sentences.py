@@ -65,8 +65,10 @@ def pack(part: object) -> Any:
                 "text": part.template,
                 "parts": {name: pack(value) for name, value in part.parts.items()},
             }
-        case Amount() | Share():
-            return {"amount": int(part)} if isinstance(part, Amount) else {"share": float(part)}
+        case Amount():
+            return {"amount": int(part)}
+        case Share():
+            return {"share": float(part)}
         case StrEnum():
             return {"text": part.value.replace("_", " "), "parts": {}}  # pages know it as a word
     return part if isinstance(part, int | float | str) else str(part)

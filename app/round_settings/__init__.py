@@ -7,7 +7,6 @@ fields is the order in which they are shown.
 
 from app.round_settings.evaluation import EvaluationSettings, StopSettings
 from app.round_settings.fields import (
-    LARGEST,
     Group,
     SettingField,
     Shown,
@@ -20,7 +19,6 @@ from app.round_settings.sampling import SamplingSettings
 from app.round_settings.training import TrainingSettings
 
 __all__ = [
-    "LARGEST",
     "AdmissionSettings",
     "EvaluationSettings",
     "Group",

@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from app.kit.numbers import LARGEST
 from app.kit.sentences import Sentence
-from app.round_settings.fields import LARGEST, SettingsModel, Shown
+from app.round_settings.fields import SettingsModel, Shown
 from app.round_settings.groups import END
 from app.round_settings.sampling import BACKENDS, Backend, Temperature
 

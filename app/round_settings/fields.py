@@ -9,9 +9,6 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 
-LARGEST = 2**63 - 1
-"""Numbers of the database have 64 bits."""
-
 Kind = Literal["text", "number", "integer", "checkbox", "choice", "lines", "numbers"]
 
 

@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from app.kit.numbers import LARGEST
 from app.kit.sentences import Sentence
 from app.round_settings.evaluation import EvaluationSettings, StopSettings
-from app.round_settings.fields import LARGEST, SettingsModel, Shown
+from app.round_settings.fields import SettingsModel, Shown
 from app.round_settings.groups import END, MODEL, SAMPLING
 from app.round_settings.judging import AdmissionSettings, JudgingSettings
 from app.round_settings.sampling import SamplingSettings

@@ -5,8 +5,9 @@ Run as `python -m tests.architecture.settings_page` after a change to `app/round
 
 from typing import Any
 
+from app.kit.numbers import LARGEST
 from app.kit.processes.programs import run_program
-from app.round_settings import LARGEST, LoopSettings, SettingField, list_fields
+from app.round_settings import LoopSettings, SettingField, list_fields
 from tests.architecture.lock import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "settings.md"

@@ -8,8 +8,6 @@ from app.kit import db
 from app.kit.settings import get_settings
 from worker.host.heart import Heart, Memory
 
-QUEUES_VARIABLE = "ILLUME_WORKER_QUEUES"
-
 logger = logging.getLogger(__name__)
 
 _heart: Heart | None = None

@@ -83,15 +83,6 @@ def lock_project(session: Session, project_id: int) -> Project:
     ).one()
 
 
-def find_read_number(session: Session, project_id: int, user_id: int) -> int | None:
-    """The newest version that the person has read; None before their first look."""
-    return session.scalar(
-        select(GuidelinesReading.number).where(
-            GuidelinesReading.project_id == project_id, GuidelinesReading.user_id == user_id
-        )
-    )
-
-
 def put_reading(session: Session, project_id: int, user_id: int, number: int) -> None:
     """Only ever forward: an old tab does not take back what was read in a newer one."""
     row = insert(GuidelinesReading).values(project_id=project_id, user_id=user_id, number=number)

@@ -6,6 +6,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+ITEMS_IN_ONE_RANGE = 1000
+"""So many items are gone through at once; no more of their rows are ever held."""
+
 
 @dataclass(frozen=True, slots=True)
 class ItemRange:
@@ -16,7 +19,9 @@ class ItemRange:
     size: int
 
 
-def list_ranges(session: Session, ids: Select[int], size: int) -> list[ItemRange]:
+def list_ranges(
+    session: Session, ids: Select[int], size: int = ITEMS_IN_ONE_RANGE
+) -> list[ItemRange]:
     """Returns ranges of `size` items. ids: a statement with one column, `id`."""
     numbered = select(
         ids.subquery().c.id, ((func.row_number().over(order_by="id") - 1) // size).label("number")

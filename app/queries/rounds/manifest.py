@@ -40,10 +40,10 @@ _JUDGED = (
 )
 
 
-def list_train_ranges(session: Session, project_id: int, size: int) -> list[ItemRange]:
-    """Returns the train items of a project in ranges of `size`, by their ids."""
+def list_train_ranges(session: Session, project_id: int) -> list[ItemRange]:
+    """Returns the train items of a project in ranges, by their ids."""
     ids = select(Item.id).where(Item.project_id == project_id, Item.split == Split.TRAIN)
-    return list_ranges(session, ids, size)
+    return list_ranges(session, ids)
 
 
 def list_admitted(session: Session, project_id: int, range_: ItemRange) -> Sequence[Row[int, int]]:

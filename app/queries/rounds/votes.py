@@ -13,12 +13,12 @@ from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds.item_ranges import ItemRange, is_in_range, list_ranges
 
 
-def list_round_ranges(session: Session, round_id: int, size: int) -> list[ItemRange]:
-    """Returns the items of a round in ranges of `size`, by their ids."""
+def list_round_ranges(session: Session, round_id: int) -> list[ItemRange]:
+    """Returns the items of a round in ranges, by their ids."""
     ids = select(counted_items.item_id.label("id")).where(
         counted_items.round_id == round_id, counted_items.state != RoundItemState.RESTING
     )
-    return list_ranges(session, ids, size)
+    return list_ranges(session, ids)
 
 
 def votes_statement(round_id: int, judge_kind: UserKind) -> Select[int, int, int, int]:

@@ -4,10 +4,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.kit.errors import NotFound
+from app.kit.numbers import Whole
 from app.web.access.projects import ReadableImage, ReadableProjectImage
 from app.web.assets.image_urls import WIDTHS
 from app.web.http.images import image_response
-from app.web.http.inputs import Whole
 
 router = APIRouter()
 

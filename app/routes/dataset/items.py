@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import Response
 
 from app.kit.errors import InvalidInput
+from app.kit.numbers import Whole
 from app.kit.sentences import Sentence
 from app.lifecycle import Split
 from app.models import Item, Project
@@ -15,7 +16,6 @@ from app.services.dataset import items
 from app.web.access.deps import CurrentUser, SessionDep
 from app.web.access.projects import ManagedItem, ManagedProject
 from app.web.http.htmx import redirect, respond
-from app.web.http.inputs import Whole
 from app.web.pages.dataset.items import ItemQuery, item_page, items_page
 
 router = APIRouter()

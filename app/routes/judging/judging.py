@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Json
 
 from app.kit.errors import Conflict, InvalidInput, StaleVersion
+from app.kit.numbers import Id, Whole
 from app.kit.sentences import Sentence
 from app.lifecycle import JUDGEABLE_ROUND
 from app.models import Judgement
@@ -20,7 +21,7 @@ from app.services.projects import guidelines
 from app.web.access.deps import SessionDep
 from app.web.access.judging import AtLockedItem, AtLockedJudgement, AtOwnJudgement, AtRound
 from app.web.http.htmx import is_htmx, redirect
-from app.web.http.inputs import Id, Whole, drops_odd_characters, read_whole
+from app.web.http.inputs import drops_odd_characters, read_whole
 from app.web.pages.judging.view import JudgeView
 
 router = APIRouter()

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
 from app.kit.errors import Conflict, InvalidInput, NotFound
+from app.kit.numbers import Id
 from app.kit.sentences import Sentence
 from app.models import PracticeAnswer, PracticeAttempt, PracticeItem, Project
 from app.opinions import NOTHING, Opinion
@@ -14,7 +15,6 @@ from app.services.judging import practice
 from app.web.access.deps import CurrentUser, SessionDep
 from app.web.access.projects import ReadableProject
 from app.web.http.htmx import redirect, respond
-from app.web.http.inputs import Id
 from app.web.pages.judging.practice import build_feedback, build_frame, build_start, build_work
 
 router = APIRouter(prefix="/projects/{slug}/practice")

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
 from app.kit.errors import InvalidInput, NotFound
+from app.kit.numbers import Id
 from app.kit.sentences import Sentence
 from app.lifecycle import PracticeMode
 from app.models import PracticeItem, Project
@@ -16,7 +17,7 @@ from app.web.access.deps import CurrentUser, SessionDep
 from app.web.access.projects import ManagedItem, ManagedProject
 from app.web.http.forms import Posted
 from app.web.http.htmx import redirect, respond
-from app.web.http.inputs import Id, read_whole
+from app.web.http.inputs import read_whole
 from app.web.pages.judging.practice import build_admin, build_lesson_page
 
 router = APIRouter()

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from app.kit.errors import InvalidInput, StaleVersion
+from app.kit.numbers import Whole
 from app.kit.sentences import Sentence
 from app.models import Project, User
 from app.queries.projects.guidelines_pictures import list_pictures
@@ -17,7 +18,7 @@ from app.web.access.deps import CurrentUser, SessionDep
 from app.web.access.projects import ManagedProject, ReadableProject
 from app.web.access.uploads import PictureForm, ReceivedPicture
 from app.web.http.htmx import is_htmx, redirect, respond
-from app.web.http.inputs import Whole, read_whole
+from app.web.http.inputs import read_whole
 from app.web.pages.projects.guidelines import Typed, guidelines_page
 from app.web.render.markdown import list_unshown
 

@@ -10,9 +10,6 @@ from app.models import Round
 from app.queries.rounds import votes as queries
 from app.round_settings import AdmissionSettings, LoopSettings
 
-ITEMS_IN_ONE_STEP = 1000
-"""So many items are gone through at once; no more votes are ever held."""
-
 
 @dataclass(frozen=True)
 class AdmissionPreview:
@@ -80,7 +77,7 @@ def admit(
     queries.delete_admissions(session, round_.id)
     kind = judge_kind(round_)
     policy = settings.policy if settings.policy != "at_least" else f"at_least_{settings.threshold}"
-    ranges = queries.list_round_ranges(session, round_.id, ITEMS_IN_ONE_STEP)
+    ranges = queries.list_round_ranges(session, round_.id)
     n_all = sum(range_.size for range_ in ranges)
     n_done = n_rationales = n_items = n_judged = 0
     for range_ in ranges:

@@ -15,9 +15,6 @@ from app.round_settings import LoopSettings
 from app.same_text import text_key
 from app.services.runs import runs
 
-ITEMS_IN_ONE_STEP = 1000
-"""So many items are gone through at once; no more rows are ever held."""
-
 
 def plan_training(
     session: Session,
@@ -36,7 +33,7 @@ def plan_training(
     within [1, max_balance]: with fewer answer-only rows than rationales, a b under 1 would mute the
     very rationales that people picked.
     """
-    ranges = queries.list_train_ranges(session, round_.project_id, ITEMS_IN_ONE_STEP)
+    ranges = queries.list_train_ranges(session, round_.project_id)
     n_all = sum(range_.size for range_ in ranges)
     n_done = n_rationales = n_written = 0
     run: Run | None = None

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from app.kit.errors import NotFound
+from app.kit.numbers import Id
 from app.kit.sentences import Sentence
 from app.queries.judging.access import (
     JudgementAccess,
@@ -23,7 +24,6 @@ from app.queries.judging.access import (
 )
 from app.services.accounts.accounts import hash_token
 from app.web.access.deps import SessionDep, explain_refusal, find_current_user, may_come_in
-from app.web.http.inputs import Id
 from app.web.http.sessions import get_cookies
 
 Access = TypeVar("Access", bound=RoundAccess)

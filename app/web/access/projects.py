@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from app.kit.errors import Conflict, NotAllowed, NotFound
+from app.kit.numbers import Id
 from app.kit.sentences import Sentence
 from app.lifecycle import Job, Role, UserKind
 from app.models import (
@@ -34,7 +35,6 @@ from app.queries.projects.projects import (
 from app.services.archived import require_open
 from app.web.access.deps import CurrentUser, SessionDep
 from app.web.assets.addresses import own_path
-from app.web.http.inputs import Id
 
 _NO_IMAGE = Sentence("There is no such image, or you are not a member of its project.")
 _OF_THE_ARCHIVE = ("/archive", "/unarchive", "/delete")

@@ -1,23 +1,16 @@
-"""What comes from outside: one type for numbers, and one door that every text goes through."""
+"""Checks what comes from outside: every text goes through one door, and is refused or kept here."""
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
-from pydantic import Field
 from starlette.datastructures import FormData
 
 from app.kit.errors import InvalidInput, NotFound
+from app.kit.numbers import LARGEST
 from app.kit.sentences import Sentence
 from app.kit.texts import UNSTORABLE
-from app.round_settings import LARGEST
-
-Id = Annotated[int, Field(ge=1, le=LARGEST)]
-"""The number of a row."""
-
-Whole = Annotated[int, Field(ge=-LARGEST - 1, le=LARGEST)]
-"""Any whole number that the database can be asked about."""
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 _DROPPING: set[Callable[..., Any]] = set()

@@ -14,10 +14,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
+from app.kit.numbers import LARGEST
 from app.lifecycle import Role
 from app.main import ROUTES
 from app.models import Event, Invite, Item, User
-from app.round_settings import LARGEST
 from app.services.accounts import accounts
 from app.services.judging import opening, practice_items
 from app.services.projects import projects

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from app.embedded import EmbeddedServices
+from app.web.http.probes import FRESH_SECONDS
 from tests.support.processes import stopped
 from tests.support.serving import WebServer
 
@@ -17,8 +18,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone]
 N_PROBES = 45
 LIVE_SECONDS = 2.0
 READY_SECONDS = 6.0
-KEPT_SECONDS = 0.6
-"""Longer than one look at the database is shared with those who ask later."""
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ def test_probes_of_a_database_that_hangs_hold_up_neither_live_nor_static_files(
     ):
         assert ask(client, "/health/ready")[0] == 200
         with stopped(services.pids()["postgres"]):
-            time.sleep(KEPT_SECONDS)  # what was found before is told no longer
+            time.sleep(FRESH_SECONDS)  # what was found before is told no longer
             probes = [pool.submit(ask, client, "/health/ready") for _ in range(N_PROBES)]
             others = []
             while not all(probe.done() for probe in probes):
