@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -13,27 +13,21 @@ from app.round_settings import LoopSettings
 
 def find_base(session: Session, project_id: int, settings: LoopSettings) -> ProjectBase | None:
     """The base that the project's rounds with these settings began with; None before the first."""
-    return session.scalars(
-        select(ProjectBase).where(
-            ProjectBase.project_id == project_id,
-            ProjectBase.base_model == settings.base_model,
-            ProjectBase.asked_revision == (settings.revision or ""),
-        )
-    ).one_or_none()
+    return session.scalars(_base_statement(project_id, settings)).one_or_none()
 
 
 def lock_base(session: Session, project_id: int, settings: LoopSettings) -> ProjectBase | None:
-    """As find_base, held until the end of the transaction and read anew."""
-    return session.scalars(
-        select(ProjectBase)
-        .where(
-            ProjectBase.project_id == project_id,
-            ProjectBase.base_model == settings.base_model,
-            ProjectBase.asked_revision == (settings.revision or ""),
-        )
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one_or_none()
+    """Returns that base read anew, and locked until the end of the transaction."""
+    statement = _base_statement(project_id, settings).with_for_update()
+    return session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
+
+
+def _base_statement(project_id: int, settings: LoopSettings) -> Select[ProjectBase]:
+    return select(ProjectBase).where(
+        ProjectBase.project_id == project_id,
+        ProjectBase.base_model == settings.base_model,
+        ProjectBase.asked_revision == (settings.revision or ""),
+    )
 
 
 def is_proved(session: Session, base_digest: str, libraries: str, settings_digest: str) -> bool:
