@@ -180,7 +180,7 @@ JUDGEABLE_ROUND = frozenset({RoundStatus.GENERATING, RoundStatus.JUDGING})
 
 @dataclass(frozen=True)
 class Phase:
-    """What a round waits for in a status: all runs of some jobs, and then the next status.
+    """The jobs whose runs a round waits for in one status, and the status that follows.
 
     Several runs of a job can belong to a phase, one for each strategy and role. The phase is over
     when none of them is queued or running, and none has failed without having been retried.

@@ -49,7 +49,7 @@ def _clean_edits(edits: Mapping[int, str]) -> dict[int, str]:
 
 
 class Opinion(BaseModel):
-    """What a person says about one item. Two that say the same are equal, however they came in.
+    """The opinion of one person about one item. Opinions with the same content are equal.
 
     Nothing is checked against the item here: an opinion may hold what is then refused.
     """
@@ -75,7 +75,7 @@ class Opinion(BaseModel):
 
     @property
     def n_facts(self) -> int:
-        """How many of the three facts it states, of which only one can be true."""
+        """Returns how many of the three facts are stated, of which only one can be true."""
         return (bool(self.picked), self.none_fits, self.answer_is_wrong).count(True)
 
 

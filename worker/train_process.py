@@ -123,7 +123,7 @@ def main(job_file: Path) -> int:
 
 
 def _train(job: TrainJob, number: int, should_stop: Callable[[], bool]) -> tuple[TrainReport, str]:
-    """What train_lora reports, and the revision of the base."""
+    """Trains; returns the report of train_lora, and the revision of the base."""
     device = f"cuda:{number}" if job.device == "cuda" else job.device
     if job.config.shard_base:
         device = "cpu"  # the whole may not fit a GPU; training moves each part to its own

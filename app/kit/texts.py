@@ -17,7 +17,7 @@ _SPACES = re.compile(r"\s+")
 
 
 def collapse(text: str) -> str:
-    """One line, single spaces, composed characters; what no database takes is dropped."""
+    """Returns the text on one line: single spaces, composed, without what no database takes."""
     return _SPACES.sub(" ", unicodedata.normalize("NFC", UNSTORABLE.sub("", text))).strip()
 
 

@@ -1,4 +1,4 @@
-"""What counts of a round: the items that it is about, and what was submitted about them.
+"""Defines which items of a round count, and which judgements, for every figure and release.
 
 A round can also hold items with another purpose (to check, to measure, to compare). They are handed
 out and judged like the others, but belong to no figure: every statement that says how many, how

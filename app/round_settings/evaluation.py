@@ -12,7 +12,7 @@ from app.round_settings.sampling import BACKENDS, Backend, Temperature
 
 
 class EvaluationSettings(SettingsModel):
-    """What a model is asked about held-out items, and what its texts are compared by."""
+    """Settings of the evaluation: which held-out items are asked, and how answers are scored."""
 
     group = END
 

@@ -13,7 +13,7 @@ Order = Literal["random", "fewest_first", "uncertainty"]
 
 
 class JudgingSettings(SettingsModel):
-    """Who judges the items of a round, how many of them each, and in which order."""
+    """Settings of judging: by whom, how many items per person, and in which order."""
 
     group = JUDGING
 
@@ -108,7 +108,7 @@ class JudgingSettings(SettingsModel):
 
 
 class AdmissionSettings(SettingsModel):
-    """Which candidates are admitted by the votes on them."""
+    """Settings of admission: by which votes a candidate is admitted."""
 
     group = JUDGING
 

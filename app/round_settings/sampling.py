@@ -18,7 +18,7 @@ BACKENDS = {
 
 
 class SamplingSettings(SettingsModel):
-    """How the candidates of an item are drawn from the model."""
+    """Settings of sampling: how the candidates of an item are drawn from the model."""
 
     group = SAMPLING
 

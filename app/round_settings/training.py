@@ -10,7 +10,7 @@ from app.round_settings.groups import TRAINING
 
 
 class TrainingSettings(SettingsModel):
-    """What an adapter is trained on, from where it starts, and how."""
+    """Settings of training: what an adapter is trained on, from where it starts, and how."""
 
     group = TRAINING
 

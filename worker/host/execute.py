@@ -107,7 +107,7 @@ def is_expected(error: Exception) -> bool:
 
 
 def _describe(error: Exception) -> str:
-    """What a person can act on first, then where it happened."""
+    """Returns the message that a person can act on, then where it happened."""
     message = getattr(error, "message", None) or str(error) or type(error).__name__
     if is_expected(error):
         return message

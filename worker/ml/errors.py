@@ -1,4 +1,4 @@
-"""What can go wrong in `worker.ml`, told to a person: what happened and what to do about it."""
+"""Errors of `worker.ml`, told to a person: what happened and what to do about it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What goes into and comes out of `worker.ml`: plain frozen values, no tensors."""
+"""The inputs and outputs of `worker.ml`: plain frozen values, no tensors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -132,7 +132,7 @@ def _key(inputs: RunInputs, digest: str) -> tuple[str, str, str]:
 
 
 def _settings_digest(settings: LoopSettings) -> str:
-    """Of everything that decides what is measured, beside the model and the libraries."""
+    """Returns a digest of all that decides what is measured, beside the model and the libraries."""
     lora = asdict(lora_settings(settings.training))
     what = [
         lora,

@@ -46,7 +46,7 @@ def evaluate(run_id: int, heart: Heart) -> None:
 
 @dataclass(frozen=True)
 class _Made:
-    """What the model said of the items of a shard, and the items that failed."""
+    """The model's answers for the items of a shard, and the items that failed."""
 
     predicted: Sequence[Predicted]
     failures: Sequence[Failure]

@@ -1,4 +1,4 @@
-"""From draws that failed to items that did."""
+"""Turns draws that failed into items that did."""
 
 from collections import Counter
 from collections.abc import Sequence

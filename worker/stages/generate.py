@@ -30,7 +30,7 @@ from worker.stages.shards import ShardStage, work_shards
 
 @dataclass(frozen=True)
 class Place:
-    """Which draw of which item a sample is."""
+    """One draw to make: of which item, how, and which one of several."""
 
     item_id: int
     opener: str

@@ -1,4 +1,4 @@
-"""What every stage of a round reads first."""
+"""Loads what every stage of a round reads first."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,5 +53,5 @@ def load_inputs(session: Session, run_id: int) -> RunInputs:
 
 
 def stop_when_lost(heart: Heart) -> Callable[[], bool]:
-    """What worker.ml asks at every step: whether the run is no longer ours, or cancelled."""
+    """Returns the question of every step of worker.ml: is the run lost or cancelled?"""
     return heart.lost.is_set

@@ -1,4 +1,4 @@
-"""Where a round's texts come from: the model in this process, or the installation's server."""
+"""Samples a round's texts from the model in this process, or from the installation's server."""
 
 from collections.abc import Callable, Sequence
 from functools import cache

@@ -1,4 +1,4 @@
-"""How several workers share one run: each claims shards until none is left.
+"""Lets several workers share one run: each claims shards until none is left.
 
 1. Claim a shard (conditional update; its attempt rises).
 2. `compute` with no session open; the heart keeps the shard ours.

@@ -114,7 +114,7 @@ def _train(inputs: RunInputs, data: TrainingInputs, n_processes: int, heart: Hea
 
 
 def _teller(heart: Heart) -> Callable[[TrainProgress], None]:
-    """What tells the heart of each step."""
+    """Returns the function that tells the heart of each step."""
     curve: list[dict[str, Any]] = []
     time_left = TimeLeft()
 

@@ -38,7 +38,7 @@ TICK = 0.2
 
 
 def count_processes(wanted: int | None, device: str) -> int:
-    """How many processes train: `wanted`, or one per visible GPU. `device`: the worker's setting.
+    """Returns how many processes train: `wanted`, or one per visible GPU. `device`: a setting.
 
     Raises DeviceError if there are not as many GPUs.
     """
@@ -179,7 +179,7 @@ def _read(child: Child, lines: queue.Queue[tuple[Child, str | None]]) -> None:
 
 
 def _parse(child: Child, line: str) -> dict[str, Any] | None:
-    """What a process tells us; None for a line of its log, and for an error, which is kept."""
+    """Returns a process's message; None for a line of its log, and for an error, which is kept."""
     if not line.startswith(MARK):
         logger.debug("training process %d: %s", child.number + 1, line)
         child.last_lines.append(line)

@@ -50,7 +50,7 @@ _WORDS = ("comment", "edits", "reason", "name")
 
 @dataclass(frozen=True)
 class PersonContent:
-    """What a person has submitted and written so far."""
+    """Counts of what a person has submitted and written so far."""
 
     n_judgements: int
     n_texts: int

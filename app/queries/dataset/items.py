@@ -39,7 +39,7 @@ PAGE_SIZE = 50
 
 
 class ItemFilter(StrEnum):
-    """What an admin looks for in the list of items."""
+    """The filter of the list of items."""
 
     ALL = "all"
     COVERED = "covered"
@@ -189,7 +189,7 @@ def take_out_of_open_round(session: Session, item_id: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Votes:
-    """Of one kind of judge, in one round, for one candidate."""
+    """The votes of one kind of judge on one candidate in one round."""
 
     judge_kind: UserKind
     n_fits: int
@@ -292,7 +292,7 @@ class JudgementRow:
 
 
 def list_judgements(session: Session, item_id: int) -> list[JudgementRow]:
-    """What people and critics said of the item, submitted or skipped, newest round first."""
+    """Returns the judgements of the item, submitted or skipped, newest round first."""
     rows = session.execute(
         select(Judgement, User.name, Round.number)
         .join(RoundItem, RoundItem.id == Judgement.round_item_id)

@@ -1,4 +1,4 @@
-"""What the gates of the judging pages look up: who asks, about what, and what of it is locked.
+"""Look-ups for the gates of the judging pages: the person, the round, the judgement, and locks.
 
 Locks are taken in one order: the person's own account row, the round (shared), the item of the
 round, the judgement. A person's own actions are therefore serial; nobody ever waits for another

@@ -31,7 +31,7 @@ class HomeRow:
 def list_home_rows(
     session: Session, user_id: int, *, sees_all: bool, since: datetime
 ) -> list[HomeRow]:
-    """One statement, whatever the number of projects; those with an open round first."""
+    """Returns a row per project, those with an open round first, with a single statement."""
     newest = (
         select(Round.id)
         .where(Round.project_id == Project.id)

@@ -252,7 +252,7 @@ class PracticeOffer:
 
 
 def list_offers(session: Session, user_id: int, slugs: Sequence[str]) -> dict[str, PracticeOffer]:
-    """Of the projects named, those with a practice round, in one statement."""
+    """Returns the practice rounds of the projects named, by slug, with a single statement."""
     n_items = (
         select(func.count())
         .where(PracticeItem.project_id == Project.id, _is_ready())
@@ -277,7 +277,7 @@ def list_offers(session: Session, user_id: int, slugs: Sequence[str]) -> dict[st
 
 @dataclass(frozen=True, slots=True)
 class PracticeFigures:
-    """How the practice round of a project went so far, over all people."""
+    """Counts of how the practice round of a project went so far, over all people."""
 
     n_people: int
     n_passed: int

@@ -1,4 +1,4 @@
-"""What a database is asked to prove that it can do its work."""
+"""Statements by which a database proves that it can do its work."""
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session

@@ -66,7 +66,7 @@ def find_difference(
 def put_difference(
     session: Session, project_id: int, old_number: int, new_number: int, lines: list[list[str]]
 ) -> None:
-    """Whoever asks at the same time makes the same; one of them is kept."""
+    """Keeps a difference unless one is there; people who ask at the same time make the same."""
     row = insert(GuidelinesDifference).values(
         project_id=project_id, old_number=old_number, new_number=new_number, lines=lines
     )

@@ -25,7 +25,7 @@ from app.queries.rounds.rounds import list_live_workers
 
 @dataclass(frozen=True)
 class ProjectCounts:
-    """Of usable train items where nothing else is said."""
+    """Figures of a project; they count usable train items where nothing else is said."""
 
     n_train: int
     n_covered: int

@@ -1,4 +1,4 @@
-"""What hangs on a project, and how all of it is deleted."""
+"""Counts everything that belongs to a project, and deletes it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ from app.models import (
 
 @dataclass(frozen=True)
 class ProjectContent:
-    """What a deletion takes along."""
+    """Counts of everything that a deletion of the project deletes."""
 
     n_items: int
     n_images: int

@@ -1,4 +1,4 @@
-"""What people and critics said of the items of a release."""
+"""Judgements, verdicts and corrected texts of the items of a release."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

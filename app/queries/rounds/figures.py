@@ -1,4 +1,4 @@
-"""What a round brought, counted in the tables."""
+"""Counts for the figures of a round: items, admissions, draws."""
 
 from collections.abc import Sequence
 

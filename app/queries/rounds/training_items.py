@@ -1,4 +1,4 @@
-"""What a trainer and an evaluation read of items."""
+"""Items as trainings and evaluations read them."""
 
 from collections.abc import Sequence
 

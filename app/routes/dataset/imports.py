@@ -60,7 +60,7 @@ def upload(
 def import_again(
     request: Request, run: ManagedImportRun, user: CurrentUser, session: SessionDep
 ) -> Response:
-    """The same files again, now writing the rows that differ from their items."""
+    """Imports the same files again, now writing the rows that differ from their items."""
     project = session.get_one(Project, run.project_id)
     parameters = imports.ImportParameters.model_validate(run.parameters)
     again = imports.request_import(

@@ -25,7 +25,7 @@ Text = Annotated[str, Form()]
 
 @dataclass(frozen=True)
 class Wording:
-    """What stands in the form of a correction; one field per gold rationale."""
+    """The fields of the form for corrections; one per gold rationale."""
 
     question: str
     answer: str

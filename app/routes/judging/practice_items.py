@@ -64,7 +64,7 @@ def add_item(
 def use_item(
     request: Request, item: ManagedItem, user: CurrentUser, session: SessionDep
 ) -> Response:
-    """From the page of an item."""
+    """Makes an item of the data a practice item; the page of the item has the button."""
     project = session.get_one(Project, item.project_id)
     added = service.add_item(session, project, item, actor=user)
     return redirect(request, _url(project, added))

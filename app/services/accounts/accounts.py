@@ -68,7 +68,7 @@ def is_local_path(path: str) -> bool:
 
 
 def safe_path(path: str | None, default: str = "/") -> str:
-    """Where to go next: only ever within this site."""
+    """Returns the path to go to next, which is always within this site."""
     return path if path and is_local_path(path) else default
 
 
@@ -260,7 +260,7 @@ def check_sign_in(
 
 
 def _whose_password(namesakes: Sequence[User], password: str) -> User | None:
-    """Of accounts whose names look alike the password decides; nobody's takes as long as one."""
+    """Returns the account whose password it is; an unknown name takes as long as a known one."""
     if not namesakes:
         is_password(password, None)
     return next((one for one in namesakes if is_password(password, one.password_hash)), None)
@@ -355,7 +355,7 @@ def revoke_api_token(session: Session, token: ApiToken, *, actor: User | None) -
 
 
 def find_token_user(session: Session, token: str) -> User | None:
-    """Whose API token this is; None when it is unknown, revoked, or the account is closed."""
+    """Returns the owner of an API token; None if it is unknown or over, or the account closed."""
     entry = queries.find_api_token(session, hash_token(token))
     user = session.get(User, entry.user_id) if entry else None
     return user if user is not None and user.disabled_at is None else None

@@ -77,7 +77,7 @@ def _is_repeated(password: str) -> bool:
 
 
 def _share_of_steps(password: str) -> float:
-    """How many of its characters are the same as, or a neighbour of, the one before."""
+    """Returns the share of characters that equal, or neighbour, the one before."""
     pairs = list(pairwise(password))
     n_steps = sum(
         abs(ord(one) - ord(other)) <= 1 or one + other in _ROWS or other + one in _ROWS

@@ -6,6 +6,6 @@ from app.models import Project
 
 
 def pseudonym(project: Project, user_id: int) -> str:
-    """The same for a person in all releases of a project, and different in every project."""
+    """Returns a person's pseudonym: one for all releases of a project, another in every project."""
     key = project.pseudonym_secret.encode()
     return "annotator-" + hmac.digest(key, f"user {user_id}".encode(), "sha256").hex()[:16]

@@ -30,7 +30,7 @@ def _key(scope: str, *parts: str) -> str:
 
 
 def place_of(address: str) -> str:
-    """What counts as one place: an IPv4 address, or the /64 that one IPv6 subscriber has."""
+    """Returns what counts as one place: an IPv4 address, or the /64 of one IPv6 subscriber."""
     try:
         ip = ip_address(address.partition("%")[0])
     except ValueError:

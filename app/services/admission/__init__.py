@@ -1,1 +1,1 @@
-"""Which judged rationales may be trained on."""
+"""Admission: chooses the judged rationales that may be trained on."""

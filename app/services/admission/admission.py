@@ -1,4 +1,4 @@
-"""Which judged rationales may be trained on: one policy, previewed before it is applied."""
+"""Admits judged rationales to training by one policy, which is previewed before it is applied."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from app.round_settings import AdmissionSettings, LoopSettings
 
 @dataclass(frozen=True)
 class AdmissionPreview:
-    """How much a policy admits, and of how many items that have votes."""
+    """The counts of what a policy admits, and of the items that have votes."""
 
     n_rationales: int
     n_items: int

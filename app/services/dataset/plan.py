@@ -1,4 +1,4 @@
-"""What an import would do with each row, decided before anything is written."""
+"""Decides what an import does with each row before anything is written."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from app.services.dataset.formats.reading import ParsedDataset, ParsedItem
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done with each row, decided before anything is written."""
+    """The decisions of an import about each row, made before anything is written."""
 
     added: list[ParsedItem]
     updated: list[tuple[Item, ParsedItem]]
@@ -131,7 +131,7 @@ def _sort_out_changes(
     *,
     update: bool,
 ) -> None:
-    """Which differing rows are written, which wait for `update`, and which never are."""
+    """Decides which differing rows are written, which wait for `update`, and which never are."""
     item_ids = [old.id for old, _ in differing]
     if update:
         queries.lock_items(session, item_ids)

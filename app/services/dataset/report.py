@@ -1,4 +1,4 @@
-"""What an import did, in numbers and names."""
+"""The report of an import, in numbers and names."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,7 +12,7 @@ MAX_SHOWN = 20
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import did, for people and for `--json`."""
+    """The report of an import, for people and for `--json`."""
 
     n_rows: int
     n_added: int
@@ -44,7 +44,7 @@ class ImportReport:
         return report
 
     def as_lines(self) -> list[str]:
-        """The same for a terminal."""
+        """Returns the report as lines for a terminal."""
         splits = ", ".join(f"{n:,} {split}" for split, n in self.splits.items())
         lines = [
             f"{self.n_rows:,} rows ({splits}): {self.n_added:,} added, {self.n_updated:,} updated, "

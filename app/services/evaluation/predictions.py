@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Said:
-    """What a model said of an item: its answer, and the rationale it gives for it."""
+    """The answer that a model gave for an item, and its rationale."""
 
     answer: str
     rationale: str
@@ -35,7 +35,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Predicted:
-    """What a model said of one held-out item, and of a blank picture if it was shown one."""
+    """A model's answers for one held-out item: with its picture, and with a blank one if shown."""
 
     item_id: int
     seen: Said
@@ -104,7 +104,7 @@ def _judge(critic: Critic, item: Item, said: Said) -> dict[str, Any]:
 
 
 def list_outcomes(session: Session, run_id: int) -> dict[Split, list[ScoredItem]]:
-    """What the predictions of a run and of those it retries say, by split."""
+    """Returns the scored predictions of a run and of those it retries, by split."""
     run_ids = [entry.id for entry in list_chain(session, run_queries.get_run(session, run_id))]
     outcomes: dict[Split, list[ScoredItem]] = {Split.VALIDATION: [], Split.TEST: []}
     for prediction, gold_rationales in queries.list_predictions(session, run_ids):

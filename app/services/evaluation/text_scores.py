@@ -1,4 +1,4 @@
-"""What the predictions of an evaluation come to, in figures: pure, from texts to numbers.
+"""Computes the scores of an evaluation from the texts of its predictions; pure.
 
 Text metrics are measured several times over, each a series of scores with names of its own:
 
@@ -55,7 +55,7 @@ def score_name(series: Series, metric: str) -> str:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one said text fared: of a model, with the item's picture or a blank one."""
+    """The outcome of one text of a model, written with the item's picture or a blank one."""
 
     rationale: str
     answer_is_right: bool

@@ -50,7 +50,7 @@ def end_judging(session: Session, round_: Round, *, actor: User | None) -> Run:
 def end_if_all_judged(session: Session, round_id: int) -> bool:
     """End judging where the round goes on by itself and nothing is left to judge; returns whether.
 
-    What only those are left for who skipped it is settled first, in every round.
+    Items that only people who skipped them could still take are settled first, in every round.
     """
     round_ = queries.lock_round(session, round_id)
     if round_.status is not RoundStatus.JUDGING:

@@ -1,4 +1,4 @@
-"""What `illume check` looks at: each part of the installation, and how to mend what is wrong.
+"""Checks each part of the installation for `illume check`, and says how to mend what is wrong.
 
 Works with nothing running and changes nothing: no folder, key or process is made by looking.
 """
@@ -54,7 +54,7 @@ class Finding:
 
 
 class Problem(Exception):
-    """What is wrong with a part and how to mend it, in a sentence or two."""
+    """A fault of a part of the installation and how to mend it, in a sentence or two."""
 
 
 def check_installation() -> list[Finding]:
@@ -122,7 +122,7 @@ def _check_home(settings: Settings) -> str:
 
 
 def _describe_owner(home: Path) -> str:
-    """Who holds the folder, by the lock file; a crash may have left a number behind."""
+    """Says who holds the folder, by its lock file; a crash may have left a number behind."""
     try:
         pid = int((home / LOCK_FILE).read_text(encoding="ascii"))
         os.kill(pid, 0)

@@ -18,7 +18,7 @@ MOST_STEPS = 300_000
 
 
 class Mark(StrEnum):
-    """Where a line stands: in both texts, in the new one, in the old one.
+    """Says of a line whether it stands in both texts, in the new one, or in the old one.
 
     A gap stands for lines left out, a cut at the end of a list that was too long.
     """
@@ -39,7 +39,7 @@ class DiffLine:
 
 
 def diff_lines(old: str, new: str) -> tuple[DiffLine, ...]:
-    """What changed, with the lines around it; empty where nothing did. Blank lines do not count."""
+    """Returns the changes with the lines around them, or nothing. Blank lines do not count."""
     before = [line for line in old.splitlines() if line.strip()]
     after = [line for line in new.splitlines() if line.strip()]
     lines: list[DiffLine] = []
@@ -119,7 +119,7 @@ def _find_matches(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int
 
 
 def _enter(ends: dict[int, int], diagonal: int, n_changes: int) -> int:
-    """How far one is where a diagonal is entered with one more change."""
+    """Returns the position at which a diagonal is entered with one more change."""
     if _is_entered_by_new_line(ends, diagonal, n_changes):
         return ends[diagonal + 1]
     return ends[diagonal - 1] + 1

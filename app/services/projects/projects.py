@@ -313,7 +313,7 @@ def _checked_text(text: str, refusal: Sentence) -> str:
 
 
 def _changes(old: object, new: object, prefix: str = "") -> dict[str, list[object]]:
-    """What changed, as `name: [old, new]`, names of groups joined by dots."""
+    """Returns the changes as `name: [old, new]`, names of groups joined by dots."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return {} if old == new else {prefix: [old, new]}
     changes: dict[str, list[object]] = {}

@@ -1,4 +1,4 @@
-"""What the card of a release says in numbers, counted while its rows are made."""
+"""Counts the figures of a release's card while its rows are made."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ AUTHOR_ERASED = "the person who wrote it was erased"
 
 @dataclass
 class Agreement:
-    """Of those that two or more people judged in one round: on how many all said the same."""
+    """Counts what two or more people judged in one round, and where all of them said the same."""
 
     n: int = 0
     n_same: int = 0

@@ -123,7 +123,7 @@ def write_release(session: Session, release: Release, *, format: ReleaseFormat, 
 
 
 def archive_path(release: Release, format: ReleaseFormat) -> Path:
-    """Where the file for downloading lies once a release run has built it."""
+    """Returns the path of the file for downloading; it is there once a run has built it."""
     return release_path(
         release.project_id, release.number, release.content_hash, f"{format.value}.zip"
     )
@@ -174,7 +174,7 @@ def _checked_payloads(session: Session, release: Release) -> Iterator[Json]:
 
 
 def _describe(release: Release) -> Json:
-    """What the files say of the release itself; it is as frozen as the rows."""
+    """Returns the description of the release that its files carry; it is as frozen as the rows."""
     return {
         "number": release.number,
         "content_hash": release.content_hash,

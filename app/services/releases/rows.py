@@ -50,7 +50,7 @@ class ReleasedRow:
 
 @dataclass(frozen=True)
 class _Page:
-    """What the database says of some items, by item or candidate."""
+    """The rows of the database about some items, by item or candidate."""
 
     judgements: Mapping[int, Sequence[JudgementSource]]
     verdicts: Mapping[int, Sequence[tuple[JudgementSource, VerdictSource]]]
@@ -305,7 +305,7 @@ def _remarks(opinion: Opinion) -> dict[str, bool]:
 
 
 def row_id(*parts: str) -> str:
-    """The same row has the same id in every release of every copy of the project."""
+    """Returns the id of a row: the same in every release of every copy of the project."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
 
 

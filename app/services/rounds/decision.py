@@ -11,7 +11,7 @@ DEFAULT_FLOOR_DROP = 0.05
 
 @dataclass(frozen=True)
 class RoundFigures:
-    """What one round brought, in items.
+    """The figures of one round that its decision looks at, in items.
 
     improved: train items newly covered, and measured items whose fit rose.
     regressed: measured items whose fit fell.

@@ -1,4 +1,4 @@
-"""What a round brought, in figures: stored with the round when it is decided."""
+"""Collects the figures of a round, which are stored with it when it is decided."""
 
 from dataclasses import asdict
 from typing import Any
@@ -98,7 +98,7 @@ def _accuracy(session: Session, run: Run | None) -> float | None:
 
 
 def _critic_figures(session: Session, round_: Round) -> dict[str, Any]:
-    """What a critic found over all draws, shown or not (see critic_judging)."""
+    """Returns the figures of a critic over all draws, shown or not (see critic_judging)."""
     run = run_queries.find_latest_run(session, round_.id, Job.JUDGE)
     if run is None or run.status is not RunStatus.SUCCEEDED:
         return {}

@@ -182,7 +182,7 @@ def sort_by_draws(n_draws: Counter[int]) -> list[tuple[int, int]]:
 def choose_shown(
     by_draws: Sequence[int], max_shown: int, *, seed: tuple[int, ...]
 ) -> dict[int, str]:
-    """What people see, with why: the most drawn, then as many at random from the rest.
+    """Chooses the candidates that people see: the most drawn, then as many at random from the rest.
 
     Only common texts would hide the model's variety, only random ones what it mostly says.
     """

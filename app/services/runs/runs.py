@@ -224,7 +224,7 @@ def register_worker(
 
 @dataclass(frozen=True)
 class WorkerFigures:
-    """What a worker says of itself. Memory in bytes; per_second in `unit`, None while idle."""
+    """Figures that a worker reports. Memory in bytes; per_second in `unit`, None while idle."""
 
     memory_used: int | None = None
     memory_total: int | None = None

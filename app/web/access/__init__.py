@@ -1,1 +1,1 @@
-"""Who may do this: sessions, and the gates that return the object they let through."""
+"""Sessions, and the gates that refuse a request or return the object that it is about."""

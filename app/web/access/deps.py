@@ -1,4 +1,4 @@
-"""What handlers ask for: a session, and the person behind the request.
+"""Dependencies of handlers: a database session, and the person behind the request.
 
 The session is function-scoped: it commits after the handler and *before* the answer leaves, so that
 nobody is told of a change that then fails to be stored.
@@ -30,7 +30,7 @@ PLACE_SECONDS = 9.0
 
 
 def make_places() -> anyio.Semaphore:
-    """How many requests of one process may work with the database at a time.
+    """Returns the limiter of requests of one process that work with the database at a time.
 
     A request takes a thread for each step and keeps its connection in between. Without this limit,
     a crowd could take all connections, wait for all threads, and be stuck; and many transactions at
@@ -94,7 +94,7 @@ ACCOUNT_CLOSED = Sentence(
 
 @dataclass(frozen=True)
 class Viewer:
-    """What templates know of the person signed in. A copy: error pages come after the session."""
+    """The person signed in, as templates know them. A copy: error pages come after the session."""
 
     id: int
     name: str

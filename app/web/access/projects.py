@@ -42,7 +42,7 @@ _ADMINS_ONLY = Sentence("Only an admin of this project can do that.")
 
 
 def find_role(session: Session, project: Project, user: User) -> Role | None:
-    """What the person may do in the project; administrators of the installation do everything."""
+    """Returns a person's role in a project, or None; the installation's admins are its admins."""
     if user.is_admin:
         return Role.ADMIN
     membership = find_membership(session, project.id, user.id)

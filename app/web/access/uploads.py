@@ -71,7 +71,7 @@ class PictureForm:
     """Why the file is not taken; empty where it is, and where none was sent."""
 
     def text(self, name: str) -> str:
-        """What stands in a field; empty where it was not sent, or is a file."""
+        """Returns the text of a field; empty where it was not sent, or is a file."""
         value = self.form.get(name, "")
         return value if isinstance(value, str) else ""
 

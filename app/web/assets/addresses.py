@@ -1,4 +1,4 @@
-"""From paths to addresses: the one place that knows below which path of a host the pages stand.
+"""Turns paths into addresses; nothing else knows below which path of a host the pages stand.
 
 Inside the application, in handlers, templates, scripts and the database, a path is one of our own,
 such as /projects. What a browser is told, a link, a form, a redirect, a picture, is `address` of

@@ -1,4 +1,4 @@
-"""From an error to an answer: one page for all statuses, and the true status always kept.
+"""Turns errors into answers: one page for all statuses, and the true status always kept.
 
 htmx swaps nothing of an answer with an error status (but 422); one listener in static/app.js shows
 the sentence of the page as a toast. Callers that ask for JSON get the same sentence as
@@ -174,7 +174,7 @@ def _field_name(location: tuple[str | int, ...]) -> str:
 
 
 async def _handle_trouble(request: Request, error: Exception) -> Response:
-    """What may be an outage; what is none goes on as the crash that it is."""
+    """Answers an error that is an outage; any other is raised again, as the crash that it is."""
     outage = find_outage(error)
     if outage is None:
         raise error

@@ -56,7 +56,7 @@ def image_response(request: Request, image: Image, *, width: int | None) -> Resp
 
 @dataclass(frozen=True)
 class StoredImage:
-    """What is needed of an image once the session is gone."""
+    """The fields of an image that are needed once the session is gone."""
 
     sha256: str
     media_type: str
@@ -65,7 +65,7 @@ class StoredImage:
 
 
 class PictureLine:
-    """Where pictures of one process wait to be worked on; the same one is not begun twice."""
+    """The line of pictures that one process works on; the same one is not begun twice."""
 
     def __init__(self) -> None:
         self._places = anyio.CapacityLimiter(AT_A_TIME)

@@ -1,4 +1,4 @@
-"""What happens to every request: an id and a log line, size limits, the same-origin check, headers.
+"""Middleware for every request: an id and a log line, size limits, the same-origin check, headers.
 
 Pure ASGI, so that nothing is buffered on the way.
 """
@@ -277,7 +277,7 @@ _BODY = "illume.body"
 
 
 class _Body:
-    """What is known of the body of a request, and how much of it is taken."""
+    """The body of a request: what is known of it, and how much of it is taken."""
 
     def __init__(self, announced: str) -> None:
         is_number = re.fullmatch(r"[0-9]{1,18}", announced)

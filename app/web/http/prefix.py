@@ -53,7 +53,7 @@ class BelowPath:
 
 
 def _nearest_cookies(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-    """Of cookies of one name, the first: browsers begin with the one of the longest path.
+    """Keeps the first of cookies of one name: browsers begin with the one of the longest path.
 
     The others are of a site above ours, at the root of the host, that has the same name for them.
     """

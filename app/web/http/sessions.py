@@ -23,7 +23,7 @@ Toast = tuple[str, str]
 
 @dataclass(frozen=True)
 class SessionMark:
-    """What a session cookie says. It holds while the session of this key is kept."""
+    """The content of a session cookie. It holds while the session of this key is kept."""
 
     user_id: int
     key: str
@@ -72,7 +72,7 @@ class Cookies:
         self._set(response, self.known_name, self.known.dumps(user.id), KNOWN_SECONDS)
 
     def read_known(self, request: Request) -> int | None:
-        """Who signed in last in this browser; it lets nobody in."""
+        """Returns the person who signed in last in this browser; it lets nobody in."""
         try:
             return int(self.known.loads(request.cookies.get(self.known_name, "")))
         except (BadSignature, TypeError, ValueError):
@@ -91,7 +91,7 @@ class Cookies:
             return None
 
     def keep_toasts(self, response: Response, toasts: list[Toast]) -> None:
-        """What is said stays a Sentence: the page that shows it may be in any language."""
+        """Keeps toasts for the next page, as Sentences: it may be in any language."""
         kept = [(kind, pack(text)) for kind, text in toasts]
         self._set(response, self.flash_name, str(self.flashes.dumps(kept)), FLASH_SECONDS)
 

@@ -1,4 +1,4 @@
-"""What pages call the values of our enums. English: the value itself, in words."""
+"""Names the values of our enums for pages. English: the value itself, in words."""
 
 from app.kit.sentences import Sentence
 from app.web.language.languages import translate

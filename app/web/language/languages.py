@@ -135,7 +135,7 @@ def _translate_part(part: object) -> object:
 
 
 def script_texts(*names: str) -> str:
-    """What scripts of static/ say, as JSON by the English text; empty where the page is English."""
+    """Returns the texts of scripts as JSON by their English ones; empty on an English page."""
     return _script_texts(current_language(), names)
 
 

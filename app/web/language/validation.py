@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a form, as sentences that pages can translate."""
+"""Turns what pydantic finds wrong with a form into sentences that pages can translate."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,1 +1,1 @@
-"""From values to HTML: the template environment, charts, Markdown, static files."""
+"""Turns values into HTML: the template environment, charts, Markdown."""

@@ -63,7 +63,7 @@ def capital(text: str) -> str:
 
 
 def ago(at: datetime | None) -> str:
-    """How long ago, in the one unit that says most."""
+    """Returns how long ago it was, in the one unit that says most."""
     if at is None:
         return languages.translate(Sentence("never"))
     span = duration(datetime.now(UTC) - at)

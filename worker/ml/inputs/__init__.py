@@ -1,1 +1,1 @@
-"""From items to tensors: prompts, pictures, tokens."""
+"""Turns items into tensors: prompts, pictures, tokens."""

@@ -1,4 +1,4 @@
-"""From prompts to tensors: one row at a time through the family's own processor, then batches.
+"""Turns prompts into tensors: row by row through the family's own processor, then in batches.
 
 A *row* is a context with its image (by the processor) followed by continuation tokens (by the
 tokenizer). Rows are batched by putting their tensors together along the first axis, which is what
@@ -145,7 +145,7 @@ NEUTRAL_QUESTION = "What is it?"
 
 
 def _process(vlm: Vlm | Reader, picture: Image.Image | None, context: str) -> Any:
-    """What the family's processor makes of a prompt, with or without a picture."""
+    """Returns what the family's processor makes of a prompt, with or without a picture."""
     bos = vlm.tokenizer.bos_token
     # A chat template that writes the first token itself must not get a second one.
     options = {"add_special_tokens": False} if bos and context.startswith(bos) else {}

@@ -1,4 +1,4 @@
-"""Which adapter is on a model: several are held in memory by name, switched without reading files.
+"""Switches adapters on a model: several are held in memory by name, and files are read once.
 
 An adapter's name is its folder, which in the store is its digest (adapters.py). It is read once;
 afterwards switching puts its modules into their places, or the model's own. A text that is sampled

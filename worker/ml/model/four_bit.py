@@ -16,7 +16,7 @@ FOUR_BIT = "4bit"
 
 
 def four_bit_options(device: torch.device) -> dict[str, Any]:
-    """What from_pretrained needs for it. Raises DeviceError where it cannot be."""
+    """Returns the options of from_pretrained for 4 bits. Raises DeviceError where it cannot be."""
     if device.type != "cuda":
         raise DeviceError(
             f"A base in 4 bits needs a CUDA GPU, and this is {device}. Choose another number "

@@ -88,7 +88,7 @@ class Marks:
         return by + made if spans else made
 
     def _find_all(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where marks begin and end, also those within another one."""
+        """Returns where marks begin and end, also those within another one."""
         found = self._pattern.search(text)
         while found:
             yield found.span()
@@ -218,7 +218,7 @@ class _Breaking:
 
 
 class _Encoded(BatchEncoding):
-    """What a tokenizer returns, with the one of its questions that processors ask (Idefics 3)."""
+    """A tokenizer's result, with the one method of it that a processor calls (Idefics 3)."""
 
     def __init__(
         self,
@@ -246,7 +246,7 @@ class _Encoded(BatchEncoding):
 
 
 def _spans(tokenizer: Any, text: str) -> list[tuple[int, int]]:
-    """Where each token of `token_ids` begins and ends in the text."""
+    """Returns where each token of `token_ids` begins and ends in the text."""
     spans: list[tuple[int, int]] = []
     at = 0
     for number, part in enumerate(text.split(BREAK)):

@@ -87,7 +87,7 @@ class Vlm:
 
 @dataclass(frozen=True, eq=False)
 class Reader:
-    """What prepares texts and images for a model, without the model."""
+    """The parts that prepare texts and images for a model, without the model."""
 
     processor: Any
     tokenizer: Any

@@ -1,4 +1,4 @@
-"""How much fits: batch sizes from free memory, and telling an out-of-memory error from others."""
+"""Chooses batch sizes by free memory, and tells an out-of-memory error from others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def too_small(vlm: Vlm) -> DeviceError:
-    """What to say when not even the smallest batch fits."""
+    """Returns the error to raise when not even the smallest batch fits."""
     return DeviceError(
         f"The {vlm.device.type} memory does not hold the model and one row. Use a smaller model, "
         "another number type (bfloat16), smaller images or another device."
@@ -38,7 +38,7 @@ def too_small(vlm: Vlm) -> DeviceError:
 
 
 def too_large(vlm: Vlm, n_rows: int) -> DeviceError:
-    """What to say when a training batch does not fit."""
+    """Returns the error to raise when a training batch does not fit."""
     return DeviceError(
         f"The {vlm.device.type} memory does not hold a training batch of {n_rows} rows. Lower "
         "batch_size and raise gradient_accumulation by the same factor (the result is the same), "

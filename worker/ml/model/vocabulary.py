@@ -1,4 +1,4 @@
-"""What is known of a model's vocabulary without loading the model."""
+"""Reads a model's vocabulary without loading the model."""
 
 from transformers import AutoConfig, AutoTokenizer
 

@@ -10,7 +10,7 @@ _BLOCK = 128
 
 
 def top_k_of(vocabulary: int, share: float) -> int:
-    """How many tokens stay possible: ceil(share * vocabulary), at least 1."""
+    """Returns how many tokens stay possible: ceil(share * vocabulary), at least 1."""
     return min(vocabulary, max(1, math.ceil(share * vocabulary - 1e-9)))
 
 

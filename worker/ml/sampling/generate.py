@@ -178,7 +178,7 @@ def _alike(groups: Sequence[Group], *, by_length: bool) -> list[list[Group]]:
 
 
 def _renumbered(groups: Sequence[Group]) -> list[Group]:
-    """The same draws, numbered from 0 on."""
+    """Returns the draws numbered from 0 on."""
     counter = count()
     return [Group(group.row, tuple(islice(counter, len(group.numbers)))) for group in groups]
 
@@ -200,7 +200,7 @@ def _without(groups: Sequence[Group], done: Set[int]) -> list[Group]:
 
 
 def _fitting(vlm: Vlm, groups: Sequence[Group], config: SampleConfig, sharing: Sharing) -> int:
-    """How many draws to decode together."""
+    """Returns how many draws to decode together."""
     longest = max(group.row.length for group in groups)
     if sharing in ("copies", "none"):
         return default_batch_rows(vlm, longest + config.max_new_tokens)

@@ -25,7 +25,7 @@ NAME = "illume_shared_prefix"
 
 
 class Groups:
-    """Which rows belong to which item. `item_of`: (rows,), ascending, starting at 0, without gaps.
+    """The item of each row. `item_of`: (rows,), ascending, starting at 0, without gaps.
 
     `pad` and `unpad` go between rows (rows, ...) and groups (items, width, ...), where width is the
     greatest number of rows of an item.

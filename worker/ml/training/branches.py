@@ -60,7 +60,7 @@ class Tree:
 
     @property
     def n_context(self) -> int:
-        """How many tokens stand before the first node."""
+        """Returns how many tokens stand before the first node."""
         return self.row.length - len(self.row.continuation)
 
     @property
@@ -206,7 +206,7 @@ def _mask(vlm: Vlm, on_path: torch.Tensor, index: torch.Tensor, blocks: torch.Te
 
 
 def _as_asked(vlm: Vlm, allowed: torch.Tensor) -> torch.Tensor:
-    """As truth values where torch's own attention takes them, else as numbers to add."""
+    """Returns the mask as truth values where torch's own attention takes them, else as summands."""
     if vlm.model.config._attn_implementation == "sdpa":
         return allowed
     hidden = torch.finfo(vlm.dtype).min
@@ -301,7 +301,7 @@ def _try(
     places: Sequence[tuple[int, int]],
     expected: torch.Tensor,
 ) -> float:
-    """How far the logits are from the expected ones under a rule; infinity where it fails."""
+    """Returns how far the logits are from the expected ones; infinity where the rule fails."""
     vlm.memo[RULE] = rule
     try:
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""From examples to forwards: which of them pass through the model together, and in what form."""
+"""Groups examples into forwards: which of them pass through the model together, in what form."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager

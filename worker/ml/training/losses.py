@@ -66,7 +66,7 @@ class Encoded:
 
     @property
     def n_context(self) -> int:
-        """How many tokens stand before the first piece."""
+        """Returns how many tokens stand before the first piece."""
         return self.row.length - len(self.row.continuation)
 
     @property

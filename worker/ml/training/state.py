@@ -43,7 +43,7 @@ def fingerprint(
     lora: LoraSettings,
     start_from: Path | None,
 ) -> str:
-    """What decides the outcome of a training; a state is only resumed by the same one."""
+    """Returns a digest of what decides the outcome; only an equal training resumes a state."""
     settings = asdict(config)
     for without_effect in ("save_every_s", "save_every_steps", "feature_cache_mb", "shard_base"):
         settings.pop(without_effect)
@@ -111,7 +111,7 @@ def forget_state(folder: Path) -> None:
 
 
 def epoch_folder(folder: Path, epoch: int) -> Path:
-    """Where the adapter of an epoch (counted from 1) is kept."""
+    """Returns the folder of the adapter of an epoch (counted from 1)."""
     return folder / _EPOCHS / f"{epoch:04d}"
 
 

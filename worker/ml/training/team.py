@@ -18,7 +18,7 @@ IMAGE_CHARACTERS = 1000  # about what a picture is worth, beside the characters 
 
 
 class Team:
-    """What the processes of one training have to agree on."""
+    """The agreement between the processes of one training."""
 
     def __init__(self, accelerator: Accelerator) -> None:
         self._accelerator = accelerator

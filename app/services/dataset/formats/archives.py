@@ -129,7 +129,7 @@ def _check_directory(archive: ZipFile, name: str) -> dict[str, ZipInfo]:
 
 
 def _find_fault(info: ZipInfo) -> Sentence | None:
-    """What is wrong with one entry of the directory, as the end of a sentence that names it."""
+    """Returns the fault of one entry of the directory, as the end of a sentence that names it."""
     mode = info.external_attr >> 16
     fault = None
     member = _name_of(info)

@@ -46,7 +46,7 @@ class BadImage(Exception):
 
 
 class ImageSource(Protocol):
-    """Where images lie: a folder, or an archive."""
+    """A place that images are read from: a folder, or an archive."""
 
     label: str
 

@@ -1,4 +1,4 @@
-"""What is wrong with a data file, gathered as a whole before anything is stored."""
+"""Gathers everything that is wrong with a data file before anything is stored."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +11,7 @@ MAX_LISTED = 200
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something stands in a file. Every row of a dataset has one, so it is kept small."""
+    """The place of something in a file. Every row of a dataset has one, so it is kept small."""
 
     file: str
     number: int | str

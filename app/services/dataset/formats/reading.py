@@ -1,4 +1,4 @@
-"""From files to a checked dataset; nothing is stored here.
+"""Reads files into a checked dataset; nothing is stored here.
 
 Everything that can be wrong without looking into the database is found in two passes: fields, ids
 and missing images first, then the images themselves and their splits. Each pass tells all it found.
@@ -242,7 +242,7 @@ def _check_ids(rows: Sequence[Row], problems: Problems) -> None:
 def _find_images(
     rows: Sequence[tuple[Row, list[ImageSource]]], problems: Problems
 ) -> list[Place | None]:
-    """Where each row's image lies; a missing one is told once, with the first row that asks."""
+    """Returns the place of each row's image; a missing one is told once, with its first row."""
     places: list[Place | None] = []
     missing: set[str] = set()
     for row, sources in rows:
@@ -255,7 +255,7 @@ def _find_images(
 
 
 def _missing(row: Row, sources: Sequence[ImageSource]) -> Sentence:
-    """Where the image was looked for, and the name of a file that may be meant."""
+    """Says where the image was looked for, and names a file that may be meant."""
     if not sources:
         return Sentence("came without a folder or zip of images")
     listed = _listed(list(dict.fromkeys(source.label for source in sources)))

@@ -108,7 +108,7 @@ def _first_of(places: Sequence[Place]) -> str:
 
 
 class BadField(Exception):
-    """What is wrong with one field, as a sentence."""
+    """The fault of one field, as a sentence."""
 
     def __init__(self, problem: Sentence) -> None:
         super().__init__(problem)

@@ -68,7 +68,7 @@ def _find_header(lines: Iterator[str]) -> tuple[int, str]:
 
 @contextmanager
 def _telling(place: Place) -> Iterator[None]:
-    """What the reader of CSV objects to, as a sentence that says where."""
+    """Turns an error of the CSV reader into a sentence that says where it is."""
     try:
         yield
     except csv.Error as error:

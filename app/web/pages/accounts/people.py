@@ -1,4 +1,4 @@
-"""What the page of all accounts shows."""
+"""The page of all accounts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the pages of imports and releases show, and the page of one such run."""
+"""The pages of imports and releases, and the page of one such run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

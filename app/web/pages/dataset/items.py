@@ -1,4 +1,4 @@
-"""What the pages of items show: the list, and one item with all that is known of it."""
+"""The pages of items: the list, and one item with all that is known of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

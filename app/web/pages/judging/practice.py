@@ -97,7 +97,7 @@ class Feedback:
 
     @property
     def asks_for_verdicts(self) -> bool:
-        """Where the answer is wrong, no verdict on a text is expected."""
+        """Whether verdicts on texts are expected: not where the answer itself is wrong."""
         return not self.is_wrong
 
 

@@ -1,4 +1,4 @@
-"""What the pages of guidelines show."""
+"""The pages of guidelines."""
 
 from dataclasses import dataclass
 

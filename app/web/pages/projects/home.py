@@ -1,4 +1,4 @@
-"""What the start page shows."""
+"""The start page."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -81,7 +81,7 @@ def _card(row: HomeRow, user: User, offer: PracticeOffer | None) -> ProjectCard:
 
 
 def _note(status: RoundStatus | None) -> str:
-    """What an annotator can expect of a project that has nothing to judge now."""
+    """Returns what an annotator can expect of a project that has nothing to judge now."""
     if status is None or status is RoundStatus.DRAFT:
         return Sentence("No round has started yet.")
     if status in CLOSED_ROUND:

@@ -1,4 +1,4 @@
-"""What the page of a project's members shows."""
+"""The page of a project's members."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

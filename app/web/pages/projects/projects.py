@@ -1,4 +1,4 @@
-"""What the pages of a project show."""
+"""The pages of a project: its overview, the list and the settings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -113,7 +113,7 @@ def project_page(session: Session, project: Project) -> ProjectPage:
 
 
 def _judged_by(project: Project, rounds: Sequence[Round]) -> Sentence:
-    """Who judged the rounds that are listed, each by its own settings; without any, who will."""
+    """Returns who judged the listed rounds, by their own settings; without any, who will."""
     judges: dict[str, list[str]] = {}
     for round_ in rounds:
         # A round that trains on gold rationales is judged by nobody.

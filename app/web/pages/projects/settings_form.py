@@ -60,7 +60,7 @@ def read_form(
 
 
 def _read(field: SettingField, text: str) -> Any:
-    """What pydantic is given: it does the checking, so words stay words where numbers belong."""
+    """Returns a text of the form for pydantic to check: words stay words where numbers belong."""
     match field.kind:
         case "checkbox":
             return text == "true"
@@ -90,7 +90,7 @@ def _show(field: SettingField, value: Any) -> str:
 
 
 def _show_number(value: float) -> str:
-    """As short as people write it, and still the same number when it is read back."""
+    """Returns a number as short as people write it, and still the same when it is read back."""
     short = f"{value:.15g}"
     return short if float(short) == value else repr(value)
 

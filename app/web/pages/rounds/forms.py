@@ -1,4 +1,4 @@
-"""What is asked before a round starts and before its judging is closed."""
+"""The questions before a round starts and before its judging is closed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -115,7 +115,7 @@ class ClosePage:
 
 
 def close_page(session: Session, project: Project, round_: Round) -> ClosePage:
-    """What each policy would admit; the round's own one decides."""
+    """Returns the page that shows what each policy would admit; the round's own one decides."""
     settings = LoopSettings.model_validate(round_.settings)
     counts = count_round_items(session, round_.id)
     votes = count_votes(session, round_)

@@ -1,4 +1,4 @@
-"""What a round's page shows: where it stands, what runs, what it brought."""
+"""The page of a round: where it stands, what runs, what it brought."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Effort:
-    """What people spent on the judging of a round."""
+    """The time that people spent on the judging of a round."""
 
     minutes: float
     minutes_per_rationale: float | None

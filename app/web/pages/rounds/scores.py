@@ -138,7 +138,7 @@ def _cell(score: Score | None) -> Cell:
 
 
 def _counts(metrics: Sequence[Metric], scores: Sequence[Score | None]) -> tuple[int, int | None]:
-    """How many items; and of them how many have references, where not all do."""
+    """Says how many items were scored, and how many have references where not all do."""
     pairs = list(zip(metrics, scores, strict=True))
     answered = {score.n for metric, score in pairs if score and metric.as_percent}
     explained = {score.n for metric, score in pairs if score and not metric.as_percent}

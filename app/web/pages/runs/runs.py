@@ -1,4 +1,4 @@
-"""What the pages show of runs: how far, who does it, what went wrong."""
+"""The cards of runs: how far they are, who does them, what went wrong."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ JOB_LABELS: dict[Job, Sentence] = {
 
 @dataclass(frozen=True)
 class Work:
-    """How a run does: what it has written, how fast, for how long, and by whom.
+    """The progress of a run: how much it has written, how fast, for how long, and by whom.
 
     `step`: what an import or a release is at. `result`: of a training that has ended.
     """
@@ -134,7 +134,7 @@ def _extent(run: Run, n_shards: int, n_shards_done: int) -> tuple[int, int, str]
 
 
 def _step(run: Run) -> str:
-    """What a closing, an import or a release is doing now."""
+    """Returns what a closing, an import or a release is doing now."""
     step = run.progress.get("step")
     is_told = run.job in (Job.CLOSE, Job.IMPORT, Job.RELEASE) and run.status in LIVE_RUN and step
     return word(step) if is_told else ""
