@@ -80,7 +80,9 @@ def test_a_round_completes_on_worker_processes(
     assert round_.status is RoundStatus.COMPLETED
     with database() as session:
         statuses = dict(session.execute(select(Run.job, Run.status)).all())
-    assert set(statuses) == {Job.BASELINE, Job.GENERATE, Job.JUDGE, Job.TRAIN, Job.EVALUATE}
+    assert set(statuses) == {
+        Job.BASELINE, Job.GENERATE, Job.JUDGE, Job.CLOSE, Job.TRAIN, Job.EVALUATE,
+    }  # fmt: skip
     assert set(statuses.values()) == {RunStatus.SUCCEEDED}
 
 

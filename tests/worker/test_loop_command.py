@@ -88,7 +88,7 @@ def test_a_pipe_is_told_of_each_phase_while_it_runs(
     # A phase that is over between two looks is told of once, as ended.
     ended = [line.split()[2] for line in read if ": succeeded after" in line]
     assert [job for job in ended if job != "baseline:"] == [
-        f"{job}:" for job in ("generate", "judge", "train", "evaluate")
+        f"{job}:" for job in ("generate", "judge", "close", "train", "evaluate")
     ]
     assert "round 1 generate: running" in read
     assert json.loads(figures.read_text())["rounds"]

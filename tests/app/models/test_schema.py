@@ -737,7 +737,7 @@ def test_one_live_run_per_round_and_job(world: World) -> None:
     run = {"project_id": world.project.id, "round_id": world.round.id, "job": "generate"}
     with refused(world, "uq_run_one_live_per_part"):
         world.insert("run", **run)
-    world.execute("UPDATE run SET status = 'failed', error = 'x', finished_at = now()")
+    world.execute("UPDATE run SET status = 'failed', error = '\"x\"', finished_at = now()")
     world.insert("run", **run)
     with refused(world, "uq_run_one_live_per_part"):
         world.execute(

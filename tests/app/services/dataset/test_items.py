@@ -71,14 +71,14 @@ def test_excluded_item_leaves_the_queue_and_frees_who_holds_it(
     assert open_next_item(session, round_, ada) is None
 
 
-def test_excluding_the_last_open_item_closes_the_round(database: sessionmaker[Session]) -> None:
+def test_excluding_the_last_open_item_ends_the_judging(database: sessionmaker[Session]) -> None:
     with database.begin() as session:
         project = make_project(session)
         round_ = make_round(session, project)
         first, second = make_item(session, project), make_item(session, project)
         for item in (first, second):
             make_round_item(session, round_, item)
-    for item, status in ((first, RoundStatus.JUDGING), (second, RoundStatus.COMPLETED)):
+    for item, status in ((first, RoundStatus.JUDGING), (second, RoundStatus.CLOSING)):
         with database.begin() as session:
             items.exclude_item(session, session.get_one(Item, item.id), reason="x", actor=None)
         with database() as session:

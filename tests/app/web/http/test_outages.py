@@ -259,7 +259,13 @@ def test_a_piece_of_a_page_and_json_say_the_same(
     assert text_of(page(piece), ".lede") == DISK
     answer = browser.get("/trouble", headers={"Accept": "application/json"})
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-    assert answer.json() == {"error": DISK, "errors": []}
+    assert answer.json() == {
+        "title": "Service Unavailable",
+        "status": 503,
+        "detail": DISK,
+        "code": "service.away",
+        "errors": [],
+    }
 
 
 def test_a_statement_that_failed_leaves_the_next_request_in_peace(
