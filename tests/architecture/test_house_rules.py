@@ -174,6 +174,76 @@ def test_only_queries_send_statements() -> None:
 
 # --- One place for each thing ---------------------------------------------------------------
 
+STORED_JSON = {"result", "figures", "progress"}
+"""Attributes of runs and rounds that are JSON; `app/run_results.py` reads them."""
+
+
+def is_read_by_key(node: ast.AST, is_json: Callable[[ast.expr], bool]) -> bool:
+    """Whether a node is `json["key"]`, `json.get("key")` or `"key" in json`."""
+    match node:
+        case ast.Subscript(value=json, slice=ast.Constant(value=str())):
+            return is_json(json)
+        case ast.Call(func=ast.Attribute(value=json, attr="get" | "pop" | "setdefault")):
+            return is_json(json)
+        case ast.Compare(left=ast.Constant(value=str()), comparators=[json]):
+            return is_json(json)
+    return False
+
+
+def keys_read_in(function: ast.AST) -> Iterator[int]:
+    """The lines of a function, or of a file, that read stored JSON by key, also by another name."""
+
+    def is_stored(value: ast.expr | None) -> bool:
+        return isinstance(value, ast.Attribute) and value.attr in STORED_JSON
+
+    names = {
+        target.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and is_stored(node.value)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+    }
+
+    def is_json(value: ast.expr) -> bool:
+        return is_stored(value) or (isinstance(value, ast.Name) and value.id in names)
+
+    for node in ast.walk(function):
+        if is_read_by_key(node, is_json):
+            yield node.lineno  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'run.result["n_rows"]',
+        'int(entry.run.progress.get("step", 0))',
+        '"n_rows" in run.result',
+        'figures: Json = round_.figures\nfigures["n_items"]',
+        'progress = run.progress\nprogress.get("step")',
+    ],
+)
+def test_reading_stored_json_by_key_is_found(code: str) -> None:
+    assert list(keys_read_in(ast.parse(code)))
+
+
+def test_only_the_models_know_the_keys_of_results_progress_and_figures() -> None:
+    found = [
+        (path, line)
+        for path in SOURCES
+        for function in ast.walk(parse(path))
+        if isinstance(function, ast.FunctionDef)
+        for line in keys_read_in(function)
+    ]
+    assert places(iter(found)) == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted((REPOSITORY / "templates").rglob("*.html")), ids=lambda path: path.name
+)
+def test_no_template_reads_stored_json_by_key(path: Path) -> None:
+    by_key = re.compile(r"\b(?:result|results|progress|report)(?:\[|\.get\()")
+    assert by_key.findall(path.read_text(encoding="utf-8")) == []
+
 
 def test_only_settings_read_the_environment() -> None:
     def reads(node: ast.AST) -> bool:

@@ -3,6 +3,7 @@
 import time
 
 from app.kit.errors import LostRun
+from app.run_results import WorkProgress
 from app.services.rounds.closing import close_round
 from worker.host.heart import Heart
 from worker.host.persist import persist
@@ -21,7 +22,7 @@ def close(run_id: int, attempt: int, heart: Heart) -> None:
         nonlocal reported
         if heart.lost.is_set():
             raise LostRun(f"Run {run_id} was taken over or cancelled.")
-        heart.report({"step": step, "done": done, "total": total})
+        heart.report(WorkProgress(step=step, done=done, total=total))
         # People watch this, and a beat may be longer than the whole job takes.
         if time.monotonic() - reported >= SECONDS_BETWEEN_REPORTS:
             reported = time.monotonic()

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -13,6 +12,7 @@ from app.lifecycle import Job
 from app.models import Item, Run, RunShard
 from app.queries.rounds.training_items import list_items
 from app.round_settings import LoopSettings
+from app.run_results import EvaluationResult
 from app.services.evaluation.predictions import (
     Measured,
     Predicted,
@@ -94,7 +94,7 @@ class _Evaluation(ShardStage[_Made, Measured]):
         outcomes = persist(lambda session: list_outcomes(session, self.inputs.run.id))
         return measure_outcomes(outcomes, self.inputs.settings)
 
-    def finish(self, session: Session, run: Run, measured: Measured) -> dict[str, Any]:
+    def finish(self, session: Session, run: Run, measured: Measured) -> EvaluationResult:
         adapter_id = self.adapter[0] if self.adapter else None
         return store_scores(session, run, measured, adapter_id=adapter_id)
 

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -14,6 +13,7 @@ from app.lifecycle import DIRECT
 from app.models import Image, Item, Run, RunShard
 from app.queries.rounds.training_items import list_items
 from app.round_settings import LoopSettings, SamplingSettings
+from app.run_results import SamplingResult
 from app.same_text import text_key
 from app.services.rounds.sampling import Drawn, store_samples
 from app.services.runs.failures import Failure
@@ -109,8 +109,8 @@ class _Sampling(ShardStage[_Made, None]):
     def measure(self) -> None:
         """Nothing: what was sampled is read by others."""
 
-    def finish(self, session: Session, run: Run, measured: None) -> dict[str, Any]:  # noqa: ARG002
-        return {}
+    def finish(self, session: Session, run: Run, measured: None) -> SamplingResult:  # noqa: ARG002
+        return SamplingResult()
 
 
 def _draw_until_enough(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.lifecycle import FailureKind
 from app.models import Item
+from app.run_results import LeftOutItem
 from app.services.runs.failures import are_too_many, too_many_for_training
 from worker.ml.errors import ImageError
 from worker.ml.training.readable import Unusable
@@ -25,17 +26,6 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """An item whose rows are not in a training, and why."""
-
-    item_id: int
-    external_id: str
-    kind: FailureKind
-    reason: str
-    n_rows: int
-
-
-@dataclass(frozen=True)
 class TrainingInputs:
     """What a training reads of the database; `items` are those of `rows`, one for one. n_bytes: how
     long each image was when it was imported."""
@@ -49,7 +39,7 @@ class TrainingInputs:
     state_name: str
     is_written: list[bool]
     """Of each row, whether a person wrote its rationale."""
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[LeftOutItem, ...] = ()
 
     @property
     def everything(self) -> list[Example]:
@@ -110,13 +100,15 @@ def leave_out(data: TrainingInputs, unusable: Mapping[int, Unusable]) -> Trainin
     )
 
 
-def _by_item(owners: Sequence[Owner], unusable: Mapping[int, Unusable]) -> list[LeftOut]:
-    found: dict[int, LeftOut] = {}
+def _by_item(owners: Sequence[Owner], unusable: Mapping[int, Unusable]) -> list[LeftOutItem]:
+    found: dict[int, LeftOutItem] = {}
     for place in sorted(unusable):
         owner = owners[place]
         error = unusable[place]
         kind = FailureKind.IMAGE if isinstance(error, ImageError) else FailureKind.PROMPT
-        first = LeftOut(owner.item_id, owner.external_id, kind, error.message, n_rows=0)
+        first = LeftOutItem(
+            item_id=owner.item_id, external_id=owner.external_id, kind=kind, reason=error.message
+        )
         before = found.get(owner.item_id, first)
-        found[owner.item_id] = replace(before, n_rows=before.n_rows + 1)
+        found[owner.item_id] = before.model_copy(update={"n_rows": before.n_rows + 1})
     return list(found.values())

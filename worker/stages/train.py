@@ -5,12 +5,11 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import torch
 from sqlalchemy.orm import Session
 
-from app.kit.sentences import pack
 from app.kit.settings import get_settings
 from app.kit.storage import adapters_folder, image_path
 from app.lifecycle import Split
@@ -19,6 +18,7 @@ from app.queries.rounds import rounds as round_queries
 from app.queries.rounds.training_items import list_items, list_manifest
 from app.queries.runs import runs as run_queries
 from app.queries.runs.failures import MAX_LISTED
+from app.run_results import TrainingProgress, TrainingResult, TrainingStep, Validated
 from app.services.rounds.moving_on import finish_round_run
 from app.services.runs import runs
 from worker.host.heart import Heart
@@ -40,6 +40,8 @@ from worker.stages.training_settings import lora_settings, train_config
 from worker.train_process import TrainJob
 
 logger = logging.getLogger(__name__)
+
+Point = TypeVar("Point")
 
 CURVE_POINTS = 200
 """Points of the loss curve kept with the run: more cannot be told apart on a page."""
@@ -115,19 +117,19 @@ def _train(inputs: RunInputs, data: TrainingInputs, n_processes: int, heart: Hea
 
 def _teller(heart: Heart) -> Callable[[TrainProgress], None]:
     """Returns the function that tells the heart of each step."""
-    curve: list[dict[str, Any]] = []
+    curve: list[TrainingStep] = []
     time_left = TimeLeft()
 
     def on_progress(progress: TrainProgress) -> None:
-        curve.append(asdict(progress))
+        curve.append(_as_step(progress))
         heart.pace.count(progress.n_tokens)
         heart.report(
-            {
-                "step": progress.step,
-                "n_steps": progress.n_steps,
-                "seconds_left": time_left.estimate(progress.step, progress.n_steps),
-                "curve": thin(curve),
-            }
+            TrainingProgress(
+                step=progress.step,
+                n_steps=progress.n_steps,
+                seconds_left=time_left.estimate(progress.step, progress.n_steps),
+                curve=thin(curve),
+            )
         )
 
     return on_progress
@@ -259,30 +261,32 @@ def _finish(
     finish_round_run(session, inputs.run.id, attempt=attempt, result=_result(data, trained.report))
 
 
-def _result(data: TrainingInputs, report: TrainReport) -> dict[str, Any]:
-    return {
-        "chosen_epoch": report.chosen_epoch,
-        "epochs_run": report.epochs_run,
-        "n_steps": report.n_steps,
-        "n_rows": report.n_rows,
-        "n_rationale_rows": report.n_parts.get(RATIONALE, 0),
-        "n_written_rows": sum(data.is_written),
-        "n_unreadable": sum(entry.n_rows for entry in data.left_out),
-        "n_left_out": len(data.left_out),
-        "left_out": [
-            asdict(entry) | {"reason": pack(entry.reason)} for entry in data.left_out[:MAX_LISTED]
-        ],
-        "trainable_parameters": report.trainable_parameters,
-        "resumed_from_step": report.resumed_from_step,
-        "validations": [asdict(entry) for entry in report.validations],
-        "curve": thin([asdict(entry) for entry in report.curve]),
-        "seconds": round(report.seconds, 2),
-    }
+def _result(data: TrainingInputs, report: TrainReport) -> TrainingResult:
+    return TrainingResult(
+        chosen_epoch=report.chosen_epoch,
+        epochs_run=report.epochs_run,
+        n_steps=report.n_steps,
+        n_rows=report.n_rows,
+        n_rationale_rows=report.n_parts.get(RATIONALE, 0),
+        n_written_rows=sum(data.is_written),
+        n_unreadable=sum(entry.n_rows for entry in data.left_out),
+        n_left_out=len(data.left_out),
+        left_out=data.left_out[:MAX_LISTED],
+        trainable_parameters=report.trainable_parameters,
+        resumed_from_step=report.resumed_from_step,
+        validations=tuple(Validated(**asdict(entry)) for entry in report.validations),
+        curve=tuple(_as_step(entry) for entry in thin(report.curve)),
+        seconds=round(report.seconds, 2),
+    )
 
 
-def thin(curve: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """At most CURVE_POINTS entries, evenly spread, the last one among them."""
+def _as_step(progress: TrainProgress) -> TrainingStep:
+    return TrainingStep(**asdict(progress))
+
+
+def thin(curve: Sequence[Point]) -> tuple[Point, ...]:
+    """Returns at most CURVE_POINTS entries, evenly spread, the last one among them."""
     if len(curve) <= CURVE_POINTS:
-        return list(curve)
+        return tuple(curve)
     step = (len(curve) - 1) / (CURVE_POINTS - 1)
-    return [curve[round(index * step)] for index in range(CURVE_POINTS)]
+    return tuple(curve[round(index * step)] for index in range(CURVE_POINTS))

@@ -6,6 +6,7 @@ from rich.table import Table
 
 from app.cli.console import console
 from app.lifecycle import Split
+from app.run_results import RoundFigures
 from app.services.evaluation.text_scores import Series, score_name
 
 COLUMNS = ("round", "covered", "fitting draws", "test fit", "accuracy", "ROUGE-L", "CIDEr")
@@ -22,12 +23,12 @@ def print_table(figures: dict[str, Any]) -> None:
         table.add_column(name, justify="right")
     rounds = figures["rounds"]
     for entry in rounds:
-        brought = entry.get("figures", {})
-        draws = brought.get("critic_draws")
+        brought = RoundFigures.find(entry.get("figures", {}))
+        share = brought.critic.fitting_share if brought and brought.critic else None
         table.add_row(
             "base" if entry["round"] == 0 else str(entry["round"]),
-            f"{brought['n_covered']}/{brought['n_items']}" if "n_covered" in brought else "",
-            f"{brought['critic_fitting_draws'] / draws:.1%}" if draws else "",
+            f"{brought.n_covered}/{brought.n_items}" if brought else "",
+            f"{share:.1%}" if share is not None else "",
             *_cells(_test_scores(entry), Series.MODEL),
         )
     table.add_section()

@@ -15,6 +15,7 @@ from app.lifecycle import CLOSED_ROUND, RUN_TRANSITIONS, Decision, Job, RoundSta
 from app.models import Round
 from app.queries.rounds import rounds as queries
 from app.queries.runs.runs import find_latest_run
+from app.run_results import TrainingProgress, WorkProgress
 
 POLL_SECONDS = 0.5
 # A phase that takes long says in between how far it is.
@@ -88,10 +89,13 @@ def _extent(entry: queries.RunProgress) -> tuple[int, int]:
     """Returns how far a run is, and of how much: in shards, items or steps."""
     if entry.n_shards:
         return entry.n_shards_done, entry.n_shards
-    progress = entry.run.progress
     if entry.run.job is Job.CLOSE:
-        return progress.get("done", 0), progress.get("total", 0)
-    return progress.get("step", 0), progress.get("n_steps") or 0
+        closing = WorkProgress.read(entry.run.progress)
+        return closing.done, closing.total
+    if entry.run.job is Job.TRAIN:
+        training = TrainingProgress.read(entry.run.progress)
+        return training.step, training.n_steps
+    return 0, 0
 
 
 def _is_baseline_live(session: Session, project_id: int) -> bool:

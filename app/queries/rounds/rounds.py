@@ -42,6 +42,7 @@ from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds.bases import find_base
 from app.queries.rounds.candidates import usable_items_statement
 from app.round_settings import LoopSettings
+from app.run_results import TrainingProgress
 
 
 @dataclass(frozen=True)
@@ -385,8 +386,10 @@ def _run_progress(run: Run, shards: Any, names: tuple[str, ...], now: datetime) 
     per_second = n_written / seconds if seconds > 0 and n_written else None
     seconds_left = None
     if run.status in LIVE_RUN:
-        said = run.progress.get("seconds_left")  # by a training, which has no shards
-        seconds_left = (n - n_done) * seconds / n_done if n_done else said
+        if n_done:
+            seconds_left = (n - n_done) * seconds / n_done
+        elif run.job is Job.TRAIN:  # it has no shards, and tells its own
+            seconds_left = TrainingProgress.read(run.progress).seconds_left
     return RunProgress(
         run=run,
         n_shards=n,

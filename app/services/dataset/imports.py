@@ -14,12 +14,13 @@ from sqlalchemy.orm import Session
 
 from app.kit.db import session_scope
 from app.kit.errors import Conflict, InvalidInput, LostRun, NotFound
-from app.kit.sentences import Sentence, pack
+from app.kit.sentences import Sentence
 from app.kit.storage import Upload, image_path, put_image, upload_path
 from app.lifecycle import Job, RunStatus, Split
 from app.models import Project, Run, User
 from app.queries.dataset import imports as queries
 from app.queries.runs.runs import get_run, lock_run
+from app.run_results import ImportErrors, WorkProgress
 from app.services.archived import require_open
 from app.services.dataset.formats.images import ParsedImage
 from app.services.dataset.formats.reading import (
@@ -208,7 +209,7 @@ def _keep_errors(run_id: int, attempt: int, error: InvalidInput) -> None:
         if run.status is not RunStatus.RUNNING or run.attempt != attempt:
             raise LostRun(f"Import run {run_id} was taken over.") from error
         errors = error.errors or [error.message]
-        run.result = {"errors": [pack(line) for line in errors]}
+        run.result = ImportErrors(errors=tuple(errors)).dump()
 
 
 # --- Writing --------------------------------------------------------------------------------
@@ -238,11 +239,9 @@ def _store_images(
         _add_image_rows(session, project, block, plan.splits)
         if progress:
             progress(
-                {
-                    "step": Sentence("storing images"),
-                    "done": start + len(block),
-                    "total": len(fresh),
-                }
+                WorkProgress(
+                    step=Sentence("storing images"), done=start + len(block), total=len(fresh)
+                )
             )
     return len(fresh)
 
@@ -295,11 +294,9 @@ def _add_items(session: Session, project: Project, plan: Plan, progress: Progres
         )
         if progress:
             progress(
-                {
-                    "step": Sentence("adding items"),
-                    "done": start + len(block),
-                    "total": len(plan.added),
-                }
+                WorkProgress(
+                    step=Sentence("adding items"), done=start + len(block), total=len(plan.added)
+                )
             )
 
 

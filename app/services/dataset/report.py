@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-from app.kit.sentences import pack
 from app.models import Json
+from app.run_results import ImportResult
 
 MAX_LISTED = 1000
 MAX_SHOWN = 20
@@ -36,12 +36,9 @@ class ImportReport:
             report[name] = report[name][:MAX_LISTED]
         return report
 
-    def as_result(self) -> Json:
-        """For the run's result: the same, with sentences as pages translate them."""
-        report = self.as_dict()
-        for name in ("refused", "warnings"):
-            report[name] = [pack(line) for line in report[name]]
-        return report
+    def as_result(self) -> ImportResult:
+        """For the run's result, cut likewise."""
+        return ImportResult(**self.as_dict())
 
     def as_lines(self) -> list[str]:
         """Returns the report as lines for a terminal."""

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from app.critics import Critic, CriticItem, get_critic
 from app.kit.errors import LostRun
-from app.kit.sentences import pack
 from app.kit.texts import collapse
 from app.lifecycle import Split
 from app.metrics import MeteorError, why_no_meteor
@@ -17,6 +16,7 @@ from app.models import Adapter, Item, Prediction, Run, Score
 from app.queries.evaluation import predictions as queries
 from app.queries.runs import runs as run_queries
 from app.round_settings import LoopSettings
+from app.run_results import EvaluationResult
 from app.same_text import is_same_answer
 from app.services.evaluation.text_scores import Figure, Outcome, ScoredItem, measure
 from app.services.runs.failures import Failure, store_failures
@@ -152,8 +152,8 @@ def measure_outcomes(
 
 def store_scores(
     session: Session, run: Run, measured: Measured, *, adapter_id: int | None
-) -> dict[str, Any]:
-    """Insert the scores of a finished evaluation; returns what else the run's result says."""
+) -> EvaluationResult:
+    """Insert the scores of a finished evaluation; returns what else there is to say of it."""
     for split, figures in measured.figures.items():
         for figure in figures:
             low, high = figure.interval or (None, None)
@@ -169,8 +169,10 @@ def store_scores(
                     high=high,
                 )
             )
-    result: dict[str, Any] = {"n_leaked_images": count_leaked_images(session, run, adapter_id)}
-    return result | ({"meteor_note": pack(measured.meteor_note)} if measured.meteor_note else {})
+    return EvaluationResult(
+        n_leaked_images=count_leaked_images(session, run, adapter_id),
+        meteor_note=measured.meteor_note,
+    )
 
 
 def count_leaked_images(session: Session, run: Run, adapter_id: int | None) -> int:

@@ -26,6 +26,7 @@ from app.models import Json, Project, Release, Run, User
 from app.queries.releases import releases as queries
 from app.queries.releases.rounds import list_judged_rounds
 from app.queries.runs.runs import get_run, lock_run
+from app.run_results import ReleaseResult, WorkProgress
 from app.services.archived import require_open
 from app.services.dataset.formats.reading import Progress
 from app.services.events import record
@@ -216,7 +217,7 @@ def perform_release(run_id: int, *, attempt: int, progress: Progress) -> None:
     with session_scope() as session:
         release_id = _make_once(session, run_id, attempt)
     for number, format in enumerate(ReleaseFormat):
-        progress({"step": f"writing {format}", "done": number, "total": len(ReleaseFormat)})
+        progress(WorkProgress(step=f"writing {format}", done=number, total=len(ReleaseFormat)))
         with session_scope() as session:
             release = queries.get_release(session, release_id)
             path = archive_path(release, format)
@@ -230,11 +231,10 @@ def perform_release(run_id: int, *, attempt: int, progress: Progress) -> None:
 
 def _make_once(session: Session, run_id: int, attempt: int) -> int:
     run = get_run(session, run_id)
-    release_id = ReleaseParameters.model_validate(run.parameters).release_id or run.result.get(
-        "release_id"
-    )
+    release_id = ReleaseParameters.model_validate(run.parameters).release_id
+    release_id = release_id or ReleaseResult.read(run.result).release_id
     if release_id is not None:
-        return int(release_id)
+        return release_id
     project = session.get(Project, run.project_id)
     if project is None:
         raise NotFound("The project of this release is gone.")
@@ -244,14 +244,14 @@ def _make_once(session: Session, run_id: int, attempt: int) -> int:
     run = lock_run(session, run_id)
     if run.status is not RunStatus.RUNNING or run.attempt != attempt:
         raise LostRun(f"Release run {run_id} was taken over.")
-    run.result = _result(release)
+    run.result = _result(release).dump()
     return release.id
 
 
-def _result(release: Release) -> Json:
-    return {
-        "release_id": release.id,
-        "number": release.number,
-        "n_rows": release.n_rows,
-        "content_hash": release.content_hash,
-    }
+def _result(release: Release) -> ReleaseResult:
+    return ReleaseResult(
+        release_id=release.id,
+        number=release.number,
+        n_rows=release.n_rows,
+        content_hash=release.content_hash,
+    )

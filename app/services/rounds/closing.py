@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.models import Round
 from app.queries.runs.runs import get_run
+from app.run_results import ClosingResult
 from app.services.admission.admission import admit
 from app.services.events import record
 from app.services.rounds.moving_on import finish_round_run
@@ -65,9 +66,9 @@ def close_round(
         session,
         run_id,
         attempt=attempt,
-        result={
-            "n_rationales": admitted.n_rationales,
-            "n_items": admitted.n_items,
-            "n_judged_items": admitted.n_judged_items,
-        },
+        result=ClosingResult(
+            n_rationales=admitted.n_rationales,
+            n_items=admitted.n_items,
+            n_judged_items=admitted.n_judged_items,
+        ),
     )

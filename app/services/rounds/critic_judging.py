@@ -14,6 +14,7 @@ from app.models import Round, RoundItem, User
 from app.queries.rounds import critics as queries
 from app.queries.rounds.candidates import list_round_candidates
 from app.round_settings import LoopSettings
+from app.run_results import CriticFigures
 
 
 @dataclass
@@ -33,7 +34,7 @@ def critic_user(session: Session, name: str) -> User:
     return queries.get_critic_user(session, f"critic {name}")
 
 
-def judge_round(session: Session, round_: Round) -> dict[str, Any]:
+def judge_round(session: Session, round_: Round) -> CriticFigures:
     """Judge all shown candidates of a round with its critic; returns figures over all draws.
 
     The critic looks at candidates that are not shown too, for the share of fitting draws, but only
@@ -74,20 +75,20 @@ def _ask_critic(session: Session, round_: Round, settings: LoopSettings) -> list
     return [entry for entries in by_item.values() for entry in entries]
 
 
-def _count(judged: list[Judged]) -> dict[str, Any]:
+def _count(judged: list[Judged]) -> CriticFigures:
     faults: dict[str, int] = defaultdict(int)
     for entry in judged:
         if entry.fault:
             faults[entry.fault] += entry.n_draws
-    return {
-        "draws": sum(entry.n_draws for entry in judged),
-        "fitting_draws": sum(entry.n_draws for entry in judged if entry.fits),
-        "candidates": len(judged),
-        "fitting_candidates": sum(entry.fits for entry in judged),
-        "items": len({entry.item_id for entry in judged}),
-        "items_with_fit": len({entry.item_id for entry in judged if entry.fits}),
-        "faults": dict(sorted(faults.items())),
-    }
+    return CriticFigures(
+        draws=sum(entry.n_draws for entry in judged),
+        fitting_draws=sum(entry.n_draws for entry in judged if entry.fits),
+        candidates=len(judged),
+        fitting_candidates=sum(entry.fits for entry in judged),
+        items=len({entry.item_id for entry in judged}),
+        items_with_fit=len({entry.item_id for entry in judged if entry.fits}),
+        faults=dict(sorted(faults.items())),
+    )
 
 
 def _permute(judged: list[Judged], *, seed: str) -> None:

@@ -1,35 +1,11 @@
 """Whether another round is worth it: a pure rule on what the rounds brought."""
 
-from dataclasses import dataclass
-
 from app.kit.sentences import Amount, Sentence, Share
 from app.lifecycle import Decision
 from app.round_settings import StopSettings
+from app.run_results import RoundFigures
 
 DEFAULT_FLOOR_DROP = 0.05
-
-
-@dataclass(frozen=True)
-class RoundFigures:
-    """The figures of one round that its decision looks at, in items.
-
-    improved: train items newly covered, and measured items whose fit rose.
-    regressed: measured items whose fit fell.
-    """
-
-    n_items: int
-    n_open: int
-    n_covered: int
-    newly_covered: int
-    improved: int
-    regressed: int
-    validation_accuracy: float | None
-    baseline_accuracy: float | None
-
-    def has_progress(self, min_progress: float) -> bool:
-        is_better = self.improved - self.regressed > 0
-        covers_enough = self.newly_covered > 0 and self.newly_covered >= min_progress * self.n_open
-        return is_better or covers_enough
 
 
 def decide(number: int, history: list[RoundFigures], stop: StopSettings) -> tuple[Decision, str]:
@@ -60,7 +36,7 @@ def decide(number: int, history: list[RoundFigures], stop: StopSettings) -> tupl
         )
     recent = history[-stop.patience :]
     if len(recent) == stop.patience and not any(
-        figures.has_progress(stop.min_progress) for figures in recent
+        _has_progress(figures, stop.min_progress) for figures in recent
     ):
         return (
             Decision.NO_PROGRESS,
@@ -90,3 +66,10 @@ def decide(number: int, history: list[RoundFigures], stop: StopSettings) -> tupl
             left=Amount(last.n_items - last.n_covered),
         ),
     )
+
+
+def _has_progress(figures: RoundFigures, min_progress: float) -> bool:
+    """Whether more measured items got better than worse, or enough items were newly covered."""
+    is_better = figures.improved - figures.regressed > 0
+    is_enough = figures.newly_covered >= min_progress * figures.n_open
+    return is_better or (figures.newly_covered > 0 and is_enough)

@@ -1,8 +1,5 @@
 """Collects the figures of a round, which are stored with it when it is decided."""
 
-from dataclasses import asdict
-from typing import Any
-
 from sqlalchemy.orm import Session
 
 from app.lifecycle import Job, RunStatus, Split
@@ -11,22 +8,22 @@ from app.queries.rounds import figures as queries
 from app.queries.rounds import rounds as round_queries
 from app.queries.runs import runs as run_queries
 from app.round_settings import LoopSettings
-from app.services.rounds.decision import RoundFigures
+from app.run_results import CriticFigures, RoundFigures, TrainingResult
 from app.services.runs.runs import list_chain
 
 __all__ = ["collect_figures", "list_history"]
 
 
-def collect_figures(session: Session, round_: Round) -> dict[str, Any]:
-    """Returns coverage, change on measured items and the share of fitting draws: the fields of
-    RoundFigures, and more."""
+def collect_figures(session: Session, round_: Round) -> RoundFigures:
+    """Returns coverage, change on measured items and the share of fitting draws."""
     settings = LoopSettings.model_validate(round_.settings)
     n_items, n_covered, n_before = queries.count_covered(
         session, round_.project_id, round_number=round_.number
     )
     improved, regressed = _changed_items(session, round_, settings)
     baseline = round_queries.find_baseline_run(session, round_.project_id, settings)
-    figures = RoundFigures(
+    fits, judged = queries.count_fitting_draws(session, round_.id)
+    return RoundFigures(
         n_items=n_items,
         n_open=queries.count_sampled(session, round_.id),
         n_covered=n_covered,
@@ -35,26 +32,19 @@ def collect_figures(session: Session, round_: Round) -> dict[str, Any]:
         regressed=regressed,
         validation_accuracy=_accuracy(session, find_evaluation(session, round_)),
         baseline_accuracy=_accuracy(session, baseline),
+        n_admitted=queries.count_admitted(session, round_.id),
+        n_written_trained=_count_written_trained(session, round_),
+        n_draws_fitting=fits,
+        n_draws_judged=judged,
+        critic=_critic_figures(session, round_),
     )
-    fits, judged = queries.count_fitting_draws(session, round_.id)
-    return {
-        **asdict(figures),
-        "n_admitted": queries.count_admitted(session, round_.id),
-        "n_written_trained": _count_written_trained(session, round_),
-        "n_draws_fitting": fits,
-        "n_draws_judged": judged,
-        **_critic_figures(session, round_),
-    }
 
 
 def list_history(session: Session, round_: Round) -> list[RoundFigures]:
     """Returns the figures of the completed rounds of a project up to this one, oldest first."""
-    names = RoundFigures.__dataclass_fields__
-    return [
-        RoundFigures(**{name: entry.figures[name] for name in names})
-        for entry in [*queries.list_completed_before(session, round_), round_]
-        if all(name in entry.figures for name in names)
-    ]
+    rounds = [*queries.list_completed_before(session, round_), round_]
+    history = [RoundFigures.read(entry.figures) for entry in rounds]
+    return [figures for figures in history if figures.is_complete]
 
 
 def find_evaluation(session: Session, round_: Round) -> Run | None:
@@ -66,7 +56,7 @@ def find_evaluation(session: Session, round_: Round) -> Run | None:
 def _count_written_trained(session: Session, round_: Round) -> int:
     """Rows of this round's training whose text a person wrote."""
     run = run_queries.find_latest_run(session, round_.id, Job.TRAIN)
-    return int(run.result.get("n_written_rows", 0)) if run is not None else 0
+    return TrainingResult.read(run.result).n_written_rows if run is not None else 0
 
 
 def _changed_items(session: Session, round_: Round, settings: LoopSettings) -> tuple[int, int]:
@@ -97,9 +87,9 @@ def _accuracy(session: Session, run: Run | None) -> float | None:
     return None
 
 
-def _critic_figures(session: Session, round_: Round) -> dict[str, Any]:
+def _critic_figures(session: Session, round_: Round) -> CriticFigures | None:
     """Returns the figures of a critic over all draws, shown or not (see critic_judging)."""
     run = run_queries.find_latest_run(session, round_.id, Job.JUDGE)
     if run is None or run.status is not RunStatus.SUCCEEDED:
-        return {}
-    return {f"critic_{name}": value for name, value in run.result.items()}
+        return None
+    return CriticFigures.read(run.result)

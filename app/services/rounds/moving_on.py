@@ -5,7 +5,6 @@ run moves the round on in the same transaction that marks it as succeeded.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -15,6 +14,7 @@ from app.models import Project, Round
 from app.queries.rounds import rounds as queries
 from app.queries.runs import runs as run_queries
 from app.round_settings import LoopSettings
+from app.run_results import Stored
 from app.services.events import record
 from app.services.judging.ending import end_if_all_judged
 from app.services.round_status import advance
@@ -25,9 +25,7 @@ from app.services.rounds.starting import held_out_blocks, start_round
 from app.services.runs import runs
 
 
-def finish_round_run(
-    session: Session, run_id: int, *, attempt: int, result: dict[str, Any]
-) -> None:
+def finish_round_run(session: Session, run_id: int, *, attempt: int, result: Stored) -> None:
     """Mark a run as succeeded and take the step that follows, in one transaction.
 
     1. Lock the round first, then the run: everybody in the same order.
@@ -64,7 +62,7 @@ def _begin_training(session: Session, round_: Round, _settings: LoopSettings) ->
     if run_queries.has_open_runs(session, round_.id, PHASES[RoundStatus.TRAINING].jobs):
         advance(session, round_, RoundStatus.TRAINING, actor=None)
         return
-    round_.figures = collect_figures(session, round_)
+    round_.figures = collect_figures(session, round_).dump()
     _complete(
         session,
         round_,
@@ -92,7 +90,7 @@ def _begin_evaluation(session: Session, round_: Round, settings: LoopSettings) -
 
 
 def _decide(session: Session, round_: Round, settings: LoopSettings) -> None:
-    round_.figures = collect_figures(session, round_)
+    round_.figures = collect_figures(session, round_).dump()
     history = list_history(session, round_)
     decision, reason = decide(round_.number, history, settings.stop)
     _complete(session, round_, decision, reason)

@@ -32,6 +32,7 @@ from app.models import Run, User
 from app.queries.clock import DATABASE_TIME
 from app.queries.runs import runs as queries
 from app.queries.runs import workers as worker_queries
+from app.run_results import Preparation, Stored
 from app.services.events import record
 
 logger = logging.getLogger(__name__)
@@ -96,11 +97,11 @@ def count_live_workers(session: Session, job: Job) -> int:
     )
 
 
-def hold_run(session: Session, run_id: int, attempt: int, progress: dict[str, Any] | None) -> None:
+def hold_run(session: Session, run_id: int, attempt: int, progress: Stored | None) -> None:
     """Heartbeat of an exclusive run, with its progress. Raises LostRun when it is not ours."""
     values: dict[str, Any] = {"heartbeat_at": DATABASE_TIME}
     if progress is not None:
-        values["progress"] = progress
+        values["progress"] = progress.dump()
     if not queries.touch_run(session, run_id, attempt=attempt, **values):
         raise LostRun(f"Run {run_id} was taken over, cancelled or finished elsewhere.")
 
@@ -114,7 +115,7 @@ def hold_shard(session: Session, run_id: int, shard_id: int, attempt: int) -> No
 
 def note_doing(session: Session, run_id: int, doing: str | None) -> None:
     """Say what a running run does before its work moves on; None when that is over."""
-    queries.touch_run(session, run_id, progress={"doing": doing} if doing else {})
+    queries.touch_run(session, run_id, progress=Preparation(doing=doing).dump())
 
 
 def set_run_status(session: Session, run: Run, status: RunStatus, **values: Any) -> None:
@@ -144,11 +145,11 @@ def set_run_status(session: Session, run: Run, status: RunStatus, **values: Any)
     )
 
 
-def finish_run(session: Session, run: Run, *, attempt: int, result: dict[str, Any]) -> None:
+def finish_run(session: Session, run: Run, *, attempt: int, result: Stored) -> None:
     """Mark a held run as succeeded. Raises LostRun for an outdated attempt."""
     if run.status is not RunStatus.RUNNING or run.attempt != attempt:
         raise LostRun(f"Run {run.id} was taken over, cancelled or finished elsewhere.")
-    set_run_status(session, run, RunStatus.SUCCEEDED, result=result)
+    set_run_status(session, run, RunStatus.SUCCEEDED, result=result.dump())
 
 
 def fail_run(session: Session, run_id: int, *, attempt: int, error: str) -> None:

@@ -18,7 +18,7 @@ from app.kit.errors import InvalidInput
 from app.kit.sentences import Amount, CountedSentence, Sentence
 from app.kit.settings import get_settings
 from app.lifecycle import Split
-from app.models import Json
+from app.run_results import WorkProgress
 from app.services.dataset.formats.archives import Archive
 from app.services.dataset.formats.images import (
     ArchiveSource,
@@ -35,7 +35,7 @@ from app.services.dataset.formats.rows import Row
 from app.services.dataset.formats.table import read_csv
 from app.services.dataset.formats.vqa_x import MAX_FILE_BYTES, read_vqa_x
 
-Progress = Callable[[Json], None]
+Progress = Callable[[WorkProgress], None]
 Reader = Callable[[IO[bytes], str, Problems], Iterator[Row]]
 Place = tuple[ImageSource, str]
 
@@ -315,7 +315,7 @@ def _verify_images(
                 images[place] = result
             if progress and done % 50 == 0:
                 progress(
-                    {"step": Sentence("checking images"), "done": done, "total": len(first_row)}
+                    WorkProgress(step=Sentence("checking images"), done=done, total=len(first_row))
                 )
     return images
 

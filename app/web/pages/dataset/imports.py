@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.kit.sentences import Amount, Sentence, unpack
+from app.kit.sentences import Amount, Sentence
 from app.lifecycle import LIVE_RUN, Job, RunStatus, Split
 from app.models import Project, Release, Run
 from app.queries.projects import overview
 from app.queries.releases.releases import list_releases
+from app.run_results import ImportErrors, ImportResult, ReleaseResult
 from app.services.releases.releases import ReleaseFormat, archive_path
 from app.web.pages.runs.runs import RunCard, run_card, split_error
 
@@ -40,39 +40,32 @@ class RunPage:
     files: tuple[str, ...]
     errors: tuple[str, ...]
     n_errors: int
-    report: Mapping[str, Any]
+    report: ImportResult | None
+    """None until an import has stored its rows."""
     changed: tuple[str, ...]
-    n_changed: int
     refused: tuple[str, ...]
-    warnings: tuple[str, ...]
     split_labels: Mapping[str, str]
     release_id: int | None
 
 
 def run_page(session: Session, project: Project, run: Run) -> RunPage:
-    result: Mapping[str, Any] = run.result
-    errors = _sentences(result, "errors")
-    report = result if run.status is RunStatus.SUCCEEDED else {}
+    errors = ImportErrors.read(run.result).errors
+    is_stored = run.job is Job.IMPORT and run.status is RunStatus.SUCCEEDED
+    report = ImportResult.read(run.result) if is_stored else None
     return RunPage(
         project=project,
         run=run,
         card=run_card(run, overview.list_worker_lines(session)),
         polls=run.status in LIVE_RUN,
         files=tuple(upload["filename"] for upload in run.parameters.get("uploads", [])),
-        errors=tuple(errors[:MAX_SHOWN_ERRORS]),
+        errors=errors[:MAX_SHOWN_ERRORS],
         n_errors=len(errors),
         report=report,
-        changed=tuple(report.get("changed", [])[:MAX_SHOWN_NAMES]),
-        n_changed=int(report.get("n_changed", 0)),
-        refused=tuple(_sentences(report, "refused")[:MAX_SHOWN_NAMES]),
-        warnings=tuple(_sentences(report, "warnings")),
+        changed=report.changed[:MAX_SHOWN_NAMES] if report else (),
+        refused=report.refused[:MAX_SHOWN_NAMES] if report else (),
         split_labels=SPLIT_LABELS,
-        release_id=result.get("release_id"),
+        release_id=ReleaseResult.read(run.result).release_id,
     )
-
-
-def _sentences(result: Mapping[str, Any], name: str) -> list[str]:
-    return [unpack(line) for line in result.get(name, [])]
 
 
 def list_imports(session: Session, project: Project) -> list[RunLine]:
@@ -82,19 +75,19 @@ def list_imports(session: Session, project: Project) -> list[RunLine]:
 
 def _import_summary(run: Run) -> str:
     if run.status is RunStatus.FAILED:
-        errors = _sentences(run.result, "errors")
+        errors = ImportErrors.read(run.result).errors
         first = errors[0] if errors else split_error(run.error)[0]
         if len(errors) < 2:
             return first
         return Sentence("%(first)s … and %(n)s more", first=first, n=len(errors) - 1)
     if run.status is not RunStatus.SUCCEEDED:
         return ""
-    result = run.result
+    result = ImportResult.read(run.result)
     return Sentence(
         "%(added)s added, %(updated)s updated, %(unchanged)s unchanged",
-        added=Amount(result["n_added"]),
-        updated=Amount(result["n_updated"]),
-        unchanged=Amount(result["n_unchanged"]),
+        added=Amount(result.n_added),
+        updated=Amount(result.n_updated),
+        unchanged=Amount(result.n_unchanged),
     )
 
 

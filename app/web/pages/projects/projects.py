@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -21,6 +20,7 @@ from app.queries.projects.projects import (
     count_items_by_split,
 )
 from app.queries.rounds.rounds import find_failed_run, list_rounds
+from app.run_results import RoundFigures
 from app.services.projects.projects import settings_of
 from app.web.render.charts import Chart, line_chart
 from app.web.render.guidelines_text import render_guidelines
@@ -46,12 +46,8 @@ class RoundLine:
     status: RoundStatus | None
     decision: Decision | None
     reason: str
-    n_sampled: int | None
-    n_covered: int | None
-    n_items: int | None
-    newly_covered: int | None
-    n_admitted: int | None
-    draws_fit: float | None
+    figures: RoundFigures | None
+    """None for the base model and before the round is decided."""
     validation_fit: Score | None
     validation_accuracy: Score | None
     test_fit: Score | None
@@ -59,9 +55,7 @@ class RoundLine:
 
     @property
     def covered_share(self) -> float | None:
-        return (
-            self.n_covered / self.n_items if self.n_items and self.n_covered is not None else None
-        )
+        return self.figures.covered_share if self.figures else None
 
 
 @dataclass(frozen=True)
@@ -151,31 +145,19 @@ def _base_line(scores: ScoresByName) -> RoundLine:
         status=None,
         decision=None,
         reason="",
-        n_sampled=None,
-        n_covered=None,
-        n_items=None,
-        newly_covered=None,
-        n_admitted=None,
-        draws_fit=None,
+        figures=None,
         **_scores(scores),
     )
 
 
 def _round_line(round_: Round, scores: ScoresByName) -> RoundLine:
-    figures: Mapping[str, Any] = round_.figures
-    n_judged = figures.get("n_draws_judged")
     return RoundLine(
         number=round_.number,
         id=round_.id,
         status=round_.status,
         decision=round_.decision,
         reason=round_.decision_reason or "",
-        n_sampled=figures.get("n_open"),
-        n_covered=figures.get("n_covered"),
-        n_items=figures.get("n_items"),
-        newly_covered=figures.get("newly_covered"),
-        n_admitted=figures.get("n_admitted"),
-        draws_fit=figures["n_draws_fitting"] / n_judged if n_judged else None,
+        figures=RoundFigures.find(round_.figures),
         **_scores(scores),
     )
 

@@ -1,19 +1,17 @@
 """The page of a round: where it stands, what runs, what it brought."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.kit.sentences import Sentence, unpack
+from app.kit.sentences import Sentence
 from app.lifecycle import (
     CLOSED_ROUND,
     JUDGEABLE_ROUND,
     LIVE_RUN,
     Job,
     RoundStatus,
-    RunStatus,
     can_advance,
 )
 from app.models import Project, Round, Run
@@ -21,6 +19,7 @@ from app.queries.projects import overview
 from app.queries.rounds.rounds import RoundProgress, find_failed_run, get_progress
 from app.queries.runs.failures import list_round_failures
 from app.round_settings import LoopSettings
+from app.run_results import EvaluationResult, RoundFigures, TrainingProgress, TrainingResult
 from app.services.rounds.bases import has_found_another
 from app.web.pages.projects.history import describe_event, flat_settings
 from app.web.pages.rounds.scores import ScoreTable, list_notes, score_tables
@@ -58,8 +57,8 @@ class RoundState:
     effort: Effort | None
     """None where a critic judges."""
     token_limit: int
-    results: Mapping[str, Any]
-    """The figures of a round that is over; see app/services/rounds/figures.py."""
+    figures: RoundFigures | None
+    """None before the round is decided."""
     loss_chart: Chart | None
     scores: tuple[ScoreTable, ...]
     score_notes: Sequence[tuple[str, str]]
@@ -136,6 +135,7 @@ def round_state(session: Session, round_: Round) -> RoundState:
     is_by_people = settings.judging.judges == "people"
     has_live_runs = any(entry.run.status in LIVE_RUN for entry in progress.runs)
     scores = score_tables(progress.baseline_scores, progress.scores)
+    figures = RoundFigures.find(round_.figures)
     return RoundState(
         round_id=round_.id,
         status=round_.status,
@@ -158,9 +158,9 @@ def round_state(session: Session, round_: Round) -> RoundState:
             for entry in progress.runs
         ),
         progress=progress,
-        effort=_effort(session, round_) if is_by_people else None,
+        effort=_effort(session, round_, figures) if is_by_people else None,
         token_limit=settings.sampling.max_new_tokens,
-        results=round_.figures,
+        figures=figures,
         loss_chart=_loss_chart(progress),
         scores=scores,
         score_notes=list_notes(scores),
@@ -199,9 +199,9 @@ def _steps(status: RoundStatus, settings: LoopSettings, *, has_failed: bool) -> 
     return tuple(steps)
 
 
-def _effort(session: Session, round_: Round) -> Effort:
+def _effort(session: Session, round_: Round, figures: RoundFigures | None) -> Effort:
     minutes = overview.human_ms_of_round(session, round_.id) / 60_000
-    n_admitted = round_.figures.get("n_admitted")
+    n_admitted = figures.n_admitted if figures else 0
     return Effort(minutes, minutes / n_admitted if n_admitted else None)
 
 
@@ -212,33 +212,20 @@ def _find_run(progress: RoundProgress, job: Job) -> Run | None:
 LOSS_LABELS = {"answer": Sentence("answers"), "rationale": Sentence("rationales")}
 
 
-def _losses_of(point: Mapping[str, Any]) -> Mapping[str, float]:
-    """The losses of one step of a training, by name. Points that were stored before losses had
-    names hold two of them, each in a field of its own."""
-    if "losses" in point:
-        named: Mapping[str, float] = point["losses"]
-        return named
-    fields = {"answer": point["answer_loss"], "rationale": point["rationale_loss"]}
-    return {name: loss for name, loss in fields.items() if loss is not None}
-
-
 def _loss_chart(progress: RoundProgress) -> Chart | None:
     run = _find_run(progress, Job.TRAIN)
     if run is None:
         return None
-    curve = run.result.get("curve") or run.progress.get("curve") or []
+    result = TrainingResult.read(run.result)
     points: dict[str, list[tuple[float, float]]] = {}
-    for entry in curve:
-        for name, loss in _losses_of(entry).items():
-            points.setdefault(name, []).append((entry["step"], loss))
-    validation = []
-    if curve and run.status is RunStatus.SUCCEEDED:
-        steps_per_epoch = run.result["n_steps"] / max(1, run.result["epochs_run"])
-        validation = [
-            (entry["epoch"] * steps_per_epoch, entry["loss"])
-            for entry in run.result.get("validations", [])
-            if entry.get("loss") is not None
-        ]
+    for point in result.curve or TrainingProgress.read(run.progress).curve:
+        for name, loss in point.losses.items():
+            points.setdefault(name, []).append((point.step, loss))
+    validation = [
+        (entry.epoch * result.steps_per_epoch, entry.loss)
+        for entry in result.validations
+        if points and entry.loss is not None
+    ]
     return line_chart(
         Sentence("Training loss"),
         [
@@ -251,10 +238,9 @@ def _loss_chart(progress: RoundProgress) -> Chart | None:
 
 def _count_leaked(progress: RoundProgress) -> int:
     run = _find_run(progress, Job.EVALUATE)
-    return int(run.result.get("n_leaked_images", 0)) if run else 0
+    return EvaluationResult.read(run.result).n_leaked_images if run else 0
 
 
 def _meteor_note(progress: RoundProgress) -> str:
     run = _find_run(progress, Job.EVALUATE) or _find_run(progress, Job.BASELINE)
-    note: str = unpack(run.result.get("meteor_note", "")) if run else ""
-    return note
+    return (EvaluationResult.read(run.result).meteor_note or "") if run else ""

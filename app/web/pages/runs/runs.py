@@ -1,16 +1,16 @@
 """The cards of runs: how far they are, who does them, what went wrong."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from app.kit.sentences import Sentence, unpack
+from app.kit.sentences import Sentence
 from app.kit.settings import get_settings
-from app.lifecycle import LIVE_RUN, QUEUES, SHARDED, FailureKind, Job, RunStatus
+from app.lifecycle import LIVE_RUN, QUEUES, SHARDED, Job, RunStatus
 from app.models import Run
 from app.queries.projects.overview import WorkerLine
 from app.queries.runs.failures import FailureLine, JobFailures
+from app.run_results import Preparation, TrainingProgress, TrainingResult, WorkProgress
 from app.web.language.labels import word
 
 JOB_LABELS: dict[Job, Sentence] = {
@@ -36,7 +36,7 @@ class Work:
     n_draws: int
     n_items: int
     step: str
-    result: Mapping[str, Any]
+    result: TrainingResult | None
     per_second: float | None
     seconds_left: float | None
     took: timedelta | None
@@ -91,11 +91,11 @@ def run_card(
         n_total=n_total,
         unit=unit,
         work=Work(
-            is_trying=is_running and bool(run.progress.get("doing")),
+            is_trying=is_running and Preparation.read(run.progress).doing is not None,
             n_draws=n_written if run.job is Job.GENERATE else 0,
             n_items=n_written if run.job in SHARDED and run.job is not Job.GENERATE else 0,
             step=_step(run),
-            result=run.result if run.job is Job.TRAIN and "n_rows" in run.result else {},
+            result=TrainingResult.find(run.result) if run.job is Job.TRAIN else None,
             per_second=per_second if is_running else None,
             seconds_left=seconds_left if is_running else None,
             took=_took(run),
@@ -125,19 +125,20 @@ def _extent(run: Run, n_shards: int, n_shards_done: int) -> tuple[int, int, str]
         return n_shards_done, n_shards, Sentence("shards")
     if run.job is Job.TRAIN:
         if run.status is RunStatus.SUCCEEDED:
-            n_steps = int(run.result.get("n_steps", 0))
+            n_steps = TrainingResult.read(run.result).n_steps
             return n_steps, n_steps, Sentence("steps")
-        n_done, n_total = run.progress.get("step", 0), run.progress.get("n_steps", 0)
-        return int(n_done), int(n_total), Sentence("steps")
-    unit = Sentence("items") if run.job is Job.CLOSE else ""
-    return int(run.progress.get("done", 0)), int(run.progress.get("total", 0)), unit
+        training = TrainingProgress.read(run.progress)
+        return training.step, training.n_steps, Sentence("steps")
+    progress = WorkProgress.read(run.progress)
+    return progress.done, progress.total, Sentence("items") if run.job is Job.CLOSE else ""
 
 
 def _step(run: Run) -> str:
     """Returns what a closing, an import or a release is doing now."""
-    step = run.progress.get("step")
-    is_told = run.job in (Job.CLOSE, Job.IMPORT, Job.RELEASE) and run.status in LIVE_RUN and step
-    return word(step) if is_told else ""
+    if run.job not in (Job.CLOSE, Job.IMPORT, Job.RELEASE) or run.status not in LIVE_RUN:
+        return ""
+    step = WorkProgress.read(run.progress).step
+    return word(step) if step else ""
 
 
 def _took(run: Run) -> timedelta | None:
@@ -158,18 +159,14 @@ def _silence(run: Run) -> float | None:
 
 def _left_out(run: Run) -> JobFailures | None:
     """The items that a training had to do without, as its result names them."""
-    if not run.result.get("n_left_out"):
+    result = TrainingResult.find(run.result) if run.job is Job.TRAIN else None
+    if result is None or not result.n_left_out:
         return None
     lines = tuple(
-        FailureLine(
-            entry["item_id"],
-            entry["external_id"],
-            FailureKind(entry.get("kind", "image")),  # older trainings knew no other
-            unpack(entry["reason"]),
-        )
-        for entry in run.result["left_out"]
+        FailureLine(entry.item_id, entry.external_id, entry.kind, entry.reason)
+        for entry in result.left_out
     )
-    return JobFailures(run.result["n_left_out"], lines)
+    return JobFailures(result.n_left_out, lines)
 
 
 def _wait(run: Run, workers: Sequence[WorkerLine]) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from app.kit.storage import image_path
 from app.lifecycle import JudgementStatus, RoundStatus, Split
 from app.models import Event, Image, Item, Judgement, Project, ProjectImage
 from app.queries.dataset.imports import try_lock_import
+from app.run_results import WorkProgress
 from app.services.dataset.imports import ImportReport, import_dataset, read_dataset
 from tests.support.dataset_files import (
     count_rows,
@@ -369,10 +370,10 @@ def test_progress_is_told(session: Session, project: Project, tmp_path: Path) ->
     names = [f"{number}.png" for number in range(1, 61)]
     write_images(tmp_path, names)
     path = write_jsonl(tmp_path / "data.jsonl", [row(number) for number in range(1, 61)])
-    told: list[dict[str, object]] = []
+    told: list[WorkProgress] = []
     with read_dataset([path], progress=told.append) as parsed:
         import_dataset(session, project, parsed, update=False, actor=None, progress=told.append)
-    steps = {str(step["step"]): (step["done"], step["total"]) for step in told}
+    steps = {progress.step: (progress.done, progress.total) for progress in told}
     assert steps == {
         "checking images": (50, 60),
         "storing images": (60, 60),

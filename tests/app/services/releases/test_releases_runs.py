@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.kit.errors import LostRun
 from app.lifecycle import RunStatus
 from app.models import Project, Release, Run
+from app.run_results import WorkProgress
 from app.services.releases.releases import (
     ReleaseFormat,
     archive_path,
@@ -54,7 +55,7 @@ def only_release(database: Database) -> Release:
 
 def test_the_run_makes_a_release_and_its_files(database: Database, project: Project) -> None:
     run_id = running(database, project)
-    told: list[dict[str, object]] = []
+    told: list[WorkProgress] = []
     perform_release(run_id, attempt=1, progress=told.append)
     release = only_release(database)
     with database() as session:
@@ -70,7 +71,7 @@ def test_the_run_makes_a_release_and_its_files(database: Database, project: Proj
     for format in ReleaseFormat:
         with zipfile.ZipFile(archive_path(release, format)) as archive:
             assert "README.md" in archive.namelist()
-    assert [step["step"] for step in told] == ["writing jsonl", "writing huggingface"]
+    assert [progress.step for progress in told] == ["writing jsonl", "writing huggingface"]
 
 
 def test_a_crash_after_the_release_makes_no_second_one(

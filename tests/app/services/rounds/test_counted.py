@@ -61,8 +61,8 @@ def test_progress_votes_and_figures_leave_the_others_out(session: Session, round
     admitted = session.scalars(select(Admission)).all()
     assert {admission.item_id for admission in admitted} == {training.item_id}
     figures = collect_figures(session, round_)
-    assert figures["n_open"] == 1
-    assert figures["n_draws_judged"] == 3
+    assert figures.n_open == 1
+    assert figures.n_draws_judged == 3
 
 
 def test_an_open_item_that_only_checks_keeps_no_round_from_ending(

@@ -1,12 +1,13 @@
 """When the loop stops, and what it says."""
 
-from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from app.lifecycle import Decision
 from app.round_settings import StopSettings
-from app.services.rounds.decision import RoundFigures, decide
+from app.run_results import RoundFigures
+from app.services.rounds.decision import decide
 
 GOOD = RoundFigures(
     n_items=100,
@@ -18,6 +19,12 @@ GOOD = RoundFigures(
     validation_accuracy=0.80,
     baseline_accuracy=0.82,
 )
+
+
+def replace(figures: RoundFigures, **changed: Any) -> RoundFigures:
+    return figures.model_copy(update=changed)
+
+
 IDLE = replace(GOOD, newly_covered=0, improved=3, regressed=3)
 
 

@@ -8,6 +8,7 @@ from app.lifecycle import DIRECT, MODEL, Decision, Job, RoundStatus, Split
 from app.models import Adapter, Project, Round, RoundModel, Run
 from app.queries.rounds.rounds import find_newest_adapter, get_progress, get_round_model
 from app.queries.runs.runs import claim_run
+from app.run_results import SamplingResult
 from app.services.rounds.moving_on import finish_round_run
 from app.services.rounds.rounds import retry_round
 from app.services.runs import runs
@@ -52,7 +53,7 @@ def claim(session: Session, run: Run) -> int:
 
 
 def finish(session: Session, run: Run) -> None:
-    finish_round_run(session, run.id, attempt=claim(session, run), result={})
+    finish_round_run(session, run.id, attempt=claim(session, run), result=SamplingResult())
 
 
 def test_the_training_of_each_role_has_to_end(session: Session, round_: Round) -> None:

@@ -18,6 +18,7 @@ from app.lifecycle import (
 )
 from app.models import Admission, Event, Item, Judgement, Project, Round, RoundItem, Run, RunShard
 from app.round_settings import LoopSettings
+from app.run_results import SamplingResult
 from app.services.judging import opening
 from app.services.judging.ending import end_judging
 from app.services.rounds import rounds
@@ -172,7 +173,7 @@ class TestEnd:
         attempt = run.attempt
         runs.cancel_run(session, run, actor=None)
         with pytest.raises(LostRun):
-            finish_round_run(session, run.id, attempt=attempt, result={})
+            finish_round_run(session, run.id, attempt=attempt, result=SamplingResult())
 
     def test_closing_without_anything_admitted_ends_the_round(
         self, session: Session, project: Project

@@ -363,7 +363,11 @@ def test_a_finished_import_and_what_it_warns_of(
         warnings=[warning],
     )
     run = make_run(session, project, Job.IMPORT, status=RunStatus.RUNNING)
-    run.status, run.result, run.finished_at = RunStatus.SUCCEEDED, report.as_result(), func.now()
+    run.status, run.result, run.finished_at = (
+        RunStatus.SUCCEEDED,
+        report.as_result().dump(),
+        func.now(),
+    )
     session.commit()
     shown = client.get(f"/runs/{run.id}")
     assert_german(shown)

@@ -25,10 +25,11 @@ from app.lifecycle import (
 )
 from app.models import Item, ItemFailure, Project, Round, Run, RunShard, Score, Worker
 from app.round_settings import StopSettings
+from app.run_results import RoundFigures
 from app.services.dataset import items
 from app.services.events import record
 from app.services.releases.releases import create_release
-from app.services.rounds.decision import RoundFigures, decide
+from app.services.rounds.decision import decide
 from app.web.language.languages import (
     gettext,
     read_catalogue,

@@ -1,0 +1,285 @@
+"""The JSON that runs and rounds leave behind, as typed values: results, progress and figures.
+
+One model for each thing that is stored. Whoever makes it builds the model and stores what `dump`
+returns; whoever needs it calls `read`, or `find` where there may be nothing yet, and then asks for
+attributes. Fields have defaults where an older version may not have written them.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from app.kit.sentences import pack, unpack
+from app.lifecycle import FailureKind
+
+Told = Annotated[str, PlainValidator(unpack), PlainSerializer(pack)]
+"""A text for people: a sentence keeps its parts, so that pages can translate it. What was stored
+before sentences had parts is a plain text."""
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class Stored(BaseModel):
+    """A value that a row keeps as JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> Self:
+        """Returns what a row keeps, whichever version wrote it: a key that is missing or null has
+        its default, and one that nobody knows is left out."""
+        return cls.model_validate({key: own for key, own in stored.items() if own is not None})
+
+    @classmethod
+    def find(cls, stored: Mapping[str, Any]) -> Self | None:
+        """Returns what a row keeps; None where nothing is stored yet."""
+        return cls.read(stored) if stored else None
+
+    def dump(self) -> dict[str, Any]:
+        """Returns the JSON to store."""
+        return self.model_dump(mode="json")
+
+
+# --- Results: one per job -------------------------------------------------------------------
+
+
+class EvaluationResult(Stored):
+    """The result of an evaluation, and of a baseline, beside their scores."""
+
+    n_leaked_images: int = 0
+    """Held-out images that the model was trained on, in another project."""
+    meteor_note: Told | None = Field(default=None, exclude_if=_is_none)
+    """Why METEOR is not among the scores; None where it is, or was not asked for."""
+
+
+class SamplingResult(Stored):
+    """The result of a sampling: nothing, its draws say it all."""
+
+
+class CriticFigures(Stored):
+    """The result of a critic's judging, over all draws, shown or not."""
+
+    draws: int = 0
+    fitting_draws: int = 0
+    candidates: int = 0
+    fitting_candidates: int = 0
+    items: int = 0
+    items_with_fit: int = 0
+    faults: Mapping[str, int] = Field(default_factory=dict)
+    """Draws by the fault that the critic found."""
+
+    @property
+    def fitting_share(self) -> float | None:
+        """Returns the share of the draws that fit; None without any."""
+        return self.fitting_draws / self.draws if self.draws else None
+
+
+class ClosingResult(Stored):
+    """The result of a closing: what was admitted, of how many items that somebody judged."""
+
+    n_rationales: int = 0
+    n_items: int = 0
+    n_judged_items: int = 0
+
+
+class ReleaseResult(Stored):
+    """The release that a run made, or whose files it built again; None before it is made."""
+
+    release_id: int | None = None
+    number: int | None = None
+    n_rows: int = 0
+    content_hash: str = ""
+
+
+class ImportResult(Stored):
+    """The result of an import that stored its rows. The lists are cut, their lengths are not."""
+
+    n_rows: int = 0
+    n_added: int = 0
+    n_unchanged: int = 0
+    n_updated: int = 0
+    n_images: int = 0
+    """Images that are new in the project."""
+    splits: Mapping[str, int] = Field(default_factory=dict)
+    """Rows per split."""
+    changed: tuple[str, ...] = ()
+    """Ids of rows that differ from their items and were left alone."""
+    refused: tuple[Told, ...] = ()
+    """Rows that differ but may not be rewritten, each with the reason."""
+    warnings: tuple[Told, ...] = ()
+    n_changed: int = 0
+    n_refused: int = 0
+
+
+class ImportErrors(Stored):
+    """The result of an import that stored nothing: one line per problem."""
+
+    errors: tuple[Told, ...] = ()
+
+
+class TrainingStep(Stored):
+    """One step of a training, as its curve is drawn; steps are counted from 1 over all epochs."""
+
+    epoch: int = 0
+    step: int = 0
+    n_steps: int = 0
+    loss: float | None = None
+    losses: Mapping[str, float] = Field(default_factory=dict)
+    """By name, in nats per token; a loss that no part of the step has is not there."""
+    learning_rate: float | None = None
+    n_tokens: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def name_losses(cls, stored: Any) -> Any:
+        """Reads a step of before losses had names: two of them, each in a field of its own."""
+        if not isinstance(stored, Mapping) or "losses" in stored:
+            return stored
+        old = {"answer": stored.get("answer_loss"), "rationale": stored.get("rationale_loss")}
+        return {**stored, "losses": {name: loss for name, loss in old.items() if loss is not None}}
+
+
+class Validated(Stored):
+    """A look at the validation items after an epoch; the loss is None where there are none."""
+
+    epoch: int = 0
+    score: float | None = None
+    loss: float | None = None
+    losses: Mapping[str, float] = Field(default_factory=dict)
+
+
+class LeftOutItem(Stored):
+    """An item that a training had to do without, and why."""
+
+    item_id: int
+    external_id: str
+    kind: FailureKind = FailureKind.IMAGE
+    """Older trainings knew no other."""
+    reason: Told = ""
+    n_rows: int = 0
+
+
+class TrainingResult(Stored):
+    """The result of a training: what it was made of, and how it went."""
+
+    chosen_epoch: int = 0
+    epochs_run: int = 0
+    n_steps: int = 0
+    n_rows: int = 0
+    n_rationale_rows: int = 0
+    n_written_rows: int = 0
+    """Rows whose rationale a person wrote."""
+    n_unreadable: int = 0
+    """Rows of the items that were left out, of which the first are named."""
+    n_left_out: int = 0
+    left_out: tuple[LeftOutItem, ...] = ()
+    trainable_parameters: int = 0
+    resumed_from_step: int | None = None
+    validations: tuple[Validated, ...] = ()
+    curve: tuple[TrainingStep, ...] = ()
+    """At most some hundred steps, evenly spread."""
+    seconds: float = 0.0
+
+    @property
+    def steps_per_epoch(self) -> float:
+        """Returns the length of an epoch in steps, for a curve that counts steps only."""
+        return self.n_steps / max(1, self.epochs_run)
+
+
+# --- Progress -------------------------------------------------------------------------------
+
+
+class WorkProgress(Stored):
+    """How far a closing, an import or a release is, in the units of its present step."""
+
+    step: str = ""
+    """English, as the table of words has it."""
+    done: int = 0
+    total: int = 0
+
+
+class TrainingProgress(Stored):
+    """How far a training is."""
+
+    step: int = 0
+    n_steps: int = 0
+    seconds_left: float | None = None
+    curve: tuple[TrainingStep, ...] = ()
+
+
+class Preparation(Stored):
+    """What a run does before its work moves on; None when that is over."""
+
+    doing: str | None = Field(default=None, exclude_if=_is_none)
+
+
+# --- Rounds ---------------------------------------------------------------------------------
+
+
+class RoundFigures(Stored):
+    """The figures of a round, as they were when it was decided.
+
+    improved: train items newly covered, and measured items whose fit rose.
+    regressed: measured items whose fit fell.
+    """
+
+    n_items: int = 0
+    n_open: int = 0
+    """Items that it sampled."""
+    n_covered: int = 0
+    newly_covered: int = 0
+    improved: int = 0
+    regressed: int = 0
+    validation_accuracy: float | None = None
+    baseline_accuracy: float | None = None
+    n_admitted: int = 0
+    n_written_trained: int = 0
+    n_draws_fitting: int = 0
+    n_draws_judged: int = 0
+    critic: CriticFigures | None = None
+    """None where people judged; stored as keys that begin with `critic_`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def gather_critic(cls, stored: Any) -> Any:
+        """Reads the keys of the critic's figures as one value."""
+        if not isinstance(stored, Mapping):
+            return stored
+        start = "critic_"
+        own = {key.removeprefix(start): n for key, n in stored.items() if key.startswith(start)}
+        return {**stored, "critic": CriticFigures.read(own)} if own else stored
+
+    @model_serializer(mode="wrap")
+    def spread_critic(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Stores each of the critic's figures under a key of its own, beside the others."""
+        stored: dict[str, Any] = dump(self)
+        critic: dict[str, Any] = stored.pop("critic") or {}
+        return stored | {f"critic_{name}": value for name, value in critic.items()}
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all the figures are there that a decision goes by."""
+        counted = {"n_items", "n_open", "n_covered", "newly_covered", "improved", "regressed"}
+        return counted <= self.model_fields_set
+
+    @property
+    def covered_share(self) -> float | None:
+        """Returns the share of the items that are covered; None without items."""
+        return self.n_covered / self.n_items if self.n_items else None
+
+    @property
+    def fitting_share(self) -> float | None:
+        """Returns the share of the judged draws that fit; None where none was judged."""
+        return self.n_draws_fitting / self.n_draws_judged if self.n_draws_judged else None
