@@ -9,13 +9,14 @@ its group: pictures and releases are as private as the database.
 
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import secrets
 import shutil
 import stat
 import time
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,6 +28,8 @@ from app.kit.errors import AppError, InvalidInput, SetupError
 from app.kit.sentences import Sentence
 from app.kit.settings import get_settings
 from app.pictures.files import shown_type
+
+logger = logging.getLogger(__name__)
 
 EXTENSIONS = {
     "image/png": ".png",
@@ -118,12 +121,14 @@ def upload_path(name: str) -> Path:
 
 
 def put_image(content: bytes, media_type: str) -> tuple[str, bool]:
-    """Keep an image; its sha256, and whether it is new. Only verified images may be put here."""
+    """Keep an image; returns its sha256, and whether it is new.
+
+    Only verified images may be put here. The caller holds their rows, so that no deletion takes
+    the files meanwhile.
+    """
     sha256 = hashlib.sha256(content).hexdigest()
     path = image_path(sha256, media_type)
     if path.is_file():
-        # Young again, so that `remove_unused_images` leaves it to whoever is about to use it.
-        path.touch()
         return sha256, False
     with atomic_file(path) as stream:
         stream.write(content)
@@ -320,38 +325,27 @@ def remove_old_uploads(older_than: timedelta) -> int:
     return _remove_older(list_files(store_folder() / "uploads"), older_than)
 
 
-def remove_unused_images(used: Iterable[str], older_than: timedelta) -> int:
-    """Remove image files that no row names: left by an import that crashed; how many.
-
-    Their smaller versions go the same way, and so do those that older rules made.
-
-    The age protects files that an import has put here and whose rows it has not committed yet.
-    """
-    kept = set(used)
-    folders = (store_folder() / "images", store_folder() / "resized")
-    files = (path for folder in folders for path in list_files(folder))
-    return _remove_older((path for path in files if not _is_used(path, kept)), older_than)
-
-
-def remove_project_files(
-    project_id: int, image_digests: Iterable[str], adapter_digests: Iterable[str]
-) -> None:
-    """Remove the files of a deleted project: its releases, and images and adapters of no other."""
-    store = store_folder()
-    for folder in (store / "releases").glob(f"{project_id}-*"):
+def remove_project_files(project_id: int, adapter_digests: Iterable[str]) -> None:
+    """Remove the files of a deleted project: its releases, and adapters of no other."""
+    for folder in (store_folder() / "releases").glob(f"{project_id}-*"):
         shutil.rmtree(folder, ignore_errors=True)
     for digest in adapter_digests:
         shutil.rmtree(adapter_folder(digest), ignore_errors=True)
-    for digest in image_digests:
+
+
+def remove_images(digests: Iterable[str]) -> None:
+    """Remove images with their smaller versions, also those that older rules made; a file that
+    cannot be removed stays. The caller deletes their rows and has not committed that yet."""
+    store = store_folder()
+    homes = [store / "images", *store.glob("resized/*"), *store.glob("resized/v*/*")]
+    for digest in digests:
         _check_digest(digest)
-        for pattern in (f"images/{digest[:2]}/{digest}.*", f"resized/**/{digest[:2]}/{digest}.*"):
-            for path in store.glob(pattern):
-                path.unlink(missing_ok=True)
-
-
-def _is_used(path: Path, kept: Container[str]) -> bool:
-    is_made = _is_below(path, store_folder() / "resized")
-    return path.stem in kept and (not is_made or _is_below(path, _made_folder()))
+        for home in homes:
+            for ending in MEDIA_TYPES:
+                try:
+                    (home / digest[:2] / f"{digest}{ending}").unlink(missing_ok=True)
+                except OSError as error:
+                    logger.warning("an image without a row stays in the store: %s", error)
 
 
 def list_files(folder: Path) -> Iterator[Path]:

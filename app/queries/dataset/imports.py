@@ -80,12 +80,23 @@ def list_item_ids_in_open_round(session: Session, item_ids: Sequence[int]) -> se
     return found
 
 
-def insert_images(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Store images, each given by its columns; those that are there already are left as they are.
+def hold_images(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Store images, each given by its columns, and hold their rows until the transaction ends: so
+    long no deletion of a project takes them or their files.
 
-    Another project may have the same image, or be importing it at this moment.
+    Those that are there already are left as they are. Another project may have the same image, be
+    importing it at this moment, or be deleted with it: then it is stored anew.
     """
-    session.execute(upsert(Image).on_conflict_do_nothing(), rows)
+    missing = {row["sha256"]: row for row in rows}
+    while missing:
+        session.execute(upsert(Image).on_conflict_do_nothing(), list(missing.values()))
+        held = session.scalars(
+            select(Image.sha256)
+            .where(Image.sha256.in_(missing))
+            .with_for_update(read=True, key_share=True)
+        )
+        for sha256 in held:
+            del missing[sha256]
 
 
 def insert_project_images(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.models import GuidelinesPicture, Image, Item, ProjectImage
@@ -61,13 +60,3 @@ def find_item_image(session: Session, project_id: int, external_id: str) -> Imag
             ProjectImage.withdrawn_at.is_(None),
         )
     ).one_or_none()
-
-
-def put_image_row(
-    session: Session, *, sha256: str, media_type: str, width: int, height: int, n_bytes: int
-) -> None:
-    """Another project may have the same image, or be adding it at this moment."""
-    row = insert(Image).values(
-        sha256=sha256, media_type=media_type, width=width, height=height, n_bytes=n_bytes
-    )
-    session.execute(row.on_conflict_do_nothing())

@@ -151,16 +151,21 @@ def list_adapter_digests(session: Session, project_id: int) -> Sequence[str]:
 
 
 def delete_unused_images(session: Session, digests: Sequence[str]) -> list[str]:
-    """Delete the rows of those images that no project has any more; which they were."""
+    """Delete the rows of those images that no project has any more; returns which they were.
+
+    One that somebody else holds stays: an import is about to use it. Who wants to store a deleted
+    one again waits until the transaction ends, so that its file can be removed before that.
+    """
     used = exists().where(ProjectImage.image_sha256 == Image.sha256) | exists().where(
         GuidelinesPicture.image_sha256 == Image.sha256
     )
-    return list(
-        session.scalars(
-            delete(Image).where(Image.sha256.in_(digests), ~used).returning(Image.sha256),
-            execution_options={"synchronize_session": False},
-        )
-    )
+    is_unused = Image.sha256.in_(digests) & ~used
+    held = session.scalars(
+        select(Image.sha256).where(is_unused).with_for_update(skip_locked=True)
+    ).all()
+    # Asked again: an import may have ended between the look at its rows and the hold.
+    statement = delete(Image).where(Image.sha256.in_(held), ~used).returning(Image.sha256)
+    return list(session.scalars(statement, execution_options={"synchronize_session": False}))
 
 
 def list_unused_adapters(session: Session, digests: Sequence[str]) -> list[str]:

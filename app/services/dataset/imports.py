@@ -6,7 +6,7 @@ keeps the split it came in with, so that nothing held out is ever trained on.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -16,7 +16,7 @@ from app.kit.db import session_scope
 from app.kit.errors import Conflict, InvalidInput, LostRun, NotFound
 from app.kit.sentences import Sentence
 from app.kit.storage import Upload, image_path, put_image, upload_path
-from app.lifecycle import Job, RunStatus, Split
+from app.lifecycle import Job, RunStatus
 from app.models import Project, Run, User
 from app.queries.dataset import imports as queries
 from app.queries.runs.runs import get_run, lock_run
@@ -222,7 +222,8 @@ def _store_images(
     plan: Plan,
     progress: Progress | None,
 ) -> int:
-    """Keep the files first, then the rows that name them; the number of images new here."""
+    """Hold the rows of images before their files are kept, so that a deletion that ends meanwhile
+    takes neither; returns the number of images new here."""
     needed = {item.image_sha256 for item in plan.added}
     needed.update(item.image_sha256 for _, item in plan.updated)
     # A file that the store has lost comes back with the import that brought it.
@@ -234,9 +235,20 @@ def _store_images(
     fresh = sorted(needed.difference(plan.known))
     for start in range(0, len(fresh), IMAGES_PER_INSERT):
         block = [parsed.images[sha256] for sha256 in fresh[start : start + IMAGES_PER_INSERT]]
+        _hold_images(session, block)
         for image in block:
             put_image(image.read(), image.media_type)
-        _add_image_rows(session, project, block, plan.splits)
+        queries.insert_project_images(
+            session,
+            [
+                {
+                    "project_id": project.id,
+                    "image_sha256": image.sha256,
+                    "split": plan.splits[image.sha256],
+                }
+                for image in block
+            ],
+        )
         if progress:
             progress(
                 WorkProgress(
@@ -246,11 +258,8 @@ def _store_images(
     return len(fresh)
 
 
-def _add_image_rows(
-    session: Session, project: Project, images: Iterable[ParsedImage], splits: Mapping[str, Split]
-) -> None:
-    images = list(images)
-    queries.insert_images(
+def _hold_images(session: Session, images: Iterable[ParsedImage]) -> None:
+    queries.hold_images(
         session,
         [
             {
@@ -259,17 +268,6 @@ def _add_image_rows(
                 "width": image.width,
                 "height": image.height,
                 "n_bytes": image.n_bytes,
-            }
-            for image in images
-        ],
-    )
-    queries.insert_project_images(
-        session,
-        [
-            {
-                "project_id": project.id,
-                "image_sha256": image.sha256,
-                "split": splits[image.sha256],
             }
             for image in images
         ],

@@ -13,6 +13,7 @@ from app.kit.errors import InvalidInput
 from app.kit.sentences import Sentence
 from app.kit.storage import put_image, shown_name
 from app.models import GuidelinesPicture, Json, Project, User
+from app.queries.dataset.imports import hold_images
 from app.queries.projects import guidelines_pictures as queries
 from app.queries.projects.guidelines import lock_project
 from app.services.dataset.formats.images import BadImage, BytesSource, ParsedImage, verify_image
@@ -44,15 +45,15 @@ def add_picture(
     """
     alt = _checked_alt(alt)
     project = lock_project(session, project.id)
+    row = {
+        "sha256": picture.sha256,
+        "media_type": picture.media_type,
+        "width": picture.width,
+        "height": picture.height,
+        "n_bytes": picture.n_bytes,
+    }
+    hold_images(session, [row])
     put_image(picture.read(), picture.media_type)
-    queries.put_image_row(
-        session,
-        sha256=picture.sha256,
-        media_type=picture.media_type,
-        width=picture.width,
-        height=picture.height,
-        n_bytes=picture.n_bytes,
-    )
     return _add(session, project, picture.sha256, alt, actor)
 
 

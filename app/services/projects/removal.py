@@ -1,7 +1,7 @@
 """Projects that are over: put away, taken out again, deleted with all that is theirs.
 
 An archived project is read-only and in no list. Only an archived one can be deleted: its rows go in
-one transaction that a light worker makes, then the files that no other project uses.
+one transaction that a light worker makes, and with them the files that no other project uses.
 """
 
 import logging
@@ -82,21 +82,22 @@ def delete_requested() -> int:
         waiting = queries.list_deletable(session)
     for project_id in waiting:
         with session_scope() as session:
-            _delete(session, project_id)
+            delete_project(session, project_id)
         logger.info("project %s was deleted", project_id)
     return len(waiting)
 
 
-def _delete(session: Session, project_id: int) -> None:
+def delete_project(session: Session, project_id: int) -> None:
+    """Delete all rows of a project, and the files that no other uses. Nobody finds the project any
+    more, so that it can be done anew where the transaction does not end well."""
     images = queries.list_image_digests(session, project_id)
     adapters = queries.list_adapter_digests(session, project_id)
     queries.delete_project(session, project_id)
-    unused_images = queries.delete_unused_images(session, images)
     unused_adapters = queries.list_unused_adapters(session, adapters)
-    on_commit(
-        session,
-        lambda: storage.remove_project_files(project_id, unused_images, unused_adapters),
-    )
+    on_commit(session, lambda: storage.remove_project_files(project_id, unused_adapters))
+    # Before the end of the transaction, which an import of one of these images waits for: after
+    # it the file may be another project's.
+    storage.remove_images(queries.delete_unused_images(session, images))
 
 
 def _id(actor: User | None) -> int | None:

@@ -1,9 +1,7 @@
 import hashlib
 import io
 import os
-import time
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -120,20 +118,16 @@ def test_a_store_that_cannot_be_written_says_so(store: Path) -> None:
         storage.put_image(b"picture", "image/png")
 
 
-def test_unused_images_go_only_when_they_are_old(store: Path) -> None:
-    names = [storage.put_image(bytes([number]), "image/png")[0] for number in range(3)]
-    used, old, young = names
-    for sha256 in (used, old):
-        os.utime(storage.image_path(sha256, "image/png"), (time.time() - 90_000,) * 2)
-    assert storage.remove_unused_images([used], timedelta(days=1)) == 1
-    assert stored_files(store) == sorted([f"{used}.png", f"{young}.png"])
-
-
-def test_an_image_that_is_put_again_counts_as_young(store: Path) -> None:
-    sha256, _ = storage.put_image(b"picture", "image/png")
-    os.utime(storage.image_path(sha256, "image/png"), (time.time() - 90_000,) * 2)
-    storage.put_image(b"picture", "image/png")
-    assert storage.remove_unused_images([], timedelta(days=1)) == 0
+def test_removing_an_image_leaves_others_and_what_cannot_be_removed(
+    store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone, left, stuck = (storage.put_image(bytes([n]), "image/png")[0] for n in range(3))
+    path = storage.image_path(stuck, "image/png")
+    path.unlink()
+    path.mkdir()
+    storage.remove_images([gone, stuck])
+    assert stored_files(store) == [f"{left}.png"]
+    assert "stays in the store" in caplog.text
 
 
 def modes_in(store: Path) -> set[tuple[str, str]]:

@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +19,7 @@ from starlette.testclient import TestClient
 from app.kit.storage import (
     image_path,
     put_image,
-    remove_unused_images,
+    remove_images,
     resized_path,
     shown_path,
     store_folder,
@@ -130,9 +129,9 @@ def test_small_version_is_made_once_and_goes_with_its_image(
     assert kept.read_bytes() == first.content
     kept.write_bytes(first.content + b"kept")
     assert client.get(url).content == first.content + b"kept"
-    remove_unused_images([image.sha256], timedelta(0))
+    remove_images(["0" * 64])
     assert kept.is_file()
-    remove_unused_images([], timedelta(0))
+    remove_images([image.sha256])
     assert not kept.exists()
 
 
@@ -245,9 +244,10 @@ def test_sizes_that_older_rules_made_are_made_again(
     right = PillowImage.open(BytesIO(response.content)).getpixel((40, 16))
     assert min(right) > 245  # type: ignore[type-var, arg-type]
     assert f"-v{VERSION}-" in response.headers["ETag"]
-    remove_unused_images([image.sha256], timedelta(0))
-    assert not old.exists()
     assert resized_path(image.sha256, 160).is_file()
+    remove_images([image.sha256])
+    assert not old.exists()
+    assert not resized_path(image.sha256, 160).exists()
 
 
 def test_a_store_that_cannot_be_written_still_shows_pictures(

@@ -1,6 +1,9 @@
 """Projects that are put away and deleted: what is refused, what goes, and what stays."""
 
+import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,8 +14,9 @@ from app.kit import storage
 from app.kit.db import session_scope
 from app.kit.errors import Conflict, InvalidInput
 from app.kit.storage import image_path
-from app.lifecycle import RoundStatus
+from app.lifecycle import RoundStatus, Split
 from app.models import Base, Event, Image, Item, Project, ProjectImage, User
+from app.queries.dataset.imports import hold_images, insert_project_images
 from app.queries.projects.projects import find_project, list_project_overviews
 from app.round_settings import LoopSettings
 from app.services.projects import removal
@@ -23,9 +27,11 @@ from app.services.releases.releases import (
     write_release,
 )
 from app.services.rounds import rounds
-from tests.support.dataset_files import own_store
+from tests.support.dataset_files import own_store, picture
 from tests.support.factories import make_image, make_item, make_project, make_round, make_user
+from tests.support.processes import wait_for
 from tests.support.released_project import correct, judge, make_released_project, show
+from tests.support.worker_processes import somebody_waits_for
 
 
 @pytest.fixture(autouse=True)
@@ -121,9 +127,115 @@ def test_files_of_a_deleted_project_go_with_their_smaller_versions(
     for path in (
         image_path(image.sha256, "image/png"),
         storage.resized_path(image.sha256, 640),
+        storage.shown_path(image.sha256, "image/png"),
+        store / "resized/160" / image.sha256[:2] / f"{image.sha256}.jpg",  # as older rules made it
         storage.adapter_folder("a" * 64) / "meta.json",
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
-    storage.remove_project_files(7, [image.sha256], ["a" * 64])
+    storage.remove_images([image.sha256])
+    storage.remove_project_files(7, ["a" * 64])
     assert [path for path in store.rglob("*") if path.is_file()] == []
+
+
+# --- While others import the same pictures --------------------------------------------------
+
+
+def project_to_delete(image: Image) -> int:
+    """A project with an item of this image, whose deletion was asked for."""
+    with session_scope() as session:
+        project = make_project(session)
+        make_item(session, project, image=session.get_one(Image, image.sha256))
+        removal.archive_project(session, project, actor=None)
+        removal.request_deletion(session, project, typed_name=project.name, actor=None)
+        return project.id
+
+
+def stored_image() -> Image:
+    """An image with its file, which a project can be given."""
+    storage.put_image(picture(1), "image/png")
+    with session_scope() as session:
+        return make_image(session, content=picture(1))
+
+
+def take(session: Session, project_id: int, image: Image) -> None:
+    """Brings an image into a project, as an import does."""
+    columns = {name: getattr(image, name) for name in ("width", "height", "n_bytes")}
+    hold_images(session, [{"sha256": image.sha256, "media_type": "image/png", **columns}])
+    storage.put_image(picture(1), "image/png")
+    insert_project_images(
+        session,
+        [{"project_id": project_id, "image_sha256": image.sha256, "split": Split.TRAIN}],
+    )
+
+
+def is_kept(image: Image) -> bool:
+    """Whether the image has both its row and its file. Raises where it has one of them."""
+    with session_scope() as session:
+        row = session.get(Image, image.sha256)
+    has_file = image_path(image.sha256, "image/png").is_file()
+    assert has_file == (row is not None)
+    return has_file
+
+
+def new_project() -> int:
+    with session_scope() as session:
+        return make_project(session).id
+
+
+def test_a_deletion_leaves_the_images_that_an_import_is_about_to_use(
+    database: sessionmaker[Session],
+) -> None:
+    image = stored_image()
+    project_to_delete(image)
+    other = new_project()
+    with session_scope() as session:
+        take(session, other, image)
+        assert removal.delete_requested() == 1  # and waits for nobody
+        assert is_kept(image)
+    assert is_kept(image)
+
+
+def test_an_import_stores_anew_what_a_deletion_has_just_taken(
+    database: sessionmaker[Session],
+) -> None:
+    image = stored_image()
+    project_id = project_to_delete(image)
+    other = new_project()
+
+    def bring() -> None:
+        with session_scope() as session:
+            take(session, other, image)
+
+    with ThreadPoolExecutor(1) as pool, session_scope() as session:
+        removal.delete_project(session, project_id)
+        assert not image_path(image.sha256, "image/png").exists()
+        brought = pool.submit(bring)
+        wait_for(somebody_waits_for(database, "INSERT INTO image%"))
+        session.commit()
+        brought.result(timeout=10)
+    assert is_kept(image)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_images_keep_their_files_whatever_comes_and_goes(
+    database: sessionmaker[Session], seed: int
+) -> None:
+    image = stored_image()
+    leaving = [project_to_delete(image) for _ in range(3)]
+    coming = [new_project() for _ in range(3)]
+
+    def bring(project_id: int) -> None:
+        with session_scope() as session:
+            take(session, project_id, image)
+
+    def delete(project_id: int) -> None:
+        with session_scope() as session:
+            removal.delete_project(session, project_id)
+
+    tasks = [partial(delete, id_) for id_ in leaving] + [partial(bring, id_) for id_ in coming]
+    random.Random(seed).shuffle(tasks)
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        for future in [pool.submit(task) for task in tasks]:
+            future.result(timeout=20)
+    assert is_kept(image)
