@@ -13,15 +13,23 @@ from app.round_settings.fields import (
     find_field,
     list_fields,
 )
-from app.round_settings.judging import AdmissionSettings, JudgingSettings, Order
+from app.round_settings.judging import (
+    PEOPLE,
+    AdmissionSettings,
+    Judges,
+    JudgingSettings,
+    Order,
+)
 from app.round_settings.loop import LoopSettings
 from app.round_settings.sampling import SamplingSettings
 from app.round_settings.training import TrainingSettings
 
 __all__ = [
+    "PEOPLE",
     "AdmissionSettings",
     "EvaluationSettings",
     "Group",
+    "Judges",
     "JudgingSettings",
     "LoopSettings",
     "Order",

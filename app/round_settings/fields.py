@@ -135,4 +135,4 @@ def _read_type(annotation: Any) -> tuple[Kind, tuple[str, ...], bool]:
         return "choice", members, False
     if get_origin(annotation) is tuple:
         return ("lines" if members[0] is str else "numbers"), (), False
-    return _KINDS[annotation], (), False
+    return next(_KINDS[base] for base in annotation.__mro__ if base in _KINDS), (), False

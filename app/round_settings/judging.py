@@ -1,8 +1,10 @@
 """Settings of who judges candidates, and of which are admitted after that."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import str_schema
 
 from app.kit.numbers import LARGEST
 from app.kit.sentences import Sentence
@@ -12,14 +14,35 @@ from app.round_settings.groups import JUDGING
 Order = Literal["random", "fewest_first", "uncertainty"]
 
 
+class Judges(str):
+    """Who judges a round, as its settings name it: `people`, or a critic with its threshold
+    (`exact`, `rouge:0.5`)."""
+
+    __slots__ = ()
+
+    @property
+    def are_people(self) -> bool:
+        """Whether people judge; else the critic of this name does."""
+        return self == PEOPLE
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: Any) -> CoreSchema:
+        """Lets settings check it as the text that they store; a field makes it of that."""
+        return str_schema()
+
+
+PEOPLE = Judges("people")
+
+
 class JudgingSettings(SettingsModel):
     """Settings of judging: by whom, how many items per person, and in which order."""
 
     group = JUDGING
 
     judges: Annotated[
-        str,
+        Judges,
         Field(max_length=100),
+        AfterValidator(Judges),
         Shown(
             Sentence("Judged by"),
             Sentence(
@@ -27,7 +50,7 @@ class JudgingSettings(SettingsModel):
                 "the paper, and accepts 2.4 %% of human rationales."
             ),
         ),
-    ] = "people"
+    ] = PEOPLE
     overlap: Annotated[int, Field(ge=1, le=20), Shown(Sentence("Annotators per item"))] = 1
     max_overlap: Annotated[
         int | None,

@@ -94,9 +94,8 @@ class LoopSettings(SettingsModel):
 
     @model_validator(mode="after")
     def policy_is_reachable(self) -> "LoopSettings":
-        is_people = self.judging.judges == "people"
         if (
-            is_people
+            self.judging.judges.are_people
             and self.admission.policy == "at_least"
             and self.admission.threshold > self.judging.overlap
         ):

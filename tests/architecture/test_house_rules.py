@@ -174,6 +174,19 @@ def test_only_queries_send_statements() -> None:
 
 # --- One place for each thing ---------------------------------------------------------------
 
+
+def test_nobody_compares_who_judges_as_a_text() -> None:
+    """`Judges` says whether they are people."""
+
+    def compares(node: ast.AST) -> bool:
+        if not isinstance(node, ast.Compare):
+            return False
+        sides = [node.left, *node.comparators]
+        return any(isinstance(side, ast.Constant) and side.value == "people" for side in sides)
+
+    assert places(find(compares)) == []
+
+
 STORED_JSON = {"result", "figures", "progress"}
 """Attributes of runs and rounds that are JSON; `app/run_results.py` reads them."""
 

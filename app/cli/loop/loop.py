@@ -171,10 +171,8 @@ def _broken_off(session: Session, project: Project) -> tuple[LoopSettings, int] 
     if open_round is None:
         return None
     settings = LoopSettings.model_validate(open_round.settings)
-    is_loop = (
-        settings.judging.judges != "people" and settings.auto_advance and settings.auto_continue
-    )
-    if not is_loop:
+    goes_on = settings.auto_advance and settings.auto_continue
+    if settings.judging.judges.are_people or not goes_on:
         raise Conflict(
             f"Project {project.slug} has an open round. Complete it, or: "
             f"illume round cancel {project.slug}"

@@ -32,6 +32,7 @@ from app.models import (
 )
 from app.queries.counted import counted_judgements
 from app.queries.rounds.item_ranges import ItemRange, is_in_range, list_ranges
+from app.round_settings import PEOPLE
 
 _JUDGED = (
     RoundStatus.TRAINING,
@@ -114,7 +115,7 @@ def _written_statement(project_id: int, closing_round_id: int) -> Select[int, in
         .join(Round, Round.id == counted_judgements.round_id)
         .where(
             Round.project_id == project_id,
-            Round.settings["judging"]["judges"].astext == "people",
+            Round.settings["judging"]["judges"].astext == PEOPLE,
             admits,
             counted_judgements.user_kind == UserKind.PERSON,
             WrittenRationale.erased_at.is_(None),

@@ -47,10 +47,10 @@ def finish_round_run(session: Session, run_id: int, *, attempt: int, result: Sto
 
 def _begin_judging(session: Session, round_: Round, settings: LoopSettings) -> None:
     advance(session, round_, RoundStatus.JUDGING, actor=None)
-    if settings.judging.judges != "people":
-        runs.request_run(session, project_id=round_.project_id, round_id=round_.id, job=Job.JUDGE)
-    else:
+    if settings.judging.judges.are_people:
         _begin_closing(session, round_, settings)
+    else:
+        runs.request_run(session, project_id=round_.project_id, round_id=round_.id, job=Job.JUDGE)
 
 
 def _begin_closing(session: Session, round_: Round, _settings: LoopSettings) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.models import Json
+from app.round_settings import Judges
 from app.services.projects.guidelines_pictures import with_files
 from app.services.releases.formats.pictures import guidelines_files
 
@@ -100,7 +101,7 @@ def _model(round_: Json) -> str:
 
 def _who(round_: Json) -> str:
     who = f"{round_['overlap']} people per item"
-    if round_["judges"] != "people":
+    if not Judges(round_["judges"]).are_people:
         who = f"critic {round_['judges']}"
     if round_["control"] != "none":
         who += f", verdicts {round_['control']} as a control"

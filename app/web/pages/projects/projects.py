@@ -20,6 +20,7 @@ from app.queries.projects.projects import (
     count_items_by_split,
 )
 from app.queries.rounds.rounds import find_failed_run, list_rounds
+from app.round_settings import PEOPLE, Judges, LoopSettings
 from app.run_results import RoundFigures
 from app.services.projects.projects import settings_of
 from app.web.render.charts import Chart, line_chart
@@ -108,13 +109,14 @@ def project_page(session: Session, project: Project) -> ProjectPage:
 
 def _judged_by(project: Project, rounds: Sequence[Round]) -> Sentence:
     """Returns who judged the listed rounds, by their own settings; without any, who will."""
-    judges: dict[str, list[str]] = {}
+    judges: dict[Judges, list[str]] = {}
     for round_ in rounds:
+        settings = LoopSettings.model_validate(round_.settings)
         # A round that trains on gold rationales is judged by nobody.
-        if round_.settings["training"]["source"] != "gold":
-            judges.setdefault(round_.settings["judging"]["judges"], []).append(str(round_.number))
+        if settings.training.source != "gold":
+            judges.setdefault(settings.judging.judges, []).append(str(round_.number))
     judges = judges or {settings_of(project).judging.judges: []}
-    by_people = judges.pop("people", None)
+    by_people = judges.pop(PEOPLE, None)
     critics = ", ".join(judges)
     if by_people is None:
         return Sentence("Judged by %(critic)s", critic=critics)

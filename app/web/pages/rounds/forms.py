@@ -80,7 +80,7 @@ def _warnings(
                 "whether answers get worse."
             )
         )
-    is_by_people = settings.judging.judges == "people"
+    is_by_people = settings.judging.judges.are_people
     n_people = overview.count_annotators(session, project.id)
     if is_by_people and n_people < settings.judging.overlap:
         warnings.append(

@@ -132,7 +132,7 @@ def round_state(session: Session, round_: Round) -> RoundState:
     failures = list_round_failures(session, round_.id)
     has_failed = find_failed_run(session, round_.id) is not None
     is_open = round_.status not in CLOSED_ROUND
-    is_by_people = settings.judging.judges == "people"
+    is_by_people = settings.judging.judges.are_people
     has_live_runs = any(entry.run.status in LIVE_RUN for entry in progress.runs)
     scores = score_tables(progress.baseline_scores, progress.scores)
     figures = RoundFigures.find(round_.figures)
