@@ -6,25 +6,19 @@ attributes. Fields have defaults where an older version may not have written the
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PlainSerializer,
-    PlainValidator,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
 )
 
-from app.kit.sentences import pack, unpack
+from app.kit.sentences import Told
 from app.lifecycle import FailureKind
-
-Told = Annotated[str, PlainValidator(unpack), PlainSerializer(pack)]
-"""A text for people: a sentence keeps its parts, so that pages can translate it. What was stored
-before sentences had parts is a plain text."""
 
 
 def _is_none(value: object) -> bool:

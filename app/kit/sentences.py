@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+from pydantic import PlainSerializer, PlainValidator
 
 
 class Amount(int):
@@ -87,6 +89,21 @@ def unpack(packed: Any) -> Any:
     if many is None:
         return Sentence(text, **parts)
     return CountedSentence(text, many, n=packed["n"], **parts)
+
+
+def _read_told(value: object) -> str:
+    try:
+        text = unpack(value)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError("This is no packed sentence.") from error
+    if not isinstance(text, str):
+        raise ValueError("This is neither a text nor a packed sentence.")
+    return text
+
+
+Told = Annotated[str, PlainValidator(_read_told), PlainSerializer(pack)]
+"""A text for people as a field that is stored as JSON: a sentence keeps its parts, so that pages
+can translate it. What was stored before sentences had parts is a plain text."""
 
 
 def shortened(text: str, most: int) -> str:

@@ -2,6 +2,7 @@
 
 from sqlalchemy.orm import Session
 
+from app.events.rounds import RoundStatusChanged
 from app.kit.errors import InvalidTransition
 from app.kit.sentences import Sentence
 from app.lifecycle import RoundStatus, can_advance
@@ -26,12 +27,10 @@ def advance(session: Session, round_: Round, status: RoundStatus, *, actor: User
         )
     record(
         session,
-        "round:status:changed",
+        RoundStatusChanged(old=round_.status, new=status),
         project_id=round_.project_id,
         round_id=round_.id,
-        actor_id=actor.id if actor else None,
-        old=round_.status.value,
-        new=status.value,
+        actor=actor,
     )
     round_.status = status
     round_.status_changed_at = DATABASE_TIME

@@ -363,6 +363,8 @@ TESTED = {
     "test_a_machine_without_a_gpu_is_told_how_to_rehearse",
     "benchmarks/on_gpu.sh --parts tests loop": "tests/benchmarks/test_on_gpu.py::"
     "test_a_machine_without_a_gpu_is_told_how_to_rehearse",
+    "python -m tests.architecture.events_page": "tests/architecture/test_events.py::"
+    "test_the_page_of_the_events_is_as_their_classes_say",
     "python -m tests.architecture.settings_page": "tests/architecture/test_settings_page.py::"
     "test_the_page_of_the_settings_is_as_their_fields_say",
     "transformers serve --port 8001": "tests/worker/serving/test_transformers_server.py::"

@@ -1,6 +1,6 @@
 """Taking a person out: their account, their words, and, where asked for, their judgements."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,6 +8,7 @@ from sqlalchemy import (
     ColumnElement,
     Row,
     Text,
+    Update,
     cast,
     delete,
     exists,
@@ -21,6 +22,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from app.events import EVENTS
+from app.events.accounts import UserEvent
 from app.lifecycle import CLOSED_ROUND, JudgementStatus, RoundItemState, RoundStatus, RunStatus
 from app.models import (
     ApiToken,
@@ -43,9 +46,11 @@ from app.models import (
     User,
     WrittenRationale,
 )
+from app.queries.history import says
 
 _QUICK = {"synchronize_session": False}
-_WORDS = ("comment", "edits", "reason", "name")
+_REVISED_WORDS = ("comment", "edits")
+"""What a person writes, by its keys in a revision of a judgement: fields of `Opinion`."""
 
 
 @dataclass(frozen=True)
@@ -155,13 +160,8 @@ def delete_words(
         update(Judgement).where(Judgement.user_id == user_id).values(comment="", edits={}),
         update(JudgementRevision)
         .where(JudgementRevision.judgement_id.in_(own))
-        .values(content=_without_words(JudgementRevision.content)),
-        update(Event)
-        .where(
-            or_(Event.actor_id == user_id, Event.details["user_id"].astext == str(user_id)),
-            or_(Event.tag.like("judgement:%"), Event.tag.like("user:%")),
-        )
-        .values(details=_without_words(Event.details)),
+        .values(content=_without(JudgementRevision.content, _REVISED_WORDS)),
+        *_without_own_words(user_id),
     ):
         session.execute(statement, execution_options=_QUICK)
     session.execute(select(func.set_config("illume.erasing", "off", True)))
@@ -237,6 +237,21 @@ def _is_trained() -> ColumnElement[bool]:
     )
 
 
-def _without_words(content: InstrumentedAttribute[Json]) -> ColumnElement[Json]:
-    words = literal(list(_WORDS), ARRAY(Text))
-    return type_coerce(content.op("-")(words), content.type)
+def _without_own_words(user_id: int) -> Iterator[Update]:
+    """Yields the statements that take a person's own words out of the history.
+
+    Of an event that this version has no class for, nobody knows where its words are: all goes.
+    """
+    is_theirs = or_(Event.actor_id == user_id, says(UserEvent, user_id=user_id))
+    for kind in EVENTS.values():
+        if words := kind.own_words():
+            yield (
+                update(Event)
+                .where(is_theirs, Event.tag == kind.tag)
+                .values(details=_without(Event.details, words))
+            )
+    yield update(Event).where(is_theirs, Event.tag.not_in(list(EVENTS))).values(details={})
+
+
+def _without(content: InstrumentedAttribute[Json], keys: Sequence[str]) -> ColumnElement[Json]:
+    return type_coerce(content.op("-")(literal(list(keys), ARRAY(Text))), content.type)

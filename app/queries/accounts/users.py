@@ -6,9 +6,11 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
+from app.events.projects import MemberRemoved
 from app.kit.texts import name_key
 from app.lifecycle import UserKind
 from app.models import ApiToken, Event, Invite, SignInLink, SignInSession, User
+from app.queries.history import happened
 
 
 def find_user(session: Session, name: str) -> User | None:
@@ -152,8 +154,7 @@ def was_removed_since(session: Session, project_id: int, user_id: int, *, since:
     """Whether the person was taken out of the project after this time."""
     removed = select(Event.id).where(
         Event.project_id == project_id,
-        Event.tag == "project:member:removed",
-        Event.details["user_id"].as_integer() == user_id,
+        happened(MemberRemoved, user_id=user_id),
         Event.at >= since,
     )
     return session.scalar(select(removed.exists())) or False

@@ -20,7 +20,6 @@ from app.models import (
     Adapter,
     Admission,
     Candidate,
-    Event,
     Item,
     Judgement,
     Prediction,
@@ -360,23 +359,3 @@ def list_predictions(session: Session, item_id: int) -> list[PredictionRow]:
         .order_by(Prediction.id)
     )
     return [PredictionRow(*row) for row in rows]
-
-
-@dataclass(frozen=True)
-class HistoryLine:
-    event: Event
-    actor_name: str | None
-
-
-def list_item_events(session: Session, item: Item) -> list[HistoryLine]:
-    rows = session.execute(
-        select(Event, User.name)
-        .outerjoin(User, User.id == Event.actor_id)
-        .where(
-            Event.project_id == item.project_id,
-            Event.tag.startswith("item:"),
-            Event.details["item_id"].as_integer() == item.id,
-        )
-        .order_by(Event.id.desc())
-    )
-    return [HistoryLine(*row) for row in rows]

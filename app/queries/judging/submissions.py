@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.lifecycle import JudgementStatus, UserKind
 from app.models import (
+    Event,
     Item,
     Json,
     Judgement,
@@ -60,36 +61,32 @@ _STORE_SUBMISSION = text(
       FROM judgement_revision WHERE judgement_id = :judgement_id
     ), history AS (
       INSERT INTO event (project_id, round_id, actor_id, tag, details)
-      SELECT :project_id, round_id, user_id, 'judgement:status:changed',
-        jsonb_build_object('judgement_id', id, 'old', CAST(:old AS text), 'new', status)
-      FROM judgement WHERE id = :judgement_id
+      VALUES (:project_id, :round_id, :actor_id, :tag, :details)
     )
     SELECT round_item.* FROM round_item JOIN judgement ON judgement.round_item_id = round_item.id
     WHERE judgement.id = :judgement_id
     """
-).bindparams(bindparam("content", type_=JSONB))
+).bindparams(bindparam("content", type_=JSONB), bindparam("details", type_=JSONB))
 
 
 def store_submission(
-    session: Session,
-    judgement: Judgement,
-    *,
-    project_id: int,
-    old: JudgementStatus,
-    content: Json,
+    session: Session, judgement: Judgement, *, content: Json, event: Event
 ) -> RoundItem:
     """Store the verdicts, a revision and an event of a judgement that was just submitted.
 
-    Returns its item, counted anew. `old` is the status that the judgement had before. There is one
-    verdict per shown candidate, and none where the answer itself is wrong.
+    Returns its item, counted anew. There is one verdict per shown candidate, and none where the
+    answer itself is wrong.
     """
     round_item: RoundItem = session.scalars(
         select(RoundItem).from_statement(_STORE_SUBMISSION),
         {
             "judgement_id": judgement.id,
-            "project_id": project_id,
-            "old": old.value,
             "content": content,
+            "project_id": event.project_id,
+            "round_id": event.round_id,
+            "actor_id": event.actor_id,
+            "tag": event.tag,
+            "details": event.details,
         },
         execution_options={"populate_existing": True},
     ).one()

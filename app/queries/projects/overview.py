@@ -9,13 +9,11 @@ from sqlalchemy.orm import Session
 from app.lifecycle import Job, RoundItemState, RunStatus, Split, UserKind
 from app.models import (
     Admission,
-    Event,
     Item,
     Membership,
     Round,
     Run,
     Score,
-    User,
     Worker,
 )
 from app.queries.counted import counted_items, counted_judgements
@@ -118,24 +116,6 @@ def list_project_runs(
         .order_by(Run.id.desc())
         .limit(limit)
     ).all()
-
-
-@dataclass(frozen=True)
-class EventLine:
-    event: Event
-    actor_name: str | None
-
-
-def list_round_events(session: Session, round_id: int, *, limit: int = 100) -> list[EventLine]:
-    """History of a round but for single judgements, newest first."""
-    rows = session.execute(
-        select(Event, User.name)
-        .outerjoin(User, User.id == Event.actor_id)
-        .where(Event.round_id == round_id, ~Event.tag.startswith("judgement:"))
-        .order_by(Event.id.desc())
-        .limit(limit)
-    )
-    return [EventLine(event, name) for event, name in rows]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,20 @@ from urllib.parse import unquote, urlsplit
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from app.events.accounts import (
+    AdminGranted,
+    AdminRevoked,
+    ApiTokenCreated,
+    ApiTokenRevoked,
+    PasswordChanged,
+    ResetLinkMade,
+    SessionsEnded,
+    SignInLinkMade,
+    SignInLinkUsed,
+    UserAdded,
+    UserDisabled,
+    UserEnabled,
+)
 from app.kit.errors import AppError, Conflict, InvalidInput, NotAllowed
 from app.kit.sentences import Sentence
 from app.kit.texts import name_key
@@ -115,7 +129,7 @@ def add_user(
             session.add(user)
     except IntegrityError as error:
         raise InvalidInput(taken) from error
-    record(session, "user:added", actor_id=_id(actor), user_id=user.id, is_admin=is_admin)
+    record(session, UserAdded(user_id=user.id, is_admin=is_admin), actor=actor)
     return user
 
 
@@ -125,7 +139,7 @@ def set_password(session: Session, user: User, password: str, *, actor: User | N
     user.password_hash = hash_password(password)
     queries.end_sessions(session, user.id)
     queries.cancel_sign_in_links(session, user.id, now=datetime.now(UTC))
-    record(session, "user:password:changed", actor_id=_id(actor), user_id=user.id)
+    record(session, PasswordChanged(user_id=user.id), actor=actor)
 
 
 def change_password(session: Session, user: User, *, current: str, new: str) -> None:
@@ -144,7 +158,7 @@ def sign_out_everywhere(session: Session, user: User) -> None:
     """End all sessions of a person; what they hold to judge is free for others at once."""
     queries.end_sessions(session, user.id)
     give_back_all(session, user.id)
-    record(session, "user:sessions:ended", actor_id=user.id, user_id=user.id)
+    record(session, SessionsEnded(user_id=user.id), actor=user)
 
 
 def set_disabled(session: Session, user: User, is_disabled: bool, *, actor: User) -> None:
@@ -162,16 +176,16 @@ def set_disabled(session: Session, user: User, is_disabled: bool, *, actor: User
     if is_disabled:
         give_back_all(session, user.id)
     queries.end_sessions(session, user.id)
-    tag = "user:disabled" if is_disabled else "user:enabled"
-    record(session, tag, actor_id=actor.id, user_id=user.id)
+    change = UserDisabled if is_disabled else UserEnabled
+    record(session, change(user_id=user.id), actor=actor)
 
 
 def set_admin(session: Session, user: User, is_admin: bool, *, actor: User) -> None:
     """Make somebody an administrator of the installation, or no longer. One always remains."""
     _keep_an_admin(session, user, actor=actor, is_leaving=not is_admin)
     user.is_admin = is_admin
-    tag = "user:admin:granted" if is_admin else "user:admin:revoked"
-    record(session, tag, actor_id=actor.id, user_id=user.id)
+    change = AdminGranted if is_admin else AdminRevoked
+    record(session, change(user_id=user.id), actor=actor)
 
 
 def _keep_an_admin(session: Session, user: User, *, actor: User, is_leaving: bool) -> None:
@@ -293,8 +307,8 @@ def make_sign_in_link(
             expires_at=datetime.now(UTC) + timedelta(hours=hours),
         )
     )
-    tag = "user:reset-link:made" if is_reset else "user:sign-in-link:made"
-    record(session, tag, actor_id=_id(actor), user_id=user.id)
+    made = ResetLinkMade if is_reset else SignInLinkMade
+    record(session, made(user_id=user.id), actor=actor)
     return f"/sign-in/link/{token}"
 
 
@@ -332,7 +346,7 @@ def _claim_link(session: Session, token: str) -> tuple[User, SignInLink]:
     user = session.get(User, link.user_id) if link else None
     if link is None or user is None or user.disabled_at is not None:
         raise LinkIsOver(LINK_OVER)
-    record(session, "user:link:used", actor_id=user.id, user_id=user.id, is_reset=link.is_reset)
+    record(session, SignInLinkUsed(user_id=user.id, is_reset=link.is_reset), actor=user)
     return user, link
 
 
@@ -344,14 +358,14 @@ def create_api_token(session: Session, user: User, *, name: str) -> str:
     token = API_TOKEN_PREFIX + new_token()
     entry = ApiToken(user_id=user.id, name=name.strip() or "token", token_hash=hash_token(token))
     session.add(entry)
-    record(session, "user:token:created", actor_id=user.id, user_id=user.id, name=entry.name)
+    record(session, ApiTokenCreated(user_id=user.id, name=entry.name), actor=user)
     return token
 
 
 def revoke_api_token(session: Session, token: ApiToken, *, actor: User | None) -> None:
     if token.revoked_at is None:
         token.revoked_at = datetime.now(UTC)
-        record(session, "user:token:revoked", actor_id=_id(actor), user_id=token.user_id)
+        record(session, ApiTokenRevoked(user_id=token.user_id), actor=actor)
 
 
 def find_token_user(session: Session, token: str) -> User | None:
@@ -359,7 +373,3 @@ def find_token_user(session: Session, token: str) -> User | None:
     entry = queries.find_api_token(session, hash_token(token))
     user = session.get(User, entry.user_id) if entry else None
     return user if user is not None and user.disabled_at is None else None
-
-
-def _id(actor: User | None) -> int | None:
-    return actor.id if actor else None

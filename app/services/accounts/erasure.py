@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
+from app.events.accounts import UserErased
 from app.kit.errors import Conflict, InvalidInput, NotAllowed
 from app.kit.sentences import Sentence
 from app.lifecycle import JudgementStatus
@@ -69,13 +70,7 @@ def erase_person(
     )
     n_deleted = _delete_unreleased(session, person) if with_judgements else 0
     _close(person, now)
-    record(
-        session,
-        "user:erased",
-        actor_id=actor.id if actor else None,
-        user_id=person.id,
-        n_deleted=n_deleted,
-    )
+    record(session, UserErased(user_id=person.id, n_deleted=n_deleted), actor=actor)
     session.flush()  # what is still to be written goes before all is read anew
     session.expire_all()  # objects that were read before do not say what is gone
     return n_deleted

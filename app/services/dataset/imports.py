@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
+from app.events.dataset import ImportFinished, ItemContentChanged
 from app.kit.db import session_scope
 from app.kit.errors import Conflict, InvalidInput, LostRun, NotFound
 from app.kit.sentences import Sentence
@@ -112,12 +113,11 @@ def import_dataset(
     if plan.added or plan.updated:
         record(
             session,
-            "dataset:import:finished",
+            ImportFinished(
+                n_added=report.n_added, n_updated=report.n_updated, n_images=report.n_images
+            ),
             project_id=project.id,
-            actor_id=actor.id if actor else None,
-            n_added=report.n_added,
-            n_updated=report.n_updated,
-            n_images=report.n_images,
+            actor=actor,
         )
     return report
 
@@ -307,12 +307,13 @@ def _update_items(session: Session, project: Project, plan: Plan, actor: User | 
         old.version += 1
         record(
             session,
-            "item:content:changed",
+            ItemContentChanged(
+                item_id=old.id,
+                external_id=old.external_id,
+                version=old.version,
+                old=before,
+                new={name: new[name] for name in before},
+            ),
             project_id=project.id,
-            actor_id=actor.id if actor else None,
-            item_id=old.id,
-            external_id=old.external_id,
-            version=old.version,
-            old=before,
-            new={name: new[name] for name in before},
+            actor=actor,
         )

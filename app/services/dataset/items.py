@@ -8,11 +8,11 @@ verdicts and admissions as they were made.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from app.events.dataset import ItemCorrected, ItemEvent, ItemExcluded, ItemIncluded, ItemReplaced
 from app.kit.errors import Conflict, InvalidInput
 from app.kit.sentences import Sentence
 from app.kit.texts import is_unchanged, plain_lines
@@ -59,7 +59,7 @@ def exclude_item(session: Session, item: Item, *, reason: str, actor: User | Non
         raise Conflict(Sentence("This item is already excluded."))
     item.excluded_at = datetime.now(UTC)
     item.excluded_reason = reason
-    _record(session, "item:excluded", item, actor, reason=reason)
+    _record(session, ItemExcluded(item_id=item.id, reason=reason), item, actor)
     for round_id in queries.take_out_of_open_round(session, item.id):
         # It may have been the last one that the round waited for.
         end_soon(session, round_id)
@@ -74,7 +74,7 @@ def include_item(session: Session, item: Item, *, actor: User | None) -> None:
     item.excluded_at = None
     item.excluded_reason = None
     release_failed_places(session, item.id)
-    _record(session, "item:included", item, actor)
+    _record(session, ItemIncluded(item_id=item.id), item, actor)
 
 
 def is_history(session: Session, item: Item) -> bool:
@@ -113,20 +113,17 @@ def correct_item(
     if not is_history(session, item):
         item.question, item.answer, item.gold_rationales = question, answer, gold
         item.version += 1
-        _record(session, "item:corrected", item, actor, old=old, version=item.version)
+        corrected = ItemCorrected(item_id=item.id, old=old, version=item.version)
+        _record(session, corrected, item, actor)
         return item
     replacement = _add_replacement(session, item, question, answer, gold)
     exclude_item(session, item, reason=f"Corrected as {replacement.external_id}.", actor=actor)
-    _record(session, "item:replaced", item, actor, replacement_id=replacement.id)
-    _record(
-        session,
-        "item:corrected",
-        replacement,
-        actor,
-        old=old,
-        version=replacement.version,
-        replaced_id=item.id,
+    replaced = ItemReplaced(item_id=item.id, replacement_id=replacement.id)
+    _record(session, replaced, item, actor)
+    corrected = ItemCorrected(
+        item_id=replacement.id, old=old, version=replacement.version, replaced_id=item.id
     )
+    _record(session, corrected, replacement, actor)
     return replacement
 
 
@@ -191,12 +188,5 @@ def _checked(text: str, what: str) -> str:
     return text
 
 
-def _record(session: Session, tag: str, item: Item, actor: User | None, **details: Any) -> None:
-    record(
-        session,
-        tag,
-        project_id=item.project_id,
-        actor_id=actor.id if actor else None,
-        item_id=item.id,
-        **details,
-    )
+def _record(session: Session, event: ItemEvent, item: Item, actor: User | None) -> None:
+    record(session, event, project_id=item.project_id, actor=actor)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
+from app.events.judging import JudgementStatusChanged
 from app.kit.errors import Conflict, InvalidInput, StaleVersion
 from app.kit.sentences import Sentence
 from app.lifecycle import JudgementStatus, RoundItemState
@@ -15,6 +16,7 @@ from app.models import Json, Judgement, JudgementRevision
 from app.opinions import Opinion, clean_text
 from app.queries.judging import submissions as queries
 from app.queries.judging.access import LockedItem, LockedJudgement
+from app.services.events import row_of
 from app.services.judging.leases import (
     change_status,
     judging_settings,
@@ -98,9 +100,15 @@ def submit(
     round_item = queries.store_submission(
         session,
         judgement,
-        project_id=locked.round_.project_id,
-        old=old,
         content=_revision_content(judgement, stored),
+        event=row_of(
+            JudgementStatusChanged(
+                judgement_id=judgement.id, old=old, new=JudgementStatus.SUBMITTED
+            ),
+            project_id=locked.round_.project_id,
+            round_id=judgement.round_id,
+            actor=judgement.user_id,
+        ),
     )
     _write_edits(session, judgement, round_item.item_id, stored)
     settle_submission(session, round_item, judgement, judging_settings(locked.round_))

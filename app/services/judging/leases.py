@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.events.judging import JudgementStatusChanged
 from app.kit.errors import Conflict, InvalidTransition
 from app.kit.sentences import Sentence
 from app.kit.settings import get_settings
@@ -303,9 +304,10 @@ def change_status(
     status: JudgementStatus,
     *,
     round_: Round | None = None,
-    **details: Any,
+    reason: str | None = None,
 ) -> None:
-    """Change a judgement's status, which nothing else does; with `round_`, history keeps it.
+    """Change a judgement's status, which nothing else does; with `round_`, history keeps it, and
+    the reason of a skip.
 
     Raises InvalidTransition where the one cannot follow the other.
     """
@@ -316,14 +318,10 @@ def change_status(
     if round_ is not None:
         record(
             session,
-            "judgement:status:changed",
+            JudgementStatusChanged(judgement_id=judgement.id, old=old, new=status, reason=reason),
             project_id=round_.project_id,
             round_id=round_.id,
-            actor_id=judgement.user_id,
-            judgement_id=judgement.id,
-            old=old.value,
-            new=status.value,
-            **details,
+            actor=judgement.user_id,
         )
 
 

@@ -5,6 +5,12 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from app.events.judging import (
+    PracticeChanged,
+    PracticeItemAdded,
+    PracticeItemRemoved,
+    PracticeItemSaved,
+)
 from app.kit.errors import InvalidInput, NotFound
 from app.kit.sentences import Amount, Sentence
 from app.kit.texts import collapse, is_unchanged, plain_lines
@@ -50,11 +56,9 @@ def update_rules(
     project.practice, project.practice_pass_share = mode, pass_share
     record(
         session,
-        "project:practice:changed",
+        PracticeChanged(mode=mode, pass_share=pass_share),
         project_id=project.id,
-        actor_id=actor.id,
-        mode=mode.value,
-        pass_share=pass_share,
+        actor=actor,
     )
 
 
@@ -82,13 +86,7 @@ def add_item(session: Session, project: Project, item: Item, *, actor: User | No
     )
     session.add(practice_item)
     session.flush()  # its page is named by its id
-    record(
-        session,
-        "project:practice:item_added",
-        project_id=project.id,
-        actor_id=actor.id if actor else None,
-        item_id=item.id,
-    )
+    record(session, PracticeItemAdded(item_id=item.id), project_id=project.id, actor=actor)
     return practice_item
 
 
@@ -152,10 +150,9 @@ def save_lesson(
     )
     record(
         session,
-        "project:practice:item_saved",
+        PracticeItemSaved(practice_item_id=practice_item.id),
         project_id=practice_item.project_id,
-        actor_id=actor.id if actor else None,
-        practice_item_id=practice_item.id,
+        actor=actor,
     )
 
 
@@ -163,10 +160,9 @@ def remove_item(session: Session, practice_item: PracticeItem, *, actor: User) -
     """Take an item out of practice, with what was said about it."""
     record(
         session,
-        "project:practice:item_removed",
+        PracticeItemRemoved(item_id=practice_item.item_id),
         project_id=practice_item.project_id,
-        actor_id=actor.id,
-        item_id=practice_item.item_id,
+        actor=actor,
     )
     session.delete(practice_item)
 

@@ -2,6 +2,7 @@
 
 from sqlalchemy.orm import Session
 
+from app.events.dataset import ItemSlotAdded
 from app.kit.sentences import Sentence
 from app.lifecycle import RoundItemState
 from app.models import Judgement, Round, RoundItem
@@ -55,11 +56,9 @@ def _adds_slot(
     round_item.slots += 1
     record(
         session,
-        "item:slot:added",
+        ItemSlotAdded(item_id=round_item.item_id, slots=round_item.slots),
         project_id=round_item.project_id,
         round_id=round_item.round_id,
-        item_id=round_item.item_id,
-        slots=round_item.slots,
     )
     return True
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from app.events.projects import GuidelinesChanged
 from app.kit.errors import InvalidInput, StaleVersion
 from app.kit.sentences import Amount, Sentence
 from app.kit.texts import is_unchanged, plain_lines
@@ -79,10 +80,9 @@ def update_guidelines(
     keep_difference(session, project.id, project.guidelines_version - 1, project.guidelines_version)
     record(
         session,
-        "project:guidelines:changed",
+        GuidelinesChanged(version=project.guidelines_version),
         project_id=project.id,
-        actor_id=actor.id if actor else None,
-        version=project.guidelines_version,
+        actor=actor,
     )
 
 

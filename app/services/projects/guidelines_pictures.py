@@ -9,6 +9,7 @@ import re
 
 from sqlalchemy.orm import Session
 
+from app.events.projects import GuidelinesPictureAdded
 from app.kit.errors import InvalidInput
 from app.kit.sentences import Sentence
 from app.kit.storage import put_image, shown_name
@@ -133,10 +134,8 @@ def _add(session: Session, project: Project, sha256: str, alt: str, actor: User 
     session.flush()  # the next number is counted from it
     record(
         session,
-        "project:guidelines_picture:added",
+        GuidelinesPictureAdded(number=number, image=sha256),
         project_id=project.id,
-        actor_id=actor.id if actor else None,
-        number=number,
-        image=sha256,
+        actor=actor,
     )
     return line_of(number, alt)

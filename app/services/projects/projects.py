@@ -8,6 +8,16 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from app.events.projects import (
+    InviteCreated,
+    InviteRevoked,
+    MemberAdded,
+    MemberRemoved,
+    MemberRoleChanged,
+    ProjectCreated,
+    ProjectDetailsChanged,
+    ProjectSettingsChanged,
+)
 from app.kit.errors import AppError, Conflict, InvalidInput
 from app.kit.sentences import Amount, Sentence
 from app.kit.texts import is_unchanged, plain_lines
@@ -71,7 +81,7 @@ def create_project(
     else:
         raise Conflict(Sentence("No free address was found for this name: choose another."))
     keep_version(session, project, actor=actor)
-    record(session, "project:created", project_id=project.id, actor_id=_id(actor), name=name)
+    record(session, ProjectCreated(name=name), project_id=project.id, actor=actor)
     if actor is not None:
         add_member(session, project, actor, role=Role.ADMIN, actor=actor)
     return project
@@ -100,7 +110,7 @@ def update_details(
     if new == old:
         return
     project.name, project.description, project.licence = new
-    record(session, "project:details:changed", project_id=project.id, actor_id=_id(actor))
+    record(session, ProjectDetailsChanged(), project_id=project.id, actor=actor)
 
 
 def update_settings(
@@ -114,10 +124,9 @@ def update_settings(
     project.settings = new
     record(
         session,
-        "project:settings:changed",
+        ProjectSettingsChanged(changes=_changes(old, new)),
         project_id=project.id,
-        actor_id=_id(actor),
-        changes=_changes(old, new),
+        actor=actor,
     )
 
 
@@ -139,11 +148,9 @@ def add_member(
         return existing
     record(
         session,
-        "project:member:added",
+        MemberAdded(user_id=user.id, role=role),
         project_id=project.id,
-        actor_id=_id(actor),
-        user_id=user.id,
-        role=role.value,
+        actor=actor,
     )
     return membership
 
@@ -155,11 +162,9 @@ def set_role(session: Session, membership: Membership, role: Role, *, actor: Use
     membership.role = role
     record(
         session,
-        "project:member:changed",
+        MemberRoleChanged(user_id=membership.user_id, role=role),
         project_id=membership.project_id,
-        actor_id=actor.id,
-        user_id=membership.user_id,
-        role=role.value,
+        actor=actor,
     )
 
 
@@ -179,10 +184,9 @@ def remove_member(
             revoke_invite(session, invite, actor=actor)
     record(
         session,
-        "project:member:removed",
+        MemberRemoved(user_id=membership.user_id),
         project_id=membership.project_id,
-        actor_id=actor.id,
-        user_id=membership.user_id,
+        actor=actor,
     )
     session.delete(membership)
 
@@ -226,11 +230,9 @@ def make_invite(
     session.add(invite)
     record(
         session,
-        "project:invite:created",
+        InviteCreated(role=role, max_uses=max_uses),
         project_id=project.id,
-        actor_id=_id(actor),
-        role=role.value,
-        max_uses=max_uses,
+        actor=actor,
     )
     return f"/join/{token}"
 
@@ -240,10 +242,9 @@ def revoke_invite(session: Session, invite: Invite, *, actor: User) -> None:
         invite.revoked_at = datetime.now(UTC)
         record(
             session,
-            "project:invite:revoked",
+            InviteRevoked(invite_id=invite.id),
             project_id=invite.project_id,
-            actor_id=actor.id,
-            invite_id=invite.id,
+            actor=actor,
         )
 
 
@@ -312,16 +313,12 @@ def _checked_text(text: str, refusal: Sentence) -> str:
     return text
 
 
-def _changes(old: object, new: object, prefix: str = "") -> dict[str, list[object]]:
-    """Returns the changes as `name: [old, new]`, names of groups joined by dots."""
+def _changes(old: object, new: object, prefix: str = "") -> dict[str, tuple[object, object]]:
+    """Returns the changes as `name: (old, new)`, names of groups joined by dots."""
     if not isinstance(old, dict) or not isinstance(new, dict):
-        return {} if old == new else {prefix: [old, new]}
-    changes: dict[str, list[object]] = {}
+        return {} if old == new else {prefix: (old, new)}
+    changes: dict[str, tuple[object, object]] = {}
     for name in sorted(old.keys() | new.keys()):
         path = f"{prefix}.{name}" if prefix else name
         changes |= _changes(old.get(name), new.get(name), path)
     return changes
-
-
-def _id(actor: User | None) -> int | None:
-    return actor.id if actor else None

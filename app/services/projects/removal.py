@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
+from app.events.projects import ProjectArchived, ProjectDeletionRequested, ProjectUnarchived
 from app.kit import storage
 from app.kit.db import on_commit, session_scope
 from app.kit.errors import Conflict, InvalidInput
@@ -30,7 +31,7 @@ def archive_project(session: Session, project: Project, *, actor: User | None) -
             Sentence("A round is open or a run is under way: finish or cancel it, then archive.")
         )
     project.archived_at = datetime.now(UTC)
-    record(session, "project:archived", project_id=project.id, actor_id=_id(actor))
+    record(session, ProjectArchived(), project_id=project.id, actor=actor)
 
 
 def unarchive_project(session: Session, project: Project, *, actor: User | None) -> None:
@@ -41,7 +42,7 @@ def unarchive_project(session: Session, project: Project, *, actor: User | None)
     if project.archived_at is None:
         return
     project.archived_at = None
-    record(session, "project:unarchived", project_id=project.id, actor_id=_id(actor))
+    record(session, ProjectUnarchived(), project_id=project.id, actor=actor)
 
 
 def request_deletion(
@@ -67,12 +68,13 @@ def request_deletion(
     # Of no project, so that it stays when the project's own history goes.
     record(
         session,
-        "project:deletion:requested",
-        actor_id=_id(actor),
-        slug=project.slug,
-        n_items=content.n_items,
-        n_judgements=content.n_judgements,
-        releases=list(content.release_numbers),
+        ProjectDeletionRequested(
+            slug=project.slug,
+            n_items=content.n_items,
+            n_judgements=content.n_judgements,
+            releases=tuple(content.release_numbers),
+        ),
+        actor=actor,
     )
 
 
@@ -98,7 +100,3 @@ def delete_project(session: Session, project_id: int) -> None:
     # Before the end of the transaction, which an import of one of these images waits for: after
     # it the file may be another project's.
     storage.remove_images(queries.delete_unused_images(session, images))
-
-
-def _id(actor: User | None) -> int | None:
-    return actor.id if actor else None

@@ -17,6 +17,7 @@ from typing import IO
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
+from app.events.releases import ReleaseCreated
 from app.kit.db import session_scope
 from app.kit.errors import AppError, Conflict, LostRun, NotFound
 from app.kit.sentences import Sentence
@@ -100,12 +101,11 @@ def create_release(session: Session, project: Project, *, actor: User | None) ->
         _insert_rows(session, release, spool)
     record(
         session,
-        "release:created",
+        ReleaseCreated(
+            release_id=release.id, number=release.number, content_hash=release.content_hash
+        ),
         project_id=project.id,
-        actor_id=actor.id if actor else None,
-        release_id=release.id,
-        number=release.number,
-        content_hash=release.content_hash,
+        actor=actor,
     )
     return release
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.events.rounds import BaseModelChanged, BasePinned, ModelProved, ModelRefused
 from app.kit.errors import AppError, Conflict
 from app.kit.sentences import Sentence
 from app.models import Adapter, Round, Run, User
@@ -53,11 +54,9 @@ def pin_base(session: Session, round_: Round, settings: LoopSettings, digest: st
     if pinned is not None:
         record(
             session,
-            "base:pinned",
+            BasePinned(base_model=settings.base_model, digest=pinned),
             project_id=round_.project_id,
             round_id=round_.id,
-            base_model=settings.base_model,
-            digest=pinned,
         )
 
 
@@ -110,13 +109,10 @@ def go_on_with_changed_base(session: Session, round_: Round, *, actor: User | No
                 model.parent_adapter_id = None
     record(
         session,
-        "base:changed",
+        BaseModelChanged(base_model=settings.base_model, old=before, new=base.digest),
         project_id=round_.project_id,
         round_id=round_.id,
-        actor_id=actor.id if actor else None,
-        base_model=settings.base_model,
-        old=before,
-        new=base.digest,
+        actor=actor,
     )
     run = rounds.retry_round(session, round_, actor=actor)
     request_baseline(session, round_, settings, actor)
@@ -133,11 +129,10 @@ def store_proof(session: Session, round_: Round, measured: Measured) -> None:
         "seconds": round(measured.seconds, 2),
     }
     queries.store_proof(session, measured.key, values)
+    ended = ModelRefused if measured.reason else ModelProved
     record(
         session,
-        "model:refused" if measured.reason else "model:proved",
+        ended(base_model=measured.base_model, digest=measured.key[0]),
         project_id=round_.project_id,
         round_id=round_.id,
-        base_model=measured.base_model,
-        digest=measured.key[0],
     )

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
+from app.events.rounds import JudgingClosed
 from app.models import Round
 from app.queries.runs.runs import get_run
 from app.run_results import ClosingResult
@@ -48,12 +49,10 @@ def close_round(
     )
     record(
         session,
-        "round:judging:closed",
+        JudgingClosed(n_rationales=admitted.n_rationales, n_items=admitted.n_items),
         project_id=round_.project_id,
         round_id=round_.id,
-        actor_id=run.requested_by_id,
-        n_rationales=admitted.n_rationales,
-        n_items=admitted.n_items,
+        actor=run.requested_by_id,
     )
     plan_training(
         session,

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 
 from sqlalchemy.orm import Session
 
-from app.kit.sentences import Sentence, pack
+from app.events.rounds import RoundDecided
+from app.kit.sentences import Sentence
 from app.lifecycle import DIRECT, PHASES, Decision, Job, RoundStatus
 from app.models import Project, Round
 from app.queries.rounds import rounds as queries
@@ -107,11 +108,9 @@ def _complete(session: Session, round_: Round, decision: Decision, reason: str) 
     round_.decision_reason = reason
     record(
         session,
-        "round:decided",
+        RoundDecided(decision=decision, reason=reason),
         project_id=round_.project_id,
         round_id=round_.id,
-        decision=decision.value,
-        reason=pack(reason),
     )
 
 

@@ -8,6 +8,7 @@ import secrets
 
 from sqlalchemy.orm import Session
 
+from app.events.rounds import RoundCreated
 from app.kit.errors import Conflict
 from app.kit.sentences import Sentence
 from app.lifecycle import CLOSED_ROUND, DIRECT, JUDGEABLE_ROUND, LIVE_RUN, MODEL, RoundStatus
@@ -62,11 +63,10 @@ def create_round(
     )
     record(
         session,
-        "round:created",
+        RoundCreated(number=round_.number),
         project_id=project.id,
         round_id=round_.id,
-        actor_id=actor.id if actor else None,
-        number=round_.number,
+        actor=actor,
     )
     session.flush()  # callers go on with the model row
     return round_

@@ -9,13 +9,22 @@ Numbered rules of the race between workers:
 
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.events.runs import (
+    RunCancelled,
+    RunCancelRequested,
+    RunEvent,
+    RunFailed,
+    RunQueued,
+    RunStarted,
+    RunSucceeded,
+)
 from app.kit import jobs
 from app.kit.errors import Conflict, InvalidTransition, LostRun
 from app.kit.sentences import Sentence, shortened
@@ -39,6 +48,14 @@ logger = logging.getLogger(__name__)
 
 LIVE_WORKER_SECONDS = 30.0
 ERROR_LENGTH = 4000
+
+STATUS_EVENTS: Mapping[RunStatus, type[RunEvent]] = {
+    RunStatus.QUEUED: RunQueued,
+    RunStatus.RUNNING: RunStarted,
+    RunStatus.SUCCEEDED: RunSucceeded,
+    RunStatus.FAILED: RunFailed,
+    RunStatus.CANCELLED: RunCancelled,
+}
 
 
 def stale_after() -> timedelta:
@@ -79,12 +96,10 @@ def request_run(
         queries.insert_shards(session, run.id, item_blocks or [])
     record(
         session,
-        "run:status:queued",
+        RunQueued(run_id=run.id, job=job),
         project_id=project_id,
         round_id=round_id,
-        actor_id=actor.id if actor else None,
-        run_id=run.id,
-        job=job.value,
+        actor=actor,
     )
     n_workers = count_live_workers(session, job)
     jobs.enqueue(session, job, run.id, max(1, n_workers) if job in SHARDED else 1)
@@ -137,11 +152,9 @@ def set_run_status(session: Session, run: Run, status: RunStatus, **values: Any)
         run.worker_id = None
     record(
         session,
-        f"run:status:{status}",
+        STATUS_EVENTS[status](run_id=run.id, job=run.job),
         project_id=run.project_id,
         round_id=run.round_id,
-        run_id=run.id,
-        job=run.job.value,
     )
 
 
@@ -171,11 +184,10 @@ def cancel_run(session: Session, run: Run, *, actor: User | None) -> None:
     queries.revoke_shards(session, run.id)
     record(
         session,
-        "run:cancel:requested",
+        RunCancelRequested(run_id=run.id),
         project_id=run.project_id,
         round_id=run.round_id,
-        actor_id=actor.id if actor else None,
-        run_id=run.id,
+        actor=actor,
     )
 
 

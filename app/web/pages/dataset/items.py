@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import urlencode
 
 from sqlalchemy.orm import Session
 
+from app.events.dataset import ItemCorrected, ItemReplaced
 from app.kit.sentences import Sentence
 from app.lifecycle import FailureKind, JudgementStatus, RoundItemState, Split, UserKind
 from app.models import Candidate, Image, Item, Project
 from app.opinions import remarks_of
 from app.queries.dataset import items as queries
 from app.queries.dataset.items import ItemFilter, ItemRow
+from app.queries.history import HistoryLine, list_item_events
 from app.queries.runs.failures import find_failure
 from app.same_text import is_cut
 from app.services.judging.opinions import opinion_of
@@ -115,6 +118,17 @@ class JudgementLine:
 
 
 @dataclass(frozen=True)
+class ItemEventLine:
+    """One line of the item's history, with the other item of a correction that made a new one."""
+
+    at: datetime
+    actor_name: str | None
+    text: str
+    new_item_id: int | None
+    old_item_id: int | None
+
+
+@dataclass(frozen=True)
 class ItemPage:
     project: Project
     item: Item
@@ -123,7 +137,7 @@ class ItemPage:
     judgements: Sequence[JudgementLine]
     places: Sequence[queries.PlaceInRound]
     predictions: Sequence[queries.PredictionRow]
-    history: Sequence[tuple[queries.HistoryLine, str]]
+    history: Sequence[ItemEventLine]
     is_set_aside: bool
     set_aside_reason: str
     image_fault: str
@@ -135,7 +149,6 @@ class ItemPage:
 def item_page(session: Session, project: Project, item: Item) -> ItemPage:
     places = queries.list_places(session, item.id)
     judgements = queries.list_judgements(session, item.id)
-    history = queries.list_item_events(session, item)
     failure = find_failure(session, item.id)
     return ItemPage(
         project=project,
@@ -145,7 +158,7 @@ def item_page(session: Session, project: Project, item: Item) -> ItemPage:
         judgements=[_judgement_line(row) for row in judgements],
         places=places,
         predictions=queries.list_predictions(session, item.id),
-        history=[(line, describe_item_event(line)) for line in history],
+        history=[_event_line(line) for line in list_item_events(session, item)],
         is_set_aside=any(place.round_item.state is RoundItemState.SET_ASIDE for place in places),
         set_aside_reason=next(
             (reason for place in places if (reason := place.round_item.set_aside_reason)), ""
@@ -222,24 +235,12 @@ def describe_judgement(row: queries.JudgementRow) -> str:
     return Sentence("picked %(n)s of %(all)s", n=n, all=n_shown)
 
 
-EVENT_TEXTS = {
-    "item:included": Sentence("Included again"),
-    "item:replaced": Sentence("Replaced by its correction"),
-    "item:content:changed": Sentence("Changed by an import"),
-}
-
-
-def describe_item_event(line: queries.HistoryLine) -> str:
-    details = line.event.details
-    match line.event.tag:
-        case "item:excluded":
-            return Sentence("Excluded: %(reason)s", reason=details["reason"])
-        case "item:corrected":
-            old = details["old"]
-            return Sentence(
-                "Corrected; it was “%(question)s” – “%(answer)s”",
-                question=old["question"],
-                answer=old["answer"],
-            )
-        case tag:
-            return EVENT_TEXTS.get(tag, tag)
+def _event_line(line: HistoryLine) -> ItemEventLine:
+    event = line.event
+    return ItemEventLine(
+        at=line.at,
+        actor_name=line.actor_name,
+        text=event.describe(),
+        new_item_id=event.replacement_id if isinstance(event, ItemReplaced) else None,
+        old_item_id=event.replaced_id if isinstance(event, ItemCorrected) else None,
+    )

@@ -1,7 +1,8 @@
 """The page of a round: where it stands, what runs, what it brought."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -15,13 +16,13 @@ from app.lifecycle import (
     can_advance,
 )
 from app.models import Project, Round, Run
+from app.queries.history import HistoryLine, list_round_events
 from app.queries.projects import overview
 from app.queries.rounds.rounds import RoundProgress, find_failed_run, get_progress
 from app.queries.runs.failures import list_round_failures
 from app.round_settings import LoopSettings
 from app.run_results import EvaluationResult, RoundFigures, TrainingProgress, TrainingResult
 from app.services.rounds.bases import has_found_another
-from app.web.pages.projects.history import describe_event, flat_settings
 from app.web.pages.rounds.scores import ScoreTable, list_notes, score_tables
 from app.web.pages.runs.runs import RunCard, run_card
 from app.web.render.charts import Chart, line_chart
@@ -82,7 +83,7 @@ class RoundPage:
     settings: LoopSettings
     setting_lines: Sequence[tuple[str, str]]
     state: RoundState
-    events: Sequence[tuple[overview.EventLine, str]]
+    events: Sequence[HistoryLine]
 
 
 STEPS = (
@@ -114,14 +115,13 @@ def _announcement(round_: Round) -> Sentence:
 
 def round_page(session: Session, project: Project, round_: Round) -> RoundPage:
     settings = LoopSettings.model_validate(round_.settings)
-    lines = overview.list_round_events(session, round_.id)
     return RoundPage(
         project=project,
         round=round_,
         settings=settings,
-        setting_lines=flat_settings(settings.model_dump(mode="json")),
+        setting_lines=_flat_settings(settings.model_dump(mode="json")),
         state=round_state(session, round_),
-        events=[(line, describe_event(line.event.tag, line.event.details)) for line in lines],
+        events=list_round_events(session, round_.id),
     )
 
 
@@ -244,3 +244,17 @@ def _count_leaked(progress: RoundProgress) -> int:
 def _meteor_note(progress: RoundProgress) -> str:
     run = _find_run(progress, Job.EVALUATE) or _find_run(progress, Job.BASELINE)
     return (EvaluationResult.read(run.result).meteor_note or "") if run else ""
+
+
+def _flat_settings(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Returns settings as (name, value) lines, names of groups joined by dots."""
+    lines: list[tuple[str, str]] = []
+    for name, value in data.items():
+        path = f"{prefix}{name}"
+        if isinstance(value, dict):
+            lines += _flat_settings(value, f"{path}.")
+        elif isinstance(value, list):
+            lines.append((path, " · ".join(str(entry) for entry in value)))
+        else:
+            lines.append((path, "–" if value is None else str(value)))
+    return lines

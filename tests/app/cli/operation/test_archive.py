@@ -25,6 +25,7 @@ from app.cli.operation import archive
 from app.cli.operation.archive_file import DUMP, MANIFEST
 from app.cli.operation.database_dump import split_password
 from app.embedded import EmbeddedServices, HomeLock, open_home
+from app.events.rounds import RoundCreated
 from app.kit import db, storage
 from app.kit.db import session_scope
 from app.kit.errors import AppError
@@ -170,7 +171,12 @@ def fill(session: Session) -> None:
     round_ = make_round(session, project)
     make_round_item(session, round_, make_item(session, project, image=image))
     run = make_run(session, project, Job.TRAIN, round_=round_, status=RunStatus.RUNNING)
-    events.record(session, "round:created", project_id=project.id, round_id=round_.id)
+    events.record(
+        session,
+        RoundCreated(number=round_.number),
+        project_id=project.id,
+        round_id=round_.id,
+    )
     session.execute(
         text(
             "INSERT INTO adapter (project_id, run_id, run_attempt, base_model, base_revision,"

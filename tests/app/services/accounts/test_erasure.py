@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from app.events.judging import JudgementStatusChanged
 from app.kit.errors import Conflict, InvalidInput, NotAllowed
 from app.lifecycle import Job, JudgementStatus, RoundStatus, RunStatus
 from app.models import (
@@ -71,7 +72,13 @@ def write(session: Session, folder: Path) -> tuple[Project, list[Item], User, Ju
             content={"comment": OWN, "edits": {"1": OWN}, "none_fits": True},
         )
     )
-    record(session, "judgement:status:changed", actor_id=noor.id, new="skipped", reason=OWN)
+    skipped = JudgementStatusChanged(
+        judgement_id=judgement.id,
+        old=JudgementStatus.LEASED,
+        new=JudgementStatus.SKIPPED,
+        reason=OWN,
+    )
+    record(session, skipped, actor=noor)
     session.flush()
     return project, items, noor, judgement
 
@@ -147,6 +154,8 @@ def test_own_words_go_and_judgements_stay(session: Session, admin: User, tmp_pat
     reasons = session.scalars(select(Judgement.skip_reason).order_by(Judgement.id)).all()
     assert reasons[-2:] == ["the reason was erased", "The question is unclear"]
     assert OWN not in str([event.details for event in session.scalars(select(Event))])
+    (skipped,) = session.scalars(select(Event).where(Event.tag == JudgementStatusChanged.tag))
+    assert skipped.details == {"judgement_id": judgement.id, "old": "leased", "new": "skipped"}
     # History is as closed as it was.
     with pytest.raises(IntegrityError, match="append-only"), session.begin_nested():
         session.execute(update(JudgementRevision).values(content={}))
@@ -238,3 +247,23 @@ def train_on(
     session.add(row)
     session.flush()
     return row
+
+
+def test_of_the_history_only_own_words_go_and_what_nobody_can_read(
+    session: Session, admin: User
+) -> None:
+    noor, other = make_user(session, name="Noor"), make_user(session, name="Other")
+    kept = {"user_id": other.id, "name": "Other's laptop"}
+    for tag, actor, details in (
+        ("user:token:created", noor, {"user_id": noor.id, "name": OWN}),
+        ("user:token:created", other, kept),
+        ("project:created", noor, {"name": "Scenes"}),
+        ("later:word:said", noor, {"word": OWN}),
+        ("later:word:said", admin, {"user_id": noor.id, "word": OWN}),
+        ("later:word:said", other, {"word": "hers"}),
+    ):
+        session.add(Event(tag=tag, actor_id=actor.id, details=details))
+        session.flush()
+    erase(session, noor, admin)
+    stored = list(session.scalars(select(Event.details).order_by(Event.id)))
+    assert stored[:6] == [{"user_id": noor.id}, kept, {"name": "Scenes"}, {}, {}, {"word": "hers"}]

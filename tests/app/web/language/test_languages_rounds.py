@@ -12,6 +12,8 @@ from sqlalchemy import func
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
+from app.events import read_event
+from app.events.rounds import RoundCreated, RoundStatusChanged
 from app.kit.sentences import Amount, CountedSentence, Sentence, Share, pack, unpack
 from app.lifecycle import (
     Decision,
@@ -37,7 +39,6 @@ from app.web.language.languages import (
     translate,
     translations_of,
 )
-from app.web.pages.projects.history import describe_event
 from app.web.render.templating import (
     ago,
     date_time,
@@ -143,9 +144,9 @@ def busy_round(session: Session, project: Project, status: RoundStatus) -> Round
     worker = Worker(name="werk", pid=1, device="cuda:0", queues=["gpu"], memory_used=3 * 10**9)
     worker.memory_total, worker.per_second, worker.unit = 9 * 10**9, 12.5, "samples"
     session.add(worker)
-    record(session, "round:created", project_id=project.id, round_id=round_.id)
-    record(session, "round:status:changed", project_id=project.id, round_id=round_.id,
-           old="draft", new="generating")  # fmt: skip
+    started = RoundStatusChanged(old=RoundStatus.DRAFT, new=RoundStatus.GENERATING)
+    for event in (RoundCreated(number=round_.number), started):
+        record(session, event, project_id=project.id, round_id=round_.id)
     session.flush()
     return round_
 
@@ -434,5 +435,5 @@ def test_a_status_in_a_sentence_that_was_stored_is_still_a_word() -> None:
 def test_history_says_why_a_round_was_decided(reason: str, told: str) -> None:
     details = {"decision": "round_limit", "reason": pack(reason)}
     with speaking("de"):
-        decided = translate(describe_event("round:decided", details))
+        decided = translate(read_event("round:decided", details).describe())
     assert decided.startswith(f"Entscheidung: Rundenzahl erreicht. {told}")
