@@ -1,6 +1,7 @@
 """One commit per unit of work, and messages that leave only after it."""
 
 import base64
+import itertools
 import json
 import logging
 import socket
@@ -205,6 +206,41 @@ def test_broker_that_is_away_makes_no_error(
         assert session.get_one(Run, run.id).status.value == "queued"  # the sweep sends it again
     assert "the broker is away" in caplog.text
     assert f"run {run.id} is left to the sweep" in caplog.text
+
+
+def test_a_broker_that_says_nothing_is_tried_once_for_many_runs(
+    database: Sessions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first run waits for it for a second, the next ones not at all."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        get_settings.cache_clear()
+        jobs.get_celery.cache_clear()
+        try:
+            with caplog.at_level(logging.WARNING):
+                ids = [request_import() for _ in range(3)]
+        finally:
+            get_settings.cache_clear()
+            jobs.get_celery.cache_clear()
+        silent.setblocking(False)
+        assert n_callers(silent) == 1
+    assert all(f"run {run_id} is left to the sweep" in caplog.text for run_id in ids)
+
+
+def request_import() -> int:
+    with session_scope() as session:
+        project = make_project(session)
+        return runs.request_run(session, project_id=project.id, job=Job.IMPORT).id
+
+
+def n_callers(listener: socket.socket) -> int:
+    """How many connections have been made to a server that never took one."""
+    for number in itertools.count():
+        try:
+            listener.accept()[0].close()
+        except BlockingIOError:
+            return number
+    raise AssertionError
 
 
 def test_message_that_fails_does_not_hold_back_the_next(

@@ -1,5 +1,7 @@
 """Images are for members of a project that holds them, and for ever in their browsers."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -305,6 +307,33 @@ def test_all_sizes_of_a_large_picture_are_made_at_once_and_kept(
     image = hold(session, project, saved(PillowImage.new("RGBA", (2400, 1800)), "PNG"))
     assert served(member, image, "?w=640").size == (640, 480)
     assert all(resized_path(image.sha256, width).is_file() for width in WIDTHS)
+
+
+SMALLER_SIZES = """
+import resource, sys
+from pathlib import Path
+from app.pictures.files import show_smaller
+from app.web.assets.image_urls import WIDTHS
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+begun = peak()
+show_smaller(Path(sys.argv[1]), WIDTHS)
+print(peak() - begun)
+"""
+
+
+@pytest.mark.parametrize(("format", "most_mb"), [("JPEG", 150), ("PNG", 400)])
+def test_all_sizes_of_fifty_megapixels_are_made_from_one_reading(
+    tmp_path: Path, format: str, most_mb: float
+) -> None:
+    """Its pixels take 150 MB, and nothing else of that size is held beside them for long."""
+    path = tmp_path / "large"
+    PillowImage.new("RGB", (8000, 6250), "navy").save(path, format)
+    command = [sys.executable, "-c", SMALLER_SIZES, str(path)]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert float(printed) < most_mb
 
 
 def test_pictures_are_worked_on_two_at_a_time_and_each_once() -> None:

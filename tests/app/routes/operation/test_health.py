@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 from starlette.testclient import TestClient
 
 from app.kit import db
@@ -52,6 +52,37 @@ def test_ready_fails_where_the_store_cannot_be_written(
         get_settings.cache_clear()
     assert response.status_code == 503
     assert response.json()["checks"]["store"].startswith("The store cannot be written")
+
+
+def test_ready_fails_where_the_database_may_only_be_read(
+    client: TestClient, database: sessionmaker[Session]
+) -> None:
+    with database() as session:
+        name = session.scalar(text("SELECT current_database()"))
+        set_read_only(session, name, "on")
+    db.get_engine().dispose()  # what is connected already may still write
+    try:
+        response = client.get("/health/ready")
+    finally:
+        with database() as session:
+            session.execute(text("SET default_transaction_read_only = off"))
+            session.commit()
+            set_read_only(session, name, "off")
+        db.get_engine().dispose()
+    assert response.status_code == 503
+    assert response.json()["checks"] == {
+        "store": "ok",
+        "database": "The database cannot store anything: it may only be read.",
+        "redis": "ok",
+        "migrations": "ok",
+    }
+
+
+def set_read_only(session: Session, database: str | None, value: str) -> None:
+    session.execute(
+        text(f'ALTER DATABASE "{database}" SET default_transaction_read_only = {value}')
+    )
+    session.commit()
 
 
 def test_ready_fails_behind_the_newest_migration(client: TestClient, session: Session) -> None:

@@ -3,10 +3,13 @@
 import errno
 import logging
 import socket
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
+import anyio
 import pytest
 import redis
 from bs4 import BeautifulSoup
@@ -17,7 +20,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from starlette.testclient import TestClient
 
 from app.embedded import EmbeddedServices
-from app.kit.db import get_engine
+from app.kit.db import get_engine, on_commit
 from app.kit.settings import get_settings
 from app.main import create_app
 from app.web.access.deps import SessionDep
@@ -275,3 +278,32 @@ def test_a_statement_that_failed_leaves_the_next_request_in_peace(
     assert browser.get("/trouble").status_code == 503
     trouble[0] = lambda session: session.execute(text("SELECT 1"))  # type: ignore[assignment,return-value]
     assert browser.get("/trouble").status_code == 200
+
+
+def test_what_follows_a_commit_holds_no_place_of_others(database: sessionmaker[Session]) -> None:
+    """A message to a broker that is slow keeps nobody from the database: here there is one place,
+    and the message of the first request leaves only once a second one has been answered."""
+    is_sending, others_answered = threading.Event(), threading.Event()
+    router = APIRouter()
+
+    def send_slowly() -> None:
+        is_sending.set()
+        others_answered.wait(20)
+
+    @router.post("/send")
+    def send(session: SessionDep) -> None:
+        on_commit(session, send_slowly)
+
+    @router.get("/read")
+    def read(session: SessionDep) -> int | None:
+        return session.scalar(text("SELECT 1"))
+
+    app = create_app()
+    app.include_router(router)
+    app.state.places = anyio.Semaphore(1)
+    with TestClient(app) as client, ThreadPoolExecutor(1) as other:
+        sending = other.submit(client.post, "/send")
+        assert is_sending.wait(20)
+        assert client.get("/read").json() == 1
+        others_answered.set()
+        assert sending.result(20).status_code == 200
