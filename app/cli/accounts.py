@@ -1,15 +1,15 @@
-"""Accounts, invites and tokens. No mail is needed: links are printed."""
+"""Accounts and invites. No mail is needed: links are printed."""
 
 from typing import Annotated
 
 import typer
 
-from app.cli.console import console, get_project, print_json, running_services
+from app.cli import tokens
+from app.cli.console import console, get_project, running_services
 from app.kit.db import session_scope
-from app.kit.errors import AppError, NotFound
+from app.kit.errors import NotFound
 from app.kit.settings import get_settings
 from app.lifecycle import Role
-from app.models import User
 from app.queries.accounts.erasure import count_content
 from app.queries.accounts.users import find_user
 from app.services.accounts import accounts
@@ -22,7 +22,7 @@ user_app = typer.Typer(help="Accounts.", no_args_is_help=True)
 def add_to(app: typer.Typer) -> None:
     app.add_typer(user_app, name="user", rich_help_panel="People")
     app.command(rich_help_panel="People")(invite)
-    app.command(rich_help_panel="People")(token)
+    app.add_typer(tokens.token_app, name="token", rich_help_panel="People")
 
 
 @user_app.command("add")
@@ -112,32 +112,6 @@ def invite(
             actor=None,
         )
     _print_link(path)
-
-
-def token(
-    name: Annotated[str, typer.Argument(help="Whose token.")],
-    label: Annotated[str, typer.Option(help="What it is for.")] = "command line",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Make an API token for a person; it is shown this once.
-
-    Example: illume token ada --label notebook
-    """
-    with running_services(), session_scope() as session:
-        user = _find_person(find_user(session, name), name)
-        secret = accounts.create_api_token(session, user, name=label)
-    if as_json:
-        print_json({"user": name, "label": label, "token": secret})
-    else:
-        console.print(secret, highlight=False, soft_wrap=True)
-
-
-def _find_person(user: User | None, name: str) -> User:
-    if user is None:
-        raise NotFound(f"There is nobody called `{name}`. Add them: illume user add {name}")
-    if user.disabled_at is not None:
-        raise AppError(f"The account of `{name}` is disabled.")
-    return user
 
 
 def _print_link(path: str) -> None:

@@ -34,9 +34,29 @@ class AccountClosed(NotSignedIn):
     code = "account.closed"
 
 
+class TokenUnknown(NotSignedIn):
+    """The header has a token that nobody was given, or nothing that looks like one."""
+
+    code = "token.unknown"
+
+
+class TokenRevoked(NotSignedIn):
+    code = "token.revoked"
+
+
+class TokenExpired(NotSignedIn):
+    code = "token.expired"
+
+
 class NotAllowed(AppError):
     status_code = 403
     code = "access.denied"
+
+
+class SessionNeeded(NotAllowed):
+    """A token may not do this, whosever it is: it would make or change what opens doors."""
+
+    code = "session.needed"
 
 
 class NotFound(AppError):

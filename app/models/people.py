@@ -72,10 +72,17 @@ class SignInLink(WithId, WithCreation, Base):
 
 
 class ApiToken(WithId, WithCreation, Base):
+    """A key with which a program asks in a person's name, by its hash."""
+
     __tablename__ = "api_token"
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(200))
+    """What it is for, as its person says."""
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[datetime | None]
+    """None of those made before tokens expired."""
+    used_at: Mapped[datetime | None]
+    """About when it was used last; noted once an hour at most."""
     revoked_at: Mapped[datetime | None]
 
 

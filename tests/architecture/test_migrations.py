@@ -339,6 +339,35 @@ def test_no_cookie_of_before_is_good_again_after_an_update_is_taken_back(
     assert number > 1_000_000  # more often than anybody ended their sessions
 
 
+# --- Tokens --------------------------------------------------------------------------------
+
+
+def test_tokens_of_before_have_no_end_and_those_that_are_over_stay_so(
+    alembic: Config, fresh_database: str
+) -> None:
+    tokens = "SELECT name, revoked_at IS NULL FROM api_token ORDER BY name"
+    command.upgrade(alembic, "0025")
+    with connected(fresh_database) as connection:
+        connection.execute(text("INSERT INTO \"user\" (name, name_key) VALUES ('Ada', 'ada')"))
+        row = "INSERT INTO api_token (user_id, name, token_hash) VALUES (1, 'old', 'a')"
+        connection.execute(text(row))
+    command.upgrade(alembic, "0026")
+    with connected(fresh_database) as connection:
+        ends = connection.execute(text("SELECT expires_at, used_at FROM api_token")).one()
+        assert tuple(ends) == (None, None)
+        over = (
+            "INSERT INTO api_token (user_id, name, token_hash, expires_at)"
+            " SELECT id, 'over', 'b', now() - interval '1 day' FROM \"user\""
+        )
+        connection.execute(text(over))
+    command.downgrade(alembic, "0025")
+    with connected(fresh_database) as connection:
+        assert [tuple(row) for row in connection.execute(text(tokens))] == [
+            ("old", True),
+            ("over", False),
+        ]
+
+
 # --- Base models ---------------------------------------------------------------------------
 
 TRAINED = """

@@ -1,4 +1,4 @@
-"""Browsers of people: the one way in which tests sign somebody in."""
+"""Browsers and programs of people: the one way in which tests sign somebody in, or send a token."""
 
 import re
 
@@ -7,8 +7,11 @@ from httpx2 import Response
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.models import User
-from app.services.accounts.accounts import make_sign_in_link
+from app.models import ApiToken, User
+from app.principal import CameBy, Credential
+from app.queries.accounts.asking import find_asking
+from app.services.accounts import tokens
+from app.services.accounts.accounts import hash_token, make_sign_in_link
 
 HTMX = {"HX-Request": "true"}
 
@@ -22,6 +25,36 @@ def sign_in(client: TestClient, session: Session, user: User) -> TestClient:
     response = client.get(link)
     assert response.status_code == 303, response.text
     return client
+
+
+def make_token(session: Session, user: User, *, label: str = "notebook") -> str:
+    """Make a token and return its secret."""
+    return tokens.create_token(session, user, label=label)[1]
+
+
+def find_row(session: Session, secret: str) -> ApiToken:
+    """The stored row of a token."""
+    return session.query(ApiToken).filter_by(token_hash=hash_token(secret)).one()
+
+
+def bearer(secret: str) -> dict[str, str]:
+    """The header with which a program sends a token."""
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def whose_session(session: Session, user_id: int, key: str) -> User | None:
+    """The person of a session's key; None where the session is over."""
+    return _who(session, Credential(CameBy.SESSION, hash_token(key), user_id))
+
+
+def whose_token(session: Session, secret: str) -> User | None:
+    """The person of a token; None where it is no good."""
+    return _who(session, Credential(CameBy.TOKEN, hash_token(secret)))
+
+
+def _who(session: Session, credential: Credential) -> User | None:
+    asking = find_asking(session, credential)
+    return asking.user if asking and asking.is_signed_in else None
 
 
 def page(response: Response) -> BeautifulSoup:

@@ -28,7 +28,7 @@ PROGRAMS = ("benchmarks", "tests.architecture.lock", "worker")
 # What a command begins with. Ours may stand alone; another program shows what to do with it.
 OURS = r"illume|make|benchmarks/[a-z_]+\.sh"
 OF_PYTHON = r"(?:\.venv/bin/)?(?:python(?! -m …)|pip|pipx|alembic|pytest)"
-OTHERS = rf"{OF_PYTHON}|docker|vllm|transformers|openssl|cp"
+OTHERS = rf"{OF_PYTHON}|docker|vllm|transformers|openssl|cp|curl"
 COMMAND = re.compile(rf"(?:[A-Z_]+=\S+ )*(?:(?:{OURS})(?![\w./-])|(?:{OTHERS}) \S).*")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHELL = {"", "sh", "bash", "console"}

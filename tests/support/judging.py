@@ -7,13 +7,15 @@ from sqlalchemy.orm import Session
 
 from app.models import Judgement, Round, User
 from app.opinions import Opinion
+from app.principal import CameBy, Credential
 from app.queries.judging.access import LockedItem, lock_own_item
 from app.services.judging import judgements, opening
 
 
 def locked(session: Session, judgement: Judgement) -> LockedItem:
     """The judgement with all that its author's actions lock."""
-    found = lock_own_item(session, judgement.id, judgement.user_id, "")
+    author = Credential(CameBy.SESSION, "", judgement.user_id)
+    found = lock_own_item(session, judgement.id, author)
     assert found is not None
     return found
 

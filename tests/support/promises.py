@@ -46,7 +46,8 @@ JOURNEY = (
         ("illume user password ada", "illume user password NAME"),
         says="http://127.0.0.1:{port}/sign-in/link/",
     ),
-    Step(("illume token ada --label notebook", "illume token NAME"), says="illume_"),
+    Step(("illume token create ada --label notebook", "illume token create NAME"), says="illume_"),
+    Step(("illume token list",), says="notebook"),
     Step(
         ("illume project create NAME", 'illume project create "Street scenes"'),
         run='illume project create "Street scenes"',
@@ -118,6 +119,11 @@ JOURNEY = (
         ),
         run="illume release demo out/ --format huggingface",
         says="Wrote out.",
+    ),
+    Step(
+        ("illume token revoke 1", "illume token revoke NUMBER"),
+        run="illume token revoke 1",
+        says="Token 1 (notebook) is revoked.",
     ),
     Step(
         ("illume round start scenes", "illume round start PROJECT"),
@@ -365,6 +371,15 @@ TESTED = {
     "test_a_machine_without_a_gpu_is_told_how_to_rehearse",
     "python -m tests.architecture.events_page": "tests/architecture/test_events.py::"
     "test_the_page_of_the_events_is_as_their_classes_say",
+    'curl -i -H "Authorization: Bearer $TOKEN" -F files=@items.zip '
+    "http://127.0.0.1:8000/projects/scenes/imports": "tests/app/cli/test_programs.py::"
+    "test_a_program_does_what_the_page_about_programs_shows",
+    'curl -i -H "Authorization: Bearer $TOKEN" -X POST '
+    "http://127.0.0.1:8000/releases/1/build": "tests/app/cli/test_programs.py::"
+    "test_a_program_does_what_the_page_about_programs_shows",
+    'curl --fail -H "Authorization: Bearer $TOKEN" -o release.zip '
+    "http://127.0.0.1:8000/releases/1/files/jsonl": "tests/app/cli/test_programs.py::"
+    "test_a_program_does_what_the_page_about_programs_shows",
     "python -m tests.architecture.settings_page": "tests/architecture/test_settings_page.py::"
     "test_the_page_of_the_settings_is_as_their_fields_say",
     "transformers serve --port 8001": "tests/worker/serving/test_transformers_server.py::"

@@ -1,15 +1,15 @@
-"""Accounts, sessions, one-time links, invites and API tokens: look-ups and claims."""
+"""Accounts, sessions, one-time links and invites: look-ups and claims."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.events.projects import MemberRemoved
 from app.kit.texts import name_key
 from app.lifecycle import UserKind
-from app.models import ApiToken, Event, Invite, SignInLink, SignInSession, User
+from app.models import Event, Invite, SignInLink, SignInSession, User
 from app.queries.history import happened
 
 
@@ -70,22 +70,6 @@ def lock_active_admins(session: Session) -> Sequence[int]:
         .order_by(User.id)  # two who lock them do not wait for each other
         .with_for_update()
     ).all()
-
-
-IS_SIGNED_IN = (
-    select(SignInSession.id)
-    .where(SignInSession.user_id == User.id, SignInSession.key_hash == bindparam("key_hash"))
-    .exists()
-)
-"""Whether the session of this key is one of the person's and has not ended: part of look-ups."""
-
-_SIGNED_IN = select(User).where(User.id == bindparam("user_id"), IS_SIGNED_IN)
-
-
-def find_signed_in(session: Session, user_id: int, key_hash: str) -> User | None:
-    """The person of a session that has not ended: one look-up for both."""
-    ids = {"user_id": user_id, "key_hash": key_hash}
-    return session.scalars(_SIGNED_IN, ids).one_or_none()
 
 
 def end_session(session: Session, user_id: int, key_hash: str) -> bool:
@@ -178,9 +162,3 @@ def list_open_invites(session: Session, project_id: int, *, now: datetime) -> Se
         .where(Invite.project_id == project_id, _is_open(now))
         .order_by(Invite.id.desc())
     ).all()
-
-
-def find_api_token(session: Session, token_hash: str) -> ApiToken | None:
-    return session.scalars(
-        select(ApiToken).where(ApiToken.token_hash == token_hash, ApiToken.revoked_at.is_(None))
-    ).one_or_none()

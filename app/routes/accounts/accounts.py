@@ -12,12 +12,18 @@ from app.services.accounts import accounts
 from app.services.accounts.accounts import safe_path
 from app.services.projects import projects
 from app.web.access import signing
-from app.web.access.deps import CurrentUser, OptionalUser, SessionDep, find_current_user
+from app.web.access.deps import (
+    CurrentUser,
+    OptionalUser,
+    SessionDep,
+    find_current_user,
+    require_session,
+)
 from app.web.http.htmx import redirect, respond
 from app.web.http.prefetch import is_opened_by_a_person
 from app.web.http.sessions import get_cookies
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(require_session)])
 
 Text = Annotated[str, Form()]
 

@@ -10,7 +10,7 @@ from app.kit.sentences import Sentence
 from app.models import User
 from app.queries.accounts.erasure import count_content
 from app.services.accounts import accounts, erasure
-from app.web.access.deps import AdminUser, SessionDep, get_admin_user
+from app.web.access.deps import AdminUser, SessionDep, get_admin_user, require_session
 from app.web.access.projects import ListedPerson
 from app.web.assets.addresses import full_address
 from app.web.http.htmx import redirect, respond
@@ -26,7 +26,7 @@ def list_people(request: Request, session: SessionDep, after: str = "") -> Respo
     return _show(request, people_page(session, after=after))
 
 
-@router.post("")
+@router.post("", dependencies=[Depends(require_session)])
 def add_person(
     request: Request,
     admin: AdminUser,
@@ -41,7 +41,7 @@ def add_person(
     return _show_link(request, session, person, admin)
 
 
-@router.post("/{user_id}/link")
+@router.post("/{user_id}/link", dependencies=[Depends(require_session)])
 def make_reset_link(
     request: Request, admin: AdminUser, person: ListedPerson, session: SessionDep
 ) -> Response:

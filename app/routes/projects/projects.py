@@ -12,7 +12,7 @@ from app.models import Project
 from app.queries.projects.projects import list_project_overviews
 from app.services.projects import projects
 from app.web.access.deps import AdminUser, CurrentUser, SessionDep
-from app.web.access.projects import ManagedProject, ReadableProject, find_role
+from app.web.access.projects import AtProject, ManagedProject
 from app.web.http.forms import Posted
 from app.web.http.htmx import redirect, respond
 from app.web.pages.projects.projects import member_project_page, project_page
@@ -70,10 +70,9 @@ def _show_new(
 
 
 @router.get("/{slug}")
-def show(
-    request: Request, project: ReadableProject, user: CurrentUser, session: SessionDep
-) -> Response:
-    if find_role(session, project, user) is Role.ADMIN:
+def show(request: Request, access: AtProject, session: SessionDep) -> Response:
+    project = access.project
+    if access.role is Role.ADMIN:
         context = {"project": project, "page": project_page(session, project)}
         return respond(request, page="project/show.html", context=context)
     context = {"project": project, "page": member_project_page(session, project)}

@@ -1,4 +1,4 @@
-"""People: accounts, passwords, one-time links, API tokens. Tokens are stored as hashes only."""
+"""People: accounts, passwords, sessions and one-time links. Keys are stored as hashes only."""
 
 import hashlib
 import secrets
@@ -12,8 +12,6 @@ from sqlalchemy.orm import Session
 from app.events.accounts import (
     AdminGranted,
     AdminRevoked,
-    ApiTokenCreated,
-    ApiTokenRevoked,
     PasswordChanged,
     ResetLinkMade,
     SessionsEnded,
@@ -27,8 +25,9 @@ from app.kit.errors import AppError, Conflict, InvalidInput, NotAllowed
 from app.kit.sentences import Sentence
 from app.kit.texts import name_key
 from app.lifecycle import UserKind
-from app.models import ApiToken, SignInLink, SignInSession, User
+from app.models import SignInLink, SignInSession, User
 from app.queries.accounts import users as queries
+from app.queries.accounts.tokens import revoke_tokens
 from app.services.accounts import rate_limit
 from app.services.accounts.names import checked_name
 from app.services.accounts.passwords import (
@@ -45,7 +44,6 @@ ATTEMPTS_PER_NAME = 8
 ATTEMPTS_PER_ADDRESS = 100
 LINK_HOURS = 24.0
 SESSION_DAYS = 30
-API_TOKEN_PREFIX = "illume_"  # noqa: S105 - a prefix, so that scanners can tell what leaked
 
 LINK_OVER = Sentence("This link was used already or has expired. Ask for a new one.")
 
@@ -164,7 +162,7 @@ def sign_out_everywhere(session: Session, user: User) -> None:
 def set_disabled(session: Session, user: User, is_disabled: bool, *, actor: User) -> None:
     """Close or reopen an account. Its judgements stay; nobody locks themselves out.
 
-    Both end all sessions and unused links of the person. One administrator always remains.
+    Both end all sessions, unused links and tokens of the person. One administrator always remains.
     """
     if is_disabled and user.id == actor.id:
         raise Conflict(Sentence("You cannot close your own account."))
@@ -172,6 +170,7 @@ def set_disabled(session: Session, user: User, is_disabled: bool, *, actor: User
     if user.erased_at is not None:
         raise Conflict(Sentence("This person is erased already."))
     queries.cancel_sign_in_links(session, user.id, now=datetime.now(UTC))
+    revoke_tokens(session, user.id, now=datetime.now(UTC))
     user.disabled_at = datetime.now(UTC) if is_disabled else None
     if is_disabled:
         give_back_all(session, user.id)
@@ -348,28 +347,3 @@ def _claim_link(session: Session, token: str) -> tuple[User, SignInLink]:
         raise LinkIsOver(LINK_OVER)
     record(session, SignInLinkUsed(user_id=user.id, is_reset=link.is_reset), actor=user)
     return user, link
-
-
-# --- API tokens -----------------------------------------------------------------------------
-
-
-def create_api_token(session: Session, user: User, *, name: str) -> str:
-    """A new token of the person, shown this once."""
-    token = API_TOKEN_PREFIX + new_token()
-    entry = ApiToken(user_id=user.id, name=name.strip() or "token", token_hash=hash_token(token))
-    session.add(entry)
-    record(session, ApiTokenCreated(user_id=user.id, name=entry.name), actor=user)
-    return token
-
-
-def revoke_api_token(session: Session, token: ApiToken, *, actor: User | None) -> None:
-    if token.revoked_at is None:
-        token.revoked_at = datetime.now(UTC)
-        record(session, ApiTokenRevoked(user_id=token.user_id), actor=actor)
-
-
-def find_token_user(session: Session, token: str) -> User | None:
-    """Returns the owner of an API token; None if it is unknown or over, or the account closed."""
-    entry = queries.find_api_token(session, hash_token(token))
-    user = session.get(User, entry.user_id) if entry else None
-    return user if user is not None and user.disabled_at is None else None

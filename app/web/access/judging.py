@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.kit.errors import NotFound
 from app.kit.numbers import Id
 from app.kit.sentences import Sentence
+from app.principal import Credential
 from app.queries.judging.access import (
     JudgementAccess,
     LockedItem,
@@ -22,9 +23,7 @@ from app.queries.judging.access import (
     lock_own_item,
     lock_own_judgement,
 )
-from app.services.accounts.accounts import hash_token
-from app.web.access.deps import SessionDep, explain_refusal, find_current_user, may_come_in
-from app.web.http.sessions import get_cookies
+from app.web.access.deps import SessionDep, let_in, not_signed_in_or_closed
 
 Access = TypeVar("Access", bound=RoundAccess)
 
@@ -51,7 +50,7 @@ def locked_item(judgement_id: Id, request: Request, session: SessionDep) -> Lock
 def _let_in(
     request: Request,
     session: Session,
-    find: Callable[[Session, int, int, str], Access | None],
+    find: Callable[[Session, int, Credential], Access | None],
     wanted_id: int,
     missing: str,
 ) -> Access:
@@ -59,14 +58,16 @@ def _let_in(
 
     Raises NotFound with the sentence `missing`, or the reason why somebody may not come in.
     """
-    mark = get_cookies(request).read_session(request)
-    access = find(session, wanted_id, mark.user_id, hash_token(mark.key)) if mark else None
-    if access and access.is_signed_in and may_come_in(request, access.user):
-        if access.user.is_admin or access.role:
-            return access
-    elif access or not find_current_user(request, session):
-        raise explain_refusal(request, session)
-    raise NotFound(missing)
+    access = let_in(
+        request,
+        session,
+        lambda credential: find(session, wanted_id, credential),
+        missing=missing,
+        refuse=not_signed_in_or_closed,
+    )
+    if not access.user.is_admin and access.role is None:
+        raise NotFound(missing)
+    return access
 
 
 AtRound = Annotated[RoundAccess, Depends(judged_round)]

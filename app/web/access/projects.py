@@ -25,57 +25,81 @@ from app.models import (
     Run,
     User,
 )
-from app.queries.projects.guidelines_pictures import find_picture_of
-from app.queries.projects.projects import (
-    find_membership,
-    find_membership_by_id,
-    find_project,
-    holds_image_for,
+from app.queries.projects.access import (
+    Part,
+    PartAccess,
+    ProjectAccess,
+    find_part_access,
+    find_project_access,
 )
+from app.queries.projects.guidelines_pictures import find_picture_of
+from app.queries.projects.projects import find_membership_by_id, holds_image_for
 from app.services.archived import require_open
-from app.web.access.deps import CurrentUser, SessionDep
+from app.web.access.deps import CurrentUser, SessionDep, let_in, not_signed_in
 from app.web.assets.addresses import own_path
 
+_NO_PROJECT = Sentence("There is no such project, or you are not a member of it.")
+_NO_ITEM = Sentence("There is no such item, or you are not a member of its project.")
+_NO_ROUND = Sentence("There is no such round, or you are not a member of its project.")
+_NO_RUN = Sentence("There is no such run, or you are not a member of its project.")
+_NO_RELEASE = Sentence("There is no such release, or you are not a member of its project.")
 _NO_IMAGE = Sentence("There is no such image, or you are not a member of its project.")
 _OF_THE_ARCHIVE = ("/archive", "/unarchive", "/delete")
 _ADMINS_ONLY = Sentence("Only an admin of this project can do that.")
 
 
-def find_role(session: Session, project: Project, user: User) -> Role | None:
-    """Returns a person's role in a project, or None; the installation's admins are its admins."""
-    if user.is_admin:
-        return Role.ADMIN
-    membership = find_membership(session, project.id, user.id)
-    return membership.role if membership else None
+def _require_member(request: Request, access: ProjectAccess, missing: str) -> None:
+    """Refuse strangers, and changes of an archived project other than to take it out or delete it.
 
-
-def _keep_archived(request: Request, project: Project) -> None:
-    """Refuse to change an archived project, other than to take it out or to delete it."""
+    Raises NotFound with the sentence `missing`, or Conflict.
+    """
+    if access.role is None:
+        raise NotFound(missing)
     is_change = request.method not in {"GET", "HEAD"}
     if is_change and not own_path(request).endswith(_OF_THE_ARCHIVE):
-        require_open(project)
+        require_open(access.project)
 
 
-def readable_project(
-    slug: str, request: Request, user: CurrentUser, session: SessionDep
-) -> Project:
-    project = find_project(session, slug)
-    if project is None or find_role(session, project, user) is None:
-        raise NotFound(Sentence("There is no such project, or you are not a member of it."))
-    _keep_archived(request, project)
-    return project
+def _require_admin(access: ProjectAccess) -> None:
+    if access.role != Role.ADMIN:
+        raise NotAllowed(_ADMINS_ONLY)
+
+
+def readable_access(slug: str, request: Request, session: SessionDep) -> ProjectAccess:
+    """Returns the project with its member who asks; one look-up for both."""
+    access = let_in(
+        request,
+        session,
+        lambda credential: find_project_access(session, slug, credential),
+        missing=_NO_PROJECT,
+        refuse=not_signed_in,
+    )
+    _require_member(request, access, _NO_PROJECT)
+    return access
+
+
+AtProject = Annotated[ProjectAccess, Depends(readable_access)]
+
+
+# Nothing to wait for in these: as coroutines they need no thread.
+async def readable_project(access: AtProject) -> Project:
+    return access.project
 
 
 ReadableProject = Annotated[Project, Depends(readable_project)]
 
 
-def managed_project(project: ReadableProject, user: CurrentUser, session: SessionDep) -> Project:
-    if find_role(session, project, user) != Role.ADMIN:
-        raise NotAllowed(_ADMINS_ONLY)
-    return project
+async def managed_project(access: AtProject) -> Project:
+    _require_admin(access)
+    return access.project
 
 
 ManagedProject = Annotated[Project, Depends(managed_project)]
+
+
+def require_managed_project(slug: str, request: Request, session: Session) -> None:
+    """Look up anew whether the person who asks is an admin of the project. Raises as gates do."""
+    _require_admin(readable_access(slug, request, session))
 
 
 def managed_membership(
@@ -121,37 +145,32 @@ def readable_project_image(sha256: str, project: ReadableProject, session: Sessi
 ReadableProjectImage = Annotated[Image, Depends(readable_project_image)]
 
 
-def _role_in(request: Request, session: Session, project_id: int, user: User, missing: str) -> Role:
-    project = session.get(Project, project_id)
-    if project is not None and project.deletion_requested_at is not None:
-        raise NotFound(missing)
-    role = find_role(session, project, user) if project else None
-    if project is None or role is None:
-        raise NotFound(missing)
-    _keep_archived(request, project)
-    # The session forgets what nobody holds, and handlers ask for the project again.
-    session.info["project"] = project
-    return role
+def _find_part(
+    request: Request, session: Session, model: type[Part], part_id: int, missing: str
+) -> PartAccess[Part]:
+    """Returns what has this number, for a member of its project; one look-up for all."""
+    access = let_in(
+        request,
+        session,
+        lambda credential: find_part_access(session, model, part_id, credential),
+        missing=missing,
+        refuse=not_signed_in,
+    )
+    _require_member(request, access, missing)
+    return access
 
 
-def readable_round(request: Request, round_id: Id, user: CurrentUser, session: SessionDep) -> Round:
-    missing = Sentence("There is no such round, or you are not a member of its project.")
-    round_ = session.get(Round, round_id)
-    if round_ is None:
-        raise NotFound(missing)
-    _role_in(request, session, round_.project_id, user, missing)
-    return round_
+def _find_managed(
+    request: Request, session: Session, model: type[Part], part_id: int, missing: str
+) -> Part:
+    """Returns what has this number, for an admin of its project."""
+    access = _find_part(request, session, model, part_id, missing)
+    _require_admin(access)
+    return access.part
 
 
-ReadableRound = Annotated[Round, Depends(readable_round)]
-
-
-def managed_round(
-    request: Request, round_: ReadableRound, user: CurrentUser, session: SessionDep
-) -> Round:
-    if _role_in(request, session, round_.project_id, user, "") != Role.ADMIN:
-        raise NotAllowed(_ADMINS_ONLY)
-    return round_
+def managed_round(request: Request, round_id: Id, session: SessionDep) -> Round:
+    return _find_managed(request, session, Round, round_id, _NO_ROUND)
 
 
 ManagedRound = Annotated[Round, Depends(managed_round)]
@@ -168,27 +187,15 @@ def listed_person(user_id: Id, session: SessionDep) -> User:
 ListedPerson = Annotated[User, Depends(listed_person)]
 
 
-def managed_item(request: Request, item_id: Id, user: CurrentUser, session: SessionDep) -> Item:
-    missing = Sentence("There is no such item, or you are not a member of its project.")
-    item = session.get(Item, item_id)
-    if item is None:
-        raise NotFound(missing)
-    if _role_in(request, session, item.project_id, user, missing) != Role.ADMIN:
-        raise NotAllowed(_ADMINS_ONLY)
-    return item
+def managed_item(request: Request, item_id: Id, session: SessionDep) -> Item:
+    return _find_managed(request, session, Item, item_id, _NO_ITEM)
 
 
 ManagedItem = Annotated[Item, Depends(managed_item)]
 
 
-def managed_run(request: Request, run_id: Id, user: CurrentUser, session: SessionDep) -> Run:
-    missing = Sentence("There is no such run, or you are not a member of its project.")
-    run = session.get(Run, run_id)
-    if run is None:
-        raise NotFound(missing)
-    if _role_in(request, session, run.project_id, user, missing) != Role.ADMIN:
-        raise NotAllowed(_ADMINS_ONLY)
-    return run
+def managed_run(request: Request, run_id: Id, session: SessionDep) -> Run:
+    return _find_managed(request, session, Run, run_id, _NO_RUN)
 
 
 ManagedRun = Annotated[Run, Depends(managed_run)]
@@ -213,16 +220,8 @@ def managed_import_run(run: ManagedRun) -> Run:
 ManagedImportRun = Annotated[Run, Depends(managed_import_run)]
 
 
-def managed_release(
-    request: Request, release_id: Id, user: CurrentUser, session: SessionDep
-) -> Release:
-    missing = Sentence("There is no such release, or you are not a member of its project.")
-    release = session.get(Release, release_id)
-    if release is None:
-        raise NotFound(missing)
-    if _role_in(request, session, release.project_id, user, missing) != Role.ADMIN:
-        raise NotAllowed(_ADMINS_ONLY)
-    return release
+def managed_release(request: Request, release_id: Id, session: SessionDep) -> Release:
+    return _find_managed(request, session, Release, release_id, _NO_RELEASE)
 
 
 ManagedRelease = Annotated[Release, Depends(managed_release)]

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from starlette.datastructures import FormData, UploadFile
 
 from app.kit import db
-from app.kit.errors import Conflict, InvalidInput, NotSignedIn
+from app.kit.errors import Conflict, InvalidInput
 from app.kit.sentences import Sentence
 from app.kit.settings import get_settings
 from app.kit.storage import one_upload_of
@@ -25,13 +25,12 @@ from app.models import User
 from app.services.dataset.formats.images import MAX_IMAGE_BYTES, ParsedImage
 from app.services.projects.guidelines_pictures import verify_picture
 from app.web.access.deps import (
-    SIGN_IN_FIRST,
     CurrentUser,
     SessionDep,
-    find_current_user,
+    ask_again_who_it_is,
     place_given_back,
 )
-from app.web.access.projects import ManagedProject, managed_project, readable_project
+from app.web.access.projects import ManagedProject, require_managed_project
 from app.web.http.images import PictureLine
 from app.web.http.inputs import check_form
 from app.web.http.middleware import FORM_BYTES, allow_body
@@ -162,7 +161,5 @@ async def _alone(user_id: int) -> AsyncIterator[None]:
 def _ask_again(slug: str, request: Request, session: Session) -> None:
     """Much may have happened since the first bytes came. Raises as the gates do."""
     session.expire_all()
-    user = find_current_user(request, session)
-    if user is None:
-        raise NotSignedIn(SIGN_IN_FIRST)
-    managed_project(readable_project(slug, request, user, session), user, session)
+    ask_again_who_it_is(request)
+    require_managed_project(slug, request, session)

@@ -2,7 +2,7 @@
 
 htmx swaps nothing of an answer with an error status (but 422); one listener in static/app.js shows
 the sentence of the page as a toast. Callers that ask for JSON get the same sentence as
-problem details, with a code.
+problem details, with a code; so do programs that show who they are by a header.
 
 What is away for a while is a 503 with `Retry-After`, and its page comes back by itself: it asks for
 the same again, or sends the same form again.
@@ -38,6 +38,7 @@ from app.kit.outages import RETRY_SECONDS, Outage, find_outage
 from app.kit.sentences import Sentence
 from app.kit.storage import is_full
 from app.web.assets.addresses import address, own_path, without_site_path
+from app.web.http.bearer import CHALLENGE, HEADER, comes_with_token
 from app.web.http.htmx import is_htmx, respond
 from app.web.http.inputs import NO_PAGE
 from app.web.http.middleware import MARK, SAFE_METHODS
@@ -59,6 +60,8 @@ def error_page(
     is_away = error.status_code == HTTPStatus.SERVICE_UNAVAILABLE
     headers = {"Retry-After": str(RETRY_SECONDS)} if is_away else {}
     if wants_json(request):
+        if error.status_code == HTTPStatus.UNAUTHORIZED:
+            headers[CHALLENGE] = _challenge(request)
         return _problem(error, errors, headers)
     context = {
         "status": error.status_code,
@@ -86,10 +89,24 @@ def _problem(error: AppError, errors: list[str], headers: Mapping[str, str]) -> 
     return JSONResponse(content, error.status_code, headers, media_type="application/problem+json")
 
 
+def _challenge(request: Request) -> str:
+    """Returns what a request must show; RFC 6750 tells a token that is over from none at all."""
+    return 'Bearer error="invalid_token"' if comes_with_token(request.headers) else "Bearer"
+
+
 def wants_json(request: Request) -> bool:
+    """Whether problem details are wanted: nobody is sent to a form who could not fill it in.
+
+    A browser behind a proxy that asks for a password of its own sends `Authorization`, too.
+    """
+    if comes_with_token(request.headers):
+        return True
     accepted = request.headers.get("Accept", "")
+    if "text/html" in accepted:
+        return False
     is_json = "application/json" in accepted or "application/problem+json" in accepted
-    return is_json and "text/html" not in accepted
+    is_program = HEADER in request.headers and "HX-Request" not in request.headers
+    return is_json or is_program
 
 
 def sign_in_url(request: Request) -> str:

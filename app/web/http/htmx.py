@@ -47,8 +47,9 @@ def respond(
 ) -> Response:
     """Answer with `page`, or, to htmx, with `fragments` in their order (out-of-band ones last).
 
-    Without fragments htmx gets the page too. Templates see `request`, `user` (a `Viewer` or none),
-    `toasts`, and the context. Out-of-band pieces know themselves by `oob`, true only for htmx.
+    Without fragments htmx gets the page too. Templates see `request`, `user` (a `Principal` or
+    none), `toasts`, and the context. Out-of-band pieces know themselves by `oob`, true only for
+    htmx.
     """
     with speaking(chosen_language(request)):
         if fragments and is_htmx(request):
@@ -109,7 +110,7 @@ def _fragments(
 
 
 def _shared(request: Request) -> dict[str, Any]:
-    return {"request": request, "user": getattr(request.state, "viewer", None)}
+    return {"request": request, "user": getattr(request.state, "principal", None)}
 
 
 def _pending(request: Request) -> list[Toast]:

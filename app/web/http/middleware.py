@@ -23,6 +23,7 @@ from app.kit.patience import hurried
 from app.kit.sentences import Amount, Sentence
 from app.kit.settings import Settings
 from app.web.assets.addresses import read_own_path, site_path
+from app.web.http.bearer import comes_with_token
 
 logger = logging.getLogger("app.web")
 
@@ -180,7 +181,8 @@ class SameOrigin:
 
     `Sec-Fetch-Site` decides where the browser sends it (it does not over plain HTTP except to
     localhost); otherwise `Origin` must be our own. A request with neither is no browser's, and
-    carries no cookie of ours unless its owner wants it to.
+    carries no cookie of ours unless its owner wants it to. One that comes with a token is let
+    through: its cookies count for nothing, and no other site can have the token sent.
     """
 
     def __init__(self, app: ASGIApp, *, settings: Settings, error_page: ErrorPage) -> None:
@@ -198,6 +200,8 @@ class SameOrigin:
         await self.app(scope, receive, send)
 
     def is_ours(self, request: Request) -> bool:
+        if comes_with_token(request.headers):
+            return True
         fetch_site = request.headers.get("Sec-Fetch-Site")
         if fetch_site is not None:
             return fetch_site in {"same-origin", "none"}

@@ -21,6 +21,7 @@ from babel.support import NullTranslations, Translations
 from starlette.requests import Request
 
 from app.kit.sentences import Amount, CountedSentence, Sentence, Share
+from app.principal import Principal
 from app.web.assets.bundles import BUNDLES
 
 SOURCE_LANGUAGE = "en"
@@ -46,10 +47,10 @@ def chosen_language(request: Request) -> str:
     A piece goes into a page that may have been loaded before another choice, or before the session
     ended and took the account's choice along.
     """
-    viewer = getattr(request.state, "viewer", None)
+    principal: Principal | None = getattr(request.state, "principal", None)
     for choice in (
         request.headers.get(PAGE_LANGUAGE_HEADER),
-        viewer.language if viewer else None,
+        principal.language if principal else None,
         request.cookies.get(LANGUAGE_COOKIE),
     ):
         if choice in LANGUAGE_NAMES:

@@ -1,6 +1,5 @@
-"""Accounts, invites and tokens from the command line; what is printed works in a browser."""
+"""Accounts and invites from the command line; what is printed works in a browser."""
 
-import json
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -12,7 +11,7 @@ from starlette.testclient import TestClient
 from app.kit.settings import get_settings
 from app.lifecycle import Role
 from app.main import create_app
-from app.models import ApiToken, Invite, Membership, SignInLink, User
+from app.models import Invite, Membership, SignInLink, User
 from app.services.accounts import accounts
 from tests.support.command_line import output_of, refusal_of, run_illume
 from tests.support.factories import make_project
@@ -109,12 +108,8 @@ def test_new_password_ends_the_old_one(database: Sessions, browser: TestClient) 
     assert sign_in == [422, 303]
 
 
-def test_password_and_token_of_nobody(database: Sessions) -> None:
+def test_password_of_nobody(database: Sessions) -> None:
     assert "nobody called `eve`" in refusal_of("user", "password", "eve")
-    line = refusal_of("token", "eve")
-    assert "nobody called `eve`" in line
-    assert "illume user add eve" in line
-    assert count(database, ApiToken) == 0
 
 
 def test_invited_become_members_until_the_link_is_used_up(
@@ -167,33 +162,6 @@ def test_unknown_role_is_status_2(database: Sessions, slug: str) -> None:
     assert ended.returncode == 2
     assert "--role" in ended.stderr
     assert count(database, Invite) == 0
-
-
-def test_token_is_shown_once_and_kept_as_a_hash(database: Sessions) -> None:
-    with database() as session:
-        accounts.add_user(session, name="ada")
-        session.commit()
-    plain = output_of("token", "ada").strip()
-    printed = json.loads(output_of("token", "ada", "--label", "notebook", "--json"))
-    assert printed.keys() == {"user", "label", "token"}
-    assert (printed["user"], printed["label"]) == ("ada", "notebook")
-    with database() as session:
-        for secret in (plain, printed["token"]):
-            user = accounts.find_token_user(session, secret)
-            assert user is not None
-            assert user.name == "ada"
-        kept = session.scalars(select(ApiToken.token_hash)).all()
-    assert not {plain, printed["token"]} & set(kept)
-
-
-def test_closed_account_gets_no_token(database: Sessions) -> None:
-    with database() as session:
-        ada = accounts.add_user(session, name="ada")
-        grace = accounts.add_user(session, name="grace", is_admin=True)
-        accounts.set_disabled(session, ada, True, actor=grace)
-        session.commit()
-    assert "disabled" in refusal_of("token", "ada")
-    assert count(database, ApiToken) == 0
 
 
 @pytest.mark.parametrize("public_url", ["https://illume.example.org", "https://example.org/illume"])

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from app.kit.logs import JsonFormatter, ReadableFormatter, in_writing, without_secrets
 from app.models import Project
-from app.services.accounts.accounts import API_TOKEN_PREFIX, new_token
+from app.services.accounts.accounts import new_token
+from app.services.accounts.tokens import PREFIX
 
 
 def line_of(formatter: logging.Formatter, text: str, error: Exception | None = None) -> str:
@@ -58,9 +59,9 @@ def test_nothing_in_a_line_lets_anybody_in(formatter: logging.Formatter) -> None
     token = new_token()
     said = (
         f"GET /below/sign-in/link/{token} and http://host/join/{token}?x=1 with "
-        f"{API_TOKEN_PREFIX}{token} at postgresql+psycopg://illume:{token}@db:5432/illume"
+        f"{PREFIX}{token} at postgresql+psycopg://illume:{token}@db:5432/illume"
     )
-    line = line_of(formatter, said, RuntimeError(f'"/join/{token}" {API_TOKEN_PREFIX}{token}'))
+    line = line_of(formatter, said, RuntimeError(f'"/join/{token}" {PREFIX}{token}'))
     assert token not in line
     assert "/below/sign-in/link/…" in line
     assert "://illume:…@db:5432/illume" in line

@@ -29,6 +29,7 @@ from app.services.projects import guidelines, projects
 from app.services.releases.releases import ReleaseFormat, archive_path, create_release
 from tests.app.web.language.test_languages_rounds import busy_round
 from tests.browser.conftest import stored_picture
+from tests.support.browsing import make_token
 from tests.support.crawler import Crawler, Form, OneSiteOfTheHost, shape_of
 from tests.support.dataset_files import own_store
 from tests.support.factories import (
@@ -79,7 +80,7 @@ def site(database: sessionmaker[Session], tmp_path: Path) -> Iterator[Site]:
 def fill(session: Session, folder: Path, admin: User, annotator: User) -> list[Project]:
     """Projects with everything that pages can show."""
     folder.mkdir()
-    accounts.create_api_token(session, admin, name="notebook")
+    make_token(session, admin)
     closed = make_user(session, name="Left")
     accounts.set_disabled(session, closed, True, actor=admin)
     sizes = Sizes(n_train=8, n_validation=2, n_test=6)

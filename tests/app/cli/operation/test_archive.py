@@ -32,11 +32,11 @@ from app.kit.errors import AppError
 from app.kit.settings import get_settings
 from app.lifecycle import Job, RunStatus
 from app.models import Base, Image, Project, User
-from app.queries.accounts.users import find_signed_in
 from app.services import events
 from app.services.accounts import accounts
 from app.services.projects import projects
 from app.services.runs import runs
+from tests.support.browsing import make_token, whose_session, whose_token
 from tests.support.command_line import run_illume
 from tests.support.databases import connected, new_database
 from tests.support.factories import (
@@ -664,7 +664,7 @@ def test_a_restore_brings_back_no_session_and_no_link(filled: Installation, tmp_
         ]
         project = session.scalars(select(Project)).one()
         invite = projects.make_invite(session, project, actor=None).rpartition("/")[2]
-        token = accounts.create_api_token(session, ada, name="notebook")
+        token = make_token(session, ada)
         user_id = ada.id
     archive.backup(tmp_path / "keys.tar")
     with session_scope() as session:
@@ -674,9 +674,9 @@ def test_a_restore_brings_back_no_session_and_no_link(filled: Installation, tmp_
     with session_scope() as session:
         assert session.get_one(User, user_id).password_hash == "hashed"
         for key in keys:
-            assert find_signed_in(session, user_id, accounts.hash_token(key)) is None
+            assert whose_session(session, user_id, key) is None
         for link in links:
             assert not accounts.is_usable(accounts.find_link(session, link))
         with pytest.raises(AppError):
             projects.find_invite(session, invite)
-        assert accounts.find_token_user(session, token) is None
+        assert whose_token(session, token) is None

@@ -1,4 +1,4 @@
-"""Accounts, passwords, one-time links and tokens."""
+"""Accounts, passwords and one-time links."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.kit.db import session_scope
 from app.kit.errors import Conflict, InvalidInput
 from app.lifecycle import UserKind
-from app.models import ApiToken, Event, SignInLink, User
-from app.queries.accounts.users import find_signed_in
+from app.models import Event, SignInLink, User
 from app.services.accounts import accounts
+from tests.support.browsing import whose_session
 from tests.support.factories import make_user
 
 PASSWORD = "correct horse battery"
@@ -89,9 +89,9 @@ def test_new_password_ends_sessions_and_links(session: Session) -> None:
     ada = accounts.add_user(session, name="Ada", password=PASSWORD)
     link = accounts.make_sign_in_link(session, ada)
     key = accounts.start_session(session, ada)
-    assert find_signed_in(session, ada.id, accounts.hash_token(key)) is ada
+    assert whose_session(session, ada.id, key) is ada
     accounts.change_password(session, ada, current=PASSWORD, new="another good one")
-    assert find_signed_in(session, ada.id, accounts.hash_token(key)) is None
+    assert whose_session(session, ada.id, key) is None
     with pytest.raises(accounts.LinkIsOver):
         accounts.use_sign_in_link(session, link.rpartition("/")[2])
 
@@ -186,19 +186,6 @@ def test_unsafe_paths_lead_home(path: str | None) -> None:
 @pytest.mark.parametrize("path", ["/", "/projects/a?b=c", "/rounds/1/judge#item"])
 def test_own_paths_are_kept(path: str) -> None:
     assert accounts.safe_path(path) == path
-
-
-def test_api_token_is_shown_once_and_can_be_revoked(session: Session) -> None:
-    ada = make_user(session)
-    token = accounts.create_api_token(session, ada, name="notebook")
-    session.flush()
-    entry = session.scalars(select(ApiToken)).one()
-    assert token not in (entry.token_hash, entry.name)
-    assert accounts.find_token_user(session, token) is ada
-    assert accounts.find_token_user(session, token + "x") is None
-    accounts.revoke_api_token(session, entry, actor=ada)
-    session.flush()
-    assert accounts.find_token_user(session, token) is None
 
 
 def test_the_last_administrator_stays(session: Session) -> None:

@@ -33,6 +33,7 @@ from app.queries.rounds.training_items import list_manifest
 from app.services.accounts import accounts, erasure
 from app.services.events import record
 from app.services.releases.releases import ReleaseFormat, create_release, write_release
+from tests.support.browsing import make_token, whose_token
 from tests.support.dataset_files import own_store
 from tests.support.factories import make_membership, make_project, make_round, make_run, make_user
 from tests.support.released_project import correct, judge, make_released_project, show
@@ -87,12 +88,12 @@ def test_an_erased_person_has_no_account_and_no_name(session: Session, admin: Us
     noor = accounts.add_user(session, name="Noor", password="correct horse battery")
     make_membership(session, make_project(session), noor)
     accounts.make_sign_in_link(session, noor)
-    token = accounts.create_api_token(session, noor, name="Noor's laptop")
+    token = make_token(session, noor, label="Noor's laptop")
     accounts.start_session(session, noor)
     assert erase(session, noor, admin) == 0
     assert (noor.password_hash, noor.is_admin, noor.judging_keys) == (None, False, {})
     assert noor.erased_at is not None
-    assert accounts.find_token_user(session, token) is None
+    assert whose_token(session, token) is None
     for table in (Membership, SignInLink, SignInSession):
         assert session.scalars(select(table)).all() == []
     names = [user.name for user in session.scalars(select(User))]
