@@ -199,11 +199,6 @@ PHASES: dict[RoundStatus, Phase] = {
     RoundStatus.EVALUATING: Phase(frozenset({Job.EVALUATE}), RoundStatus.COMPLETED),
 }
 
-DIRECT = "direct"
-"""The strategy of rounds: the model is asked for rationales without any step before."""
-MODEL = "model"
-"""The one role of that strategy: the model that answers, explains and is trained."""
-
 QUEUES: dict[Job, Literal["cpu", "gpu"]] = {
     Job.BASELINE: "gpu",
     Job.GENERATE: "gpu",

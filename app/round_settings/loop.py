@@ -30,6 +30,15 @@ class LoopSettings(SettingsModel):
         str | None,
         Shown(Sentence("Revision"), Sentence("Hub revision to pin; empty takes the newest, once.")),
     ] = None
+    strategy: Annotated[
+        Literal["direct"],
+        Shown(
+            Sentence("Strategy"),
+            Sentence("How the model comes to rationales."),
+            choices={"direct": Sentence("direct: it explains its answer in one breath")},
+            is_rare=True,
+        ),
+    ] = "direct"
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16", "4bit"],
         Shown(

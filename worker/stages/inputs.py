@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from app.lifecycle import DIRECT, MODEL
 from app.models import Adapter, Round, RoundModel, Run
 from app.queries.rounds.bases import find_base
 from app.queries.rounds.rounds import get_round_model
 from app.queries.runs.runs import get_run
 from app.round_settings import LoopSettings
+from app.strategies import DIRECT, Strategy, get_strategy
 from worker.host.heart import Heart
 
 
@@ -24,10 +24,20 @@ class RunInputs:
     pinned: str | None
     """The content of the base that the project began with; None before the first load."""
 
-    def get_models(self, session: Session) -> RoundModel:
-        """Returns what the round samples from and makes, for the strategy and role of the run."""
-        strategy, role = self.run.strategy or DIRECT, self.run.role or MODEL
-        return get_round_model(session, self.round_id, strategy=strategy, role=role)
+    @property
+    def strategy(self) -> Strategy:
+        """The strategy of the run; a base model is measured by the direct one."""
+        return get_strategy(self.run.strategy or DIRECT.name)
+
+    @property
+    def role(self) -> str:
+        """The role that the run is about: the first one of the strategy where it names none."""
+        return self.run.role or self.strategy.roles[0]
+
+    def get_models(self, session: Session, role: str) -> RoundModel:
+        """Returns the adapters that the round samples from and makes for a role of the run's
+        strategy."""
+        return get_round_model(session, self.round_id, strategy=self.strategy.name, role=role)
 
     def find_adapter(self, session: Session, adapter_id: int | None) -> tuple[int, str] | None:
         """(id, digest) of an adapter, or None for the base model itself."""

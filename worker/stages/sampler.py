@@ -1,6 +1,6 @@
 """Samples a round's texts from the model in this process, or from the installation's server."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from app.kit.errors import SetupError
@@ -17,17 +17,25 @@ from worker.serving.connection import Server
 from worker.serving.sample import Served, connect, sample_served
 from worker.stages.base import load_base
 from worker.stages.inputs import RunInputs, stop_when_lost
+from worker.strategies.contract import Models, Sampler
 
-Sampler = Callable[[Sequence[Draw], SampleConfig], list[Sampled | Failed]]
+Adapters = Mapping[str, tuple[int, str] | None]
+"""By role of a strategy: (id, digest) of the adapter to ask with, or None for the base alone."""
 
 
-def open_sampler(
-    inputs: RunInputs, backend: str, adapter: tuple[int, str] | None, heart: Heart
-) -> Sampler:
-    """What makes a text or a reason of every draw. adapter: (id, digest), or None for the base.
+def open_models(inputs: RunInputs, backend: str, adapters: Adapters, heart: Heart) -> Models:
+    """Returns the models of a strategy, by role, each the base with its adapter.
 
     Nothing is loaded or asked before the first draws come: only then is a shard held.
     """
+    return {
+        role: _open_sampler(inputs, backend, adapter, heart) for role, adapter in adapters.items()
+    }
+
+
+def _open_sampler(
+    inputs: RunInputs, backend: str, adapter: tuple[int, str] | None, heart: Heart
+) -> Sampler:
     digest = adapter[1] if adapter else None
     if backend == "server":
         return _served(inputs.settings, digest, heart)

@@ -26,7 +26,6 @@ from worker.host.models import forget_vlm, resolve
 from worker.host.pace import TimeLeft
 from worker.host.persist import persist
 from worker.ml.errors import ImageError, PromptError
-from worker.ml.inputs.prompts import explained
 from worker.ml.model.adapters import publish_adapter
 from worker.ml.model.loading import load_reader
 from worker.ml.training.readable import find_unusable
@@ -37,6 +36,8 @@ from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
 from worker.stages.left_out import TrainingInputs, leave_out, owner_of
 from worker.stages.train_together import count_processes, train_in_processes
 from worker.stages.training_settings import lora_settings, train_config
+from worker.strategies import get_procedure
+from worker.strategies.contract import Lesson
 from worker.train_process import TrainJob
 
 logger = logging.getLogger(__name__)
@@ -174,43 +175,51 @@ def _leave_out(
 
 
 def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
-    opener = inputs.settings.sampling.openers[0]
     # A retry reads its own manifest if it has one, else that of the run it goes on from.
     chain = runs.list_chain(session, inputs.run)
     manifest = next(found for run in chain if (found := list_manifest(session, run.id)))
     rows = [
-        explained(_path(image), item.question, item.answer, text, opener, weight=weight)
-        for item, image, text, weight, _ in manifest
+        (example, owner_of(item), is_written)
+        for item, image, text, weight, is_written in manifest
+        for example in _teach(inputs, item, image, text, weight)
     ]
-    parent_id = inputs.get_models(session).parent_adapter_id
+    parent_id = inputs.get_models(session, inputs.role).parent_adapter_id
     if inputs.settings.training.start == "restart":
         parent_id = None
-    validation = _list_validation(session, inputs.project_id)
-    images = [image for _, image, *_ in manifest] + [image for _, image in validation]
+    held_out = _list_validation(session, inputs.project_id)
+    validation = [
+        (example, owner_of(item))
+        for item, image in held_out
+        for example in _teach(inputs, item, image, next(iter(item.gold_rationales), None))
+    ]
+    images = [image for _, image, *_ in manifest] + [image for _, image in held_out]
     return TrainingInputs(
-        rows=rows,
-        items=[owner_of(item) for item, *_ in manifest],
-        validation=[_validation_row(item, image, opener) for item, image in validation],
-        validation_items=[owner_of(item) for item, _ in validation],
+        rows=[example for example, *_ in rows],
+        items=[owner for _, owner, _ in rows],
+        validation=[example for example, _ in validation],
+        validation_items=[owner for _, owner in validation],
         n_bytes={_path(image): image.n_bytes for image in images},
         parent=inputs.find_adapter(session, parent_id),
         state_name=f"train-{chain[-1].id}",
-        is_written=[is_written for *_, is_written in manifest],
+        is_written=[is_written for *_, is_written in rows],
     )
 
 
+def _teach(
+    inputs: RunInputs, item: Item, image: Image, rationale: str | None, weight: float = 1.0
+) -> Sequence[Example]:
+    """Returns the examples that the run's strategy makes of an item for the role that learns."""
+    lesson = Lesson(_path(image), item.question, item.answer, rationale, weight)
+    procedure = get_procedure(inputs.strategy.name)
+    return procedure.teach(inputs.role, lesson, inputs.settings)
+
+
 def _list_validation(session: Session, project_id: int) -> list[tuple[Item, Image]]:
-    """The validation items that a training looks at, each of which becomes one row."""
+    """Returns the validation items that a training looks at."""
     item_ids = round_queries.list_usable_item_ids(
         session, project_id, Split.VALIDATION, limit=MAX_VALIDATION_ROWS
     )
     return list_items(session, item_ids)
-
-
-def _validation_row(item: Item, image: Image, opener: str) -> Example:
-    """With the first gold rationale of the item, where there is one."""
-    rationale = item.gold_rationales[0] if item.gold_rationales else None
-    return explained(_path(image), item.question, item.answer, rationale, opener)
 
 
 def _path(image: Image) -> Path:
@@ -257,7 +266,7 @@ def _finish(
     )
     session.add(adapter)
     session.flush()  # the round's row names the new adapter
-    inputs.get_models(session).new_adapter_id = adapter.id
+    inputs.get_models(session, inputs.role).new_adapter_id = adapter.id
     finish_round_run(session, inputs.run.id, attempt=attempt, result=_result(data, trained.report))
 
 

@@ -31,6 +31,7 @@ from app.round_settings import LoopSettings, find_field
 from app.services.rounds import rounds
 from app.services.rounds.starting import start_round
 from app.services.runs import runs
+from app.strategies import get_strategy
 from app.supervisor.commands import Command, beat_command, worker_command
 
 
@@ -42,6 +43,9 @@ def loop(
     project: Annotated[str, typer.Argument(help="The project's short name.")],
     critic: Annotated[str, typer.Option(help="Who judges: exact, rouge:0.5 …")] = "exact",
     n_rounds: Annotated[int, typer.Option("--rounds", help="At most so many rounds.", min=1)] = 3,
+    strategy: Annotated[
+        str | None, typer.Option(help=find_field(LoopSettings, "strategy").help)
+    ] = None,
     control: Annotated[
         str,
         typer.Option(
@@ -79,7 +83,10 @@ def loop(
     """
     if control not in {"none", "permuted", "gold"}:
         raise AppError(f"Unknown control `{control}`: use none, permuted or gold.")
-    get_critic(critic)  # a wrong name is told before anything starts
+    # Wrong names are told before anything starts.
+    get_critic(critic)
+    if strategy is not None:
+        get_strategy(strategy)
     started = time.monotonic()
     with running_services():
         if "gpu" not in _live_queues():
@@ -95,6 +102,7 @@ def loop(
                 LoopSettings.model_validate(owner.settings),
                 critic=critic,
                 n_rounds=_last_number(session, owner) + n_rounds,
+                strategy=strategy,
                 control=control,
                 seed=seed,
                 dtype=dtype,
@@ -129,6 +137,7 @@ def loop_settings(
     *,
     critic: str,
     n_rounds: int,
+    strategy: str | None,
     control: str,
     seed: int | None,
     dtype: str | None,
@@ -150,6 +159,8 @@ def loop_settings(
     changed["stop"] |= {"round_limit": n_rounds}
     if not stop_early:
         changed["stop"] |= {"patience": 100, "accuracy_floor": 0.0, "enough_covered": 1.0}
+    if strategy is not None:
+        changed["strategy"] = strategy
     if seed is not None:
         changed["seed"] = seed
     if dtype is not None:

@@ -12,9 +12,7 @@ from sqlalchemy.orm import Session
 from app.kit.errors import NotFound
 from app.lifecycle import (
     CLOSED_ROUND,
-    DIRECT,
     LIVE_RUN,
-    MODEL,
     Job,
     JudgementStatus,
     RoundItemState,
@@ -141,9 +139,7 @@ def release_judgements(session: Session, round_id: int) -> None:
     )
 
 
-def get_round_model(
-    session: Session, round_id: int, *, strategy: str = DIRECT, role: str = MODEL
-) -> RoundModel:
+def get_round_model(session: Session, round_id: int, *, strategy: str, role: str) -> RoundModel:
     """Returns the models of one role: the adapter that a round samples from, and the new one."""
     return session.get_one(RoundModel, (round_id, strategy, role))
 
@@ -163,8 +159,8 @@ def find_newest_adapter(
     base_model: str,
     base_digest: str | None = None,
     *,
-    strategy: str = DIRECT,
-    role: str = MODEL,
+    strategy: str,
+    role: str,
 ) -> Adapter | None:
     """Returns the adapter that the newest completed round made for a role, on this base model, and
     on this content of it where a digest is given."""

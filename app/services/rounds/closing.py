@@ -17,7 +17,7 @@ from app.services.admission.admission import admit
 from app.services.events import record
 from app.services.rounds.moving_on import finish_round_run
 from app.services.rounds.rounds import settings_of
-from app.services.rounds.training_rows import plan_training
+from app.services.rounds.training_rows import plan_trainings
 
 ADMITTING = "admitting rationales"
 PLANNING = "planning the training"
@@ -54,7 +54,7 @@ def close_round(
         round_id=round_.id,
         actor=run.requested_by_id,
     )
-    plan_training(
+    plan_trainings(
         session,
         round_,
         settings,

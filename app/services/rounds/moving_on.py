@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.events.rounds import RoundDecided
 from app.kit.sentences import Sentence
-from app.lifecycle import DIRECT, PHASES, Decision, Job, RoundStatus
+from app.lifecycle import PHASES, Decision, Job, RoundStatus
 from app.models import Project, Round
 from app.queries.rounds import rounds as queries
 from app.queries.runs import runs as run_queries
@@ -85,7 +85,7 @@ def _begin_evaluation(session: Session, round_: Round, settings: LoopSettings) -
         project_id=round_.project_id,
         round_id=round_.id,
         job=Job.EVALUATE,
-        strategy=DIRECT,
+        strategy=settings.strategy,
         item_blocks=blocks,
     )
 

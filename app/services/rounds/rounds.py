@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.events.rounds import RoundCreated
 from app.kit.errors import Conflict
 from app.kit.sentences import Sentence
-from app.lifecycle import CLOSED_ROUND, DIRECT, JUDGEABLE_ROUND, LIVE_RUN, MODEL, RoundStatus
+from app.lifecycle import CLOSED_ROUND, JUDGEABLE_ROUND, LIVE_RUN, RoundStatus
 from app.models import Project, Round, RoundModel, Run, User
 from app.queries.rounds import rounds as queries
 from app.queries.rounds.bases import find_base
@@ -21,6 +21,7 @@ from app.services.archived import require_open
 from app.services.events import record
 from app.services.round_status import advance
 from app.services.runs import runs
+from app.strategies import get_strategy
 
 
 def settings_of(round_: Round) -> LoopSettings:
@@ -49,18 +50,7 @@ def create_round(
         raise Conflict(
             Sentence("This project already has an open round. Complete or cancel it first.")
         )
-    base = find_base(session, project.id, settings)
-    parent = queries.find_newest_adapter(
-        session, project.id, settings.base_model, base.digest if base else None
-    )
-    session.add(
-        RoundModel(
-            round_id=round_.id,
-            strategy=DIRECT,
-            role=MODEL,
-            parent_adapter_id=parent.id if parent else None,
-        )
-    )
+    _add_models(session, round_, settings)
     record(
         session,
         RoundCreated(number=round_.number),
@@ -70,6 +60,29 @@ def create_round(
     )
     session.flush()  # callers go on with the model row
     return round_
+
+
+def _add_models(session: Session, round_: Round, settings: LoopSettings) -> None:
+    """Let the round go on, for each role of its strategy, from the newest adapter on its base."""
+    strategy = get_strategy(settings.strategy)
+    base = find_base(session, round_.project_id, settings)
+    for role in strategy.roles:
+        parent = queries.find_newest_adapter(
+            session,
+            round_.project_id,
+            settings.base_model,
+            base.digest if base else None,
+            strategy=strategy.name,
+            role=role,
+        )
+        session.add(
+            RoundModel(
+                round_id=round_.id,
+                strategy=strategy.name,
+                role=role,
+                parent_adapter_id=parent.id if parent else None,
+            )
+        )
 
 
 def retry_round(session: Session, round_: Round, *, actor: User | None) -> Run:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.kit.errors import LostRun
 from app.kit.texts import collapse, unit_hash
-from app.lifecycle import DIRECT, AuthorKind, FailureKind
+from app.lifecycle import AuthorKind, FailureKind
 from app.models import Run
 from app.queries.rounds import candidates as candidate_queries
 from app.queries.rounds import round_items as item_queries
@@ -47,6 +47,7 @@ def store_samples(
     shard_id: int,
     attempt: int,
     item_ids: Sequence[int],
+    strategy: str,
     drawn: Sequence[Drawn],
     adapter_id: int | None,
     settings: LoopSettings,
@@ -69,7 +70,7 @@ def store_samples(
                 "item_id": draw.item_id,
                 "candidate_id": candidate_ids.get((draw.item_id, text_key(draw.text))),
                 "adapter_id": adapter_id,
-                "strategy": DIRECT,
+                "strategy": strategy,
                 "prompt": draw.prompt,
                 "temperature": draw.temperature,
                 "number": draw.number,

@@ -8,7 +8,6 @@ from app.kit.errors import Conflict, InvalidInput
 from app.kit.sentences import Sentence
 from app.kit.texts import unit_hash
 from app.lifecycle import (
-    DIRECT,
     Job,
     Purpose,
     RoundItemState,
@@ -22,7 +21,7 @@ from app.queries.rounds import rounds as queries
 from app.round_settings import LoopSettings
 from app.services.round_status import advance
 from app.services.rounds.rounds import settings_of
-from app.services.rounds.training_rows import plan_training
+from app.services.rounds.training_rows import plan_trainings
 from app.services.runs import runs
 
 
@@ -45,7 +44,7 @@ def start_round(session: Session, round_: Round, *, actor: User | None) -> None:
     settings = settings_of(round_)
     if settings.training.source == "gold":
         request_baseline(session, round_, settings, actor)
-        if plan_training(session, round_, settings, actor=actor) is None:
+        if not plan_trainings(session, round_, settings, actor=actor):
             raise InvalidInput(
                 Sentence(
                     "There is nothing to train on: no rationale is admitted (or, with the source "
@@ -68,7 +67,7 @@ def start_round(session: Session, round_: Round, *, actor: User | None) -> None:
         project_id=round_.project_id,
         round_id=round_.id,
         job=Job.GENERATE,
-        strategy=DIRECT,
+        strategy=settings.strategy,
         item_blocks=split_into_blocks(item_ids, settings.sampling.items_per_shard),
         actor=actor,
     )

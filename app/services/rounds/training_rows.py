@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlalchemy.orm import Session
 
 from app.kit.texts import unit_hash
-from app.lifecycle import DIRECT, MODEL, AuthorKind, Job
+from app.lifecycle import AuthorKind, Job
 from app.models import Round, Run, User
 from app.queries.rounds import manifest as queries
 from app.queries.rounds.candidates import store_candidates
@@ -14,17 +14,36 @@ from app.queries.rounds.manifest import PlannedRow
 from app.round_settings import LoopSettings
 from app.same_text import text_key
 from app.services.runs import runs
+from app.strategies import get_strategy
 
 
-def plan_training(
+def plan_trainings(
     session: Session,
     round_: Round,
     settings: LoopSettings,
     *,
     actor: User | None,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> list[Run]:
+    """Plan one training for each role of the round's strategy; returns their runs, none where there
+    is no rationale to train on."""
+    planned = (
+        plan_training(session, round_, settings, role, actor=actor, on_progress=on_progress)
+        for role in get_strategy(settings.strategy).roles
+    )
+    return [run for run in planned if run is not None]
+
+
+def plan_training(
+    session: Session,
+    round_: Round,
+    settings: LoopSettings,
+    role: str,
+    *,
+    actor: User | None,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Run | None:
-    """Request the training of a round and write what it is to read; returns its run.
+    """Request the training of one role of a round and write what it is to read; returns its run.
 
     Returns None, and requests nothing, where there is no rationale to train on.
 
@@ -41,7 +60,7 @@ def plan_training(
         on_progress(n_done, n_all)
         rows = list_rationale_rows(session, round_, settings, range_)
         if rows and run is None:
-            run = _request(session, round_, actor)
+            run = _request(session, round_, settings.strategy, role, actor)
         if run is not None:
             queries.insert_rationale_rows(session, run.id, rows)
         n_done += range_.size
@@ -87,14 +106,14 @@ def count_written(session: Session, round_: Round, settings: LoopSettings) -> in
     return queries.count_written(session, round_.project_id, round_.id)
 
 
-def _request(session: Session, round_: Round, actor: User | None) -> Run:
+def _request(session: Session, round_: Round, strategy: str, role: str, actor: User | None) -> Run:
     return runs.request_run(
         session,
         project_id=round_.project_id,
         round_id=round_.id,
         job=Job.TRAIN,
-        strategy=DIRECT,
-        role=MODEL,
+        strategy=strategy,
+        role=role,
         actor=actor,
     )
 

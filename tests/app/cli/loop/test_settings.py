@@ -11,6 +11,7 @@ def test_the_upper_line_leaves_corrected_texts_out() -> None:
             project,
             critic="exact",
             n_rounds=1,
+            strategy=None,
             control=control,
             seed=None,
             dtype=None,

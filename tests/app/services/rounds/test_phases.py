@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from app.kit.errors import Conflict
-from app.lifecycle import DIRECT, MODEL, Decision, Job, RoundStatus, Split
+from app.lifecycle import Decision, Job, RoundStatus, Split
 from app.models import Adapter, Project, Round, RoundModel, Run
 from app.queries.rounds.rounds import find_newest_adapter, get_progress, get_round_model
 from app.queries.runs.runs import claim_run
@@ -12,6 +12,7 @@ from app.run_results import SamplingResult
 from app.services.rounds.moving_on import finish_round_run
 from app.services.rounds.rounds import retry_round
 from app.services.runs import runs
+from app.strategies.direct import DIRECT, MODEL
 from tests.support.factories import make_item, make_project, make_round, make_run
 
 OTHER = "observer"
@@ -29,7 +30,7 @@ def round_(session: Session, project: Project) -> Round:
     """A round in training, with two models."""
     round_ = make_round(session, project, status=RoundStatus.TRAINING)
     for role in (MODEL, OTHER):
-        session.add(RoundModel(round_id=round_.id, strategy=DIRECT, role=role))
+        session.add(RoundModel(round_id=round_.id, strategy=DIRECT.name, role=role))
     session.flush()
     return round_
 
@@ -40,7 +41,7 @@ def train(session: Session, round_: Round, role: str) -> Run:
         project_id=round_.project_id,
         round_id=round_.id,
         job=Job.TRAIN,
-        strategy=DIRECT,
+        strategy=DIRECT.name,
         role=role,
     )
 
@@ -72,7 +73,7 @@ def test_one_that_failed_is_waited_for_until_its_retry_ends(
     finish(session, second)
     assert round_.status is RoundStatus.TRAINING
     again = retry_round(session, round_, actor=None)
-    assert (again.strategy, again.role) == (DIRECT, MODEL)
+    assert (again.strategy, again.role) == (DIRECT.name, MODEL)
     finish(session, again)
     assert round_.status is RoundStatus.EVALUATING
 
@@ -109,10 +110,14 @@ def test_each_role_has_models_of_its_own(session: Session, project: Project, rou
         )
         session.add(adapter)
         session.flush()
-        get_round_model(session, round_.id, role=role).new_adapter_id = adapter.id
+        get_round_model(
+            session, round_.id, strategy=DIRECT.name, role=role
+        ).new_adapter_id = adapter.id
     round_.status, round_.decision = RoundStatus.COMPLETED, Decision.CONTINUE
     session.flush()
     for role in (MODEL, OTHER):
-        found = find_newest_adapter(session, project.id, "org/model", role=role)
+        found = find_newest_adapter(
+            session, project.id, "org/model", strategy=DIRECT.name, role=role
+        )
         assert found is not None
         assert found.digest == role

@@ -89,6 +89,7 @@ def store(
             )
             for number, (text, mark) in enumerate(zip_longest(texts, cut), start=1)
         ],
+        strategy="direct",
         adapter_id=None,
         settings=settings or LoopSettings(),
         seconds=0.1,

@@ -14,7 +14,7 @@ from app.queries.rounds.training_items import list_manifest
 from app.round_settings import LoopSettings, TrainingSettings
 from app.services.judging import judgements, opening
 from app.services.rounds import rounds
-from app.services.rounds.training_rows import plan_training
+from app.services.rounds.training_rows import plan_trainings
 from app.services.runs import runs
 from tests.support.factories import (
     make_item,
@@ -171,7 +171,7 @@ def test_a_manifest_that_is_written_again_is_the_same(session: Session, project:
     run = close(session, round_)
     assert run is not None
     runs.cancel_run(session, run, actor=None)
-    again = plan_training(session, round_, LoopSettings.model_validate(ON), actor=None)
+    (again,) = plan_trainings(session, round_, LoopSettings.model_validate(ON), actor=None)
     assert again is not None
     assert again.parameters == run.parameters
     assert trained(session, again) == trained(session, run)

@@ -6,8 +6,8 @@ from app.lifecycle import FailureKind
 from worker.ml.errors import ImageError, PromptError
 from worker.ml.inputs.prompts import explained
 from worker.ml.types import Failed, Sampled
-from worker.stages.failures import collect_failures
 from worker.stages.left_out import Owner, TrainingInputs, leave_out
+from worker.strategies.failures import collect_failures
 
 WHOLE = Sampled("it is red", 4, -1.0, is_cut=False)
 

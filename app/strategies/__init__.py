@@ -1,0 +1,28 @@
+"""The strategies: the ways in which a model comes to rationales, as everybody may know them.
+
+Here they are declared, without any torch; `worker/strategies` does what they declare.
+"""
+
+from app.kit.errors import InvalidInput
+from app.kit.sentences import Sentence
+from app.strategies.contract import Strategy
+from app.strategies.direct import DIRECT
+
+STRATEGIES = {strategy.name: strategy for strategy in (DIRECT,)}
+"""By their names, which rounds, runs, draws and adapters are stored with."""
+
+
+def get_strategy(name: str) -> Strategy:
+    """Returns the strategy of this name. Raises InvalidInput where there is none."""
+    if name not in STRATEGIES:
+        raise InvalidInput(
+            Sentence(
+                "There is no strategy called “%(name)s”; there are: %(names)s.",
+                name=name,
+                names=", ".join(STRATEGIES),
+            )
+        )
+    return STRATEGIES[name]
+
+
+__all__ = ["DIRECT", "STRATEGIES", "Strategy", "get_strategy"]

@@ -1,0 +1,88 @@
+"""The procedure of a strategy: what the stages of a round ask of it, whichever strategy it is."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.models import Image, Item
+from app.round_settings import LoopSettings
+from app.services.evaluation.predictions import Said
+from app.services.rounds.sampling import Drawn
+from app.services.runs.failures import Failure
+from worker.ml.types import Draw, Example, Failed, SampleConfig, Sampled
+
+Sampler = Callable[[Sequence[Draw], SampleConfig], list[Sampled | Failed]]
+"""Makes of every draw a text, or a reason why there is none, in the order of the draws."""
+
+Models = Mapping[str, Sampler]
+"""The models of a strategy, by role. None is loaded before its first draws come."""
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """The texts that were drawn for some items, and the items of which draws failed."""
+
+    drawn: Sequence[Drawn]
+    failures: Sequence[Failure]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An item with the picture that a model is shown of it, which may be a blank one."""
+
+    item: Item
+    picture: Path
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The answers and rationales for some items, by item id, and the items that failed."""
+
+    said: Mapping[int, Said]
+    failures: Sequence[Failure]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A question with its answer and, where there is one, a rationale, whoever made it.
+
+    Every strategy can be taught the same lessons, or their results could not be compared: one that
+    wants more than a lesson has goes without.
+    """
+
+    image: Path
+    question: str
+    answer: str
+    rationale: str | None
+    weight: float = 1.0
+
+
+class Procedure(ABC):
+    """How a strategy asks its models, and what it teaches them."""
+
+    @abstractmethod
+    def propose(
+        self,
+        models: Models,
+        items: Sequence[tuple[Item, Image]],
+        settings: LoopSettings,
+        round_number: int,
+    ) -> Proposed:
+        """Returns candidates for train items.
+
+        What is drawn for an item depends on the item, the settings and the round alone, and not on
+        the other items of the call.
+        """
+
+    @abstractmethod
+    def answer(self, models: Models, shown: Sequence[Shown], settings: LoopSettings) -> Answered:
+        """Returns the answers and rationales for held-out items, whose own answers are not told.
+
+        The same draws whatever the pictures are: what differs between two calls is what the
+        pictures made of it.
+        """
+
+    @abstractmethod
+    def teach(self, role: str, lesson: Lesson, settings: LoopSettings) -> Sequence[Example]:
+        """Returns what the model of a role learns of a lesson; nothing where it is not for it."""

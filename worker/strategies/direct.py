@@ -1,0 +1,202 @@
+"""ILLUME's own strategy: the model explains its answer in one breath.
+
+Source: Brack et al. 2023, "ILLUME: Rationalizing Vision-Language Models through Human Interactions"
+(arXiv 2208.08241), sections 3 and 4.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from app.kit.storage import image_path
+from app.kit.texts import collapse
+from app.models import Image, Item
+from app.round_settings import LoopSettings, SamplingSettings
+from app.same_text import text_key
+from app.services.evaluation.predictions import Said
+from app.services.rounds.sampling import Drawn
+from app.services.runs.failures import Failure
+from app.strategies.direct import DIRECT, MODEL
+from worker.ml.inputs.prompts import explained
+from worker.ml.sampling.seeds import derive_seed
+from worker.ml.types import Draw, Example, Failed, Prompt, SampleConfig, Sampled
+from worker.strategies.contract import (
+    Answered,
+    Lesson,
+    Models,
+    Procedure,
+    Proposed,
+    Sampler,
+    Shown,
+)
+from worker.strategies.failures import collect_failures
+
+ANSWER_TOKENS = 16
+
+
+class Direct(Procedure):
+    """Asks for rationales of the item's answer; of held-out items for an answer, then for the
+    rationale of it. A lesson is one example of both."""
+
+    def propose(
+        self,
+        models: Models,
+        items: Sequence[tuple[Item, Image]],
+        settings: LoopSettings,
+        round_number: int,
+    ) -> Proposed:
+        sampling = settings.sampling
+        config = SampleConfig(
+            max_new_tokens=sampling.max_new_tokens, top_k_share=sampling.top_k_share
+        )
+        planned = plan_draws(items, settings, round_number)
+        made = _draw_until_enough(planned, models[MODEL], config, sampling)
+        drawn = [_as_drawn(place, text) for place, text in made if isinstance(text, Sampled)]
+        failures = collect_failures([(place.item_id, text) for place, text in made])
+        return Proposed(drawn, failures)
+
+    def answer(self, models: Models, shown: Sequence[Shown], settings: LoopSettings) -> Answered:
+        draw = models[MODEL]
+        answers, unanswered = _ask(draw, "answer", shown, {}, ANSWER_TOKENS, settings)
+        answered = [one for one in shown if one.item.id in answers]
+        n_tokens = settings.sampling.max_new_tokens
+        rationales, unexplained = _ask(draw, "rationale", answered, answers, n_tokens, settings)
+        said = {item_id: Said(answers[item_id], text) for item_id, text in rationales.items()}
+        return Answered(said, [*unanswered, *unexplained])
+
+    def teach(self, role: str, lesson: Lesson, settings: LoopSettings) -> Sequence[Example]:
+        if role != MODEL:
+            return ()
+        example = explained(
+            lesson.image,
+            lesson.question,
+            lesson.answer,
+            lesson.rationale,
+            settings.sampling.openers[0],
+            weight=lesson.weight,
+        )
+        return (example,)
+
+
+# --- Candidates -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Place:
+    """One draw to make: of which item, how, and which one of several."""
+
+    item_id: int
+    opener: str
+    temperature: float
+    number: int
+    seed: int
+
+
+def plan_draws(
+    items: Sequence[tuple[Item, Image]], settings: LoopSettings, round_number: int
+) -> list[tuple[Place, Draw]]:
+    """Returns all draws of some items, with seeds that depend on what is drawn and nothing else.
+
+    The seed is made of the item's own id in the data, not of a row number: the same data in
+    another database gives the same texts.
+    """
+    sampling = settings.sampling
+    planned: list[tuple[Place, Draw]] = []
+    for item, image in items:
+        path = image_path(image.sha256, image.media_type)
+        for opener in sampling.openers:
+            prompt = Prompt(image=path, question=item.question, answer=item.answer, opener=opener)
+            for temperature in sampling.temperatures:
+                for number in range(1, sampling.n_samples + 1):
+                    seed = derive_seed(
+                        settings.seed,
+                        round_number,
+                        item.external_id,
+                        DIRECT.name,
+                        opener,
+                        repr(temperature),
+                        number,
+                    )
+                    place = Place(item.id, opener, temperature, number, seed)
+                    planned.append((place, Draw(prompt, temperature, seed)))
+    return planned
+
+
+def _draw_until_enough(
+    planned: Sequence[tuple[Place, Draw]],
+    draw: Sampler,
+    config: SampleConfig,
+    sampling: SamplingSettings,
+) -> list[tuple[Place, Sampled | Failed]]:
+    """The draws that are made, with what came of them: all, unless the project has enough sooner.
+
+    Whether an item is drawn again depends on its own texts alone, so it does not matter with which
+    others it shares a shard or a batch.
+    """
+    if sampling.enough_distinct is None:
+        made = draw([wish for _, wish in planned], config)
+        return [(place, text) for (place, _), text in zip(planned, made, strict=True)]
+    found: list[tuple[Place, Sampled | Failed]] = []
+    texts: dict[int, set[str]] = defaultdict(set)
+    for number in range(1, sampling.n_samples + 1):
+        wanted = [
+            (place, wish)
+            for place, wish in planned
+            if place.number == number and len(texts[place.item_id]) < sampling.enough_distinct
+        ]
+        if not wanted:
+            break
+        made = draw([wish for _, wish in wanted], config)
+        for (place, _), text in zip(wanted, made, strict=True):
+            found.append((place, text))
+            if isinstance(text, Sampled) and len(collapse(text.text)) >= sampling.min_characters:
+                texts[place.item_id].add(text_key(text.text))
+    return found
+
+
+def _as_drawn(place: Place, text: Sampled) -> Drawn:
+    return Drawn(
+        item_id=place.item_id,
+        prompt=place.opener,
+        temperature=place.temperature,
+        number=place.number,
+        seed=place.seed,
+        text=text.text,
+        log_probability=text.log_probability,
+        n_tokens=text.n_tokens,
+        is_cut=text.is_cut,
+        trace=dict(text.trace) if text.trace else None,
+    )
+
+
+# --- Answers ----------------------------------------------------------------------------------
+
+
+def _ask(  # noqa: PLR0917 - each of them differs between the two questions, or is what they share
+    draw: Sampler,
+    kind: str,
+    shown: Sequence[Shown],
+    answers: Mapping[int, str],
+    max_new_tokens: int,
+    settings: LoopSettings,
+) -> tuple[dict[int, str], list[Failure]]:
+    """Returns one text per item, and the items that failed. An item with one of the `answers` is
+    asked for its rationale, another one for its answer."""
+    draws = [
+        Draw(
+            prompt=Prompt(
+                image=one.picture,
+                question=one.item.question,
+                answer=answers.get(one.item.id),
+                opener=settings.sampling.openers[0],
+            ),
+            temperature=settings.evaluation.temperature,
+            seed=derive_seed(settings.seed, kind, one.item.external_id),
+        )
+        for one in shown
+    ]
+    config = SampleConfig(max_new_tokens=max_new_tokens, top_k_share=settings.sampling.top_k_share)
+    made = draw(draws, config) if draws else []
+    pairs = [(one.item.id, text) for one, text in zip(shown, made, strict=True)]
+    texts = {item_id: text.text for item_id, text in pairs if isinstance(text, Sampled)}
+    return texts, collect_failures(pairs)
