@@ -74,8 +74,8 @@ def test_an_opinion_comes_back_from_its_row_as_it_was(session: Session) -> None:
 
 def test_every_field_has_its_column_and_its_control() -> None:
     columns = set(inspect(Judgement).columns.keys())
-    work = (REPOSITORY / "templates/judge/_work.html").read_text(encoding="utf-8")
-    work += (REPOSITORY / "templates/judge/_mend.html").read_text(encoding="utf-8")
+    pieces = (REPOSITORY / "templates/judge").glob("_*.html")
+    work = "".join(piece.read_text(encoding="utf-8") for piece in pieces)
     controls = set(re.findall(r'\bname="(\w+)"', work))
     for name in Opinion.model_fields:
         assert name in columns

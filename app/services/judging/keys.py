@@ -68,7 +68,11 @@ def keys_of(user: User) -> tuple[Key, ...]:
 
     An action that came later has no key where the person chose its usual one for something else.
     """
-    own = user.judging_keys
+    return keys_with(user.judging_keys)
+
+
+def keys_with(own: Mapping[str, str]) -> tuple[Key, ...]:
+    """Returns all keys, those that differ from the usual ones as they are given by action."""
     chosen = set(own.values())
     return tuple(
         Key(

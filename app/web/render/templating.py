@@ -1,7 +1,7 @@
 """The Jinja environment: strict about missing names, escaping everything."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -128,6 +128,40 @@ def _fill(text: str, parts: Mapping[str, object]) -> Markup:
     return Markup(text % {name: escape(part) for name, part in parts.items()})  # noqa: S704
 
 
+# --- Pieces of pages that are rendered once per process ---------------------------------------
+
+
+def piece(name: str, /, **values: Hashable) -> Markup:
+    """Returns a part of a page that depends on its language and on these values alone.
+
+    It is rendered once for each of them: most of the page around an item is the same for all items
+    and all people, and is asked for with every answer.
+    """
+    return _rendered(name, languages.current_language(), site_path(), tuple(values.items()))
+
+
+def piece_with_id(name: str, id_: int, /, **values: Hashable) -> Markup:
+    """Returns such a part with an id in it, for which the template says `id`."""
+    html = str(piece(name, id=_ID, **values))
+    return Markup(html.replace(_ID, str(id_)))  # noqa: S704 - rendered, and a whole number
+
+
+_ID = "\ue000"
+"""Stands for the id until there is one: for private use, so no text of ours contains it."""
+
+
+@lru_cache(maxsize=1024)
+def _rendered(
+    name: str,
+    language: str,
+    site: str,  # noqa: ARG001 - part of the cache key
+    values: tuple[tuple[str, Hashable], ...],
+) -> Markup:
+    with languages.speaking(language):
+        # Templates escape what they are given.
+        return Markup(get_templates().env.get_template(name).render(dict(values)))  # noqa: S704
+
+
 def make_environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -144,6 +178,8 @@ def make_environment() -> Environment:
         _=say,
         gettext=say,
         ngettext=say_counted,
+        piece=piece,
+        piece_with_id=piece_with_id,
         address=address,
         own_path=own_path,
         site_path=site_path,

@@ -20,7 +20,7 @@ from app.queries.judging.shown_item import ShownItem
 from app.queries.judging.submissions import list_recent_submissions
 from app.services.judging import practice
 from app.services.judging.judgements import MAX_SKIP_REASON
-from app.services.judging.keys import Key, keys_of
+from app.services.judging.keys import Key, keys_with
 from app.services.judging.leases import judging_settings
 from app.services.judging.opinions import edit_limit, opinion_of
 from app.services.judging.skip_reasons import SKIP_REASONS
@@ -48,6 +48,11 @@ class Choice:
     faults: tuple[str, ...] = ()
     edit: str = ""
     is_too_long: bool = False
+
+    @property
+    def is_mended(self) -> bool:
+        """Whether the person names a fault of it, or has written a better text."""
+        return bool(self.faults or self.edit or self.is_too_long)
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,28 @@ class Empty:
     refreshes: bool
 
 
+@dataclass(frozen=True, eq=False)
+class Controls:
+    """The controls around an item: the same object for all who have the same keys.
+
+    So the pieces of pages that are made of it can be kept (app/web/render/templating.py).
+    """
+
+    keys: tuple[Key, ...]
+    hints: Mapping[str, str]
+    """By action: the key, as it stands on the control."""
+    faults: Mapping[str, str]
+    skip_reasons: tuple[str, ...] = SKIP_REASONS
+    max_skip_reason: int = MAX_SKIP_REASON
+    max_comment: int = MAX_COMMENT
+
+
+@lru_cache(maxsize=256)
+def _controls_with(own_keys: tuple[tuple[str, str], ...]) -> Controls:
+    keys = keys_with(dict(own_keys))
+    return Controls(keys, {key.action: key.shown for key in keys}, FAULT_LABELS)
+
+
 @dataclass(frozen=True)
 class JudgePage:
     """The parts of the page around an item: guidelines, keys, words of the controls."""
@@ -111,13 +138,9 @@ class JudgePage:
     shows_guidelines: bool
     news: Change | None
     practice_items: int
-    keys: tuple[Key, ...]
+    controls: Controls
     hints: Mapping[str, str]
     """By action: the key, as it stands on the control."""
-    skip_reasons: tuple[str, ...]
-    max_skip_reason: int
-    max_comment: int
-    faults: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -263,7 +286,7 @@ def build_page(
 
     A page that is there already has the guidelines; it gets them again with what changed in them.
     """
-    keys = keys_of(user)
+    controls = _controls_with(tuple(user.judging_keys.items()))
     news = find_unread_change(session, project, guidelines_read)
     return JudgePage(
         project_name=project.name,
@@ -276,12 +299,8 @@ def build_page(
         shows_guidelines=bool(project.guidelines) and n_in_round == 0,
         news=news,
         practice_items=practice.count_offered(session, project, user) if is_whole else 0,
-        keys=keys,
-        hints={key.action: key.shown for key in keys},
-        skip_reasons=SKIP_REASONS,
-        max_skip_reason=MAX_SKIP_REASON,
-        max_comment=MAX_COMMENT,
-        faults=FAULT_LABELS,
+        controls=controls,
+        hints=controls.hints,
     )
 
 

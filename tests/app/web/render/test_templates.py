@@ -10,7 +10,17 @@ from starlette.routing import BaseRoute, Match
 
 from app.kit.resources import TEMPLATES
 from app.main import create_app
-from app.web.render.templating import ago, duration, file_size, make_environment, static_url
+from app.web.language.languages import speaking
+from app.web.pages.judging.work import Controls
+from app.web.render.templating import (
+    ago,
+    duration,
+    file_size,
+    make_environment,
+    piece,
+    piece_with_id,
+    static_url,
+)
 
 FILES = sorted(TEMPLATES.rglob("*.html"))
 NAMES = [str(file.relative_to(TEMPLATES)) for file in FILES]
@@ -108,3 +118,24 @@ def test_words_for_numbers() -> None:
         "999 bytes", "2 KB", "2 MB", "3.2 GB",
     ]  # fmt: skip
     assert ago(None) == "never"
+
+
+def test_a_piece_is_kept_for_each_language_and_for_each_of_its_values() -> None:
+    with speaking("de"):
+        german = piece("judge/_view_tools.html", zoom_key="<z>")
+        assert piece("judge/_view_tools.html", zoom_key="<z>") is german
+    english = piece("judge/_view_tools.html", zoom_key="<z>")
+    assert "Kleiner" in german
+    assert "Smaller" in english
+    assert "&lt;z&gt;" in english
+    assert "&lt;z&gt;" not in piece("judge/_view_tools.html", zoom_key="x")
+
+
+def test_a_piece_with_an_id_says_that_of_its_own_candidate() -> None:
+    controls = Controls(keys=(), hints={"mend": "e"}, faults={"unclear": "Unclear <1>"})
+    untouched = {"place": 1, "faults": (), "edit": "", "is_too_long": False, "max_edit": 500}
+    for candidate_id in (11, 12):
+        html = piece_with_id("judge/_mend.html", candidate_id, controls=controls, **untouched)
+        assert f'value="{candidate_id}:unclear"' in html
+        assert f'<label for="edit-{candidate_id}">' in html
+        assert "Unclear &lt;1&gt;" in html
