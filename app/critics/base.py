@@ -23,6 +23,7 @@ class CriticError(AppError):
     """A critic cannot judge this item at all; the message says what it would need."""
 
     status_code = 422
+    code = "critic.unable"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@ code by which programs tell refusals apart."""
 
 
 class AppError(Exception):
-    """Base of every expected failure. Unexpected ones propagate and are logged as crashes."""
+    """The request was refused for a reason that has no code of its own; see the sentence."""
+
+    # The base of every expected failure. Unexpected ones propagate and are logged as crashes.
 
     status_code = 400
     code = "request.refused"
-    """Stable while sentences change; a kind without one of its own has its parent's."""
+    """Stable while sentences change. Every class has its own; docs/errors.md lists them."""
 
     def __init__(self, message: str, *, status_code: int | None = None) -> None:
         super().__init__(message)
@@ -24,6 +26,8 @@ class SetupError(AppError):
 
 
 class NotSignedIn(AppError):
+    """Nobody is signed in, and no token was sent."""
+
     status_code = 401
     code = "session.missing"
 
@@ -41,14 +45,20 @@ class TokenUnknown(NotSignedIn):
 
 
 class TokenRevoked(NotSignedIn):
+    """The token was revoked, or its account was closed meanwhile: make a new one."""
+
     code = "token.revoked"
 
 
 class TokenExpired(NotSignedIn):
+    """The token is past its last day: make a new one."""
+
     code = "token.expired"
 
 
 class NotAllowed(AppError):
+    """The person may see this, but not do it."""
+
     status_code = 403
     code = "access.denied"
 
@@ -57,6 +67,12 @@ class SessionNeeded(NotAllowed):
     """A token may not do this, whosever it is: it would make or change what opens doors."""
 
     code = "session.needed"
+
+
+class ForeignOrigin(NotAllowed):
+    """A page of another site asked for a change."""
+
+    code = "origin.foreign"
 
 
 class NotFound(AppError):
@@ -74,9 +90,15 @@ class Conflict(AppError):
 
 
 class StaleVersion(Conflict):
-    """A newer version of the same answer is stored; the caller shows both."""
+    """A newer version of the same opinion or text is stored: compare, then send yours again."""
 
     code = "version.stale"
+
+
+class ChangedAtOnce(Conflict):
+    """Somebody changed the same thing at this moment: look at it again, then repeat."""
+
+    code = "state.raced"
 
 
 class InvalidTransition(Conflict):
@@ -89,6 +111,27 @@ class LostRun(Conflict):
     """Another worker took this run or shard over; whoever sees this stops without writing."""
 
     code = "run.lost"
+
+
+class BodyTooLarge(AppError):
+    """More bytes than this address takes."""
+
+    status_code = 413
+    code = "body.too_large"
+
+
+class HostUnknown(AppError):
+    """The server was asked by a name that is none of its own."""
+
+    status_code = 421
+    code = "host.unknown"
+
+
+class Crash(AppError):
+    """Something went wrong on the server's side; its log says more."""
+
+    status_code = 500
+    code = "server.crashed"
 
 
 class InvalidInput(AppError):

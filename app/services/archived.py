@@ -1,8 +1,8 @@
 """Refuses changes to archived projects."""
 
-from app.kit.errors import Conflict
 from app.kit.sentences import Sentence
 from app.models import Project
+from app.services.refusals import ProjectArchived
 
 IS_ARCHIVED = Sentence("This project is archived: nothing can be changed until it is taken out.")
 
@@ -10,4 +10,4 @@ IS_ARCHIVED = Sentence("This project is archived: nothing can be changed until i
 def require_open(project: Project) -> None:
     """Refuse what would change an archived project."""
     if project.archived_at is not None:
-        raise Conflict(IS_ARCHIVED)
+        raise ProjectArchived(IS_ARCHIVED)

@@ -380,6 +380,8 @@ TESTED = {
     'curl --fail -H "Authorization: Bearer $TOKEN" -o release.zip '
     "http://127.0.0.1:8000/releases/1/files/jsonl": "tests/app/cli/test_programs.py::"
     "test_a_program_does_what_the_page_about_programs_shows",
+    "python -m tests.architecture.errors_page": "tests/architecture/test_errors_page.py::"
+    "test_the_page_of_the_errors_is_as_their_classes_say",
     "python -m tests.architecture.settings_page": "tests/architecture/test_settings_page.py::"
     "test_the_page_of_the_settings_is_as_their_fields_say",
     "transformers serve --port 8001": "tests/worker/serving/test_transformers_server.py::"

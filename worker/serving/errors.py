@@ -4,11 +4,15 @@ from app.kit.errors import AppError
 
 
 class ServerError(AppError):
-    """The server cannot be used at all, so the run ends; the message says how to mend it."""
+    """The sampling server cannot be used at all, so the run ends; the message says what to mend."""
+
+    code = "sampling_server.unusable"
 
 
 class NoSuchAddress(ServerError):
-    """The server does not know this address, or not this model (404, 405)."""
+    """The sampling server does not know this address, or not this model (404, 405)."""
+
+    code = "sampling_server.no_such_address"
 
 
 class Refused(Exception):

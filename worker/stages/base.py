@@ -26,15 +26,12 @@ from worker.ml.model.loading import Vlm, find_model
 from worker.ml.proof import Proof, prove
 from worker.scene_pairs import render_pairs
 from worker.stages.inputs import RunInputs, stop_when_lost
+from worker.stages.refusals import ModelRefused
 from worker.stages.training_settings import lora_settings
 
 N_PAIRS = 3
 TRYING = "trying the model"
 """What a run says that it does, while a proof is being made."""
-
-
-class ModelRefused(AppError):
-    """The model did not hold what a proof asks of it."""
 
 
 def load_base(inputs: RunInputs, adapter_digest: str | None) -> Vlm:

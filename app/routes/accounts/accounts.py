@@ -19,6 +19,7 @@ from app.web.access.deps import (
     find_current_user,
     require_session,
 )
+from app.web.http.errors import form_again
 from app.web.http.htmx import redirect, respond
 from app.web.http.prefetch import is_opened_by_a_person
 from app.web.http.sessions import get_cookies
@@ -120,11 +121,13 @@ def use_link(
         return _ask(request, session, link, token, viewer, status=409)
     if not link.is_reset:
         return _use_link(request, token, session)
-    try:
+
+    def show(error: InvalidInput) -> Response:
+        return _ask(request, session, link, token, viewer, error=error.message, status=422)
+
+    with form_again(request, show):
         accounts.check_repeated(password, again)
         user, next_path = accounts.reset_password(session, token, password)
-    except InvalidInput as error:
-        return _ask(request, session, link, token, viewer, error=error.message, status=422)
     response = redirect(request, next_path, toast_text=Sentence("The new password is set."))
     signing.sign_in(request, response, session, user)
     return response
@@ -192,13 +195,15 @@ def join(
     if member:
         # Whoever was to join is signed out: they sign in, or make an account knowingly.
         return _show_invite(request, token, session, status=409)
-    try:
-        accounts.check_repeated(password, again)
-        user, project = projects.join_as_new(session, token, name=name, password=password)
-    except InvalidInput as error:
+
+    def show(error: InvalidInput) -> Response:
         return _show_invite(
             request, token, session, name=name, error=error.message, status=error.status_code
         )
+
+    with form_again(request, show):
+        accounts.check_repeated(password, again)
+        user, project = projects.join_as_new(session, token, name=name, password=password)
     said = Sentence("Welcome to %(project)s, %(name)s.", project=project.name, name=user.name)
     response = redirect(request, "/", toast_text=said)
     signing.sign_in(request, response, session, user)
@@ -239,12 +244,14 @@ def change_password(
     again: Text = "",
 ) -> Response:
     had_password = user.password_hash is not None
-    try:
-        accounts.check_repeated(password, again)
-        accounts.change_password(session, user, current=current, new=password)
-    except InvalidInput as error:
+
+    def show(error: InvalidInput) -> Response:
         context = {"has_password": had_password, "error": error.message}
         return respond(request, page="account/show.html", context=context, status=422)
+
+    with form_again(request, show):
+        accounts.check_repeated(password, again)
+        accounts.change_password(session, user, current=current, new=password)
     response = redirect(
         request,
         "/account",

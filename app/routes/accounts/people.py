@@ -13,6 +13,7 @@ from app.services.accounts import accounts, erasure
 from app.web.access.deps import AdminUser, SessionDep, get_admin_user, require_session
 from app.web.access.projects import ListedPerson
 from app.web.assets.addresses import full_address
+from app.web.http.errors import form_again
 from app.web.http.htmx import redirect, respond
 from app.web.pages.accounts.people import PeoplePage, people_page
 
@@ -34,10 +35,11 @@ def add_person(
     name: Text = "",
     is_admin: Annotated[bool, Form()] = False,
 ) -> Response:
-    try:
-        person = accounts.add_user(session, name=name, is_admin=is_admin, actor=admin)
-    except InvalidInput as error:
+    def show(error: InvalidInput) -> Response:
         return _show(request, people_page(session, name=name, error=error.message), status=422)
+
+    with form_again(request, show):
+        person = accounts.add_user(session, name=name, is_admin=is_admin, actor=admin)
     return _show_link(request, session, person, admin)
 
 
@@ -104,11 +106,7 @@ def erase(
     name: Text = "",
     with_judgements: Annotated[bool, Form()] = False,
 ) -> Response:
-    try:
-        erasure.erase_person(
-            session, person, typed_name=name, with_judgements=with_judgements, actor=admin
-        )
-    except InvalidInput as error:
+    def show(error: InvalidInput) -> Response:
         return _show_erasure(
             request,
             session,
@@ -116,6 +114,11 @@ def erase(
             error=error.message,
             typed=name,
             with_judgements=with_judgements,
+        )
+
+    with form_again(request, show):
+        erasure.erase_person(
+            session, person, typed_name=name, with_judgements=with_judgements, actor=admin
         )
     return redirect(
         request, "/people", toast_text=Sentence("The account and its texts are erased.")

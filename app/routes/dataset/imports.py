@@ -13,6 +13,7 @@ from app.services.dataset import imports
 from app.web.access.deps import CurrentUser, SessionDep
 from app.web.access.projects import ManagedImportRun, ManagedProject
 from app.web.access.uploads import ReceivedFiles
+from app.web.http.errors import form_again
 from app.web.http.htmx import redirect, respond
 from app.web.pages.dataset.imports import list_imports
 
@@ -36,7 +37,11 @@ def upload(
     layout = str(received.get("layout", imports.DataFormat.AUTO))
     if layout not in list(imports.DataFormat):
         raise InvalidInput(Sentence("There is no such layout of files."))
-    try:
+
+    def show(error: InvalidInput) -> Response:
+        return _show(request, project, session, error=error.message, status=422)
+
+    with form_again(request, show):
         # A browser sends an empty part where nothing was chosen.
         uploads = [
             put_upload(file.file, file.filename)
@@ -51,8 +56,6 @@ def upload(
             update=received.get("update") == "true",
             actor=user,
         )
-    except InvalidInput as error:
-        return _show(request, project, session, error=error.message, status=422)
     return redirect(request, f"/runs/{run.id}")
 
 

@@ -15,6 +15,7 @@ from app.queries.dataset.items import ItemFilter
 from app.services.dataset import items
 from app.web.access.deps import CurrentUser, SessionDep
 from app.web.access.projects import ManagedItem, ManagedProject
+from app.web.http.errors import form_again
 from app.web.http.htmx import redirect, respond
 from app.web.pages.dataset.items import ItemQuery, item_page, items_page
 
@@ -71,10 +72,11 @@ def confirm_exclude(request: Request, item: ManagedItem, session: SessionDep) ->
 def exclude(
     request: Request, item: ManagedItem, user: CurrentUser, session: SessionDep, reason: Text = ""
 ) -> Response:
-    try:
-        items.exclude_item(session, item, reason=reason, actor=user)
-    except InvalidInput as error:
+    def show(error: InvalidInput) -> Response:
         return _show_exclude(request, session, item, reason, error.message, status=422)
+
+    with form_again(request, show):
+        items.exclude_item(session, item, reason=reason, actor=user)
     return redirect(request, f"/items/{item.id}", toast_text=Sentence("The item is excluded."))
 
 
@@ -117,7 +119,11 @@ def correct(
         if more:
             wording.gold_rationales.append("")
         return _show_correct(request, session, item, wording)
-    try:
+
+    def show(error: InvalidInput) -> Response:
+        return _show_correct(request, session, item, wording, error.message, status=422)
+
+    with form_again(request, show):
         corrected = items.correct_item(
             session,
             item,
@@ -126,8 +132,6 @@ def correct(
             gold_rationales=wording.gold_rationales,
             actor=user,
         )
-    except InvalidInput as error:
-        return _show_correct(request, session, item, wording, error.message, status=422)
     return redirect(
         request, f"/items/{corrected.id}", toast_text=Sentence("The item is corrected.")
     )

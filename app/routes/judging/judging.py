@@ -18,8 +18,10 @@ from app.opinions import Opinion
 from app.services.judging import judgements, leases, opening, practice
 from app.services.judging.opinions import Kept, Stored
 from app.services.projects import guidelines
+from app.services.refusals import LeaseLost, PartlyStored
 from app.web.access.deps import SessionDep
 from app.web.access.judging import AtLockedItem, AtLockedJudgement, AtOwnJudgement, AtRound
+from app.web.http.errors import error_page, wants_json
 from app.web.http.htmx import is_htmx, redirect
 from app.web.http.inputs import drops_odd_characters, read_whole
 from app.web.pages.judging.view import JudgeView
@@ -240,9 +242,11 @@ def _show_changed(view: JudgeView, judgement: Judgement, notice: str) -> Respons
 
 def _too_long(view: JudgeView, outcome: Stored, opinion: Opinion) -> Response:
     """Show the texts that are too long, beside what is wrong with them; the rest is stored."""
-    error = InvalidInput(
+    error = PartlyStored(
         Sentence("A better text is too long. Everything else is saved; shorten it and go on.")
     )
+    if wants_json(view.request):
+        return error_page(view.request, error)  # no exception: what is stored stays
     return _show(view, outcome.judgement, opinion=opinion, error=error, too_long=outcome.too_long)
 
 
@@ -250,6 +254,8 @@ def _refused(
     view: JudgeView, judgement: Judgement, opinion: Opinion, error: InvalidInput | Conflict
 ) -> Response:
     """Show what was chosen beside the reason; nothing of it is stored, and nothing thrown away."""
+    if wants_json(view.request):
+        raise error
     if isinstance(error, InvalidInput):
         return _show(view, judgement, opinion=opinion, error=error)
     return view.conflict(
@@ -263,6 +269,8 @@ def _refused(
 
 def _kept(view: JudgeView, outcome: Kept, opinion: Opinion) -> Response:
     """Say that an opinion came too late: it is stored on its row, and does not count."""
+    if wants_json(view.request):
+        return error_page(view.request, LeaseLost(outcome.sentence))
     return view.conflict(
         outcome.judgement,
         opinion=opinion,

@@ -10,6 +10,7 @@ from app.kit.sentences import Sentence
 from app.services.judging import keys as judging_keys
 from app.services.judging.keys import NAMED_KEYS, USUAL_KEYS, Key
 from app.web.access.deps import CurrentUser
+from app.web.http.errors import form_again
 from app.web.http.htmx import redirect, respond
 
 router = APIRouter()
@@ -29,11 +30,13 @@ def change_keys(
     key: Annotated[list[str], Form()],
 ) -> Response:
     chosen = dict(zip(action, key, strict=False))
-    try:
-        judging_keys.set_keys(user, chosen)
-    except InvalidInput as error:
+
+    def show(error: InvalidInput) -> Response:
         shown = [Key(k.action, chosen.get(k.action, ""), k.label) for k in USUAL_KEYS]
         return _page(request, tuple(shown), error)
+
+    with form_again(request, show):
+        judging_keys.set_keys(user, chosen)
     return redirect(request, ADDRESS, toast_text=Sentence("Your keys are kept."))
 
 

@@ -5,15 +5,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
-from app.kit.errors import Conflict, InvalidInput, NotFound
+from app.kit.errors import InvalidInput, NotFound
 from app.kit.numbers import Id
 from app.kit.sentences import Sentence
 from app.models import PracticeAnswer, PracticeAttempt, PracticeItem, Project
 from app.opinions import NOTHING, Opinion
 from app.queries.judging import practice as queries
 from app.services.judging import practice
+from app.services.refusals import PracticeOver
 from app.web.access.deps import CurrentUser, SessionDep
 from app.web.access.projects import ReadableProject
+from app.web.http.errors import form_again
 from app.web.http.htmx import redirect, respond
 from app.web.pages.judging.practice import build_feedback, build_frame, build_start, build_work
 
@@ -76,16 +78,18 @@ def answer(
 ) -> Response:
     attempt = queries.find_last_attempt(session, project.id, user.id)
     if attempt is None:
-        raise Conflict(Sentence("Begin the practice round first."))
+        raise PracticeOver(Sentence("Begin the practice round first."))
     opinion = Opinion(
         picked=tuple(picked or ()), none_fits=none_fits, answer_is_wrong=answer_is_wrong
     )
-    try:
-        given = practice.answer(session, project, attempt, practice_item, opinion)
-    except InvalidInput as error:
+
+    def show(error: InvalidInput) -> Response:
         return _show_item(
             request, session, project, attempt, practice_item, opinion=opinion, error=error
         )
+
+    with form_again(request, show):
+        given = practice.answer(session, project, attempt, practice_item, opinion)
     return redirect(request, f"/projects/{project.slug}/practice/answers/{given.id}")
 
 

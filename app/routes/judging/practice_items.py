@@ -15,6 +15,7 @@ from app.services.judging import practice_items as service
 from app.services.judging.practice_items import MAX_CANDIDATES, Expected, Lesson
 from app.web.access.deps import CurrentUser, SessionDep
 from app.web.access.projects import ManagedItem, ManagedProject
+from app.web.http.errors import form_again
 from app.web.http.forms import Posted
 from app.web.http.htmx import redirect, respond
 from app.web.http.inputs import read_whole
@@ -51,12 +52,13 @@ def add_item(
     session: SessionDep,
     external_id: Annotated[str, Form()] = "",
 ) -> Response:
-    try:
-        added = service.add_by_external_id(session, project, external_id, actor=user)
-    except InvalidInput as error:
+    def show(error: InvalidInput) -> Response:
         page = build_admin(session, project, typed_id=external_id, error=error.message)
         context = {"project": project, "page": page}
         return respond(request, page="practice/index.html", context=context, status=422)
+
+    with form_again(request, show):
+        added = service.add_by_external_id(session, project, external_id, actor=user)
     return redirect(request, _url(project, added))
 
 
@@ -80,14 +82,14 @@ def update_rules(
     mode: Annotated[PracticeMode, Form()],
     pass_percent: Annotated[str, Form()] = "",
 ) -> Response:
-    try:
-        share = float(pass_percent.replace(",", ".")) / 100
-        service.update_rules(session, project, mode=mode, pass_share=share, actor=user)
-    except (ValueError, InvalidInput):
-        message = Sentence("A number between 0 and 100 is needed.")
-        page = build_admin(session, project, rules_error=message)
+    def show(error: InvalidInput) -> Response:
+        page = build_admin(session, project, rules_error=error.message)
         context = {"project": project, "page": page}
         return respond(request, page="practice/index.html", context=context, status=422)
+
+    with form_again(request, show):
+        share = _read_share(pass_percent)
+        service.update_rules(session, project, mode=mode, pass_share=share, actor=user)
     return redirect(
         request, f"/projects/{project.slug}/practice/items", toast_text=Sentence("Saved.")
     )
@@ -115,9 +117,8 @@ def save_item(
     posted: Posted,
 ) -> Response:
     lesson = _read_lesson(posted, practice_item)
-    try:
-        service.save_lesson(session, practice_item, lesson, actor=user)
-    except InvalidInput as error:
+
+    def show(error: InvalidInput) -> Response:
         page = build_lesson_page(
             session,
             project,
@@ -128,6 +129,9 @@ def save_item(
         )
         context = {"project": project, "page": page}
         return respond(request, page="practice/edit.html", context=context, status=422)
+
+    with form_again(request, show):
+        service.save_lesson(session, practice_item, lesson, actor=user)
     return redirect(
         request,
         f"/projects/{project.slug}/practice/items",
@@ -149,6 +153,17 @@ def remove_item(
         f"/projects/{project.slug}/practice/items",
         toast_text=Sentence("Taken out of practice."),
     )
+
+
+def _read_share(percent: str) -> float:
+    """Returns the share that was typed in percent. Raises InvalidInput for all that is none."""
+    try:
+        share = float(percent.replace(",", ".")) / 100
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise InvalidInput(Sentence("A number between 0 and 100 is needed."))
+    return share
 
 
 def _read_lesson(posted: Posted, practice_item: PracticeItem) -> Lesson:

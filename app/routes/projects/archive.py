@@ -11,6 +11,7 @@ from app.queries.projects.removal import count_content
 from app.services.projects import removal
 from app.web.access.deps import CurrentUser, SessionDep
 from app.web.access.projects import ManagedProject
+from app.web.http.errors import form_again
 from app.web.http.htmx import redirect, respond
 
 router = APIRouter(prefix="/projects/{slug}")
@@ -54,12 +55,13 @@ def delete(
     session: SessionDep,
     name: Annotated[str, Form()] = "",
 ) -> Response:
-    try:
-        removal.request_deletion(session, project, typed_name=name, actor=user)
-    except InvalidInput as error:
+    def show(error: InvalidInput) -> Response:
         content = count_content(session, project.id)
         context = {"project": project, "content": content, "error": error.message, "typed": name}
         return respond(request, page="project/archive.html", context=context, status=422)
+
+    with form_again(request, show):
+        removal.request_deletion(session, project, typed_name=name, actor=user)
     return redirect(
         request,
         "/projects",

@@ -17,6 +17,7 @@ from app.services.projects import guidelines_pictures as pictures
 from app.web.access.deps import CurrentUser, SessionDep
 from app.web.access.projects import ManagedProject, ReadableProject
 from app.web.access.uploads import PictureForm, ReceivedPicture
+from app.web.http.errors import wants_json
 from app.web.http.htmx import is_htmx, redirect, respond
 from app.web.http.inputs import read_whole
 from app.web.pages.projects.guidelines import Typed, guidelines_page
@@ -50,6 +51,8 @@ def update(
     try:
         sent = _add_picture(session, project, received, sent, actor=user)
     except InvalidInput as error:
+        if wants_json(request):
+            raise
         sent = replace(sent, picture_error=error.message)
         return _answer(request, session, project, sent, status=error.status_code)
     if received.text("button") == "add":
@@ -59,6 +62,9 @@ def update(
             session, project, guidelines=sent.text, version=sent.version, actor=user
         )
     except (InvalidInput, StaleVersion) as error:
+        if wants_json(request):
+            raise
+        # No `form_again`: the picture that came along is kept, and the text names it.
         sent = replace(sent, version=None, error=error.message)
         return _answer(request, session, project, sent, status=error.status_code)
     return _saved(request, session, project)

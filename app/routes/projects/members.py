@@ -15,6 +15,7 @@ from app.services.projects import projects
 from app.web.access.deps import CurrentUser, SessionDep
 from app.web.access.projects import ManagedInvite, ManagedMembership, ManagedProject
 from app.web.assets.addresses import full_address
+from app.web.http.errors import form_again
 from app.web.http.htmx import redirect, respond
 from app.web.http.inputs import read_whole
 from app.web.pages.projects.members import members_page
@@ -38,7 +39,10 @@ def make_invite(
     max_uses: Annotated[str, Form()] = "",
     days: Annotated[str, Form()] = "14",
 ) -> Response:
-    try:
+    def show(error: InvalidInput) -> Response:
+        return _show(request, session, project, error=error.message, status=422)
+
+    with form_again(request, show):
         link = projects.make_invite(
             session,
             project,
@@ -47,8 +51,6 @@ def make_invite(
             days=_number(days),
             actor=user,
         )
-    except InvalidInput as error:
-        return _show(request, session, project, error=error.message, status=422)
     return _show(request, session, project, new_link=full_address(request, link))
 
 

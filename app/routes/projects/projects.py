@@ -11,15 +11,19 @@ from app.lifecycle import Role
 from app.models import Project
 from app.queries.projects.projects import list_project_overviews
 from app.services.projects import projects
+from app.services.refusals import SettingsInvalid
 from app.web.access.deps import AdminUser, CurrentUser, SessionDep
 from app.web.access.projects import AtProject, ManagedProject
+from app.web.http.errors import form_again
 from app.web.http.forms import Posted
 from app.web.http.htmx import redirect, respond
 from app.web.pages.projects.projects import member_project_page, project_page
 from app.web.pages.projects.settings_fields import GROUPS
-from app.web.pages.projects.settings_form import SettingsForm, form_of, read_form
+from app.web.pages.projects.settings_form import SettingsForm, form_of, list_errors, read_form
 
 router = APIRouter(prefix="/projects")
+
+NOT_POSSIBLE = Sentence("Some settings are not possible. Nothing was saved.")
 
 Text = Annotated[str, Form()]
 
@@ -51,10 +55,11 @@ def create(
     name: Text = "",
     description: Text = "",
 ) -> Response:
-    try:
-        project = projects.create_project(session, name=name, description=description, actor=user)
-    except InvalidInput as error:
+    def show(error: InvalidInput) -> Response:
         return _show_new(request, name, description, error.message, status=422)
+
+    with form_again(request, show):
+        project = projects.create_project(session, name=name, description=description, actor=user)
     return redirect(
         request,
         f"/projects/{project.slug}",
@@ -96,9 +101,10 @@ def update_settings(
     posted: Posted,
 ) -> Response:
     settings, form = read_form(posted, projects.settings_of(project))
-    if settings is None:
-        return _show_settings(request, project, form, status=422)
-    projects.update_settings(session, project, settings=settings, actor=user)
+    with form_again(request, lambda _: _show_settings(request, project, form, status=422)):
+        if settings is None:
+            raise SettingsInvalid(NOT_POSSIBLE, errors=list_errors(form))
+        projects.update_settings(session, project, settings=settings, actor=user)
     return redirect(
         request,
         f"/projects/{project.slug}/settings",
@@ -117,13 +123,14 @@ def update_details(
     description: Text = "",
     licence: Text = "",
 ) -> Response:
-    try:
+    def show(error: InvalidInput) -> Response:
+        form = form_of(projects.settings_of(project))
+        return _show_settings(request, project, form, details_error=error.message, status=422)
+
+    with form_again(request, show):
         projects.update_details(
             session, project, name=name, description=description, licence=licence, actor=user
         )
-    except InvalidInput as error:
-        form = form_of(projects.settings_of(project))
-        return _show_settings(request, project, form, details_error=error.message, status=422)
     return redirect(request, f"/projects/{project.slug}/settings", toast_text=Sentence("Saved."))
 
 

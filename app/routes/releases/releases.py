@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
-from app.kit.errors import NotFound
 from app.kit.sentences import Sentence
 from app.models import Project
+from app.services.refusals import ReleaseNotBuilt
 from app.services.releases import releases
 from app.services.releases.releases import ReleaseFormat
 from app.web.access.deps import CurrentUser, SessionDep
@@ -55,7 +55,7 @@ def build(
 def download(release: ManagedRelease, layout: ReleaseFormat, session: SessionDep) -> Response:
     path = releases.archive_path(release, layout)
     if not path.is_file():
-        raise NotFound(
+        raise ReleaseNotBuilt(
             Sentence("This file of the release is not built. Build it on the release's page.")
         )
     project = session.get_one(Project, release.project_id)

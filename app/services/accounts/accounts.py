@@ -21,7 +21,7 @@ from app.events.accounts import (
     UserDisabled,
     UserEnabled,
 )
-from app.kit.errors import AppError, Conflict, InvalidInput, NotAllowed
+from app.kit.errors import AppError, NotAllowed
 from app.kit.sentences import Sentence
 from app.kit.texts import name_key
 from app.lifecycle import UserKind
@@ -38,6 +38,15 @@ from app.services.accounts.passwords import (
 )
 from app.services.events import record
 from app.services.judging.leases import give_back_all
+from app.services.refusals import (
+    AccountErased,
+    AccountNotOpen,
+    LastAdmin,
+    NameTaken,
+    NotOneself,
+    PasswordRefused,
+    PasswordWrong,
+)
 
 MAX_NAME = 100
 ATTEMPTS_PER_NAME = 8
@@ -49,11 +58,15 @@ LINK_OVER = Sentence("This link was used already or has expired. Ask for a new o
 
 
 class TooManyAttempts(AppError):
+    """Too many wrong passwords: wait a quarter of an hour."""
+
     status_code = 429
     code = "sign_in.too_often"
 
 
 class LinkIsOver(AppError):
+    """The sign-in link was used already, or has expired."""
+
     status_code = 410
     code = "link.over"
 
@@ -94,7 +107,7 @@ def has_people(session: Session) -> bool:
 
 def check_repeated(password: str, again: str) -> None:
     if password != again:
-        raise InvalidInput(Sentence("The two passwords are not the same."))
+        raise PasswordRefused(Sentence("The two passwords are not the same."))
 
 
 def add_user(
@@ -113,7 +126,7 @@ def add_user(
     name = checked_name(name, most=MAX_NAME)
     taken = Sentence("The name %(name)s is taken. Choose another.", name=name)
     if queries.is_name_taken(session, name):
-        raise InvalidInput(taken)
+        raise NameTaken(taken)
     if password is not None:
         check_password_rules(password, name=name)
     user = User(
@@ -126,7 +139,7 @@ def add_user(
         with session.begin_nested():
             session.add(user)
     except IntegrityError as error:
-        raise InvalidInput(taken) from error
+        raise NameTaken(taken) from error
     record(session, UserAdded(user_id=user.id, is_admin=is_admin), actor=actor)
     return user
 
@@ -148,7 +161,7 @@ def change_password(session: Session, user: User, *, current: str, new: str) -> 
             raise TooManyAttempts(Sentence("Too many wrong passwords. Wait a quarter of an hour."))
         if not is_password(current, user.password_hash):
             rate_limit.count_attempt(*scope)
-            raise InvalidInput(Sentence("The current password is not right."))
+            raise PasswordWrong(Sentence("The current password is not right."))
     set_password(session, user, new, actor=user)
 
 
@@ -165,10 +178,10 @@ def set_disabled(session: Session, user: User, is_disabled: bool, *, actor: User
     Both end all sessions, unused links and tokens of the person. One administrator always remains.
     """
     if is_disabled and user.id == actor.id:
-        raise Conflict(Sentence("You cannot close your own account."))
+        raise NotOneself(Sentence("You cannot close your own account."))
     _keep_an_admin(session, user, actor=actor, is_leaving=is_disabled)
     if user.erased_at is not None:
-        raise Conflict(Sentence("This person is erased already."))
+        raise AccountErased(Sentence("This person is erased already."))
     queries.cancel_sign_in_links(session, user.id, now=datetime.now(UTC))
     revoke_tokens(session, user.id, now=datetime.now(UTC))
     user.disabled_at = datetime.now(UTC) if is_disabled else None
@@ -198,7 +211,7 @@ def _keep_an_admin(session: Session, user: User, *, actor: User, is_leaving: boo
     if actor.id not in admins:
         raise NotAllowed(Sentence("You are no administrator of this installation any more."))
     if is_leaving and admins <= {user.id}:
-        raise Conflict(Sentence("This is the last administrator: make somebody else one first."))
+        raise LastAdmin(Sentence("This is the last administrator: make somebody else one first."))
 
 
 # --- Sessions -------------------------------------------------------------------------------
@@ -293,7 +306,7 @@ def make_sign_in_link(
     Raises Conflict for a closed account.
     """
     if user.disabled_at is not None:
-        raise Conflict(
+        raise AccountNotOpen(
             Sentence("The account of %(name)s is closed: open it again first.", name=user.name)
         )
     token = new_token()

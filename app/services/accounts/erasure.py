@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from sqlalchemy.orm import Session
 
 from app.events.accounts import UserErased
-from app.kit.errors import Conflict, InvalidInput, NotAllowed
+from app.kit.errors import Conflict, NotAllowed
 from app.kit.sentences import Sentence
 from app.lifecycle import JudgementStatus
 from app.models import User
@@ -20,6 +20,7 @@ from app.services.accounts.pseudonyms import pseudonym
 from app.services.events import record
 from app.services.judging.leases import give_back_all
 from app.services.judging.skip_reasons import ERASED_REASON, SKIP_REASONS
+from app.services.refusals import AccountErased, LastAdmin, NameNotRepeated, NotOneself
 
 ERASED_MARK = "\u2060"
 """Ends the names of erased people: nobody sees it, and no account can be given such a name."""
@@ -50,9 +51,9 @@ def erase_person(
     queries.lock_places(session, user.id)
     person = queries.lock_person(session, user.id)
     if person.erased_at is not None:
-        raise Conflict(Sentence("This person is erased already."))
+        raise AccountErased(Sentence("This person is erased already."))
     if " ".join(typed_name.split()) != person.name:
-        raise InvalidInput(Sentence("Type the name of the person as it stands here."))
+        raise NameNotRepeated(Sentence("Type the name of the person as it stands here."))
     if queries.is_training_on(session, person.id):
         raise Conflict(
             Sentence("A training reads texts of this person: wait until its round is over.")
@@ -81,9 +82,9 @@ def _check_admins(session: Session, user: User, actor: User | None) -> None:
     if actor is not None and actor.id not in admins:
         raise NotAllowed(Sentence("You are no administrator of this installation any more."))
     if actor is not None and actor.id == user.id:
-        raise Conflict(Sentence("You cannot erase yourself: ask another administrator."))
+        raise NotOneself(Sentence("You cannot erase yourself: ask another administrator."))
     if admins == {user.id}:
-        raise Conflict(Sentence("This is the last administrator: make somebody else one first."))
+        raise LastAdmin(Sentence("This is the last administrator: make somebody else one first."))
 
 
 def _close(person: User, now: datetime) -> None:

@@ -7,9 +7,9 @@ from itertools import pairwise
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from app.kit.errors import InvalidInput
 from app.kit.sentences import Sentence
 from app.kit.texts import name_key
+from app.services.refusals import PasswordRefused
 
 MIN_LENGTH = 10
 MAX_LENGTH = 200
@@ -37,14 +37,18 @@ def _nobodys_hash() -> str:
 
 def check_password_rules(password: str, *, name: str) -> None:
     if len(password) < MIN_LENGTH:
-        raise InvalidInput(Sentence("The password needs at least %(n)s characters.", n=MIN_LENGTH))
+        raise PasswordRefused(
+            Sentence("The password needs at least %(n)s characters.", n=MIN_LENGTH)
+        )
     if len(password) > MAX_LENGTH:
-        raise InvalidInput(Sentence("The password is longer than %(n)s characters.", n=MAX_LENGTH))
+        raise PasswordRefused(
+            Sentence("The password is longer than %(n)s characters.", n=MAX_LENGTH)
+        )
     plain = unicodedata.normalize("NFKC", password).casefold()
     if _is_mostly(plain, name_key(name)):
-        raise InvalidInput(Sentence("The password must not be the name."))
+        raise PasswordRefused(Sentence("The password must not be the name."))
     if _is_guessed_first(plain):
-        raise InvalidInput(
+        raise PasswordRefused(
             Sentence(
                 "This password is among the first that anybody would try. Take a few words that "
                 "nobody puts together."

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.events.dataset import ImportFinished, ItemContentChanged
 from app.kit.db import session_scope
-from app.kit.errors import Conflict, InvalidInput, LostRun, NotFound
+from app.kit.errors import InvalidInput, LostRun, NotFound
 from app.kit.sentences import Sentence
 from app.kit.storage import Upload, image_path, put_image, upload_path
 from app.lifecycle import Job, RunStatus
@@ -34,6 +34,7 @@ from app.services.dataset.formats.reading import (
 from app.services.dataset.plan import Plan, make_plan, row_content
 from app.services.dataset.report import ImportReport
 from app.services.events import record
+from app.services.refusals import ImportUnderWay, WrongFile
 from app.services.runs import runs
 
 __all__ = [
@@ -91,7 +92,7 @@ def import_dataset(
     anything is written, and Conflict while another import into the project runs."""
     require_open(project)
     if not queries.try_lock_import(session, project.id):
-        raise Conflict(
+        raise ImportUnderWay(
             Sentence("Another import into this project is running. Try again when it is done.")
         )
     plan = make_plan(session, project, parsed, update=update)
@@ -147,7 +148,7 @@ def request_import(
     """Queue the import of files that `app.kit.storage.put_upload` kept: data files, and zips that
     hold data, images or both."""
     if not uploads:
-        raise InvalidInput(Sentence("Choose at least one file to import."))
+        raise WrongFile(Sentence("Choose at least one file to import."))
     parameters = ImportParameters(uploads=list(uploads), format=format, update=update)
     return runs.request_run(
         session,

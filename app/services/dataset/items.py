@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.events.dataset import ItemCorrected, ItemEvent, ItemExcluded, ItemIncluded, ItemReplaced
-from app.kit.errors import Conflict, InvalidInput
+from app.kit.errors import InvalidInput
 from app.kit.sentences import Sentence
 from app.kit.texts import is_unchanged, plain_lines
 from app.models import Item, User
@@ -21,6 +21,7 @@ from app.queries.dataset import items as queries
 from app.queries.runs.failures import release_failed_places
 from app.services.events import record
 from app.services.judging.ending import end_soon
+from app.services.refusals import ItemIsExcluded, ItemIsIncluded
 
 MAX_REASON = 500
 MAX_LENGTHS = {"question": 2000, "answer": 500, "gold rationale": 2000}
@@ -56,7 +57,7 @@ def exclude_item(session: Session, item: Item, *, reason: str, actor: User | Non
         raise InvalidInput(Sentence("The reason is longer than %(n)s characters.", n=MAX_REASON))
     item = queries.lock_item(session, item.id)
     if item.excluded_at is not None:
-        raise Conflict(Sentence("This item is already excluded."))
+        raise ItemIsExcluded(Sentence("This item is already excluded."))
     item.excluded_at = datetime.now(UTC)
     item.excluded_reason = reason
     _record(session, ItemExcluded(item_id=item.id, reason=reason), item, actor)
@@ -70,7 +71,7 @@ def include_item(session: Session, item: Item, *, actor: User | None) -> None:
     a round set it aside: whoever includes it has mended that."""
     item = queries.lock_item(session, item.id)
     if item.excluded_at is None:
-        raise Conflict(Sentence("This item is not excluded."))
+        raise ItemIsIncluded(Sentence("This item is not excluded."))
     item.excluded_at = None
     item.excluded_reason = None
     release_failed_places(session, item.id)
@@ -101,7 +102,7 @@ def correct_item(
     """
     item = queries.lock_item(session, item.id)
     if item.excluded_at is not None:
-        raise Conflict(Sentence("This item is excluded: include it first."))
+        raise ItemIsExcluded(Sentence("This item is excluded: include it first."))
     question = _reworded(question, item.question, "question")
     answer = _reworded(answer, item.answer, "answer")
     gold = list(item.gold_rationales)

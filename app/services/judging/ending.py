@@ -8,7 +8,6 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from app.kit.db import on_commit, session_scope
-from app.kit.errors import Conflict
 from app.kit.sentences import Sentence
 from app.lifecycle import Job, RoundStatus, RunStatus
 from app.models import Round, Run, User
@@ -16,6 +15,7 @@ from app.queries.rounds import rounds as queries
 from app.queries.runs.runs import find_latest_run
 from app.round_settings import LoopSettings
 from app.services.judging.settling import is_all_settled, settle_skipped
+from app.services.refusals import RoundNotJudging
 from app.services.round_status import advance
 from app.services.runs import runs
 
@@ -35,7 +35,7 @@ def end_judging(session: Session, round_: Round, *, actor: User | None) -> Run:
         queries.release_judgements(session, round_.id)
         advance(session, round_, RoundStatus.CLOSING, actor=actor)
     else:
-        raise Conflict(
+        raise RoundNotJudging(
             Sentence(
                 "Round %(number)s is %(status)s; only judging can be closed.",
                 number=round_.number,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy.orm import Session
 
 from app.events.judging import JudgementStatusChanged
-from app.kit.errors import Conflict, InvalidInput, StaleVersion
+from app.kit.errors import InvalidInput, StaleVersion
 from app.kit.sentences import Sentence
 from app.lifecycle import JudgementStatus, RoundItemState
 from app.models import Json, Judgement, JudgementRevision
@@ -34,6 +34,7 @@ from app.services.judging.opinions import (
     store_opinion,
 )
 from app.services.judging.settling import settle_skip, settle_submission
+from app.services.refusals import AlreadySubmitted, ItemTakenOut, NothingChosen, TooLateToTakeBack
 
 N_TAKE_BACK = 10
 """So many of their newest submissions may people take back."""
@@ -140,7 +141,7 @@ def _take(
             )
         )
     if is_final and not too_long and not opinion.says_something:
-        raise InvalidInput(
+        raise NothingChosen(
             Sentence(
                 "Nothing is chosen yet: pick at least one rationale, or say that none fits or that "
                 "the answer is wrong. An item can also be skipped."
@@ -168,11 +169,13 @@ def take_back(session: Session, locked: LockedItem, *, now: datetime | None = No
         session, judgement.round_id, judgement.user_id, N_TAKE_BACK
     )
     if judgement.id not in newest:
-        raise Conflict(
+        raise TooLateToTakeBack(
             Sentence("Only your last %(n)s submissions can be taken back.", n=N_TAKE_BACK)
         )
     if queries.is_excluded(session, round_item.item_id):
-        raise Conflict(Sentence("An admin took this item out; what you submitted stays as it is."))
+        raise ItemTakenOut(
+            Sentence("An admin took this item out; what you submitted stays as it is.")
+        )
     session.add(
         JudgementRevision(
             judgement_id=judgement.id,
@@ -217,7 +220,7 @@ def skip(
             Sentence("The reason is longer than %(n)s characters.", n=MAX_SKIP_REASON)
         )
     if judgement.status is JudgementStatus.SUBMITTED:
-        raise Conflict(Sentence("This item is already submitted. Take it back to skip it."))
+        raise AlreadySubmitted(Sentence("This item is already submitted. Take it back to skip it."))
     if judgement.status is not JudgementStatus.RELEASED:
         change_status(session, judgement, JudgementStatus.SKIPPED, round_=round_, reason=reason)
         judgement.slot = None

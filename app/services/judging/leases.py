@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.events.judging import JudgementStatusChanged
-from app.kit.errors import Conflict, InvalidTransition
+from app.kit.errors import InvalidTransition
 from app.kit.sentences import Sentence
 from app.kit.settings import get_settings
 from app.lifecycle import (
@@ -33,6 +33,7 @@ from app.queries.judging.queue import claim_open_item
 from app.round_settings import JudgingSettings
 from app.services.events import record
 from app.services.judging.opinions import count_time, opinion_of
+from app.services.refusals import LeaseLost, RoundClosed
 
 EXPIRED_BATCH = 500
 """Leases freed in one transaction."""
@@ -199,7 +200,7 @@ def require_judgeable(round_: Round) -> None:
     """Raises Conflict, with the reason, where a round cannot be judged now."""
     if round_.status in JUDGEABLE_ROUND:
         return
-    raise Conflict(
+    raise RoundClosed(
         Sentence(
             "%(why)s Answers can be neither added nor changed any more; what you submitted before "
             "is kept.",
@@ -295,7 +296,7 @@ def renew_lease_or_explain(
 def _renew_or_refuse(session: Session, judgement: Judgement, now: datetime) -> None:
     """Renew a lease. Raises Conflict where that is over."""
     if why_not := renew_lease_or_explain(session, judgement, now):
-        raise Conflict(why_not)
+        raise LeaseLost(why_not)
 
 
 def change_status(

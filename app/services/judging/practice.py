@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.kit.errors import Conflict, InvalidInput
 from app.kit.sentences import Sentence
 from app.lifecycle import PracticeMode
 from app.models import (
@@ -24,12 +23,13 @@ from app.models import (
 from app.opinions import FACTS, Opinion
 from app.queries.judging import practice as queries
 from app.services.judging.opinions import check_opinion
+from app.services.refusals import NothingChosen, PracticeOver
 
 
 def begin(session: Session, project: Project, user: User) -> PracticeAttempt:
     """The open try of this person, or a new one."""
     if project.practice is PracticeMode.OFF or not queries.count_ready(session, project.id):
-        raise Conflict(Sentence("This project has no practice round."))
+        raise PracticeOver(Sentence("This project has no practice round."))
     last = queries.find_last_attempt(session, project.id, user.id)
     if last is not None and last.finished_at is None:
         return last
@@ -73,7 +73,7 @@ def answer(
     and Conflict where the try is finished.
     """
     if not opinion.says_something:
-        raise InvalidInput(
+        raise NothingChosen(
             Sentence(
                 "Nothing is chosen yet: pick at least one rationale, or say that none fits or "
                 "that the answer is wrong."
@@ -84,7 +84,9 @@ def answer(
     if given is not None:
         return given
     if attempt.finished_at is not None:
-        raise Conflict(Sentence("This try at the practice round is finished. Begin another one."))
+        raise PracticeOver(
+            Sentence("This try at the practice round is finished. Begin another one.")
+        )
     candidates = queries.list_candidates(session, practice_item.id)
     check_opinion(opinion, {candidate.id for candidate in candidates})
     n_right, n_asked = count_right(practice_item, candidates, opinion)

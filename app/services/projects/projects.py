@@ -32,6 +32,7 @@ from app.services.archived import require_open
 from app.services.events import record
 from app.services.judging.leases import give_back_all
 from app.services.projects.guidelines import checked_guidelines, keep_version
+from app.services.refusals import LastAdmin
 
 MAX_NAME = 200
 MAX_TEXT = 100_000
@@ -45,6 +46,8 @@ RESERVED_SLUGS = frozenset({"new"})
 
 
 class InviteIsOver(AppError):
+    """The invite was used up or revoked, or has expired."""
+
     status_code = 410
     code = "invite.over"
 
@@ -196,7 +199,7 @@ def _keep_an_admin(session: Session, membership: Membership, actor: User) -> Non
     if actor.is_admin or membership.role is not Role.ADMIN:
         return
     if set(queries.lock_admin_memberships(session, membership.project_id)) <= {membership.id}:
-        raise Conflict(
+        raise LastAdmin(
             Sentence("This is the last admin of the project: make somebody else one first.")
         )
 

@@ -12,11 +12,17 @@ from sqlalchemy.orm import Session
 from app.events.projects import ProjectArchived, ProjectDeletionRequested, ProjectUnarchived
 from app.kit import storage
 from app.kit.db import on_commit, session_scope
-from app.kit.errors import Conflict, InvalidInput
 from app.kit.sentences import Sentence
 from app.models import Project, User
 from app.queries.projects import removal as queries
 from app.services.events import record
+from app.services.refusals import (
+    NameNotRepeated,
+    ProjectBusy,
+    ProjectDeleted,
+    ProjectKept,
+    ProjectNotArchived,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +33,7 @@ def archive_project(session: Session, project: Project, *, actor: User | None) -
     if project.archived_at is not None:
         return
     if queries.is_busy(session, project.id):
-        raise Conflict(
+        raise ProjectBusy(
             Sentence("A round is open or a run is under way: finish or cancel it, then archive.")
         )
     project.archived_at = datetime.now(UTC)
@@ -38,7 +44,7 @@ def unarchive_project(session: Session, project: Project, *, actor: User | None)
     """Take a project out of the archive. Raises Conflict when it is being deleted."""
     project = queries.lock_project(session, project.id)
     if project.deletion_requested_at is not None:
-        raise Conflict(Sentence("This project is being deleted."))
+        raise ProjectDeleted(Sentence("This project is being deleted."))
     if project.archived_at is None:
         return
     project.archived_at = None
@@ -56,11 +62,13 @@ def request_deletion(
     """
     project = queries.lock_project(session, project.id)
     if project.archived_at is None:
-        raise Conflict(Sentence("Only an archived project can be deleted: archive it first."))
+        raise ProjectNotArchived(
+            Sentence("Only an archived project can be deleted: archive it first.")
+        )
     if " ".join(typed_name.split()) != " ".join(project.name.split()):
-        raise InvalidInput(Sentence("Type the name of the project as it stands here."))
+        raise NameNotRepeated(Sentence("Type the name of the project as it stands here."))
     if queries.is_built_upon(session, project.id):
-        raise Conflict(
+        raise ProjectKept(
             Sentence("An adapter of another project continues one of this project, which stays.")
         )
     project.deletion_requested_at = datetime.now(UTC)

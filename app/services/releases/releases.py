@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from app.events.releases import ReleaseCreated
 from app.kit.db import session_scope
-from app.kit.errors import AppError, Conflict, LostRun, NotFound
+from app.kit.errors import LostRun, NotFound
 from app.kit.sentences import Sentence
 from app.kit.storage import release_path
 from app.lifecycle import Job, RunStatus
@@ -32,6 +32,7 @@ from app.services.archived import require_open
 from app.services.dataset.formats.reading import Progress
 from app.services.events import record
 from app.services.projects.guidelines_pictures import describe_mentioned
+from app.services.refusals import ReleaseDamaged, ReleaseUnderWay
 from app.services.releases.card import make_card
 from app.services.releases.figures import Figures
 from app.services.releases.formats.huggingface import build_huggingface
@@ -60,7 +61,7 @@ def create_release(session: Session, project: Project, *, actor: User | None) ->
     """
     require_open(project)
     if not queries.try_lock_releases(session, project.id):
-        raise Conflict(
+        raise ReleaseUnderWay(
             Sentence("Another release of this project is being made. Try again when it is done.")
         )
     last = queries.find_last_release(session, project.id)
@@ -164,13 +165,12 @@ def _checked_payloads(session: Session, release: Release) -> Iterator[Json]:
         digest.update(canonical(payload))
         yield payload
     if digest.hexdigest() != release.content_hash:
-        raise AppError(
+        raise ReleaseDamaged(
             Sentence(
                 "The rows of release %(number)s are not those it was made of: the database was "
                 "changed by hand or restored in part. Restore a backup.",
                 number=release.number,
-            ),
-            status_code=500,
+            )
         )
 
 

@@ -9,7 +9,6 @@ import secrets
 from sqlalchemy.orm import Session
 
 from app.events.rounds import RoundCreated
-from app.kit.errors import Conflict
 from app.kit.sentences import Sentence
 from app.lifecycle import CLOSED_ROUND, JUDGEABLE_ROUND, LIVE_RUN, RoundStatus
 from app.models import Project, Round, RoundModel, Run, User
@@ -19,6 +18,7 @@ from app.queries.runs import runs as run_queries
 from app.round_settings import LoopSettings
 from app.services.archived import require_open
 from app.services.events import record
+from app.services.refusals import NothingToRetry, RoundOpen
 from app.services.round_status import advance
 from app.services.runs import runs
 from app.strategies import get_strategy
@@ -47,7 +47,7 @@ def create_round(
         figures={},
     )
     if not queries.add_round(session, round_):
-        raise Conflict(
+        raise RoundOpen(
             Sentence("This project already has an open round. Complete or cancel it first.")
         )
     _add_models(session, round_, settings)
@@ -93,7 +93,7 @@ def retry_round(session: Session, round_: Round, *, actor: User | None) -> Run:
     """
     round_ = queries.lock_round(session, round_.id)
     if round_.status in CLOSED_ROUND:
-        raise Conflict(
+        raise NothingToRetry(
             Sentence(
                 "Round %(number)s is %(status)s; nothing of it can be retried.",
                 number=round_.number,
@@ -102,7 +102,7 @@ def retry_round(session: Session, round_: Round, *, actor: User | None) -> Run:
         )
     failed = queries.list_failed_runs(session, round_.id)
     if not failed:
-        raise Conflict(
+        raise NothingToRetry(
             Sentence(
                 "No run of round %(number)s has failed; there is nothing to retry.",
                 number=round_.number,

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from app.kit.errors import Conflict, InvalidInput
 from app.kit.sentences import Sentence
 from app.kit.texts import unit_hash
 from app.lifecycle import (
@@ -19,6 +18,7 @@ from app.queries.rounds import candidates as candidate_queries
 from app.queries.rounds import round_items as item_queries
 from app.queries.rounds import rounds as queries
 from app.round_settings import LoopSettings
+from app.services.refusals import RoundEmpty, RoundNotDraft
 from app.services.round_status import advance
 from app.services.rounds.rounds import settings_of
 from app.services.rounds.training_rows import plan_trainings
@@ -34,7 +34,7 @@ def start_round(session: Session, round_: Round, *, actor: User | None) -> None:
     """
     round_ = queries.lock_round(session, round_.id)
     if round_.status is not RoundStatus.DRAFT:
-        raise Conflict(
+        raise RoundNotDraft(
             Sentence(
                 "Round %(number)s is %(status)s; only a draft can be started.",
                 number=round_.number,
@@ -45,7 +45,7 @@ def start_round(session: Session, round_: Round, *, actor: User | None) -> None:
     if settings.training.source == "gold":
         request_baseline(session, round_, settings, actor)
         if not plan_trainings(session, round_, settings, actor=actor):
-            raise InvalidInput(
+            raise RoundEmpty(
                 Sentence(
                     "There is nothing to train on: no rationale is admitted (or, with the source "
                     "`gold`, no train item came with one)."
@@ -55,7 +55,7 @@ def start_round(session: Session, round_: Round, *, actor: User | None) -> None:
         return
     item_ids = _add_items(session, round_, settings)
     if not item_ids:
-        raise InvalidInput(
+        raise RoundEmpty(
             Sentence(
                 "There is nothing to sample: no train item is left that is neither excluded nor "
                 "resting. Import items with the split `train`, or raise `rest_after`."

@@ -26,7 +26,7 @@ from app.events.runs import (
     RunSucceeded,
 )
 from app.kit import jobs
-from app.kit.errors import Conflict, InvalidTransition, LostRun
+from app.kit.errors import InvalidTransition, LostRun
 from app.kit.sentences import Sentence, shortened
 from app.kit.settings import get_settings
 from app.lifecycle import (
@@ -43,6 +43,7 @@ from app.queries.runs import runs as queries
 from app.queries.runs import workers as worker_queries
 from app.run_results import Preparation, Stored
 from app.services.events import record
+from app.services.refusals import NothingToRetry, RunLive, RunOver
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ def request_run(
         requested_by_id=actor.id if actor else None,
     )
     if not queries.add_run(session, run):
-        raise Conflict(
+        raise RunLive(
             Sentence("A %(job)s run of this round is already queued or running.", job=job)
         )
     if job in SHARDED:
@@ -178,7 +179,7 @@ def cancel_run(session: Session, run: Run, *, actor: User | None) -> None:
     """Stop a live run: its worker notices at the next step and can write nothing more."""
     run = queries.lock_run(session, run.id)
     if run.status not in LIVE_RUN:
-        raise Conflict(Sentence("This run is already %(status)s.", status=run.status))
+        raise RunOver(Sentence("This run is already %(status)s.", status=run.status))
     set_run_status(session, run, RunStatus.CANCELLED, requested_by_id=run.requested_by_id)
     run.attempt += 1
     queries.revoke_shards(session, run.id)
@@ -198,9 +199,9 @@ def retry_run(session: Session, run: Run, *, actor: User | None) -> Run:
     """
     run = queries.lock_run(session, run.id)
     if queries.is_retried(session, run.id):
-        raise Conflict(Sentence("This run was retried already: look at the newer one."))
+        raise NothingToRetry(Sentence("This run was retried already: look at the newer one."))
     if run.status is not RunStatus.FAILED:
-        raise Conflict(
+        raise NothingToRetry(
             Sentence("Only a failed run can be retried; this one is %(status)s.", status=run.status)
         )
     return request_run(

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
-from app.kit.errors import Conflict, NotAllowed, NotFound
+from app.kit.errors import NotAllowed, NotFound
 from app.kit.numbers import Id
 from app.kit.sentences import Sentence
 from app.lifecycle import Job, Role, UserKind
@@ -35,6 +35,7 @@ from app.queries.projects.access import (
 from app.queries.projects.guidelines_pictures import find_picture_of
 from app.queries.projects.projects import find_membership_by_id, holds_image_for
 from app.services.archived import require_open
+from app.services.refusals import RunOfRound
 from app.web.access.deps import CurrentUser, SessionDep, let_in, not_signed_in
 from app.web.assets.addresses import own_path
 
@@ -204,7 +205,7 @@ ManagedRun = Annotated[Run, Depends(managed_run)]
 def managed_lone_run(run: ManagedRun) -> Run:
     """A run that no round hangs on; the others are cancelled and retried with their round."""
     if run.round_id is not None:
-        raise Conflict(Sentence("This run belongs to a round: use the round's page."))
+        raise RunOfRound(Sentence("This run belongs to a round: use the round's page."))
     return run
 
 

@@ -17,13 +17,14 @@ from sqlalchemy.orm import Session
 from starlette.datastructures import FormData, UploadFile
 
 from app.kit import db
-from app.kit.errors import Conflict, InvalidInput
+from app.kit.errors import InvalidInput
 from app.kit.sentences import Sentence
 from app.kit.settings import get_settings
 from app.kit.storage import one_upload_of
 from app.models import User
 from app.services.dataset.formats.images import MAX_IMAGE_BYTES, ParsedImage
 from app.services.projects.guidelines_pictures import verify_picture
+from app.services.refusals import UploadUnderWay
 from app.web.access.deps import (
     CurrentUser,
     SessionDep,
@@ -146,7 +147,7 @@ async def _received(
 async def _alone(user_id: int) -> AsyncIterator[None]:
     lock = one_upload_of(user_id)
     if not await run_sync(lock.take):
-        raise Conflict(
+        raise UploadUnderWay(
             Sentence(
                 "Another upload of yours is still on its way. Wait until it has arrived, then send "
                 "this one."

@@ -9,7 +9,8 @@ the same again, or sends the same form again.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 from urllib.parse import quote, urlsplit
 
@@ -28,7 +29,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from app.kit.errors import (
     AccountClosed,
     AppError,
-    Conflict,
+    ChangedAtOnce,
     InvalidInput,
     NotFound,
     NotSignedIn,
@@ -109,6 +110,33 @@ def wants_json(request: Request) -> bool:
     return is_json or is_program
 
 
+class _FormAgain(Exception):
+    """Ends a handler with the form that was refused. What the handler did is rolled back."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+@contextmanager
+def form_again(request: Request, show: Callable[[InvalidInput], Response]) -> Iterator[None]:
+    """Answers refused input with its form, as `show` makes it; programs get the problem itself.
+
+    Nothing of what the block did is stored.
+    """
+    try:
+        yield
+    except InvalidInput as error:
+        if wants_json(request):
+            raise
+        raise _FormAgain(show(error)) from error
+
+
+def _handle_form_again(_: Request, error: Exception) -> Response:
+    assert isinstance(error, _FormAgain)  # noqa: S101 - registered for this class only
+    return error.response
+
+
 def sign_in_url(request: Request) -> str:
     """The sign-in page, coming back to the page that the person sees now."""
     shown = own_path(request)
@@ -183,7 +211,7 @@ def _handle_two_at_once(request: Request, error: Exception) -> Response:
     if isinstance(error, IntegrityError) and isinstance(error.orig, NotNullViolation):
         raise error
     logger.error("A rule of the database refused what came past the checks: %s", error)
-    return error_page(request, Conflict(_AT_ONCE))
+    return error_page(request, ChangedAtOnce(_AT_ONCE))
 
 
 def _field_name(location: tuple[str | int, ...]) -> str:
@@ -225,6 +253,7 @@ async def _sent_fields(request: Request) -> list[tuple[str, str]] | None:
 def add_error_handlers(app: FastAPI) -> None:
     for kind in (SQLAlchemyError, RedisError, BrokerError, OSError):
         app.add_exception_handler(kind, _handle_trouble)
+    app.add_exception_handler(_FormAgain, _handle_form_again)
     app.add_exception_handler(AppError, _handle_app_error)
     app.add_exception_handler(HTTPException, _handle_http_error)
     app.add_exception_handler(RequestValidationError, _handle_invalid_request)

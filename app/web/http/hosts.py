@@ -16,13 +16,12 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.kit.errors import AppError
+from app.kit.errors import HostUnknown
 from app.kit.sentences import Sentence
 from app.kit.settings import Settings
 from app.web.assets.addresses import read_own_path
 from app.web.http.middleware import ErrorPage
 
-MISDIRECTED = 421
 # Nothing there is anybody's: probes ask by addresses of all kinds, and the refusal itself is shown
 # with our styles.
 _OPEN_TO_ALL = ("/health/", "/static/")
@@ -51,7 +50,7 @@ class KnownHost:
             given = Headers(scope=scope).getlist("Host")
             # No browser leaves it out, and a request without it names no other site.
             if given and not (len(given) == 1 and await self.is_ours(given[0])):
-                error = AppError(self.refusal(given[0]), status_code=MISDIRECTED)
+                error = HostUnknown(self.refusal(given[0]))
                 await self.error_page(Request(scope, receive), error)(scope, receive, send)
                 return
         await self.app(scope, receive, send)

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.kit.errors import AppError, NotAllowed
+from app.kit.errors import AppError, BodyTooLarge, Crash, ForeignOrigin
 from app.kit.logs import request_id_var, without_secrets
 from app.kit.outages import find_outage
 from app.kit.patience import hurried
@@ -73,7 +73,7 @@ class RequestContext:
             shown: AppError | None = None if status else find_outage(error)
             if shown is None:
                 logger.exception("%s %s crashed", scope["method"], _shown_path(scope))
-                shown = AppError(Sentence("Something went wrong on our side."), status_code=500)
+                shown = Crash(Sentence("Something went wrong on our side."))
             if status:
                 raise  # too late for a page: the server closes the connection
             response = self.error_page(Request(scope, receive), shown)
@@ -194,7 +194,7 @@ class SameOrigin:
         if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
             request = Request(scope, receive)
             if not self.is_ours(request):
-                error = NotAllowed(_refusal(self.public_origin))
+                error = ForeignOrigin(_refusal(self.public_origin))
                 await self.error_page(request, error)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
@@ -300,12 +300,11 @@ class _Body:
 
     def refusal(self) -> AppError:
         self.is_stopped = True
-        return AppError(
+        return BodyTooLarge(
             Sentence(
                 "That is larger than the %(n)s MB that this address takes.",
                 n=Amount(self.n_allowed >> 20),
-            ),
-            status_code=413,
+            )
         )
 
 

@@ -34,7 +34,7 @@ from tests.support.rounds_in_process import (
 )
 from worker.host.models import forget_vlm
 from worker.ml.model.loading import folder_digest
-from worker.stages.base import ModelRefused
+from worker.stages.refusals import ModelRefused
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 

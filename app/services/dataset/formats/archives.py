@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import IO
 from zipfile import ZipFile, ZipInfo
 
-from app.kit.errors import InvalidInput
 from app.kit.sentences import Amount, Sentence
 from app.kit.settings import get_settings
 from app.services.dataset.formats.names import NameIndex, composed
 from app.services.dataset.formats.problems import Problems
+from app.services.refusals import WrongFile
 
 MAX_MEMBERS = 500_000
 MAX_RATIO = 200
@@ -40,7 +40,7 @@ class Archive:
         try:
             self._zip = ZipFile(path)
         except (*_BAD_ARCHIVE, OSError, ValueError, struct.error) as error:
-            raise InvalidInput(
+            raise WrongFile(
                 Sentence(
                     "%(file)s is no readable zip file (%(error)s).", file=name, error=str(error)
                 )
@@ -60,7 +60,7 @@ class Archive:
         """Read a member as a stream. Raises InvalidInput when it is damaged or above `limit`."""
         info = self.members[member]
         if info.file_size > limit:
-            raise InvalidInput(
+            raise WrongFile(
                 Sentence(
                     "%(member)s in %(file)s has %(n)s bytes; at most %(most)s are allowed.",
                     member=member,
@@ -74,7 +74,7 @@ class Archive:
             with self._zip.open(info) as stream:
                 yield stream
         except _BAD_ARCHIVE as error:
-            raise InvalidInput(
+            raise WrongFile(
                 Sentence(
                     "%(member)s in %(file)s is damaged (%(error)s).",
                     member=member,
@@ -92,7 +92,7 @@ def _check_directory(archive: ZipFile, name: str) -> dict[str, ZipInfo]:
     """The files of the archive by name, without what file managers add."""
     infos = archive.infolist()
     if len(infos) > MAX_MEMBERS:
-        raise InvalidInput(
+        raise WrongFile(
             Sentence(
                 "%(file)s holds %(n)s files; at most %(most)s are read.",
                 file=name,

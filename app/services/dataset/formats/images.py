@@ -30,6 +30,7 @@ from app.pictures.seeing import (
 )
 from app.services.dataset.formats.archives import Archive
 from app.services.dataset.formats.names import NameIndex, composed
+from app.services.refusals import WrongFile
 
 MAX_IMAGE_BYTES = 64 << 20
 _MOST_MILLIONS = MAX_PIXELS // 1_000_000
@@ -182,11 +183,11 @@ class ParsedImage:
         try:
             content = self.source.read(self.name)
         except BadImage as error:
-            raise InvalidInput(
+            raise WrongFile(
                 Sentence("%(subject)s %(fault)s.", subject=self.name, fault=error.fault)
             ) from error
         if hashlib.sha256(content).hexdigest() != self.sha256:
-            raise InvalidInput(
+            raise WrongFile(
                 Sentence("%(file)s was changed while it was imported. Start again.", file=self.name)
             )
         return content

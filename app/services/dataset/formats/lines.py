@@ -4,9 +4,9 @@ import codecs
 from collections.abc import Iterator
 from typing import IO
 
-from app.kit.errors import InvalidInput
 from app.kit.sentences import Sentence
 from app.services.dataset.formats.problems import Place, named
+from app.services.refusals import WrongFile
 
 MAX_LINE_BYTES = 1 << 20
 _CHUNK = 1 << 16
@@ -23,7 +23,7 @@ def read_lines(stream: IO[bytes], name: str) -> Iterator[str]:
     for number, line in enumerate(_split(stream), start=1):
         if number == 1:
             if line.startswith(_UTF_16):
-                raise InvalidInput(
+                raise WrongFile(
                     Sentence(
                         "%(file)s is written in UTF-16. Save it as UTF-8 and import it again.",
                         file=name,
@@ -31,7 +31,7 @@ def read_lines(stream: IO[bytes], name: str) -> Iterator[str]:
                 )
             line = line.removeprefix(codecs.BOM_UTF8)  # noqa: PLW2901
         if b"\0" in line:
-            raise InvalidInput(
+            raise WrongFile(
                 Sentence(
                     "%(place)s: holds zero bytes, so this is no text file, or one in UTF-16. Save "
                     "it as UTF-8 and import it again.",
@@ -39,7 +39,7 @@ def read_lines(stream: IO[bytes], name: str) -> Iterator[str]:
                 )
             )
         if len(line) > MAX_LINE_BYTES:
-            raise InvalidInput(
+            raise WrongFile(
                 Sentence("%(place)s: is longer than 1 MB.", place=Place(name, number).sentence())
             )
         yield decode(line, Place(name, number))
@@ -62,7 +62,7 @@ def decode(content: bytes, place: Place | str) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InvalidInput(
+        raise WrongFile(
             Sentence(
                 "%(place)s: is not UTF-8 (byte %(byte)s at position %(n)s). Save the file as UTF-8 "
                 "and import it again.",

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from app.kit.errors import InvalidInput
 from app.kit.sentences import Amount, Sentence
+from app.services.refusals import WrongFile
 
 MAX_LISTED = 200
 
@@ -60,4 +60,4 @@ class Problems:
                 n=Amount(self.count),
                 problem=first,
             )
-        raise InvalidInput(message, errors=lines)
+        raise WrongFile(message, errors=lines)

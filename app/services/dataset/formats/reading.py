@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import IO, Self
 
-from app.kit.errors import InvalidInput
 from app.kit.sentences import Amount, CountedSentence, Sentence
 from app.kit.settings import get_settings
 from app.lifecycle import Split
@@ -34,6 +33,7 @@ from app.services.dataset.formats.problems import Problems
 from app.services.dataset.formats.rows import Row
 from app.services.dataset.formats.table import read_csv
 from app.services.dataset.formats.vqa_x import MAX_FILE_BYTES, read_vqa_x
+from app.services.refusals import WrongFile
 
 Progress = Callable[[WorkProgress], None]
 Reader = Callable[[IO[bytes], str, Problems], Iterator[Row]]
@@ -121,7 +121,7 @@ def read_sources(
                 rows += _read_file(source, format, shared, problems)
         if not rows and not problems.count:
             names = ", ".join(source.name for source in sources)
-            raise InvalidInput(
+            raise WrongFile(
                 Sentence(
                     "Nothing was imported: there are no rows in %(files)s. Rows come from files "
                     "that end in .jsonl, .csv or .json, alone or in a zip.",
@@ -165,18 +165,18 @@ def _open_archives(
 
 def _check_size(source: SourceFile) -> None:
     if source.path.is_dir():
-        raise InvalidInput(
+        raise WrongFile(
             Sentence("%(file)s is a folder. Name the data file in it.", file=source.name)
         )
     if not source.path.is_file():
-        raise InvalidInput(Sentence("There is no file %(file)s.", file=source.name))
+        raise WrongFile(Sentence("There is no file %(file)s.", file=source.name))
     limit = get_settings().max_upload_mb
     if source.path.stat().st_size > limit << 20:
-        raise InvalidInput(
+        raise WrongFile(
             Sentence("%(file)s is larger than %(n)s MB (MAX_UPLOAD_MB).", file=source.name, n=limit)
         )
     if source.path.stat().st_size == 0:
-        raise InvalidInput(Sentence("Nothing was imported: %(file)s is empty.", file=source.name))
+        raise WrongFile(Sentence("Nothing was imported: %(file)s is empty.", file=source.name))
 
 
 def _format_of(name: str, format: DataFormat) -> DataFormat:
@@ -184,7 +184,7 @@ def _format_of(name: str, format: DataFormat) -> DataFormat:
         return format
     known = FORMAT_OF_SUFFIX.get(PurePosixPath(name).suffix.lower())
     if known is None:
-        raise InvalidInput(
+        raise WrongFile(
             Sentence(
                 "The format of %(file)s cannot be told from its name. Say which it is: jsonl, csv, "
                 "zip or vqa-x.",

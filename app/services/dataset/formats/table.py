@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
-from app.kit.errors import InvalidInput
 from app.kit.sentences import Sentence
 from app.services.dataset.formats.jsonl import parse_json
 from app.services.dataset.formats.lines import read_lines
@@ -25,6 +24,7 @@ from app.services.dataset.formats.rows import (
     check_row,
     column_of,
 )
+from app.services.refusals import WrongFile
 
 _SEPARATOR_NOTE = re.compile(r"sep=.", re.IGNORECASE)
 _NUMBERED = re.compile(r"rationale_\d{1,2}")
@@ -72,7 +72,7 @@ def _telling(place: Place) -> Iterator[None]:
     try:
         yield
     except csv.Error as error:
-        raise InvalidInput(
+        raise WrongFile(
             Sentence(
                 "%(place)s: cannot be read as CSV (%(error)s). Is a quotation mark not closed?",
                 place=place.sentence(),

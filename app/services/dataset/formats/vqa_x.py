@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import IO, Any
 
-from app.kit.errors import InvalidInput
 from app.kit.sentences import Sentence
 from app.lifecycle import Split
 from app.services.dataset.formats.jsonl import parse_json
 from app.services.dataset.formats.lines import decode
 from app.services.dataset.formats.problems import Place, Problems
 from app.services.dataset.formats.rows import SPLITS, BadField, Row, check_image_name, check_row
+from app.services.refusals import WrongFile
 
 MAX_FILE_BYTES = 512 << 20
 _COLUMNS = ("question_id", "image_id", "question", "multiple_choice_answer", "explanation")
@@ -72,7 +72,7 @@ def _load_object(stream: IO[bytes], name: str) -> dict[str, Any]:
     start = stream.read(1 << 16)
     text_start = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text_start[:1] == b"[":
-        raise InvalidInput(
+        raise WrongFile(
             Sentence(
                 "%(file)s is a JSON list: write one object per line (JSONL); %(expected)s",
                 file=name,
@@ -80,20 +80,20 @@ def _load_object(stream: IO[bytes], name: str) -> dict[str, Any]:
             )
         )
     if text_start[:1] != b"{":
-        raise InvalidInput(_no_object(name))
+        raise WrongFile(_no_object(name))
     content = start + stream.read(MAX_FILE_BYTES - len(start) + 1)
     if len(content) > MAX_FILE_BYTES:
-        raise InvalidInput(
+        raise WrongFile(
             Sentence("%(file)s is larger than %(n)s MB.", file=name, n=MAX_FILE_BYTES >> 20)
         )
     try:
         loaded = parse_json(decode(content.removeprefix(b"\xef\xbb\xbf"), name))
     except ValueError as error:
-        raise InvalidInput(
+        raise WrongFile(
             Sentence("%(file)s is no JSON (%(error)s).", file=name, error=error.args[0])
         ) from error
     if not isinstance(loaded, dict):
-        raise InvalidInput(_no_object(name))
+        raise WrongFile(_no_object(name))
     return loaded
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from app.kit.errors import InvalidInput, SetupError
+from app.kit.errors import SetupError
 from app.kit.storage import atomic_file, atomic_folder
+from app.services.refusals import AlreadyThere
 
 # The earliest time that a zip can hold: a rebuilt archive must not tell when it was rebuilt.
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
@@ -28,7 +29,7 @@ class Entry:
 def pack_folder(entries: Sequence[Entry], out: Path) -> None:
     """The folder appears whole or not at all. Raises InvalidInput when something is there."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InvalidInput(f"{out} exists already. Name a new or an empty folder.")
+        raise AlreadyThere(f"{out} exists already. Name a new or an empty folder.")
     _check(entries)
     with atomic_folder(out.absolute()) as folder:
         for entry in entries:

@@ -59,6 +59,11 @@ def read_form(
         return None, SettingsForm(values, _errors_by_field(error))
 
 
+def list_errors(form: SettingsForm) -> list[str]:
+    """Returns what is wrong in a form, one line for each field, with the field's name."""
+    return [f"{name}: {problem}" if name else problem for name, problem in form.errors.items()]
+
+
 def _read(field: SettingField, text: str) -> Any:
     """Returns a text of the form for pydantic to check: words stay words where numbers belong."""
     match field.kind:
