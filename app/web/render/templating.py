@@ -13,6 +13,18 @@ from starlette.templating import Jinja2Templates
 
 from app.kit.resources import TEMPLATES
 from app.kit.sentences import Sentence
+from app.lifecycle import (
+    Decision,
+    Job,
+    JudgementStatus,
+    PracticeMode,
+    Role,
+    RoundItemState,
+    RoundStatus,
+    RunStatus,
+    Split,
+    UserKind,
+)
 from app.web.assets.addresses import address, own_path, site_path
 from app.web.assets.bundles import changed_at, read_static
 from app.web.assets.image_urls import image_url
@@ -162,6 +174,13 @@ def _rendered(
         return Markup(get_templates().env.get_template(name).render(dict(values)))  # noqa: S704
 
 
+ENUMS = (
+    *(Decision, Job, JudgementStatus, PracticeMode, Role),
+    *(RoundItemState, RoundStatus, RunStatus, Split, UserKind),
+)
+"""Templates compare with members of these, never with the texts that they stand for."""
+
+
 def make_environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -188,6 +207,7 @@ def make_environment() -> Environment:
         current_language=languages.current_language,
         language_names=languages.LANGUAGE_NAMES,
         script_texts=languages.script_texts,
+        **{enum.__name__: enum for enum in ENUMS},
     )
     environment.filters.update(
         percent=percent,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
-from jinja2 import UndefinedError
+from jinja2 import UndefinedError, nodes
 from starlette.routing import BaseRoute, Match
 
 from app.kit.resources import TEMPLATES
@@ -13,6 +13,7 @@ from app.main import create_app
 from app.web.language.languages import speaking
 from app.web.pages.judging.work import Controls
 from app.web.render.templating import (
+    ENUMS,
     ago,
     duration,
     file_size,
@@ -94,6 +95,53 @@ def test_forms_and_images_are_plain(file: Path) -> None:
         assert form.get("method") in {"get", "post"}
     for image in html.select("img"):
         assert image.has_attr("alt")
+
+
+ENUM_FIELDS = {
+    *("status", "job", "role", "split", "practice", "judge_kind", "decision", "purpose"),
+    "round_item.state",
+}
+"""Fields of rows and page objects whose values are members of an enum."""
+
+
+def compared_texts(file: Path) -> list[str]:
+    """The comparisons of a template between such a field and a text: `run.status == "queued"`."""
+
+    def path_of(node: nodes.Node) -> str:
+        if isinstance(node, nodes.Getattr):
+            return f"{path_of(node.node)}.{node.attr}"
+        return node.name if isinstance(node, nodes.Name) else ""
+
+    def is_field(node: nodes.Node) -> bool:
+        return any(f".{path_of(node)}".endswith(f".{field}") for field in ENUM_FIELDS)
+
+    def texts(node: nodes.Node) -> list[str]:
+        found = [node, *node.find_all(nodes.Const)]
+        return [const.value for const in found
+                if isinstance(const, nodes.Const) and isinstance(const.value, str)]  # fmt: skip
+
+    compared = []
+    for node in make_environment().parse(file.read_text(encoding="utf-8")).find_all(nodes.Compare):
+        sides = [node.expr, *(operand.expr for operand in node.ops)]
+        if any(map(is_field, sides)):
+            compared += [text for side in sides for text in texts(side)]
+    return compared
+
+
+def test_comparing_a_status_with_a_text_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "a.html"
+    file.write_text("""{% if run.status == "queued" and a.round_item.state in ("open", "done") %}
+        {{ x.status == RunStatus.QUEUED }}{{ step.state == "is-current" }}{% endif %}""")
+    assert sorted(compared_texts(file)) == ["done", "open", "queued"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=NAMES)
+def test_templates_compare_with_members_of_enums_that_are_there(file: Path) -> None:
+    assert compared_texts(file) == []
+    enums = {enum.__name__: enum for enum in ENUMS}
+    for node in make_environment().parse(file.read_text(encoding="utf-8")).find_all(nodes.Getattr):
+        if isinstance(node.node, nodes.Name) and node.node.name in enums:
+            assert node.attr in enums[node.node.name].__members__
 
 
 def test_a_missing_name_is_an_error_not_an_empty_text() -> None:
