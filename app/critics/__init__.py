@@ -3,7 +3,7 @@ people's."""
 
 from app.critics.base import Critic, CriticError, CriticItem, Fault, Verdict
 from app.critics.exact import ExactCritic
-from app.critics.rouge import PAPER_THRESHOLD, PAPER_WARNING, RougeCritic
+from app.critics.rouge import RougeCritic
 from app.kit.errors import InvalidInput
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "CriticItem",
     "Fault",
     "Verdict",
-    "find_warning",
     "get_critic",
 ]
 
@@ -33,10 +32,3 @@ def get_critic(spec: str) -> Critic:
     raise InvalidInput(
         f"Unknown critic `{spec}`: use `exact` (rendered scenes) or `rouge:0.5` (gold rationales)."
     )
-
-
-def find_warning(spec: str) -> str | None:
-    """Returns a warning for somebody who chooses this critic, or None."""
-    critic = get_critic(spec)
-    is_strict = isinstance(critic, RougeCritic) and critic.threshold >= PAPER_THRESHOLD
-    return PAPER_WARNING if is_strict else None

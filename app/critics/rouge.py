@@ -6,18 +6,13 @@ from collections.abc import Sequence
 from app.critics.base import CriticError, CriticItem, Fault, Verdict
 from app.metrics import rouge_l_of_tokens
 
-PAPER_THRESHOLD = 0.7
-PAPER_WARNING = (
-    "From 0.7 on, the threshold of the paper, this critic accepts 2.4 % of human rationales: it "
-    "rewards the phrasing of one annotator. 0.5 accepts about one in six."
-)
-
 
 class RougeCritic:
     """Fits when ROUGE-L (beta 1.2) against the closest gold rationale reaches the threshold.
 
-    Words are cut at blanks and put in lower case, as the paper's code does it: the shares in the
-    warning, and the published threshold, hold for these words and not for those of `tokenize`.
+    Words are cut at blanks and put in lower case, as the paper's code does it: its threshold of 0.7
+    holds for these words and not for those of `tokenize`. There it accepts 2.4 % of human
+    rationales, since it rewards the phrasing of one annotator; 0.5 accepts about one in six.
     """
 
     def __init__(self, threshold: float) -> None:

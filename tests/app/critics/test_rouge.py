@@ -3,7 +3,7 @@ from functools import partial
 
 import pytest
 
-from app.critics import CriticError, CriticItem, Fault, find_warning, get_critic
+from app.critics import CriticError, CriticItem, Fault, get_critic
 from app.kit.errors import InvalidInput
 
 NFD = partial(unicodedata.normalize, "NFD")
@@ -56,9 +56,3 @@ def test_an_item_without_gold_rationales_cannot_be_judged() -> None:
 def test_another_name_is_refused_with_the_ones_there_are(spec: str) -> None:
     with pytest.raises(InvalidInput, match=r"`exact`|above 0 and at most 1"):
         get_critic(spec)
-
-
-def test_the_threshold_of_the_paper_comes_with_a_warning() -> None:
-    assert "accepts 2.4 % of human rationales" in (find_warning("rouge:0.7") or "")
-    assert find_warning("rouge:0.5") is None
-    assert find_warning("exact") is None

@@ -59,17 +59,6 @@ def publish_adapter(source: Path, store: Path, meta: Mapping[str, object]) -> tu
     return digest, place
 
 
-def load_meta(folder: Path) -> dict[str, object]:
-    """The meta.json of a published adapter. Raises AdapterError."""
-    try:
-        meta = json.loads((folder / META_FILE).read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise AdapterError(f"The adapter {folder.name} has no readable {META_FILE}.") from error
-    if not isinstance(meta, dict):
-        raise AdapterError(f"The {META_FILE} of the adapter {folder.name} is no JSON object.")
-    return meta
-
-
 def verify_adapter(folder: Path) -> str:
     """The digest of a published adapter. Raises AdapterError if its content is not what its name
     says."""
