@@ -43,6 +43,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/judging.jsonl"))
     parser.add_argument("--only", choices=["load", "scale"], help="one of the two tables")
     parser.add_argument("--quick", action="store_true", help="few cells, short ones")
+    parser.add_argument("--people", type=int, nargs="+", default=[1, 8, 32], help="annotators")
+    parser.add_argument("--seconds", type=int, help="length of a cell; default: 30, or 8 if quick")
     parser.add_argument("--cell", help="measure one configuration and print it (used by itself)")
     arguments = parser.parse_args()
     postgres_programs(None)  # what is missing is said before anything is measured
@@ -54,19 +56,24 @@ def main() -> None:
         return
     cells = Cells("benchmarks.judging", arguments.out)
     if arguments.only != "scale":
-        load = list(load_configs(arguments.web, arguments.quick))
+        load = list(
+            load_configs(arguments.web, arguments.quick, arguments.people, arguments.seconds)
+        )
         results = [cells.measure(config) for config in load]
         _print_load(load, results)
     if arguments.only != "load":
-        _print_scale(cells, list(scale_configs(arguments.web, arguments.quick)))
+        scale = list(scale_configs(arguments.web, arguments.quick, arguments.seconds))
+        _print_scale(cells, scale)
 
 
-def load_configs(web: int, is_quick: bool) -> Iterator[Config]:
+def load_configs(
+    web: int, is_quick: bool, people: Sequence[int], seconds: int | None
+) -> Iterator[Config]:
     base = {"kind": "load", "items": 2_000 if is_quick else 20_000, "order": "random", "web": web}
-    seconds = 8 if is_quick else 30
+    seconds = seconds or (8 if is_quick else 30)
     for drafts in (0,) if is_quick else (0, 2):
         for overlap in (1,) if is_quick else (1, 3):
-            for annotators in (1, 8, 32):
+            for annotators in people:
                 for way in ("script", "page"):
                     yield base | {
                         "annotators": annotators,
@@ -78,15 +85,15 @@ def load_configs(web: int, is_quick: bool) -> Iterator[Config]:
     yield base | {
         "kind": "drain",
         "items": 100 if is_quick else 500,
-        "annotators": 32,
-        "overlap": 3,
+        "annotators": max(people),
+        "overlap": min(3, max(people)),  # each item wants another person
         "drafts": 0,
         "way": "script",
         "seconds": 300,
     }
 
 
-def scale_configs(web: int, is_quick: bool) -> Iterator[Config]:
+def scale_configs(web: int, is_quick: bool, seconds: int | None) -> Iterator[Config]:
     for order in ORDERS[:1] if is_quick else ORDERS:
         for items in SIZES[:2] if is_quick else SIZES:
             yield {
@@ -98,7 +105,7 @@ def scale_configs(web: int, is_quick: bool) -> Iterator[Config]:
                 "overlap": 3,
                 "drafts": 0,
                 "way": "script",
-                "seconds": 5 if is_quick else 15,
+                "seconds": seconds or (5 if is_quick else 15),
             }
 
 

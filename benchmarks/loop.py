@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--controls", nargs="+", choices=CONTROLS, default=list(CONTROLS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--scenes", type=int, default=400, help="scenes to train on")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/loop.jsonl"))
     parser.add_argument("--quick", action="store_true", help="one seed, one round, no controls")
     arguments = parser.parse_args()
@@ -43,26 +44,29 @@ def main() -> None:
     done = read_results(arguments.out)
     for seed in arguments.seeds:
         for control in arguments.controls:
-            key = (seed, control, arguments.rounds)
+            key = (seed, control, arguments.rounds, arguments.scenes)
             if key not in done:
                 done[key] = run_loop(*key, n_workers=arguments.workers, out=arguments.out)
                 with arguments.out.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(done[key]) + "\n")
-    print_table([entry for key, entry in sorted(done.items()) if key[2] == arguments.rounds])
+    wanted = (arguments.rounds, arguments.scenes)
+    print_table([entry for key, entry in sorted(done.items()) if key[2:] == wanted])
 
 
 class _Raw(argparse.RawDescriptionHelpFormatter):
     pass
 
 
-def read_results(path: Path) -> dict[tuple[int, str, int], dict[str, Any]]:
+def read_results(path: Path) -> dict[tuple[int, str, int, int], dict[str, Any]]:
+    """Returns the loops that are done, by seed, control, rounds and scenes."""
     return {
-        (entry["seed"], entry["control"], entry["n_rounds"]): entry for entry in read_entries(path)
+        (entry["seed"], entry["control"], entry["n_rounds"], entry.get("n_scenes", 400)): entry
+        for entry in read_entries(path)
     }
 
 
 def run_loop(
-    seed: int, control: str, n_rounds: int, *, n_workers: int, out: Path
+    seed: int, control: str, n_rounds: int, n_scenes: int, *, n_workers: int, out: Path
 ) -> dict[str, Any]:
     """One `illume loop` on freshly rendered scenes, as a person would start it."""
     with tempfile.TemporaryDirectory() as folder:
@@ -70,12 +74,13 @@ def run_loop(
         command = [
             *(sys.executable, "-m", "app.cli", "loop", f"loop-{control}-{seed}-{n_rounds}"),
             *("--demo", "--critic", "exact", "--rounds", str(n_rounds), "--control", control),
+            *("--scenes", str(n_scenes)),
             *("--seed", str(seed), "--workers", str(n_workers), "--no-stop-early"),
             *("--json", str(figures)),
         ]
         check_ended(subprocess.run(command, check=False), out)
         entry: dict[str, Any] = json.loads(figures.read_text(encoding="utf-8"))
-    return entry | {"n_rounds": n_rounds}
+    return entry | {"n_rounds": n_rounds, "n_scenes": n_scenes}
 
 
 def print_table(entries: list[dict[str, Any]]) -> None:

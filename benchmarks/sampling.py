@@ -76,6 +76,7 @@ def main() -> None:
     parser.add_argument("--bandwidth", type=float, help="of the device's memory, in GB/s")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/sampling.jsonl"))
     parser.add_argument("--quick", action="store_true", help="small models, few items")
+    parser.add_argument("--items", type=int, help="at most so many items for each way")
     parser.add_argument("--models-folder", type=Path, help=MODELS_FOLDER_HELP)
     parser.add_argument("--cell", help="measure one configuration and print it (used by itself)")
     arguments = parser.parse_args()
@@ -89,7 +90,9 @@ def main() -> None:
     for model in arguments.models or ["demo", "small" if arguments.quick else "llava"]:
         results = {
             way: best(cells, [config | setting for config in configs])
-            for way, configs in configurations(model, is_quick=arguments.quick).items()
+            for way, configs in configurations(
+                model, is_quick=arguments.quick, most_items=arguments.items
+            ).items()
         }
         rows += [_line(model, way, results, arguments.bandwidth) for way in results]
     columns = (
@@ -100,12 +103,15 @@ def main() -> None:
     print_table(title, columns, rows)
 
 
-def configurations(model: str, *, is_quick: bool) -> dict[str, list[Config]]:
+def configurations(
+    model: str, *, is_quick: bool, most_items: int | None = None
+) -> dict[str, list[Config]]:
     """Per way, the cells of which the best counts."""
     n_items = (QUICK_ITEMS if is_quick else N_ITEMS)[model]
     batches = (QUICK_BATCHES if is_quick else BATCHES)[model]
     found: dict[str, list[Config]] = {}
-    for way, n in n_items.items():
+    for way, n_usual in n_items.items():
+        n = min(n_usual, most_items or n_usual)
         sizes: Sequence[int | None] = batches if way == "c" else (None,)
         found[way] = [{"model": model, "way": way, "n_items": n, "batch": size} for size in sizes]
     return found

@@ -203,12 +203,13 @@ LONG = (
             "python -m benchmarks.loop --seeds 0 1 2 --rounds 3 "
             "--out benchmarks/results/loop.jsonl",
         ),
-        run="python -m benchmarks.loop --seeds 0 --rounds 1 --controls none --out loop.jsonl",
+        run="python -m benchmarks.loop --seeds 0 --rounds 1 --controls none --scenes 40 "
+        "--out loop.jsonl",
         says="illume loop, demo",
     ),
     Step(
         ("python -m benchmarks.sampling --threads 2", "python -m benchmarks.sampling"),
-        run="python -m benchmarks.sampling --threads 2 --models demo --quick",
+        run="python -m benchmarks.sampling --threads 2 --models demo --quick --items 4",
         says="sampling, cpu, float32, 2 threads",
     ),
     Step(("python -m benchmarks.structure",), says="| app/services |"),
@@ -221,7 +222,7 @@ LONG = (
     ),
     Step(
         ("python -m benchmarks.judging --quick", "python -m benchmarks.judging"),
-        run="python -m benchmarks.judging --quick",
+        run="python -m benchmarks.judging --quick --people 2 --seconds 2",
         says="cost of a judgement by the length of the queue",
     ),
     Step(
@@ -238,7 +239,8 @@ LONG = (
             "python -m worker.demo.recipe --out DIR --seed 0",
             "python -m worker.demo.recipe --out build/demo --seed 0",
         ),
-        run="python -m worker.demo.recipe --out build/demo --seed 0 --minutes 0 --items 20",
+        run="python -m worker.demo.recipe --out build/demo --seed 0 --minutes 0 --items 20 "
+        "--tower-steps 20",
         says="20 held-out items",
     ),
     Step(
@@ -313,6 +315,8 @@ REFUSED_SLOWLY = (
     ),
     Refused(
         ("DEVICE=cuda illume loop gpu --demo --critic exact --rounds 2 --dtype bfloat16",),
+        run="DEVICE=cuda illume loop gpu --demo --critic exact --rounds 2 --dtype bfloat16 "
+        "--scenes 20",
         says="sees no CUDA GPU",
     ),
 )

@@ -42,7 +42,7 @@ def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
     console = Console()
-    recipe = Recipe(seed=arguments.seed)
+    recipe = Recipe(seed=arguments.seed, tower_steps=arguments.tower_steps)
     torch.manual_seed(recipe.seed)
     processor = build_processor()
     model = build_model(processor.tokenizer)
@@ -130,6 +130,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--state", type=Path, help="file to resume from (default: OUT/state.pt)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after this long")
+    parser.add_argument(
+        "--tower-steps",
+        type=int,
+        default=Recipe().tower_steps,
+        help="steps of the vision tower; fewer make a worse model sooner",
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--items", type=int, default=1000, help="held-out questions at the end")
     return parser.parse_args()
