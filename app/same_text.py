@@ -101,7 +101,7 @@ class _Table(dict[int, str]):
 
 
 def text_key(text: str) -> str:
-    """Key under which equal rationales of an item are one candidate.
+    """Returns the key under which equal rationales of an item are one candidate.
 
     A text of nothing but punctuation is equal to none but itself.
     """
@@ -111,7 +111,8 @@ def text_key(text: str) -> str:
 
 
 def normalise(text: str) -> str:
-    """The words and symbols of a text with single blanks between; empty where there are none.
+    """Returns the words and symbols of a text with single blanks between; empty where there are
+    none.
 
     >>> normalise("“It’s -5°,” he said.")
     "it's ... he said"

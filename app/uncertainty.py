@@ -36,7 +36,8 @@ class ItemVotes:
 
 
 def spread(n_draws: Iterable[int]) -> float:
-    """Entropy of the draws over the distinct texts, as a share of the largest there could be.
+    """Returns the entropy of the draws over the distinct texts, as a share of the largest there
+    could be.
 
     0: every draw gave the same text; 1: each another one.
     """
@@ -49,7 +50,9 @@ def spread(n_draws: Iterable[int]) -> float:
 
 
 def disagreement(votes: ItemVotes) -> float:
-    """Mean over the questions of 4 p (1 - p), p the share of yes: 0 all agree, 1 all are split."""
+    """Returns the mean over the questions of 4 p (1 - p), p the share of yes: 0 all agree, 1 all
+    are split.
+    """
     shares = [yes / n for yes, n in votes.questions if n]
     return sum(4 * share * (1 - share) for share in shares) / len(shares) if shares else 0.0
 
@@ -63,13 +66,14 @@ def is_contested(votes: ItemVotes) -> bool:
 
 
 def untouched_priority(n_draws: Iterable[int]) -> float:
-    """Priority of an item that people have not judged yet: in [0, 1]."""
+    """Returns the priority of an item that people have not judged yet, in [0, 1]."""
     return _level(spread(n_draws))
 
 
 def judged_priority(votes: ItemVotes) -> float:
-    """Priority of an item with two submissions or more: before all others where they differ, after
-    all others where they agree."""
+    """Returns the priority of an item with two submissions or more: before all others where they
+    differ, after all others where they agree.
+    """
     found = disagreement(votes)
     return 1 + _level(found) if found else -1.0
 

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 @shared_task(name=TASK_NAME, acks_late=True, ignore_result=True)
 def run(run_id: int) -> None:
-    """A nudge. Harmless when repeated: the claim decides."""
+    """Does the run that a message names. Harmless when repeated: the claim decides."""
     try:
         execute(run_id, current_heart())
     except Exception as error:

@@ -88,7 +88,7 @@ def _example(values: dict[str, Any]) -> Example:
 
 
 def report_from(values: dict[str, Any]) -> TrainReport:
-    """The report that a process told about."""
+    """Returns the report that a process told about."""
     return TrainReport(
         **values
         | {

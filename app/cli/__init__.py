@@ -24,5 +24,5 @@ loop.add_to(app)
 
 
 def main() -> None:
-    """Entry point of the console script and of `python -m app.cli`."""
+    """Runs `illume`: the entry point of the console script and of `python -m app.cli`."""
     run_program(lambda: app(prog_name="illume"), explain=explain)

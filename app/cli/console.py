@@ -45,7 +45,7 @@ def emphasised(text: str) -> Text:
 
 
 def print_json(data: Any) -> None:
-    """JSON and nothing else; letters stand as they are where the output can hold them."""
+    """Prints a value as JSON, with letters as they are where the output can hold them."""
     if sys.stdout is None:
         return
     is_unicode = sys.stdout.encoding.lower().startswith("utf")

@@ -136,7 +136,7 @@ def cancel(project: ProjectName) -> None:
 
 
 def describe(session: Session, round_: Round) -> dict[str, Any]:
-    """A round's state as plain data."""
+    """Returns a round's state as plain data."""
     progress = get_progress(session, round_)
     return {
         "round": round_.number,

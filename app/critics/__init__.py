@@ -17,7 +17,7 @@ __all__ = [
 
 
 def get_critic(spec: str) -> Critic:
-    """The critic that `spec` names. Raises InvalidInput for anything else."""
+    """Returns the critic that `spec` names. Raises InvalidInput for anything else."""
     if spec == "exact":
         return ExactCritic()
     name, _, value = spec.partition(":")

@@ -102,7 +102,8 @@ def open_log(path: Path) -> BinaryIO:
 
 
 def make_socket_folder(home: Path, account: Account | None) -> Path:
-    """A private folder for sockets: in the data folder, or else in the temporary folder.
+    """Makes and returns a private folder for sockets, in the data folder or else in the temporary
+    one.
 
     The path must be short (sockets have room for about a hundred characters) and, unlike a data
     folder, it must be reachable by the server's account under its full name.
@@ -144,5 +145,7 @@ def remove_socket_folder(folder: Path, home: Path) -> None:
 
 
 def server_environment() -> dict[str, str]:
-    """Servers see nothing of our environment, so that PGPORT and its like cannot interfere."""
+    """Returns the environment of the servers, without ours: PGPORT and its like cannot
+    interfere.
+    """
     return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}

@@ -104,7 +104,7 @@ class Keeper:
             self._thread.join()
 
     def pids(self) -> dict[str, int]:
-        """Process numbers of the servers that run at this moment."""
+        """Returns the process numbers of the servers that run at this moment."""
         processes = {kept.server.name: kept.process for kept in self._kept}
         return {name: process.pid for name, process in processes.items() if process is not None}
 

@@ -108,7 +108,7 @@ class Postgres:
             )
 
     def is_ready(self) -> bool:
-        """The question that `pg_isready` asks."""
+        """Whether the server accepts connections, as `pg_isready` would say."""
         status = pq.PGconn.ping(self._conninfo(SUPERUSER, "postgres").encode())
         return bool(status == pq.Ping.OK)
 

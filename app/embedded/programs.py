@@ -20,7 +20,9 @@ SHARED_PROGRAMS = Path("/var/lib/illume/programs")
 
 
 def postgres_programs(account: Account | None) -> Path:
-    """The folder with `postgres`, `initdb`, `pg_dump` …, usable by `account` (None: ourselves)."""
+    """Returns the folder with `postgres`, `initdb`, `pg_dump` …, usable by `account` (None:
+    ourselves).
+    """
     package = _package_folder(POSTGRES_PACKAGE)
     if package is None or not (package / POSTGRES_FOLDER / "bin" / "postgres").is_file():
         raise SetupError(
@@ -40,7 +42,7 @@ def postgres_programs(account: Account | None) -> Path:
 
 
 def redis_program(account: Account | None) -> Path:
-    """`redis-server` of the wheel, else the one on PATH."""
+    """Returns the path of `redis-server`: that of the wheel, else the one on PATH."""
     package = _package_folder(REDIS_PACKAGE)
     if package is not None and (package / "bin" / "redis-server").is_file():
         program = package / "bin" / "redis-server"
@@ -58,7 +60,7 @@ def redis_program(account: Account | None) -> Path:
 
 
 def find_postgres_program(name: str) -> Path:
-    """A client program such as `pg_dump`: of the wheel, else the one on PATH."""
+    """Returns a client program such as `pg_dump`: of the wheel, else the one on PATH."""
     package = _package_folder(POSTGRES_PACKAGE)
     if package is not None and (package / POSTGRES_FOLDER / "bin" / name).is_file():
         return package / POSTGRES_FOLDER / "bin" / name

@@ -57,7 +57,9 @@ class Redis:
             )
 
     def is_ready(self) -> bool:
-        """Answers PING; not yet while it reads its file after a start."""
+        """Whether the server answers PING, which it does not while it reads its file
+        after a start.
+        """
         try:
             with redis.Redis(unix_socket_path=str(self._socket), socket_timeout=5) as client:
                 return bool(client.ping())
@@ -65,7 +67,7 @@ class Redis:
             return False
 
     def after_start(self) -> None:
-        """Nothing to make."""
+        """Does nothing: a Redis server needs nothing to be made in it."""
 
     @property
     def url(self) -> str:

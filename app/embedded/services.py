@@ -27,7 +27,9 @@ class EmbeddedServices:
         self._keeper = keeper
 
     def pids(self) -> dict[str, int]:
-        """Process numbers by name (`postgres`, `redis`); they change when a server is restarted."""
+        """Returns process numbers by name (`postgres`, `redis`); they change when a server is
+        restarted.
+        """
         return self._keeper.pids()
 
 

@@ -32,7 +32,9 @@ Callback = Callable[[], Any]
 
 @lru_cache
 def get_engine() -> Engine:
-    """One pool per process, the connection used last first: the server knows its statements."""
+    """Returns the engine, with one pool per process: it hands out the connection used last, whose
+    server knows the statements.
+    """
     engine = create_engine(
         get_settings().resolve_database_url(),
         pool_use_lifo=True,
@@ -81,7 +83,9 @@ def get_session_factory() -> sessionmaker[Session]:
 
 @contextmanager
 def session_scope() -> Iterator[Session]:
-    """One unit of work: commits when the block ends, rolls back when it raises."""
+    """Opens a session for one unit of work: commits when the block ends, rolls back
+    when it raises.
+    """
     with get_session_factory()() as session:
         kept = _keep_callbacks(session)
         try:

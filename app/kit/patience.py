@@ -30,7 +30,9 @@ _is_hurried: ContextVar[bool] = ContextVar("is_hurried", default=False)
 
 @contextmanager
 def hurried() -> Iterator[None]:
-    """Within the block nobody waits for a database that is away: somebody waits for our answer."""
+    """Lets nobody wait within the block for a database that is away: a person waits for
+    the answer.
+    """
     token = _is_hurried.set(True)
     try:
         yield

@@ -150,7 +150,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def name_the_driver(cls, value: str | None) -> str | None:
-        """Accept the usual `postgresql://` and `postgres://` spellings."""
+        """Accepts the usual `postgresql://` and `postgres://` spellings."""
         if value is None:
             return None
         for prefix in ("postgres://", "postgresql://"):
@@ -168,7 +168,7 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def name_networks(cls, value: str) -> str:
-        """Accept addresses and networks alone: a name, or a typing error, would trust nobody."""
+        """Accepts addresses and networks alone: a name, or a typing error, would trust nobody."""
         for part in filter(None, (part.strip() for part in value.split(","))):
             try:
                 ip_network(part)
@@ -179,7 +179,7 @@ class Settings(BaseSettings):
     @field_validator("allowed_hosts")
     @classmethod
     def name_hosts(cls, value: str) -> str:
-        """Accept names alone, as in an address: a pattern or a URL would match nothing."""
+        """Accepts names alone, as in an address: a pattern or a URL would match nothing."""
         for part in filter(None, (part.strip() for part in value.split(","))):
             if not re.fullmatch(r"[\w.-]+|\[?[0-9a-fA-F:.]+\]?", part):
                 raise ValueError(f"{part} is no name of a machine, like illume.example.org")
@@ -188,7 +188,7 @@ class Settings(BaseSettings):
     @field_validator("sampling_server")
     @classmethod
     def name_the_version(cls, value: str | None) -> str | None:
-        """Accept the address with and without the `/v1` that all such servers have."""
+        """Accepts the address with and without the `/v1` that all such servers have."""
         if not value:
             return None
         if not value.startswith(("http://", "https://")):
@@ -251,7 +251,7 @@ class Settings(BaseSettings):
         return url
 
     def resolve_secret_key(self) -> str:
-        """The given key, or one made once and kept in ILLUME_HOME."""
+        """Returns the given key, or one made once and kept in ILLUME_HOME."""
         if self.secret_key is not None:
             key = self.secret_key.get_secret_value()
             if len(key) < 32:
@@ -293,14 +293,15 @@ def choose_settings(**chosen: str) -> None:
 
 
 def let_waiting_threads_sleep() -> None:
-    """To be called before torch is loaded, which is when OpenMP reads it. Threads that wait for
-    each other would spin otherwise: on cores that others use too, all takes twenty times as long.
+    """Tells OpenMP to let waiting threads sleep; to be called before torch is loaded, which reads
+    it then. Threads that wait for each other would spin otherwise: on cores that others use too,
+    all takes twenty times as long.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def environment_for_children() -> dict[str, str]:
-    """Our environment, to be handed on to a process that we start."""
+    """Returns our environment, for a process that we start."""
     return dict(os.environ)
 
 

@@ -102,13 +102,15 @@ def adapter_folder(digest: str) -> Path:
 
 
 def release_path(project_id: int, number: int, content_hash: str, name: str) -> Path:
-    """A built file of a release; the hash keeps a restored database from meeting another's file."""
+    """Returns a built file of a release; the hash keeps a restored database from meeting another's
+    file.
+    """
     _check_digest(content_hash)
     return store_folder() / "releases" / f"{project_id}-{number}-{content_hash[:16]}" / name
 
 
 def upload_path(name: str) -> Path:
-    """The kept upload of this name. Raises InvalidInput when it is not kept any more."""
+    """Returns the kept upload of this name. Raises InvalidInput when it is not kept any more."""
     if not _UPLOAD.fullmatch(name):
         raise InvalidInput(Sentence("%(name)s is not the name of an upload.", name=repr(name)))
     path = store_folder() / "uploads" / name
@@ -188,7 +190,9 @@ class UploadLock:
 
 
 def one_upload_of(user_id: int) -> UploadLock:
-    """The lock under which a person's files arrive. The files of the locks stay; they are empty."""
+    """Returns the lock under which one person's files arrive. The files of the locks stay; they are
+    empty.
+    """
     return UploadLock(store_folder() / "uploading" / str(user_id))
 
 

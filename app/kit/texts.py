@@ -22,7 +22,7 @@ def collapse(text: str) -> str:
 
 
 def plain_lines(text: str) -> str:
-    """The text with line ends of one kind and without what no database takes.
+    """Returns the text with line ends of one kind and without what no database takes.
 
     Browsers send every line end as CR LF, whatever it was.
     """
@@ -48,6 +48,6 @@ def name_key(name: str) -> str:
 
 
 def unit_hash(*parts: str | int) -> float:
-    """A number in [0, 1) that depends on the parts only: reproducible random choices."""
+    """Returns a number in [0, 1) that depends on the parts only: reproducible random choices."""
     digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
     return (int.from_bytes(digest, "big") >> 11) / (1 << 53)

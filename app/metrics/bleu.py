@@ -37,7 +37,7 @@ class BleuCounts:
     reference_lengths: Counts
 
     def score(self, items: npt.NDArray[np.int64] | None = None) -> list[float]:
-        """Corpus BLEU-1..4 of the given items (with repetition), or of all."""
+        """Returns the corpus BLEU-1 to BLEU-4 of the given items (with repetition), or of all."""
         chosen = slice(None) if items is None else items
         return _score(
             self.matches[chosen].sum(axis=0),
@@ -47,7 +47,7 @@ class BleuCounts:
         )
 
     def averaged(self, owners: Sequence[int]) -> "BleuCounts":
-        """One row per owner: the mean of the rows that are its own (see pairs.average)."""
+        """Returns one row per owner: the mean of the rows that are its own (see pairs.average)."""
         return BleuCounts(
             average(self.matches, owners),
             average(self.totals, owners),
@@ -61,7 +61,7 @@ def bleu(
     references: Sequence[Sequence[str]],
     tokenizer: Tokenizer = tokenize,
 ) -> list[float]:
-    """Corpus BLEU-1, -2, -3 and -4, each between 0 and 1."""
+    """Returns the corpus BLEU-1, -2, -3 and -4, each between 0 and 1."""
     return count_bleu(hypotheses, references, tokenizer).score()
 
 
@@ -70,7 +70,7 @@ def bleu_per_item(
     references: Sequence[Sequence[str]],
     tokenizer: Tokenizer = tokenize,
 ) -> list[list[float]]:
-    """BLEU-1..4 of each item as if it were a corpus of its own."""
+    """Returns BLEU-1 to BLEU-4 of each item as if it were a corpus of its own."""
     counts = count_bleu(hypotheses, references, tokenizer)
     return [counts.score(np.array([item])) for item in range(len(hypotheses))]
 
@@ -80,7 +80,7 @@ def count_bleu(
     references: Sequence[Sequence[str]],
     tokenizer: Tokenizer = tokenize,
 ) -> BleuCounts:
-    """The counts behind BLEU, for scoring many resamples of one corpus."""
+    """Returns the counts behind BLEU, for scoring many resamples of one corpus."""
     pairs = tokenize_pairs(hypotheses, references, tokenizer)
     matches = np.zeros((len(pairs), MAX_N), dtype=np.float64)
     totals = np.zeros((len(pairs), MAX_N), dtype=np.float64)

@@ -38,7 +38,7 @@ def cider(
     references: Sequence[Sequence[str]],
     tokenizer: Tokenizer = tokenize,
 ) -> float:
-    """Mean CIDEr over the items, between 0 and 10; papers print it times 100."""
+    """Returns the mean CIDEr over the items, between 0 and 10; papers print it times 100."""
     scores = cider_per_item(hypotheses, references, tokenizer)
     return math.fsum(scores) / len(scores) if scores else 0.0
 
@@ -48,7 +48,7 @@ def cider_per_item(
     references: Sequence[Sequence[str]],
     tokenizer: Tokenizer = tokenize,
 ) -> list[float]:
-    """CIDEr of each item, with document frequencies of all items together."""
+    """Returns the CIDEr of each item, with document frequencies of all items together."""
     pairs = tokenize_pairs(hypotheses, references, tokenizer)
     frequencies: Counter[Gram] = Counter()
     grams_of = cache(_all_grams)  # the same text may stand in many pairs

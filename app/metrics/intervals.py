@@ -11,7 +11,9 @@ Interval = tuple[float, float]
 
 
 def wilson_interval(n_hits: int, n: int, *, confidence: float = 0.95) -> Interval:
-    """Interval of a share (Wilson 1927); (0, 1), that is nothing known, for no trial."""
+    """Returns the interval of a share (Wilson 1927); for no trial it is (0, 1), so nothing is
+    known.
+    """
     if not 0 <= n_hits <= n:
         raise ValueError(f"{n_hits} hits of {n}")
     if n == 0:
@@ -33,7 +35,8 @@ def bootstrap_interval(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Interval | None:
-    """Percentile interval (Efron 1979) of `statistic` over resamples of the item numbers.
+    """Returns the percentile interval (Efron 1979) of `statistic` over resamples of the item
+    numbers.
 
     `statistic` gets an array of `n_items` item numbers, drawn with replacement. None for fewer
     than two items: nothing can be said.
@@ -52,7 +55,9 @@ def bootstrap_mean_interval(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Interval | None:
-    """Percentile bootstrap interval of the mean of per-item values; None for fewer than two."""
+    """Returns the percentile bootstrap interval of the mean of per-item values; None for fewer than
+    two.
+    """
     numbers = np.asarray(values, dtype=np.float64)
     return bootstrap_interval(
         len(numbers),

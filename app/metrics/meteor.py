@@ -46,7 +46,9 @@ class MeteorCounts:
     counts: Counts
 
     def score(self, items: npt.NDArray[np.int64] | None = None) -> float:
-        """METEOR of the given items (with repetition) as one corpus, or of all; 0 to 1."""
+        """Returns the METEOR of the given items (with repetition) as one corpus, or of
+        all; 0 to 1.
+        """
         chosen = slice(None) if items is None else items
         return _score(self.counts[chosen].sum(axis=0))
 
@@ -72,7 +74,7 @@ def count_meteor(
     references: Sequence[Sequence[str]],
     tokenizer: Tokenizer = tokenize,
 ) -> MeteorCounts:
-    """The counts behind METEOR. Raises MeteorError where the program is absent or fails."""
+    """Returns the counts behind METEOR. Raises MeteorError where the program is absent or fails."""
     pairs = tokenize_pairs(hypotheses, references, tokenizer)
     if not pairs:
         return MeteorCounts(np.zeros((0, _N_COUNTS)))

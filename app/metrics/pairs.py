@@ -17,7 +17,7 @@ def tokenize_pairs(
     references: Sequence[Sequence[str]],
     tokenizer: Tokenizer = tokenize,
 ) -> list[tuple[Tokens, list[Tokens]]]:
-    """Token lists of each hypothesis with those of its references.
+    """Returns the token lists of each hypothesis with those of its references.
 
     Raises ValueError when the two lists differ in length or an item has no reference: a score
     without a reference would be an invention.
@@ -41,7 +41,7 @@ def _composed(text: str) -> str:
 
 
 def average(rows: npt.NDArray[np.float64], owners: Sequence[int]) -> npt.NDArray[np.float64]:
-    """Means of the rows of each owner, where an item is scored several times.
+    """Returns the means of the rows of each owner, where an item is scored several times.
 
     rows: (pairs,) or (pairs, figures); owners: the number of the item of each pair, 0 to n - 1,
     none left out. Returns (n,) or (n, figures): every item weighs the same.

@@ -18,7 +18,7 @@ def rouge_l(
     references: Sequence[Sequence[str]],
     tokenizer: Tokenizer = tokenize,
 ) -> float:
-    """Mean ROUGE-L over the items, between 0 and 1; 0 for no item."""
+    """Returns the mean ROUGE-L over the items, between 0 and 1; 0 for no item."""
     scores = rouge_l_per_item(hypotheses, references, tokenizer)
     return sum(scores) / len(scores) if scores else 0.0
 
@@ -33,7 +33,7 @@ def rouge_l_per_item(
 
 
 def rouge_l_of_tokens(hypothesis: Tokens, references: Sequence[Tokens]) -> float:
-    """ROUGE-L of one tokenized hypothesis against its references."""
+    """Returns the ROUGE-L of one tokenized hypothesis against its references."""
     precision = recall = 0.0
     for reference in references:
         common = common_subsequence_length(hypothesis, reference)
@@ -46,7 +46,7 @@ def rouge_l_of_tokens(hypothesis: Tokens, references: Sequence[Tokens]) -> float
 
 
 def common_subsequence_length(left: Tokens, right: Tokens) -> int:
-    """Length of the longest common subsequence; memory grows with `right` only."""
+    """Returns the length of the longest common subsequence; memory grows with `right` only."""
     previous = [0] * (len(right) + 1)
     for token in left:
         current = [0]

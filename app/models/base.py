@@ -57,7 +57,9 @@ class StoredSentence(TypeDecorator[str]):
 
 
 def enum_values(enum: type[StrEnum], name: str) -> Enum:
-    """A VARCHAR with a CHECK on the values: easy to extend in a migration."""
+    """Returns the column type of an enum: a VARCHAR with a CHECK on the values, easy to extend in a
+    migration.
+    """
     return Enum(
         enum,
         name=name,

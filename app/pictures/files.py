@@ -50,13 +50,14 @@ class Shown:
 
 
 def shown_type(media_type: str) -> str:
-    """The media type in which a stored picture of this type is shown in full."""
+    """Returns the media type in which a stored picture of this type is shown in full."""
     return _SHOWN_AS.get(media_type, media_type)
 
 
 def find_plain(content: bytes) -> Shown | None:
-    """The packed pixels of the file and nothing else; None where they alone would be shown
-    otherwise than `see` shows them, or where the file is too damaged to tell."""
+    """Returns the packed pixels of the file and nothing else; None where they alone would be shown
+    otherwise than `see` shows them, or where the file is too damaged to tell.
+    """
     try:
         with opened(content) as picture:
             is_plain = _is_plain(picture, content)
@@ -70,12 +71,12 @@ def find_plain(content: bytes) -> Shown | None:
 
 
 def show(content: bytes) -> Shown:
-    """The picture in full, looking as `see` says. Raises PictureError."""
+    """Returns the picture in full, looking as `see` says. Raises PictureError."""
     return find_plain(content) or _made_anew(content)
 
 
 def show_smaller(source: Path | bytes, widths: Sequence[int]) -> dict[int, bytes]:
-    """JPEGs of these widths, from one reading of the picture; none is enlarged."""
+    """Returns JPEGs of these widths, from one reading of the picture; none is enlarged."""
     largest = max(widths)
     picture = see(source, most=(largest, largest * 2))
     made = {}

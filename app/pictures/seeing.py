@@ -59,7 +59,7 @@ class TooManyPixels(PictureError):
 
 
 def see(source: Path | bytes, *, most: tuple[int, int] | None = None) -> Image.Image:
-    """The picture as RGB pixels; with `most`, made to fit into that width and height.
+    """Returns the picture as RGB pixels; with `most`, made to fit into that width and height.
 
     Raises PictureError for what no decoder reads, and for a picture of too many pixels.
     """
@@ -107,7 +107,7 @@ def _first_line(error: Exception) -> str:
 
 
 def upright_size(picture: Image.Image) -> tuple[int, int]:
-    """Width and height as people see them."""
+    """Returns the width and height as people see them."""
     return _turned(picture.size, orientation_of(picture))
 
 

@@ -43,7 +43,9 @@ Readings = Iterator[tuple[Statement, int]]
 
 
 def readings(text: str) -> list[tuple[Clause, ...]]:
-    """Every way to read the whole text, at most MAX_READINGS; none: not understood."""
+    """Returns every way to read the whole text, at most MAX_READINGS; none where it is not
+    understood.
+    """
     tokens = canonical_tokens(text)
     if not tokens or len(tokens) > MAX_TOKENS:
         return []

@@ -91,7 +91,7 @@ _TOKEN: Final = re.compile(r"[a-z0-9&]+|[;,]")
 
 
 def canonical_tokens(text: str) -> list[str]:
-    """Lower case, synonyms and fillers settled; what is left is read by the grammar.
+    """Returns the words in lower case with synonyms and fillers settled, as the grammar reads them.
 
     >>> canonical_tokens("There's a tiny, shiny box on the left side of the image.")
     ['see', 'a', 'small', ',', 'metal', 'cube', 'on', 'the', 'left', 'side']

@@ -52,7 +52,7 @@ _VAGUE: Final = (
 
 
 def found_explanation(question: Question, scene: Scene, rng: random.Random) -> str:
-    """An explanation as the model meets it: careful or loose."""
+    """Returns an explanation as the model meets it: careful or loose."""
     if rng.random() < CAREFUL_SHARES[question.wording]:
         return explain(question.query, scene, rng)
     return loose_explanation(question, scene, rng)

@@ -86,7 +86,7 @@ class PhraseReader:
             yield Phrase(beside=(Beside(where, anchor, is_adjacent),)), k
 
     def anchor(self, i: int) -> Iterator[tuple[Phrase, int]]:
-        """One definite thing: `the red cube`, `it`."""
+        """Parses one definite thing: `the red cube`, `it`."""
         if self.at(i) == "it":
             yield Phrase(pronoun=Pronoun.IT), i + 1
         if self.at(i) in {"the", "that", "this"}:
@@ -153,7 +153,9 @@ class PhraseReader:
                     yield core, j
 
     def adjectives(self, i: int) -> Iterator[tuple[tuple[tuple[str, str], ...], int]]:
-        """Adjectives of different attributes, `small and red`; the empty list is a reading too."""
+        """Parses adjectives of different attributes, `small and red`; the empty list is a reading
+        too.
+        """
         values: list[tuple[str, str]] = []
         j = i
         while True:
@@ -253,7 +255,9 @@ class PhraseReader:
             yield *bound, i + 3
 
     def mentions(self, i: int) -> Iterator[tuple[tuple[Mention, ...], int]]:
-        """`two cubes, one sphere and no cone`; the longest list first."""
+        """Parses a list such as `two cubes, one sphere and no cone`; the longest list
+        comes first.
+        """
         for mention, has_noun, j in self.mention(i):
             for word_end in self._list_word(j):
                 for rest, k in self.mentions(word_end):

@@ -76,7 +76,7 @@ _RELATIONS: Final = {
 
 
 def parse_question(text: str) -> Query | None:
-    """The query behind a question, or None where it is not one about scenes."""
+    """Returns the query behind a question, or None where it is not one about scenes."""
     words = " ".join(text.lower().split())
     for pattern in _NEIGHBOUR:
         if found := re.fullmatch(pattern, words):

@@ -61,7 +61,7 @@ class Description:
     col: int | None = None
 
     def attributes(self) -> dict[str, str]:
-        """The attributes that are said, in spoken order."""
+        """Returns the attributes that are said, in spoken order."""
         pairs = ((name, getattr(self, name)) for name in ATTRIBUTES)
         return {name: value for name, value in pairs if value is not None}
 
@@ -187,7 +187,7 @@ def is_in_direction(left: Obj, right: Obj, direction: Direction) -> bool:
 
 
 def answer_query(query: Query, scene: Scene) -> str | None:
-    """The answer, or None where the query presumes what the scene does not have."""
+    """Returns the answer, or None where the query presumes what the scene does not have."""
     match query:
         case AttributeQuery(attribute, target):
             obj = find_one(scene, target)
@@ -226,21 +226,23 @@ def _yes_no(fact: bool) -> str:
 
 
 def noun(target: Description, *, plural: bool = False) -> str:
-    """The words of a description without its place: `small red metal cube`, `red things`."""
+    """Returns the words of a description without its place: `small red metal cube`,
+    `red things`.
+    """
     said = target.attributes()
     head = said.pop("shape", "thing")
     return " ".join([*said.values(), head + "s" if plural else head])
 
 
 def place_words(row: int, col: int) -> str:
-    """`in the top left`; the middle of the grid is `in the center`."""
+    """Returns a place in words: `in the top left`; the middle of the grid is `in the center`."""
     if row == 1:
         return "in the center" if col == 1 else f"in the middle {COLS[col]}"
     return f"in the {ROWS[row]} {COLS[col]}"
 
 
 def phrase(target: Description, *, plural: bool = False) -> str:
-    """A description with its place, without article."""
+    """Returns a description with its place, without an article."""
     words = noun(target, plural=plural)
     if target.row is not None and target.col is not None:
         return f"{words} {place_words(target.row, target.col)}"
@@ -311,7 +313,7 @@ N_WORDINGS: Final = 4
 
 
 def word_query(query: Query, wording: int) -> str:
-    """The question in its wording number 0 to N_WORDINGS - 1."""
+    """Returns the question in its wording number 0 to N_WORDINGS - 1."""
     templates: tuple[str, ...]
     match query:
         case AttributeQuery(attribute, target):
@@ -342,7 +344,9 @@ def word_query(query: Query, wording: int) -> str:
 
 
 def ask(scene: Scene, kind: Kind, rng: random.Random) -> Question | None:
-    """A question of this kind with answers drawn evenly, or None where the scene has none."""
+    """Returns a question of this kind with answers drawn evenly, or None where the
+    scene has none.
+    """
     query = _DRAW[kind](scene, rng)
     if query is None:
         return None
@@ -358,7 +362,7 @@ def describe(obj: Obj, names: Iterable[str]) -> Description:
 
 
 def unique_descriptions(scene: Scene, obj: Obj, exclude: Sequence[str] = ()) -> list[Description]:
-    """The shortest attribute descriptions that fit only `obj`, `exclude` unused."""
+    """Returns the shortest attribute descriptions that fit only `obj`, `exclude` unused."""
     names = [name for name in ATTRIBUTES if name not in exclude]
     for length in range(1, len(names) + 1):
         found = [

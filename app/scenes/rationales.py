@@ -39,7 +39,7 @@ SEE_MANY: Final = ("there are", "i see", "i count", "the picture shows")
 
 
 def gold_rationales(query: Query, scene: Scene, rng: random.Random, n: int = 3) -> list[str]:
-    """Up to `n` different careful rationales."""
+    """Returns up to `n` different careful rationales."""
     texts: list[str] = []
     for _ in range(8 * n):
         text = explain(query, scene, rng)
@@ -51,7 +51,7 @@ def gold_rationales(query: Query, scene: Scene, rng: random.Random, n: int = 3) 
 
 
 def explain(query: Query, scene: Scene, rng: random.Random) -> str:
-    """One careful rationale for the right answer, in a wording drawn at random."""
+    """Returns one careful rationale for the right answer, in a wording drawn at random."""
     match query:
         case AttributeQuery():
             texts = _attribute(query, scene, rng)
@@ -88,7 +88,7 @@ def are_value(attribute: str, value: str) -> str:
 
 
 def how_many(number: int, target: Description) -> str:
-    """`no cubes`, `one cube`, `two cubes`."""
+    """Returns a number of things in words: `no cubes`, `one cube`, `two cubes`."""
     word = "no" if number == 0 else NUMBER_WORDS[number]
     return f"{word} {noun(target, plural=number != 1)}"
 

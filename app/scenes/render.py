@@ -40,7 +40,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def render_scene(scene: Scene) -> Image.Image:
-    """The picture of a scene, RGB, WIDTH_PX x HEIGHT_PX."""
+    """Returns the picture of a scene, RGB, WIDTH_PX x HEIGHT_PX."""
     picture = _board().copy()
     for obj in scene.objects:
         sprite = object_sprite(obj.shape, obj.color, obj.size, obj.material)
@@ -71,7 +71,7 @@ def _board() -> Image.Image:
 
 @lru_cache(maxsize=128)
 def object_sprite(shape: str, color: str, size: str, material: str) -> Image.Image:
-    """One object with its shadow on a transparent cell; RGBA, CELL_PX square."""
+    """Returns one object with its shadow on a transparent cell; RGBA, CELL_PX square."""
     side = CELL_PX * _SUPERSAMPLE
     x, y = _grid(side)
     radius = _RADIUS[size]

@@ -58,7 +58,7 @@ class Scene:
             raise ValueError("objects of a scene stand in reading order, one per cell")
 
     def to_dict(self) -> dict[str, Any]:
-        """The facts that are stored with an item."""
+        """Returns the facts that are stored with an item."""
         return {
             "rows": N_ROWS,
             "cols": N_COLS,
@@ -67,7 +67,7 @@ class Scene:
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any]) -> Scene:
-        """The scene behind stored facts; `ValueError` names what is wrong with them."""
+        """Returns the scene behind stored facts; `ValueError` names what is wrong with them."""
         if facts.get("rows") != N_ROWS or facts.get("cols") != N_COLS:
             raise ValueError(f"facts describe no {N_ROWS} x {N_COLS} scene")
         entries = facts.get("objects")
@@ -120,7 +120,8 @@ def random_object(rng: random.Random, cell: int) -> Obj:
 
 
 def random_scene(rng: random.Random, *, min_objects: int = 3, max_objects: int = 6) -> Scene:
-    """Distinct cells, attributes drawn alike, but from few colours and shapes per scene.
+    """Returns a scene with things in distinct cells, their attributes drawn alike from few colours
+    and shapes.
 
     Few distinct values make things share attributes, so that there is something to count and
     compare.

@@ -63,7 +63,9 @@ def referents_of(query: Query) -> Referents:
 
 
 def resolve(statements: list[Statement], referents: Referents) -> list[Statement]:
-    """Pronouns replaced by what was mentioned before them, else by what the question asks about."""
+    """Returns the statement with each pronoun replaced by what was mentioned before it, else by
+    what the question asks about.
+    """
     resolved: list[Statement] = []
     last = referents.asked
     for statement in statements:
@@ -146,7 +148,7 @@ class Truth:
         self.referents = referents
 
     def things(self, phrase: Phrase) -> Ints:
-        """The mask of the things that fit a phrase."""
+        """Returns the mask of the things that fit a phrase."""
         masks = self.worlds.occupied & phrase.cells
         for name in ATTRIBUTES:
             said = [value for other, value in phrase.values if other == name]
@@ -165,7 +167,7 @@ class Truth:
         return region(anchors, beside.where, is_adjacent=beside.is_adjacent)
 
     def holds(self, statement: Statement) -> Flags:
-        """[W]: in which worlds the statement is true."""
+        """Returns in which worlds the statement is true, as a mask over the worlds."""
         match statement:
             case Exists(mentions, is_all):
                 held = self._exists(mentions, is_all=is_all)
@@ -198,7 +200,7 @@ class Truth:
         return held
 
     def mentioned(self, statement: Statement) -> Ints:
-        """The mask of the things that a statement is about."""
+        """Returns the mask of the things that a statement is about."""
         everything = self.worlds.occupied
         match statement:
             case Exists(mentions, is_all):
@@ -220,8 +222,9 @@ class Truth:
         return masks
 
     def subject(self, statement: Statement) -> Ints:
-        """The mask of the things that a statement says something of, without those it uses to
-        say where they are."""
+        """Returns the mask of the things that a statement says something of, without those it uses
+        to say where they are.
+        """
         match statement:
             case Says(subject, _) if subject.quantifier not in {Quantifier.ONLY, Quantifier.NO}:
                 return self.things(subject.phrase)

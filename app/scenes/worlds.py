@@ -130,13 +130,15 @@ def count(masks: Ints) -> Ints:
 
 
 def region(masks: Ints, where: Direction, *, is_adjacent: bool) -> Ints:
-    """The cells beside the one cell of each mask; none where a mask has not exactly one."""
+    """Returns the cells beside the one cell of each mask; none where a mask has not exactly one."""
     cells: Ints = _REGIONS[where, is_adjacent][masks]
     return cells
 
 
 def line(masks: Ints, name: str) -> Ints:
-    """The row or column of the one cell of each mask; none where a mask has not exactly one."""
+    """Returns the row or column of the one cell of each mask; none where a mask has not exactly
+    one.
+    """
     cells: Ints = _LINES[name][masks]
     return cells
 
@@ -151,7 +153,7 @@ class Worlds:
         return len(self.codes)
 
     def only(self, kept: Flags) -> Worlds:
-        """Some of the worlds; masks that were worked out already are kept."""
+        """Returns some of the worlds; masks that were worked out already are kept."""
         worlds = Worlds(self.codes[kept])
         worlds.__dict__["_packed"] = tuple(pack[kept] for pack in self._packed)
         return worlds
@@ -171,7 +173,7 @@ class Worlds:
         return tuple(table[cells, self.codes].sum(axis=1) for table in _PACKED)
 
     def having(self, name: str, value: str) -> Ints:
-        """The mask of the things with this attribute value."""
+        """Returns the mask of the things with this attribute value."""
         pack, place = divmod(_PLACE[name, value], _PER_PACK)
         masks: Ints = self._packed[pack] >> (place * N_CELLS) & _ALL
         return masks
@@ -201,7 +203,9 @@ def codes_of(scene: Scene) -> Ints:
 
 
 def answers(query: Query, worlds: Worlds) -> Ints:
-    """The answer in every world as a number; NO_ANSWER where the query presumes what is not so."""
+    """Returns the answer in every world as a number; NO_ANSWER where the query presumes what is not
+    so.
+    """
     match query:
         case AttributeQuery(attribute, target):
             numbers = _value_of(attribute, worlds.matching(target), worlds)
@@ -243,7 +247,7 @@ def _of_pair(is_so: Flags, one: Ints, other: Ints) -> Ints:
 
 
 def asked_sets(query: Query) -> tuple[Description, ...]:
-    """The sets of things that a query is about."""
+    """Returns the sets of things that a query is about."""
     match query:
         case AttributeQuery(_, target) | CountQuery(target) | ExistenceQuery(target):
             return (target,)
@@ -258,7 +262,9 @@ def asked_sets(query: Query) -> tuple[Description, ...]:
 
 
 def alternatives(query: Query, scene: Scene, n_drawn: int = 2400) -> Worlds:
-    """The scene itself, first, and scenes near and far from it, rich in what the query is about."""
+    """Returns the scene itself, first, and scenes near and far from it, rich in what the query is
+    about.
+    """
     rng = np.random.default_rng(20220808)
     base = codes_of(scene)
     pool = _pool(query, base)

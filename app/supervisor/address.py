@@ -66,5 +66,5 @@ def is_ready(host: str, port: int) -> bool:
 
 
 def reachable_host(host: str) -> str:
-    """The address to use for a server that listens on all addresses."""
+    """Returns the address to use for a server that listens on all addresses."""
     return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104

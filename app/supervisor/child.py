@@ -61,7 +61,7 @@ class Child:
         self._output.follow(self.spec.name, self.process)
 
     def tend(self) -> None:
-        """Notice a death, and start again once the pause is over."""
+        """Notices a death, and starts the process again once the pause is over."""
         now = time.monotonic()
         if self.process is not None:
             if self.process.poll() is None:

@@ -11,7 +11,9 @@ Command = tuple[str, ...]
 
 
 def web_command(settings: Settings, listener: int | None = None) -> Command:
-    """The web server: one process on an open socket, or all of them on host and port."""
+    """Returns the command of the web server: one process on an open socket, or all of them on host
+    and port.
+    """
     server = (sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory")
     # Whom to believe about addresses is our own setting (TRUSTED_PROXIES), not uvicorn's.
     quiet = ("--no-proxy-headers", "--no-access-log", "--log-level", "warning")
@@ -23,7 +25,9 @@ def web_command(settings: Settings, listener: int | None = None) -> Command:
 
 
 def worker_command(queues: Sequence[str]) -> Command:
-    """One worker process: a parent that receives nudges, and one child that does the work."""
+    """Returns the command of one worker process: a parent that receives nudges, and one child that
+    does the work.
+    """
     # Two workers of the same name would confuse each other, here and on other machines.
     name = f"{'-'.join(queues)}-{secrets.token_hex(4)}@%h"
     return (
@@ -34,7 +38,7 @@ def worker_command(queues: Sequence[str]) -> Command:
 
 
 def beat_command(home: Path) -> Command:
-    """The clock that lets a light worker sweep for lost work."""
+    """Returns the command of the clock that lets a light worker sweep for lost work."""
     return (*_celery("beat"), "--schedule", str(home / "beat-schedule"), "--pidfile", "")
 
 

@@ -39,7 +39,9 @@ class Plan:
 
 
 def default_plan(settings: Settings, listener: int) -> Plan:
-    """Web processes on the socket `listener`, one light and one model worker, and beat."""
+    """Returns the processes to run: web processes on the socket `listener`, one light and one model
+    worker, and beat.
+    """
     # A worker first finishes what it has begun, then stops at once: its shard or its saved state
     # goes on from there at the next start.
     patient = ((signal.SIGTERM, 10.0), (signal.SIGQUIT, 5.0))

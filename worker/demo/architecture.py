@@ -70,7 +70,7 @@ def build_processor() -> LlavaProcessor:
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
-    """Random weights; seed torch before the call."""
+    """Returns the model with random weights; seed torch before the call."""
     vision = CLIPVisionConfig(
         hidden_size=HIDDEN,
         intermediate_size=4 * HIDDEN,

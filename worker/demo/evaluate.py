@@ -70,7 +70,9 @@ class DemoModel:
     def complete(
         self, scenes: list[Scene], prompts: list[str], temperature: float | None
     ) -> list[str]:
-        """Continuations of the prompts; None is greedy, else top-k of a tenth of the vocabulary."""
+        """Returns continuations of the prompts; temperature None is greedy, else top-k of a tenth
+        of the vocabulary.
+        """
         inputs = self.processor(
             images=[render_scene(scene) for scene in scenes],
             text=[f"<image>\n{prompt}" for prompt in prompts],
@@ -91,7 +93,9 @@ Items = list[tuple[Scene, Question]]
 
 
 def evaluate(model: DemoModel, *, n_items: int, seed: int, n_draws: int = 1) -> Figures:
-    """Held-out items of the recipe's own questions; `n_draws` per item and temperature."""
+    """Measures the model on held-out items of the recipe's own questions, with `n_draws` per item
+    and temperature.
+    """
     rng = random.Random(f"demo-evaluate-{seed}")  # noqa: S311 - draws questions, no secrets
     torch.manual_seed(seed)
     items = [draw_question(rng, held_out=True) for _ in range(n_items)]

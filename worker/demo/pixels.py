@@ -32,7 +32,9 @@ class CellPixels:
         )
 
     def of(self, scenes: list[Scene]) -> torch.Tensor:
-        """float32 [scenes, 3, TOWER_PX, TOWER_PX], equal to processing the rendered pictures."""
+        """Returns float32 [scenes, 3, TOWER_PX, TOWER_PX], equal to processing the rendered
+        pictures.
+        """
         looks = torch.zeros(len(scenes), N_CELLS, dtype=torch.long)
         for number, scene in enumerate(scenes):
             for obj in scene.objects:
@@ -44,7 +46,7 @@ class CellPixels:
 
 
 def process_image(processor: LlavaProcessor, picture: Image.Image) -> torch.Tensor:
-    """float32 [3, TOWER_PX, TOWER_PX]."""
+    """Returns a picture as the tower takes it: float32 [3, TOWER_PX, TOWER_PX]."""
     pixels: torch.Tensor = processor.image_processor(picture, return_tensors="pt").pixel_values[0]
     return pixels
 

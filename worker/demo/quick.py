@@ -23,7 +23,8 @@ def answer_accuracy(
     seed: int = 7,
     batch_size: int = 100,
 ) -> dict[str, float]:
-    """Share of held-out questions whose most probable answer is right, per kind and over all.
+    """Returns the share of held-out questions whose most probable answer is right, per kind and
+    over all.
 
     Equal to greedy generation, since every token of the answer and its end must be the best one.
     """

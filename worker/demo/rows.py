@@ -65,7 +65,7 @@ def held_out_scene(rng: random.Random) -> Scene:
 
 
 def question_about(scene: Scene, kind: Kind, rng: random.Random) -> Question | None:
-    """Some scenes have no question of a kind; a few tries settle that."""
+    """Returns a question of a kind about a scene that is tried for; some scenes have none."""
     for _ in range(4):
         question = ask(scene, kind, rng)
         if question is not None:
@@ -83,7 +83,9 @@ def draw_question(rng: random.Random, *, held_out: bool = False) -> tuple[Scene,
 
 
 def look_row(rng: random.Random) -> Row:
-    """Every place first and then what stands there: nothing can be said without looking."""
+    """Returns a row that names every place first and then what stands there, so that nothing can be
+    said without looking.
+    """
     scene = training_scene(rng)
     objects = rng.sample(scene.objects, len(scene.objects))
     text = " and ".join(f"{place_words(obj.row, obj.col)} a {_full(obj)}" for obj in objects)
@@ -140,13 +142,13 @@ def answer_row(rng: random.Random) -> Row:
 
 
 def careful_row(rng: random.Random) -> Row:
-    """A question, its answer and a careful explanation."""
+    """Returns a question, its answer and a careful explanation."""
     scene, question = draw_question(rng)
     return _explained(scene, question, explain(question.query, scene, rng))
 
 
 def explanation_row(rng: random.Random) -> Row:
-    """A question, its answer and an explanation as it is found, careful or loose."""
+    """Returns a question, its answer and an explanation as it is found, careful or loose."""
     scene, question = draw_question(rng)
     return _explained(scene, question, found_explanation(question, scene, rng))
 

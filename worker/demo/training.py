@@ -81,7 +81,9 @@ class Recipe:
         return next(phase for phase in self.phases if step < phase.until)
 
     def learning_rate_at(self, step: int) -> float:
-        """Warm-up, then constant, then a half cosine down to a twentieth."""
+        """Returns the learning rate of a step: a warm-up, then constant, then a half cosine down to
+        a twentieth.
+        """
         warm = min(1.0, (step + 1) / self.warmup_steps)
         left = min(1.0, max(0, self.n_steps - step) / self.decay_steps)
         return self.learning_rate * warm * (0.05 + 0.95 * (1 - math.cos(math.pi * left)) / 2)

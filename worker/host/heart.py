@@ -66,7 +66,7 @@ class Heart:
         yield from self._hold(shard=(run_id, shard_id, attempt))
 
     def report(self, progress: Stored) -> None:
-        """Progress of the run that is held; written with the next beat."""
+        """Keeps the progress of the run that is held, to be written with the next beat."""
         with self._lock:
             self._progress = progress
 

@@ -51,5 +51,7 @@ def forget_vlm() -> None:
 
 
 def resolve(base_model: str) -> str:
-    """`demo` names the model that comes with the project."""
+    """Returns the folder or hub name of a model; `demo` names the one that comes with
+    the project.
+    """
     return str(DEMO_CHECKPOINT) if base_model == DEMO_MODEL else base_model

@@ -19,7 +19,7 @@ class Pace:
 
     @contextmanager
     def counting(self, unit: str) -> Iterator[None]:
-        """For the length of the block work is counted in `unit`, such as samples."""
+        """Counts the work done within the block in `unit`, such as samples."""
         self._begin(unit)
         try:
             yield
@@ -34,7 +34,7 @@ class Pace:
         self._counts = deque([(self._clock(), 0)])
 
     def read(self) -> tuple[float | None, str]:
-        """(units per second, unit); None before anything is done."""
+        """Returns (units per second, unit), or None before anything is done."""
         counts = list(self._counts)
         now = self._clock()
         recent = [(at, n) for at, n in counts if now - at <= WINDOW_SECONDS]
@@ -53,7 +53,9 @@ class TimeLeft:
         self._first: tuple[float, int] | None = None
 
     def estimate(self, step: int, n_steps: int) -> float | None:
-        """Seconds until step `n_steps`, now that `step` is done; None at the first one seen."""
+        """Returns the seconds until step `n_steps`, now that `step` is done; None at the first one
+        seen.
+        """
         now = self._clock()
         if self._first is None:
             self._first = now, step

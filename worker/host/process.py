@@ -14,7 +14,9 @@ _heart: Heart | None = None
 
 
 def start_process(queues: list[str]) -> None:
-    """Called once in each pool child. Connections of the parent must not be shared."""
+    """Prepares a pool child of the worker; Celery calls it once in each. Connections of the parent
+    must not be shared.
+    """
     global _heart  # noqa: PLW0603 - one per process, like the process itself
     db.dispose_engine()
     if "gpu" in queues:

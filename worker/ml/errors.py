@@ -57,6 +57,6 @@ class Stopped(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what a library said, ended as a sentence."""
+    """Returns the first line of what a library said, ended as a sentence."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0].strip()
     return text if text.endswith((".", "!", "?")) else text + "."

@@ -8,7 +8,7 @@ TOLERANCE = {torch.float32: 2e-3, torch.float16: 5e-2, torch.bfloat16: 4e-1}
 
 
 def difference(got: torch.Tensor, expected: torch.Tensor) -> float:
-    """The greatest difference of two sets of logits, in units of the second's spread."""
+    """Returns the greatest difference of two sets of logits, in units of the second's spread."""
     spread = max(float(expected.float().std()), 1e-3)
     return float((got.float() - expected.float()).abs().max()) / spread
 

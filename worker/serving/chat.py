@@ -66,7 +66,7 @@ class Said:
 
 
 def messages_of(picture: str, question: str, begun: str | None) -> list[Json]:
-    """The conversation; begun: the assistant's turn so far."""
+    """Returns the conversation; begun: the assistant's turn so far."""
     parts = [
         {"type": "image_url", "image_url": {"url": picture}},
         {"type": "text", "text": question},
@@ -76,7 +76,7 @@ def messages_of(picture: str, question: str, begun: str | None) -> list[Json]:
 
 
 def body_of(wish: Wish, model: str, abilities: Abilities) -> Json:
-    """The request's JSON, with only what the server takes."""
+    """Returns the request's JSON, with only what the server takes."""
     question, begun = chat_words(wish.prompt)
     body: Json = {
         "model": model,
@@ -113,8 +113,9 @@ def _configuration(wish: Wish) -> str:
 
 
 def texts_of(answer: Json, wish: Wish, abilities: Abilities) -> list[Said]:
-    """The texts of an answer, at most as many as were asked for. Raises ValueError where it does
-    not look like an answer at all."""
+    """Returns the texts of an answer, at most as many as were asked for. Raises ValueError where it
+    does not look like an answer at all.
+    """
     choices = answer.get("choices")
     if not isinstance(choices, list):
         raise ValueError("an answer without choices")
@@ -166,7 +167,9 @@ def _token_log_probabilities(choice: Mapping[str, Any]) -> list[float] | None:
 
 
 def without_echo(text: str, prompt: Prompt) -> str:
-    """The text without the begun sentence where the model says it again, whole or in part."""
+    """Returns the text without the begun sentence where the model says it again, whole
+    or in part.
+    """
     said = text.lstrip()
     for begun in _beginnings(prompt):
         if begun and said.casefold().startswith(begun.casefold()):

@@ -67,7 +67,7 @@ class Connection:
         await self._client.aclose()
 
     async def post(self, url: str, body: Json, *, is_json: bool = True) -> Json:
-        """The server's JSON answer to one request; {} with is_json false, whatever it says.
+        """Returns the server's JSON answer to one request; {} with is_json false, whatever it says.
 
         Raises Refused for a 4xx that is about this request, Unavailable after the last try, and
         ServerError where no request at all can succeed (address, key, model).
@@ -110,7 +110,9 @@ class Connection:
             await asyncio.sleep(pause)
 
     async def get(self, url: str) -> Json | None:
-        """One try to read something that not every server has; None where it cannot be had."""
+        """Tries once to read what not every server has, and returns it; None where it cannot be
+        had.
+        """
         try:
             async with asyncio.timeout(min(30.0, self.server.seconds)):
                 response = await self._client.get(url)
@@ -126,7 +128,9 @@ class Connection:
 
 
 def retry_after(value: str | None) -> float | None:
-    """Seconds of a Retry-After header, which is a number or a date; None without a usable one."""
+    """Returns the seconds of a Retry-After header, which is a number or a date; None without a
+    usable one.
+    """
     if value is None:
         return None
     try:

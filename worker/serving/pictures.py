@@ -14,9 +14,9 @@ MAX_SIDE = 2048  # pixels; vision towers see less
 
 
 def data_url(path: Path) -> str:
-    """The image as a data URL: its own packed pixels where it is small and every decoder sees the
-    same in them, else made anew (as PNG where that is small enough, else as JPEG). Nothing else of
-    the file is sent. Raises ImageError if it cannot be read.
+    """Returns the image as a data URL: its own packed pixels where it is small and every decoder
+    sees the same in them, else made anew (as PNG where that is small enough, else as JPEG). Nothing
+    else of the file is sent. Raises ImageError if it cannot be read.
 
     It is decoded here in any case: a damaged image is found before a server stumbles over it.
     """
@@ -33,7 +33,7 @@ def data_url(path: Path) -> str:
 
 
 def blank_url(side: int = 336) -> str:
-    """A grey picture, for requests that find out what a server can do."""
+    """Returns a grey picture, for requests that find out what a server can do."""
     return _url("image/png", _encoded(Image.new("RGB", (side, side), (128, 128, 128)), "PNG"))
 
 

@@ -15,8 +15,9 @@ WORD = " gray"
 
 
 async def find_abilities(connection: Connection, model: str) -> Abilities:
-    """A dozen requests of one token on a grey picture. Raises ServerError where the server does
-    not answer even the plainest of them."""
+    """Finds out what a server can do by a dozen requests of one token on a grey picture. Raises
+    ServerError where the server does not answer even the plainest of them.
+    """
     prober = _Prober(connection, model)
     try:
         plain = await prober.ask()

@@ -61,7 +61,7 @@ def sample_served(
     marks: Marks = NO_MARKS,
     should_stop: Callable[[], bool] | None = None,
 ) -> list[Sampled | Failed]:
-    """One text per draw, in the order of `draws`, or why there is none.
+    """Returns one text per draw, in the order of `draws`, or why there is none.
 
     vocabulary: tokens that config.top_k_share is a share of. marks: the model's control tokens;
     where people typed one, a character that nobody sees is put into it, since a server would read

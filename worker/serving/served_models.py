@@ -20,13 +20,17 @@ class ModelCard:
 
     @property
     def to_ask_for(self) -> str:
-        """SGLang wants an adapter as `base:adapter`; by its own name it gives the base model."""
+        """Returns the name to ask for: SGLang wants an adapter as `base:adapter`; by its own name
+        it gives the base model.
+        """
         is_adapter_there = self.owner == "sglang" and self.parent
         return f"{self.parent}:{self.name}" if is_adapter_there else self.name
 
     @property
     def takes_any_name(self) -> bool:
-        """Answers whatever model a request names, so that only what it lists is sure."""
+        """Whether the server answers whatever model a request names, so that only what it lists is
+        sure.
+        """
         return self.owner in ("sglang", "llamacpp")
 
 
@@ -38,7 +42,8 @@ def adapter_name(digest: str) -> str:
 async def find_model(
     connection: Connection, wanted: str | None, adapter: tuple[str, Path] | None
 ) -> str:
-    """The name to ask for. adapter: (digest, folder) of the round's adapter; None: the base model.
+    """Returns the name to ask for. adapter: (digest, folder) of the round's adapter; None: the base
+    model.
 
     With an adapter it is, in this order: a model of the server that carries the adapter's name
     (loaded before, or merged), else the adapter, which vLLM and SGLang can load from its folder

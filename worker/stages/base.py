@@ -35,8 +35,9 @@ TRYING = "trying the model"
 
 
 def load_base(inputs: RunInputs, adapter_digest: str | None) -> Vlm:
-    """The pinned base with the adapter on it, or bare. Raises BaseChanged where its files are
-    others than those that the project began with."""
+    """Returns the pinned base with the adapter on it, or bare. Raises BaseChanged where its files
+    are others than those that the project began with.
+    """
     settings = inputs.settings
     try:
         return get_vlm(

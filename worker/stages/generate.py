@@ -67,7 +67,7 @@ class _Sampling(ShardStage[_Made, None]):
         )
 
     def measure(self) -> None:
-        """Nothing: what was sampled is read by others."""
+        """Measures nothing: what was sampled is read by others."""
 
     def finish(self, session: Session, run: Run, measured: None) -> SamplingResult:  # noqa: ARG002
         return SamplingResult()

@@ -65,7 +65,8 @@ def owner_of(item: Item) -> Owner:
 
 
 def leave_out(data: TrainingInputs, unusable: Mapping[int, Unusable]) -> TrainingInputs:
-    """The inputs without these rows, counted over the training rows and then the validation rows.
+    """Returns the inputs without these rows, counted over the training rows and then the validation
+    rows.
 
     Raises AppError where too many items would be lost. Excluded ones do not count: who excluded
     them knows.

@@ -78,7 +78,7 @@ def _served(settings: LoopSettings, digest: str | None, heart: Heart) -> Sampler
 
 
 def sampling_server(settings: Settings) -> Server:
-    """The server of this installation. Raises SetupError where none is set."""
+    """Returns the server of this installation. Raises SetupError where none is set."""
     if settings.sampling_server is None:
         raise SetupError(
             "The settings want a sampling server, but this worker knows none. Set SAMPLING_SERVER "

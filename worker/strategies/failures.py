@@ -9,8 +9,9 @@ from worker.ml.types import Failed, Sampled
 
 
 def collect_failures(made: Sequence[tuple[int, Sampled | Failed]]) -> list[Failure]:
-    """One failure for each item of which a draw failed, in the order of the items; its reason is
-    the first draw's. An item that has some of its draws goes on with those."""
+    """Returns one failure for each item of which a draw failed, in the order of the items; its
+    reason is the first draw's. An item that has some of its draws goes on with those.
+    """
     n_draws = Counter(item_id for item_id, _ in made)
     n_failed = Counter(item_id for item_id, draw in made if isinstance(draw, Failed))
     failures: dict[int, Failure] = {}

@@ -87,7 +87,9 @@ def demo_settings(seed: int) -> LoopSettings:
 
 
 def create_demo_project(session: Session, *, name: str, seed: int, sizes: Sizes) -> Project:
-    """A project with freshly rendered scenes, imported like anybody's data."""
+    """Creates and returns a project with freshly rendered scenes, imported as anybody's
+    data are.
+    """
     project = projects.create_project(
         session, name=name, actor=None, guidelines=GUIDELINES, settings=demo_settings(seed)
     )
@@ -138,7 +140,7 @@ def announce() -> None:
 
 
 def say_how_to_begin() -> None:
-    """For a fresh installation: how to make the first account."""
+    """Tells on a fresh installation how to make the first account."""
     with session_scope() as session:
         is_fresh = not has_admins(session)
     if is_fresh:

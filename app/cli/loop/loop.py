@@ -143,7 +143,7 @@ def loop_settings(
     dtype: str | None,
     stop_early: bool,
 ) -> LoopSettings:
-    """The project's settings, judged by a critic and going on by themselves."""
+    """Returns the project's settings, judged by a critic and going on by themselves."""
     changed = settings.model_dump()
     changed["auto_advance"] = changed["auto_continue"] = True
     changed["judging"] |= {
@@ -199,7 +199,7 @@ def _broken_off(session: Session, project: Project) -> tuple[LoopSettings, int] 
 def collect(
     session: Session, project_id: int, first_number: int, settings: LoopSettings
 ) -> dict[str, Any]:
-    """Figures of the rounds since `first_number`, and of the base model before them."""
+    """Returns the figures of the rounds since `first_number`, and of the base model before them."""
     baseline = queries.find_baseline_run(session, project_id, settings)
     entries: list[dict[str, Any]] = []
     if baseline is not None:

@@ -149,7 +149,9 @@ def verify_archive(path: Path) -> Manifest:
 
 
 def read_archive(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
-    """Names and contents of a verified archive's files, in their order, without the manifest."""
+    """Yields names and contents of a verified archive's files in their order, without
+    the manifest.
+    """
     with _reading(path) as tar:
         for member in tar:
             if member.name != MANIFEST:

@@ -67,7 +67,7 @@ class Dumped:
 
 
 def connect() -> psycopg.Connection[Any]:
-    """A connection of our own, outside the application's pool."""
+    """Returns a new connection to the database, outside the application's pool."""
     conninfo, password = split_password(get_settings().resolve_database_url())
     try:
         return psycopg.connect(

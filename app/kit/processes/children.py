@@ -139,7 +139,7 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def describe_exit(returncode: int) -> str:
-    """`ended with status 3`, or `was ended by SIGKILL`."""
+    """Returns how a process ended in words: `ended with status 3`, or `was ended by SIGKILL`."""
     if returncode >= 0:
         return f"ended with status {returncode}"
     try:

@@ -25,7 +25,9 @@ def missing_packages(names: Sequence[str]) -> list[str]:
 
 
 def require_packages(names: Sequence[str], *, who: str, how: str) -> None:
-    """Refuses, in one sentence, what cannot run without the packages. `how` is what to install."""
+    """Raises SetupError, in one sentence, where one of the packages is not installed. `how` is what
+    to install.
+    """
     missing = missing_packages(names)
     if missing:
         raise SetupError(f"{who} needs {', '.join(missing)}. Install: {how}")
@@ -37,8 +39,9 @@ def require_worker_packages(who: str) -> None:
 
 
 def end_unless_installed(who: str) -> None:
-    """For the head of a program that loads models, before anything there asks for torch: ends it,
-    in one sentence, where the worker's packages are not installed."""
+    """Ends a program that loads models with one sentence where the worker's packages are missing;
+    to be called at its head, before torch is imported.
+    """
     if missing_packages(WORKER_PACKAGES):
         run_program(lambda: require_worker_packages(who))
 

@@ -197,7 +197,9 @@ def list_released(session: Session, project_id: int, judge: str) -> set[tuple[in
 def list_free_judgements(
     session: Session, user_id: int, project_id: int
 ) -> Sequence[Row[int, int, int, JudgementStatus]]:
-    """(judgement, item, round number, status) of a person; none whose text a training has read."""
+    """Returns (judgement, item, round number, status) of a person's judgements whose texts no
+    training has read.
+    """
     trained = exists().where(TrainingRow.written_judgement_id == Judgement.id)
     return session.execute(
         select(Judgement.id, RoundItem.item_id, Round.number, Judgement.status)

@@ -14,12 +14,12 @@ from app.queries.history import happened
 
 
 def find_user(session: Session, name: str) -> User | None:
-    """The person of this name, however it is typed; the exact spelling goes first."""
+    """Returns the person of this name, however it is typed; the exact spelling goes first."""
     return next(iter(list_namesakes(session, name)), None)
 
 
 def list_namesakes(session: Session, name: str) -> Sequence[User]:
-    """The people whose names look like this one: one, but for accounts of long ago."""
+    """Returns the people whose names look like this one: one, but for accounts of long ago."""
     return session.scalars(
         select(User)
         .where(User.name_key == name_key(name), User.kind == UserKind.PERSON)
@@ -60,7 +60,8 @@ def list_erased(session: Session) -> Sequence[int]:
 
 
 def lock_active_admins(session: Session) -> Sequence[int]:
-    """Ids of the installation's administrators, held so that two cannot depose each other.
+    """Locks the installation's administrators, so that two cannot depose each other, and returns
+    their ids.
 
     Whoever waited for the lock sees them as they are then.
     """

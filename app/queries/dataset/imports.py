@@ -53,7 +53,7 @@ def lock_items(session: Session, item_ids: Sequence[int]) -> None:
 
 
 def list_judged_item_ids(session: Session, item_ids: Sequence[int]) -> set[int]:
-    """Items that somebody judged, or is judging now."""
+    """Returns the ids of items that somebody judged, or is judging now."""
     found: set[int] = set()
     for block in blocks(item_ids):
         found.update(
@@ -67,7 +67,7 @@ def list_judged_item_ids(session: Session, item_ids: Sequence[int]) -> set[int]:
 
 
 def list_item_ids_in_open_round(session: Session, item_ids: Sequence[int]) -> set[int]:
-    """Items that a round holds which is neither completed nor cancelled."""
+    """Returns the ids of items in a round that is neither completed nor cancelled."""
     found: set[int] = set()
     for block in blocks(item_ids):
         found.update(

@@ -102,7 +102,9 @@ def list_items(
     after: int = 0,
     limit: int = PAGE_SIZE,
 ) -> list[ItemRow]:
-    """Items with an id above `after`, by id: pages stay in place while rows come and go."""
+    """Returns items with an id above `after` in the order of ids: pages stay in place while rows
+    come and go.
+    """
     n_candidates = select(func.count()).where(Candidate.item_id == Item.id).scalar_subquery()
     n_admitted = (
         select(func.count(Admission.candidate_id.distinct()))
@@ -242,7 +244,7 @@ def list_candidate_rounds(session: Session, item_id: int) -> list[CandidateInRou
 
 
 def list_votes(session: Session, item_id: int) -> dict[tuple[int, int], list[Votes]]:
-    """Votes by (round, candidate); people's and critics' apart."""
+    """Returns votes by (round, candidate); people's and critics' apart."""
     rows = session.execute(
         select(
             VerdictRow.round_id,
@@ -314,7 +316,7 @@ class WrittenRow:
 
 
 def list_written_rationales(session: Session, item_id: int) -> list[WrittenRow]:
-    """Candidates of the item as annotators corrected them, oldest first."""
+    """Returns candidates of the item as annotators corrected them, oldest first."""
     rows = session.execute(
         select(WrittenRationale, User.name, Round.number)
         .join(Judgement, Judgement.id == WrittenRationale.judgement_id)

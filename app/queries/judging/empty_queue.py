@@ -27,7 +27,9 @@ class QueueFigures:
 def get_queue_figures(
     session: Session, round_id: int, user_id: int, *, max_per_annotator: int | None = None
 ) -> QueueFigures:
-    """`max_per_annotator`: how many items of the round one person may judge."""
+    """Returns what is left of a round for one person, who may judge `max_per_annotator` of its
+    items.
+    """
     mine = aliased(Judgement)
     is_open = RoundItem.state == RoundItemState.OPEN
     has_room = RoundItem.n_taken < RoundItem.slots

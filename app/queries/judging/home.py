@@ -88,7 +88,7 @@ def list_home_rows(
 
 
 def count_own_since(session: Session, user_id: int, since: datetime) -> int:
-    """Submissions of a person since a time, over all rounds."""
+    """Returns the number of a person's submissions since a time, over all rounds."""
     return session.scalars(
         select(func.count())
         .select_from(Judgement)

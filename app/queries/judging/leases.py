@@ -32,7 +32,7 @@ def lock_round_item(session: Session, round_item_id: int) -> RoundItem:
 
 
 def try_lock_round_item(session: Session, round_item_id: int) -> RoundItem | None:
-    """The item locked, or None at once where somebody else has it."""
+    """Locks and returns the item, or returns None at once where somebody else has locked it."""
     return session.scalars(
         select(RoundItem)
         .where(RoundItem.id == round_item_id)
@@ -123,13 +123,13 @@ def _free(session: Session, ids: Sequence[int]) -> int:
 
 
 def count_submitted(session: Session, round_id: int, user_id: int) -> int:
-    """Items of the round that this person has submitted."""
+    """Returns the number of items of the round that this person has submitted."""
     found = session.get(RoundAnnotator, (round_id, user_id), populate_existing=True)
     return found.n_submitted if found else 0
 
 
 def count_held(session: Session, round_id: int, user_id: int) -> int:
-    """Items of the round that this person holds and has not submitted."""
+    """Returns the number of items of the round that this person holds and has not submitted."""
     return session.scalars(
         select(func.count()).where(
             Judgement.round_id == round_id,

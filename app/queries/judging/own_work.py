@@ -21,7 +21,9 @@ class OwnRow:
 
 
 def list_own(session: Session, round_id: int, user_id: int, *, limit: int) -> list[OwnRow]:
-    """The newest submissions, and everything of this person that is begun, skipped or lost."""
+    """Returns the newest submissions, and everything of this person that is begun,
+    skipped or lost.
+    """
     columns = (Judgement, Item.question, Item.answer, Item.image_sha256)
     base = (
         select(*columns)
@@ -85,7 +87,9 @@ class Neighbours:
 
 
 def find_neighbours(session: Session, judgement: Judgement, *, newest_id: int | None) -> Neighbours:
-    """Own submissions before and after; for what is not submitted, the newest is the one before."""
+    """Returns a person's submissions before and after one of theirs; for one that is not submitted,
+    the newest is the one before.
+    """
     if judgement.submitted_at is None:
         return Neighbours(previous_id=newest_id, next_id=None, newest_id=newest_id)
     own = select(Judgement.id).where(
@@ -143,7 +147,9 @@ def _own(user_id: int, *, sees_all: bool) -> ColumnElement[bool]:
 def list_days(
     session: Session, user_id: int, *, sees_all: bool, since: datetime, zone: str
 ) -> list[Day]:
-    """Days with submissions since a time, as days are counted in the zone; the newest first."""
+    """Returns the days with submissions since a time, the newest first, as days are counted in the
+    zone.
+    """
     day = cast(func.timezone(zone, Judgement.submitted_at), Date)
     rows = session.execute(
         select(day, func.count(), func.sum(Judgement.active_ms))
@@ -157,7 +163,9 @@ def list_days(
 def median_active_ms(
     session: Session, user_id: int, *, sees_all: bool, since: datetime
 ) -> float | None:
-    """Of the items submitted since a time: half took less than this."""
+    """Returns the median active time of the items that a person submitted since a time, in
+    milliseconds.
+    """
     return session.scalar(
         select(func.percentile_cont(0.5).within_group(Judgement.active_ms)).where(
             _own(user_id, sees_all=sees_all), Judgement.submitted_at >= since
@@ -166,7 +174,9 @@ def median_active_ms(
 
 
 def list_last(session: Session, user_id: int, *, sees_all: bool, limit: int) -> list[OwnItem]:
-    """The newest submissions, then what is begun, skipped or lost, as many of each at most."""
+    """Returns the newest submissions, then what is begun, skipped or lost, as many of
+    each at most.
+    """
     base = (
         select(
             Judgement,

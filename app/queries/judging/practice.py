@@ -124,7 +124,7 @@ def delete_candidates(session: Session, practice_item_id: int) -> None:
 
 
 def list_model_texts(session: Session, item_id: int, limit: int) -> Sequence[str]:
-    """Texts that the model wrote for the item, oldest first: material for practice."""
+    """Returns texts that the model wrote for the item, oldest first: material for practice."""
     return session.scalars(
         select(Candidate.text)
         .where(Candidate.item_id == item_id)
@@ -134,7 +134,9 @@ def list_model_texts(session: Session, item_id: int, limit: int) -> Sequence[str
 
 
 def list_material(session: Session, project_id: int) -> Sequence[Item]:
-    """Held-out items in the order of their import: people never judge them, nor train on them."""
+    """Returns held-out items in the order of their import, as material for practice: people never
+    judge them, nor are they trained on.
+    """
     return session.scalars(
         select(Item)
         .where(
@@ -176,7 +178,7 @@ def lock_attempt(session: Session, attempt_id: int) -> PracticeAttempt:
 
 
 def find_next_item(session: Session, attempt: PracticeAttempt) -> PracticeItem | None:
-    """The first item that this try has no answer to."""
+    """Returns the first item that this try has no answer to."""
     answered = exists().where(
         PracticeAnswer.attempt_id == attempt.id,
         PracticeAnswer.practice_item_id == PracticeItem.id,

@@ -22,7 +22,7 @@ def get_candidate_texts(session: Session, candidate_ids: Sequence[int]) -> dict[
 
 
 def get_item(session: Session, round_item_id: int) -> tuple[Item, Image]:
-    """The item behind a place in a round, with the size of its image."""
+    """Returns the item behind a place in a round, with the size of its image."""
     row = session.execute(
         select(Item, Image)
         .join(RoundItem, RoundItem.item_id == Item.id)

@@ -117,7 +117,7 @@ def last_revision_number(session: Session, judgement_id: int) -> int:
 def list_recent_submissions(
     session: Session, round_id: int, user_id: int, limit: int
 ) -> Sequence[int]:
-    """Ids of this person's newest submissions in the round, newest first."""
+    """Returns ids of this person's newest submissions in the round, newest first."""
     return session.scalars(
         select(Judgement.id)
         .where(

@@ -30,7 +30,7 @@ class VersionRow:
 
 
 def list_versions(session: Session, project_id: int) -> list[VersionRow]:
-    """The newest first."""
+    """Returns the versions of a project's guidelines, the newest first."""
     under = (
         select(counted_judgements.guidelines_version, func.count().label("n"))
         .join(Round, Round.id == counted_judgements.round_id)
@@ -74,7 +74,9 @@ def put_difference(
 
 
 def lock_project(session: Session, project_id: int) -> Project:
-    """The project read anew, so that two admins who save at once come one after the other."""
+    """Locks and returns the project, so that two admins who save at once come one after
+    the other.
+    """
     return session.scalars(
         select(Project)
         .where(Project.id == project_id)
@@ -84,7 +86,9 @@ def lock_project(session: Session, project_id: int) -> Project:
 
 
 def put_reading(session: Session, project_id: int, user_id: int, number: int) -> None:
-    """Only ever forward: an old tab does not take back what was read in a newer one."""
+    """Notes the version that a person has read, unless they have read a newer one in
+    another tab.
+    """
     row = insert(GuidelinesReading).values(project_id=project_id, user_id=user_id, number=number)
     session.execute(
         row.on_conflict_do_update(

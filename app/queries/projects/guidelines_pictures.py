@@ -9,7 +9,9 @@ from app.models import GuidelinesPicture, Image, Item, ProjectImage
 
 
 def list_pictures(session: Session, project_id: int) -> Sequence[tuple[GuidelinesPicture, Image]]:
-    """In the order in which they were added; without those withdrawn from the project."""
+    """Returns the pictures of a project's guidelines in the order in which they were added, without
+    those withdrawn.
+    """
     withdrawn = (
         select(ProjectImage.image_sha256)
         .where(ProjectImage.project_id == project_id, ProjectImage.withdrawn_at.is_not(None))
@@ -28,7 +30,7 @@ def list_pictures(session: Session, project_id: int) -> Sequence[tuple[Guideline
 
 
 def find_picture_of(session: Session, project_id: int, sha256: str) -> GuidelinesPicture | None:
-    """The picture of the project's guidelines with this content."""
+    """Returns the picture of the project's guidelines with this content."""
     return session.scalars(
         select(GuidelinesPicture).where(
             GuidelinesPicture.project_id == project_id, GuidelinesPicture.image_sha256 == sha256
@@ -37,7 +39,7 @@ def find_picture_of(session: Session, project_id: int, sha256: str) -> Guideline
 
 
 def last_number(session: Session, project_id: int) -> int:
-    """The highest number given so far; 0 before the first picture."""
+    """Returns the highest number given so far; 0 before the first picture."""
     highest = select(func.max(GuidelinesPicture.number)).where(
         GuidelinesPicture.project_id == project_id
     )
@@ -45,7 +47,7 @@ def last_number(session: Session, project_id: int) -> int:
 
 
 def find_item_image(session: Session, project_id: int, external_id: str) -> Image | None:
-    """The image of the item with this id, as long as it is not withdrawn."""
+    """Returns the image of the item with this id, as long as it is not withdrawn."""
     return session.scalars(
         select(Image)
         .join(ProjectImage, ProjectImage.image_sha256 == Image.sha256)

@@ -65,7 +65,9 @@ class RoundScore:
 
 
 def list_scores_by_round(session: Session, project_id: int) -> list[RoundScore]:
-    """Scores of each round's newest evaluation, and of baselines, the newest one last."""
+    """Returns the scores of each round's newest evaluation, and of baselines, the
+    newest one last.
+    """
     newest = (
         select(func.max(Run.id))
         .where(
@@ -88,7 +90,7 @@ def list_scores_by_round(session: Session, project_id: int) -> list[RoundScore]:
 
 
 def human_ms_of_round(session: Session, round_id: int) -> int:
-    """Active time of people in submitted judgements of the round."""
+    """Returns the active time of people in submitted judgements of the round, in milliseconds."""
     return int(
         session.execute(
             select(func.coalesce(func.sum(counted_judgements.active_ms), 0)).where(
@@ -100,7 +102,7 @@ def human_ms_of_round(session: Session, round_id: int) -> int:
 
 
 def count_annotators(session: Session, project_id: int) -> int:
-    """Members of the project: admins may judge too."""
+    """Returns the number of a project's members: admins may judge too."""
     return session.execute(
         select(func.count()).where(Membership.project_id == project_id)
     ).scalar_one()
@@ -109,7 +111,7 @@ def count_annotators(session: Session, project_id: int) -> int:
 def list_project_runs(
     session: Session, project_id: int, job: Job, *, limit: int = 20
 ) -> Sequence[Run]:
-    """The newest runs of a job, newest first."""
+    """Returns the newest runs of a job, newest first."""
     return session.scalars(
         select(Run)
         .where(Run.project_id == project_id, Run.job == job)
@@ -126,7 +128,7 @@ class WorkerLine:
 
 
 def list_worker_lines(session: Session) -> list[WorkerLine]:
-    """Live workers with what they do."""
+    """Returns the live workers with what each of them does."""
     workers = list_live_workers(session)
     rows = session.execute(
         select(Run, Round.number)

@@ -20,7 +20,7 @@ from app.queries.counted import counted_judgements
 
 
 def find_project(session: Session, slug: str) -> Project | None:
-    """The project at this address; one that is being deleted is not found."""
+    """Returns the project at this address; one that is being deleted is not found."""
     return session.scalars(
         select(Project).where(Project.slug == slug, Project.deletion_requested_at.is_(None))
     ).one_or_none()
@@ -43,7 +43,9 @@ def find_membership_by_id(
 
 
 def lock_admin_memberships(session: Session, project_id: int) -> Sequence[int]:
-    """Ids of the memberships of a project's admins, held until the end of the transaction."""
+    """Locks the memberships of a project's admins until the end of the transaction, and returns
+    their ids.
+    """
     return session.scalars(
         select(Membership.id)
         .where(Membership.project_id == project_id, Membership.role == Role.ADMIN)
@@ -63,8 +65,9 @@ class ProjectOverview:
 def list_project_overviews(
     session: Session, user: User | None = None, *, is_archived: bool = False
 ) -> list[ProjectOverview]:
-    """The open projects, or the archived ones, by name; of a person who is no administrator, those
-    they are a member of."""
+    """Returns the open projects, or the archived ones, by name; of a person who is no
+    administrator, those they are a member of.
+    """
     n_items = (
         select(func.count())
         .where(Item.project_id == Project.id, Item.excluded_at.is_(None))
@@ -108,7 +111,7 @@ class SplitCount:
 
 
 def count_items_by_split(session: Session, project_id: int) -> list[SplitCount]:
-    """Items per split, always all three splits, in the order of use."""
+    """Returns the number of items per split, always of all three, in the order of use."""
     rows = session.execute(
         select(
             Item.split,
@@ -132,7 +135,7 @@ class Member:
 
 
 def list_members(session: Session, project_id: int) -> list[Member]:
-    """Members by name, with how much they have submitted in this project."""
+    """Returns members by name, with how much they have submitted in this project."""
     n_submitted = (
         select(func.count())
         .join(Round, Round.id == counted_judgements.round_id)
@@ -179,5 +182,5 @@ def holds_image_for(session: Session, user: User, sha256: str) -> bool:
 
 
 def list_all_projects(session: Session) -> Sequence[Project]:
-    """For the command line, which is the operator's."""
+    """Returns all projects, for the command line, which is the operator's."""
     return session.scalars(select(Project).order_by(func.lower(Project.name), Project.id)).all()

@@ -97,7 +97,7 @@ def count_content(session: Session, project_id: int) -> ProjectContent:
 
 
 def list_deletable(session: Session) -> Sequence[int]:
-    """Projects that wait for a worker to delete them."""
+    """Returns the projects that wait for a worker to delete them."""
     return session.scalars(
         select(Project.id).where(Project.deletion_requested_at.is_not(None)).order_by(Project.id)
     ).all()
@@ -138,7 +138,7 @@ def delete_project(session: Session, project_id: int) -> None:
 
 
 def list_image_digests(session: Session, project_id: int) -> Sequence[str]:
-    """Images of its items and of its guidelines."""
+    """Returns the digests of the images of a project's items and of its guidelines."""
     of_items = select(ProjectImage.image_sha256).where(ProjectImage.project_id == project_id)
     of_guidelines = select(GuidelinesPicture.image_sha256).where(
         GuidelinesPicture.project_id == project_id

@@ -86,7 +86,7 @@ class DrawSource:
 def list_draws(
     session: Session, candidate_ids: Sequence[int], round_ids: Sequence[int]
 ) -> list[DrawSource]:
-    """Every draw of these candidates in these rounds, in a fixed order."""
+    """Returns every draw of these candidates in these rounds, in a fixed order."""
     has_adapter = Sample.adapter_id.is_not(None)
     found: list[DrawSource] = []
     for block in blocks(candidate_ids):

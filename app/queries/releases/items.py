@@ -23,7 +23,7 @@ class ItemSource:
 def iterate_judged_items(
     session: Session, project_id: int, round_ids: Sequence[int]
 ) -> Iterator[list[ItemSource]]:
-    """Usable items that somebody judged in these rounds, by external id, in pages.
+    """Yields the usable items that somebody judged in these rounds, by external id, in pages.
 
     The order is that of the bytes, so that it does not hang on the database's locale.
     """

@@ -90,7 +90,7 @@ class WrittenSource:
 
 
 def list_written_rationales(session: Session, judgement_ids: Sequence[int]) -> list[WrittenSource]:
-    """Candidates as annotators corrected them, in a fixed order."""
+    """Returns candidates as annotators corrected them, in a fixed order."""
     found: list[WrittenSource] = []
     for block in blocks(judgement_ids):
         rows = session.execute(

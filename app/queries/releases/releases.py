@@ -40,7 +40,7 @@ def find_last_release(session: Session, project_id: int) -> Release | None:
 
 
 def list_releases(session: Session, project_id: int) -> Sequence[Release]:
-    """Newest first."""
+    """Returns the releases of a project, the newest first."""
     return session.scalars(
         select(Release).where(Release.project_id == project_id).order_by(Release.number.desc())
     ).all()
@@ -69,7 +69,9 @@ def insert_rows(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def list_released_rows(session: Session, release_id: int) -> list[tuple[int, Json]]:
-    """(item id, the fields that a tombstone would keep) of every row and tombstone of a release."""
+    """Returns (item id, the fields that a tombstone would keep) of every row and tombstone of a
+    release.
+    """
     fields = ("row_id", "kind", "item", "former_kind", "reason", "last_release", "author")
     rows = session.execute(
         select(ReleaseRow.item_id, *(ReleaseRow.payload[name].astext for name in fields))

@@ -7,8 +7,9 @@ from app.models import Adapter, Project
 
 
 def find_adapter(session: Session, name: str) -> Adapter | None:
-    """The newest adapter of the project with this short name, or the one whose digest begins so;
-    None where there is none, or more than one."""
+    """Returns the newest adapter of the project with this short name, or the one whose digest
+    begins so; None where there is none, or more than one.
+    """
     newest = session.scalars(
         select(Adapter)
         .join(Project, Project.id == Adapter.project_id)

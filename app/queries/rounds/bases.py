@@ -12,7 +12,9 @@ from app.round_settings import LoopSettings
 
 
 def find_base(session: Session, project_id: int, settings: LoopSettings) -> ProjectBase | None:
-    """The base that the project's rounds with these settings began with; None before the first."""
+    """Returns the base that the project's rounds with these settings began with; None before the
+    first.
+    """
     return session.scalars(_base_statement(project_id, settings)).one_or_none()
 
 

@@ -23,7 +23,7 @@ from app.models import (
 def list_judged_candidate_ids(
     session: Session, item_ids: Sequence[int], *, before_round_id: int
 ) -> set[int]:
-    """Candidates of these items that have a verdict from an earlier round."""
+    """Returns candidates of these items that have a verdict from an earlier round."""
     return set(
         session.scalars(
             select(VerdictRow.candidate_id)
@@ -35,7 +35,9 @@ def list_judged_candidate_ids(
 
 
 def usable_items_statement(project_id: int) -> Select[int]:
-    """Ids of items that are neither excluded nor of a withdrawn image."""
+    """Returns the statement that selects the ids of items that are neither excluded nor of a
+    withdrawn image.
+    """
     return (
         select(Item.id)
         .join(
@@ -64,7 +66,7 @@ def count_admitted_per_item(session: Session, project_id: int) -> dict[int, int]
 def list_round_candidates(
     session: Session, round_id: int
 ) -> Sequence[Row[int, int, str, bool, int]]:
-    """(item, candidate, text, is shown, draws) of a round, items in order."""
+    """Returns (item, candidate, text, is shown, draws) of a round's candidates, items in order."""
     return session.execute(
         select(
             RoundCandidate.item_id,

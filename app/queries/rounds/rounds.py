@@ -191,7 +191,9 @@ def list_usable_item_ids(
 
 
 def list_train_item_ids(session: Session, project_id: int) -> list[int]:
-    """Usable train items, without those set aside: answer or image in doubt."""
+    """Returns the ids of usable train items, without those set aside because answer or image are in
+    doubt.
+    """
     set_aside = (
         select(RoundItem.id)
         .where(RoundItem.item_id == Item.id, RoundItem.state == RoundItemState.SET_ASIDE)
@@ -216,13 +218,15 @@ def has_unjudged_items(session: Session, round_id: int) -> bool:
 
 
 def find_failed_run(session: Session, round_id: int) -> Run | None:
-    """The newest failed run of a round that nobody has retried."""
+    """Returns the newest failed run of a round that nobody has retried."""
     failed = list_failed_runs(session, round_id)
     return failed[-1] if failed else None
 
 
 def list_failed_runs(session: Session, round_id: int) -> Sequence[Run]:
-    """Failed runs of a round that nobody has retried, in the order in which they were asked for."""
+    """Returns failed runs of a round that nobody has retried, in the order in which they were asked
+    for.
+    """
     retry = select(Run.retry_of_id).where(
         Run.round_id == round_id, Run.retry_of_id.is_not(None), Run.status != RunStatus.CANCELLED
     )
@@ -240,8 +244,9 @@ def has_baseline(session: Session, project_id: int, settings: LoopSettings) -> b
 def find_baseline_run(
     session: Session, project_id: int, settings: LoopSettings, *, live: bool = False
 ) -> Run | None:
-    """The baseline of a base model in a project: the succeeded one, or with `live` a live one. One
-    of before the base was changed does not count."""
+    """Returns the baseline of a base model in a project: the succeeded one, or with `live` a live
+    one. One of before the base was changed does not count.
+    """
     base = find_base(session, project_id, settings)
     of_content = [Run.created_at >= base.changed_at] if base and base.changed_at else []
     statuses = {RunStatus.SUCCEEDED, *(LIVE_RUN if live else ())}
@@ -267,7 +272,7 @@ def list_scores(session: Session, run_id: int) -> Sequence[Score]:
 
 
 def list_live_workers(session: Session) -> Sequence[Worker]:
-    """Workers heard of within half a minute."""
+    """Returns the workers heard of within half a minute."""
     return session.scalars(
         select(Worker)
         .where(Worker.seen_at > func.now() - timedelta(seconds=30))

@@ -9,7 +9,7 @@ from app.models import Candidate, Image, Item, TrainingRow, WrittenRationale
 
 
 def list_items(session: Session, item_ids: Sequence[int]) -> list[tuple[Item, Image]]:
-    """Items with their images, in the order of the ids."""
+    """Returns items with their images, in the order of the ids."""
     rows = session.execute(
         select(Item, Image)
         .join(Image, Image.sha256 == Item.image_sha256)
@@ -22,8 +22,9 @@ def list_items(session: Session, item_ids: Sequence[int]) -> list[tuple[Item, Im
 def list_manifest(
     session: Session, run_id: int
 ) -> Sequence[Row[Item, Image, str | None, float, bool]]:
-    """(item, image, rationale or None, weight, whether a person wrote it) of a training run, in a
-    fixed order."""
+    """Returns (item, image, rationale or None, weight, whether a person wrote it) of a training
+    run, in a fixed order.
+    """
     is_written = TrainingRow.written_judgement_id.is_not(None)
     return session.execute(
         select(

@@ -36,7 +36,7 @@ def count_failures(session: Session, run_id: int) -> int:
 
 
 def count_run_items(session: Session, run_id: int) -> int:
-    """Items in the shards of a run."""
+    """Returns the number of items in the shards of a run."""
     n_items = session.execute(
         select(func.coalesce(func.sum(func.cardinality(RunShard.item_ids)), 0)).where(
             RunShard.run_id == run_id
@@ -46,7 +46,7 @@ def count_run_items(session: Session, run_id: int) -> int:
 
 
 def list_round_failures(session: Session, round_id: int) -> dict[Job, JobFailures]:
-    """Per job of a round, over a run and those that retried it."""
+    """Returns the failures per job of a round, over a run and those that retried it."""
     position = func.row_number().over(partition_by=Run.job, order_by=ItemFailure.id)
     total = func.count().over(partition_by=Run.job)
     numbered = (
@@ -88,7 +88,7 @@ _SET_ASIDE_BY_A_RUN = (
 
 
 def find_failure(session: Session, item_id: int) -> ItemFailure | None:
-    """The newest one that an item is set aside for."""
+    """Returns the newest failure that an item is set aside for."""
     return session.scalars(
         select(ItemFailure)
         .where(ItemFailure.item_id == item_id, exists().where(*_SET_ASIDE_BY_A_RUN))

@@ -27,7 +27,7 @@ def is_retried(session: Session, run_id: int) -> bool:
 
 
 def lock_run(session: Session, run_id: int) -> Run:
-    """The run, held until the end of the transaction and read anew."""
+    """Locks the run until the end of the transaction, and returns it read anew."""
     run = session.scalars(
         select(Run)
         .where(Run.id == run_id)
@@ -134,7 +134,7 @@ def claim_shard(
 
 
 def touch_shard(session: Session, shard_id: int, attempt: int) -> bool:
-    """Heartbeat of a shard; False when another worker has taken it."""
+    """Notes that a shard is being worked on; False when another worker has taken it."""
     return bool(
         session.execute(
             update(RunShard)
@@ -182,7 +182,7 @@ def count_shards(session: Session, run_id: int) -> dict[ShardStatus, int]:
 
 
 def list_unnudged_runs(session: Session, *, stale_after: timedelta) -> Sequence[Run]:
-    """Live runs that may have lost their message or their worker."""
+    """Returns live runs that may have lost their message or their worker."""
     silent = Run.heartbeat_at < func.now() - stale_after
     has_free_shard = (
         select(RunShard.id)

@@ -23,7 +23,7 @@ def add_worker(session: Session, *, name: str, pid: int, device: str, queues: Se
 def touch_worker(
     session: Session, worker_id: int, run_id: int | None, figures: Mapping[str, Any]
 ) -> bool:
-    """Heartbeat of a worker; returns False when its row is gone."""
+    """Notes that a worker is alive; returns False when its row is gone."""
     return bool(
         session.execute(
             update(Worker)

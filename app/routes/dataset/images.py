@@ -14,7 +14,7 @@ router = APIRouter()
 
 @router.get("/images/{sha256}")
 def show(request: Request, image: ReadableImage, w: Whole | None = None) -> Response:
-    """By content alone: for members of any project that holds it."""
+    """Answers with an image by its content, to members of any project that holds it."""
     return image_response(request, image, width=_checked(w))
 
 

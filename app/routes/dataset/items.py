@@ -44,7 +44,9 @@ def list_items(
     q: Annotated[str, Query(max_length=200)] = "",
     after: Whole = 0,
 ) -> Response:
-    """Filters that are not known are as good as none: addresses are typed and kept."""
+    """Shows the items that filters leave; filters that are not known are passed over, because
+    addresses are typed and kept.
+    """
     query = ItemQuery(
         split=Split(split) if split in list(Split) else None,
         only=ItemFilter(only) if only in list(ItemFilter) else ItemFilter.ALL,

@@ -28,7 +28,9 @@ def show_home(user: CurrentUser, session: SessionDep, request: Request) -> Respo
 
 @router.get("/favicon.ico")
 def show_mark() -> Response:
-    """Browsers ask here for every answer that is no page of ours: pictures, JSON, downloads."""
+    """Answers with the mark of ILLUME: browsers ask here for every answer that is no page, such as
+    pictures or JSON.
+    """
     return RedirectResponse(static_url("mark.svg"))
 
 
@@ -38,7 +40,9 @@ def set_theme(
     theme: Annotated[Literal["light", "dark", "system"], Form()],
     next: Annotated[str, Form()] = "/",
 ) -> Response:
-    """Without JavaScript; app.js sets the same cookie. Readable by the script, holds no secret."""
+    """Sets light or dark without JavaScript; app.js sets the same cookie. Readable by the script,
+    holds no secret.
+    """
     response = redirect(request, safe_path(next))
     response.set_cookie(
         THEME_COOKIE,
@@ -58,7 +62,9 @@ def set_language(
     language: Annotated[Literal["en", "de"], Form()],
     next: Annotated[str, Form()] = "/",
 ) -> Response:
-    """Kept with the account, so that it holds on every device, and for pages before signing in."""
+    """Sets the language, kept with the account for every device, and in a cookie for pages before
+    signing in.
+    """
     if user is not None:
         user.language = language
     response = redirect(request, safe_path(next))

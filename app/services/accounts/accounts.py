@@ -72,7 +72,9 @@ class LinkIsOver(AppError):
 
 
 def hash_token(token: str) -> str:
-    """Tokens are long and random, so a plain hash is enough: there is nothing to guess."""
+    """Returns the hash of a token: a plain one is enough, since tokens are too long and random to
+    be guessed.
+    """
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -247,7 +249,7 @@ def forget_old_sessions(session: Session) -> int:
 def check_sign_in(
     session: Session, *, name: str, password: str, address: str, known_id: int | None = None
 ) -> User | None:
-    """The person with this name and password, or None; failures are counted.
+    """Returns the person with this name and password, or None; failures are counted.
 
     Whoever guesses locks out nobody else, also where a whole house has one address: a browser in
     which somebody signed in before (`known_id`) has a count of its own for them, and where an
@@ -301,7 +303,8 @@ def make_sign_in_link(
     hours: float = LINK_HOURS,
     actor: User | None = None,
 ) -> str:
-    """The path of a link that signs the person in once; a reset link asks for a new password.
+    """Makes a link that signs the person in once, and returns its path; a reset link asks for a new
+    password.
 
     Raises Conflict for a closed account.
     """
@@ -325,7 +328,7 @@ def make_sign_in_link(
 
 
 def find_link(session: Session, token: str) -> SignInLink:
-    """The link, used or not. Raises LinkIsOver when there is none."""
+    """Returns the link, used or not. Raises LinkIsOver when there is none."""
     link = queries.find_sign_in_link(session, hash_token(token))
     if link is None:
         raise LinkIsOver(LINK_OVER)

@@ -54,7 +54,7 @@ def is_admitted(n_fits: int, n_votes: int, settings: AdmissionSettings) -> bool:
 
 
 def judge_kind(round_: Round) -> UserKind:
-    """People and critics are never mixed: a round counts the votes of one kind."""
+    """Returns whose votes a round counts, of people or of critics: they are never mixed."""
     judges = LoopSettings.model_validate(round_.settings).judging.judges
     return UserKind.PERSON if judges.are_people else UserKind.CRITIC
 

@@ -110,7 +110,7 @@ def _check_not_withdrawn(
 
 
 def row_content(item: ParsedItem) -> dict[str, Any]:
-    """The columns of an item that a row decides."""
+    """Returns the columns of an item that a row decides."""
     return {
         "image_sha256": item.image_sha256,
         "question": item.row.question,
@@ -153,7 +153,9 @@ def _sort_out_changes(
 
 
 def default_split(sha256: str) -> Split:
-    """80 % train, 10 % validation, 10 % test, by the image alone: the same on every machine."""
+    """Returns the split of an image: 80 % train, 10 % validation, 10 % test, the same on every
+    machine.
+    """
     share = int(hashlib.sha256(f"split {sha256}".encode()).hexdigest()[:8], 16) / 2**32
     if share < 0.8:
         return Split.TRAIN

@@ -29,7 +29,7 @@ class ImportReport:
     warnings: list[str] = field(default_factory=list)
 
     def as_dict(self) -> Json:
-        """For `--json`; long lists are cut, their lengths are told."""
+        """Returns the report for `--json`; long lists are cut, their lengths are told."""
         report = asdict(self)
         for name in ("changed", "refused"):
             report[f"n_{name}"] = len(report[name])
@@ -37,7 +37,7 @@ class ImportReport:
         return report
 
     def as_result(self) -> ImportResult:
-        """For the run's result, cut likewise."""
+        """Returns the report as the result of its run, with long lists cut."""
         return ImportResult(**self.as_dict())
 
     def as_lines(self) -> list[str]:

@@ -176,7 +176,8 @@ def store_scores(
 
 
 def count_leaked_images(session: Session, run: Run, adapter_id: int | None) -> int:
-    """Held-out images of this project that any adapter of the chain was trained on, anywhere.
+    """Returns the number of held-out images of this project that any adapter of the chain was
+    trained on, anywhere.
 
     Within a project the tables make it impossible; the same image may be a training image of
     another project whose adapter this one continues.

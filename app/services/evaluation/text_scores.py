@@ -49,7 +49,7 @@ class Series(StrEnum):
 
 
 def score_name(series: Series, metric: str) -> str:
-    """The name of a stored score, such as `human_cider`."""
+    """Returns the name of a stored score, such as `human_cider`."""
     return f"{series}_{metric}" if series else metric
 
 
@@ -95,7 +95,7 @@ class _Corpus:
 def measure(
     predicted: Mapping[Split, Sequence[ScoredItem]], *, with_meteor: bool
 ) -> dict[Split, list[Figure]]:
-    """All figures of each split. Raises MeteorError where METEOR is wanted and fails."""
+    """Returns all figures of each split. Raises MeteorError where METEOR is wanted and fails."""
     corpora = {split: _corpora(items) for split, items in predicted.items() if items}
     pairs = dict.fromkeys(pair for group in corpora.values() for own in group for pair in own.pairs)
     places = {pair: place for place, pair in enumerate(pairs)}

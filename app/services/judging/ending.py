@@ -64,7 +64,7 @@ def end_if_all_judged(session: Session, round_id: int) -> bool:
 
 
 def end_soon(session: Session, round_id: int) -> None:
-    """After the commit, end judging if nothing is left to judge.
+    """Ends judging after the commit if nothing is left to judge.
 
     In a transaction of its own: two people who submit the last two items at the same moment do not
     see each other's before. The sweep does the same, where nobody asks.

@@ -111,7 +111,9 @@ def reset_keys(user: User) -> None:
 
 
 def read_key(text: str, label: str) -> str:
-    """A key as browsers name it: a character, in small letters, or one of the named keys."""
+    """Returns a key as browsers name it: a character, in small letters, or one of the
+    named keys.
+    """
     text = text.strip()
     named = {name.casefold(): key for key, shown in NAMED_KEYS.items() for name in (key, shown)}
     if key := named.get(text.casefold()):
@@ -131,7 +133,7 @@ def read_key(text: str, label: str) -> str:
 
 
 def clashes(keys: Sequence[Key]) -> list[str]:
-    """A sentence for each key that would do two things."""
+    """Returns a sentence for each key that would do two things."""
     by_key: dict[str, list[Key]] = {}
     for key in keys:
         by_key.setdefault(key.key, []).append(key)

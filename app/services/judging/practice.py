@@ -27,7 +27,7 @@ from app.services.refusals import NothingChosen, PracticeOver
 
 
 def begin(session: Session, project: Project, user: User) -> PracticeAttempt:
-    """The open try of this person, or a new one."""
+    """Returns the open try of this person, or a new one."""
     if project.practice is PracticeMode.OFF or not queries.count_ready(session, project.id):
         raise PracticeOver(Sentence("This project has no practice round."))
     last = queries.find_last_attempt(session, project.id, user.id)
@@ -138,7 +138,9 @@ def is_due(session: Session, project: Project, user: User) -> bool:
 
 
 def count_offered(session: Session, project: Project, user: User) -> int:
-    """Items of the practice round, as long as it is offered and this person has not finished it."""
+    """Returns the number of items of the practice round, as long as it is offered and this person
+    has not finished it.
+    """
     if project.practice is PracticeMode.OFF:
         return 0
     n_items = queries.count_ready(session, project.id)

@@ -26,7 +26,9 @@ REDIS_SECONDS = 1
 
 
 def check_readiness() -> dict[str, str]:
-    """Each part with `ok` or a sentence that says what is wrong."""
+    """Returns each part of the installation with `ok`, or with a sentence that says
+    what is wrong.
+    """
     parts: dict[str, Callable[[], str]] = {
         "store": _check_store,
         "redis": _check_redis,

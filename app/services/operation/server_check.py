@@ -9,8 +9,9 @@ SECONDS = 5.0
 
 
 def check_sampling_server(settings: Settings) -> str:
-    """What there is to say of it; the key is shown to it and to nobody else. Raises SetupError
-    with the mend."""
+    """Returns what there is to say of the sampling server; the key is shown to it and to nobody
+    else. Raises SetupError with the mend.
+    """
     url = settings.sampling_server
     if url is None:
         return "none is set; rounds are sampled by the model workers themselves"

@@ -53,7 +53,8 @@ def update_guidelines(
     actor: User | None,
     version: int | None = None,
 ) -> None:
-    """New guidelines get a new version number, which every judgement made under them carries.
+    """Stores new guidelines under a new version number, which every judgement made under them
+    carries.
 
     Raises:
         StaleVersion: somebody else saved after `version`, which the writer had before them.

@@ -80,7 +80,7 @@ def list_mentioned(text: str) -> list[int]:
 
 
 def describe_mentioned(session: Session, project: Project) -> list[Json]:
-    """The pictures that the guidelines show now, as a release names them."""
+    """Returns the pictures that the guidelines show now, as a release names them."""
     mentioned = set(list_mentioned(project.guidelines))
     if not mentioned:
         return []
@@ -96,12 +96,12 @@ def describe_mentioned(session: Session, project: Project) -> list[Json]:
 
 
 def with_files(text: str, files: dict[int, str]) -> str:
-    """The text with each picture by the path of its file, where it has one."""
+    """Returns the text with each picture by the path of its file, where it has one."""
     return _MENTION.sub(lambda found: files.get(int(found[1]), found[0]), text)
 
 
 def line_of(number: int, alt: str) -> str:
-    """The Markdown that shows a picture."""
+    """Returns the Markdown that shows a picture."""
     said = _MARKS.sub(r"\\\g<0>", alt)
     return f"![{said}](picture:{number})"
 

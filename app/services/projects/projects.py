@@ -216,7 +216,9 @@ def make_invite(
     days: float = INVITE_DAYS,
     actor: User | None,
 ) -> str:
-    """The path of a link that makes whoever opens it a member. It is shown this once."""
+    """Makes a link that makes whoever opens it a member, and returns its path. It is shown this
+    once.
+    """
     if max_uses is not None and max_uses < 1:
         raise InvalidInput(Sentence("A link must be usable at least once."))
     if not 0 < days <= 365:
@@ -252,7 +254,7 @@ def revoke_invite(session: Session, invite: Invite, *, actor: User) -> None:
 
 
 def find_invite(session: Session, token: str) -> tuple[Invite, Project]:
-    """The open invite behind a token, with its project. Raises InviteIsOver."""
+    """Returns the open invite behind a token, with its project. Raises InviteIsOver."""
     invite = user_queries.find_valid_invite(session, hash_token(token), now=datetime.now(UTC))
     if invite is None:
         raise InviteIsOver(Sentence("This invite link is not valid any more. Ask for a new one."))
@@ -280,7 +282,7 @@ def join(session: Session, token: str, user: User) -> Project:
 
 
 def join_as_new(session: Session, token: str, *, name: str, password: str) -> tuple[User, Project]:
-    """A new account for somebody who was invited."""
+    """Makes and returns a new account for somebody who was invited."""
     find_invite(session, token)
     user = add_user(session, name=name, password=password)
     return user, join(session, token, user)

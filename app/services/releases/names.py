@@ -7,7 +7,7 @@ _IS_PATH = re.compile(r"[/~.]|[A-Za-z]:|.*\\|.*/.*/")
 
 
 def public_model_name(model: str) -> str:
-    """A hub name as it is; of a folder its last part, since the rest is about a machine.
+    """Returns a hub name as it is; of a folder its last part, since the rest is about a machine.
 
     A snapshot in the cache of the hub goes by its name on the hub.
     """

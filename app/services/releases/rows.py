@@ -61,7 +61,7 @@ class _Page:
 
 
 def canonical(payload: Json) -> bytes:
-    """One spelling for one content; the content hash is made of these lines."""
+    """Returns the one spelling of a content; the content hash is made of these lines."""
     text = json.dumps(
         payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
@@ -71,7 +71,9 @@ def canonical(payload: Json) -> bytes:
 def build_rows(
     session: Session, project: Project, round_ids: Sequence[int], figures: Figures
 ) -> Iterator[ReleasedRow]:
-    """Rows in the order of the items' ids and the rationales' texts; `figures` counts them."""
+    """Yields rows in the order of the items' ids and the rationales' texts; `figures`
+    counts them.
+    """
     for items in iterate_judged_items(session, project.id, round_ids):
         page = _load_page(session, [source.item.id for source in items], round_ids)
         for source in items:

@@ -16,7 +16,8 @@ from app.services.releases.rows import ReleasedRow
 def build_tombstones(
     session: Session, project: Project, last: Release | None, held: set[tuple[str, str]]
 ) -> Iterator[ReleasedRow]:
-    """One per row of the last release, or tombstone in it, that `held` does not bring back.
+    """Yields one tombstone per row of the last release, or tombstone in it, that `held` does not
+    bring back.
 
     `held` has (row id, kind) of every row of the new release. A candidate that became a rationale
     is no loss; a rationale that is only a candidate now has been withdrawn.

@@ -114,7 +114,9 @@ def count_live_workers(session: Session, job: Job) -> int:
 
 
 def hold_run(session: Session, run_id: int, attempt: int, progress: Stored | None) -> None:
-    """Heartbeat of an exclusive run, with its progress. Raises LostRun when it is not ours."""
+    """Notes that an exclusive run is being worked on, with its progress. Raises LostRun when it is
+    not ours.
+    """
     values: dict[str, Any] = {"heartbeat_at": DATABASE_TIME}
     if progress is not None:
         values["progress"] = progress.dump()
@@ -123,7 +125,9 @@ def hold_run(session: Session, run_id: int, attempt: int, progress: Stored | Non
 
 
 def hold_shard(session: Session, run_id: int, shard_id: int, attempt: int) -> None:
-    """Heartbeat of a shard and of its run. Raises LostRun when the shard is not ours."""
+    """Notes that a shard and its run are being worked on. Raises LostRun when the shard is not
+    ours.
+    """
     run_lives = queries.touch_run(session, run_id, heartbeat_at=DATABASE_TIME)
     if not run_lives or not queries.touch_shard(session, shard_id, attempt):
         raise LostRun(f"Shard {shard_id} of run {run_id} was taken over or cancelled.")
@@ -193,7 +197,8 @@ def cancel_run(session: Session, run: Run, *, actor: User | None) -> None:
 
 
 def retry_run(session: Session, run: Run, *, actor: User | None) -> Run:
-    """A new run that names the old one and goes on from its finished shards or saved state.
+    """Makes and returns a new run that names the old one and goes on from its finished shards or
+    saved state.
 
     Raises Conflict unless the run failed, and when it was retried before.
     """
@@ -219,7 +224,9 @@ def retry_run(session: Session, run: Run, *, actor: User | None) -> Run:
 
 
 def list_chain(session: Session, run: Run) -> list[Run]:
-    """The run and those it retries, newest first: together they hold all finished shards."""
+    """Returns the run and those it retries, newest first: together they hold all
+    finished shards.
+    """
     chain = [run]
     while chain[-1].retry_of_id is not None:
         chain.append(queries.get_run(session, chain[-1].retry_of_id))
@@ -252,7 +259,9 @@ def hold_worker(
     run_id: int | None,
     figures: WorkerFigures | None = None,
 ) -> bool:
-    """Heartbeat of a worker process; False when its row is gone and it must register anew."""
+    """Notes that a worker process is alive; False when its row is gone and it must
+    register anew.
+    """
     figures = figures or WorkerFigures()
     return worker_queries.touch_worker(session, worker_id, run_id, asdict(figures))
 

@@ -53,7 +53,8 @@ def make_places() -> anyio.Semaphore:
 
 
 async def get_session(request: Request) -> AsyncIterator[Session]:
-    """One unit of work: commits when the handler has answered, rolls back when it raised.
+    """Opens a session for one request: commits when the handler has answered, rolls back when it
+    raised.
 
     What is to be done after the commit comes when connection and place are given back.
     """

@@ -178,7 +178,9 @@ ManagedRound = Annotated[Round, Depends(managed_round)]
 
 
 def listed_person(user_id: Id, session: SessionDep) -> User:
-    """An account of a person. Only behind AdminUser."""
+    """Returns an account of a person, for an administrator only (behind AdminUser). Only behind
+    AdminUser.
+    """
     person = session.get(User, user_id)
     if person is None or person.kind is not UserKind.PERSON or person.erased_at is not None:
         raise NotFound(Sentence("There is no such account."))
@@ -203,7 +205,9 @@ ManagedRun = Annotated[Run, Depends(managed_run)]
 
 
 def managed_lone_run(run: ManagedRun) -> Run:
-    """A run that no round hangs on; the others are cancelled and retried with their round."""
+    """Returns a run that no round hangs on; the others are cancelled and retried with
+    their round.
+    """
     if run.round_id is not None:
         raise RunOfRound(Sentence("This run belongs to a round: use the round's page."))
     return run

@@ -34,7 +34,9 @@ def address(path: str) -> str:
 
 
 def full_address(request: Request, path: str) -> str:
-    """The path under PUBLIC_URL, or under the address by which the asking browser reaches us."""
+    """Returns the path under PUBLIC_URL, or under the address by which the asking browser reaches
+    us.
+    """
     base = get_settings().public_url or str(request.base_url).rstrip("/")
     return base + path
 

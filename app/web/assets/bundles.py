@@ -98,7 +98,7 @@ _EXPORT = re.compile(r"^export (?=async |class |const |function )", re.MULTILINE
 
 
 def changed_at(name: str) -> int:
-    """When the file, or the newest part of the bundle, was written; in nanoseconds."""
+    """Returns when the file, or the newest part of the bundle, was written, in nanoseconds."""
     return max(path.stat().st_mtime_ns for path in _PATHS.get(name) or [STATIC / name])
 
 

@@ -10,13 +10,16 @@ WIDTHS = THUMB_WIDTHS + SCREEN_WIDTHS
 
 
 def image_url(slug: str, sha256: str, width: int | None = None) -> str:
-    """Address of an image, readable by the members of the project. It names the rules by which
-    pictures are seen: what a browser keeps of older ones is not shown again."""
+    """Returns the address of an image, readable by the members of the project. It names the rules
+    by which pictures are seen: what a browser keeps of older ones is not shown again.
+    """
     size = f"w={width}&" if width else ""
     return address(f"/projects/{slug}/images/{sha256}?{size}v={VERSION}")
 
 
 def srcset(slug: str, sha256: str, width: int) -> str:
-    """The sizes of an image that a browser may choose from: those below its own, and its own."""
+    """Returns the sizes of an image that a browser may choose from: those below its own, and its
+    own.
+    """
     smaller = [f"{image_url(slug, sha256, w)} {w}w" for w in SCREEN_WIDTHS if w < width]
     return ", ".join([*smaller, f"{image_url(slug, sha256)} {width}w"])

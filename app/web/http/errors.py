@@ -56,7 +56,9 @@ _WRONG_INPUT = Sentence("Something in the input is not right.")
 def error_page(
     request: Request, error: AppError, *, fields: Sequence[tuple[str, str]] | None = None
 ) -> Response:
-    """The page that tells an error. `fields` are of a form that can be sent again from there."""
+    """Returns the page that tells an error. `fields` are of a form that can be sent again from
+    there.
+    """
     errors = error.errors if isinstance(error, InvalidInput) else []
     is_away = error.status_code == HTTPStatus.SERVICE_UNAVAILABLE
     headers = {"Retry-After": str(RETRY_SECONDS)} if is_away else {}
@@ -138,7 +140,7 @@ def _handle_form_again(_: Request, error: Exception) -> Response:
 
 
 def sign_in_url(request: Request) -> str:
-    """The sign-in page, coming back to the page that the person sees now."""
+    """Returns the sign-in page, coming back to the page that the person sees now."""
     shown = own_path(request)
     query = request.url.query
     if is_htmx(request) or request.method not in SAFE_METHODS:

@@ -9,7 +9,7 @@ from app.web.http.inputs import check_form
 
 
 async def read_posted(request: Request) -> Mapping[str, str]:
-    """The text fields of the form; files are for handlers that name them."""
+    """Returns the text fields of the form; files are for handlers that name them."""
     form = check_form(await request.form())
     return {name: value for name, value in form.items() if isinstance(value, str)}
 

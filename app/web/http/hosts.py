@@ -80,7 +80,9 @@ class KnownHost:
 
 
 def name_in(host: str) -> str | None:
-    """The name or address of a Host header, without its port; None where it is malformed."""
+    """Returns the name or address of a Host header, without its port; None where it is
+    malformed.
+    """
     found = _HOST.fullmatch(host)
     if found is None:
         return None
@@ -90,7 +92,9 @@ def name_in(host: str) -> str | None:
 
 
 def plain_name(name: str) -> str:
-    """A name as browsers send it: in small letters and ASCII, without the dot at its end."""
+    """Returns a name as browsers send it: in small letters and ASCII, without the dot
+    at its end.
+    """
     name = name.strip().strip("[]").lower().removesuffix(".")
     try:
         return name if name.isascii() else name.encode("idna").decode("ascii")

@@ -38,7 +38,9 @@ T = TypeVar("T")
 
 
 def image_response(request: Request, image: Image, *, width: int | None) -> Response:
-    """The image in full, or a smaller JPEG of it. 304 where the browser has it already."""
+    """Answers with the image in full, or with a smaller JPEG of it. 304 where the browser has it
+    already.
+    """
     etag = f'"{image.sha256}-v{VERSION}{f"-{width}" if width else ""}"'
     headers = {
         # Private: who may see it hangs on who is signed in.

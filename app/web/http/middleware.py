@@ -222,7 +222,9 @@ def _refusal(public_origin: str | None) -> Sentence:
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port as browsers write them: in small letters, the usual port left out."""
+    """Returns scheme, host and port as browsers write them: in small letters, the usual port left
+    out.
+    """
     parts = urlsplit(url)
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     port = f":{parts.port}" if parts.port not in {None, usual} else ""

@@ -78,10 +78,10 @@ LABELS = {word.replace(" ", "_"): word for word in _WORDS}
 
 
 def word(value: object) -> str:
-    """The word for a value, as a sentence that a page can translate."""
+    """Returns the word for a value, as a sentence that a page can translate."""
     return LABELS.get(str(value).replace(" ", "_")) or str(value).replace("_", " ")
 
 
 def label(value: object) -> str:
-    """The word for a value, in the language of the page."""
+    """Returns the word for a value, in the language of the page."""
     return translate(word(value))

@@ -41,8 +41,8 @@ _spoken: ContextVar[tuple[str, NullTranslations]] = ContextVar(
 
 
 def chosen_language(request: Request) -> str:
-    """The language of the page that a script asks from; else what the person chose (kept with
-    the account, or in this browser); else what the browser prefers.
+    """Returns the language of the page that a script asks from; else what the person chose (kept
+    with the account, or in this browser); else what the browser prefers.
 
     A piece goes into a page that may have been loaded before another choice, or before the session
     ended and took the account's choice along.
@@ -59,7 +59,9 @@ def chosen_language(request: Request) -> str:
 
 
 def negotiate(accepted: str) -> str:
-    """The language of ours that an Accept-Language header likes best; English without one."""
+    """Returns the language of ours that an Accept-Language header likes best; English
+    without one.
+    """
     best, best_weight = SOURCE_LANGUAGE, 0.0
     for part in accepted.split(","):
         tag, _, parameter = part.partition(";")
@@ -85,7 +87,7 @@ def _weight(parameter: str) -> float:
 
 @contextmanager
 def speaking(language: str, translations: NullTranslations | None = None) -> Iterator[None]:
-    """Templates rendered inside are in this language, their imported macros too.
+    """Renders templates inside the block in this language, their imported macros too.
 
     Its own catalogue is looked up, or the one given.
     """
@@ -111,7 +113,9 @@ def ngettext(one: str, many: str, n: int) -> str:
 
 
 def translate(sentence: str) -> str:
-    """A Sentence with its parts; any other text may be what a person wrote, and stays as it is."""
+    """Returns a Sentence with its parts; any other text may be what a person wrote, and stays as it
+    is.
+    """
     if not isinstance(sentence, Sentence):
         return sentence
     template = (

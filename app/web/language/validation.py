@@ -9,7 +9,9 @@ Context = Mapping[str, Any]
 
 
 def problem_text(problem: Mapping[str, Any]) -> str:
-    """One of `ValidationError.errors()`: in pydantic's words, or our own from a validator."""
+    """Returns the text of one of `ValidationError.errors()`: pydantic's words, or our own from a
+    validator.
+    """
     context: Context = problem.get("ctx", {})
     sentence_of = _SENTENCES.get(problem["type"])
     return sentence_of(context) if sentence_of else f"{problem['msg']}."

@@ -54,7 +54,7 @@ def line_chart(
     as_percent: bool = False,
     with_dots: bool = False,
 ) -> Chart | None:
-    """A chart of up to three named series of (x, y); None when there is nothing to draw."""
+    """Returns a chart of up to three named series of (x, y); None when there is nothing to draw."""
     drawn = [(name, [p for p in points if math.isfinite(p[1])]) for name, points in series]
     drawn = [(name, points) for name, points in drawn if points]
     if not drawn:
@@ -99,7 +99,9 @@ def line_chart(
 
 
 def nice_step(span: float, n_steps: int) -> float:
-    """A step of 1, 2 or 5 times a power of ten that covers the span in about so many steps."""
+    """Returns a step of 1, 2 or 5 times a power of ten that covers the span in about so
+    many steps.
+    """
     if span <= 0:
         return 1.0
     raw = span / n_steps

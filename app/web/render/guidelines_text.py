@@ -13,7 +13,7 @@ from app.web.render.markdown import ShownPicture, render_markdown
 
 
 def render_guidelines(session: Session, project: Project, text: str | None = None) -> Markup:
-    """HTML of the project's guidelines, or of another text in their place."""
+    """Returns the project's guidelines as HTML, or another text in their place."""
     text = project.guidelines if text is None else text
     # A page that shows none asks for none.
     pictures = list_pictures(session, project.id) if list_mentioned(text) else ()

@@ -102,7 +102,9 @@ def _fence(renderer: RendererHTML, tokens: Any, index: int, options: Any, enviro
 
 
 def render_markdown(text: str, pictures: tuple[ShownPicture, ...] = ()) -> Markup:
-    """HTML of an admin's text. Its headings start at the second level: the page has the first."""
+    """Returns an admin's text as HTML. Its headings start at the second level: the page has the
+    first.
+    """
     return _render(text, pictures, site_path())
 
 
@@ -123,7 +125,9 @@ def _render(
 
 
 def list_unshown(text: str, numbers: frozenset[int]) -> list[str]:
-    """Addresses of pictures in a text that pages do not show; `numbers` are those there are."""
+    """Returns the addresses of pictures in a text that pages do not show; `numbers` are those there
+    are.
+    """
     found = [str(token.attrs["src"]) for token in _images(_parser().parse(text))]
     return list(
         dict.fromkeys(

@@ -33,7 +33,9 @@ from app.web.language.labels import label
 
 
 def static_url(name: str) -> str:
-    """Address of a static file that changes with its content, so that it can be cached for ever."""
+    """Returns the address of a static file, which changes with its content, so that it can be
+    cached for ever.
+    """
     return address(f"/static/{name}?v={_version(name, changed_at(name))}")
 
 
@@ -54,23 +56,25 @@ def number(value: float | None, digits: int = 2) -> str:
 
 
 def signed(value: float, digits: int = 0) -> str:
-    """A difference, with its sign where it is above zero too."""
+    """Returns a difference, with its sign where it is above zero too."""
     return f"+{number(value, digits)}" if value >= 0 else number(value, digits)
 
 
 def significant(value: float) -> str:
-    """Three leading digits, as long as that is readable: 0.0321, 12.5, 1200."""
+    """Returns a number with three leading digits, as long as that is readable: 0.0321,
+    12.5, 1200.
+    """
     language = languages.current_language()
     return format_decimal(value, format="@##", locale=language, group_separator=False)
 
 
 def written(figure: str) -> str:
-    """A number that is spelled out already, with the decimal sign of the page."""
+    """Returns a number that is spelled out already, with the decimal sign of the page."""
     return figure.replace(".", get_decimal_symbol(languages.current_language()))
 
 
 def capital(text: str) -> str:
-    """A capital letter in front; those within stay, which German nouns have."""
+    """Returns a text with a capital letter in front; those within stay, which German nouns have."""
     return text[:1].upper() + text[1:]
 
 
@@ -105,14 +109,14 @@ def file_size(n_bytes: int) -> str:
 
 
 def date_time(at: datetime) -> str:
-    """To the minute; a script turns it into the reader's time zone."""
+    """Returns a time to the minute; a script turns it into the reader's time zone."""
     language = languages.current_language()
     pattern = "yyyy-MM-dd HH:mm" if language == languages.SOURCE_LANGUAGE else "short"
     return format_datetime(at, pattern, tzinfo=at.tzinfo, locale=language)
 
 
 def say(text: str, /, **parts: object) -> Markup:
-    """A text of ours in the language of the page; what people wrote is escaped and put in.
+    """Returns a text of ours in the language of the page; what people wrote is escaped and put in.
 
     A page says some fifty, mostly without parts: those are made once.
     """
@@ -127,8 +131,9 @@ def _said(language: str, text: str) -> Markup:
 
 
 def say_counted(one: str, many: str, n: int, /, **parts: object) -> Markup:
-    """A text about a number of things, in the form for that number; all whole numbers in it are
-    written with their groups."""
+    """Returns a text about a number of things, in the form for that number; all whole numbers in it
+    are written with their groups.
+    """
     written_parts = {
         name: number(part, 0) if type(part) is int else part for name, part in parts.items()
     }

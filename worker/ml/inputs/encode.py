@@ -71,8 +71,9 @@ class RowEncoder:
     def fitting_row(
         self, image: Path | None, text: PromptText, more: Sequence[int] = (), *, room: int = 0
     ) -> Row:
-        """As `row`. Raises PromptError where the row, and `room` tokens that may be written after
-        it, are more than the model has places for."""
+        """Returns the row as `row` does. Raises PromptError where the row, and `room` tokens that
+        may be written after it, are more than the model has places for.
+        """
         row = self.row(image, text, more)
         check_length(self._vlm, row.length, room=room)
         return row
@@ -167,8 +168,9 @@ def _is_taken(vlm: Vlm | Reader, picture: Image.Image | None, context: str) -> b
 
 
 def encoder_of(vlm: Vlm) -> RowEncoder:
-    """The encoder of a loaded model: one for all calls, so that an image that was asked for its
-    answer is not read again for its rationale."""
+    """Returns the encoder of a loaded model: one for all calls, so that an image that was asked for
+    its answer is not read again for its rationale.
+    """
     encoder: RowEncoder = vlm.memo.setdefault("encoder", RowEncoder(vlm))
     return encoder
 
@@ -185,7 +187,7 @@ def _file_mark(path: Path | None) -> tuple[int, int] | None:
 
 
 def read_image(path: Path) -> Image.Image:
-    """The picture as people see it, as RGB. Raises ImageError if it cannot be read."""
+    """Returns the picture as people see it, as RGB. Raises ImageError if it cannot be read."""
     try:
         return see(path)
     except PictureError as error:
@@ -197,7 +199,7 @@ def read_image(path: Path) -> Image.Image:
 
 
 def continuation_ids(tokenizer: Any, context: str, continuation: str) -> tuple[int, ...]:
-    """The tokens that `continuation` adds after `context`.
+    """Returns the tokens that `continuation` adds after `context`.
 
     They are found by tokenizing both together, since a tokenizer may treat the beginning of a text
     differently from its middle; where the joint tokens do not begin with the context's own, the
@@ -213,7 +215,7 @@ def continuation_ids(tokenizer: Any, context: str, continuation: str) -> tuple[i
 
 
 def end_ids(vlm: Vlm, end: str) -> tuple[int, tuple[int, ...]]:
-    """(the token that ends the model's words in training, all tokens that end a sample).
+    """Returns (the token that ends the model's words in training, all tokens that end a sample).
 
     `end`: what the chat template writes after the assistant's words. Its first token is the end if
     it is a special one ("<|im_end|>"); otherwise, and for plain models, it is the tokenizer's own.
@@ -248,7 +250,7 @@ def check_length(vlm: Vlm | Reader, n_tokens: int, *, room: int = 0) -> None:
 
 
 def collate(vlm: Vlm, rows: Sequence[Row], *, pad: str) -> Tensors:
-    """One batch of rows of equal signature on the model's device; pad: "left" or "right".
+    """Returns one batch of rows of equal signature on the model's device; pad: "left" or "right".
 
     input_ids and attention_mask: (rows, longest); attention is 0 on padding. Image tensors are put
     together along their first axis; floating point ones take the model's type.

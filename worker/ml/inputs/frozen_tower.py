@@ -74,8 +74,9 @@ class FrozenTowerEncoder(RowEncoder):
 
 
 def image_features(vlm: Vlm, image: Tensors) -> Tensors:
-    """The features of one row's image by name, on the CPU; `features` is (tokens, width) where the
-    family makes a list of them, else (images, tokens, width)."""
+    """Returns the features of one row's image by name, on the CPU; `features` is (tokens, width)
+    where the family makes a list of them, else (images, tokens, width).
+    """
     wanted = inspect.signature(vlm.model.base_model.get_image_features).parameters
     inputs = {
         name: (tensor.to(vlm.dtype) if tensor.is_floating_point() else tensor).to(vlm.device)
@@ -98,8 +99,9 @@ def image_features(vlm: Vlm, image: Tensors) -> Tensors:
 
 
 def with_features(vlm: Vlm, batch: Tensors) -> dict[str, Any]:
-    """The inputs of the model: a batch whose rows carry features hands them on as the family would
-    make them; any other batch is as it was."""
+    """Returns the inputs of the model: a batch whose rows carry features hands them on as the
+    family would make them; any other batch is as it was.
+    """
     if FEATURES not in batch:
         return dict(batch)
     pooled = batch[FEATURES]
@@ -113,7 +115,7 @@ def with_features(vlm: Vlm, batch: Tensors) -> dict[str, Any]:
 
 
 def can_take_features(vlm: Vlm, rows: Sequence[Row]) -> bool:
-    """True if the model says the same of features that were computed before as of pixels.
+    """Whether the model says the same of features that were computed before as of pixels.
 
     Tried once on `rows` (of equal signature, two different images if there are), then remembered.
     A family that has another way in keeps its pixels: slower, never different.
@@ -152,8 +154,9 @@ SAMPLING_BYTES = 2**30
 
 
 def encoder_for_sampling(vlm: Vlm, image: Path, context: str) -> RowEncoder:
-    """The encoder for prompts to sample from: with features kept from call to call, if the model
-    can take them. Tried on the prompt's image and text."""
+    """Returns the encoder for prompts to sample from: with features kept from call to call, if the
+    model can take them. Tried on the prompt's image and text.
+    """
     pixels = encoder_of(vlm)
     known: FrozenTowerEncoder | None = vlm.memo.get("sampling_encoder")
     if known is None:

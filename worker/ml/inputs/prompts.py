@@ -80,8 +80,9 @@ DEFAULT_STYLE = PromptStyle()
 
 
 def prompt_text(vlm: Any, prompt: Prompt, style: PromptStyle = DEFAULT_STYLE) -> PromptText:
-    """The text of one prompt for this model. `vlm`: a loading.Vlm (only processor, tokenizer,
-    is_chat and memo are used)."""
+    """Returns the text of one prompt for this model. `vlm`: a loading.Vlm (only processor,
+    tokenizer, is_chat and memo are used).
+    """
     frame = frame_of(vlm, prompt.question, style)
     if prompt.answer is None:
         return PromptText(frame.context, "")
@@ -91,7 +92,8 @@ def prompt_text(vlm: Any, prompt: Prompt, style: PromptStyle = DEFAULT_STYLE) ->
 
 
 def chat_words(prompt: Prompt, style: PromptStyle = DEFAULT_STYLE) -> tuple[str, str | None]:
-    """(what the user asks beside the image, how the assistant's answer is begun for it or None).
+    """Returns (what the user asks beside the image, how the assistant's answer is begun for it or
+    None).
 
     For engines that apply the chat template themselves: put into it, the words give the text that
     `prompt_text` gives for a chat model.

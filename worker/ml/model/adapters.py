@@ -15,8 +15,9 @@ META_FILE = "meta.json"
 
 
 def content_digest(folder: Path) -> str:
-    """sha256 (hex) over the sorted file names and bytes of an adapter; meta.json does not count,
-    so that the same weights are the same adapter whoever trained them."""
+    """Returns sha256 (hex) over the sorted file names and bytes of an adapter; meta.json does not
+    count, so that the same weights are the same adapter whoever trained them.
+    """
     digest = hashlib.sha256()
     files = [p for p in folder.rglob("*") if p.is_file() and p.name != META_FILE]
     for path in sorted(files, key=lambda path: path.relative_to(folder).as_posix()):
@@ -27,7 +28,8 @@ def content_digest(folder: Path) -> str:
 
 
 def publish_adapter(source: Path, store: Path, meta: Mapping[str, object]) -> tuple[str, Path]:
-    """(digest, folder in the store). Appears whole or not at all, also when the machine stops.
+    """Copies an adapter into the store and returns (digest, folder in the store). Appears whole or
+    not at all, also when the machine stops.
 
     The copy is made under a temporary name, written through to the disk and renamed in one step to
     store/<digest>. If that is there already, it is kept as it is, its meta.json included.
@@ -60,8 +62,9 @@ def publish_adapter(source: Path, store: Path, meta: Mapping[str, object]) -> tu
 
 
 def verify_adapter(folder: Path) -> str:
-    """The digest of a published adapter. Raises AdapterError if its content is not what its name
-    says."""
+    """Returns the digest of a published adapter. Raises AdapterError if its content is not what its
+    name says.
+    """
     if not folder.is_dir():
         raise AdapterError(
             f"The adapter {folder.name} is not in the store. Restore the store from its backup, or "

@@ -44,7 +44,9 @@ def attach_adapter(vlm: Vlm, folder: Path | None) -> Vlm:
 
 @contextmanager
 def adapter_attached(vlm: Vlm, folder: Path | None) -> Iterator[Vlm]:
-    """Within the block the adapter of `folder` is on; afterwards the one that was on before."""
+    """Switches the adapter of `folder` on within the block; afterwards the one that was on before
+    is on again.
+    """
     before = vlm.adapter
     try:
         yield attach_adapter(vlm, folder)

@@ -168,7 +168,7 @@ def _anchor_of(tokenizer: Any, part: str) -> str:
 
 @contextmanager
 def reading_breaks(processor: Any, text: str) -> Iterator[None]:
-    """Within the block the processor's tokenizers understand BREAK, if the text holds one."""
+    """Lets the processor's tokenizers understand BREAK within the block, if the text holds one."""
     own = {
         name: part
         for name in processor.get_attributes()
@@ -234,7 +234,7 @@ class _Encoded(BatchEncoding):
     def char_to_token(  # type: ignore[override]  # as the other tokenizers do
         self, batch_or_char_index: int, char_index: int | None = None, sequence_index: int = 0
     ) -> int | None:
-        """The place of the token that a character of a text went into."""
+        """Returns the place of the token that a character of a text went into."""
         del sequence_index
         row, char = (
             (0, batch_or_char_index) if char_index is None else (batch_or_char_index, char_index)

@@ -177,7 +177,9 @@ def _load_weights(folder: Path, config: Any, name: str, options: dict[str, Any])
 
 
 def choose_device(device: str) -> torch.device:
-    """The device for "auto", "cpu", "cuda", "cuda:1", "mps". Raises DeviceError if it is absent."""
+    """Returns the device for "auto", "cpu", "cuda", "cuda:1", "mps". Raises DeviceError if it is
+    absent.
+    """
     if device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda", torch.cuda.current_device())
@@ -204,7 +206,9 @@ def choose_device(device: str) -> torch.device:
 
 
 def find_model(name_or_path: str, revision: str | None) -> tuple[Path, str]:
-    """The local folder with the files and the revision that they are. Downloads a hub name once."""
+    """Returns the local folder with the files and the revision that they are. Downloads a hub name
+    once.
+    """
     if not name_or_path.strip():
         raise ModelNotFoundError("Name a model: a folder, or a hub name (owner/name).")
     folder = Path(name_or_path).expanduser()
@@ -260,9 +264,10 @@ def _download(name: str, revision: str | None) -> tuple[Path, str]:
 
 
 def folder_digest(folder: Path) -> str:
-    """sha256 over the names and bytes of the files that make a model, in the order of their names,
-    those of subfolders last (some models keep a second tokenizer in one); hidden files and folders,
-    notes and adapters do not count."""
+    """Returns sha256 over the names and bytes of the files that make a model, in the order of their
+    names, those of subfolders last (some models keep a second tokenizer in one); hidden files and
+    folders do not count.
+    """
     digest = hashlib.sha256()
     for name, path in _model_files(folder):
         with path.open("rb") as stream:

@@ -29,7 +29,7 @@ _PREFIX = "base_model.model."  # peft's files name modules as seen from its wrap
 
 
 def find_targets(model: Any, settings: LoraSettings) -> list[str]:
-    """The full names of the linear modules that get LoRA, sorted.
+    """Returns the full names of the linear modules that get LoRA, sorted.
 
     The language model always; the vision tower and what lies between them (projector) on request;
     the output layer never. Raises ModelUnusableError if nothing is left.
@@ -53,7 +53,9 @@ def find_targets(model: Any, settings: LoraSettings) -> list[str]:
 
 
 def linear_modules(model: Any) -> dict[str, list[str]]:
-    """Names of the linear modules by part: language, tower, projector. Keys are always there."""
+    """Returns the names of the linear modules by part: language, tower, projector. Keys are always
+    there.
+    """
     language, tower = model.get_decoder(), model.get_encoder(modality="image")
     in_language = {id(m) for m in language.modules()} if language is not model else set()
     in_tower = {id(m) for m in tower.modules()} if tower is not model else set()
@@ -127,7 +129,9 @@ def put_on(model: Any, adapter: AdapterModules) -> None:
 
 
 def read_adapter(folder: Path) -> tuple[LoraConfig, dict[str, torch.Tensor]]:
-    """Configuration and weights (on the CPU, names as in the bare model) of an adapter folder."""
+    """Returns configuration and weights (on the CPU, names as in the bare model) of an adapter
+    folder.
+    """
     try:
         settings = json.loads((folder / CONFIG_FILE).read_text())
         weights = load_file(folder / WEIGHTS_FILE)
@@ -175,7 +179,7 @@ def load_weights(model: Any, weights: dict[str, torch.Tensor]) -> None:
 
 
 def adapter_weights(model: Any) -> dict[str, torch.Tensor]:
-    """The adapter's tensors by name, as they are (not copied)."""
+    """Returns the adapter's tensors by name, as they are (not copied)."""
     weights: dict[str, torch.Tensor] = get_peft_model_state_dict(
         model, adapter_name=ADAPTER, save_embedding_layers=False
     )
@@ -183,7 +187,7 @@ def adapter_weights(model: Any) -> dict[str, torch.Tensor]:
 
 
 def trainable(model: Any) -> list[torch.nn.Parameter]:
-    """The parameters that an optimizer may change, in the model's order."""
+    """Returns the parameters that an optimizer may change, in the model's order."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 

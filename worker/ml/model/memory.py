@@ -20,7 +20,9 @@ CPU_MEMORY_BYTES = 4 * 2**30
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """True for CUDA's, MPS's and the CPU allocator's way of saying it."""
+    """Whether an error is CUDA's, MPS's or the CPU allocator's way of saying that
+    memory is short.
+    """
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error).lower()
@@ -55,7 +57,7 @@ def free_cached_memory(device: torch.device) -> None:
 
 
 def token_bytes(config: Any, dtype: torch.dtype) -> int:
-    """Bytes of the keys and values of one token."""
+    """Returns the bytes of the keys and values of one token."""
     text = config.get_text_config(decoder=True)
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
@@ -63,14 +65,17 @@ def token_bytes(config: Any, dtype: torch.dtype) -> int:
 
 
 def row_bytes(config: Any, length: float, dtype: torch.dtype) -> int:
-    """Bytes of the keys and values of one row of `length` tokens, and of its logits (float32)."""
+    """Returns the bytes of the keys and values of one row of `length` tokens, and of its logits
+    (float32).
+    """
     vocabulary = config.get_text_config(decoder=True).vocab_size
     return int(token_bytes(config, dtype) * length + 6 * 4 * vocabulary)
 
 
 def default_batch_rows(vlm: Vlm, length: float) -> int:
-    """Rows to decode together that hold `length` tokens each: of their own, and their part of those
-    that they share with others."""
+    """Returns the number of rows to decode together that hold `length` tokens each: of their own,
+    and their part of those that they share with others.
+    """
     per_row = row_bytes(vlm.model.config, length, vlm.dtype)
     if vlm.device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(vlm.device)

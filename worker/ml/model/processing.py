@@ -14,7 +14,7 @@ from worker.ml.model.vision import needs_torchvision
 
 
 def load_processor(folder: Path, config: Any, name: str) -> Any:
-    """The processor of the model in `folder`, with a tokenizer that pads on the left.
+    """Returns the processor of the model in `folder`, with a tokenizer that pads on the left.
 
     Pictures are always prepared by PIL where the family has a PIL version: torchvision resizes a
     little differently, and the same model must see the same pixels on every machine.
@@ -88,8 +88,9 @@ def _without_video(folder: Path, family: Any) -> Any:
 
 
 def image_only(family: Any) -> Any:
-    """The processor class `family` without its video part: preparing videos needs
-    torchvision, pictures do not, and this program only ever shows pictures."""
+    """Returns the processor class `family` without its video part: preparing videos needs
+    torchvision, pictures do not, and this program only ever shows pictures.
+    """
 
     class ImageOnly(family):  # type: ignore[misc]
         @classmethod

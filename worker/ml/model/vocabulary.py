@@ -7,8 +7,9 @@ from worker.ml.model.literal import Marks
 
 
 def vocabulary_size(name_or_path: str, revision: str | None = None) -> int:
-    """Number of tokens that the model chooses from, of a folder or hub name; only its config.json
-    is read. Raises ModelNotFoundError."""
+    """Returns the number of tokens that the model chooses from, of a folder or hub name; only its
+    config.json is read. Raises ModelNotFoundError.
+    """
     try:
         config = AutoConfig.from_pretrained(
             name_or_path, revision=revision, trust_remote_code=False

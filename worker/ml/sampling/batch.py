@@ -59,7 +59,9 @@ class Decoding:
 
     @classmethod
     def start(cls, vlm: Vlm, groups: Sequence[Group], room: int, sharing: Sharing) -> "Decoding":
-        """One pass over image and prompt of each group. room: tokens that may be written after."""
+        """Passes image and prompt of each group through the model once, and returns the decoding
+        that goes on from there. room: tokens that may be written after.
+        """
         rows = [group.row for group in groups]
         counts = torch.tensor([len(group.numbers) for group in groups], device=vlm.device)
         source = torch.repeat_interleave(torch.arange(len(rows), device=vlm.device), counts)
@@ -203,8 +205,9 @@ def _prefill_by_context(vlm: Vlm, rows: Sequence[Row]) -> tuple[dict[str, Any], 
 
 
 def run_generate(vlm: Vlm, batch: Tensors, max_new_tokens: int, **how: Any) -> Any:
-    """`model.generate` without any rule of the model's own generation_config (penalties, beams,
-    minimum lengths): the distribution is the model's, and the choice is ours."""
+    """Calls `model.generate` without any rule of the model's own generation_config (penalties,
+    beams, minimum lengths): the distribution is the model's, and the choice is ours.
+    """
     model = vlm.model
     config = GenerationConfig(
         max_new_tokens=max_new_tokens,

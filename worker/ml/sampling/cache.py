@@ -53,7 +53,9 @@ def _with_room(states: torch.Tensor, rows: torch.Tensor, room: int) -> torch.Ten
 
 
 def expand(cache: Any, rows: torch.Tensor, room: int) -> None:
-    """Row i of the cache becomes the old row rows[i] (repeats allowed), with `room` free places."""
+    """Reorders the cache: row i becomes the old row rows[i] (repeats allowed), with `room` free
+    places.
+    """
     for index, layer in enumerate(cache.layers):
         if type(layer) is DynamicLayer and layer.is_initialized:
             cache.layers[index] = RoomyLayer(layer, rows, room)

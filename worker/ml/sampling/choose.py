@@ -17,7 +17,8 @@ def top_k_of(vocabulary: int, share: float) -> int:
 def choose_tokens(
     logits: torch.Tensor, temperatures: torch.Tensor, uniforms: torch.Tensor, top_k: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(chosen token ids, their ln p at temperature 1 over the whole vocabulary), both (rows,).
+    """Returns (chosen token ids, their ln p at temperature 1 over the whole vocabulary), both
+    (rows,).
 
     logits: (rows, vocabulary). temperatures: (rows,), above 0; at 0.01 and below practically the
     most probable token. uniforms: (rows,) float64 in [0, 1): the token is where the cumulative

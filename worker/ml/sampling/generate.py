@@ -42,7 +42,7 @@ def sample(
     style: PromptStyle = DEFAULT_STYLE,
     on_refused: OnRefused | None = None,
 ) -> list[Sampled]:
-    """One text per draw, in the order of `draws`.
+    """Returns one text per draw, in the order of `draws`.
 
     A text depends on the weights, the prompt, the temperature and the draw's seed alone: row-wise
     random numbers come from the seed and the token's place (seeds.uniforms). Between other batch

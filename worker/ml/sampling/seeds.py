@@ -11,7 +11,7 @@ _MASK = (1 << 64) - 1
 
 
 def derive_seed(*parts: str | int) -> int:
-    """A seed in [0, 2**63) from any number of texts and whole numbers.
+    """Returns a seed in [0, 2**63) from any number of texts and whole numbers.
 
     Each part is written with its type and length, so that ("ab", "c") and ("a", "bc"), or 1 and
     "1", give different seeds. The value is the same on every machine and in every version: it is
@@ -27,7 +27,7 @@ def derive_seed(*parts: str | int) -> int:
 
 
 def uniforms(seeds: npt.ArrayLike, count: int) -> npt.NDArray[np.float64]:
-    """`count` numbers in [0, 1) for each seed; shape (number of seeds, count).
+    """Returns `count` numbers in [0, 1) for each seed; shape (number of seeds, count).
 
     SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014):
     number j of a seed is a pure function of (seed, j). That is what makes a drawn text independent

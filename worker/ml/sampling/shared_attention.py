@@ -57,14 +57,16 @@ class Groups:
         return flat if self._is_even else flat.index_select(0, self._places)
 
     def select(self, rows: torch.Tensor) -> "tuple[Groups, torch.Tensor]":
-        """The groups of some rows, in ascending order, and which items are still among them."""
+        """Returns the groups of some rows, in ascending order, and which items are still among
+        them.
+        """
         if self._selected is None or self._selected[0] is not rows:
             kept, item_of = torch.unique_consecutive(self.item_of[rows], return_inverse=True)
             self._selected = rows, Groups(item_of), kept
         return self._selected[1:]
 
     def joined(self, other: "Groups") -> "Groups":
-        """These and, after them, the others."""
+        """Returns these groups followed by the others."""
         if self._joined is None or self._joined[0] is not other:
             both = torch.cat([self.item_of, other.item_of + self.n_items])
             self._joined = other, Groups(both)
@@ -167,9 +169,10 @@ def shared_attention(
     attention_mask: torch.Tensor | None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of one new token per row. query: (rows, heads, 1, width); key, value: the rows' own
-    (rows, key heads, n_own, width), with the shared layer attached; attention_mask: None, or
-    (rows, 1, 1, n_shared + n_own), boolean or to be added. Returns (rows, 1, heads, width), None.
+    """Returns the attention of one new token per row. query: (rows, heads, 1, width); key, value:
+    the rows' own (rows, key heads, n_own, width), with the shared layer attached; attention_mask:
+    None, or (rows, 1, 1, n_shared + n_own), boolean or to be added. Returns (rows, 1, heads,
+    width), None.
     """
     layer: SharedLayer | None = getattr(key, "shared_layer", None)
     if layer is None:
@@ -224,7 +227,7 @@ AttentionMaskInterface.register(NAME, sdpa_mask)
 
 @contextmanager
 def understood_by(model: torch.nn.Module) -> Iterator[None]:
-    """Within the block the model's attention understands shared layers.
+    """Lets the model's attention understand shared layers within the block.
 
     Raises NotImplementedError for a model that does not run on sdpa.
     """

@@ -39,7 +39,7 @@ class Recorder:
 
 
 def how_to_share(vlm: Vlm, row: Row) -> Sharing:
-    """The best way of decode_shared that gives this model the logits of its own `generate`.
+    """Returns the best way of decode_shared that gives this model the logits of its own `generate`.
 
     Tried on `row`, a longer copy and one without its continuation (so that some are padded), two
     draws each, with one draw leaving after the first token and, where that is possible, the last

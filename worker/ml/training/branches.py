@@ -148,7 +148,7 @@ def tree_losses(
 
 
 def tree_batch(vlm: Vlm, forward: Sequence[Tree]) -> dict[str, Any]:
-    """The model's inputs. Without a branch anywhere they are those of plain rows."""
+    """Returns the model's inputs. Without a branch anywhere they are those of plain rows."""
     batch: dict[str, Any] = collate(vlm, [tree.row for tree in forward], pad="right")
     if not any(tree.has_branches for tree in forward):
         return batch
@@ -216,7 +216,9 @@ def _as_asked(vlm: Vlm, allowed: torch.Tensor) -> torch.Tensor:
 
 
 def layer_kinds(vlm: Vlm) -> tuple[list[str], int]:
-    """The kinds of attention layers of the language model, sorted, and its sliding window."""
+    """Returns the kinds of attention layers of the language model, sorted, and its
+    sliding window.
+    """
     text = vlm.model.config.get_text_config(decoder=True)
     window = getattr(text, "sliding_window", None)
     by_config = "sliding_attention" if window else "full_attention"
@@ -250,7 +252,7 @@ _RULES: dict[str, Callable[[Tensors], torch.Tensor]] = {
 
 
 def can_branch(vlm: Vlm, sequences: Sequence[Encoded]) -> bool:
-    """True if examples of one item can pass through the model as one sequence.
+    """Whether examples of one item can pass through the model as one sequence.
 
     Tried once on `sequences` (at least two, of one context, that differ) and on a longer copy of
     them, so that one tree is padded; then remembered.

@@ -212,8 +212,9 @@ def _runs(text: TrainText) -> list[tuple[str, str | None, str]]:
 def mean_losses(
     vlm: Vlm, model: torch.nn.Module, batch: Tensors, asked: Sequence[Asked], n_slots: int
 ) -> torch.Tensor:
-    """The mean cross entropy of the tokens of each slot in nats, (n_slots,) float32; 0 for an empty
-    slot. `batch`: what collate made, with or without another mask and positions."""
+    """Returns the mean cross entropy of the tokens of each slot in nats, (n_slots,) float32; 0 for
+    an empty slot. `batch`: what collate made, with or without another mask and positions.
+    """
     logits = asked_logits(vlm, model, batch, [(place, position) for place, position, _, _ in asked])
     tokens = torch.tensor([token for _, _, token, _ in asked], device=vlm.device)
     slots = torch.tensor([slot for _, _, _, slot in asked], device=vlm.device)
@@ -225,7 +226,9 @@ def mean_losses(
 def asked_logits(
     vlm: Vlm, model: torch.nn.Module, batch: Tensors, places: Sequence[tuple[int, int]]
 ) -> torch.Tensor:
-    """One forward; the logits at each (row, position), (places, vocabulary)."""
+    """Passes a batch through the model once and returns the logits at each (row, position),
+    (places, vocabulary).
+    """
     # Logits are only computed where some row is asked: the vocabulary is the widest layer of all.
     positions = sorted({position for _, position in places})
     keep = torch.tensor(positions, device=vlm.device)

@@ -67,9 +67,10 @@ def sample_readable(
     on_done: OnDone | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> list[Sampled | Failed]:
-    """As generate.sample, in the order of `draws`; a draw whose image or whose texts cannot be
-    given to the model is Failed. The other texts are what they would be without it: a text does
-    not depend on its batch partners. Raises Stopped and DeviceError as generate.sample does.
+    """Samples as generate.sample does, in the order of `draws`; a draw whose image or whose texts
+    cannot be given to the model is Failed. The other texts are what they would be without it: a
+    text does not depend on its batch partners. Raises Stopped and DeviceError as generate.sample
+    does.
     """
     failed: dict[Prompt, Failed] = {}
 

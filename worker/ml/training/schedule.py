@@ -103,8 +103,9 @@ def steps_per_epoch(n_examples: int, config: TrainConfig) -> int:
 
 
 def learning_rate(config: TrainConfig, step: int, n_steps: int) -> float:
-    """The rate of a step (counted from 1): a linear rise over the warm-up, then a fall towards 0
-    that reaches it one step after the last."""
+    """Returns the rate of a step (counted from 1): a linear rise over the warm-up, then a fall
+    towards 0 that reaches it one step after the last.
+    """
     warmup = max(1, math.ceil(config.warmup_share * n_steps))
     if step <= warmup:
         return config.learning_rate * step / warmup

@@ -83,7 +83,9 @@ def save_state(folder: Path, state: State, mark: str) -> None:
 
 
 def load_state(folder: Path, mark: str) -> State | None:
-    """The saved state, or None where there is none, it is damaged, or it is of another training."""
+    """Returns the saved state, or None where there is none, it is damaged, or it is of another
+    training.
+    """
     try:
         content = torch.load(folder / STATE_FILE, map_location="cpu", weights_only=True)
     except FileNotFoundError:

@@ -38,7 +38,7 @@ class Team:
         return [groups[place] for place in deal(costs, self.size)[self.number]]
 
     def sum(self, values: Sequence[float]) -> list[float]:
-        """The sums over all processes."""
+        """Returns the sums over all processes."""
         if self.size == 1:
             return list(values)
         device = self._accelerator.device
@@ -52,7 +52,7 @@ class Team:
         return self.sum([float(flag)])[0] > 0
 
     def most(self, count: int) -> int:
-        """The greatest count of any process."""
+        """Returns the greatest count of any process."""
         if self.size == 1:
             return count
         counts = torch.tensor([count], device=self._accelerator.device)

@@ -186,7 +186,9 @@ class _Loop:
         self.state.finished = epoch == config.epochs or tired
 
     def best_epoch(self) -> int:
-        """The epoch with the highest score, the earlier one of equals; a NaN is never the best."""
+        """Returns the epoch with the highest score, the earlier one of equals; a NaN is never the
+        best.
+        """
         best = self.state.validations[0]
         for found in self.state.validations[1:]:
             if found.score > best.score or math.isnan(best.score):

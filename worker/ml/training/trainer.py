@@ -101,7 +101,7 @@ class Trainer:
         state.scaler = scaler.state_dict() if scaler is not None else None
 
     def restore(self, state: State) -> None:
-        """The opposite of save_into."""
+        """Takes back everything that save_into copied."""
         if state.adapter is None or state.optimizer is None:
             return
         load_weights(self.vlm.model, state.adapter)

@@ -52,13 +52,13 @@ class ImageSource(Protocol):
     label: str
 
     def find(self, names: tuple[str, ...]) -> str | None:
-        """The name by which `read` finds the first of `names` that is there."""
+        """Returns the name by which `read` finds the first of `names` that is there."""
 
     def near(self, names: tuple[str, ...]) -> str | None:
-        """The name of a file that may be meant instead, where none of `names` was found."""
+        """Returns the name of a file that may be meant instead, where none of `names` was found."""
 
     def read(self, name: str) -> bytes:
-        """The bytes. Raises BadImage when they cannot be read."""
+        """Returns the bytes. Raises BadImage when they cannot be read."""
 
 
 def _either(folders: Sequence[str]) -> str:
@@ -179,7 +179,7 @@ class ParsedImage:
     name: str
 
     def read(self) -> bytes:
-        """The verified bytes. Raises InvalidInput when the file changed in between."""
+        """Returns the verified bytes. Raises InvalidInput when the file changed in between."""
         try:
             content = self.source.read(self.name)
         except BadImage as error:

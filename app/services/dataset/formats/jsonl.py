@@ -17,7 +17,7 @@ from app.services.dataset.formats.rows import (
 
 
 def read_jsonl(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row]:
-    """Checked rows; empty lines are passed over."""
+    """Yields checked rows; empty lines are passed over."""
     columns = ColumnCheck(problems)
     for number, line in enumerate(read_lines(stream, name), start=1):
         if not line.strip():
@@ -47,7 +47,9 @@ def _with_our_names(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_json(text: str) -> Any:
-    """JSON without NaN and without double keys. Raises ValueError, also for absurd nesting."""
+    """Returns the value of a JSON text. Refuses NaN and keys that stand twice. Raises ValueError,
+    also for absurd nesting.
+    """
     try:
         return json.loads(
             text, parse_constant=_refuse_constant, object_pairs_hook=_refuse_double_keys

@@ -14,8 +14,8 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_lines(stream: IO[bytes], name: str) -> Iterator[str]:
-    """Decoded lines with their endings, whichever system wrote them (LF, CR LF, CR); a byte order
-    mark at the start is left out.
+    """Yields decoded lines with their endings, whichever system wrote them (LF, CR LF, CR); a byte
+    order mark at the start is left out.
 
     Raises InvalidInput for what is no UTF-8 text. A file of zeros or one endless line is noticed
     after one megabyte.

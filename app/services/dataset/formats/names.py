@@ -10,13 +10,14 @@ MAX_COMPARED = 2_000
 
 
 def composed(name: str) -> str:
-    """The name with each accented letter as one character: some systems write two."""
+    """Returns the name with each accented letter as one character: some systems write two."""
     return unicodedata.normalize("NFC", name)
 
 
 def folded(name: str) -> str:
-    """What two names have in common that differ in the size of letters or in how accents are
-    written."""
+    """Returns a name without the differences that do not tell names apart: the size of letters, and
+    how accents are written.
+    """
     return composed(composed(name).casefold())
 
 
@@ -32,16 +33,18 @@ class NameIndex:
             self._by_stem.setdefault(PurePosixPath(last).stem, []).append(name)
 
     def find(self, wanted: str) -> str | None:
-        """The one file whose path ends in `wanted`; where several do, the one that is written
-        exactly so. None where it is not certain."""
+        """Returns the one file whose path ends in `wanted`; where several do, the one that is
+        written exactly so. None where it is not certain.
+        """
         found = self._that_end_in(wanted)
         if len(found) > 1:
             found = [name for name in found if _ends_in(composed(name), composed(wanted))]
         return found[0] if len(found) == 1 else None
 
     def near(self, wanted: str) -> str | None:
-        """A file that may be meant, for the message: of that name in several folders, with another
-        ending, or with a letter or two that differ. Another number is another file."""
+        """Returns a file that may be meant, for the message: of that name in several folders, with
+        another ending, or with a letter or two that differ. Another number is another file.
+        """
         last = PurePosixPath(folded(wanted)).name
         found = self._by_last.get(last) or self._by_stem.get(PurePosixPath(last).stem)
         if found:
@@ -67,7 +70,9 @@ def _ends_in(path: str, end: str) -> bool:
 
 
 def find_meant(name: str, known: Sequence[str], others: Mapping[str, str]) -> str | None:
-    """The known name that an unknown one probably means. `others`: further words for them."""
+    """Returns the known name that an unknown one probably means. `others`: further
+    words for them.
+    """
     written = folded(name).strip().replace(" ", "_").replace("-", "_")
     if written in others:
         return others[written]

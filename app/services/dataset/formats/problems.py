@@ -28,7 +28,7 @@ class Place:
 
 
 def named(place: Place | str) -> str:
-    """A place as people read it; a text is one already."""
+    """Returns a place in a file as people read it; a text is one already."""
     return place.sentence() if isinstance(place, Place) else place
 
 

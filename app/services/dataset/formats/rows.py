@@ -116,7 +116,7 @@ class BadField(Exception):
 
 
 def check_row(place: Place, values: Mapping[str, Any], problems: Problems) -> Row | None:
-    """The checked row, or None after its problems were added."""
+    """Returns the checked row, or None after its problems were added."""
     found: dict[str, Any] = {}
     before = problems.count
     for name, check in (
@@ -138,19 +138,23 @@ def check_row(place: Place, values: Mapping[str, Any], problems: Problems) -> Ro
 
 
 def column_of(name: str) -> str:
-    """The column that a header means: blanks around it and the size of letters do not matter."""
+    """Returns the column that a header means: blanks around it and the size of letters do not
+    matter.
+    """
     written = folded(name).strip()
     return written if written in REQUIRED + OPTIONAL else name
 
 
 def number_as_text(value: float) -> str:
-    """A number as people write it: a whole one without a point, however the file wrote it."""
+    """Returns a number as people write it: a whole one without a point, however the
+    file wrote it.
+    """
     is_whole = value == int(value) and abs(value) < _EXACT
     return str(int(value)) if is_whole else str(value)
 
 
 def check_text(value: object, name: str) -> str:
-    """A text without outer blanks. Numbers are taken too, as ids and answers often are."""
+    """Returns a text without outer blanks. Numbers are taken too, as ids and answers often are."""
     if value is None:
         raise BadField(Sentence("%(field)s is missing", field=name))
     if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
@@ -195,7 +199,9 @@ def check_image_name(value: object) -> str:
 
 
 def check_rationales(values: Mapping[str, Any]) -> tuple[str, ...]:
-    """The gold rationales, each once, from `rationales` (a list) and `rationale` (a text)."""
+    """Returns the gold rationales, each once, from `rationales` (a list) and
+    `rationale` (a text).
+    """
     given = _or_none(values.get("rationales"))
     if given is not None and not isinstance(given, list):
         raise BadField(
@@ -293,7 +299,7 @@ def is_storable(text: str) -> bool:
 
 
 def describe(value: object) -> str:
-    """A short name of a wrong value, for the message."""
+    """Returns a short name of a wrong value, for the message."""
     if isinstance(value, str):
         return repr(shorten(value))
     if isinstance(value, bool):

@@ -32,7 +32,9 @@ _JSON_COLUMNS = ("rationales", "facts")
 
 
 def read_csv(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row]:
-    """Checked rows. A wrong header is one problem, and ends the reading."""
+    """Yields the checked rows of a CSV file. A wrong header is one problem, and ends
+    the reading.
+    """
     lines = read_lines(stream, name)
     n_before, header_line = _find_header(lines)
     if not header_line:

@@ -62,7 +62,7 @@ def read_vqa_x(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row
 
 
 def split_of_name(name: str) -> Split | None:
-    """The split that a file such as `vqaX_val.json` says it holds."""
+    """Returns the split that a file such as `vqaX_val.json` says it holds."""
     match = _SPLIT_IN_NAME.search(PurePosixPath(name).stem.lower())
     return SPLITS[match.group(1)] if match else None
 

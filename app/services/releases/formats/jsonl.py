@@ -92,7 +92,9 @@ def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[E
 
 
 def json_line(row: Json) -> str:
-    """One line for every reader: some also break lines at Unicode's own separators."""
+    """Returns a value as one line of JSON that every reader takes for one: some also break lines at
+    Unicode's own separators.
+    """
     text = json.dumps(row, ensure_ascii=False)
     for separator in ("\u2028", "\u2029", "\x85"):
         text = text.replace(separator, f"\\u{ord(separator):04x}")

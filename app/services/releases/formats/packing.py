@@ -42,8 +42,9 @@ def pack_folder(entries: Sequence[Entry], out: Path) -> None:
 
 
 def pack_zip(entries: Sequence[Entry], out: Path) -> None:
-    """Stored, not compressed: pictures hardly shrink, and what a compressor makes of the rest
-    differs between its versions."""
+    """Packs files into a zip without compressing them: pictures hardly shrink, and what a
+    compressor makes of the rest differs between its versions.
+    """
     _check(entries)
     with atomic_file(out.absolute()) as stream:
         _write_zip(entries, stream)

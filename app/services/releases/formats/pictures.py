@@ -18,7 +18,9 @@ Pictures stand upright and hold nothing but their pixels: no position, no notes 
 
 
 def image_entry(payload: Json, release: Json, folder: str) -> Entry:
-    """The picture of a row; as it was imported in releases of before pictures lost their notes."""
+    """Returns the picture of a row; as it was imported in releases of before pictures lost their
+    notes.
+    """
     file = payload["image_file"]
     media_type = MEDIA_TYPES[Path(file).suffix]
     name = f"{folder}/{file}"
@@ -34,7 +36,7 @@ def image_entry(payload: Json, release: Json, folder: str) -> Entry:
 
 
 def guidelines_files(release: Json) -> dict[int, str]:
-    """The path in a release of each picture that its guidelines show, by its number."""
+    """Returns the path in a release of each picture that its guidelines show, by its number."""
     return {
         one["number"]: f"guidelines/{one['number']}{Path(one['image_file']).suffix}"
         for one in release.get("guidelines_pictures", ())
@@ -42,7 +44,7 @@ def guidelines_files(release: Json) -> dict[int, str]:
 
 
 def guidelines_entries(release: Json) -> list[Entry]:
-    """The pictures that the guidelines of a release show."""
+    """Returns the pictures that the guidelines of a release show."""
     files = guidelines_files(release)
     return [
         replace(image_entry(one, release, "guidelines"), name=files[one["number"]])

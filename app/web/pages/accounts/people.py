@@ -30,7 +30,7 @@ def people_page(
     link_for: str = "",
     link: str = "",
 ) -> PeoplePage:
-    """`link` is shown this once, for the person `link_for`."""
+    """Builds the page of people; `link` is shown this once, for the person `link_for`."""
     session.flush()  # a person added a moment ago is in the list
     people = list_people(session, after=after, limit=PAGE_SIZE + 1)
     has_more = len(people) > PAGE_SIZE

@@ -96,7 +96,9 @@ def build_mine(
 
 
 def build_my_work(session: Session, user: User, *, today: datetime) -> MyWork:
-    """`today` is when the day began where the reader is; its zone decides what a day is."""
+    """Builds the page of a person's own work; `today` is when the day began where the reader is,
+    and its zone decides what a day is.
+    """
     since = today - timedelta(days=N_DAYS - 1)
     days = own_work.list_days(
         session, user.id, sees_all=user.is_admin, since=since, zone=str(today.tzinfo)

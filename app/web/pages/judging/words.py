@@ -66,7 +66,7 @@ _CLOSED = {
 
 
 def explain_empty(status: RoundStatus, figures: QueueFigures | None) -> tuple[str, str]:
-    """A title and a sentence: why the queue is empty, and what happens next."""
+    """Returns a title and a sentence: why the queue is empty, and what happens next."""
     return _CLOSED[status] if figures is None else _explain_open(figures)
 
 

@@ -84,7 +84,7 @@ def guidelines_page(
 
 
 def list_picture_rows(session: Session, project: Project) -> list[PictureRow]:
-    """The newest first."""
+    """Returns the pictures of the guidelines, the newest first."""
     return [
         PictureRow(
             number=picture.number,

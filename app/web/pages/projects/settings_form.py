@@ -38,7 +38,7 @@ def form_of(settings: LoopSettings) -> SettingsForm:
 def read_form(
     posted: Mapping[str, str], current: LoopSettings | None = None
 ) -> tuple[LoopSettings | None, SettingsForm]:
-    """The settings, or None with the errors in the form.
+    """Returns the settings, or None with the errors in the form.
 
     A field that came back as it was shown keeps its `current` value, whatever the form can show.
     """

@@ -62,7 +62,7 @@ class ScoreTable:
 
 
 def score_tables(base: Sequence[Score], now: Sequence[Score]) -> tuple[ScoreTable, ...]:
-    """One table per split that has scores; rows and columns without any are left out."""
+    """Returns one table per split that has scores; rows and columns without any are left out."""
     before, after = _by_name(base), _by_name(now)
     tables = []
     for split in (Split.VALIDATION, Split.TEST):
@@ -78,7 +78,7 @@ def score_tables(base: Sequence[Score], now: Sequence[Score]) -> tuple[ScoreTabl
 
 
 def list_notes(tables: Sequence[ScoreTable]) -> list[tuple[str, str]]:
-    """(title, what it means) of the groups that are shown, each once."""
+    """Returns (title, what it means) of the groups that are shown, each once."""
     groups = [group for table in tables for group in table.groups]
     return list(dict.fromkeys((group.title, group.note) for group in groups if group.note))
 
