@@ -1,10 +1,11 @@
 """Submissions: what is written beside the row of a judgement, and the votes on its item."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import bindparam, delete, func, insert, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from app.lifecycle import JudgementStatus, UserKind
 from app.models import (
@@ -17,6 +18,7 @@ from app.models import (
     VerdictRow,
     WrittenRationale,
 )
+from app.opinions import Opinion
 from app.uncertainty import ItemVotes
 
 
@@ -44,43 +46,72 @@ def get_item_votes(session: Session, round_item_id: int) -> ItemVotes:
     return ItemVotes(n_submitted, n_wrong, tuple((row[0], row[1]) for row in fits))
 
 
+_WRITTEN = (
+    *Opinion.model_fields,
+    "status",
+    "submitted_at",
+    "lease_until",
+    "version",
+    "updated_at",
+    "active_ms",
+)
+"""Columns of a judgement that its submission writes."""
+_SETTLED = ("state", "set_aside_reason")
+"""Columns of its item that the submission may settle."""
+
+# Keys and triggers are looked at when the whole statement is done: verdicts find their judgement
+# submitted, and the item is counted after it was settled.
 _STORE_SUBMISSION = text(
-    """
-    WITH verdicts AS (
+    f"""
+    WITH submitted AS (
+      UPDATE judgement SET {", ".join(f"{name} = :{name}" for name in _WRITTEN)}
+      WHERE id = :judgement_id
+      RETURNING id, round_id, none_fits, answer_is_wrong, picked, faults, shown_order
+    ), settled AS (
+      UPDATE round_item SET {", ".join(f"{name} = :{name}" for name in _SETTLED)}
+      WHERE id = :round_item_id AND state <> :state
+    ), verdicts AS (
       INSERT INTO verdict
         (judgement_id, candidate_id, round_id, none_fits, answer_is_wrong, fits, position, faults)
-      SELECT judgement.id, shown.candidate_id, judgement.round_id, judgement.none_fits, false,
-        shown.candidate_id = ANY (judgement.picked), shown.position,
-        coalesce(judgement.faults -> CAST(shown.candidate_id AS text), '[]')
-      FROM judgement,
-        unnest(judgement.shown_order) WITH ORDINALITY AS shown (candidate_id, position)
-      WHERE judgement.id = :judgement_id AND NOT judgement.answer_is_wrong
+      SELECT submitted.id, shown.candidate_id, submitted.round_id, submitted.none_fits, false,
+        shown.candidate_id = ANY (submitted.picked), shown.position,
+        coalesce(submitted.faults -> CAST(shown.candidate_id AS text), '[]')
+      FROM submitted,
+        unnest(submitted.shown_order) WITH ORDINALITY AS shown (candidate_id, position)
+      WHERE NOT submitted.answer_is_wrong
     ), revision AS (
       INSERT INTO judgement_revision (judgement_id, number, action, content)
       SELECT :judgement_id, coalesce(max(number), 0) + 1, 'submit', :content
       FROM judgement_revision WHERE judgement_id = :judgement_id
-    ), history AS (
-      INSERT INTO event (project_id, round_id, actor_id, tag, details)
-      VALUES (:project_id, :round_id, :actor_id, :tag, :details)
     )
-    SELECT round_item.* FROM round_item JOIN judgement ON judgement.round_item_id = round_item.id
-    WHERE judgement.id = :judgement_id
-    """
-).bindparams(bindparam("content", type_=JSONB), bindparam("details", type_=JSONB))
+    INSERT INTO event (project_id, round_id, actor_id, tag, details)
+    VALUES (:project_id, :round_id, :actor_id, :tag, :details)
+    """  # noqa: S608 - made of names of columns
+).bindparams(
+    *(bindparam(name, type_=Judgement.__table__.c[name].type) for name in _WRITTEN),
+    *(bindparam(name, type_=RoundItem.__table__.c[name].type) for name in _SETTLED),
+    bindparam("content", type_=JSONB),
+    bindparam("details", type_=JSONB),
+)
 
 
 def store_submission(
-    session: Session, judgement: Judgement, *, content: Json, event: Event
-) -> RoundItem:
-    """Store the verdicts, a revision and an event of a judgement that was just submitted.
+    session: Session, judgement: Judgement, round_item: RoundItem, *, content: Json, event: Event
+) -> None:
+    """Store a judgement that was just submitted: its row, verdicts, a revision and an event.
 
-    Returns its item, counted anew. There is one verdict per shown candidate, and none where the
-    answer itself is wrong.
+    Its locked item is counted, and gets the state that it was given. All in one statement: this is
+    what people wait for. There is one verdict per shown candidate, and none where the answer itself
+    is wrong.
     """
-    round_item: RoundItem = session.scalars(
-        select(RoundItem).from_statement(_STORE_SUBMISSION),
+    # Not through the session, which would write the two rows by itself before.
+    session.connection().execute(
+        _STORE_SUBMISSION,
         {
+            **{name: getattr(judgement, name) for name in _WRITTEN},
+            **{name: getattr(round_item, name) for name in _SETTLED},
             "judgement_id": judgement.id,
+            "round_item_id": round_item.id,
             "content": content,
             "project_id": event.project_id,
             "round_id": event.round_id,
@@ -88,9 +119,17 @@ def store_submission(
             "tag": event.tag,
             "details": event.details,
         },
-        execution_options={"populate_existing": True},
-    ).one()
-    return round_item
+    )
+    _mark_stored(judgement, _WRITTEN)
+    _mark_stored(round_item, _SETTLED)
+    # By the trigger. It is locked, so nobody else has changed it since.
+    set_committed_value(round_item, "n_submitted", round_item.n_submitted + 1)
+
+
+def _mark_stored(row: Judgement | RoundItem, names: Iterable[str]) -> None:
+    """Let the session know that these attributes stand in the table as they are."""
+    for name in names:
+        set_committed_value(row, name, getattr(row, name))
 
 
 def delete_verdicts(session: Session, judgement_id: int) -> None:

@@ -33,7 +33,7 @@ from app.services.judging.opinions import (
     sort_edits,
     store_opinion,
 )
-from app.services.judging.settling import settle_skip, settle_submission
+from app.services.judging.settling import settle_first, settle_further, settle_skip
 from app.services.refusals import AlreadySubmitted, ItemTakenOut, NothingChosen, TooLateToTakeBack
 
 N_TAKE_BACK = 10
@@ -96,11 +96,12 @@ def submit(
     change_status(session, judgement, JudgementStatus.SUBMITTED)
     judgement.submitted_at = now
     judgement.lease_until = None
-    session.flush()  # verdicts refer to the flags as stored; the trigger counts the submission
+    settle_first(locked.round_item, judgement)
     stored = opinion_of(judgement)
-    round_item = queries.store_submission(
+    queries.store_submission(
         session,
         judgement,
+        locked.round_item,
         content=_revision_content(judgement, stored),
         event=row_of(
             JudgementStatusChanged(
@@ -111,8 +112,8 @@ def submit(
             actor=judgement.user_id,
         ),
     )
-    _write_edits(session, judgement, round_item.item_id, stored)
-    settle_submission(session, round_item, judgement, judging_settings(locked.round_))
+    _write_edits(session, judgement, locked.round_item.item_id, stored)
+    settle_further(session, locked.round_item, judging_settings(locked.round_))
     return outcome
 
 

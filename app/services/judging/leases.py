@@ -252,24 +252,26 @@ def renew_lease(session: Session, judgement: Judgement, now: datetime, *, waits:
 
     `waits` says whether to wait for the lock of an item that has to be taken again.
     """
-    if judgement.status not in queries.HELD:
-        lock = queries.lock_round_item if waits else queries.try_lock_round_item
-        round_item = lock(session, judgement.round_item_id)
-        if (
-            round_item is None
-            or round_item.state is not RoundItemState.OPEN
-            or round_item.n_taken >= round_item.slots
-            or has_reached_limit(session, judgement)
-        ):
-            return False
-        slot = _free_slot(session, round_item)
-        is_empty = opinion_of(judgement) == NOTHING
-        change_status(
-            session, judgement, JudgementStatus.LEASED if is_empty else JudgementStatus.DRAFT
-        )
-        judgement.slot = slot
-        judgement.skip_reason = None
+    if judgement.status in queries.HELD:
+        judgement.lease_until = lease_end(now)
+        return True
+    lock = queries.lock_round_item if waits else queries.try_lock_round_item
+    round_item = lock(session, judgement.round_item_id)
+    if (
+        round_item is None
+        or round_item.state is not RoundItemState.OPEN
+        or round_item.n_taken >= round_item.slots
+        or has_reached_limit(session, judgement)
+    ):
+        return False
+    slot = _free_slot(session, round_item)
+    is_empty = opinion_of(judgement) == NOTHING
+    change_status(session, judgement, JudgementStatus.LEASED if is_empty else JudgementStatus.DRAFT)
+    judgement.slot = slot
+    judgement.skip_reason = None
     judgement.lease_until = lease_end(now)
+    session.flush()  # the trigger counts the place
+    session.refresh(round_item)
     return True
 
 

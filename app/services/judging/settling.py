@@ -20,27 +20,31 @@ N_SKIP_REASONS = 3
 """So many different reasons are named of an item that was skipped."""
 
 
-def settle_submission(
-    session: Session, round_item: RoundItem, judgement: Judgement, settings: JudgingSettings
-) -> None:
-    """Look at a locked item after a submission.
+def settle_first(round_item: RoundItem, judgement: Judgement) -> None:
+    """Settle a locked item of which a judgement is about to be the first submission, and the last.
+
+    One person's word is all that there is, so it can be stored together with the judgement.
+    """
+    if round_item.n_submitted == 0 and round_item.slots == 1:
+        _finish_item(round_item, n_wrong=int(judgement.answer_is_wrong), n_submitted=1)
+
+
+def settle_further(session: Session, round_item: RoundItem, settings: JudgingSettings) -> None:
+    """Look at a locked item after a submission was stored, where others were before.
 
     An item with all its slots submitted is done, or set aside where most say that the answer is
     wrong. Where people disagree, and somebody is left who could be asked, it gets one slot more,
     up to the round's limit.
     """
-    is_full = round_item.n_submitted >= round_item.slots
-    if round_item.n_submitted == 1:
-        n_wrong = int(judgement.answer_is_wrong)
-    elif is_full or settings.order == "uncertainty":
-        votes = get_item_votes(session, round_item.id)
-        n_wrong = votes.n_wrong
-        if settings.order == "uncertainty":
-            round_item.priority = judged_priority(votes)
-        if is_full and _adds_slot(session, round_item, votes, settings):
-            return
-    if is_full:
-        _finish_item(round_item, n_wrong)
+    n_submitted = round_item.n_submitted
+    is_full = n_submitted >= round_item.slots
+    if n_submitted == 1 or not (is_full or settings.order == "uncertainty"):
+        return
+    votes = get_item_votes(session, round_item.id)
+    if settings.order == "uncertainty":
+        round_item.priority = judged_priority(votes)
+    if is_full and not _adds_slot(session, round_item, votes, settings):
+        _finish_item(round_item, n_wrong=votes.n_wrong, n_submitted=n_submitted)
 
 
 def _adds_slot(
@@ -63,8 +67,8 @@ def _adds_slot(
     return True
 
 
-def _finish_item(round_item: RoundItem, n_wrong: int) -> None:
-    if 2 * n_wrong > round_item.n_submitted:
+def _finish_item(round_item: RoundItem, *, n_wrong: int, n_submitted: int) -> None:
+    if 2 * n_wrong > n_submitted:
         set_aside(round_item, ANSWER_IS_WRONG)
     else:
         round_item.state = RoundItemState.DONE
@@ -114,7 +118,7 @@ def settle_skipped(session: Session, round_: Round) -> int:
         if round_item.n_submitted:
             votes = get_item_votes(session, round_item.id)
             round_item.slots = round_item.n_submitted
-            _finish_item(round_item, votes.n_wrong)
+            _finish_item(round_item, n_wrong=votes.n_wrong, n_submitted=round_item.n_submitted)
         else:
             reasons = queries.list_skip_reasons(session, round_item.id)
             why = Sentence(
