@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+import psycopg
+from psycopg.pq import ExecStatus
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
@@ -58,10 +60,30 @@ def get_engine() -> Engine:
     gate = Gate()
 
     def connect(_dialect: object, _record: object, _: object, parameters: dict[str, Any]) -> object:
-        return Connection.through(gate, parameters)
+        connection = Connection.through(gate, parameters)
+        connection.cursor_factory = _Cursor
+        return connection
 
     event.listen(engine, "do_connect", connect)
     return engine
+
+
+class _Cursor(psycopg.Cursor[Any]):
+    """Says of the columns of an answer their names and types alone, all that SQLAlchemy asks of it.
+
+    The gates of judging read some eighty columns; a whole description of each costs the process
+    more than their values do.
+    """
+
+    @property
+    def description(self) -> Any:
+        found = self.pgresult
+        if found is None or not (found.nfields or found.status == ExecStatus.TUPLES_OK):
+            return None
+        return [
+            ((found.fname(index) or b"").decode(), found.ftype(index))
+            for index in range(found.nfields)
+        ]
 
 
 def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:

@@ -287,3 +287,13 @@ def test_a_connection_that_the_server_closed_is_replaced(
         connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
     with session_scope() as session:
         assert session.scalar(text("SELECT pg_backend_pid()")) != pid
+
+
+def test_an_answer_names_its_columns_and_a_change_has_none(database: Sessions) -> None:
+    with session_scope() as session:
+        found = session.execute(text("SELECT 1 AS größe, '{2,3}'::bigint[] AS two"))
+        assert list(found.keys()) == ["größe", "two"]
+        assert found.one() == (1, [2, 3])
+        assert session.execute(text("SELECT")).all() == [()]
+        changed = session.execute(text("UPDATE project SET name = name"))
+        assert not changed.returns_rows
