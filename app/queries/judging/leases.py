@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import and_, bindparam, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, and_, bindparam, func, or_, select, text, update
+from sqlalchemy.orm import Session, make_transient_to_detached
 
 from app.lifecycle import JudgementStatus, RoundItemState
 from app.models import Judgement, RoundAnnotator, RoundItem, User
+from app.queries.judging.own_work import ROUND_ID, USER_ID
 
 HELD = (JudgementStatus.LEASED, JudgementStatus.DRAFT)
 
@@ -42,22 +43,34 @@ def try_lock_round_item(session: Session, round_item_id: int) -> RoundItem | Non
 
 
 _IS_HELD = Judgement.status.in_(HELD)
-_OWN_WORK = (
-    select(Judgement)
-    .join(RoundItem, RoundItem.id == Judgement.round_item_id)
-    .where(
-        Judgement.round_id == bindparam("round_id"),
-        Judgement.user_id == bindparam("user_id"),
-        Judgement.submitted_at.is_(None),
-        RoundItem.state == RoundItemState.OPEN,
-        or_(
-            _IS_HELD,
-            and_(
-                Judgement.status == JudgementStatus.RELEASED,
-                RoundItem.n_taken < RoundItem.slots,
+
+
+def select_own_work(round_item: type[RoundItem]) -> Select[Judgement]:
+    """The judgements of a round that a person began: those they hold, and lost ones with room left.
+
+    `round_item` stands for the table of their items.
+    """
+    return (
+        select(Judgement)
+        .join(round_item, round_item.id == Judgement.round_item_id)
+        .where(
+            Judgement.round_id == ROUND_ID,
+            Judgement.user_id == USER_ID,
+            Judgement.submitted_at.is_(None),
+            round_item.state == RoundItemState.OPEN,
+            or_(
+                _IS_HELD,
+                and_(
+                    Judgement.status == JudgementStatus.RELEASED,
+                    round_item.n_taken < round_item.slots,
+                ),
             ),
-        ),
+        )
     )
+
+
+_OWN_WORK = (
+    select_own_work(RoundItem)
     .order_by(_IS_HELD.desc(), Judgement.updated_at.desc(), Judgement.id)
     .limit(1)
     .with_for_update(of=Judgement)
@@ -68,6 +81,23 @@ _OWN_WORK = (
 def find_own_work(session: Session, round_id: int, user_id: int) -> Judgement | None:
     """Returns a judgement that the person began: one they hold, else a lost one with room left."""
     return session.scalars(_OWN_WORK, {"round_id": round_id, "user_id": user_id}).one_or_none()
+
+
+_COLUMNS = tuple(name for name in Judgement.__table__.c.keys() if name != "id")  # noqa: SIM118
+_INSERT = text(
+    f"INSERT INTO judgement ({', '.join(_COLUMNS)})"  # noqa: S608 - made of names of columns
+    f" VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) RETURNING id"
+).bindparams(*(bindparam(name, type_=Judgement.__table__.c[name].type) for name in _COLUMNS))
+
+
+def insert_judgement(session: Session, **values: object) -> Judgement:
+    """Store a judgement at once; what is not given is NULL. The session then knows it as stored."""
+    row = {**dict.fromkeys(_COLUMNS), **values}
+    judgement = Judgement(id=session.connection().scalar(_INSERT, row), **row)
+    # The unit of work and reading the row back would cost more than the statement.
+    make_transient_to_detached(judgement)
+    session.add(judgement)
+    return judgement
 
 
 def list_taken_slots(session: Session, round_item_id: int) -> Sequence[int | None]:

@@ -9,10 +9,14 @@ random keys, then from the top again. Items that they have had lie behind that p
 not scanned again each time.
 """
 
-from sqlalchemy import ARRAY, BigInteger, TextClause, literal_column, select, text
-from sqlalchemy.orm import Session
+from dataclasses import dataclass
 
-from app.models import RoundItem
+from sqlalchemy import BigInteger, Boolean, TextClause, bindparam, case, func, or_, select, text
+from sqlalchemy.orm import Session, aliased
+
+from app.models import RoundCandidate, RoundItem
+from app.queries.judging.leases import select_own_work
+from app.queries.judging.own_work import ROUND_ID, USER_ID
 
 _OPEN = "round_id = :round_id AND state = 'open' AND n_taken < slots"
 
@@ -54,15 +58,33 @@ def _next_items(limit: int, lock: str = "") -> str:
 
 
 N_UPCOMING = 2
-_CLAIM: TextClause = text(
-    f"""
-    SELECT round_item.*, ARRAY(
-      SELECT candidate_id FROM round_candidate
-      WHERE round_id = round_item.round_id AND item_id = round_item.item_id AND is_shown
-    ) AS shown_ids
-    FROM round_item
-    WHERE id = ({_next_items(1, "FOR NO KEY UPDATE SKIP LOCKED")}) FOR NO KEY UPDATE
-    """  # noqa: S608
+_IS_FREE_FOR_MORE = or_(
+    bindparam("even_if_begun", type_=Boolean),
+    ~select_own_work(aliased(RoundItem)).exists(),
+)
+_NEXT = text(_next_items(1, "FOR NO KEY UPDATE SKIP LOCKED")).bindparams(
+    ROUND_ID, USER_ID, bindparam("max_per_annotator", type_=BigInteger)
+)
+_CLAIM = (
+    select(
+        RoundItem.id,
+        RoundItem.item_id,
+        RoundItem.max_slots,
+        RoundItem.n_taken,
+        func.array(
+            select(RoundCandidate.candidate_id)
+            .where(
+                RoundCandidate.round_id == RoundItem.round_id,
+                RoundCandidate.item_id == RoundItem.item_id,
+                RoundCandidate.is_shown,
+            )
+            .scalar_subquery()
+        ),
+    )
+    .where(
+        RoundItem.id == case((_IS_FREE_FOR_MORE, _NEXT.columns(id=BigInteger).scalar_subquery()))
+    )
+    .with_for_update(key_share=True)
 )
 UPCOMING: TextClause = text(
     f"""
@@ -77,16 +99,37 @@ UPCOMING: TextClause = text(
 """Images that a person will probably see next, with their widths, to be fetched ahead."""
 
 
-def claim_open_item(
-    session: Session, round_id: int, user_id: int, *, max_per_annotator: int | None
-) -> tuple[RoundItem, list[int]] | None:
-    """Lock the next item with a free slot that this person has not had; with its shown candidates.
+@dataclass(frozen=True, slots=True)
+class ClaimedItem:
+    """An item of a round, locked for one person, with the candidates that are shown with it."""
 
-    Never waits. None also for who has submitted `max_per_annotator` items of the round.
+    id: int
+    item_id: int
+    max_slots: int
+    n_taken: int
+    shown_ids: list[int]
+
+
+def claim_open_item(
+    session: Session,
+    round_id: int,
+    user_id: int,
+    *,
+    max_per_annotator: int | None,
+    even_if_begun: bool,
+) -> ClaimedItem | None:
+    """Lock the next item with a free slot that this person has not had. Never waits.
+
+    None also for who has submitted `max_per_annotator` items of the round, and, unless
+    `even_if_begun`, for who has begun another item and could go on with it.
     """
     row = session.execute(
-        select(RoundItem, literal_column("shown_ids", ARRAY(BigInteger))).from_statement(_CLAIM),
-        {"round_id": round_id, "user_id": user_id, "max_per_annotator": max_per_annotator},
-        execution_options={"populate_existing": True},
+        _CLAIM,
+        {
+            "round_id": round_id,
+            "user_id": user_id,
+            "max_per_annotator": max_per_annotator,
+            "even_if_begun": even_if_begun,
+        },
     ).one_or_none()
-    return (row[0], row[1]) if row else None
+    return ClaimedItem(*row) if row else None

@@ -29,7 +29,7 @@ from app.models import Judgement, Project, Round, RoundItem, User
 from app.opinions import NOTHING
 from app.queries.judging import leases as queries
 from app.queries.judging.access import LockedJudgement
-from app.queries.judging.queue import claim_open_item
+from app.queries.judging.queue import ClaimedItem, claim_open_item
 from app.round_settings import JudgingSettings
 from app.services.events import record
 from app.services.judging.opinions import count_time, opinion_of
@@ -50,34 +50,63 @@ def hand_out_item(
     Returns None where nothing is left for them. The caller has locked the person, so that two tabs
     get the same item. Then:
 
-    1. Renew what they hold; else take up again what they lost, if its item still has room.
-    2. Lock an item with a free slot, skipping what others lock at this moment, and take the slot;
-       if there is none, free the slots of leases of the round that ran out, and look again.
+    1. Unless they have begun another item, lock one with a free slot, skipping what others lock at
+       this moment. So it is after a submission, and that is one statement.
+    2. Else renew what they hold; or take up again what they lost, if its item still has room.
+    3. Else look for an item again; if there is none, free the slots of leases of the round that ran
+       out, and look once more.
     """
-    begun = queries.find_own_work(session, round_.id, user.id)
-    # Not waiting for the item's lock: the caller may hold another one, after a submission.
-    if begun is not None and renew_lease(session, begun, now, waits=False):
-        return begun
-    claimed = _claim_item(session, round_, user, now)
+    claimed = _claim(session, round_, user, even_if_begun=False)
     if claimed is None:
-        return None
-    round_item, shown_ids = claimed
+        begun = queries.find_own_work(session, round_.id, user.id)
+        # Not waiting for the item's lock: the caller may hold another one, after a submission.
+        if begun is not None and renew_lease(session, begun, now, waits=False):
+            return begun
+        claimed = _claim_after_all(session, round_, user, now)
+    return _begin(session, round_, user, claimed, now) if claimed else None
+
+
+def _claim(
+    session: Session, round_: Round, user: User, *, even_if_begun: bool
+) -> ClaimedItem | None:
+    limit = judging_settings(round_).max_per_annotator
+    return claim_open_item(
+        session, round_.id, user.id, max_per_annotator=limit, even_if_begun=even_if_begun
+    )
+
+
+def _claim_after_all(
+    session: Session, round_: Round, user: User, now: datetime
+) -> ClaimedItem | None:
+    """Lock the next item of the queue for somebody who has no other to go on with.
+
+    Leases that ran out are normally freed by the sweep; where nothing else is left, they are freed
+    at once.
+    """
+    claimed = _claim(session, round_, user, even_if_begun=True)
+    if claimed is None and free_expired_leases(session, now=now, round_id=round_.id):
+        return _claim(session, round_, user, even_if_begun=True)
+    return claimed
+
+
+def _begin(
+    session: Session, round_: Round, user: User, claimed: ClaimedItem, now: datetime
+) -> Judgement:
+    """Take a slot of a locked item."""
     project = session.get_one(Project, round_.project_id)
-    judgement = Judgement(
-        round_item_id=round_item.id,
+    return queries.insert_judgement(
+        session,
+        round_item_id=claimed.id,
         round_id=round_.id,
         user_id=user.id,
         user_kind=user.kind,
         status=JudgementStatus.LEASED,
-        slot=_free_slot(session, round_item),
-        max_slots=round_item.max_slots,
+        slot=_free_slot(session, claimed),
+        max_slots=claimed.max_slots,
         lease_until=lease_end(now),
         version=0,
         shown_order=shown_order(
-            round_,
-            item_id=round_item.item_id,
-            user_id=user.id,
-            candidate_ids=shown_ids,
+            round_, item_id=claimed.item_id, user_id=user.id, candidate_ids=claimed.shown_ids
         ),
         guidelines_version=project.guidelines_version,
         active_ms=0,
@@ -85,24 +114,6 @@ def hand_out_item(
         updated_at=now,
         **NOTHING.model_dump(mode="json"),
     )
-    session.add(judgement)
-    session.flush()  # the page links to the judgement's id
-    return judgement
-
-
-def _claim_item(
-    session: Session, round_: Round, user: User, now: datetime
-) -> tuple[RoundItem, list[int]] | None:
-    """Lock the next item of the queue.
-
-    Leases that ran out are normally freed by the sweep; where nothing else is left, they are freed
-    at once.
-    """
-    limit = judging_settings(round_).max_per_annotator
-    claimed = claim_open_item(session, round_.id, user.id, max_per_annotator=limit)
-    if claimed is None and free_expired_leases(session, now=now, round_id=round_.id):
-        return claim_open_item(session, round_.id, user.id, max_per_annotator=limit)
-    return claimed
 
 
 def shown_order(
@@ -328,7 +339,7 @@ def change_status(
         )
 
 
-def _free_slot(session: Session, round_item: RoundItem) -> int:
+def _free_slot(session: Session, round_item: RoundItem | ClaimedItem) -> int:
     """Returns the lowest free number. The item is locked, and has a slot left."""
     if round_item.n_taken == 0:
         return 1
