@@ -2,7 +2,7 @@
 
 Forms, JSON, the row of a judgement, its revisions, releases and pages take their fields from
 `Opinion`. A new one is a field here, its column in `app/models/judgements.py` with a migration, and
-a control of the same name in `templates/judge/_work.html`.
+a control of the same name in `templates/judge/_remarks.html` (a yes or no) or `_work.html`.
 """
 
 from collections.abc import Iterable, Mapping

@@ -46,7 +46,7 @@ _IS_HELD = Judgement.status.in_(HELD)
 
 
 def select_own_work(round_item: type[RoundItem]) -> Select[Judgement]:
-    """The judgements of a round that a person began: those they hold, and lost ones with room left.
+    """Selects the judgements of a round that a person began: those held, and lost with room left.
 
     `round_item` stands for the table of their items.
     """

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.kit.settings import get_settings
 from app.lifecycle import JUDGEABLE_ROUND, JudgementStatus, RoundStatus
 from app.models import Judgement, Project, Round, User
-from app.opinions import MAX_COMMENT, Opinion
+from app.opinions import MAX_COMMENT, REMARKS, Opinion
 from app.queries.judging import own_work, shown_item
 from app.queries.judging.empty_queue import get_queue_figures
 from app.queries.judging.leases import HELD
@@ -87,6 +87,11 @@ class Work:
     n_today: int
     notice: str
     error: str
+
+    @property
+    def remarks(self) -> frozenset[str]:
+        """Returns the names of the remarks that are set (app/opinions.py)."""
+        return frozenset(name for name in REMARKS if getattr(self.opinion, name))
 
 
 @dataclass(frozen=True)
