@@ -423,4 +423,4 @@ def test_no_sequence_of_actions_breaks_the_invariants(services: EmbeddedServices
 
 @pytest.mark.slow
 def test_no_sequence_of_many_breaks_them_either(services: EmbeddedServices) -> None:
-    run(200, 60)
+    run(300, 60)
