@@ -1,3 +1,6 @@
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,23 +57,25 @@ def test_ready_fails_where_the_store_cannot_be_written(
     assert response.json()["checks"]["store"].startswith("The store cannot be written")
 
 
-def test_ready_fails_where_the_database_may_only_be_read(
-    client: TestClient, database: sessionmaker[Session]
+READINESS = """
+import json
+from app.services.operation.readiness import check_readiness
+print(json.dumps(check_readiness()))
+"""
+
+
+def test_nothing_is_ready_where_the_database_may_only_be_read(
+    database: sessionmaker[Session],
 ) -> None:
-    with database() as session:
-        name = session.scalar(text("SELECT current_database()"))
-        set_read_only(session, name, "on")
-    db.get_engine().dispose()  # what is connected already may still write
+    """Asked by a process of its own: what is connected already may still write."""
+    set_read_only(database, "on")
     try:
-        response = client.get("/health/ready")
+        asked = subprocess.run(
+            [sys.executable, "-c", READINESS], check=True, capture_output=True, text=True
+        )
     finally:
-        with database() as session:
-            session.execute(text("SET default_transaction_read_only = off"))
-            session.commit()
-            set_read_only(session, name, "off")
-        db.get_engine().dispose()
-    assert response.status_code == 503
-    assert response.json()["checks"] == {
+        set_read_only(database, "off")
+    assert json.loads(asked.stdout) == {
         "store": "ok",
         "database": "The database cannot store anything: it may only be read.",
         "redis": "ok",
@@ -78,11 +83,12 @@ def test_ready_fails_where_the_database_may_only_be_read(
     }
 
 
-def set_read_only(session: Session, database: str | None, value: str) -> None:
-    session.execute(
-        text(f'ALTER DATABASE "{database}" SET default_transaction_read_only = {value}')
-    )
-    session.commit()
+def set_read_only(database: sessionmaker[Session], value: str) -> None:
+    with database.begin() as session:
+        name = session.scalar(text("SELECT current_database()"))
+        session.execute(
+            text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {value}')
+        )
 
 
 def test_ready_fails_behind_the_newest_migration(client: TestClient, session: Session) -> None:
