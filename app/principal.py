@@ -1,6 +1,6 @@
-"""Who asks: the person behind a request, and what the request shows of them.
+"""The person behind a request, and how the request shows who they are.
 
-There are two ways to show it: the session of a browser, and the token of a program.
+There are two ways: the session of a browser, and the token of a program.
 """
 
 from dataclasses import dataclass

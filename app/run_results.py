@@ -25,7 +25,7 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
-class Stored(BaseModel):
+class StoredJson(BaseModel):
     """A value that a row keeps as JSON."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -49,7 +49,7 @@ class Stored(BaseModel):
 # --- Results: one per job -------------------------------------------------------------------
 
 
-class EvaluationResult(Stored):
+class EvaluationResult(StoredJson):
     """The result of an evaluation, and of a baseline, beside their scores."""
 
     n_leaked_images: int = 0
@@ -58,11 +58,11 @@ class EvaluationResult(Stored):
     """Why METEOR is not among the scores; None where it is, or was not asked for."""
 
 
-class SamplingResult(Stored):
+class SamplingResult(StoredJson):
     """The result of a sampling: nothing, its draws say it all."""
 
 
-class CriticFigures(Stored):
+class CriticFigures(StoredJson):
     """The result of a critic's judging, over all draws, shown or not."""
 
     draws: int = 0
@@ -80,7 +80,7 @@ class CriticFigures(Stored):
         return self.fitting_draws / self.draws if self.draws else None
 
 
-class ClosingResult(Stored):
+class ClosingResult(StoredJson):
     """The result of a closing: what was admitted, of how many items that somebody judged."""
 
     n_rationales: int = 0
@@ -88,7 +88,7 @@ class ClosingResult(Stored):
     n_judged_items: int = 0
 
 
-class ReleaseResult(Stored):
+class ReleaseResult(StoredJson):
     """The release that a run made, or whose files it built again; None before it is made."""
 
     release_id: int | None = None
@@ -97,7 +97,7 @@ class ReleaseResult(Stored):
     content_hash: str = ""
 
 
-class ImportResult(Stored):
+class ImportResult(StoredJson):
     """The result of an import that stored its rows. The lists are cut, their lengths are not."""
 
     n_rows: int = 0
@@ -117,14 +117,14 @@ class ImportResult(Stored):
     n_refused: int = 0
 
 
-class ImportErrors(Stored):
+class ImportErrors(StoredJson):
     """The result of an import that stored nothing: one line per problem."""
 
     errors: tuple[Told, ...] = ()
 
 
-class TrainingStep(Stored):
-    """One step of a training, as its curve is drawn; steps are counted from 1 over all epochs."""
+class TrainingStep(StoredJson):
+    """One point of the curve of a training: a step, counted from 1 over all epochs."""
 
     epoch: int = 0
     step: int = 0
@@ -145,7 +145,7 @@ class TrainingStep(Stored):
         return {**stored, "losses": {name: loss for name, loss in old.items() if loss is not None}}
 
 
-class Validated(Stored):
+class Validated(StoredJson):
     """A look at the validation items after an epoch; the loss is None where there are none."""
 
     epoch: int = 0
@@ -154,7 +154,7 @@ class Validated(Stored):
     losses: Mapping[str, float] = Field(default_factory=dict)
 
 
-class LeftOutItem(Stored):
+class LeftOutItem(StoredJson):
     """An item that a training had to do without, and why."""
 
     item_id: int
@@ -165,7 +165,7 @@ class LeftOutItem(Stored):
     n_rows: int = 0
 
 
-class TrainingResult(Stored):
+class TrainingResult(StoredJson):
     """The result of a training: what it was made of, and how it went."""
 
     chosen_epoch: int = 0
@@ -195,7 +195,7 @@ class TrainingResult(Stored):
 # --- Progress -------------------------------------------------------------------------------
 
 
-class WorkProgress(Stored):
+class WorkProgress(StoredJson):
     """How far a closing, an import or a release is, in the units of its present step."""
 
     step: str = ""
@@ -204,7 +204,7 @@ class WorkProgress(Stored):
     total: int = 0
 
 
-class TrainingProgress(Stored):
+class TrainingProgress(StoredJson):
     """How far a training is."""
 
     step: int = 0
@@ -213,8 +213,8 @@ class TrainingProgress(Stored):
     curve: tuple[TrainingStep, ...] = ()
 
 
-class Preparation(Stored):
-    """What a run does before its work moves on; None when that is over."""
+class Preparation(StoredJson):
+    """Names the preparation that a run is at, such as trying the model; None when that is over."""
 
     doing: str | None = Field(default=None, exclude_if=_is_none)
 
@@ -222,7 +222,7 @@ class Preparation(Stored):
 # --- Rounds ---------------------------------------------------------------------------------
 
 
-class RoundFigures(Stored):
+class RoundFigures(StoredJson):
     """The figures of a round, as they were when it was decided.
 
     improved: train items newly covered, and measured items whose fit rose.

@@ -1,4 +1,4 @@
-"""What all events have in common: a tag, typed details, and one sentence for people.
+"""The base of all events: a tag, typed details, and one sentence for people.
 
 A row is written once and read for ever, also by versions that have changed the fields since. So
 reading leaves out details that the class does not name, and a row that no class can read becomes an

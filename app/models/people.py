@@ -77,7 +77,7 @@ class ApiToken(WithId, WithCreation, Base):
     __tablename__ = "api_token"
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(200))
-    """What it is for, as its person says."""
+    """The purpose of the token, in the words of its person."""
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     expires_at: Mapped[datetime | None]
     """None of those made before tokens expired."""

@@ -16,7 +16,7 @@ from app.models import Event, Item, User
 
 @dataclass(frozen=True)
 class HistoryLine:
-    """One event with when it happened, and the name of the person who did it."""
+    """An event of the history, with its time and the name of the person who did it."""
 
     at: datetime
     event: BaseEvent | UnknownEvent
@@ -39,7 +39,7 @@ def happened(kind: type[BaseEvent], **details: object) -> ColumnElement[bool]:
 
 
 def list_round_events(session: Session, round_id: int, *, limit: int = 100) -> list[HistoryLine]:
-    """History of a round but for single judgements, newest first."""
+    """Returns the history of a round without single judgements, the newest first."""
     return _read(
         session,
         _lines()
@@ -49,7 +49,7 @@ def list_round_events(session: Session, round_id: int, *, limit: int = 100) -> l
 
 
 def list_item_events(session: Session, item: Item) -> list[HistoryLine]:
-    """History of an item, newest first."""
+    """Returns the history of an item, the newest first."""
     return _read(
         session,
         _lines().where(

@@ -15,7 +15,7 @@ Order = Literal["random", "fewest_first", "uncertainty"]
 
 
 class Judges(str):
-    """Who judges a round, as its settings name it: `people`, or a critic with its threshold
+    """The judge of a round, as its settings name it: `people`, or a critic with its threshold
     (`exact`, `rouge:0.5`)."""
 
     __slots__ = ()

@@ -17,7 +17,7 @@ from app.run_results import (
     ReleaseResult,
     RoundFigures,
     SamplingResult,
-    Stored,
+    StoredJson,
     TrainingProgress,
     TrainingResult,
     TrainingStep,
@@ -103,20 +103,20 @@ def test_an_evaluation_of_the_first_version_is_read() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_row_without_anything_is_read(kind: type[Stored]) -> None:
+def test_a_row_without_anything_is_read(kind: type[StoredJson]) -> None:
     assert kind.read({}) == kind()
     assert kind.find({}) is None
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_keys_that_nobody_knows_are_left_out(kind: type[Stored]) -> None:
+def test_keys_that_nobody_knows_are_left_out(kind: type[StoredJson]) -> None:
     stored = {"of_a_later_version": {"a": [1]}}
     assert kind.read(stored) == kind()
     assert kind.find(stored) == kind()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_null_is_as_good_as_nothing(kind: type[Stored]) -> None:
+def test_null_is_as_good_as_nothing(kind: type[StoredJson]) -> None:
     assert kind.read(dict.fromkeys(kind.model_fields)) == kind()
 
 

@@ -10,8 +10,9 @@ from starlette.testclient import TestClient
 from app.models import ApiToken, User
 from app.principal import CameBy, Credential
 from app.queries.accounts.asking import find_asking
-from app.services.accounts import tokens
+from app.services.accounts import accounts, erasure, tokens
 from app.services.accounts.accounts import hash_token, make_sign_in_link
+from tests.support.factories import make_user
 
 HTMX = {"HX-Request": "true"}
 
@@ -101,3 +102,21 @@ def _values_of(field: Tag) -> list[str]:
 
 def text_of(response: Response, selector: str) -> str:
     return " ".join(one(response, selector).get_text(" ").split())
+
+
+# --- Ways in which an account ends what its person may do, whatever they came in with (`_`) ---
+
+
+def close_the_account(_: object, session: Session, person: User) -> None:
+    accounts.set_disabled(session, person, True, actor=make_user(session, is_admin=True))
+
+
+def close_and_open_it_again(_: object, session: Session, person: User) -> None:
+    admin = make_user(session, is_admin=True)
+    accounts.set_disabled(session, person, True, actor=admin)
+    accounts.set_disabled(session, person, False, actor=admin)
+
+
+def erase(_: object, session: Session, person: User) -> None:
+    admin = make_user(session, is_admin=True)
+    erasure.erase_person(session, person, typed_name=person.name, actor=admin)

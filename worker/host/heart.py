@@ -16,7 +16,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from app.kit.db import session_scope
 from app.kit.errors import LostRun
 from app.kit.settings import get_settings
-from app.run_results import Stored
+from app.run_results import StoredJson
 from app.services.runs import runs
 from worker.host.pace import Pace
 
@@ -47,7 +47,7 @@ class Heart:
         self._lock = threading.Lock()
         self._run: tuple[int, int] | None = None
         self._shard: tuple[int, int, int] | None = None
-        self._progress: Stored | None = None
+        self._progress: StoredJson | None = None
 
     def start(self) -> None:
         self.beat()
@@ -65,7 +65,7 @@ class Heart:
     def holding_shard(self, run_id: int, shard_id: int, attempt: int) -> Iterator[None]:
         yield from self._hold(shard=(run_id, shard_id, attempt))
 
-    def report(self, progress: Stored) -> None:
+    def report(self, progress: StoredJson) -> None:
         """Keeps the progress of the run that is held, to be written with the next beat."""
         with self._lock:
             self._progress = progress

@@ -29,7 +29,7 @@ from worker.stages.inputs import RunInputs, load_inputs
 from worker.stages.sampler import Adapters, open_models
 from worker.stages.shards import ShardStage, work_shards
 from worker.strategies import get_procedure
-from worker.strategies.contract import Answered, Shown
+from worker.strategies.contract import Answered, Asked
 
 
 def evaluate(run_id: int, heart: Heart) -> None:
@@ -58,23 +58,23 @@ class _Evaluation(ShardStage[_Made, Measured]):
         self._prove()  # only now is a shard held
         items = persist(lambda session: list_items(session, item_ids))
         seen = self._answer(
-            [Shown(item, image_path(image.sha256, image.media_type)) for item, image in items]
+            [Asked(item, image_path(image.sha256, image.media_type)) for item, image in items]
         )
         blank: Mapping[int, Said] = {}
         if _asks_blank(self.inputs):
             with blank_pictures() as path_of:
-                shown = [
-                    Shown(item, path_of(image)) for item, image in items if item.id in seen.said
+                asked = [
+                    Asked(item, path_of(image)) for item, image in items if item.id in seen.said
                 ]
-                blank = self._answer(shown).said
+                blank = self._answer(asked).said
         predicted = [
             Predicted(item_id=item_id, seen=said, blank=blank.get(item_id))
             for item_id, said in seen.said.items()
         ]
         return _Made(predicted, seen.failures)
 
-    def _answer(self, shown: Sequence[Shown]) -> Answered:
-        return self._procedure.answer(self._models, shown, self.inputs.settings)
+    def _answer(self, asked: Sequence[Asked]) -> Answered:
+        return self._procedure.answer(self._models, asked, self.inputs.settings)
 
     def write(self, session: Session, shard: RunShard, made: _Made, seconds: float) -> None:
         store_predictions(
@@ -108,10 +108,6 @@ def _asks_blank(inputs: RunInputs) -> bool:
 
 
 def _new_adapters(session: Session, inputs: RunInputs) -> Adapters:
-    roles = inputs.strategy.roles
     if inputs.run.job is Job.BASELINE:
-        return dict.fromkeys(roles)
-    return {
-        role: inputs.find_adapter(session, inputs.get_models(session, role).new_adapter_id)
-        for role in roles
-    }
+        return dict.fromkeys(inputs.strategy.roles)
+    return inputs.list_adapters(session, lambda models: models.new_adapter_id)

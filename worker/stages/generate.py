@@ -23,7 +23,9 @@ from worker.strategies.contract import Proposed
 def generate(run_id: int, heart: Heart) -> None:
     """Work on a generate run: all draws of all items of each shard this worker can claim."""
     inputs = persist(lambda session: load_inputs(session, run_id))
-    adapters = persist(lambda session: _parent_adapters(session, inputs))
+    adapters = persist(
+        lambda session: inputs.list_adapters(session, lambda models: models.parent_adapter_id)
+    )
     work_shards(run_id, heart, _Sampling(inputs, adapters, heart))
 
 
@@ -71,10 +73,3 @@ class _Sampling(ShardStage[_Made, None]):
 
     def finish(self, session: Session, run: Run, measured: None) -> SamplingResult:  # noqa: ARG002
         return SamplingResult()
-
-
-def _parent_adapters(session: Session, inputs: RunInputs) -> Adapters:
-    return {
-        role: inputs.find_adapter(session, inputs.get_models(session, role).parent_adapter_id)
-        for role in inputs.strategy.roles
-    }

@@ -39,6 +39,16 @@ class RunInputs:
         strategy."""
         return get_round_model(session, self.round_id, strategy=self.strategy.name, role=role)
 
+    def list_adapters(
+        self, session: Session, choose: Callable[[RoundModel], int | None]
+    ) -> dict[str, tuple[int, str] | None]:
+        """Returns, by role of the strategy, the adapter whose id `choose` takes from the role's
+        models; None for the base model itself."""
+        return {
+            role: self.find_adapter(session, choose(self.get_models(session, role)))
+            for role in self.strategy.roles
+        }
+
     def find_adapter(self, session: Session, adapter_id: int | None) -> tuple[int, str] | None:
         """(id, digest) of an adapter, or None for the base model itself."""
         if adapter_id is None:

@@ -20,7 +20,7 @@ from app.lifecycle import RunStatus, ShardStatus
 from app.models import Run, RunShard
 from app.queries.rounds import rounds as round_queries
 from app.queries.runs import runs as run_queries
-from app.run_results import Stored
+from app.run_results import StoredJson
 from app.services.rounds.moving_on import finish_round_run
 from app.services.runs import runs
 from worker.host.heart import Heart
@@ -52,7 +52,7 @@ class ShardStage(ABC, Generic[Made, Measured]):
         """Returns what all shards come to, once they are done. No transaction is open."""
 
     @abstractmethod
-    def finish(self, session: Session, run: Run, measured: Measured) -> Stored:
+    def finish(self, session: Session, run: Run, measured: Measured) -> StoredJson:
         """Stores what was measured and returns the result of the run, which is locked."""
 
 

@@ -28,7 +28,7 @@ class Proposed:
 
 
 @dataclass(frozen=True)
-class Shown:
+class Asked:
     """An item with the picture that a model is shown of it, which may be a blank one."""
 
     item: Item
@@ -76,7 +76,7 @@ class Procedure(ABC):
         """
 
     @abstractmethod
-    def answer(self, models: Models, shown: Sequence[Shown], settings: LoopSettings) -> Answered:
+    def answer(self, models: Models, asked: Sequence[Asked], settings: LoopSettings) -> Answered:
         """Returns the answers and rationales for held-out items, whose own answers are not told.
 
         The same draws whatever the pictures are: what differs between two calls is what the

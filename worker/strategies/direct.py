@@ -22,12 +22,12 @@ from worker.ml.sampling.seeds import derive_seed
 from worker.ml.types import Draw, Example, Failed, Prompt, SampleConfig, Sampled
 from worker.strategies.contract import (
     Answered,
+    Asked,
     Lesson,
     Models,
     Procedure,
     Proposed,
     Sampler,
-    Shown,
 )
 from worker.strategies.failures import collect_failures
 
@@ -55,10 +55,10 @@ class Direct(Procedure):
         failures = collect_failures([(place.item_id, text) for place, text in made])
         return Proposed(drawn, failures)
 
-    def answer(self, models: Models, shown: Sequence[Shown], settings: LoopSettings) -> Answered:
+    def answer(self, models: Models, asked: Sequence[Asked], settings: LoopSettings) -> Answered:
         draw = models[MODEL]
-        answers, unanswered = _ask(draw, "answer", shown, {}, ANSWER_TOKENS, settings)
-        answered = [one for one in shown if one.item.id in answers]
+        answers, unanswered = _ask(draw, "answer", asked, {}, ANSWER_TOKENS, settings)
+        answered = [one for one in asked if one.item.id in answers]
         n_tokens = settings.sampling.max_new_tokens
         rationales, unexplained = _ask(draw, "rationale", answered, answers, n_tokens, settings)
         said = {item_id: Said(answers[item_id], text) for item_id, text in rationales.items()}
@@ -175,7 +175,7 @@ def _as_drawn(place: Place, text: Sampled) -> Drawn:
 def _ask(  # noqa: PLR0917 - each of them differs between the two questions, or is what they share
     draw: Sampler,
     kind: str,
-    shown: Sequence[Shown],
+    asked: Sequence[Asked],
     answers: Mapping[int, str],
     max_new_tokens: int,
     settings: LoopSettings,
@@ -193,10 +193,10 @@ def _ask(  # noqa: PLR0917 - each of them differs between the two questions, or 
             temperature=settings.evaluation.temperature,
             seed=derive_seed(settings.seed, kind, one.item.external_id),
         )
-        for one in shown
+        for one in asked
     ]
     config = SampleConfig(max_new_tokens=max_new_tokens, top_k_share=settings.sampling.top_k_share)
     made = draw(draws, config) if draws else []
-    pairs = [(one.item.id, text) for one, text in zip(shown, made, strict=True)]
+    pairs = [(one.item.id, text) for one, text in zip(asked, made, strict=True)]
     texts = {item_id: text.text for item_id, text in pairs if isinstance(text, Sampled)}
     return texts, collect_failures(pairs)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, true
 from sqlalchemy.orm import Session
 
-from app.models import ApiToken, SignInSession, User
+from app.models import ApiToken, Membership, Project, SignInSession, User
 from app.principal import CameBy, Credential
 
 Statement = Select[*tuple[Any, ...]]
@@ -47,6 +47,9 @@ IS_LIVE = and_(
     or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > func.now()),
 )
 IS_NOTED = ApiToken.used_at > func.now() - timedelta(hours=NOTED_HOURS)
+
+IS_MEMBER = and_(Membership.project_id == Project.id, Membership.user_id == User.id)
+"""Joins the membership of the person who asks in the project that they ask about."""
 
 _OF_SESSION = SignInSession.key_hash == bindparam("key_hash")
 _OF_TOKEN = ApiToken.token_hash == bindparam("key_hash")

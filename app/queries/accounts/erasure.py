@@ -50,7 +50,7 @@ from app.queries.history import says
 
 _QUICK = {"synchronize_session": False}
 _REVISED_WORDS = ("comment", "edits")
-"""What a person writes, by its keys in a revision of a judgement: fields of `Opinion`."""
+"""The fields of `Opinion` that hold words of a person, as a revision of a judgement names them."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from app.models import (
     User,
 )
 from app.principal import Credential
-from app.queries.accounts.asking import Statement, Way, for_each_way, parameters_of
+from app.queries.accounts.asking import IS_MEMBER, Statement, Way, for_each_way, parameters_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,6 @@ class LockedItem(LockedJudgement):
 
 
 _PLACE = (Round, Project, User, Membership.role, GuidelinesReading.number)
-_IS_MEMBER = and_(Membership.project_id == Project.id, Membership.user_id == User.id)
 _HAS_READ = and_(GuidelinesReading.project_id == Project.id, GuidelinesReading.user_id == User.id)
 
 
@@ -74,7 +73,7 @@ def _round_access(way: Way) -> Statement:
         .select_from(Round)
         .join(Project, Project.id == Round.project_id)
         .join(User, User.id == way.user_id)
-        .outerjoin(Membership, _IS_MEMBER)
+        .outerjoin(Membership, IS_MEMBER)
         .outerjoin(GuidelinesReading, _HAS_READ)
         .where(Round.id == bindparam("round_id"))
     )
@@ -87,7 +86,7 @@ def _judgement_access(way: Way) -> Statement:
         .join(Round, Round.id == Judgement.round_id)
         .join(Project, Project.id == Round.project_id)
         .join(User, User.id == Judgement.user_id)
-        .outerjoin(Membership, _IS_MEMBER)
+        .outerjoin(Membership, IS_MEMBER)
         .outerjoin(GuidelinesReading, _HAS_READ)
         .where(Judgement.id == bindparam("judgement_id"), Judgement.user_id == way.user_id)
     )

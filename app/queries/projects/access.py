@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Generic, TypeVar
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from app.lifecycle import Role
 from app.models import Item, Membership, Project, Release, Round, Run, User
 from app.principal import CameBy, Credential
-from app.queries.accounts.asking import WAYS, Statement, Way, for_each_way, parameters_of
+from app.queries.accounts.asking import IS_MEMBER, WAYS, Statement, Way, for_each_way, parameters_of
 
 Part = TypeVar("Part", Item, Release, Round, Run)
 AnyPart = type[Item] | type[Release] | type[Round] | type[Run]
@@ -39,14 +39,11 @@ class PartAccess(ProjectAccess, Generic[Part]):
     part: Part
 
 
-_IS_MEMBER = and_(Membership.project_id == Project.id, Membership.user_id == User.id)
-
-
 def _with_person(statement: Statement, way: Way) -> Statement:
     """Join the person who asks, and their membership; a project that is being deleted is gone."""
     return (
         statement.join(User, User.id == way.user_id)
-        .outerjoin(Membership, _IS_MEMBER)
+        .outerjoin(Membership, IS_MEMBER)
         .where(Project.deletion_requested_at.is_(None))
     )
 

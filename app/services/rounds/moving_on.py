@@ -15,7 +15,7 @@ from app.models import Project, Round
 from app.queries.rounds import rounds as queries
 from app.queries.runs import runs as run_queries
 from app.round_settings import LoopSettings
-from app.run_results import Stored
+from app.run_results import StoredJson
 from app.services.events import record
 from app.services.judging.ending import end_if_all_judged
 from app.services.round_status import advance
@@ -26,7 +26,7 @@ from app.services.rounds.starting import held_out_blocks, start_round
 from app.services.runs import runs
 
 
-def finish_round_run(session: Session, run_id: int, *, attempt: int, result: Stored) -> None:
+def finish_round_run(session: Session, run_id: int, *, attempt: int, result: StoredJson) -> None:
     """Mark a run as succeeded and take the step that follows, in one transaction.
 
     1. Lock the round first, then the run: everybody in the same order.

@@ -41,7 +41,7 @@ from app.models import Run, User
 from app.queries.clock import DATABASE_TIME
 from app.queries.runs import runs as queries
 from app.queries.runs import workers as worker_queries
-from app.run_results import Preparation, Stored
+from app.run_results import Preparation, StoredJson
 from app.services.events import record
 from app.services.refusals import NothingToRetry, RunLive, RunOver
 
@@ -113,7 +113,7 @@ def count_live_workers(session: Session, job: Job) -> int:
     )
 
 
-def hold_run(session: Session, run_id: int, attempt: int, progress: Stored | None) -> None:
+def hold_run(session: Session, run_id: int, attempt: int, progress: StoredJson | None) -> None:
     """Notes that an exclusive run is being worked on, with its progress. Raises LostRun when it is
     not ours.
     """
@@ -163,7 +163,7 @@ def set_run_status(session: Session, run: Run, status: RunStatus, **values: Any)
     )
 
 
-def finish_run(session: Session, run: Run, *, attempt: int, result: Stored) -> None:
+def finish_run(session: Session, run: Run, *, attempt: int, result: StoredJson) -> None:
     """Mark a held run as succeeded. Raises LostRun for an outdated attempt."""
     if run.status is not RunStatus.RUNNING or run.attempt != attempt:
         raise LostRun(f"Run {run.id} was taken over, cancelled or finished elsewhere.")

@@ -178,9 +178,7 @@ ManagedRound = Annotated[Round, Depends(managed_round)]
 
 
 def listed_person(user_id: Id, session: SessionDep) -> User:
-    """Returns an account of a person, for an administrator only (behind AdminUser). Only behind
-    AdminUser.
-    """
+    """Returns an account of a person. Only behind AdminUser."""
     person = session.get(User, user_id)
     if person is None or person.kind is not UserKind.PERSON or person.erased_at is not None:
         raise NotFound(Sentence("There is no such account."))

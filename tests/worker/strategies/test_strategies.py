@@ -11,7 +11,7 @@ from app.round_settings import LoopSettings
 from app.strategies import STRATEGIES, get_strategy
 from worker.ml.types import ANSWER, RATIONALE, Draw, Failed, SampleConfig, Sampled
 from worker.strategies import PROCEDURES, get_procedure
-from worker.strategies.contract import Lesson, Shown
+from worker.strategies.contract import Asked, Lesson
 from worker.strategies.direct import plan_draws
 
 SETTINGS = LoopSettings.model_validate(
@@ -104,7 +104,7 @@ def test_direct_proposes_a_text_for_each_draw_of_the_items_answer() -> None:
 def test_direct_explains_its_own_answer_of_a_held_out_item() -> None:
     speaker = Speaker()
     answered = get_procedure("direct").answer(
-        {"model": speaker}, [Shown(item(1)[0], Path("1.png"))], SETTINGS
+        {"model": speaker}, [Asked(item(1)[0], Path("1.png"))], SETTINGS
     )
     first, second = speaker.asked
     assert first.prompt.answer is None, "the answer of the data is not told"

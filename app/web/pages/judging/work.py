@@ -144,8 +144,11 @@ class JudgePage:
     news: Change | None
     practice_items: int
     controls: Controls
-    hints: Mapping[str, str]
-    """By action: the key, as it stands on the control."""
+
+    @property
+    def hints(self) -> Mapping[str, str]:
+        """Returns the keys by action, as they stand on the controls."""
+        return self.controls.hints
 
 
 @dataclass(frozen=True)
@@ -291,7 +294,6 @@ def build_page(
 
     A page that is there already has the guidelines; it gets them again with what changed in them.
     """
-    controls = _controls_with(tuple(user.judging_keys.items()))
     news = find_unread_change(session, project, guidelines_read)
     return JudgePage(
         project_name=project.name,
@@ -304,8 +306,7 @@ def build_page(
         shows_guidelines=bool(project.guidelines) and n_in_round == 0,
         news=news,
         practice_items=practice.count_offered(session, project, user) if is_whole else 0,
-        controls=controls,
-        hints=controls.hints,
+        controls=_controls_with(tuple(user.judging_keys.items())),
     )
 
 

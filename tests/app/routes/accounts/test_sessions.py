@@ -9,9 +9,18 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.models import Judgement, Round, SignInSession, User
-from app.services.accounts import accounts, erasure
+from app.services.accounts import accounts
 from app.services.projects import projects
-from tests.support.browsing import HTMX, one, page, sign_in, text_of
+from tests.support.browsing import (
+    HTMX,
+    close_and_open_it_again,
+    close_the_account,
+    erase,
+    one,
+    page,
+    sign_in,
+    text_of,
+)
 from tests.support.factories import (
     make_item,
     make_membership,
@@ -96,21 +105,6 @@ def set_the_password_by_a_link(client: TestClient, session: Session, ada: User) 
     form = {"password": OTHER_PASSWORD, "again": OTHER_PASSWORD}
     assert client.post(link, data=form).status_code == 303
     assert client.get("/account").status_code == 200
-
-
-def close_the_account(client: TestClient, session: Session, ada: User) -> None:
-    accounts.set_disabled(session, ada, True, actor=make_user(session, is_admin=True))
-
-
-def close_and_open_it_again(client: TestClient, session: Session, ada: User) -> None:
-    admin = make_user(session, is_admin=True)
-    accounts.set_disabled(session, ada, True, actor=admin)
-    accounts.set_disabled(session, ada, False, actor=admin)
-
-
-def erase(client: TestClient, session: Session, ada: User) -> None:
-    admin = make_user(session, is_admin=True)
-    erasure.erase_person(session, ada, typed_name="Ada", actor=admin)
 
 
 ENDS = (

@@ -17,8 +17,17 @@ from app.kit.db import session_scope
 from app.lifecycle import Job, JudgementStatus, Role
 from app.main import create_app
 from app.models import ApiToken, Judgement, Project, Round, Run, User
-from app.services.accounts import accounts, erasure, tokens
-from tests.support.browsing import HTMX, bearer, find_row, make_token, sign_in
+from app.services.accounts import accounts, tokens
+from tests.support.browsing import (
+    HTMX,
+    bearer,
+    close_and_open_it_again,
+    close_the_account,
+    erase,
+    find_row,
+    make_token,
+    sign_in,
+)
 from tests.support.dataset_files import own_store, row
 from tests.support.factories import (
     make_item,
@@ -174,27 +183,12 @@ def test_what_is_no_token_is_told_how_to_send_one(
         assert "xxx" not in response.text
 
 
-def revoke(session: Session, secret: str, ada: User) -> None:
+def revoke(secret: str, session: Session, ada: User) -> None:
     tokens.revoke_token(session, find_row(session, secret), actor=ada)
 
 
-def let_it_expire(session: Session, secret: str, ada: User) -> None:
+def let_it_expire(secret: str, session: Session, ada: User) -> None:
     find_row(session, secret).expires_at = datetime.now(UTC) - timedelta(minutes=1)
-
-
-def close_the_account(session: Session, secret: str, ada: User) -> None:
-    accounts.set_disabled(session, ada, True, actor=make_user(session, is_admin=True))
-
-
-def close_and_open_it_again(session: Session, secret: str, ada: User) -> None:
-    admin = make_user(session, is_admin=True)
-    accounts.set_disabled(session, ada, True, actor=admin)
-    accounts.set_disabled(session, ada, False, actor=admin)
-
-
-def erase(session: Session, secret: str, ada: User) -> None:
-    admin = make_user(session, is_admin=True)
-    erasure.erase_person(session, ada, typed_name="Ada", actor=admin)
 
 
 ENDS = {
@@ -213,11 +207,11 @@ def test_a_token_that_is_over_is_refused_everywhere_and_says_why(
     ada: User,
     project: Project,
     round_: Round,
-    end: Callable[[Session, str, User], None],
+    end: Callable[[str, Session, User], None],
 ) -> None:
     secret = make_token(session, ada)
     assert client.get(f"/rounds/{round_.id}", headers=bearer(secret)).status_code == 200
-    end(session, secret, session.get_one(User, ada.id))
+    end(secret, session, session.get_one(User, ada.id))
     session.flush()
     code, says = ENDS[end]
     paths = ("/mine", f"/projects/{project.slug}", f"/rounds/{round_.id}", "/account")
