@@ -47,6 +47,7 @@ def test_from_signing_in_to_taking_back_with_the_keyboard_alone(
     give_password()
     page = new_context().new_page()
     page.goto(f"{site.web.url}/sign-in")
+    expect(page.get_by_label("Name")).to_be_focused()  # only now would anybody begin to type
     page.keyboard.type("Noor")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
