@@ -11,8 +11,9 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Processes for `make test`; each has its own PostgreSQL and Redis.
-TEST_PROCESSES ?= 2
+# Processes for the tests; each has its own PostgreSQL and Redis. One more than cores: a quarter of the
+# time a test waits for a browser or a process. TEST_PROCESSES=9 suits eight cores.
+TEST_PROCESSES ?= 3
 # Modules are compiled when they are first used and then kept, instead of all at installation: half a
 # minute less until the first page. That needs leave to write the results.
 unexport PYTHONDONTWRITEBYTECODE
@@ -114,7 +115,7 @@ types: setup ## mypy, strict
 .PHONY: contracts
 contracts: setup ## Import contracts, and the house rules that are tests (migrations among them)
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/architecture
+	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist worksteal tests/architecture
 
 .PHONY: format
 format: setup ## Rewrite code in the house style

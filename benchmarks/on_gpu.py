@@ -234,7 +234,7 @@ def _read_case(case: ElementTree.Element) -> dict[str, Any]:
 def _sampling(device: str, folder: Path) -> list[str]:
     return [
         *(sys.executable, "-m", "benchmarks.sampling", "--quick"),
-        *("--models", "demo" if device == "cpu" else "7b"),
+        *(("--models", "demo", "--items", "4") if device == "cpu" else ("--models", "7b")),
         *_of_device(device, folder, "sampling"),
     ]
 
@@ -270,7 +270,7 @@ def _loop(device: str, folder: Path) -> list[str]:
     return [
         *(sys.executable, "-m", "app.cli", "loop", "gpu", "--demo", "--critic", "exact"),
         *("--rounds", "2", "--dtype", "float32" if device == "cpu" else "bfloat16"),
-        *("--scenes", "100" if device == "cpu" else "400"),
+        *("--scenes", "60" if device == "cpu" else "400"),
         *("--json", str(folder / "loop.json")),
     ]
 

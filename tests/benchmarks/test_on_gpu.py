@@ -26,7 +26,6 @@ def on_gpu(*words: str, out: Path, **more: str) -> subprocess.CompletedProcess[s
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_parts_run_on_the_processor_and_write_their_figures(tmp_path: Path) -> None:
     """All but the loop, whose command has tests of its own and takes minutes."""
     done = on_gpu("--parts", "tests", "sampling", "training", out=tmp_path, DEVICE="cpu")

@@ -37,7 +37,7 @@ from tests.support.worker_processes import (
     wait_until_closed,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 COST_OF_A_DEATH = 90.0
 A_WHOLE_ROUND = 90.0

@@ -13,7 +13,7 @@ from tests.support.processes import descendants, is_running, wait_for
 
 NAMES = {"supervisor", "postgres", "redis", "web", "worker", "model worker", "beat"}
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
