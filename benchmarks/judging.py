@@ -145,7 +145,8 @@ def _print_scale(cells: Cells, configs: Sequence[Config]) -> None:
     for config in configs:
         result = cells.measure(config)
         first = cells.measure(config | {"items": SIZES[0]})
-        ratio = _total(result) / _total(first)
+        # So few judgements that the clock of the processes did not move cannot be compared.
+        ratio = f"{_total(result) / _total(first):.2f}" if _total(first) else ""
         rows.append(
             (
                 config["order"],
@@ -153,7 +154,7 @@ def _print_scale(cells: Cells, configs: Sequence[Config]) -> None:
                 _times(result["submit_ms"]),
                 *_costs(result),
                 f"{_total(result):.2f}",
-                f"{ratio:.2f}",
+                ratio,
             )
         )
     columns = (

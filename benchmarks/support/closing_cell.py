@@ -49,7 +49,10 @@ def measure(config: Config) -> Result:
             people = _start_people(Path(name), stack)
             asyncio.run(run_load(config, other_id, port, cookies, WARM_UP_SECONDS))
             pages = asyncio.run(_time_closing_page(round_id, port, cookies[0]))
-            last = asyncio.run(run_load(config, round_id, port, cookies, LONGEST_SECONDS))
+            n_left = LEFT_PER_PERSON * config["annotators"]
+            last = asyncio.run(
+                run_load(config, round_id, port, cookies, LONGEST_SECONDS, n_wanted=n_left)
+            )
             meanwhile, steps, killed_at = _watch(
                 config, (round_id, other_id), port, cookies, people
             )
@@ -225,6 +228,7 @@ async def _time_closing_page(round_id: int, port: int, cookie: str) -> list[floa
         if number >= 0:
             taken.append((time.perf_counter() - started) * 1000)
         assert reply.status == 200, reply.body
+    await page.close()
     return taken
 
 

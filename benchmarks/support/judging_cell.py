@@ -2,20 +2,26 @@
 
 import asyncio
 import os
+import re
 import resource
+import socket
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, make_url, text
 
+from app.kit.errors import AppError
 from benchmarks.support.cells import Config, Result
 from benchmarks.support.judging_load import Load, run_load
 
 WARM_UP_SECONDS = 3.0
+START_SECONDS = 240.0
+"""The longest that the web processes may take to start, on a machine that does much else."""
 N_IMAGES = 500
 _TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
 
@@ -37,10 +43,22 @@ def measure(config: Config) -> Result:
         round_id, cookies = fill(config)
         forget_engine()  # what this process did is in the statistics from here on
         with web_processes(config["web"], Path(name) / "web.log") as (port, pids):
-            warm = asyncio.run(run_load(config, round_id, port, cookies, WARM_UP_SECONDS))
+            # One item each warms up for a drain: what it measures is there only once.
+            is_drain = config["kind"] == "drain"
+            warm_up = 0.0 if is_drain else WARM_UP_SECONDS
+            warm = asyncio.run(run_load(config, round_id, port, cookies, warm_up))
+            n_left = config["items"] * config["overlap"] - len(warm.acknowledged)
+            wanted = n_left if is_drain else None
             before = Meters.read(pids)
-            load = asyncio.run(run_load(config, round_id, port, cookies, config["seconds"]))
+            load = asyncio.run(
+                run_load(config, round_id, port, cookies, config["seconds"], n_wanted=wanted)
+            )
             after = Meters.read(pids)
+            _require(
+                bool(load.acknowledged),
+                "The queue was empty before anything was measured. Measure with more items, or "
+                "fewer people.",
+            )
         # Servers that have ended have told the database's statistics all that they did.
         with get_engine().connect() as connection:
             stored = check(connection, config, warm.acknowledged | load.acknowledged)
@@ -51,7 +69,7 @@ def measure(config: Config) -> Result:
                 for name in ("fsync", "synchronous_commit")
             }
         forget_engine()
-    n = len(load.acknowledged) or n_all
+    n = len(load.acknowledged)
     return {
         "per_second": n / load.seconds,
         "n_judgements": n,
@@ -180,18 +198,49 @@ def web_processes(number: int, log: Path) -> Iterator[tuple[int, list[int]]]:
     from app.supervisor.commands import web_command
 
     with listen("127.0.0.1", 0) as listener, log.open("ab") as output:
-        port = listener.getsockname()[1]
         command = web_command(get_settings(), listener.fileno())
         servers = [
             start_process(command, output=output, pass_fds=(listener.fileno(),))
             for _ in range(number)
         ]
         try:
-            time.sleep(4)  # all of them accept; one alone would get every connection
-            yield port, [server.pid for server in servers]
+            _wait_until_ready(servers, listener, log)
+            yield listener.getsockname()[1], [server.pid for server in servers]
         finally:
             for server in servers:
                 stop_process(server, (signal.SIGTERM, 20.0))
+
+
+def _wait_until_ready(
+    servers: Sequence["subprocess.Popen[bytes]"], listener: socket.socket, log: Path
+) -> None:
+    """Wait until each process takes connections: one alone would get every connection."""
+    from app.supervisor.address import is_ready
+
+    host, port = listener.getsockname()
+    inode = os.fstat(listener.fileno()).st_ino
+    deadline = time.monotonic() + START_SECONDS
+    while not (all(_accepts(one.pid, inode) for one in servers) and is_ready(host, port)):
+        said = log.read_text(errors="replace").strip()[-2000:] or "nothing"
+        has_ended = any(server.poll() is not None for server in servers)
+        _require(not has_ended, f"A web process ended instead of starting. It said: {said}")
+        _require(
+            time.monotonic() < deadline,
+            f"The web processes did not start within {START_SECONDS:.0f} s. They said: {said}",
+        )
+        time.sleep(0.05)
+
+
+_WATCHED = re.compile(r"^tfd:.* ino:([0-9a-f]+)", re.MULTILINE)
+
+
+def _accepts(pid: int, inode: int) -> bool:
+    """Whether a process waits for connections on a socket: its event loop watches it."""
+    with suppress(OSError):  # what was open a moment ago may be closed
+        for open_file in Path(f"/proc/{pid}/fdinfo").iterdir():
+            if inode in {int(found, 16) for found in _WATCHED.findall(open_file.read_text())}:
+                return True
+    return False
 
 
 class Meters:
@@ -267,13 +316,28 @@ def check(connection: Connection, config: Config, acknowledged: set[int]) -> int
     stored = set(
         connection.execute(text("SELECT id FROM judgement WHERE status = 'submitted'")).scalars()
     )
-    assert stored == acknowledged, f"{len(stored ^ acknowledged)} submissions differ"
+    _require(
+        stored == acknowledged,
+        f"{len(acknowledged - stored)} acknowledged submissions are not stored, and "
+        f"{len(stored - acknowledged)} are stored that nobody was told of.",
+    )
     verdicts = connection.execute(
         text("SELECT count(*) FROM verdict WHERE judgement_id = ANY(:ids)"), {"ids": list(stored)}
     ).scalar_one()
-    assert verdicts == 3 * len(stored)
+    _require(
+        verdicts == 3 * len(stored), f"{verdicts} verdicts are stored instead of {3 * len(stored)}."
+    )
     odd = connection.execute(text(_COUNTERS), {"overlap": config["overlap"]}).scalar_one()
-    assert odd == 0, f"{odd} items with wrong counters or slots"
-    if config["kind"] == "drain":
-        assert len(stored) == config["items"] * config["overlap"], "the queue is not empty"
+    _require(odd == 0, f"{odd} items have wrong counters or slots.")
+    n_left = config["items"] * config["overlap"] - len(stored)
+    _require(
+        config["kind"] != "drain" or n_left == 0,
+        f"{n_left} judgements were left to do after {config['seconds']} s.",
+    )
     return len(stored)
+
+
+def _require(is_so: bool, otherwise: str) -> None:
+    """Raises AppError with the sentence unless it is so."""
+    if not is_so:
+        raise AppError(otherwise)
