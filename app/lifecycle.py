@@ -1,4 +1,7 @@
-"""Statuses and the changes allowed between them, as data. Pure: no session, no time."""
+"""Statuses and the changes allowed between them, and what there is to choose from, as data.
+
+Pure: no session, no time.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -111,6 +114,28 @@ class FailureKind(StrEnum):
     """The model or the serving engine refuses what it is asked: the item is set aside."""
     SERVER = "server"
     """The serving engine gave no answer for it: a later round asks again."""
+
+
+class DataFormat(StrEnum):
+    """Layouts of data files; `auto` goes by the name's ending."""
+
+    AUTO = "auto"
+    JSONL = "jsonl"
+    CSV = "csv"
+    ZIP = "zip"
+    VQA_X = "vqa-x"
+
+
+class ReleaseFormat(StrEnum):
+    """Layouts of the files of a release."""
+
+    JSONL = "jsonl"
+    HUGGINGFACE = "huggingface"
+
+
+TOKEN_DAYS = 365
+"""How long an API token lasts where nobody says how long."""
+MAX_TOKEN_DAYS = 3650
 
 
 class Decision(StrEnum):

@@ -5,7 +5,6 @@ import typer
 from app.cli import accounts, projects, rounds
 from app.cli.loop import loop
 from app.cli.operation import operate
-from app.cli.operation.explain import explain
 from app.kit.processes.programs import run_program
 
 app = typer.Typer(
@@ -25,4 +24,10 @@ loop.add_to(app)
 
 def main() -> None:
     """Runs `illume`: the entry point of the console script and of `python -m app.cli`."""
-    run_program(lambda: app(prog_name="illume"), explain=explain)
+    run_program(lambda: app(prog_name="illume"), explain=_explain)
+
+
+def _explain(error: Exception) -> str | None:
+    from app.cli.operation.explain import explain
+
+    return explain(error)

@@ -6,15 +6,9 @@ import typer
 
 from app.cli import tokens
 from app.cli.console import console, get_project, running_services
-from app.kit.db import session_scope
 from app.kit.errors import NotFound
 from app.kit.settings import get_settings
 from app.lifecycle import Role
-from app.queries.accounts.erasure import count_content
-from app.queries.accounts.users import find_user
-from app.services.accounts import accounts
-from app.services.accounts.erasure import erase_person
-from app.services.projects import projects
 
 user_app = typer.Typer(help="Accounts.", no_args_is_help=True)
 
@@ -36,6 +30,9 @@ def add_user(
 
     Example: illume user add ada --admin
     """
+    from app.kit.db import session_scope
+    from app.services.accounts import accounts
+
     with running_services(), session_scope() as session:
         user = accounts.add_user(session, name=name, is_admin=is_admin)
         path = accounts.make_sign_in_link(session, user, is_reset=True)
@@ -49,6 +46,10 @@ def reset_password(name: Annotated[str, typer.Argument(help="Whose password.")])
 
     Example: illume user password ada
     """
+    from app.kit.db import session_scope
+    from app.queries.accounts.users import find_user
+    from app.services.accounts import accounts
+
     with running_services(), session_scope() as session:
         user = find_user(session, name)
         if user is None:
@@ -74,6 +75,11 @@ def erase_user(
 
     Example: illume user erase ada --confirm ada
     """
+    from app.kit.db import session_scope
+    from app.queries.accounts.erasure import count_content
+    from app.queries.accounts.users import find_user
+    from app.services.accounts.erasure import erase_person
+
     with running_services(), session_scope() as session:
         user = find_user(session, name)
         if user is None:
@@ -102,6 +108,9 @@ def invite(
 
     Example: illume invite scenes --uses 20
     """
+    from app.kit.db import session_scope
+    from app.services.projects import projects
+
     with running_services(), session_scope() as session:
         path = projects.make_invite(
             session,

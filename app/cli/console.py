@@ -4,21 +4,19 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import redis
 from rich.console import Console
 from rich.text import Text
-from sqlalchemy.orm import Session
 
-from app.embedded import embedded_services
-from app.kit import db
 from app.kit.errors import SetupError
 from app.kit.logs import in_writing
-from app.kit.schema_upgrade import migrate
 from app.kit.settings import SERVICES_FILE, get_settings
-from app.models import Project
-from app.queries.projects.projects import find_project
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from app.models import Project
 
 
 class Printed(Console):
@@ -59,6 +57,10 @@ def running_services() -> Iterator[None]:
     settings = get_settings()
     with ExitStack() as stack:
         if settings.is_embedded and not _are_running():
+            from app.embedded import embedded_services
+            from app.kit import db
+            from app.kit.schema_upgrade import migrate
+
             stack.enter_context(
                 embedded_services(
                     settings.illume_home,
@@ -76,6 +78,8 @@ def _are_running() -> bool:
     settings = get_settings()
     if not (settings.illume_home / SERVICES_FILE).exists():
         return False
+    import redis
+
     try:
         broker = redis.Redis.from_url(settings.resolve_redis_url(), socket_connect_timeout=1)
         broker.ping()
@@ -85,7 +89,9 @@ def _are_running() -> bool:
     return True
 
 
-def get_project(session: Session, slug: str) -> Project:
+def get_project(session: "Session", slug: str) -> "Project":
+    from app.queries.projects.projects import find_project
+
     project = find_project(session, slug)
     if project is None:
         raise SetupError(

@@ -4,28 +4,20 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
-from sqlalchemy.orm import Session
 
 from app.cli import removal
 from app.cli.console import console, emphasised, get_project, print_json, running_services
-from app.cli.demo import demo
-from app.kit.db import session_scope
 from app.kit.errors import SetupError
 from app.kit.processes.programs import require_worker_packages
-from app.kit.storage import adapter_folder
-from app.models import Project, Release
-from app.queries.projects.projects import count_items_by_split, list_all_projects
-from app.queries.releases.releases import find_release
-from app.queries.rounds.adapters import find_adapter
-from app.queries.rounds.rounds import find_last_round
-from app.services.dataset import imports
-from app.services.dataset.formats.reading import DataFormat
-from app.services.projects import projects
-from app.services.releases import releases
+from app.lifecycle import DataFormat, ReleaseFormat
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from app.models import Project, Release
 
 project_app = typer.Typer(help="Projects.", no_args_is_help=True)
 model_app = typer.Typer(help="Models.", no_args_is_help=True)
@@ -54,8 +46,13 @@ def create_project(
 
     Example: illume project create "Street scenes"
     """
+    from app.kit.db import session_scope
+    from app.services.projects import projects
+
     with running_services(), session_scope() as session:
         if is_demo:
+            from app.cli.demo import demo
+
             sizes = demo.Sizes(n_train=n_train, n_validation=n_validation, n_test=n_test)
             project = demo.create_demo_project(session, name=name, seed=seed, sizes=sizes)
         else:
@@ -72,6 +69,11 @@ def list_projects(
 
     Example: illume project list
     """
+    from rich.table import Table
+
+    from app.kit.db import session_scope
+    from app.queries.projects.projects import list_all_projects
+
     with running_services(), session_scope() as session:
         rows = [_describe(session, project) for project in list_all_projects(session)]
     if as_json:
@@ -83,7 +85,10 @@ def list_projects(
     console.print(table)
 
 
-def _describe(session: Session, project: Project) -> dict[str, Any]:
+def _describe(session: "Session", project: "Project") -> dict[str, Any]:
+    from app.queries.projects.projects import count_items_by_split
+    from app.queries.rounds.rounds import find_last_round
+
     last = find_last_round(session, project.id)
     return {
         "project": project.slug,
@@ -112,6 +117,9 @@ def import_files(
 
     Example: illume import scenes items.jsonl --images images/
     """
+    from app.kit.db import session_scope
+    from app.services.dataset import imports
+
     with running_services():
         parsed = imports.read_dataset(files, images=images, format=layout)
         with closing(parsed), session_scope() as session:
@@ -129,8 +137,8 @@ def release(
     project: Annotated[str, typer.Argument(help="The project's short name.")],
     out: Annotated[Path, typer.Argument(help="File or folder to write.")],
     layout: Annotated[
-        releases.ReleaseFormat, typer.Option("--format", help="jsonl or huggingface.")
-    ] = releases.ReleaseFormat.JSONL,
+        ReleaseFormat, typer.Option("--format", help="jsonl or huggingface.")
+    ] = ReleaseFormat.JSONL,
     number: Annotated[
         int | None, typer.Option(help="Write this release again instead of making a new one.")
     ] = None,
@@ -139,6 +147,10 @@ def release(
 
     Example: illume release scenes out/ --format huggingface
     """
+    from app.kit.db import session_scope
+    from app.queries.releases.releases import find_release
+    from app.services.releases import releases
+
     with running_services(), session_scope() as session:
         owner = get_project(session, project)
         made: Release | None
@@ -163,6 +175,10 @@ def merge_model(
 
     Example: illume model merge scenes merged/
     """
+    from app.kit.db import session_scope
+    from app.kit.storage import adapter_folder
+    from app.queries.rounds.adapters import find_adapter
+
     require_worker_packages("Merging a model")
     with running_services(), session_scope() as session:
         adapter = find_adapter(session, source)

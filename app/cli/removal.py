@@ -5,9 +5,6 @@ from typing import Annotated
 import typer
 
 from app.cli.console import console, get_project, running_services
-from app.kit.db import session_scope
-from app.queries.projects.removal import count_content
-from app.services.projects import removal
 
 Slug = Annotated[str, typer.Argument(help="The project's short name.")]
 
@@ -23,6 +20,9 @@ def archive(project: Slug) -> None:
 
     Example: illume project archive scenes
     """
+    from app.kit.db import session_scope
+    from app.services.projects import removal
+
     with running_services(), session_scope() as session:
         removal.archive_project(session, get_project(session, project), actor=None)
     console.print(f"Archived {project}. `illume project unarchive {project}` takes it out again.")
@@ -33,6 +33,9 @@ def unarchive(project: Slug) -> None:
 
     Example: illume project unarchive scenes
     """
+    from app.kit.db import session_scope
+    from app.services.projects import removal
+
     with running_services(), session_scope() as session:
         removal.unarchive_project(session, get_project(session, project), actor=None)
     console.print(f"{project} is open again.")
@@ -50,6 +53,10 @@ def delete(
 
     Example: illume project delete scenes --name "Street scenes"
     """
+    from app.kit.db import session_scope
+    from app.queries.projects.removal import count_content
+    from app.services.projects import removal
+
     with running_services():
         with session_scope() as session:
             found = get_project(session, project)

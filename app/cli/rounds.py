@@ -1,26 +1,17 @@
 """The loop by hand."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
-from sqlalchemy.orm import Session
 
 from app.cli.console import console, emphasised, get_project, print_json, running_services
-from app.kit.db import session_scope
 from app.kit.errors import Conflict
-from app.models import Round
-from app.queries.rounds.rounds import (
-    find_last_round,
-    find_open_round,
-    get_progress,
-    list_live_workers,
-)
 from app.round_settings import LoopSettings
-from app.services.admission.admission import count_votes
-from app.services.judging.ending import end_judging
-from app.services.rounds import bases, rounds
-from app.services.rounds.starting import start_round
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from app.models import Round
 
 round_app = typer.Typer(help="Rounds of a project.", no_args_is_help=True)
 
@@ -38,6 +29,11 @@ def start(project: ProjectName) -> None:
 
     Example: illume round start scenes
     """
+    from app.kit.db import session_scope
+    from app.queries.rounds.rounds import list_live_workers
+    from app.services.rounds import rounds
+    from app.services.rounds.starting import start_round
+
     with running_services(), session_scope() as session:
         owner = get_project(session, project)
         settings = LoopSettings.model_validate(owner.settings)
@@ -58,6 +54,11 @@ def status(project: ProjectName, as_json: AsJson = False) -> None:
 
     Example: illume round status scenes --json
     """
+    from rich.table import Table
+
+    from app.kit.db import session_scope
+    from app.queries.rounds.rounds import find_last_round
+
     with running_services(), session_scope() as session:
         owner = get_project(session, project)
         round_ = find_last_round(session, owner.id)
@@ -89,6 +90,12 @@ def close(project: ProjectName) -> None:
 
     Example: illume round close scenes
     """
+    from app.kit.db import session_scope
+    from app.queries.rounds.rounds import list_live_workers
+    from app.services.admission.admission import count_votes
+    from app.services.judging.ending import end_judging
+    from app.services.rounds import rounds
+
     with running_services(), session_scope() as session:
         round_ = _open_round(session, project)
         end_judging(session, round_, actor=None)
@@ -117,6 +124,9 @@ def retry(
 
     Example: illume round retry scenes
     """
+    from app.kit.db import session_scope
+    from app.services.rounds import bases, rounds
+
     with running_services(), session_scope() as session:
         again = bases.go_on_with_changed_base if changed_base else rounds.retry_round
         run = again(session, _open_round(session, project), actor=None)
@@ -129,14 +139,19 @@ def cancel(project: ProjectName) -> None:
 
     Example: illume round cancel scenes
     """
+    from app.kit.db import session_scope
+    from app.services.rounds import rounds
+
     with running_services(), session_scope() as session:
         round_ = _open_round(session, project)
         rounds.cancel_round(session, round_, actor=None)
         console.print(f"Cancelled round {round_.number}.")
 
 
-def describe(session: Session, round_: Round) -> dict[str, Any]:
+def describe(session: "Session", round_: "Round") -> dict[str, Any]:
     """Returns a round's state as plain data."""
+    from app.queries.rounds.rounds import get_progress
+
     progress = get_progress(session, round_)
     return {
         "round": round_.number,
@@ -168,7 +183,9 @@ def describe(session: Session, round_: Round) -> dict[str, Any]:
     }
 
 
-def _open_round(session: Session, project: str) -> Round:
+def _open_round(session: "Session", project: str) -> "Round":
+    from app.queries.rounds.rounds import find_open_round
+
     round_ = find_open_round(session, get_project(session, project).id)
     if round_ is None:
         raise Conflict(f"Project {project} has no open round: illume round start {project}")

@@ -1,20 +1,18 @@
 """API tokens: made, listed and revoked. `illume token NAME` makes one, too."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 from typer.core import TyperGroup
 
 from app.cli.console import console, is_terminal, print_json, running_services
-from app.kit.db import session_scope
 from app.kit.errors import AppError, NotFound
 from app.kit.numbers import LARGEST
-from app.models import ApiToken, User
-from app.queries.accounts.tokens import list_tokens
-from app.queries.accounts.users import find_user
-from app.services.accounts import tokens
+from app.lifecycle import MAX_TOKEN_DAYS, TOKEN_DAYS
+
+if TYPE_CHECKING:
+    from app.models import ApiToken, User
 
 
 class _CreatesByName(TyperGroup):
@@ -41,14 +39,18 @@ def create(
     name: Annotated[str, typer.Argument(help="Whose token.")],
     label: Annotated[str, typer.Option(help="What it is for.")] = "command line",
     days: Annotated[
-        int, typer.Option(help="Days until it expires.", min=1, max=tokens.MAX_DAYS)
-    ] = tokens.TOKEN_DAYS,
+        int, typer.Option(help="Days until it expires.", min=1, max=MAX_TOKEN_DAYS)
+    ] = TOKEN_DAYS,
     as_json: AsJson = False,
 ) -> None:
     """Make an API token for a person; it is shown this once. Into a pipe it goes alone.
 
     Example: illume token create ada --label notebook
     """
+    from app.kit.db import session_scope
+    from app.queries.accounts.users import find_user
+    from app.services.accounts import tokens
+
     with running_services(), session_scope() as session:
         user = _find_open(find_user(session, name), name)
         token, secret = tokens.create_token(session, user, label=label, days=days)
@@ -74,6 +76,12 @@ def list_all(
 
     Example: illume token list
     """
+    from rich.table import Table
+
+    from app.kit.db import session_scope
+    from app.queries.accounts.tokens import list_tokens
+    from app.queries.accounts.users import find_user
+
     with running_services(), session_scope() as session:
         user = _find_known(find_user(session, name), name) if name else None
         found = list_tokens(session, user.id if user else None)
@@ -105,6 +113,10 @@ def revoke(
 
     Example: illume token revoke 1
     """
+    from app.kit.db import session_scope
+    from app.models import ApiToken
+    from app.services.accounts import tokens
+
     with running_services(), session_scope() as session:
         token = session.get(ApiToken, number)
         if token is None:
@@ -116,7 +128,7 @@ def revoke(
     console.print(f"Token {number} ({label}) {said}.", highlight=False)
 
 
-def _describe(token: ApiToken, user: User) -> dict[str, Any]:
+def _describe(token: "ApiToken", user: "User") -> dict[str, Any]:
     return {
         "number": token.id,
         "label": token.name,
@@ -127,7 +139,7 @@ def _describe(token: ApiToken, user: User) -> dict[str, Any]:
     }
 
 
-def _state(token: ApiToken, user: User) -> str:
+def _state(token: "ApiToken", user: "User") -> str:
     if token.revoked_at is not None:
         return "revoked"
     if token.expires_at is not None and token.expires_at <= datetime.now(UTC):
@@ -143,13 +155,13 @@ def _moment(at: datetime | None) -> str:
     return f"{at.astimezone():%Y-%m-%d %H:%M}" if at else ""
 
 
-def _find_known(user: User | None, name: str) -> User:
+def _find_known(user: "User | None", name: str) -> "User":
     if user is None:
         raise NotFound(f"There is nobody called `{name}`. Add them: illume user add {name}")
     return user
 
 
-def _find_open(user: User | None, name: str) -> User:
+def _find_open(user: "User | None", name: str) -> "User":
     user = _find_known(user, name)
     if user.disabled_at is not None:
         raise AppError(f"The account of `{name}` is disabled. Open it again on the page People.")

@@ -1,9 +1,10 @@
 """Programs that give verdicts, by name: `exact`, `rouge:0.5`. Their figures never mix with
-people's."""
+people's.
+
+A critic is loaded by whoever asks for it: judging by people needs neither scenes nor NumPy.
+"""
 
 from app.critics.base import Critic, CriticError, CriticItem, Fault, Verdict
-from app.critics.exact import ExactCritic
-from app.critics.rouge import RougeCritic
 from app.kit.errors import InvalidInput
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
 def get_critic(spec: str) -> Critic:
     """Returns the critic that `spec` names. Raises InvalidInput for anything else."""
     if spec == "exact":
+        from app.critics.exact import ExactCritic
+
         return ExactCritic()
     name, _, value = spec.partition(":")
     if name == "rouge" and value:
@@ -27,6 +30,8 @@ def get_critic(spec: str) -> Critic:
         except ValueError:
             threshold = -1.0
         if 0 < threshold <= 1:
+            from app.critics.rouge import RougeCritic
+
             return RougeCritic(threshold)
         raise InvalidInput(f"The threshold of `{spec}` must be a number above 0 and at most 1.")
     raise InvalidInput(

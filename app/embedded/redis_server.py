@@ -5,8 +5,6 @@ import subprocess
 from pathlib import Path
 from urllib.parse import quote
 
-import redis
-
 from app.embedded.folders import make_owned_folder, open_log, server_environment
 from app.embedded.programs import redis_program
 from app.kit.processes.children import Account, start_process
@@ -60,6 +58,8 @@ class Redis:
         """Whether the server answers PING, which it does not while it reads its file
         after a start.
         """
+        import redis
+
         try:
             with redis.Redis(unix_socket_path=str(self._socket), socket_timeout=5) as client:
                 return bool(client.ping())

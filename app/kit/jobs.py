@@ -3,6 +3,8 @@
 The Celery app here is the producer and the configuration; `worker.celery` builds on it. No result
 backend: what came of a run is in its row.
 
+Celery is loaded with the first message: most commands send none.
+
 A broker that is away is tried once, shortly, and then left alone for a while: nobody waits for it,
 and the sweep sends what was not sent.
 """
@@ -10,15 +12,16 @@ and the sweep sends what was not sent.
 import logging
 import time
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from celery import Celery
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 from sqlalchemy.orm import Session
 
 from app.kit.db import on_commit
 from app.kit.settings import get_settings
 from app.lifecycle import QUEUES, Job
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 TASK_NAME = "illume.run"
 SWEEP_TASK_NAME = "illume.sweep"
@@ -40,7 +43,9 @@ logger = logging.getLogger(__name__)
 
 
 @lru_cache
-def get_celery() -> Celery:
+def get_celery() -> "Celery":
+    from celery import Celery
+
     settings = get_settings()
     celery = Celery("illume", broker=settings.celery_broker_url())
     transport = {
@@ -77,11 +82,14 @@ def get_celery() -> Celery:
 class _Broker:
     """Sends to the broker of one Celery app, and leaves it alone for a while once it was away."""
 
-    def __init__(self, celery: Celery) -> None:
+    def __init__(self, celery: "Celery") -> None:
         self._celery = celery
         self._rests_until = float("-inf")
 
     def send(self, queue: str, run_id: int, count: int) -> None:
+        from kombu.exceptions import OperationalError
+        from redis.exceptions import RedisError
+
         if time.monotonic() < self._rests_until:
             logger.warning("the broker is away: run %s is left to the sweep", run_id)
             return
@@ -98,7 +106,7 @@ class _Broker:
 
 
 @lru_cache(maxsize=1)
-def _broker_of(celery: Celery) -> _Broker:
+def _broker_of(celery: "Celery") -> _Broker:
     return _Broker(celery)
 
 

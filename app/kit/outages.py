@@ -4,13 +4,10 @@ Sending the same again helps against these, and against no other error: all othe
 """
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Literal
 
 import psycopg
-from kombu.exceptions import OperationalError as BrokerError
-from redis.exceptions import ConnectionError as RedisAway
-from redis.exceptions import TimeoutError as RedisSilent
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
@@ -30,6 +27,15 @@ SENTENCES: dict[Cause, Sentence] = {
 
 RETRY_SECONDS = 5
 """When to come again; nobody needs to know it more exactly."""
+
+# By their names: whoever raises one has loaded what it is of, and nobody else needs to.
+_OF_REDIS = frozenset(
+    {
+        "kombu.exceptions.OperationalError",
+        "redis.exceptions.ConnectionError",
+        "redis.exceptions.TimeoutError",
+    }
+)
 
 # SQLSTATE codes, and classes of them (their first two characters).
 _CODES: dict[str, Cause] = {
@@ -76,6 +82,12 @@ def find_outage(error: BaseException) -> Outage | None:
     return None
 
 
+def is_one_of(error: BaseException, names: Collection[str]) -> bool:
+    """Whether an error is of one of the classes with these full names."""
+    kinds = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
+    return any(kind in names for kind in kinds)
+
+
 def _with_causes(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
     one: BaseException | None = error
@@ -92,7 +104,7 @@ def _cause_of(error: BaseException) -> Cause | None:
         return _cause_in_database(error.orig, is_cut=error.connection_invalidated)
     if isinstance(error, psycopg.Error):
         return _cause_in_database(error, is_cut=False)
-    if isinstance(error, RedisAway | RedisSilent | BrokerError):
+    if is_one_of(error, _OF_REDIS):
         return "redis"
     if isinstance(error, OSError):
         return cause_of_refused_write(error)

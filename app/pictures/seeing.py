@@ -12,7 +12,6 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 MAX_PIXELS = 50_000_000
@@ -203,6 +202,8 @@ def _colours(strip: Image.Image) -> Image.Image:
 
 def _opacity(strip: Image.Image) -> Image.Image:
     if strip.mode.startswith("I"):
+        import numpy as np
+
         clear = strip.info.get("transparency")
         values = np.asarray(strip)
         return Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8))
@@ -230,6 +231,8 @@ def _greys(picture: Image.Image) -> Paint | None:
 
 
 def _range(picture: Image.Image) -> tuple[float, float]:
+    import numpy as np
+
     values = np.asarray(picture)
     finite = values[np.isfinite(values)]
     return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
@@ -237,6 +240,8 @@ def _range(picture: Image.Image) -> tuple[float, float]:
 
 def _scaled(strip: Image.Image, low: float, high: float) -> Image.Image:
     """Grey of 8 bits: `low` is black, `high` is white; what is no number is black."""
+    import numpy as np
+
     values = np.nan_to_num(np.asarray(strip).astype(np.float64), nan=low, posinf=high, neginf=low)
     share = (values - low) / (high - low if high > low else 1.0)
     return Image.fromarray(np.rint(share.clip(0.0, 1.0) * 255.0).astype(np.uint8))

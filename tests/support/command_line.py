@@ -15,6 +15,26 @@ from app import cli
 
 REPOSITORY = Path(__file__).parents[2]
 LIMIT_SECONDS = 150
+LOADED_BY_COMMANDS = (
+    "alembic.command",
+    "app.cli.demo.demo",
+    "app.cli.loop.table",
+    "app.cli.loop.watch",
+    "app.cli.operation.archive",
+    "app.cli.operation.explain",
+    "app.critics.exact",
+    "app.critics.rouge",
+    "app.services.accounts.erasure",
+    "app.services.accounts.tokens",
+    "app.services.operation.installation",
+    "app.services.projects.removal",
+    "app.services.releases.releases",
+    "app.services.rounds.bases",
+    "app.supervisor",
+    "celery.app.base",
+    "redis",
+)
+"""Of which each command loads some; all of it once spares every test that."""
 WIDE = "500"  # columns of a terminal in which no line is broken
 
 # Python runs a file of this name when it starts.
@@ -59,7 +79,7 @@ def run_illume(
 @cache
 def _forks() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["app.cli"])
+    context.set_forkserver_preload(["app.cli", *LOADED_BY_COMMANDS])
     # Looked at when the program is imported, before a command has an environment of its own.
     with patch.dict(os.environ, {"COLUMNS": WIDE}):
         ensure_running()

@@ -7,32 +7,23 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from sqlalchemy.orm import Session
 
 from app.cli.console import console, emphasised, get_project, running_services
-from app.cli.demo import demo
-from app.cli.loop.table import print_table
-from app.cli.loop.watch import watch
-from app.critics import get_critic
-from app.kit.db import session_scope
 from app.kit.errors import AppError, Conflict
 from app.kit.processes.children import is_alive, start_process, stop_process
 from app.kit.processes.programs import require_worker_packages
 from app.kit.settings import environment_for_children, get_settings
 from app.lifecycle import Job
-from app.models import Project, Score
-from app.queries.projects.projects import find_project
-from app.queries.rounds import rounds as queries
-from app.queries.runs.runs import find_latest_run
 from app.round_settings import LoopSettings, find_field
-from app.services.rounds import rounds
-from app.services.rounds.starting import start_round
-from app.services.runs import runs
-from app.strategies import get_strategy
-from app.supervisor.commands import Command, beat_command, worker_command
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from app.models import Project, Score
+    from app.supervisor.commands import Command
 
 
 def add_to(app: typer.Typer) -> None:
@@ -81,6 +72,16 @@ def loop(
 
     A loop that was broken off goes on where it was when it is started again, with its own settings.
     """
+    from app.cli.demo import demo
+    from app.cli.loop.table import print_table
+    from app.cli.loop.watch import watch
+    from app.critics import get_critic
+    from app.kit.db import session_scope
+    from app.queries.projects.projects import find_project
+    from app.services.rounds import rounds
+    from app.services.rounds.starting import start_round
+    from app.strategies import get_strategy
+
     if control not in {"none", "permuted", "gold"}:
         raise AppError(f"Unknown control `{control}`: use none, permuted or gold.")
     # Wrong names are told before anything starts.
@@ -175,9 +176,11 @@ def _control_of(settings: LoopSettings) -> str:
     return settings.judging.control
 
 
-def _broken_off(session: Session, project: Project) -> tuple[LoopSettings, int] | None:
+def _broken_off(session: "Session", project: "Project") -> tuple[LoopSettings, int] | None:
     """Settings and first round of the loop whose round is still open. Raises Conflict if the open
     round is none that a critic judges and that goes on by itself."""
+    from app.queries.rounds import rounds as queries
+
     open_round = queries.find_open_round(session, project.id)
     if open_round is None:
         return None
@@ -197,9 +200,12 @@ def _broken_off(session: Session, project: Project) -> tuple[LoopSettings, int] 
 
 
 def collect(
-    session: Session, project_id: int, first_number: int, settings: LoopSettings
+    session: "Session", project_id: int, first_number: int, settings: LoopSettings
 ) -> dict[str, Any]:
     """Returns the figures of the rounds since `first_number`, and of the base model before them."""
+    from app.queries.rounds import rounds as queries
+    from app.queries.runs.runs import find_latest_run
+
     baseline = queries.find_baseline_run(session, project_id, settings)
     entries: list[dict[str, Any]] = []
     if baseline is not None:
@@ -235,7 +241,9 @@ def _scores(scores: Any) -> dict[str, dict[str, Any]]:
     return by_split
 
 
-def _last_number(session: Session, project: Project) -> int:
+def _last_number(session: "Session", project: "Project") -> int:
+    from app.queries.rounds import rounds as queries
+
     last = queries.find_last_round(session, project.id)
     return last.number if last else 0
 
@@ -245,6 +253,10 @@ def _last_number(session: Session, project: Project) -> int:
 
 def _live_queues() -> set[str]:
     """Returns the queues that somebody works on; of this machine only processes that are there."""
+    from app.kit.db import session_scope
+    from app.queries.rounds import rounds as queries
+    from app.services.runs import runs
+
     with session_scope() as session:
         # Those of a loop that has just ended would still count as heard of.
         runs.release_dead_workers(session, is_alive)
@@ -254,6 +266,8 @@ def _live_queues() -> set[str]:
 @contextmanager
 def _workers(n_workers: int) -> Iterator[None]:
     """Model workers, a light worker and beat, unless live ones are there already."""
+    from app.supervisor.commands import beat_command, worker_command
+
     live = _live_queues()
     commands: list[Command] = []
     if "gpu" not in live:

@@ -7,7 +7,7 @@ from rich.table import Table
 from app.cli.console import console
 from app.lifecycle import Split
 from app.run_results import RoundFigures
-from app.services.evaluation.text_scores import Series, score_name
+from app.services.evaluation.score_names import Series, score_name
 
 COLUMNS = ("round", "covered", "fitting draws", "test fit", "accuracy", "ROUGE-L", "CIDEr")
 

@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from psycopg import sql
 
 from app.cli.operation.archive_file import (
@@ -41,8 +39,7 @@ from app.embedded import HomeLock, open_home
 from app.embedded.home import LOCK_FILE
 from app.kit import db
 from app.kit.errors import AppError, SetupError
-from app.kit.resources import MIGRATIONS
-from app.kit.schema_upgrade import migrate
+from app.kit.schema_upgrade import list_migrations, migrate
 from app.kit.settings import get_settings
 from app.kit.storage import atomic_file, list_files, store_folder, storing_at, sync_folder
 from app.services.runs.runs import LIVE_WORKER_SECONDS
@@ -151,10 +148,7 @@ def _list_missing(dumped: Dumped, files: Iterable[str]) -> list[str]:
 
 
 def _check_version(file: Path, manifest: Manifest) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if manifest.migration not in known:
+    if manifest.migration not in list_migrations():
         raise AppError(
             f"{file} was made by another version of ILLUME ({manifest.illume}, schema "
             f"{manifest.migration}), which this one does not know. Update ILLUME, then restore."

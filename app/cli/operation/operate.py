@@ -5,22 +5,18 @@ import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
 from app.cli.console import console, print_json, running_services
-from app.cli.demo import demo
-from app.cli.operation import archive
 from app.kit.errors import AppError, SetupError
 from app.kit.processes.programs import require_worker_packages
-from app.kit.schema_upgrade import migrate
 from app.kit.settings import Settings, choose_settings, get_settings
-from app.kit.storage import keep_private
-from app.services.operation.installation import check_installation
-from app.supervisor import up as supervise
-from app.supervisor.commands import Command, beat_command, web_command, worker_command
+
+if TYPE_CHECKING:
+    from app.supervisor.commands import Command
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,6 +41,9 @@ def up(
 
     Example: illume up --demo --port 8000
     """
+    from app.cli.demo import demo
+    from app.supervisor import up as supervise
+
     settings = _with_address(host, port)
     if demo_project:
         supervise(settings, prepare=demo.prepare, announce=demo.announce)
@@ -60,6 +59,8 @@ def web(
 
     Example: illume web --host 0.0.0.0 --port 8000
     """
+    from app.supervisor.commands import web_command
+
     settings = _with_address(host, port)
     if settings.recorded_url() is None:
         with suppress(OSError):  # a data folder elsewhere, or one that is not ours to write
@@ -76,6 +77,8 @@ def worker(
 
     Example: illume worker --queues gpu
     """
+    from app.supervisor.commands import worker_command
+
     names = sorted({name.strip() for name in queues.split(",") if name.strip()})
     if not names or set(names) - {"cpu", "gpu"}:
         raise AppError(f"Unknown queues `{queues}`: use cpu, gpu or cpu,gpu.")
@@ -89,6 +92,8 @@ def beat() -> None:
 
     Example: illume beat
     """
+    from app.supervisor.commands import beat_command
+
     home = get_settings().illume_home
     home.mkdir(parents=True, exist_ok=True)
     _become(beat_command(home))
@@ -99,6 +104,8 @@ def migrate_database() -> None:
 
     Example: illume migrate
     """
+    from app.kit.schema_upgrade import migrate
+
     with running_services():
         migrate()
     console.print("The database is up to date.")
@@ -111,6 +118,8 @@ def backup(
 
     Example: illume backup illume-2026-11-21.tar
     """
+    from app.cli.operation import archive
+
     with running_services():
         n_bytes = archive.backup(file)
     at = f"{datetime.now(UTC):%Y-%m-%d %H:%M}Z"
@@ -129,6 +138,8 @@ def restore(
 
     Example: illume restore illume-2026-11-21.tar
     """
+    from app.cli.operation import archive
+
     with running_services():
         archive.restore(file, replace=replace)
     console.print(f"Restored {file}.")
@@ -147,6 +158,8 @@ def check(
 
     Example: illume check
     """
+    from app.services.operation.installation import check_installation
+
     findings = check_installation()
     if as_json:
         print_json([finding.as_dict() for finding in findings])
@@ -167,8 +180,10 @@ def _with_address(host: str | None, port: int | None) -> Settings:
     return get_settings()
 
 
-def _become(command: Command) -> None:
+def _become(command: "Command") -> None:
     """Replace this process by the command, so that signals and its death reach it directly."""
+    from app.kit.storage import keep_private
+
     sys.stdout.flush()
     keep_private()  # handed on to the command
     try:

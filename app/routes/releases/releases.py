@@ -4,10 +4,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
 from app.kit.sentences import Sentence
+from app.lifecycle import ReleaseFormat
 from app.models import Project
 from app.services.refusals import ReleaseNotBuilt
 from app.services.releases import releases
-from app.services.releases.releases import ReleaseFormat
 from app.web.access.deps import CurrentUser, SessionDep
 from app.web.access.projects import ManagedProject, ManagedRelease
 from app.web.http.htmx import redirect, respond

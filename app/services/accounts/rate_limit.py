@@ -6,13 +6,16 @@ passwords still cost an argon2 hash each, and the log says so.
 
 import hashlib
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
-
-from redis import Redis
-from redis.exceptions import RedisError
+from typing import TYPE_CHECKING
 
 from app.kit.settings import get_settings
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +24,20 @@ WINDOW_SECONDS = 15 * 60
 
 @lru_cache
 def _redis(url: str) -> "Redis":
+    from redis import Redis
+
     return Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1)
+
+
+@contextmanager
+def _counting() -> Iterator["Redis"]:
+    """Gives Redis to the block; where it is away, the block ends there, and the log says so."""
+    from redis.exceptions import RedisError
+
+    try:
+        yield _redis(get_settings().resolve_redis_url())
+    except RedisError:
+        logger.warning("Redis is away: attempts are not counted")
 
 
 def _key(scope: str, *parts: str) -> str:
@@ -44,28 +60,22 @@ def place_of(address: str) -> str:
 
 def is_over_limit(scope: str, *parts: str, limit: int) -> bool:
     """Whether `limit` attempts were counted for these parts within the window."""
-    try:
-        count = _redis(get_settings().resolve_redis_url()).get(_key(scope, *parts))
-    except RedisError:
-        logger.warning("Redis is away: attempts are not counted")
-        return False
-    return int(count or 0) >= limit
+    count = 0
+    with _counting() as redis:
+        count = int(redis.get(_key(scope, *parts)) or 0)
+    return count >= limit
 
 
 def count_attempt(scope: str, *parts: str) -> None:
     """Count one; the window begins with the first."""
     key = _key(scope, *parts)
-    try:
-        pipeline = _redis(get_settings().resolve_redis_url()).pipeline()
+    with _counting() as redis:
+        pipeline = redis.pipeline()
         pipeline.set(key, 0, ex=WINDOW_SECONDS, nx=True)
         pipeline.incr(key)
         pipeline.execute()
-    except RedisError:
-        logger.warning("Redis is away: attempts are not counted")
 
 
 def forget_attempts(scope: str, *parts: str) -> None:
-    try:
-        _redis(get_settings().resolve_redis_url()).delete(_key(scope, *parts))
-    except RedisError:
-        logger.warning("Redis is away: attempts are not counted")
+    with _counting() as redis:
+        redis.delete(_key(scope, *parts))

@@ -16,6 +16,7 @@ from app.kit.errors import (
     TokenUnknown,
 )
 from app.kit.sentences import Sentence
+from app.lifecycle import MAX_TOKEN_DAYS, TOKEN_DAYS
 from app.models import ApiToken, User
 from app.queries.accounts import tokens as queries
 from app.services.accounts.accounts import hash_token, new_token
@@ -23,8 +24,6 @@ from app.services.events import record
 
 PREFIX = "illume_"
 """Begins every token, so that whoever searches texts for leaked keys can tell whose it is."""
-TOKEN_DAYS = 365
-MAX_DAYS = 3650
 MAX_LABEL = 200
 
 _TOKEN = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}")
@@ -42,9 +41,11 @@ def create_token(
 
     Returns its row and the secret. Raises InvalidInput for days or a label that are not possible.
     """
-    if not 1 <= days <= MAX_DAYS:
+    if not 1 <= days <= MAX_TOKEN_DAYS:
         raise InvalidInput(
-            Sentence("A token lasts for 1 to %(most)s days. Choose another number.", most=MAX_DAYS)
+            Sentence(
+                "A token lasts for 1 to %(most)s days. Choose another number.", most=MAX_TOKEN_DAYS
+            )
         )
     label = " ".join(label.split()) or "token"
     if len(label) > MAX_LABEL:

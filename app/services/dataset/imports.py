@@ -17,7 +17,7 @@ from app.kit.db import session_scope
 from app.kit.errors import InvalidInput, LostRun, NotFound
 from app.kit.sentences import Sentence
 from app.kit.storage import Upload, image_path, put_image, upload_path
-from app.lifecycle import Job, RunStatus
+from app.lifecycle import DataFormat, Job, RunStatus
 from app.models import Project, Run, User
 from app.queries.dataset import imports as queries
 from app.queries.runs.runs import get_run, lock_run
@@ -25,7 +25,6 @@ from app.run_results import ImportErrors, WorkProgress
 from app.services.archived import require_open
 from app.services.dataset.formats.images import ParsedImage
 from app.services.dataset.formats.reading import (
-    DataFormat,
     ParsedDataset,
     Progress,
     SourceFile,

@@ -15,7 +15,6 @@ mean of them. A series without an item has no scores.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 
 import numpy as np
@@ -34,23 +33,11 @@ from app.metrics import (
     tokenize,
     wilson_interval,
 )
+from app.services.evaluation.score_names import Series, score_name
 
 N_RESAMPLES = 500
 
 Pair = tuple[str, tuple[str, ...]]
-
-
-class Series(StrEnum):
-    MODEL = ""
-    FILTERED = "filtered"
-    LEAVE_ONE_OUT = "leave_one_out"
-    HUMAN = "human"
-    BLANK = "blank"
-
-
-def score_name(series: Series, metric: str) -> str:
-    """Returns the name of a stored score, such as `human_cider`."""
-    return f"{series}_{metric}" if series else metric
 
 
 @dataclass(frozen=True)

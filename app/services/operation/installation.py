@@ -25,10 +25,10 @@ from app.embedded.programs import postgres_programs, redis_program
 from app.kit.db import session_scope
 from app.kit.errors import SetupError
 from app.kit.processes.programs import WORKER_PACKAGES, missing_packages
+from app.kit.schema_upgrade import newest_migration
 from app.kit.settings import SERVICES_FILE, Settings, get_settings
 from app.models import Worker
 from app.queries.runs.workers import list_live_workers
-from app.services.operation.readiness import newest_migration
 from app.services.operation.server_check import check_sampling_server
 from app.services.runs.runs import LIVE_WORKER_SECONDS
 

@@ -5,10 +5,7 @@ people work and lose what they did. So the database and the store are asked to w
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.kit.db import session_scope
 from app.kit.errors import SetupError
 from app.kit.outages import cause_of_refused_write, find_outage
-from app.kit.resources import MIGRATIONS
+from app.kit.schema_upgrade import newest_migration
 from app.kit.settings import get_settings
 from app.kit.storage import try_writing as try_store
 from app.queries.operation.readiness import find_migration, try_writing
@@ -84,10 +81,3 @@ def _check_migrations() -> str:
     if current != newest_migration():
         return f"The schema is at {current}, not at {newest_migration()}. Run `illume migrate`."
     return "ok"
-
-
-@lru_cache
-def newest_migration() -> str | None:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    return ScriptDirectory.from_config(config).get_current_head()

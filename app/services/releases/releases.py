@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO
@@ -22,7 +21,7 @@ from app.kit.db import session_scope
 from app.kit.errors import LostRun, NotFound
 from app.kit.sentences import Sentence
 from app.kit.storage import release_path
-from app.lifecycle import Job, RunStatus
+from app.lifecycle import Job, ReleaseFormat, RunStatus
 from app.models import Json, Project, Release, Run, User
 from app.queries.releases import releases as queries
 from app.queries.releases.rounds import list_judged_rounds
@@ -43,11 +42,6 @@ from app.services.releases.tombstones import build_tombstones
 from app.services.runs import runs
 
 ROWS_PER_INSERT = 1000
-
-
-class ReleaseFormat(StrEnum):
-    JSONL = "jsonl"
-    HUGGINGFACE = "huggingface"
 
 
 BUILDERS = {ReleaseFormat.JSONL: build_jsonl, ReleaseFormat.HUGGINGFACE: build_huggingface}

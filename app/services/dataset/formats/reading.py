@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import IO, Self
 
 from app.kit.sentences import Amount, CountedSentence, Sentence
 from app.kit.settings import get_settings
-from app.lifecycle import Split
+from app.lifecycle import DataFormat, Split
 from app.run_results import WorkProgress
 from app.services.dataset.formats.archives import Archive
 from app.services.dataset.formats.images import (
@@ -38,16 +37,6 @@ from app.services.refusals import WrongFile
 Progress = Callable[[WorkProgress], None]
 Reader = Callable[[IO[bytes], str, Problems], Iterator[Row]]
 Place = tuple[ImageSource, str]
-
-
-class DataFormat(StrEnum):
-    """Layouts of data files; `auto` goes by the name's ending."""
-
-    AUTO = "auto"
-    JSONL = "jsonl"
-    CSV = "csv"
-    ZIP = "zip"
-    VQA_X = "vqa-x"
 
 
 READERS: dict[DataFormat, Reader] = {

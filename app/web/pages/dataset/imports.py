@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from app.kit.sentences import Amount, Sentence
-from app.lifecycle import LIVE_RUN, Job, RunStatus, Split
+from app.lifecycle import LIVE_RUN, Job, ReleaseFormat, RunStatus, Split
 from app.models import Project, Release, Run
 from app.queries.projects import overview
 from app.queries.releases.releases import list_releases
 from app.run_results import ImportErrors, ImportResult, ReleaseResult
-from app.services.releases.releases import ReleaseFormat, archive_path
+from app.services.releases.releases import archive_path
 from app.web.pages.runs.runs import RunCard, run_card, split_error
 
 MAX_SHOWN_ERRORS = 200

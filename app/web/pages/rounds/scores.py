@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.kit.sentences import Sentence
 from app.lifecycle import Split
 from app.models import Score
-from app.services.evaluation.text_scores import Series, score_name
+from app.services.evaluation.score_names import Series, score_name
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.cli.console import migrate
 from app.cli.operation import archive
 from app.cli.operation.archive_file import DUMP, MANIFEST
 from app.cli.operation.database_dump import split_password
@@ -29,6 +28,7 @@ from app.events.rounds import RoundCreated
 from app.kit import db, storage
 from app.kit.db import session_scope
 from app.kit.errors import AppError
+from app.kit.schema_upgrade import migrate
 from app.kit.settings import get_settings
 from app.lifecycle import Job, RunStatus
 from app.models import Base, Image, Project, User

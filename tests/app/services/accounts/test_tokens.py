@@ -46,7 +46,7 @@ def test_a_token_ends_after_its_days_and_older_ones_have_no_end(session: Session
     assert whose_token(session, secret) is ada
 
 
-@pytest.mark.parametrize("days", [0, -1, tokens.MAX_DAYS + 1])
+@pytest.mark.parametrize("days", [0, -1, tokens.MAX_TOKEN_DAYS + 1])
 def test_days_and_labels_that_are_not_possible_are_refused(session: Session, days: int) -> None:
     ada = make_user(session)
     with pytest.raises(InvalidInput, match="1 to 3650 days"):
