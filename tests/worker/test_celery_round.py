@@ -9,15 +9,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.lifecycle import Job, RoundStatus, RunStatus, ShardStatus
-from app.models import Candidate, Item, Project, Run, RunShard, Sample, Worker
+from app.models import Candidate, Item, Project, Run, RunShard, Sample
+from app.round_settings import LoopSettings
 from tests.support.models.families import build_llava
+from tests.support.processes import is_running, stopped
 from tests.support.rounds_in_process import (
     make_picture_project,
     start_first_round,
     tiny_settings,
 )
 from tests.support.worker_processes import (
-    Processes,
     holding,
     kill_model_worker,
     pids_of_workers,
@@ -27,7 +28,8 @@ from tests.support.worker_processes import (
     wait_until_closed,
 )
 
-N_ITEMS = 48
+N_ITEMS = 24
+N_SHARDS = N_ITEMS // 2
 DRAWS_PER_ITEM = 4
 LAST_ITEM = "SELECT 1 FROM round_item WHERE id = (SELECT max(id) FROM round_item) FOR NO KEY UPDATE"
 
@@ -58,11 +60,17 @@ def list_texts(session: Session, project_id: int) -> list[tuple[object, ...]]:
 
 
 def make_project_with_round(
-    database: sessionmaker[Session], model: Path, folder: Path, *, n_train: int = 6
+    database: sessionmaker[Session],
+    model: Path,
+    folder: Path,
+    *,
+    n_train: int = 6,
+    **changes: object,
 ) -> tuple[Project, int]:
     folder.mkdir(exist_ok=True)
+    settings = tiny_settings(model, **changes)
     with database.begin() as session:
-        project = make_picture_project(session, tiny_settings(model), folder, n_train=n_train)
+        project = make_picture_project(session, settings, folder, n_train=n_train)
     return project, start_first_round(database, project)
 
 
@@ -91,46 +99,64 @@ def test_a_round_completes_on_worker_processes(
 def test_any_number_of_workers_draws_the_same(
     database: sessionmaker[Session], tiny_model: Path, tmp_path: Path
 ) -> None:
-    """The same data sampled by one worker, two, three, and one that is killed in the middle."""
+    """The same data sampled by a worker that is killed in the middle, by one, two, and three.
+
+    The workers stay from one to the next, and others join them: starting one takes longer than all
+    that it draws here.
+    """
     drawn: dict[str, Drawn] = {}
-    for name, n_workers in (("one", 1), ("two", 2), ("three", 3), ("killed", 1)):
+    by_people = LoopSettings().judging.model_dump(mode="json")
 
-        def begin(name: str = name) -> tuple[Project, int]:
-            folder = tmp_path / name / "data"
-            return make_project_with_round(database, tiny_model, folder, n_train=N_ITEMS)
+    def begin(name: str) -> tuple[Project, int]:
+        return make_project_with_round(
+            database, tiny_model, tmp_path / name, n_train=N_ITEMS, judging=by_people
+        )
 
-        def are_there(n_workers: int = n_workers) -> bool:
-            return len(pids_of_workers(database, "gpu")) == n_workers
+    def note(name: str, project: Project, round_id: int) -> None:
+        wait_for(lambda: is_sampled(database, round_id), seconds=120, describe=running.logs)
+        with database() as session:
+            drawn[name] = read_draws(session, project.id, round_id)
 
-        (tmp_path / name).mkdir()
-        with processes(tmp_path / name) as running:
-            if name == "killed":
-                project, round_id = begin()
-                # It has inserted the draws of the last shard, and not committed them.
-                with holding(database, LAST_ITEM):
-                    start_workers(running, n_workers)
-                    stuck = somebody_waits_for(database, "UPDATE round_item%")
-                    wait_for(stuck, seconds=90, describe=running.logs)
-                    kill_model_worker(database)
-                    time.sleep(0.5)
-            else:
-                start_workers(running, n_workers)
-                wait_for(are_there, seconds=120, describe=running.logs)
-                project, round_id = begin()
+    (tmp_path / "logs").mkdir()
+    with processes(tmp_path / "logs") as running:
+        # It has inserted the draws of the last shard, and not committed them.
+        killed = begin("killed")
+        with holding(database, LAST_ITEM):
+            running.start("worker", "--queues", "gpu")
+            running.start("worker", "--queues", "cpu")
+            running.start("beat")
+            stuck = somebody_waits_for(database, "UPDATE round_item%")
+            wait_for(stuck, seconds=90, describe=running.logs)
+            kill_model_worker(database)
+            time.sleep(0.5)
+        note("killed", *killed)
+        note("one", *begin("one"))
+        first = live_workers(database)
+        for name, n_workers in (("two", 2), ("three", 3)):
+            running.start("worker", "--queues", "gpu")
             wait_for(
-                lambda id_=round_id: is_sampled(database, id_),
+                lambda n=n_workers: len(live_workers(database)) == n,
                 seconds=120,
                 describe=running.logs,
             )
-        with database.begin() as session:
-            drawn[name] = read_draws(session, project.id, round_id)
-            session.execute(Worker.__table__.delete())
+            # The first one, which is the fastest by now, waits until another has taken part.
+            with stopped(*first):
+                project, round_id = begin(name)
+                wait_for(
+                    lambda id_=round_id: n_shards_done(database, id_) > 0,
+                    seconds=120,
+                    describe=running.logs,
+                )
+            note(name, project, round_id)
     one = drawn["one"]
     assert len(one.texts) == N_ITEMS * DRAWS_PER_ITEM
     for name, other in drawn.items():
         assert other.texts == one.texts, name
         assert other.shards == one.shards, name
         assert other.n_attempts == len(one.shards) + (name == "killed"), "each shard done once"
+    assert len(one.shards) == N_SHARDS
+    assert len(one.workers) == 1
+    assert len(drawn["two"].workers) == 2
     assert len(drawn["three"].workers) > 1, "more than one worker took part"
 
 
@@ -163,16 +189,27 @@ def read_draws(session: Session, project_id: int, round_id: int) -> Drawn:
     )
 
 
-def start_workers(running: Processes, n_workers: int) -> None:
-    for _ in range(n_workers):
-        running.start("worker", "--queues", "gpu")
-    running.start("worker", "--queues", "cpu")
-    running.start("beat")
+def live_workers(database: sessionmaker[Session]) -> list[int]:
+    return [pid for pid in pids_of_workers(database, "gpu") if is_running(pid)]
+
+
+def n_shards_done(database: sessionmaker[Session], round_id: int) -> int:
+    with database() as session:
+        return (
+            session.query(RunShard)
+            .join(Run, Run.id == RunShard.run_id)
+            .filter(
+                Run.round_id == round_id,
+                Run.job == Job.GENERATE,
+                RunShard.status == ShardStatus.DONE,
+            )
+            .count()
+        )
 
 
 def is_sampled(database: sessionmaker[Session], round_id: int) -> bool:
+    """Whether all is drawn, and the measuring of the base model, which runs beside it, over."""
     with database() as session:
-        status = session.scalar(
-            select(Run.status).where(Run.round_id == round_id, Run.job == Job.GENERATE)
-        )
-    return status is RunStatus.SUCCEEDED
+        runs = session.query(Run).filter_by(round_id=round_id).all()
+    statuses = {run.job: run.status for run in runs}
+    return statuses == {Job.BASELINE: RunStatus.SUCCEEDED, Job.GENERATE: RunStatus.SUCCEEDED}
