@@ -45,7 +45,7 @@ def measure(config: Config) -> Result:
         with web_processes(config["web"], Path(name) / "web.log") as (port, pids):
             # One item each warms up for a drain: what it measures is there only once.
             is_drain = config["kind"] == "drain"
-            warm_up = 0.0 if is_drain else WARM_UP_SECONDS
+            warm_up = 0.0 if is_drain else min(WARM_UP_SECONDS, config["seconds"])
             warm = asyncio.run(run_load(config, round_id, port, cookies, warm_up))
             n_left = config["items"] * config["overlap"] - len(warm.acknowledged)
             wanted = n_left if is_drain else None

@@ -185,7 +185,7 @@ LONG = (
             "illume loop scenes --demo --critic exact --rounds 3 --json figures.json",
             "illume loop PROJECT --critic exact --rounds 3",
         ),
-        run="illume loop scenes --demo --critic exact --rounds 1 --scenes 60 --json figures.json",
+        run="illume loop scenes --demo --critic exact --rounds 1 --scenes 20 --json figures.json",
         says="Wrote figures.json.",
     ),
     Step(
@@ -203,13 +203,13 @@ LONG = (
             "python -m benchmarks.loop --seeds 0 1 2 --rounds 3 "
             "--out benchmarks/results/loop.jsonl",
         ),
-        run="python -m benchmarks.loop --seeds 0 --rounds 1 --controls none --scenes 40 "
+        run="python -m benchmarks.loop --seeds 0 --rounds 1 --controls none --scenes 20 "
         "--out loop.jsonl",
         says="illume loop, demo",
     ),
     Step(
         ("python -m benchmarks.sampling --threads 2", "python -m benchmarks.sampling"),
-        run="python -m benchmarks.sampling --threads 2 --models demo --quick --items 4",
+        run="python -m benchmarks.sampling --threads 2 --models demo --quick --items 1",
         says="sampling, cpu, float32, 2 threads",
     ),
     Step(("python -m benchmarks.structure",), says="| app/services |"),
@@ -217,12 +217,12 @@ LONG = (
     Step(("python -m benchmarks.structure --folders",), says="app/services/judging"),
     Step(
         ("python -m benchmarks.identical --draws 50000", "python -m benchmarks.identical"),
-        run="python -m benchmarks.identical --draws 100",
+        run="python -m benchmarks.identical --draws 20",
         says="texts of the same draws",
     ),
     Step(
         ("python -m benchmarks.judging --quick", "python -m benchmarks.judging"),
-        run="python -m benchmarks.judging --quick --people 2 --seconds 2",
+        run="python -m benchmarks.judging --quick --people 2 --seconds 1",
         says="cost of a judgement by the length of the queue",
     ),
     Step(
@@ -239,17 +239,17 @@ LONG = (
             "python -m worker.demo.recipe --out DIR --seed 0",
             "python -m worker.demo.recipe --out build/demo --seed 0",
         ),
-        run="python -m worker.demo.recipe --out build/demo --seed 0 --minutes 0 --items 20 "
-        "--tower-steps 20",
-        says="20 held-out items",
+        run="python -m worker.demo.recipe --out build/demo --seed 0 --minutes 0 --items 5 "
+        "--tower-steps 2",
+        says="5 held-out items",
     ),
     Step(
         (
             "python -m worker.demo.evaluate worker/demo/checkpoint",
             "python -m worker.demo.evaluate FOLDER --items 500",
         ),
-        run="python -m worker.demo.evaluate {repository}/worker/demo/checkpoint --items 20",
-        says="20 held-out items",
+        run="python -m worker.demo.evaluate {repository}/worker/demo/checkpoint --items 5",
+        says="5 held-out items",
     ),
 )
 

@@ -286,7 +286,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_long_commands_run_at_their_smallest(step: Step, bench: Path) -> None:
     environment = Installation(bench / "home").environment | {"OMP_NUM_THREADS": "1"}
     if "illume loop scenes" in step.command:  # on fewer items than it would make itself
-        small = "--n-train 40 --n-validation 10 --n-test 20"
+        small = "--n-train 20 --n-validation 5 --n-test 10"
         made = Step((f"illume project create scenes --demo {small}",), says="Created")
         run(made, bench, environment)
     begun = time.monotonic()
