@@ -98,7 +98,7 @@ def test_a_loop_that_is_broken_off_goes_on(database: sessionmaker[Session], tmp_
     """Ctrl-C in the middle of training, then the same command again."""
     build_llava(tmp_path / "model")
     # Longer than the workers' leave to finish what they are at.
-    training = {"epochs": 60, "batch_size": 1, "rank": 2, "alpha": 4, "patience": 100}
+    training = {"epochs": 30, "batch_size": 1, "rank": 2, "alpha": 4, "patience": 100}
     with database.begin() as session:
         settings = tiny_settings(tmp_path / "model", training=training)
         slug = make_picture_project(session, settings, tmp_path, n_train=40).slug
