@@ -90,6 +90,15 @@ def test_files_that_a_document_names_are_there(paper: Path) -> None:
     assert [name for name in ours if not (REPOSITORY / name).exists()] == []
 
 
+def test_every_decision_has_a_number_of_its_own_and_a_line_in_the_index() -> None:
+    text = (REPOSITORY / "DECISIONS.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^- (\d+): (.+)$", text, re.MULTILINE)
+    made = re.findall(r"^\*\*(\d+)\. (.+?)\.?\*\*", text, re.MULTILINE | re.DOTALL)
+    numbers = [int(number) for number, _ in made]
+    assert sorted(numbers) == list(range(1, len(numbers) + 1))
+    assert [number for number, _ in listed] == [number for number, _ in made]
+
+
 def test_only_db_commits() -> None:
     found = find(
         lambda node: called_method(node) in {"commit", "rollback"}, besides=("app/kit/db.py",)
