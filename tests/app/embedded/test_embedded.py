@@ -42,7 +42,7 @@ with embedded_services(Path(sys.argv[1])) as services:
 BECOME = """
 import encodings.ascii, encodings.idna, os, sys, time
 from pathlib import Path
-import psycopg
+import psycopg, redis
 from app.embedded import embedded_services, open_home
 
 uid, gid = int(sys.argv[1]), int(sys.argv[2])
