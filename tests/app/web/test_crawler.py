@@ -7,9 +7,11 @@ the number of pages, links and forms.
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -139,6 +141,19 @@ def _judged_project(session: Session, admin: User, annotator: User) -> Project:
     return project
 
 
+@pytest.fixture
+def crawl(database: sessionmaker[Session]) -> Iterator[Callable[..., Crawler]]:
+    """Opens crawlers; each keeps one event loop for all that it asks."""
+    with ExitStack() as open_ones:
+
+        def begin(user_id: int | None, language: str = "en", **more: Any) -> Crawler:
+            crawler = Crawler(database, user_id, language, **more)
+            open_ones.enter_context(crawler.browser)
+            return crawler
+
+        yield begin
+
+
 def send_every_form(crawler: Crawler, fields_of: Callable[[Form], Iterator[Fields]]) -> int:
     """Send each form that was seen with what is given for it; those that end something last."""
     forms = sorted(crawler.seen.forms.values(), key=_ends_something)
@@ -166,12 +181,12 @@ def report(who: str, crawler: Crawler, n_sent: int) -> None:
 
 @pytest.mark.parametrize("language", ["en", pytest.param("de", marks=pytest.mark.slow)])
 def test_every_link_leads_somewhere_and_no_empty_form_is_a_crash(
-    site: Site, database: sessionmaker[Session], language: str
+    site: Site, crawl: Callable[..., Crawler], language: str
 ) -> None:
     faults = []
     pages = {}
     for who, user_id in (("admin", site.admin_id), ("annotator", site.annotator_id)):
-        crawler = Crawler(database, user_id, language)
+        crawler = crawl(user_id, language)
         crawler.follow_links()
         pages[who] = len(crawler.seen.pages)
         n_sent = send_every_form(crawler, lambda form: iter([()]))
@@ -193,16 +208,14 @@ def test_every_link_leads_somewhere_and_no_empty_form_is_a_crash(
 )
 def test_below_a_path_every_link_and_form_stays_below_it(
     site: Site,
-    database: sessionmaker[Session],
+    crawl: Callable[..., Crawler],
     below_path: Callable[[str], None],
     who: str,
     strips: bool,
 ) -> None:
     below_path("http://testserver/tools/illume/")
-    crawler = Crawler(
-        database,
+    crawler = crawl(
         site.admin_id if who == "admin" else site.annotator_id,
-        "en",
         proxy=lambda app: OneSiteOfTheHost(app, "/tools/illume", strips=strips),
         site_path="/tools/illume",
     )
@@ -215,12 +228,12 @@ def test_below_a_path_every_link_and_form_stays_below_it(
 
 @pytest.mark.slow
 def test_nobody_gets_a_crash_at_the_addresses_of_others(
-    site: Site, database: sessionmaker[Session]
+    site: Site, crawl: Callable[..., Crawler]
 ) -> None:
     """Every page and form of the administrator, for somebody who never signed in."""
-    admin = Crawler(database, site.admin_id, "en")
+    admin = crawl(site.admin_id)
     admin.follow_links()
-    nobody = Crawler(database, None, "en")
+    nobody = crawl(None)
     nobody.follow_links()
     for url in sorted(admin.seen.links):
         answer = nobody.browser.get(url)
@@ -247,9 +260,9 @@ def odd_fields(form: Form) -> Iterator[Fields]:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("who", ["admin", "annotator"])
 def test_no_form_is_a_crash_whatever_is_written_into_it(
-    site: Site, database: sessionmaker[Session], who: str
+    site: Site, crawl: Callable[..., Crawler], who: str
 ) -> None:
-    crawler = Crawler(database, site.admin_id if who == "admin" else site.annotator_id, "en")
+    crawler = crawl(site.admin_id if who == "admin" else site.annotator_id)
     crawler.follow_links()
     n_sent = send_every_form(crawler, odd_fields)
     report(f"{who}, odd values", crawler, n_sent)
@@ -258,9 +271,9 @@ def test_no_form_is_a_crash_whatever_is_written_into_it(
 
 @pytest.mark.slow
 def test_no_address_is_a_crash_whatever_stands_in_it(
-    site: Site, database: sessionmaker[Session]
+    site: Site, crawl: Callable[..., Crawler]
 ) -> None:
-    crawler = Crawler(database, site.admin_id, "en")
+    crawler = crawl(site.admin_id)
     crawler.follow_links()
     faults = []
     shapes = {shape_of(url): url for url in sorted(crawler.seen.links)}
