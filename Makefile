@@ -11,9 +11,8 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Processes for the tests; each has its own PostgreSQL and Redis. One more than cores: a quarter of the
-# time a test waits for a browser or a process. TEST_PROCESSES=9 suits eight cores.
-TEST_PROCESSES ?= 3
+# Processes for the tests; each has its own PostgreSQL and Redis.
+TEST_PROCESSES ?= 2
 # Modules are compiled when they are first used and then kept, instead of all at installation: half a
 # minute less until the first page. That needs leave to write the results.
 unexport PYTHONDONTWRITEBYTECODE
