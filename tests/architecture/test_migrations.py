@@ -90,6 +90,7 @@ def test_up_down_up_leads_to_the_same_schema(alembic: Config, fresh_database: st
     assert read_structure(fresh_database) == first
 
 
+@pytest.mark.slow
 def test_every_revision_can_be_taken_back_alone(alembic: Config, fresh_database: str) -> None:
     revisions = [
         script.revision for script in ScriptDirectory.from_config(alembic).walk_revisions()

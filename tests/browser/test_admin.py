@@ -120,6 +120,7 @@ def do_import(run: Run) -> None:
     perform_import(run.id, attempt=attempt, progress=lambda _: None)
 
 
+@pytest.mark.slow
 def test_round_page_follows_the_round_and_stops_at_its_end(
     site: Site, new_context: NewContext
 ) -> None:
@@ -194,6 +195,7 @@ def test_items_are_found_while_typing(site: Site, new_context: NewContext) -> No
     expect(page.locator("header.topbar")).to_have_count(1)  # a page, not a fragment of one
 
 
+@pytest.mark.slow
 def test_without_script_everything_works_by_forms(site: Site, new_context: NewContext) -> None:
     """Password, invite, settings, correct an item, exclude one, close the round: plain HTML."""
     with session_scope() as session:

@@ -50,6 +50,7 @@ def page(site: Site, proxy: Proxy, new_context: NewContext) -> Iterator[Page]:
     assert refused == []
 
 
+@pytest.mark.slow
 def test_from_signing_in_to_signing_out_below_a_path(page: Page, site: Site, proxy: Proxy) -> None:
     expect(page).to_have_url(f"{proxy.url}/illume/")
     page.click("main a.btn--primary")

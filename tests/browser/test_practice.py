@@ -123,6 +123,7 @@ def test_practice_by_thumb_stops_and_goes_on(
     assert count(PracticeAttempt) == 2
 
 
+@pytest.mark.slow
 def test_practice_loads_one_script_and_pictures_of_the_screen_s_size(
     site: Site, base: str, new_context: NewContext
 ) -> None:

@@ -10,6 +10,7 @@ from tests.support.command_line import output_of, refusal_of, run_illume
 pytestmark = pytest.mark.usefixtures("database")
 
 
+@pytest.mark.slow
 def test_the_demo_model_is_shown_to_people() -> None:
     text = output_of("model", "check", "demo")
     assert "demo (llava, a chat model" in text

@@ -94,6 +94,7 @@ def test_metric_parity_names_the_extra_then_java_then_the_file(tmp_path: Path, b
     assert line.startswith(f"benchmarks.metric_parity: {missing} cannot be used (No such file")
 
 
+@pytest.mark.slow
 def test_a_part_of_a_benchmark_that_fails_ends_it_without_a_traceback(tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
     command = ("benchmarks.sampling", "--quick", "--models", "demo", "--device", "cuda:77")

@@ -241,6 +241,7 @@ def test_no_acknowledged_answer_is_lost_when_the_server_is_killed(server: WebSer
     assert sum(one.counts["requests repeated"] for one in annotators) > 0
 
 
+@pytest.mark.slow
 def test_more_people_at_once_than_there_are_connections(server: WebServer) -> None:
     """They wait in line for a moment, and nobody holds what another one waits for."""
     n_people = 120
