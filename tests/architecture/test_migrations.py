@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.embedded import EmbeddedServices
 from app.kit.resources import MIGRATIONS
+from app.kit.schema_upgrade import list_migrations, newest_migration
 from app.kit.sentences import Sentence, Share, unpack
 from app.kit.settings import get_settings
 from app.lifecycle import RoundStatus
@@ -107,6 +108,12 @@ def test_every_revision_can_be_taken_back_alone(alembic: Config, fresh_database:
 
 def test_there_is_one_head(alembic: Config) -> None:
     assert len(ScriptDirectory.from_config(alembic).get_heads()) == 1
+
+
+def test_migrations_are_read_from_their_files_as_alembic_reads_them(alembic: Config) -> None:
+    scripts = ScriptDirectory.from_config(alembic)
+    assert list_migrations() == {script.revision for script in scripts.walk_revisions()}
+    assert newest_migration() == scripts.get_current_head()
 
 
 def test_models_need_no_migration_that_is_not_there(alembic: Config) -> None:

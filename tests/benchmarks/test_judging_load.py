@@ -88,7 +88,10 @@ def test_a_server_that_ends_the_connection_is_told() -> None:
         judge(lambda n: None, seconds=1.0)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"),
+    reason="only Linux tells in /proc which sockets a process watches",
+)
 def test_a_process_is_seen_to_take_connections_once_it_listens(tmp_path: Path) -> None:
     with listen("127.0.0.1", 0) as listener, (tmp_path / "log").open("wb") as output:
         number, inode = listener.fileno(), os.fstat(listener.fileno()).st_ino

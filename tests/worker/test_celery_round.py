@@ -131,7 +131,7 @@ def test_any_number_of_workers_draws_the_same(
             time.sleep(0.5)
         note("killed", *killed)
         note("one", *begin("one"))
-        first = live_workers(database)
+        (first,) = live_workers(database)
         for name, n_workers in (("two", 2), ("three", 3)):
             running.start("worker", "--queues", "gpu")
             wait_for(
@@ -140,7 +140,7 @@ def test_any_number_of_workers_draws_the_same(
                 describe=running.logs,
             )
             # The first one, which is the fastest by now, waits until another has taken part.
-            with stopped(*first):
+            with stopped(first):
                 project, round_id = begin(name)
                 wait_for(
                     lambda id_=round_id: n_shards_done(database, id_) > 0,

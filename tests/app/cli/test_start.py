@@ -1,4 +1,4 @@
-"""What a command and a process load: everybody who starts one waits for it."""
+"""Commands and processes load no package that they do not use, which would make people wait."""
 
 import json
 

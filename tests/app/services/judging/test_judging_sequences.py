@@ -98,7 +98,7 @@ EVERYTHING = text(
         ) AS round_annotators
     """
 )
-"""One statement, as it is asked after each of many thousand steps."""
+"""Reads all rows that the checks look at, in one statement, after each of thousands of steps."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def read(session: Session) -> Found:
 
 @dataclass(frozen=True)
 class World:
-    """What is stored before each sequence: a round of a project with its people, by their ids."""
+    """The numbers of the project, round and people that are stored before any sequence begins."""
 
     project_id: int
     round_id: int
