@@ -26,8 +26,10 @@ from worker.ml.errors import ImageError, MlError, PromptError, Stopped
 from worker.ml.model.loading import load_vlm
 from worker.ml.training.train import train_lora
 from worker.ml.types import (
+    AdapterSettings,
     Example,
     LoraSettings,
+    ModuleSettings,
     Part,
     TrainConfig,
     TrainProgress,
@@ -52,7 +54,7 @@ class TrainJob:
     rows: list[Example]
     validation: list[Example]
     config: TrainConfig
-    lora: LoraSettings
+    adapter: AdapterSettings
     start_from: Path | None
     state_dir: Path
     out_dir: Path
@@ -63,9 +65,6 @@ class TrainJob:
     @classmethod
     def from_json(cls, text: str) -> "TrainJob":
         values = json.loads(text)
-        lora = values["lora"]
-        if lora["targets"] != "all-linear":
-            lora["targets"] = tuple(lora["targets"])
         start_from = values["start_from"]
         return cls(
             **values
@@ -73,12 +72,27 @@ class TrainJob:
                 "rows": [_example(row) for row in values["rows"]],
                 "validation": [_example(row) for row in values["validation"]],
                 "config": TrainConfig(**values["config"]),
-                "lora": LoraSettings(**lora),
+                "adapter": _adapter(values["adapter"]),
                 "start_from": Path(start_from) if start_from is not None else None,
                 "state_dir": Path(values["state_dir"]),
                 "out_dir": Path(values["out_dir"]),
             }
         )
+
+
+def _adapter(values: dict[str, Any]) -> AdapterSettings:
+    return AdapterSettings(
+        lora=_lora(values["lora"]) if values["lora"] is not None else None,
+        sets={name: _lora(lora) for name, lora in values["sets"].items()},
+        modules={name: ModuleSettings(**one) for name, one in values["modules"].items()},
+    )
+
+
+def _lora(values: dict[str, Any]) -> LoraSettings:
+    targets = values["targets"]
+    return LoraSettings(
+        **values | {"targets": targets if targets == "all-linear" else tuple(targets)}
+    )
 
 
 def _example(values: dict[str, Any]) -> Example:
@@ -133,7 +147,7 @@ def _train(job: TrainJob, number: int, should_stop: Callable[[], bool]) -> tuple
         job.rows,
         job.validation,
         job.config,
-        job.lora,
+        job.adapter,
         start_from=job.start_from,
         state_dir=job.state_dir,
         out_dir=job.out_dir,

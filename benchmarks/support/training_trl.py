@@ -23,7 +23,8 @@ from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from benchmarks.support.hardware import wait_for
 from benchmarks.support.training_cell import LORA, Cell, steps_of
-from worker.ml.model.lora import adapter_weights, add_new_adapter, find_targets, remove_adapters
+from worker.ml.model.contents import adapter_weights, add_new_adapter, remove_adapters
+from worker.ml.model.lora import find_targets
 from worker.ml.sampling.seeds import derive_seed
 from worker.ml.training.schedule import learning_rate
 from worker.ml.types import Example

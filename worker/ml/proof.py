@@ -22,8 +22,9 @@ from worker.ml.inputs.encode import RowEncoder, collate, encoder_of
 from worker.ml.inputs.frozen_tower import encoder_for_sampling, image_features
 from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle, explained, train_text
 from worker.ml.model.attached import attach_adapter
+from worker.ml.model.contents import adapter_weights, remove_adapters
 from worker.ml.model.loading import Vlm
-from worker.ml.model.lora import adapter_weights, find_targets, remove_adapters
+from worker.ml.model.lora import find_targets
 from worker.ml.model.memory import is_out_of_memory, too_large
 from worker.ml.same_logits import difference, is_rounding
 from worker.ml.sampling.batch import Group
@@ -33,7 +34,15 @@ from worker.ml.sampling.seeds import derive_seed
 from worker.ml.sampling.sharing import Recorder, how_to_share
 from worker.ml.training.losses import Encoded, Targets, asked_logits, encode_example
 from worker.ml.training.trainer import Trainer
-from worker.ml.types import Draw, Example, LoraSettings, Prompt, SampleConfig, TrainConfig
+from worker.ml.types import (
+    AdapterSettings,
+    Draw,
+    Example,
+    LoraSettings,
+    Prompt,
+    SampleConfig,
+    TrainConfig,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -438,7 +447,7 @@ def _one_step(subject: _Subject, example: Example, rate: float) -> _Step:
                 [example],
                 [example],
                 config=config,
-                lora=replace(subject.lora, dropout=0.0),
+                adapter=AdapterSettings(replace(subject.lora, dropout=0.0)),
                 start_from=None,
                 style=subject.style,
             )

@@ -12,8 +12,9 @@ from worker.ml.inputs.encode import collate, encoder_of
 from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle
 from worker.ml.model.adapters import publish_adapter
 from worker.ml.model.attached import adapter_attached, attach_adapter
+from worker.ml.model.contents import add_new_adapter, remove_adapters, write_adapter
 from worker.ml.model.loading import Vlm, load_vlm
-from worker.ml.model.lora import adapted_layers, add_new_adapter, remove_adapters, write_adapter
+from worker.ml.model.lora import adapted_layers
 from worker.ml.model.merge import merge_adapter, merge_layers
 from worker.ml.proof import ProofLine
 from worker.ml.same_logits import difference, is_rounding

@@ -11,6 +11,9 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16", "4bit"]
 ANSWER, RATIONALE = "answer", "rationale"
 """The names of ILLUME's two losses."""
 
+FIRST = ""
+"""The name of the set of LoRA at the top of an adapter's folder."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -116,22 +119,60 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class LoraSettings:
-    """Where LoRA goes and how large it is. The defaults are those of a project's settings.
+    """Where a set of LoRA goes and how large it is. The defaults are those of a project's settings.
 
-    targets: "all-linear" (every linear layer of the language model) or the last parts of module
-    names ("q_proj", "v_proj"). tower, projector: adapt the vision tower and what connects it, too.
-    rslora: scaled by 1/√rank (Kalajdzievski 2023, arXiv 2312.03732). dora: with a learned magnitude
-    (Liu et al. 2024, arXiv 2402.09353).
+    targets: "all-linear" (every linear layer of the parts that are adapted) or the last parts of
+    module names ("q_proj", "v_proj"). language, tower, projector: adapt the language model, the
+    vision tower, and what connects them. rslora: scaled by 1/√rank (Kalajdzievski 2023, arXiv
+    2312.03732). dora: with a learned magnitude (Liu et al. 2024, arXiv 2402.09353).
     """
 
     rank: int = 8
     alpha: float = 16.0
     dropout: float = 0.05
     targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    language: bool = True
     tower: bool = False
     projector: bool = False
     rslora: bool = False
     dora: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleSettings:
+    """A module of an adapter that is no LoRA. kind: what it is, by the name that the program knows
+    it by (worker/ml/model/modules/kinds.py); place: the name of the model's module that it has to
+    do with, or any other for one that stands beside the model; options: what the kind wants to know
+    to build it, in what JSON can say."""
+
+    kind: str
+    place: str
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterSettings:
+    """Everything that an adapter is to hold; all of it is trained together.
+
+    lora: the first set, which every program for LoRA can load; None for an adapter without. sets:
+    further sets by name, each with a size of its own; no module of the model may be in two sets.
+    modules: other modules by name.
+    """
+
+    lora: LoraSettings | None = field(default_factory=LoraSettings)
+    sets: Mapping[str, LoraSettings] = field(default_factory=dict)
+    modules: Mapping[str, ModuleSettings] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: "LoraSettings | AdapterSettings") -> "AdapterSettings":
+        """Returns the settings themselves, or those of an adapter of one set."""
+        return cls(settings) if isinstance(settings, LoraSettings) else settings
+
+    @property
+    def every_set(self) -> Mapping[str, LoraSettings]:
+        """Returns all sets by name; that of the first one is FIRST."""
+        first = {} if self.lora is None else {FIRST: self.lora}
+        return first | {name: self.sets[name] for name in sorted(self.sets)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from worker.ml.model.contents import beyond_the_first_set
 from worker.serving.connection import Connection
 from worker.serving.errors import NoSuchAddress, Refused, ServerError, Unavailable
 
@@ -47,18 +48,29 @@ async def find_model(
 
     With an adapter it is, in this order: a model of the server that carries the adapter's name
     (loaded before, or merged), else the adapter, which vLLM and SGLang can load from its folder
-    while they run. Never the base model in its place: raises ServerError.
+    while they run. Never the base model in its place, nor a part of the adapter for all of it:
+    raises ServerError.
     """
     listed = await list_models(connection)
     if adapter is None:
         return _base_model(connection, wanted, listed)
     digest, folder = adapter
     name = adapter_name(digest)
+    more = beyond_the_first_set(folder)
+    if more:  # servers load the first set alone; an adapter of that name is no more than that
+        listed = [card for card in listed if card.parent is None]
     for card in listed:
         if _last_part(card.name) == name:
             return card.to_ask_for
     if wanted and _last_part(wanted) == name and not any(card.takes_any_name for card in listed):
         return wanted  # a folder that transformers' own server loads but does not list
+    if more:
+        raise ServerError(
+            f"The round samples from the adapter {digest[:16]}, which also holds "
+            f"{' and '.join(more)}; a server loads no such adapter. Sample locally, or serve the "
+            f"merged model under the name {name}: illume model merge {digest[:16]} {name}. Then "
+            "retry the round."
+        )
     base = _base_model(connection, wanted, listed)
     if await _loads(connection, "v1/load_lora_adapter", name, folder):  # vLLM
         return name

@@ -30,7 +30,7 @@ from worker.ml.model.adapters import publish_adapter
 from worker.ml.model.loading import load_reader
 from worker.ml.training.readable import find_unusable
 from worker.ml.training.train import train_lora
-from worker.ml.types import RATIONALE, Example, TrainProgress, TrainReport
+from worker.ml.types import RATIONALE, AdapterSettings, Example, TrainProgress, TrainReport
 from worker.stages.base import check_base, load_base, prove_base
 from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
 from worker.stages.left_out import TrainingInputs, leave_out, owner_of
@@ -101,7 +101,7 @@ def _train(inputs: RunInputs, data: TrainingInputs, n_processes: int, heart: Hea
         rows=data.rows,
         validation=data.validation,
         config=train_config(settings, balance=float(inputs.run.parameters["balance"])),
-        lora=lora_settings(settings.training),
+        adapter=AdapterSettings(lora_settings(settings.training)),
         start_from=adapters_folder() / data.parent[1] if data.parent else None,
         state_dir=state_dir,
         out_dir=state_dir / "adapter",
@@ -149,7 +149,7 @@ def _train_here(
         job.rows,
         job.validation,
         job.config,
-        job.lora,
+        job.adapter,
         start_from=job.start_from,
         state_dir=job.state_dir,
         out_dir=job.out_dir,

@@ -25,7 +25,7 @@ from worker.ml.errors import DeviceError, MlError, PromptError, Stopped
 from worker.ml.inputs.prompts import explained
 from worker.ml.model.loading import load_vlm
 from worker.ml.training.train import train_lora
-from worker.ml.types import LoraSettings, TrainConfig, TrainProgress, TrainReport
+from worker.ml.types import AdapterSettings, LoraSettings, TrainConfig, TrainProgress, TrainReport
 from worker.stages.train_together import count_processes, train_in_processes
 from worker.train_process import TrainJob
 
@@ -59,7 +59,7 @@ def job(model: Path, tmp_path: Path) -> TrainJob:
         rows=rows,
         validation=rows[:3],
         config=CONFIG,
-        lora=LoraSettings(rank=2, dropout=0.0),
+        adapter=AdapterSettings(LoraSettings(rank=2, dropout=0.0)),
         start_from=None,
         state_dir=tmp_path / "state",
         out_dir=tmp_path / "adapter",

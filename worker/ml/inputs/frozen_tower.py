@@ -18,8 +18,8 @@ from transformers import GenerationMixin
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from worker.ml.inputs.encode import Row, RowEncoder, Tensors, _file_mark, _size, collate, encoder_of
+from worker.ml.model.contents import adapts_vision
 from worker.ml.model.loading import Vlm
-from worker.ml.model.lora import adapts_vision
 from worker.ml.model.memory import is_out_of_memory
 from worker.ml.same_logits import difference, is_rounding
 

@@ -9,17 +9,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from worker.ml.errors import AdapterError
+from worker.ml.model.contents import is_adapter
 from worker.ml.model.lora import CONFIG_FILE, WEIGHTS_FILE
+from worker.ml.model.modules.files import LIST_FILE
 
 META_FILE = "meta.json"
 
 
 def content_digest(folder: Path) -> str:
-    """Returns sha256 (hex) over the sorted file names and bytes of an adapter; meta.json does not
-    count, so that the same weights are the same adapter whoever trained them.
+    """Returns sha256 (hex) over the sorted file names and bytes of an adapter, its folders' too;
+    its meta.json does not count, so that the same weights are the same adapter whoever trained
+    them.
     """
     digest = hashlib.sha256()
-    files = [p for p in folder.rglob("*") if p.is_file() and p.name != META_FILE]
+    files = [p for p in folder.rglob("*") if p.is_file() and p != folder / META_FILE]
     for path in sorted(files, key=lambda path: path.relative_to(folder).as_posix()):
         name = path.relative_to(folder).as_posix().encode()
         data = path.read_bytes()
@@ -35,9 +38,11 @@ def publish_adapter(source: Path, store: Path, meta: Mapping[str, object]) -> tu
     store/<digest>. If that is there already, it is kept as it is, its meta.json included.
     Raises AdapterError if `source` holds no adapter.
     """
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
-        if not (source / name).is_file():
-            raise AdapterError(f"{source} holds no {name}; there is nothing to publish.")
+    if not is_adapter(source):
+        raise AdapterError(
+            f"{source} holds no {CONFIG_FILE} with {WEIGHTS_FILE} and no {LIST_FILE}; there is "
+            "nothing to publish."
+        )
     digest = content_digest(source)
     place = store / digest
     if place.is_dir():

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from worker.ml.model.loading import FileMark, HeldAdapter, Vlm
-from worker.ml.model.lora import (
-    WEIGHTS_FILE,
+from worker.ml.model.adapters import META_FILE
+from worker.ml.model.contents import (
     inject_adapter,
     put_on,
-    refuse_other_base,
+    refuse_folder_of_other_base,
     remove_adapters,
 )
+from worker.ml.model.loading import FileMark, HeldAdapter, Vlm
 
 HELD_BYTES = 512 * 2**20
 """Of all adapters that a model holds, unless the one that is on is larger."""
@@ -68,15 +68,15 @@ def _put_on(vlm: Vlm, folder: Path, mark: FileMark) -> None:
     if held is not None and held.mark == mark:
         put_on(vlm.model, held.adapter)
     else:
-        refuse_other_base(folder, vlm.revision)
+        refuse_folder_of_other_base(folder, vlm.revision)
         held = HeldAdapter(mark, inject_adapter(vlm.model, folder))
     vlm.held[folder] = held
     forget_unused(vlm)
 
 
 def _file_mark(folder: Path | None) -> FileMark:
-    weights = folder / WEIGHTS_FILE if folder is not None else None
-    if weights is None or not weights.is_file():
+    if folder is None or not folder.is_dir():
         return None
-    found = weights.stat()
-    return found.st_mtime_ns, found.st_size
+    paths = [path for path in folder.rglob("*") if path != folder / META_FILE and path.is_file()]
+    found = [(path.relative_to(folder).as_posix(), path.stat()) for path in sorted(paths)]
+    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)

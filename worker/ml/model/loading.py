@@ -29,9 +29,9 @@ from worker.ml.errors import (
     ModelUnusableError,
     first_line,
 )
+from worker.ml.model.contents import AdapterModules
 from worker.ml.model.files import check_files, check_weight_files, holds_weights, refuse_gaps
 from worker.ml.model.four_bit import FOUR_BIT, four_bit_options
-from worker.ml.model.lora import AdapterModules
 from worker.ml.model.memory import is_out_of_memory
 from worker.ml.model.processing import load_processor
 
@@ -43,8 +43,8 @@ _NOT_OF_THE_MODEL = (".", "README", "LICENSE", "adapter_")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-FileMark = tuple[int, int] | None
-"""Tells files that were written anew from those that were read."""
+FileMark = tuple[tuple[str, int, int], ...] | None
+"""Name, time and size of each file: tells files written anew from those that were read."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,13 +2,14 @@
 
 peft's layers are injected into the model itself rather than wrapped around it, so that the same
 object is sampled from with and without an adapter, and taking one off gives back the very modules
-that were there before. (LoRA: Hu et al. 2021, arXiv 2106.09685.)
+that were there before. An adapter may hold several named sets, each with a size of its own and each
+in peft's own files; a module of the model is in one set at most. (LoRA: Hu et al. 2021, arXiv
+2106.09685.)
 """
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,32 +22,32 @@ from safetensors.torch import load_file, save_file
 from transformers.pytorch_utils import Conv1D
 
 from worker.ml.errors import AdapterError, ModelUnusableError
-from worker.ml.types import LoraSettings
+from worker.ml.types import FIRST, LoraSettings
 
-ADAPTER = "default"
 CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"
 _PREFIX = "base_model.model."  # peft's files name modules as seen from its wrapper
 
 
 def find_targets(model: Any, settings: LoraSettings) -> list[str]:
-    """Returns the full names of the linear modules that get LoRA, sorted.
-
-    The language model always; the vision tower and what lies between them (projector) on request;
-    the output layer never. Raises ModelUnusableError if nothing is left.
+    """Returns the full names of the linear modules that get LoRA, sorted; the output layer is never
+    one of them. The model must be bare. Raises ModelUnusableError if nothing is left.
     """
     by_part = linear_modules(model)
-    names = list(by_part["language"])
-    if settings.tower:
-        names += by_part["tower"]
-    if settings.projector:
-        names += by_part["projector"]
+    wanted_parts = {
+        "language": settings.language,
+        "tower": settings.tower,
+        "projector": settings.projector,
+    }
+    names = [name for part, names in by_part.items() if wanted_parts[part] for name in names]
     if settings.targets != "all-linear":
         wanted = tuple(settings.targets)
         names = [n for n in names if any(n == w or n.endswith(f".{w}") for w in wanted)]
     if not names:
         known = sorted({n.rsplit(".", 1)[-1] for part in by_part.values() for n in part})
+        parts = [part for part, is_wanted in wanted_parts.items() if is_wanted]
         raise ModelUnusableError(
-            f"No module of the model matches the LoRA targets {settings.targets}. "
+            f"No module of the model matches the LoRA targets {settings.targets} in the parts "
+            f"{', '.join(parts) or 'that are named (none)'}. "
             f"Its linear modules are called {', '.join(known)}."
         )
     return sorted(names)
@@ -73,69 +74,71 @@ def linear_modules(model: Any) -> dict[str, list[str]]:
     return parts
 
 
-def add_new_adapter(model: Any, settings: LoraSettings) -> list[str]:
-    """Injects a fresh adapter (it changes nothing yet: B is zero) and makes only it trainable.
-    Uses torch's global generator. Returns the names of the adapted modules."""
-    targets = find_targets(model, settings)
-    config = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # any number does
-        lora_dropout=settings.dropout,
-        target_modules=targets,
-        use_rslora=settings.rslora,
-        use_dora=settings.dora,
-    )
-    inject_adapter_in_model(config, model, adapter_name=ADAPTER)
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(f".{ADAPTER}" in name)
-    return targets
+def add_sets(model: Any, sets: Mapping[str, LoraSettings]) -> list[str]:
+    """Injects fresh sets (they change nothing yet: B is zero) into a bare model. Uses torch's
+    global generator. Returns the names of the adapted modules. Raises ModelUnusableError where a
+    set finds no module or two sets want the same one; the model is then bare."""
+    targets = {name: find_targets(model, settings) for name, settings in sets.items()}
+    owner: dict[str, str] = {}
+    for name, found in targets.items():
+        for module in found:
+            if module in owner:
+                raise ModelUnusableError(
+                    f"Two sets of LoRA want the module {module}: {called(owner[module])} and "
+                    f"{called(name)}. Give each module to one of them."
+                )
+            owner[module] = name
+    for name, settings in sets.items():
+        config = LoraConfig(
+            r=settings.rank,
+            lora_alpha=settings.alpha,  # type: ignore[arg-type]  # any number does
+            lora_dropout=settings.dropout,
+            target_modules=targets[name],
+            use_rslora=settings.rslora,
+            use_dora=settings.dora,
+        )
+        inject_set(model, name, config)
+    return sorted(owner)
 
 
-@dataclass(frozen=True, eq=False)
-class AdapterModules:
-    """An adapter in memory: the modules that stand in the places of a model's own while it is on,
-    by the names of those places. Each holds the module whose place it takes, so that off and on
-    neither copies nor computes anything."""
-
-    config: LoraConfig
-    modules: Mapping[str, torch.nn.Module]
-    n_bytes: int
-    """Of the adapter's own tensors."""
+def inject_set(model: Any, name: str, config: LoraConfig) -> None:
+    """Puts peft's layers of one more set on the model. Raises what peft raises, and ValueError
+    where a module is in another set already."""
+    others = dict(getattr(model, "peft_config", {}))
+    inject_adapter_in_model(config, model, adapter_name=_peft_name(name))
+    model.peft_config = others | model.peft_config  # peft keeps the newest alone
+    if taken := [at for at, layer in adapted_layers(model) if len(layer.scaling) > 1]:
+        raise ValueError(f"{len(taken)} modules are in two of its sets, {taken[0]} among them.")
 
 
-def inject_adapter(model: Any, folder: Path) -> AdapterModules:
-    """Reads the adapter of `folder` and puts it on a bare model, for inference. Returns its
-    modules. Raises AdapterError; the model is then bare."""
-    config, weights = read_adapter(folder)
-    try:
-        inject_adapter_in_model(config, model, adapter_name=ADAPTER)
-        load_weights(model, weights)
-    except (ValueError, RuntimeError, KeyError) as error:
-        remove_adapters(model)
-        raise AdapterError(
-            f"The adapter {folder.name} does not fit this base model: "
-            f"{str(error).strip().splitlines()[0]} Use the base that it was trained on."
-        ) from error
-    model.requires_grad_(False)
-    n_bytes = sum(t.numel() * t.element_size() for t in adapter_weights(model).values())
-    return AdapterModules(model.peft_config[ADAPTER], dict(adapted_layers(model)), n_bytes)
+def sets_on(model: Any) -> list[str]:
+    """Returns the names of the sets that are on the model, the first one first."""
+    on = getattr(model, "peft_config", {})
+    return [name.removeprefix(_FURTHER) if name != _FIRST_OF_PEFT else FIRST for name in on]
 
 
-def put_on(model: Any, adapter: AdapterModules) -> None:
-    """Puts an adapter that was on this model before on it again; the model must be bare."""
-    for name, module in adapter.modules.items():
-        replace_module(model, name, module)
-    model.peft_config = {ADAPTER: adapter.config}
+def called(name: str) -> str:
+    """Returns how a sentence calls a set."""
+    return f"the set {name}" if name != FIRST else "the first set"
 
 
-def read_adapter(folder: Path) -> tuple[LoraConfig, dict[str, torch.Tensor]]:
-    """Returns configuration and weights (on the CPU, names as in the bare model) of an adapter
-    folder.
+# peft looks for its own names of adapters anywhere in the names of tensors, so they must be such as
+# no module has.
+_FIRST_OF_PEFT, _FURTHER = "default", "illume-set-"
+
+
+def _peft_name(name: str) -> str:
+    return _FIRST_OF_PEFT if name == FIRST else f"{_FURTHER}{name}"
+
+
+def read_set(folder: Path) -> tuple[LoraConfig, dict[str, torch.Tensor]]:
+    """Returns configuration and weights (on the CPU, names as in the bare model) of a set in peft's
+    layout. Raises AdapterError.
     """
     try:
         settings = json.loads((folder / CONFIG_FILE).read_text())
         weights = load_file(folder / WEIGHTS_FILE)
-    except (OSError, json.JSONDecodeError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise AdapterError(
             f"{folder} holds no adapter that can be read ({error}). It needs {CONFIG_FILE} and "
             f"{WEIGHTS_FILE}; fetch it again or choose another."
@@ -147,16 +150,23 @@ def read_adapter(folder: Path) -> tuple[LoraConfig, dict[str, torch.Tensor]]:
     return config, {name.removeprefix(_PREFIX): tensor for name, tensor in weights.items()}
 
 
-def refuse_other_base(folder: Path, base_revision: str) -> None:
-    """Raises AdapterError if the adapter of `folder` says that it was trained on another base than
-    the one with this digest of its files, or commit."""
+def read_base_name(folder: Path) -> object:
+    """Returns what the set of this folder says that it was trained on, None where it cannot say."""
     try:
-        trained_on = json.loads((folder / CONFIG_FILE).read_text()).get("base_model_name_or_path")
+        found: object = json.loads((folder / CONFIG_FILE).read_text()).get(
+            "base_model_name_or_path"
+        )
     except (OSError, ValueError, AttributeError):
-        return  # reading the adapter itself says what is wrong
+        return None  # reading the set itself says what is wrong
+    return found
+
+
+def refuse_other_base(name: str, trained_on: object, base_revision: str) -> None:
+    """Raises AdapterError if the adapter called `name` was trained on another base than the one
+    with this digest of its files, or commit. Names that are no such thing are let pass."""
     if _is_digest(trained_on) and _is_digest(base_revision) and trained_on != base_revision:
         raise AdapterError(
-            f"The adapter {folder.name} was trained on the base model {trained_on}, and this one "
+            f"The adapter {name} was trained on the base model {trained_on}, and this one "
             f"is {base_revision}. Use the base that it was trained on, or start from the new one "
             "without it."
         )
@@ -167,35 +177,37 @@ def _is_digest(text: object) -> bool:
     return isinstance(text, str) and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text) is not None
 
 
-def load_weights(model: Any, weights: dict[str, torch.Tensor]) -> None:
-    """Fills the injected adapter. Raises ValueError if a tensor is missing or left over."""
-    before = adapter_weights(model)
-    if before.keys() != weights.keys():
-        odd = sorted(before.keys() ^ weights.keys())
+def load_set(model: Any, name: str, weights: Mapping[str, torch.Tensor]) -> None:
+    """Fills an injected set. Raises ValueError if a tensor is missing, left over or of another
+    shape."""
+    refuse_other_tensors(set_weights(model, name), weights)
+    set_state(model, dict(weights), adapter_name=_peft_name(name))
+
+
+def refuse_other_tensors(
+    wanted: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]
+) -> None:
+    """Raises ValueError unless names and shapes are equal."""
+    if wanted.keys() != given.keys():
+        odd = sorted(wanted.keys() ^ given.keys())
         raise ValueError(f"{len(odd)} tensors differ in name, {odd[0]} among them.")
-    if wrong := [name for name in before if before[name].shape != weights[name].shape]:
+    if wrong := [name for name in wanted if wanted[name].shape != given[name].shape]:
         raise ValueError(f"{len(wrong)} tensors differ in shape, {wrong[0]} among them.")
-    set_state(model, weights, adapter_name=ADAPTER)
 
 
-def adapter_weights(model: Any) -> dict[str, torch.Tensor]:
-    """Returns the adapter's tensors by name, as they are (not copied)."""
+def set_weights(model: Any, name: str) -> dict[str, torch.Tensor]:
+    """Returns the tensors of a set by name, as they are (not copied)."""
     weights: dict[str, torch.Tensor] = get_peft_model_state_dict(
-        model, adapter_name=ADAPTER, save_embedding_layers=False
+        model, adapter_name=_peft_name(name), save_embedding_layers=False
     )
     return weights
 
 
-def trainable(model: Any) -> list[torch.nn.Parameter]:
-    """Returns the parameters that an optimizer may change, in the model's order."""
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]
-
-
-def write_adapter(model: Any, folder: Path, base_revision: str) -> None:
-    """Writes peft's two files into `folder`. The same weights give the same bytes anywhere: the
-    base is named by its revision, not by a path of this machine."""
+def write_set(model: Any, name: str, folder: Path, base_revision: str) -> None:
+    """Writes peft's two files of a set into `folder`. The same weights give the same bytes
+    anywhere: the base is named by its revision, not by a path of this machine."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = model.peft_config[ADAPTER]
+    config = model.peft_config[_peft_name(name)]
     settings = {
         key: sorted(value) if isinstance(value, set) else value
         for key, value in config.to_dict().items()
@@ -205,26 +217,31 @@ def write_adapter(model: Any, folder: Path, base_revision: str) -> None:
     (folder / CONFIG_FILE).write_text(text)
     tensors = {
         _PREFIX + name: tensor.detach().to("cpu", copy=True).contiguous()
-        for name, tensor in adapter_weights(model).items()
+        for name, tensor in set_weights(model, name).items()
     }
     save_file(dict(sorted(tensors.items())), folder / WEIGHTS_FILE, metadata={"format": "pt"})
 
 
-def adapts_vision(model: Any) -> bool:
-    """Whether the adapter that is on changes what the model sees: its tower or its projector."""
-    language = {id(module) for module in model.get_decoder().modules()}
-    return any(id(layer) not in language for _, layer in adapted_layers(model))
+def lora_parameters(layer: Any) -> list[torch.nn.Parameter]:
+    """Returns the parameters of one of peft's layers without those of the module that it adapts."""
+    own = {id(parameter) for parameter in layer.get_base_layer().parameters()}
+    return [parameter for parameter in layer.parameters() if id(parameter) not in own]
 
 
-def remove_adapters(model: Any) -> None:
-    """Puts the original modules back where peft's layers are; the model then has no adapter on."""
+def set_of(layer: Any) -> str:
+    """Returns the name of the set that one of peft's layers belongs to."""
+    (name,) = layer.scaling
+    return FIRST if name == _FIRST_OF_PEFT else str(name).removeprefix(_FURTHER)
+
+
+def take_off_sets(model: Any) -> None:
+    """Puts the original modules back where peft's layers are."""
     for name, layer in adapted_layers(model):
         replace_module(model, name, layer.get_base_layer())
     if hasattr(model, "peft_config"):
         del model.peft_config
     if hasattr(model, "_hf_peft_config_loaded"):
         model._hf_peft_config_loaded = False
-    model.requires_grad_(False)
 
 
 def adapted_layers(model: Any) -> list[tuple[str, Any]]:

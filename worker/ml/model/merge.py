@@ -15,9 +15,11 @@ from safetensors.torch import save_file
 from worker.ml.errors import AdapterError, first_line
 from worker.ml.model.adapters import verify_adapter
 from worker.ml.model.attached import attach_adapter
+from worker.ml.model.contents import read_adapter, set_folder
 from worker.ml.model.files import INDEX_FILE, WEIGHTS, holds_weights, read_header, weight_files
 from worker.ml.model.loading import find_model, load_vlm
-from worker.ml.model.lora import ADAPTER, adapted_layers, read_adapter, replace_module
+from worker.ml.model.lora import adapted_layers, replace_module, set_of
+from worker.ml.model.modules.placing import merge_modules
 
 logger = logging.getLogger(__name__)
 
@@ -27,14 +29,16 @@ _DTYPES = {"F64": "float32", "F32": "float32", "F16": "float16", "BF16": "bfloat
 def merge_adapter(
     name_or_path: str, adapter: Path, out: Path, *, revision: str | None = None, dtype: str = "auto"
 ) -> None:
-    """Write the merged model into the new folder `out`, by peft's own merge (W + scaling * B A,
-    LoRA, section 4.1), on the CPU. The folder is the base model's, file by file: the same names,
-    number types and layout of weights, and the files of processor and tokenizer as they are, so
-    that whatever loads the base loads it as well.
+    """Write the merged model into the new folder `out`: all sets of LoRA by peft's own merge
+    (W + scaling * B A, LoRA, section 4.1), tuned modules in place of the base's, on the CPU. The
+    folder is the base model's, file by file: the same names, number types and layout of weights,
+    and the files of processor and tokenizer as they are, so that whatever loads the base loads it
+    as well.
 
     name_or_path, revision, dtype: the base model, as load_vlm takes them; "auto" is the number type
     of its own files. adapter: its folder in the store. Raises MlError where the base or the adapter
-    cannot be used, AdapterError if `out` is there already.
+    cannot be used, AdapterError if `out` is there already or the adapter holds a module that is no
+    weights of the base.
     """
     if out.exists():
         raise AdapterError(f"{out} is there already. Name a folder that is not.")
@@ -43,6 +47,13 @@ def merge_adapter(
     chosen = own_dtype(base) if dtype == "auto" else dtype
     vlm = load_vlm(name_or_path, revision=revision, device="cpu", dtype=chosen)
     attach_adapter(vlm, adapter)
+    try:
+        merge_modules(vlm.model)
+    except ValueError as error:
+        raise AdapterError(
+            f"The adapter {adapter.name} cannot be merged: {error} Sample locally, with the base "
+            "and the adapter beside it."
+        ) from error
     try:
         for _ in merge_layers(vlm.model, adapter):
             pass
@@ -79,16 +90,19 @@ def merge_layers(model: Any, adapter: Path) -> Iterator[tuple[str, torch.nn.Modu
     """Puts the plain layer, merged, in the place of each layer that the adapter of this folder
     adapts, one after the other, and yields it with its name. The sums are made in float32, whatever
     the base is stored in; one layer at a time has that size."""
-    _, weights = read_adapter(adapter)
+    weights = read_adapter(adapter).weights
     for name, layer in list(adapted_layers(model)):
+        (peft_name,) = layer.scaling
+        where = set_folder(set_of(layer))
+        own = f"{where}/{name}" if where else name
         plain = layer.get_base_layer()
         dtype = plain.weight.dtype
         layer.float()
         for part in ("lora_A", "lora_B"):
-            getattr(layer, part)[ADAPTER].weight.data = weights[f"{name}.{part}.weight"].float()
-        if (key := f"{name}.lora_magnitude_vector") in weights:  # DoRA
-            layer.lora_magnitude_vector[ADAPTER].weight.data = weights[key].float()
-        layer.merge(safe_merge=True, adapter_names=[ADAPTER])
+            getattr(layer, part)[peft_name].weight.data = weights[f"{own}.{part}.weight"].float()
+        if (key := f"{own}.lora_magnitude_vector") in weights:  # DoRA
+            layer.lora_magnitude_vector[peft_name].weight.data = weights[key].float()
+        layer.merge(safe_merge=True, adapter_names=[peft_name])
         replace_module(model, name, plain.to(dtype))
         yield name, plain
     for attribute in ("peft_config", "_hf_peft_config_loaded"):

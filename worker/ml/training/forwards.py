@@ -8,11 +8,12 @@ from typing import Any
 from worker.ml.inputs.encode import RowEncoder, encoder_of
 from worker.ml.inputs.frozen_tower import FrozenTowerEncoder, can_take_features
 from worker.ml.inputs.prompts import PromptStyle
+from worker.ml.model.contents import adapts_vision
 from worker.ml.model.loading import Vlm
 from worker.ml.training.branches import Tree, can_branch, join
 from worker.ml.training.losses import Encoded, encode_example
 from worker.ml.training.schedule import cut_by_length, group_by_item
-from worker.ml.types import Example, LoraSettings, TrainConfig
+from worker.ml.types import AdapterSettings, Example, TrainConfig
 
 WINDOW_ROWS = 256  # examples encoded at a time: their pixels are all in memory
 # What starting one more forward costs, in tokens: a GPU is idle until its queue is full.
@@ -43,7 +44,7 @@ def find_form(
     vlm: Vlm,
     examples: Sequence[Example],
     config: TrainConfig,
-    lora: LoraSettings,
+    adapter: AdapterSettings,
     style: PromptStyle,
 ) -> Form:
     """Returns the fastest form that gives what the plain one gives. What the model can do (trees in
@@ -51,7 +52,7 @@ def find_form(
     plain = Form(vlm, encoder_of(vlm), style, shares=False, batch_size=config.batch_size)
     shares = config.share_prefixes and _can_branch(plain, examples)
     encoder = plain.encoder
-    if config.feature_cache_mb and not (lora.tower or lora.projector):
+    if config.feature_cache_mb and not _learns_to_see(vlm, adapter):
         encoder = _without_pixels(plain, examples, config.feature_cache_mb * 2**20)
     return Form(vlm, encoder, style, shares, config.batch_size)
 
@@ -77,6 +78,11 @@ def cut(
             n_rows = [len(tree.indices) for tree in alike]
             for places in cut_by_length(lengths, n_rows, form.batch_size, costs):
                 yield [alike[place] for place in places]
+
+
+def _learns_to_see(vlm: Vlm, adapter: AdapterSettings) -> bool:
+    asked = any(lora.tower or lora.projector for lora in adapter.every_set.values())
+    return asked or adapts_vision(vlm.model)
 
 
 def _trees(form: Form, examples: Sequence[Example], group: Sequence[int]) -> list[Tree]:

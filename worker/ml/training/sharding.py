@@ -13,8 +13,8 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
 from worker.ml.errors import ModelUnusableError
+from worker.ml.model.contents import trainable
 from worker.ml.model.loading import Vlm
-from worker.ml.model.lora import trainable
 
 
 def shard_base(vlm: Vlm, device: torch.device, n_processes: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from worker.ml.model.adapters import content_digest, sync_folder, sync_tree
-from worker.ml.types import Example, LoraSettings, TrainConfig, TrainProgress, Validation
+from worker.ml.types import AdapterSettings, Example, TrainConfig, TrainProgress, Validation
 
 STATE_FILE = "state.pt"
 _EPOCHS = "epochs"
@@ -21,8 +21,8 @@ _FORMAT = 2
 
 @dataclass
 class State:
-    """step: optimizer steps done. adapter, optimizer, scaler: tensors as their owners name them;
-    None before the first step was saved."""
+    """step: optimizer steps done. adapter (all that it holds), optimizer, scaler: tensors as their
+    owners name them; None before the first step was saved."""
 
     step: int = 0
     finished: bool = False
@@ -40,7 +40,7 @@ def fingerprint(
     validation: Sequence[Example],
     *,
     config: TrainConfig,
-    lora: LoraSettings,
+    adapter: AdapterSettings,
     start_from: Path | None,
 ) -> str:
     """Returns a digest of what decides the outcome; only an equal training resumes a state."""
@@ -52,7 +52,7 @@ def fingerprint(
         [asdict(example) for example in examples],
         [asdict(example) for example in validation],
         settings,
-        asdict(lora),
+        asdict(adapter),
         content_digest(start_from) if start_from is not None else None,
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()

@@ -12,8 +12,8 @@ import torch
 from worker.ml.errors import AdapterError, MlError, Stopped
 from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle
 from worker.ml.model.attached import attach_adapter
+from worker.ml.model.contents import remove_adapters, write_adapter
 from worker.ml.model.loading import Vlm
-from worker.ml.model.lora import remove_adapters, write_adapter
 from worker.ml.model.memory import is_out_of_memory, too_large
 from worker.ml.training.losses import count_parts
 from worker.ml.training.state import (
@@ -27,6 +27,7 @@ from worker.ml.training.state import (
 )
 from worker.ml.training.trainer import Trainer
 from worker.ml.types import (
+    AdapterSettings,
     Example,
     LoraSettings,
     TrainConfig,
@@ -46,7 +47,7 @@ def train_lora(
     examples: Sequence[Example],
     validation: Sequence[Example],
     config: TrainConfig,
-    lora: LoraSettings,
+    adapter: LoraSettings | AdapterSettings,
     *,
     start_from: Path | None,
     state_dir: Path,
@@ -58,12 +59,14 @@ def train_lora(
 ) -> TrainReport:
     """Trains an adapter on `examples`; writes that of the best epoch to `out_dir`, as peft does.
 
-    What is descended is J of losses.py. start_from: an adapter to go on from, made with the same
-    LoRA settings; None starts from the base. validation (or `validate(vlm, epoch)`, higher is
-    better; it may sample from `vlm` but must not swap its adapter) chooses the epoch; without
-    either the last is taken. state_dir belongs to this training: after a stop or a crash the same
-    call goes on from there and ends with the same weights; the caller removes it when done.
-    on_progress after each step; should_stop is asked before each step: state saved, then Stopped.
+    What is descended is J of losses.py. adapter: what it holds, one set of LoRA or several things;
+    all of it learns. start_from: an adapter to go on from, made with the same settings; what it
+    does not hold begins afresh; None starts from the base. validation (or `validate(vlm, epoch)`,
+    higher is better; it may sample from `vlm` but must not swap its adapter) chooses the epoch;
+    without either the last is taken. state_dir belongs to this training: after a stop or a crash
+    the same call goes on from there and ends with the same weights; the caller removes it when
+    done. on_progress after each step; should_stop is asked before each step: state saved, then
+    Stopped.
 
     Several processes of torch.distributed train together, each calling this with the same
     arguments (team.py); the first of them writes the files, and one that should stop stops all.
@@ -75,8 +78,9 @@ def train_lora(
     """
     if not examples:
         raise MlError("There are no rows to train on. Admit at least one rationale first.")
+    holds = AdapterSettings.of(adapter)
     mark = fingerprint(
-        vlm.revision, examples, validation, config=config, lora=lora, start_from=start_from
+        vlm.revision, examples, validation, config=config, adapter=holds, start_from=start_from
     )
     before = vlm.adapter
     attach_adapter(vlm, None)
@@ -88,7 +92,7 @@ def train_lora(
                 examples,
                 validation,
                 config=config,
-                lora=lora,
+                adapter=holds,
                 start_from=start_from,
                 style=style,
             )

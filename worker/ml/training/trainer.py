@@ -11,15 +11,16 @@ from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
 
 from worker.ml.errors import AdapterError, DeviceError, MlError
 from worker.ml.inputs.prompts import PromptStyle
-from worker.ml.model.loading import Vlm
-from worker.ml.model.lora import (
+from worker.ml.model.contents import (
     adapter_weights,
     add_new_adapter,
+    fill_from,
     load_weights,
     read_adapter,
-    refuse_other_base,
+    refuse_folder_of_other_base,
     trainable,
 )
+from worker.ml.model.loading import Vlm
 from worker.ml.sampling.seeds import derive_seed
 from worker.ml.training.branches import Tree, tree_losses
 from worker.ml.training.forwards import cut, find_form
@@ -28,7 +29,7 @@ from worker.ml.training.schedule import epoch_batches, learning_rate, steps_per_
 from worker.ml.training.sharding import shard_base
 from worker.ml.training.state import State
 from worker.ml.training.team import Team
-from worker.ml.types import Example, LoraSettings, TrainConfig, TrainProgress
+from worker.ml.types import AdapterSettings, Example, TrainConfig, TrainProgress
 
 
 class Trainer:
@@ -42,7 +43,7 @@ class Trainer:
         validation: Sequence[Example],
         *,
         config: TrainConfig,
-        lora: LoraSettings,
+        adapter: AdapterSettings,
         start_from: Path | None,
         style: PromptStyle,
     ) -> None:
@@ -56,7 +57,7 @@ class Trainer:
         self.accelerator = _accelerator(vlm, config)
         self.team = Team(self.accelerator)
         torch.manual_seed(derive_seed(config.seed, "adapter"))
-        add_new_adapter(vlm.model, lora)
+        add_new_adapter(vlm.model, adapter)
         if start_from is not None:
             _start_from(vlm, start_from)
         for parameter in trainable(vlm.model):  # a half-precision base still learns in float32
@@ -65,7 +66,7 @@ class Trainer:
         if self.is_sharded:
             shard_base(vlm, self.accelerator.device, self.team.size)
         self.parameters = trainable(vlm.model)
-        self.form = find_form(vlm, examples, config, lora, style)
+        self.form = find_form(vlm, examples, config, adapter, style)
         self._plain_forward = vlm.model.__dict__.get("forward")
         optimizer = torch.optim.AdamW(
             self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay
@@ -243,10 +244,9 @@ def _accelerator(vlm: Vlm, config: TrainConfig) -> Accelerator:
 
 
 def _start_from(vlm: Vlm, folder: Path) -> None:
-    refuse_other_base(folder, vlm.revision)
-    _, weights = read_adapter(folder)
+    refuse_folder_of_other_base(folder, vlm.revision)
     try:
-        load_weights(vlm.model, weights)
+        fill_from(vlm.model, read_adapter(folder))
     except (ValueError, RuntimeError) as error:
         raise AdapterError(
             f"The adapter {folder.name} was trained with other LoRA settings or on another base: "

@@ -9,8 +9,13 @@ import torch
 from tests.worker.ml.conftest import OPENER
 from worker.ml.errors import AdapterError
 from worker.ml.model.attached import adapter_attached, attach_adapter, forget_unused
+from worker.ml.model.contents import (
+    adapter_weights,
+    add_new_adapter,
+    remove_adapters,
+    write_adapter,
+)
 from worker.ml.model.loading import Vlm, load_vlm
-from worker.ml.model.lora import adapter_weights, add_new_adapter, remove_adapters, write_adapter
 from worker.ml.sampling.generate import sample
 from worker.ml.training.train import train_lora
 from worker.ml.types import Draw, Example, LoraSettings, Prompt, SampleConfig, TrainConfig

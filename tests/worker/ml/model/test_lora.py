@@ -12,14 +12,14 @@ from worker.ml.errors import AdapterError, ModelUnusableError
 from worker.ml.inputs.encode import collate, encoder_of
 from worker.ml.inputs.prompts import prompt_text
 from worker.ml.model.attached import adapter_attached, attach_adapter
-from worker.ml.model.loading import Vlm
-from worker.ml.model.lora import (
+from worker.ml.model.contents import (
     adapter_weights,
     add_new_adapter,
-    find_targets,
     remove_adapters,
     write_adapter,
 )
+from worker.ml.model.loading import Vlm
+from worker.ml.model.lora import find_targets
 from worker.ml.types import LoraSettings, Prompt
 
 

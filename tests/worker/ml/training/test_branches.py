@@ -9,8 +9,8 @@ import torch
 from tests.support.models.examples import NAMES, encode_all, plain_losses, with_rationale
 from tests.worker.ml.conftest import OPENER
 from worker.ml.inputs.prompts import explained
+from worker.ml.model.contents import add_new_adapter, remove_adapters, trainable
 from worker.ml.model.loading import Vlm, load_vlm
-from worker.ml.model.lora import add_new_adapter, remove_adapters, trainable
 from worker.ml.training.branches import RULE, Tree, can_branch, join, tree_losses
 from worker.ml.training.losses import Losses, Scale
 from worker.ml.types import Example, LoraSettings, Part
