@@ -20,6 +20,7 @@ from worker.ml.model.lora import find_targets, linear_modules
 from worker.ml.model.memory import row_bytes
 from worker.ml.proof import ProofLine, prove
 from worker.ml.proof_of_merge import prove_merge
+from worker.ml.proof_of_parts import prove_parts
 from worker.ml.sampling.generate import sample
 from worker.ml.sampling.seeds import derive_seed
 from worker.ml.types import Draw, LoraSettings, Prompt, SampleConfig, Sampled
@@ -88,9 +89,9 @@ def check_model(
     lora: LoraSettings | None = None,
     style: PromptStyle = DEFAULT_STYLE,
 ) -> ModelReport:
-    """Loads the model, proves it (proof.py), merges it with an adapter and loads that again, and
-    samples an answer and a rationale for up to three items. images and questions go together
-    pairwise.
+    """Loads the model, proves it (proof.py), trains an adapter of several parts for two steps,
+    merges the model with an adapter and loads that again, and samples an answer and a rationale for
+    up to three items. images and questions go together pairwise.
 
     Raises MlError with what to do where there is nothing to load or no memory to try it.
     """
@@ -109,6 +110,7 @@ def check_model(
     if reason is None:
         targets = find_targets(vlm.model, settings)
         text = train_text(vlm, example, style)
+        lines.append(prove_parts(vlm, example, settings, style))
         lines.append(prove_merge(vlm, name, example, settings, style))
         items = _ask(vlm, pairs, style)
     counts = _target_counts(vlm, targets, settings)

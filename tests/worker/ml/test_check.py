@@ -30,7 +30,10 @@ def test_the_report_shows_what_a_project_would_get(
     assert report.reason is None
     assert [(line.name, line.holds) for line in report.proof] == [
         (name, True)
-        for name in ("weights", "picture", "progress", "agreement", "lora", "learning", "merge")
+        for name in (
+            *("weights", "picture", "progress", "agreement", "lora", "learning"),
+            *("parts", "merge"),
+        )
     ]
     assert [item.question for item in report.items] == ["what is it ?", "is it red ?", "how many ?"]
     first = report.items[0]

@@ -16,6 +16,7 @@ from worker.ml.inputs.prompts import explained, frame_of, prompt_text
 from worker.ml.model.attached import adapter_attached
 from worker.ml.model.loading import Vlm, load_vlm
 from worker.ml.model.lora import linear_modules
+from worker.ml.proof_of_parts import parts_for, prove_parts
 from worker.ml.sampling.batch import Group
 from worker.ml.sampling.generate import sample
 from worker.ml.sampling.loop import decode_plain
@@ -156,6 +157,16 @@ def test_a_round_trains_resumes_and_is_sampled_from(
         tuned = [s.text for s in sample(vlm, draws[:12], CONFIG)]
     assert tuned != base_texts
     assert [s.text for s in sample(vlm, draws[:12], CONFIG)] == base_texts
+
+
+def test_an_adapter_of_several_parts_trains_all_of_them(vlm: Vlm, pictures: list[Path]) -> None:
+    example = explained(pictures[0], "what is it ?", "yes", "it is there", OPENER)
+    settings = parts_for(vlm, LoraSettings(rank=4))
+    assert settings.sets
+    assert settings.modules
+    line = prove_parts(vlm, example, LoraSettings(rank=4))
+    assert line.holds, line.text
+    assert line.figure == 0.0
 
 
 def test_all_parts_are_found(vlm: Vlm) -> None:

@@ -94,6 +94,27 @@ def test_the_adapter_is_loaded_where_the_server_can(start: Start, path: str) -> 
     assert {body["model"] for body in server.asked} == {served.model}
 
 
+@pytest.mark.parametrize("lists", [(), (NAME,)], ids=["nothing of it", "its first set"])
+def test_an_adapter_of_several_parts_is_refused_before_anything_is_asked(
+    start: Start, tmp_path: Path, lists: tuple[str, ...]
+) -> None:
+    (tmp_path / "sets" / "tower").mkdir(parents=True)
+    server = start(SmallServer(lora_path="/v1/load_lora_adapter", models=("tiny", *lists)))
+    with pytest.raises(ServerError, match=r"also holds the set tower; .* Sample locally, or serve"):
+        connect(Server(server.url), "tiny", (DIGEST, tmp_path))
+    assert server.adapters == []
+    assert server.asked == []
+
+
+def test_the_merged_model_stands_for_an_adapter_of_several_parts(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "sets" / "tower").mkdir(parents=True)
+    server = start(SmallServer(models=(f"/models/{NAME}",)))
+    found = connect(Server(server.url), None, (DIGEST, tmp_path))
+    assert found.model == f"/models/{NAME}"
+
+
 def test_an_adapter_that_the_server_has_is_not_loaded_again(start: Start) -> None:
     server = start(SmallServer(lora_path="/v1/load_lora_adapter", models=("tiny", NAME)))
     assert connect(Server(server.url), "tiny", ADAPTER).model == NAME

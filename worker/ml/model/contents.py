@@ -153,6 +153,18 @@ def parameters_by_part(model: Any) -> dict[str, list[torch.nn.Parameter]]:
     return found
 
 
+def count_gradients(model: Any) -> dict[str, tuple[int, int]]:
+    """Returns how many tensors of each part (parameters_by_part) got a gradient other than zero in
+    the last backward pass, and how many there are."""
+    return {
+        part: (
+            sum(p.grad is not None and bool(p.grad.any()) for p in parameters),
+            len(parameters),
+        )
+        for part, parameters in parameters_by_part(model).items()
+    }
+
+
 def adapts_vision(model: Any) -> bool:
     """Whether the adapter that is on changes what the model sees: its tower, its projector, or what
     these are given."""

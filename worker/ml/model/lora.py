@@ -104,9 +104,11 @@ def add_sets(model: Any, sets: Mapping[str, LoraSettings]) -> list[str]:
 def inject_set(model: Any, name: str, config: LoraConfig) -> None:
     """Puts peft's layers of one more set on the model. Raises what peft raises, and ValueError
     where a module is in another set already."""
-    others = dict(getattr(model, "peft_config", {}))
+    others = model.__dict__.pop("peft_config", {})
     inject_adapter_in_model(config, model, adapter_name=_peft_name(name))
-    model.peft_config = others | model.peft_config  # peft keeps the newest alone
+    model.peft_config = others | model.peft_config
+    for _, layer in adapted_layers(model):  # peft has only the newest one take part
+        layer.set_adapter(list(layer.scaling))
     if taken := [at for at, layer in adapted_layers(model) if len(layer.scaling) > 1]:
         raise ValueError(f"{len(taken)} modules are in two of its sets, {taken[0]} among them.")
 

@@ -9,6 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from tests.support.models.families import FAMILIES
+from tests.support.models.parts import KINDS_OF_TESTS, PROJECTORS, several_parts, write_random
 from worker.ml.errors import AdapterError
 from worker.ml.inputs.encode import collate, encoder_of
 from worker.ml.inputs.prompts import PromptText
@@ -18,7 +19,8 @@ from worker.ml.model.contents import add_new_adapter, remove_adapters, write_ada
 from worker.ml.model.loading import Vlm, load_vlm
 from worker.ml.model.lora import adapted_layers
 from worker.ml.model.merge import merge_adapter, own_dtype
-from worker.ml.types import LoraSettings
+from worker.ml.model.modules.kinds import KINDS
+from worker.ml.types import AdapterSettings, LoraSettings, ModuleSettings
 
 WEIGHTS = "model.safetensors"
 
@@ -96,6 +98,41 @@ def test_another_number_type_can_be_asked_for(tmp_path: Path) -> None:
     merge_adapter(str(tmp_path / "model"), adapter, tmp_path / "out", dtype="bfloat16")
     assert own_dtype(tmp_path / "out") == "bfloat16"
     assert load_vlm(str(tmp_path / "out"), device="cpu").model is not None
+
+
+def test_every_set_and_tuned_modules_are_merged(tmp_path: Path, pictures: list[Path]) -> None:
+    base, out = tmp_path / "model", tmp_path / "merged"
+    FAMILIES["llava"](base)
+    vlm = load_vlm(str(base), device="cpu")
+    source = write_random(vlm, tmp_path / "adapter", several_parts("llava", dora=True))
+    _, adapter = publish_adapter(source, tmp_path / "store", {})
+    merge_adapter(str(base), adapter, out)
+    own, merged = load_file(base / WEIGHTS), load_file(out / WEIGHTS)
+    changed = {name for name in own if not torch.equal(own[name], merged[name])}
+    assert {name.split(".")[0] for name in changed} == {
+        *("language_model", "vision_tower", "multi_modal_projector")
+    }
+    bare = logits_of(vlm, pictures[0])
+    with adapter_attached(vlm, adapter):
+        expected = logits_of(vlm, pictures[0])
+    got = logits_of(load_vlm(str(out), device="cpu"), pictures[0])
+    assert torch.allclose(got, expected, atol=1e-4)
+    assert not torch.allclose(bare, expected, atol=1e-2)
+
+
+def test_a_module_that_is_no_weights_of_the_base_is_not_merged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(KINDS, "shift_before", KINDS_OF_TESTS["shift_before"])
+    FAMILIES["llava"](tmp_path / "model")
+    vlm = load_vlm(str(tmp_path / "model"), device="cpu")
+    module = ModuleSettings("shift_before", PROJECTORS["llava"], {"width": 32})
+    settings = AdapterSettings(LoraSettings(rank=1), {}, {"prototypes": module})
+    source = write_random(vlm, tmp_path / "adapter", settings)
+    _, adapter = publish_adapter(source, tmp_path / "store", {})
+    with pytest.raises(AdapterError, match=r"prototypes \(shift_before\) is no .* Sample locally"):
+        merge_adapter(str(tmp_path / "model"), adapter, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_adapter_of_another_base_is_refused_by_its_digest(tmp_path: Path) -> None:

@@ -2,13 +2,13 @@
 projector (Liu et al. 2023, arXiv 2304.08485)."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
-from transformers.utils import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 
 def copy_of(model: Any, place: str, options: Mapping[str, object]) -> torch.nn.Module:
@@ -74,3 +74,26 @@ def _cast(given: Any, dtype: torch.dtype) -> Any:
     if isinstance(given, dict):
         return {name: _cast(one, dtype) for name, one in given.items()}
     return given
+
+
+def find_projectors(model: Any) -> list[str]:
+    """Returns the names of the modules between the vision tower and the language model; that of the
+    tower's own last module where a family counts it to the tower (Qwen-VL's merger). None where
+    there is no such module."""
+    tower = model.get_encoder(modality="image")
+    kept = (tower, model.get_decoder(), model.get_output_embeddings())
+    found = list(_between(model, "", kept))
+    if not found and isinstance(getattr(tower, "merger", None), torch.nn.Module):
+        found = [f"{name}.merger" for name, module in model.named_modules() if module is tower]
+    return found
+
+
+def _between(module: Any, name: str, kept: tuple[Any, ...]) -> Iterator[str]:
+    for child_name, child in module.named_children():
+        full_name = f"{name}.{child_name}" if name else child_name
+        if any(child is one for one in kept):
+            continue
+        if any(inner is one for inner in child.modules() for one in kept):
+            yield from _between(child, full_name, kept)
+        elif next(child.parameters(), None) is not None:
+            yield full_name
