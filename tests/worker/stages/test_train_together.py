@@ -15,6 +15,7 @@ from app.kit.storage import adapter_folder
 from app.lifecycle import Job, RoundStatus
 from app.models import Adapter, Round, Run
 from tests.support.models.families import build_llava, write_pictures
+from tests.support.models.parts import several_parts
 from tests.support.rounds_in_process import (
     make_picture_project,
     start_first_round,
@@ -72,7 +73,7 @@ def train_alone(job: TrainJob, folder: Path) -> TrainReport:
         job.rows,
         job.validation,
         job.config,
-        job.lora,
+        job.adapter,
         start_from=None,
         state_dir=folder / "state",
         out_dir=folder / "adapter",
@@ -203,8 +204,10 @@ def test_a_round_trains_in_two_processes(
 
 
 def test_a_job_is_the_same_after_the_way_through_its_file(job: TrainJob) -> None:
-    named = replace(job, lora=replace(job.lora, targets=("q_proj",)), start_from=Path("adapter"))
-    for given in (job, named):
+    named = AdapterSettings(LoraSettings(targets=("q_proj",)))
+    parts = several_parts("llava")
+    others = [replace(job, adapter=adapter) for adapter in (parts, replace(parts, lora=None))]
+    for given in (job, replace(job, adapter=named, start_from=Path("adapter")), *others):
         assert TrainJob.from_json(given.to_json()) == given
 
 

@@ -23,13 +23,11 @@ from worker.ml.training.trainer import Trainer
 from worker.ml.types import (
     AdapterSettings,
     Example,
-    LoraSettings,
     ModuleSettings,
     TrainConfig,
     TrainProgress,
     TrainReport,
 )
-from worker.train_process import TrainJob
 
 CONFIG = TrainConfig(epochs=2, batch_size=2, learning_rate=1e-2, patience=None, seed=4)
 N_TENSORS = {"llava": (28, 8, 4), "qwen2_5_vl": (28, 4, 5)}
@@ -193,23 +191,3 @@ def test_a_base_of_half_precision_has_its_modules_tuned_in_float32(
     assert {tensor.dtype for tensor in weights(tmp_path / "adapter").values()} == {torch.float32}
     assert all(entry.loss is not None for entry in report.validations)
     assert half.dtype is torch.bfloat16
-
-
-def test_a_job_for_several_processes_keeps_every_part(family: str, tmp_path: Path) -> None:
-    settings = several_parts(family)
-    for adapter in (settings, replace(settings, lora=None), AdapterSettings(LoraSettings())):
-        job = TrainJob(
-            model="m",
-            revision=None,
-            device="cpu",
-            dtype="auto",
-            threads=1,
-            rows=[],
-            validation=[],
-            config=CONFIG,
-            adapter=adapter,
-            start_from=None,
-            state_dir=tmp_path,
-            out_dir=tmp_path,
-        )
-        assert TrainJob.from_json(job.to_json()) == job
