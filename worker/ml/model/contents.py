@@ -35,7 +35,13 @@ from worker.ml.model.lora import (
     take_off_sets,
     write_set,
 )
-from worker.ml.model.modules.files import LIST_FILE, has_modules, read_modules, write_modules
+from worker.ml.model.modules.files import (
+    LIST_FILE,
+    has_modules,
+    read_list,
+    read_tensors,
+    write_modules,
+)
 from worker.ml.model.modules.kinds import Stands
 from worker.ml.model.modules.placing import (
     AdapterModule,
@@ -106,7 +112,7 @@ def inject_adapter(model: Any, folder: Path) -> AdapterModules:
             inject_set(model, name, config)
         put_modules_on(model, build_modules(model, files.modules))
         load_weights(model, files.weights)
-    except (ValueError, RuntimeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, RuntimeError, KeyError, AttributeError) as error:
         remove_adapters(model)
         raise AdapterError(
             f"The adapter {folder.name} does not fit this base model: "
@@ -235,17 +241,17 @@ def read_adapter(folder: Path) -> AdapterFiles:
     for name in _sets_in(folder):
         sets[name], found = read_set(folder / set_folder(name))
         weights |= _below(set_folder(name), found)
-    modules = read_modules(folder)
-    for name, tensors in modules.weights.items():
+    modules = read_list(folder).settings
+    for name, tensors in read_tensors(folder, modules).items():
         weights |= _below(f"modules/{name}", tensors)
-    return AdapterFiles(sets, modules.settings, weights)
+    return AdapterFiles(sets, modules, weights)
 
 
 def refuse_folder_of_other_base(folder: Path, base_revision: str) -> None:
     """Raises AdapterError if anything in the adapter of `folder` was trained on another base."""
     trained_on = [read_base_name(folder / set_folder(name)) for name in _sets_in(folder)]
     if has_modules(folder):
-        trained_on.append(read_modules(folder).base)
+        trained_on.append(read_list(folder).base)
     for base in trained_on:
         refuse_other_base(folder.name, base, base_revision)
 
@@ -258,7 +264,7 @@ def beyond_the_first_set(folder: Path) -> list[str]:
         return []
     found = [f"the set {name}" for name in _sets_in(folder) if name != FIRST]
     if has_modules(folder):
-        found += [f"the module {name}" for name in sorted(read_modules(folder).settings)]
+        found += [f"the module {name}" for name in sorted(read_list(folder).settings)]
     return found
 
 

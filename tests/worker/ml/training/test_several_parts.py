@@ -18,12 +18,18 @@ from worker.ml.model.adapters import content_digest
 from worker.ml.model.attached import adapter_attached
 from worker.ml.model.contents import count_gradients, remove_adapters
 from worker.ml.model.loading import Vlm, load_vlm
+from worker.ml.model.modules.placing import modules_on
+from worker.ml.sampling.generate import sample
 from worker.ml.training.train import train_lora
 from worker.ml.training.trainer import Trainer
 from worker.ml.types import (
     AdapterSettings,
+    Draw,
     Example,
     ModuleSettings,
+    Prompt,
+    SampleConfig,
+    Sampled,
     TrainConfig,
     TrainProgress,
     TrainReport,
@@ -191,3 +197,9 @@ def test_a_base_of_half_precision_has_its_modules_tuned_in_float32(
     assert {tensor.dtype for tensor in weights(tmp_path / "adapter").values()} == {torch.float32}
     assert all(entry.loss is not None for entry in report.validations)
     assert half.dtype is torch.bfloat16
+    with adapter_attached(half, tmp_path / "adapter"):
+        tuned = modules_on(half.model)["projector"].weights()
+        assert {tensor.dtype for tensor in tuned.values()} == {torch.float32}
+        prompt = Prompt(rows[0].image or Path(), "what is it ?", None, OPENER)
+        (said,) = sample(half, [Draw(prompt, 0.7, 1)], SampleConfig(max_new_tokens=4))
+        assert isinstance(said, Sampled)

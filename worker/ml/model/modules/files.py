@@ -19,13 +19,11 @@ LIST_FILE, TENSORS_FILE = "modules.json", "modules.safetensors"
 _FORMAT = 1
 
 
-@dataclass(frozen=True, eq=False)
-class ModuleFiles:
-    """The modules of an adapter as its files have them: what they are and their tensors by name,
-    and the base that they were trained on."""
+@dataclass(frozen=True, slots=True)
+class ModuleList:
+    """The modules that an adapter says it holds, by name, and the base they were trained on."""
 
     settings: Mapping[str, ModuleSettings]
-    weights: Mapping[str, Mapping[str, torch.Tensor]]
     base: object
 
 
@@ -50,29 +48,39 @@ def write_modules(modules: Sequence[AdapterModule], folder: Path, base_revision:
     save_file(dict(sorted(tensors.items())), folder / TENSORS_FILE, metadata={"format": "pt"})
 
 
-def read_modules(folder: Path) -> ModuleFiles:
-    """Returns what the files hold; nothing where there are none. Raises AdapterError where they
-    cannot be read, belong to another version, or do not go together."""
+def read_list(folder: Path) -> ModuleList:
+    """Returns what an adapter's list of modules says; nothing where it has none. Raises
+    AdapterError where it cannot be read or belongs to another version."""
     if not has_modules(folder):
-        return ModuleFiles({}, {}, None)
+        return ModuleList({}, None)
     try:
         content = json.loads((folder / LIST_FILE).read_text())
-        tensors = load_file(folder / TENSORS_FILE)
         version = content["format"]
         settings = {name: ModuleSettings(**one) for name, one in content["modules"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        raise AdapterError(
-            f"The modules of the adapter {folder.name} cannot be read ({error}). It needs "
-            f"{LIST_FILE} and {TENSORS_FILE}; restore them from a backup, or train it again."
-        ) from error
-    unknown = sorted({one.kind for one in settings.values()} - KINDS.keys())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unreadable(folder, error) from error
+    unknown = sorted({str(one.kind) for one in settings.values()} - KINDS.keys())
     if version != _FORMAT or unknown:
         what = f"modules of the kind {', '.join(unknown)}" if unknown else f"format {version}"
         raise AdapterError(
             f"The adapter {folder.name} holds {what}, which this version of ILLUME does not know. "
             "Update the model workers, or choose another adapter."
         )
+    return ModuleList(settings, content.get("base_model_name_or_path"))
+
+
+def read_tensors(
+    folder: Path, settings: Mapping[str, ModuleSettings]
+) -> dict[str, dict[str, torch.Tensor]]:
+    """Returns the tensors of each module of the list, by name. Raises AdapterError where they
+    cannot be read or belong to no module of it."""
     weights: dict[str, dict[str, torch.Tensor]] = {name: {} for name in settings}
+    if not has_modules(folder):
+        return weights
+    try:
+        tensors = load_file(folder / TENSORS_FILE)
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(folder, error) from error
     for full_name, tensor in tensors.items():
         module, _, name = full_name.partition("/")
         if module not in weights:
@@ -81,4 +89,11 @@ def read_modules(folder: Path) -> ModuleFiles:
                 "among them. Restore it from a backup, or train it again."
             )
         weights[module][name] = tensor
-    return ModuleFiles(settings, weights, content.get("base_model_name_or_path"))
+    return weights
+
+
+def _unreadable(folder: Path, error: Exception) -> AdapterError:
+    return AdapterError(
+        f"The modules of the adapter {folder.name} cannot be read ({error}). It needs "
+        f"{LIST_FILE} and {TENSORS_FILE}; restore them from a backup, or train it again."
+    )

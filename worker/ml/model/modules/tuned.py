@@ -29,7 +29,7 @@ def copy_of(model: Any, place: str, options: Mapping[str, object]) -> torch.nn.M
             f"The weights of {place} are used elsewhere in the model, too, and cannot be tuned."
         )
     made: torch.nn.Module = copy.deepcopy(original)
-    # Tuned weights stay in float32 on a base of half precision, as those of LoRA do.
+    # On a base of half precision tuned weights stay in float32, in which they are trained.
     made.register_forward_pre_hook(_as_its_weights, with_kwargs=True)
     made.register_forward_hook(partial(_as_the_base, dtype=own[0].dtype))
     return made
