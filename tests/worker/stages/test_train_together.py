@@ -34,6 +34,7 @@ CONFIG = TrainConfig(
     epochs=2, batch_size=4, learning_rate=5e-3, loss_weights={"rationale": 2.0}, patience=None
 )
 WHY = ("the cube is red", "there are two balls and a large cone", None, "no", None, None, "yes")
+SEVERAL = replace(several_parts("llava"), lora=LoraSettings(rank=2, dropout=0.0))
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,13 @@ def train_alone(job: TrainJob, folder: Path) -> TrainReport:
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "adapter_model.safetensors")
+    """The tensors of all parts of an adapter, by file and name."""
+    files = sorted(folder.rglob("*.safetensors"))
+    return {
+        f"{path.relative_to(folder)}: {name}": tensor
+        for path in files
+        for name, tensor in load_file(path).items()
+    }
 
 
 def assert_same_training(one: TrainReport, other: TrainReport, here: Path, there: Path) -> None:
@@ -93,13 +100,15 @@ def assert_same_training(one: TrainReport, other: TrainReport, here: Path, there
         assert ours.losses == pytest.approx(theirs.losses, abs=1e-4)
     for ours, theirs in zip(one.validations, other.validations, strict=True):
         assert ours.score == pytest.approx(theirs.score, abs=1e-4)
-    expected = weights(there)
-    for name, tensor in weights(here).items():
+    expected, made = weights(there), weights(here)
+    assert made.keys() == expected.keys()
+    for name, tensor in made.items():
         assert torch.allclose(tensor, expected[name], atol=1e-3), name
 
 
 @pytest.mark.slow
 def test_two_processes_train_as_one(job: TrainJob, tmp_path: Path) -> None:
+    job = replace(job, adapter=SEVERAL)
     expected = train_alone(job, tmp_path / "alone")
     seen: list[TrainProgress] = []
     report, revision = train_in_processes(
@@ -133,6 +142,7 @@ def test_more_processes_than_items_train_as_one(job: TrainJob, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_a_base_spread_over_processes_trains_as_a_whole_one(job: TrainJob, tmp_path: Path) -> None:
+    job = replace(job, adapter=SEVERAL)
     """The processes get different numbers of forwards, and one of them none in the last step."""
     config = replace(CONFIG, batch_size=3, shard_base=True, gradient_checkpointing=True)
     job = replace(job, rows=[*job.rows[:3], job.rows[3]], config=config)
