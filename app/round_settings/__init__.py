@@ -21,6 +21,7 @@ from app.round_settings.judging import (
     Order,
 )
 from app.round_settings.loop import LoopSettings
+from app.round_settings.monologue import MonologueSettings
 from app.round_settings.sampling import SamplingSettings
 from app.round_settings.training import TrainingSettings
 
@@ -32,6 +33,7 @@ __all__ = [
     "Judges",
     "JudgingSettings",
     "LoopSettings",
+    "MonologueSettings",
     "Order",
     "SamplingSettings",
     "SettingField",

@@ -10,6 +10,7 @@ from app.round_settings.evaluation import EvaluationSettings, StopSettings
 from app.round_settings.fields import SettingsModel, Shown
 from app.round_settings.groups import END, MODEL, SAMPLING
 from app.round_settings.judging import AdmissionSettings, JudgingSettings
+from app.round_settings.monologue import MonologueSettings
 from app.round_settings.sampling import SamplingSettings
 from app.round_settings.training import TrainingSettings
 
@@ -31,11 +32,14 @@ class LoopSettings(SettingsModel):
         Shown(Sentence("Revision"), Sentence("Hub revision to pin; empty takes the newest, once.")),
     ] = None
     strategy: Annotated[
-        Literal["direct"],
+        Literal["direct", "monologue"],
         Shown(
             Sentence("Strategy"),
             Sentence("How the model comes to rationales."),
-            choices={"direct": Sentence("direct: it explains its answer in one breath")},
+            choices={
+                "direct": Sentence("direct: it explains its answer in one breath"),
+                "monologue": Sentence("monologue: it asks itself what the picture shows first"),
+            },
             is_rare=True,
         ),
     ] = "direct"
@@ -81,6 +85,7 @@ class LoopSettings(SettingsModel):
             is_rare=True,
         ),
     ] = 0.05
+    monologue: MonologueSettings = MonologueSettings()
     judging: JudgingSettings = JudgingSettings()
     admission: AdmissionSettings = AdmissionSettings()
     training: TrainingSettings = TrainingSettings()
@@ -98,6 +103,18 @@ class LoopSettings(SettingsModel):
         if self.dtype == "4bit" and self.training.shard_base:
             raise ValueError(
                 Sentence("A base in 4 bits cannot be spread over GPUs: choose one of the two.")
+            )
+        return self
+
+    @model_validator(mode="after")
+    def a_monologue_is_local(self) -> "LoopSettings":
+        backends = {self.sampling.backend, self.evaluation.backend}
+        if self.strategy == "monologue" and backends != {"local"}:
+            raise ValueError(
+                Sentence(
+                    "A monologue goes on from the very tokens that were sampled, which a server "
+                    "does not take: let the workers sample and evaluate."
+                )
             )
         return self
 

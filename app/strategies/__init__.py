@@ -5,10 +5,11 @@ Here they are declared, without any torch; `worker/strategies` does what they de
 
 from app.kit.errors import InvalidInput
 from app.kit.sentences import Sentence
-from app.strategies.contract import Strategy
+from app.strategies.contract import Mark, Strategy
 from app.strategies.direct import DIRECT
+from app.strategies.monologue import MONOLOGUE
 
-STRATEGIES = {strategy.name: strategy for strategy in (DIRECT,)}
+STRATEGIES = {strategy.name: strategy for strategy in (DIRECT, MONOLOGUE)}
 """By their names, which rounds, runs, draws and adapters are stored with."""
 
 
@@ -25,4 +26,4 @@ def get_strategy(name: str) -> Strategy:
     return STRATEGIES[name]
 
 
-__all__ = ["DIRECT", "STRATEGIES", "Strategy", "get_strategy"]
+__all__ = ["DIRECT", "MONOLOGUE", "STRATEGIES", "Mark", "Strategy", "get_strategy"]

@@ -2,14 +2,43 @@
 
 from dataclasses import dataclass
 
+from app.kit.sentences import Sentence
+from app.round_settings.fields import SettingsModel
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something that people may say of one turn of a draw: a question with its possible answers.
+
+    `of` names what of a turn is marked, `values` are stored, each with its word for people.
+    """
+
+    of: str
+    question: str
+    values: dict[str, str]
+
 
 @dataclass(frozen=True)
 class Strategy:
     """A way in which a model comes to the rationales of an item.
 
     `roles` are the models that it asks and trains, each with an adapter of its own. A round has one
-    row of models per role, and a training run is of one role.
+    row of models per role, and a training run is of one role. `settings`: its own group of settings
+    (in LoopSettings under the strategy's name), None where it has none. `trace_template`: the
+    template that shows how a draw came to its text, None where there is nothing to show. `marks`:
+    what people may say of the turns of a draw.
     """
 
     name: str
     roles: tuple[str, ...]
+    settings: type[SettingsModel] | None = None
+    trace_template: str | None = None
+    marks: tuple[Mark, ...] = ()
+
+
+USEFUL_OR_NOT = {
+    "yes": Sentence("yes"),
+    "no": Sentence("no"),
+    "cannot_tell": Sentence("cannot tell"),
+}
+"""The values of a mark that is a yes or a no."""

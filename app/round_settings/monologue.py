@@ -1,0 +1,54 @@
+"""Settings of the inner monologue: how far a model may look before it answers."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from app.kit.sentences import Sentence
+from app.round_settings.fields import SettingsModel, Shown
+from app.round_settings.groups import MONOLOGUE
+
+
+class MonologueSettings(SettingsModel):
+    """Settings of the strategy `monologue`; no other strategy looks at them."""
+
+    group = MONOLOGUE
+
+    max_turns: Annotated[
+        int,
+        Field(ge=1, le=4),
+        Shown(
+            Sentence("Looks"),
+            Sentence("Questions that the model may ask before it answers, at most."),
+            is_rare=True,
+        ),
+    ] = 2
+    question_tokens: Annotated[
+        int,
+        Field(ge=1, le=256),
+        Shown(
+            Sentence("Question length"),
+            Sentence("At most; also of its answer."),
+            unit=Sentence("tokens"),
+            is_rare=True,
+        ),
+    ] = 32
+    observation_tokens: Annotated[
+        int,
+        Field(ge=1, le=256),
+        Shown(
+            Sentence("Observation length"),
+            Sentence("At most."),
+            unit=Sentence("tokens"),
+            is_rare=True,
+        ),
+    ] = 24
+    needs_a_look: Annotated[
+        bool,
+        # Or the reasoner learns to answer without asking (Look Again, Think Slowly).
+        Shown(
+            Sentence("Learn only from rationales that looked"),
+            Sentence("Those that answered without a question teach the reasoner nothing."),
+            is_rare=True,
+        ),
+    ] = True

@@ -1,0 +1,78 @@
+"""Inner monologue: a reasoner that sees only text asks, an observer that sees the picture answers.
+
+Source: Yang et al. 2023, "Tackling Vision Language Tasks Through Learning Inner Monologues" (arXiv
+2308.09970). docs/monologue.md says what is the same here, and what differs.
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from app.kit.sentences import Sentence
+from app.round_settings.monologue import MonologueSettings
+from app.strategies.contract import USEFUL_OR_NOT, Mark, Strategy
+
+REASONER = "reasoner"
+"""The role that reads the question and what was observed, never the picture; it asks and answers."""
+OBSERVER = "observer"
+"""The role that sees the picture and one asked question, and nothing else."""
+
+MONOLOGUE = Strategy(
+    name="monologue",
+    roles=(REASONER, OBSERVER),
+    settings=MonologueSettings,
+    marks=(
+        Mark("question", Sentence("Is the question useful?"), USEFUL_OR_NOT),
+        Mark("observation", Sentence("Is the observation true?"), USEFUL_OR_NOT),
+    ),
+)
+
+
+class Outcome(StrEnum):
+    """How an episode ended; only one that is `explained` has a rationale."""
+
+    EXPLAINED = "explained"
+    WRONG_ANSWER = "wrong_answer"
+    """Its answer is not the item's, so it was not asked for a rationale."""
+    NOT_UNDERSTOOD = "not_understood"
+    """What the reasoner said last is neither a question nor an answer, or was cut."""
+    ASKED_TOO_OFTEN = "asked_too_often"
+    """It asked once more when no look was left."""
+    FAILED = "failed"
+    """A draw could not be made; the item's failure says why."""
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Turn(_Stored):
+    """One look: what the reasoner asked, and what the observer saw.
+
+    `asked_tokens`: the reasoner's own tokens as they were sampled, its words around the question
+    included and the end token left out; None where nobody sampled them, as in an imported episode.
+    `log_probability` is theirs, the end token included. `is_repeated`: the same question was asked
+    before in this episode.
+    """
+
+    asked: str
+    observed: str
+    asked_tokens: tuple[int, ...] | None = None
+    log_probability: float | None = None
+    is_repeated: bool = False
+
+
+class MonologueTrace(_Stored):
+    """How a draw came to its rationale: its turns in order, and then its answer.
+
+    `answer`: None where it gave none; `said`: what could not be understood. Tokens are as in Turn.
+    """
+
+    kind: Literal["monologue"] = "monologue"
+    turns: tuple[Turn, ...]
+    outcome: Outcome
+    answer: str | None = None
+    answer_tokens: tuple[int, ...] | None = None
+    rationale_tokens: tuple[int, ...] | None = None
+    said: str | None = None
