@@ -80,7 +80,7 @@ def parse_question(text: str) -> Query | None:
     words = " ".join(text.lower().split())
     for pattern in _NEIGHBOUR:
         if found := re.fullmatch(pattern, words):
-            anchor = _described(found["t"])
+            anchor = described(found["t"])
             where = Direction(found["d"])
             return NeighbourQuery(_name(found["a"]), where, anchor) if anchor else None
     for pattern in _SAME:
@@ -89,7 +89,7 @@ def parse_question(text: str) -> Query | None:
             return SameAttributeQuery(_name(found["a"]), *pair) if pair else None
     for pattern in _ATTRIBUTE:
         if found := re.fullmatch(pattern, words):
-            target = _described(found["t"])
+            target = described(found["t"])
             return AttributeQuery(_name(found["a"]), target) if target else None
     return _parse_counts(words) or _parse_yes_no(words)
 
@@ -97,7 +97,7 @@ def parse_question(text: str) -> Query | None:
 def _parse_counts(words: str) -> Query | None:
     for pattern in _COUNT:
         if found := re.fullmatch(pattern, words):
-            target = _described(found["t"])
+            target = described(found["t"])
             return CountQuery(target) if target else None
     for pattern in _COUNT_COMPARISON:
         if found := re.fullmatch(pattern, words):
@@ -113,7 +113,7 @@ def _parse_yes_no(words: str) -> Query | None:
             return RelationQuery(Direction(found["d"]), *pair) if pair else None
     for pattern in _EXISTENCE:
         if found := re.fullmatch(pattern, words):
-            target = _described(found["t"])
+            target = described(found["t"])
             return ExistenceQuery(target) if target else None
     return None
 
@@ -123,12 +123,12 @@ def _name(word: str) -> str:
 
 
 def _pair(found: re.Match[str]) -> tuple[Description, Description] | None:
-    left, right = _described(found["l"]), _described(found["r"])
+    left, right = described(found["l"]), described(found["r"])
     return (left, right) if left and right else None
 
 
-def _described(words: str) -> Description | None:
-    """A noun phrase as a description; None where it says more than descriptions can."""
+def described(words: str) -> Description | None:
+    """Returns a noun phrase as a description, None where it says more than descriptions can."""
     tokens = canonical_tokens(words)
     for core, end in PhraseReader(tokens).core(0):
         if end == len(tokens) and core.head and not core.phrase.beside:

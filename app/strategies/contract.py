@@ -1,5 +1,6 @@
 """The declaration of a strategy."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.kit.sentences import Sentence
@@ -15,7 +16,7 @@ class Mark:
 
     of: str
     question: str
-    values: dict[str, str]
+    values: Mapping[str, str]
 
 
 @dataclass(frozen=True)

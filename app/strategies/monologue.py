@@ -14,7 +14,7 @@ from app.round_settings.monologue import MonologueSettings
 from app.strategies.contract import USEFUL_OR_NOT, Mark, Strategy
 
 REASONER = "reasoner"
-"""The role that reads the question and what was observed, never the picture; it asks and answers."""
+"""The role that asks and answers; it reads what was observed and never sees the picture."""
 OBSERVER = "observer"
 """The role that sees the picture and one asked question, and nothing else."""
 

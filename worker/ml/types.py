@@ -16,17 +16,45 @@ FIRST = ""
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of what follows a question. loss: the name of the loss by which the model learns to
+    say it; None for a piece that it only reads, such as the words that open a rationale.
+
+    The blank before a word belongs to the word, and thus to this text, except before the first part
+    of an example: what stands there is the model's (prompts.Frame).
+
+    tokens: the piece as it was sampled, without an end token; its text is then not tokenized again.
+    is_apart: its tokens depend on its text alone; otherwise it is tokenized as the going on of what
+    stands before it. What is sampled from turn by turn is apart, in training as in sampling.
+    """
+
+    text: str
+    loss: str | None
+    tokens: tuple[int, ...] | None = None
+    is_apart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """One thing to ask of the model.
 
     answer None: the model is asked for the answer. Otherwise the answer's sentence is begun with
-    `answer` + `opener` (", seeing that") and the model goes on with the rationale.
+    `answer` + `opener` (", seeing that") and the model goes on with the rationale. image None: it
+    is asked without a picture. said: what stands between the question and that which is asked now,
+    such as the turns of a monologue; then answer is None, since an answer is one of these parts.
+    instruction: what a chat model is told before the question; plain models take no orders.
     """
 
-    image: Path
+    image: Path | None
     question: str
     answer: str | None
     opener: str
+    said: tuple[Part, ...] = ()
+    instruction: str = ""
+
+    def __post_init__(self) -> None:
+        if self.said and self.answer is not None:
+            raise ValueError("an answer that follows what was said must be one of its parts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +92,15 @@ class Sampled:
     of ln p(token) under the model at temperature 1 over the whole vocabulary (no top-k), so that
     draws of different temperatures compare. Both figures are None where a serving engine does not
     give them; trace: how such an engine was asked. is_cut: the text ended because max_new_tokens
-    was reached and not by an end token; None where a serving engine does not say."""
+    was reached and not by an end token; None where a serving engine does not say. tokens: those of
+    the text, in their order and without the end token; None where a serving engine keeps them."""
 
     text: str
     n_tokens: int | None
     log_probability: float | None
     is_cut: bool | None
     trace: Mapping[str, object] | None = None
+    tokens: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,27 +113,16 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A piece of what follows a question. loss: the name of the loss by which the model learns to
-    say it; None for a piece that it only reads, such as the words that open a rationale.
-
-    The blank before a word belongs to the word, and thus to this text, except before the first part
-    of an example: what stands there is the model's (prompts.Frame).
-    """
-
-    text: str
-    loss: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Example:
     """One thing to train or to validate on: a question, with its picture unless `image` is None,
-    and what follows it. weight multiplies all losses of the example."""
+    and what follows it. weight multiplies all losses of the example; instruction is as in Prompt.
+    """
 
     image: Path | None
     question: str
     parts: tuple[Part, ...]
     weight: float = 1.0
+    instruction: str = ""
 
     def __post_init__(self) -> None:
         if self.weight < 0:

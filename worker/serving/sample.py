@@ -71,6 +71,11 @@ def sample_served(
 
     Raises ServerError where the server cannot be used, Stopped soon after should_stop says so.
     """
+    if any(draw.prompt.image is None or draw.prompt.said for draw in draws):
+        raise ServerError(
+            "A server is asked with a picture and a question, not to go on from tokens. Let the "
+            "workers sample this strategy themselves."
+        )
     top_k = ceil(config.top_k_share * vocabulary) if config.top_k_share < 1 else None
     safe = [replace(draw, prompt=_without_marks(draw.prompt, marks)) for draw in draws]
     sampler = _Sampler(served, safe, config.max_new_tokens, top_k)
@@ -136,6 +141,7 @@ class _Sampler:
         self, connection: Connection, prompt: Prompt, by_temperature: dict[float, list[int]]
     ) -> None:
         async with self._prompts:
+            assert prompt.image is not None  # noqa: S101 - sample_served takes no other
             try:
                 picture = await asyncio.to_thread(data_url, prompt.image)
             except ImageError as error:
@@ -231,7 +237,7 @@ class _Sampler:
 
     def _give_up(self, prompt: Prompt, failed: Failed) -> None:
         """Nothing more is asked for this prompt; what it has already stays."""
-        logger.warning("%s: %s", prompt.image.name, failed.reason)
+        logger.warning("%s: %s", prompt.image and prompt.image.name, failed.reason)
         self._failed.setdefault(prompt, failed)
 
 

@@ -1,10 +1,11 @@
 """The procedures of the strategies: how each asks its models, and what it teaches them."""
 
-from app.strategies import DIRECT, get_strategy
+from app.strategies import DIRECT, MONOLOGUE, get_strategy
 from worker.strategies.contract import Procedure
 from worker.strategies.direct import Direct
+from worker.strategies.monologue import Monologue
 
-PROCEDURES: dict[str, Procedure] = {DIRECT.name: Direct()}
+PROCEDURES: dict[str, Procedure] = {DIRECT.name: Direct(), MONOLOGUE.name: Monologue()}
 """By the name of the strategy; one for each that app/strategies declares."""
 
 

@@ -10,6 +10,7 @@ from app.round_settings import LoopSettings
 from app.services.evaluation.predictions import Said
 from app.services.rounds.sampling import Drawn
 from app.services.runs.failures import Failure
+from app.strategies.monologue import Turn
 from worker.ml.types import Draw, Example, Failed, SampleConfig, Sampled
 
 Sampler = Callable[[Sequence[Draw], SampleConfig], list[Sampled | Failed]]
@@ -48,7 +49,10 @@ class Lesson:
     """A question with its answer and, where there is one, a rationale, whoever made it.
 
     Every strategy can be taught the same lessons, or their results could not be compared: one that
-    wants more than a lesson has goes without.
+    wants more than a lesson has goes without, and one that does not know its turns leaves them out.
+
+    turns: the looks that led to the answer, where it came of a monologue. answer_tokens,
+    rationale_tokens: as they were sampled after these turns; None for texts that were not.
     """
 
     image: Path
@@ -56,6 +60,9 @@ class Lesson:
     answer: str
     rationale: str | None
     weight: float = 1.0
+    turns: tuple[Turn, ...] = ()
+    answer_tokens: tuple[int, ...] | None = None
+    rationale_tokens: tuple[int, ...] | None = None
 
 
 class Procedure(ABC):

@@ -153,11 +153,13 @@ def _try(vlm: Vlm, rows: Sequence[Row]) -> bool:
 SAMPLING_BYTES = 2**30
 
 
-def encoder_for_sampling(vlm: Vlm, image: Path, context: str) -> RowEncoder:
+def encoder_for_sampling(vlm: Vlm, image: Path | None, context: str) -> RowEncoder:
     """Returns the encoder for prompts to sample from: with features kept from call to call, if the
-    model can take them. Tried on the prompt's image and text.
+    model can take them. Tried on the first prompt with an image.
     """
     pixels = encoder_of(vlm)
+    if image is None:
+        return pixels
     known: FrozenTowerEncoder | None = vlm.memo.get("sampling_encoder")
     if known is None:
         # A family with a `generate` of its own (BLIP-2) hands nothing on that was made before.

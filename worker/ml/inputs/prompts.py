@@ -12,12 +12,12 @@ is sampled from exactly the token sequences that it was trained on.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from worker.ml.inputs.templates import ASSISTANT, render_chat
-from worker.ml.model.literal import BREAK, literal
+from worker.ml.model.literal import BREAK, literal, token_ids
 from worker.ml.types import ANSWER, RATIONALE, Example, Part, Prompt
 
 
@@ -83,7 +83,7 @@ def prompt_text(vlm: Any, prompt: Prompt, style: PromptStyle = DEFAULT_STYLE) ->
     """Returns the text of one prompt for this model. `vlm`: a loading.Vlm (only processor,
     tokenizer, is_chat and memo are used).
     """
-    frame = frame_of(vlm, prompt.question, style)
+    frame = _frame(vlm, prompt, style)
     if prompt.answer is None:
         return PromptText(frame.context, "")
     return PromptText(
@@ -123,11 +123,43 @@ def explained(
 
 def train_text(vlm: Any, example: Example, style: PromptStyle = DEFAULT_STYLE) -> TrainText:
     """Returns the pieces of an example as they are written for this model, in their order."""
-    frame = frame_of(vlm, example.question, style, sees=example.image is not None)
-    texts = _literal_texts(vlm, [part.text for part in example.parts])
-    texts[0] = frame.gap + texts[0]
-    parts = zip(texts, example.parts, strict=True)
-    return TrainText(frame.context, tuple(Part(text, part.loss) for text, part in parts), frame.end)
+    frame = _frame(vlm, example, style)
+    return TrainText(frame.context, _written(vlm, frame, example.parts), frame.end)
+
+
+def said_tokens(vlm: Any, prompt: Prompt, style: PromptStyle = DEFAULT_STYLE) -> tuple[int, ...]:
+    """Returns the tokens of what a prompt says was said, which follow its context. The same parts
+    give the same tokens in an example that learns them (losses.cut_pieces)."""
+    frame = _frame(vlm, prompt, style)
+    parts = _written(vlm, frame, prompt.said)
+    return tuple(token for part in parts for token in apart_ids(vlm.tokenizer, part))
+
+
+def apart_ids(tokenizer: Any, part: Part) -> tuple[int, ...]:
+    """Returns the tokens of a part that stands apart: those that were sampled, or those of its
+    text in the middle of any other."""
+    return (
+        part.tokens if part.tokens is not None else tuple(token_ids(tokenizer, BREAK + part.text))
+    )
+
+
+def _frame(vlm: Any, asked: Prompt | Example, style: PromptStyle) -> Frame:
+    return frame_of(
+        vlm,
+        asked.question,
+        style,
+        sees=asked.image is not None,
+        instruction=asked.instruction,
+    )
+
+
+def _written(vlm: Any, frame: Frame, parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts with their texts as they are written for this model."""
+    texts = _literal_texts(vlm, [part.text for part in parts])
+    if texts:
+        texts[0] = frame.gap + texts[0]
+    written = zip(texts, parts, strict=True)
+    return tuple(replace(part, text=text) for text, part in written)
 
 
 def _literal_texts(vlm: Any, texts: Sequence[str]) -> list[str]:
@@ -143,7 +175,12 @@ def _literal_texts(vlm: Any, texts: Sequence[str]) -> list[str]:
 
 
 def frame_of(
-    vlm: Any, question: str, style: PromptStyle = DEFAULT_STYLE, *, sees: bool = True
+    vlm: Any,
+    question: str,
+    style: PromptStyle = DEFAULT_STYLE,
+    *,
+    sees: bool = True,
+    instruction: str = "",
 ) -> Frame:
     """Returns the frame of a question, with a place for its picture unless `sees` is false.
 
@@ -154,7 +191,8 @@ def frame_of(
         image = style.image if style.image is not None else image_mark(vlm.processor)
         context = style.plain_context.format(image=image if sees else "", question=question)
         return Frame(context, style.gap, "")
-    whole = render_chat(vlm, style.chat_question.format(question=question), sees=sees)
+    words = style.chat_question.format(question=question)
+    whole = render_chat(vlm, f"{instruction}\n\n{words}" if instruction else words, sees=sees)
     before, _, end = whole.rpartition(ASSISTANT)
     context = before.rstrip(" ")
     return Frame(context, before[len(context) :], end)

@@ -9,7 +9,7 @@ import torch
 from worker.ml.errors import ImageError, ModelUnusableError, PromptError, Stopped
 from worker.ml.inputs.encode import end_ids
 from worker.ml.inputs.frozen_tower import encoder_for_sampling
-from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle, frame_of, prompt_text
+from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle, frame_of, prompt_text, said_tokens
 from worker.ml.model.loading import Vlm
 from worker.ml.model.memory import (
     default_batch_rows,
@@ -55,7 +55,8 @@ def sample(
     `on_refused` is given it is told of these instead, and the prompt's draws are left out.
     """
     if "ends" not in vlm.memo:
-        frame = frame_of(vlm, draws[0].prompt.question if draws else "", style)
+        sees = not draws or draws[0].prompt.image is not None
+        frame = frame_of(vlm, draws[0].prompt.question if draws else "", style, sees=sees)
         vlm.memo["ends"] = end_ids(vlm, frame.end)[1]
     results: list[Sampled | None] = [None] * len(draws)
     by_prompt: dict[Prompt, list[int]] = {}
@@ -91,7 +92,8 @@ def _windows(
         try:
             text = prompt_text(vlm, prompt, style)
             encoder = encoder_for_sampling(vlm, prompt.image, text.context)
-            row = encoder.fitting_row(prompt.image, text, room=room)
+            said = said_tokens(vlm, prompt, style)
+            row = encoder.fitting_row(prompt.image, text, said, room=room)
         except (ImageError, PromptError) as error:
             if on_refused is None:
                 raise
@@ -115,11 +117,7 @@ def _sample_groups(
     should_stop: ShouldStop | None,
 ) -> Iterator[tuple[list[int], list[Sampled]]]:
     """Numbers of draws with their texts, as they are done."""
-    if not groups:
-        return
-    shortest = min(groups, key=lambda group: group.row.length)
-    sharing = how_to_share(vlm, shortest.row)  # tries longer ones, too
-    for alike in _alike(groups, by_length=sharing == "none"):
+    for alike, sharing in _lots(vlm, groups):
         # The chooser numbers the draws of this call only.
         numbers = [number for group in alike for number in group.numbers]
         chooser = _chooser(vlm, [draws[number] for number in numbers], config, on_done)
@@ -153,6 +151,18 @@ def _sample_groups(
             newly = (chooser.is_done & ~before).nonzero().squeeze(-1).tolist()
             waiting = _without(waiting, set(newly))
             yield [numbers[place] for place in newly], _texts(vlm, chooser, newly)
+
+
+def _lots(vlm: Vlm, groups: Sequence[Group]) -> Iterator[tuple[list[Group], Sharing]]:
+    """Groups that can share a batch, with what their draws share."""
+    seeing = [group for group in groups if group.row.image]
+    blind = [group for group in groups if not group.row.image]
+    for some in (seeing, blind):
+        if some:
+            shortest = min(some, key=lambda group: group.row.length)
+            sharing = how_to_share(vlm, shortest.row)  # tries longer ones, too
+            for alike in _alike(some, by_length=sharing == "none"):
+                yield alike, sharing
 
 
 def _refuse_standstill(vlm: Vlm, batch: Sequence[Group], chooser: SeededChooser) -> None:
@@ -250,5 +260,13 @@ def _texts(vlm: Vlm, chooser: SeededChooser, places: Sequence[int]) -> list[Samp
         is_cut = not sampled or sampled[-1] not in ends
         words = sampled if is_cut else sampled[:-1]
         text: str = vlm.tokenizer.decode(words, skip_special_tokens=True)
-        made.append(Sampled(" ".join(text.split()), len(sampled), log_probability, is_cut))
+        made.append(
+            Sampled(
+                text=" ".join(text.split()),
+                n_tokens=len(sampled),
+                log_probability=log_probability,
+                is_cut=is_cut,
+                tokens=tuple(words),
+            )
+        )
     return made

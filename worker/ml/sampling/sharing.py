@@ -46,10 +46,12 @@ def how_to_share(vlm: Vlm, row: Row) -> Sharing:
     row entering then. A family without a suitable cache, with another idea of padding, or that
     raises on the way, gets the next way: slower, never different.
     """
-    known: Sharing | None = vlm.memo.get("sharing")
+    # A model that shares with pictures need not share without, nor the other way round.
+    place = "sharing" if row.image else "sharing_without_image"
+    known: Sharing | None = vlm.memo.get(place)
     if known is None:
         try:
-            known = vlm.memo["sharing"] = _try(vlm, row)
+            known = vlm.memo[place] = _try(vlm, row)
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 raise too_small(vlm) from error

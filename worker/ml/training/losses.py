@@ -30,7 +30,7 @@ from torch.nn import functional
 
 from worker.ml.inputs.encode import Row, RowEncoder, Tensors, continuation_ids, end_ids
 from worker.ml.inputs.frozen_tower import with_features
-from worker.ml.inputs.prompts import PromptStyle, PromptText, TrainText, train_text
+from worker.ml.inputs.prompts import PromptStyle, PromptText, TrainText, apart_ids, train_text
 from worker.ml.model.loading import Vlm
 from worker.ml.types import Example
 
@@ -173,6 +173,13 @@ def encode_example(
 
 def cut_pieces(tokenizer: Any, text: TrainText, end: int) -> list[tuple[Piece, ...]]:
     """Returns the tokens after the context, a tuple of pieces for each sequence that is needed."""
+    if any(part.is_apart or part.tokens is not None for part in text.parts):
+        return [
+            tuple(
+                Piece(apart_ids(tokenizer, part), part.loss, -1 if part.loss is None else end)
+                for part in text.parts
+            )
+        ]
     made: list[tuple[Piece, ...]] = []
     pieces: list[Piece] = []
     before = text.context

@@ -1,0 +1,54 @@
+"""Training examples of a monologue: the reasoner's own words, and what the observer saw.
+
+Reasoner: one sequence per episode, without the picture; learned are its questions, its answer and
+its rationale, never an observation (the released code of the paper learns those, too, and so
+teaches the reasoner to make them up). Observer: one example per look.
+"""
+
+from collections.abc import Sequence
+
+from worker.ml.types import ANSWER, RATIONALE, Example, Part
+from worker.strategies.contract import Lesson
+from worker.strategies.monologue.wording import (
+    INSTRUCTION,
+    OBSERVATION,
+    QUESTION,
+    said_part,
+    turn_parts,
+)
+
+
+def teach_reasoner(lesson: Lesson, opener: str, *, needs_a_look: bool) -> Sequence[Example]:
+    """Returns the episode of a lesson. Nothing for a lesson without turns, which would teach the
+    reasoner to answer without looking, unless `needs_a_look` is false."""
+    if needs_a_look and not lesson.turns:
+        return ()
+    parts = list(turn_parts(lesson.turns, QUESTION))
+    parts.append(said_part(lesson.answer, lesson.answer_tokens, is_first=not parts, loss=ANSWER))
+    if rationale := (lesson.rationale or "").strip():
+        parts.append(Part(opener, None, is_apart=True))
+        parts.append(said_part(rationale, lesson.rationale_tokens, is_first=False, loss=RATIONALE))
+    example = Example(
+        image=None,
+        question=lesson.question,
+        parts=tuple(parts),
+        weight=lesson.weight,
+        instruction=INSTRUCTION,
+    )
+    return (example,)
+
+
+def teach_observer(lesson: Lesson) -> Sequence[Example]:
+    """Returns one example per look of a lesson: the asked question alone and what was seen.
+
+    A lesson without turns is a look itself: at the item's question, with its answer."""
+    looks = [(turn.asked, turn.observed) for turn in lesson.turns if not turn.is_repeated]
+    return tuple(
+        Example(
+            image=lesson.image,
+            question=asked,
+            parts=(Part(observed, OBSERVATION),),
+            weight=lesson.weight,
+        )
+        for asked, observed in looks or [(lesson.question, lesson.answer)]
+    )

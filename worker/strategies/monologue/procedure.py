@@ -1,0 +1,178 @@
+"""The inner monologue as a strategy of the loop."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+
+from app.kit.storage import image_path
+from app.kit.texts import collapse
+from app.models import Image, Item
+from app.round_settings import LoopSettings, SamplingSettings
+from app.same_text import is_same_answer, text_key
+from app.services.evaluation.predictions import Said
+from app.services.rounds.sampling import Drawn
+from app.services.runs.failures import Failure
+from app.strategies.monologue import MONOLOGUE, OBSERVER, REASONER
+from worker.ml.sampling.seeds import derive_seed
+from worker.ml.types import Example, Sampled
+from worker.strategies.contract import Answered, Asked, Lesson, Models, Procedure, Proposed
+from worker.strategies.failures import collect_failures
+from worker.strategies.monologue.episodes import Episode, Player, Sizes, Wanted
+from worker.strategies.monologue.lessons import teach_observer, teach_reasoner
+
+
+class Monologue(Procedure):
+    """Lets the reasoner ask and the observer look before each answer. A lesson is an episode for
+    the reasoner, and a look or more for the observer."""
+
+    def propose(
+        self,
+        models: Models,
+        items: Sequence[tuple[Item, Image]],
+        settings: LoopSettings,
+        round_number: int,
+    ) -> Proposed:
+        """Returns a draw for each episode: the rationale, or an empty text where the episode ended
+        without one; its trace says how. The answer is the model's own: where it is wrong, there is
+        no rationale."""
+        planned = plan_episodes(items, settings, round_number)
+        played = _play_until_enough(planned, _player(models, settings), settings.sampling)
+        drawn = [_as_drawn(place, episode) for place, episode in played if episode.failed is None]
+        return Proposed(drawn, _failures((place.item_id, episode) for place, episode in played))
+
+    def answer(self, models: Models, asked: Sequence[Asked], settings: LoopSettings) -> Answered:
+        """Returns the answer and rationale of one episode per item; both are empty where it came to
+        no answer, which is as wrong as any other."""
+        wanted = [
+            Wanted(
+                image=one.picture,
+                question=one.item.question,
+                opener=settings.sampling.openers[0],
+                temperature=settings.evaluation.temperature,
+                seed=derive_seed(settings.seed, MONOLOGUE.name, "answer", one.item.external_id),
+            )
+            for one in asked
+        ]
+        episodes = _player(models, settings).play(wanted)
+        played = [(one.item.id, episode) for one, episode in zip(asked, episodes, strict=True)]
+        return Answered(
+            said={item_id: _said(episode) for item_id, episode in played if episode.failed is None},
+            failures=_failures(played),
+        )
+
+    def teach(self, role: str, lesson: Lesson, settings: LoopSettings) -> Sequence[Example]:
+        if role == REASONER:
+            opener = settings.sampling.openers[0]
+            needs_a_look = settings.monologue.needs_a_look
+            return teach_reasoner(lesson, opener, needs_a_look=needs_a_look)
+        if role == OBSERVER:
+            return teach_observer(lesson)
+        return ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """One episode to play, with its place among the draws of its item."""
+
+    item_id: int
+    opener: str
+    temperature: float
+    number: int
+    seed: int
+    wanted: Wanted
+
+
+def plan_episodes(
+    items: Sequence[tuple[Item, Image]], settings: LoopSettings, round_number: int
+) -> list[Place]:
+    """Returns all episodes of some items, as many as the strategy `direct` has draws. Their seeds
+    depend on what is played and nothing else."""
+    sampling = settings.sampling
+    planned: list[Place] = []
+    for item, image in items:
+        for opener, temperature in product(sampling.openers, sampling.temperatures):
+            for number in range(1, sampling.n_samples + 1):
+                seed = derive_seed(
+                    settings.seed,
+                    round_number,
+                    item.external_id,
+                    MONOLOGUE.name,
+                    opener,
+                    repr(temperature),
+                    number,
+                )
+                wanted = Wanted(
+                    image=image_path(image.sha256, image.media_type),
+                    question=item.question,
+                    opener=opener,
+                    temperature=temperature,
+                    seed=seed,
+                    is_right=partial(is_same_answer, expected=item.answer),
+                )
+                planned.append(Place(item.id, opener, temperature, number, seed, wanted))
+    return planned
+
+
+def _play_until_enough(
+    planned: Sequence[Place], player: Player, sampling: SamplingSettings
+) -> list[tuple[Place, Episode]]:
+    """The episodes that are played: all, unless the project has enough texts of an item sooner."""
+    if sampling.enough_distinct is None:
+        played = player.play([place.wanted for place in planned])
+        return list(zip(planned, played, strict=True))
+    found: list[tuple[Place, Episode]] = []
+    texts: dict[int, set[str]] = defaultdict(set)
+    for number in range(1, sampling.n_samples + 1):
+        wanted = [
+            place
+            for place in planned
+            if place.number == number and len(texts[place.item_id]) < sampling.enough_distinct
+        ]
+        if not wanted:
+            break
+        for place, episode in zip(wanted, player.play([p.wanted for p in wanted]), strict=True):
+            found.append((place, episode))
+            text = collapse(_rationale(episode))
+            if text and len(text) >= sampling.min_characters:
+                texts[place.item_id].add(text_key(text))
+    return found
+
+
+def _player(models: Models, settings: LoopSettings) -> Player:
+    sampling = settings.sampling
+    sizes = Sizes(sampling.max_new_tokens, sampling.top_k_share, settings.monologue)
+    return Player(models, sizes)
+
+
+def _as_drawn(place: Place, episode: Episode) -> Drawn:
+    return Drawn(
+        item_id=place.item_id,
+        prompt=place.opener,
+        temperature=place.temperature,
+        number=place.number,
+        seed=place.seed,
+        text=_rationale(episode),
+        log_probability=episode.log_probability,
+        n_tokens=episode.n_tokens,
+        is_cut=bool(episode.rationale and episode.rationale.is_cut),
+        trace=episode.trace.model_dump(mode="json"),
+    )
+
+
+def _said(episode: Episode) -> Said:
+    return Said(episode.answer.text if episode.answer else "", _rationale(episode))
+
+
+def _rationale(episode: Episode) -> str:
+    return episode.rationale.text if episode.rationale else ""
+
+
+def _failures(played: Iterable[tuple[int, Episode]]) -> list[Failure]:
+    """Returns the items of which episodes failed; `played`: item ids with episodes."""
+    return collect_failures([(item_id, e.failed or _MADE) for item_id, e in played])
+
+
+_MADE = Sampled("", None, None, None)
+"""Stands for an episode that did not fail."""
