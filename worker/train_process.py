@@ -97,8 +97,12 @@ def _lora(values: dict[str, Any]) -> LoraSettings:
 
 def _example(values: dict[str, Any]) -> Example:
     image = Path(values["image"]) if values["image"] is not None else None
-    parts = tuple(Part(**part) for part in values["parts"])
+    parts = tuple(_part(**part) for part in values["parts"])
     return Example(**values | {"image": image, "parts": parts})
+
+
+def _part(tokens: list[int] | None, **others: Any) -> Part:
+    return Part(**others, tokens=tuple(tokens) if tokens is not None else None)
 
 
 def report_from(values: dict[str, Any]) -> TrainReport:

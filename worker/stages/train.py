@@ -30,7 +30,7 @@ from worker.ml.model.adapters import publish_adapter
 from worker.ml.model.loading import load_reader
 from worker.ml.training.readable import find_unusable
 from worker.ml.training.train import train_lora
-from worker.ml.types import RATIONALE, AdapterSettings, Example, TrainProgress, TrainReport
+from worker.ml.types import RATIONALE, Example, TrainProgress, TrainReport
 from worker.stages.base import check_base, load_base, prove_base
 from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
 from worker.stages.left_out import TrainingInputs, leave_out, owner_of
@@ -58,6 +58,9 @@ def train(run_id: int, attempt: int, heart: Heart) -> None:
     """
     inputs = persist(lambda session: load_inputs(session, run_id))
     whole = persist(lambda session: _load_training(session, inputs))
+    if not whole.rows:
+        persist(lambda session: _finish_as_it_was(session, inputs, attempt=attempt))
+        return
     inputs = prove_base(inputs, heart)
     should_stop = stop_when_lost(heart)
     n_processes = count_processes(inputs.settings.training.processes, get_settings().device)
@@ -101,7 +104,9 @@ def _train(inputs: RunInputs, data: TrainingInputs, n_processes: int, heart: Hea
         rows=data.rows,
         validation=data.validation,
         config=train_config(settings, balance=float(inputs.run.parameters["balance"])),
-        adapter=AdapterSettings(lora_settings(settings.training)),
+        adapter=get_procedure(inputs.strategy.name).adapt(
+            inputs.role, lora_settings(settings.training)
+        ),
         start_from=adapters_folder() / data.parent[1] if data.parent else None,
         state_dir=state_dir,
         out_dir=state_dir / "adapter",
@@ -240,6 +245,16 @@ def _meta(inputs: RunInputs, data: TrainingInputs, trained: Trained) -> dict[str
         "n_written_rows": sum(data.is_written),
         "chosen_epoch": report.chosen_epoch,
     }
+
+
+def _finish_as_it_was(session: Session, inputs: RunInputs, *, attempt: int) -> None:
+    """Move the round on without a training: nothing of what was admitted is for this role, whose
+    model stays what it was."""
+    round_queries.lock_round(session, inputs.round_id)
+    run_queries.lock_run(session, inputs.run.id)
+    models = inputs.get_models(session, inputs.role)
+    models.new_adapter_id = models.parent_adapter_id
+    finish_round_run(session, inputs.run.id, attempt=attempt, result=TrainingResult())
 
 
 def _finish(

@@ -11,7 +11,15 @@ from app.services.evaluation.predictions import Said
 from app.services.rounds.sampling import Drawn
 from app.services.runs.failures import Failure
 from app.strategies.monologue import Turn
-from worker.ml.types import Draw, Example, Failed, SampleConfig, Sampled
+from worker.ml.types import (
+    AdapterSettings,
+    Draw,
+    Example,
+    Failed,
+    LoraSettings,
+    SampleConfig,
+    Sampled,
+)
 
 Sampler = Callable[[Sequence[Draw], SampleConfig], list[Sampled | Failed]]
 """Makes of every draw a text, or a reason why there is none, in the order of the draws."""
@@ -89,6 +97,10 @@ class Procedure(ABC):
         The same draws whatever the pictures are: what differs between two calls is what the
         pictures made of it.
         """
+
+    def adapt(self, role: str, lora: LoraSettings) -> AdapterSettings:  # noqa: ARG002
+        """Returns what the adapter of a role holds, where a project's settings want `lora`."""
+        return AdapterSettings(lora)
 
     @abstractmethod
     def teach(self, role: str, lesson: Lesson, settings: LoopSettings) -> Sequence[Example]:

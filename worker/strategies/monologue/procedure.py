@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 
@@ -16,7 +16,7 @@ from app.services.rounds.sampling import Drawn
 from app.services.runs.failures import Failure
 from app.strategies.monologue import MONOLOGUE, OBSERVER, REASONER
 from worker.ml.sampling.seeds import derive_seed
-from worker.ml.types import Example, Sampled
+from worker.ml.types import AdapterSettings, Example, LoraSettings, Sampled
 from worker.strategies.contract import Answered, Asked, Lesson, Models, Procedure, Proposed
 from worker.strategies.failures import collect_failures
 from worker.strategies.monologue.episodes import Episode, Player, Sizes, Wanted
@@ -61,6 +61,16 @@ class Monologue(Procedure):
             said={item_id: _said(episode) for item_id, episode in played if episode.failed is None},
             failures=_failures(played),
         )
+
+    def adapt(self, role: str, lora: LoraSettings) -> AdapterSettings:
+        """Returns the LoRA of the settings; for the reasoner with a further set on the output
+        layer, since a base that only ever answered has never said the words of a question."""
+        if role != REASONER:
+            return AdapterSettings(lora)
+        output = replace(
+            lora, targets="all-linear", language=False, tower=False, projector=False, output=True
+        )
+        return AdapterSettings(lora, sets={"output": output})
 
     def teach(self, role: str, lesson: Lesson, settings: LoopSettings) -> Sequence[Example]:
         if role == REASONER:
