@@ -43,6 +43,21 @@ class MonologueSettings(SettingsModel):
             is_rare=True,
         ),
     ] = 24
+    tune_output_up_to: Annotated[
+        int,
+        Field(ge=0, le=10**6),
+        # Of a small base, the output layer cannot tell the words apart that it never had to say,
+        # and LoRA on the layers before cannot teach it: DECISIONS has the figures.
+        Shown(
+            Sentence("Tune the output layer up to"),
+            Sentence(
+                "Of a base that knows so few words, the reasoner's output layer learns too: it "
+                "may never have said the words of a question. 0: never."
+            ),
+            unit=Sentence("words"),
+            is_rare=True,
+        ),
+    ] = 8000
     needs_a_look: Annotated[
         bool,
         # Or the reasoner learns to answer without asking (Look Again, Think Slowly).

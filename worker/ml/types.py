@@ -141,9 +141,8 @@ class LoraSettings:
     """Where a set of LoRA goes and how large it is. The defaults are those of a project's settings.
 
     targets: "all-linear" (every linear layer of the parts that are adapted) or the last parts of
-    module names ("q_proj", "v_proj"). language, tower, projector, output: adapt the language model,
-    the vision tower, what connects them, and the layer that makes logits of words (for words that
-    the base has never said). rslora: scaled by 1/√rank (Kalajdzievski 2023, arXiv
+    module names ("q_proj", "v_proj"). language, tower, projector: adapt the language model, the
+    vision tower, and what connects them. rslora: scaled by 1/√rank (Kalajdzievski 2023, arXiv
     2312.03732). dora: with a learned magnitude (Liu et al. 2024, arXiv 2402.09353).
     """
 
@@ -154,7 +153,6 @@ class LoraSettings:
     language: bool = True
     tower: bool = False
     projector: bool = False
-    output: bool = False
     rslora: bool = False
     dora: bool = False
 

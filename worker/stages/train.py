@@ -28,9 +28,10 @@ from worker.host.persist import persist
 from worker.ml.errors import ImageError, PromptError
 from worker.ml.model.adapters import publish_adapter
 from worker.ml.model.loading import load_reader
+from worker.ml.model.vocabulary import vocabulary_size
 from worker.ml.training.readable import find_unusable
 from worker.ml.training.train import train_lora
-from worker.ml.types import RATIONALE, Example, TrainProgress, TrainReport
+from worker.ml.types import RATIONALE, AdapterSettings, Example, TrainProgress, TrainReport
 from worker.stages.base import check_base, load_base, prove_base
 from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
 from worker.stages.left_out import TrainingInputs, leave_out, owner_of
@@ -104,9 +105,7 @@ def _train(inputs: RunInputs, data: TrainingInputs, n_processes: int, heart: Hea
         rows=data.rows,
         validation=data.validation,
         config=train_config(settings, balance=float(inputs.run.parameters["balance"])),
-        adapter=get_procedure(inputs.strategy.name).adapt(
-            inputs.role, lora_settings(settings.training)
-        ),
+        adapter=_adapter_settings(inputs),
         start_from=adapters_folder() / data.parent[1] if data.parent else None,
         state_dir=state_dir,
         out_dir=state_dir / "adapter",
@@ -119,6 +118,18 @@ def _train(inputs: RunInputs, data: TrainingInputs, n_processes: int, heart: Hea
     else:
         report, revision = _train_here(inputs, job, on_progress, should_stop)
     return Trained(job.out_dir, report, revision)
+
+
+def _adapter_settings(inputs: RunInputs) -> AdapterSettings:
+    """What the adapter of the run's role holds."""
+    settings = inputs.settings
+    base = resolve(settings.base_model), inputs.pinned or settings.revision
+    return get_procedure(inputs.strategy.name).adapt(
+        inputs.role,
+        lora_settings(settings.training),
+        settings,
+        lambda: vocabulary_size(*base),
+    )
 
 
 def _teller(heart: Heart) -> Callable[[TrainProgress], None]:

@@ -98,8 +98,15 @@ class Procedure(ABC):
         pictures made of it.
         """
 
-    def adapt(self, role: str, lora: LoraSettings) -> AdapterSettings:  # noqa: ARG002
-        """Returns what the adapter of a role holds, where a project's settings want `lora`."""
+    def adapt(
+        self,
+        role: str,  # noqa: ARG002
+        lora: LoraSettings,
+        settings: LoopSettings,  # noqa: ARG002
+        n_words: Callable[[], int],  # noqa: ARG002
+    ) -> AdapterSettings:
+        """Returns what the adapter of a role holds, where the settings want this LoRA. n_words says
+        how large the vocabulary of the base is."""
         return AdapterSettings(lora)
 
     @abstractmethod

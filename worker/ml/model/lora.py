@@ -29,15 +29,14 @@ _PREFIX = "base_model.model."  # peft's files name modules as seen from its wrap
 
 
 def find_targets(model: Any, settings: LoraSettings) -> list[str]:
-    """Returns the full names of the linear modules that get LoRA, sorted. The model must be bare.
-    Raises ModelUnusableError if nothing is left.
+    """Returns the full names of the linear modules that get LoRA, sorted; the output layer is never
+    one of them. The model must be bare. Raises ModelUnusableError if nothing is left.
     """
     by_part = linear_modules(model)
     wanted_parts = {
         "language": settings.language,
         "tower": settings.tower,
         "projector": settings.projector,
-        "output": settings.output,
     }
     names = [name for part, names in by_part.items() if wanted_parts[part] for name in names]
     if settings.targets != "all-linear":
@@ -55,20 +54,18 @@ def find_targets(model: Any, settings: LoraSettings) -> list[str]:
 
 
 def linear_modules(model: Any) -> dict[str, list[str]]:
-    """Returns the names of the linear modules by part: language, tower, projector, and output, the
-    layer that makes logits of words. Keys are always there.
+    """Returns the names of the linear modules by part: language, tower, projector. Keys are always
+    there.
     """
     language, tower = model.get_decoder(), model.get_encoder(modality="image")
     in_language = {id(m) for m in language.modules()} if language is not model else set()
     in_tower = {id(m) for m in tower.modules()} if tower is not model else set()
     output = model.get_output_embeddings()
-    parts: dict[str, list[str]] = {"language": [], "tower": [], "projector": [], "output": []}
+    parts: dict[str, list[str]] = {"language": [], "tower": [], "projector": []}
     for name, module in model.named_modules():
-        if not isinstance(module, torch.nn.Linear | Conv1D):
+        if not isinstance(module, torch.nn.Linear | Conv1D) or module is output:
             continue
-        if module is output:
-            parts["output"].append(name)
-        elif id(module) in in_tower:
+        if id(module) in in_tower:
             parts["tower"].append(name)
         elif id(module) in in_language or not in_language:
             parts["language"].append(name)

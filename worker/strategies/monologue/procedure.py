@@ -1,8 +1,8 @@
 """The inner monologue as a strategy of the loop."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 
@@ -16,11 +16,14 @@ from app.services.rounds.sampling import Drawn
 from app.services.runs.failures import Failure
 from app.strategies.monologue import MONOLOGUE, OBSERVER, REASONER
 from worker.ml.sampling.seeds import derive_seed
-from worker.ml.types import AdapterSettings, Example, LoraSettings, Sampled
+from worker.ml.types import AdapterSettings, Example, LoraSettings, ModuleSettings, Sampled
 from worker.strategies.contract import Answered, Asked, Lesson, Models, Procedure, Proposed
 from worker.strategies.failures import collect_failures
 from worker.strategies.monologue.episodes import Episode, Player, Sizes, Wanted
 from worker.strategies.monologue.lessons import teach_observer, teach_reasoner
+
+OUTPUT_LAYER = "lm_head"
+"""The name of the layer that makes logits of words, in every family that transformers loads."""
 
 
 class Monologue(Procedure):
@@ -62,15 +65,15 @@ class Monologue(Procedure):
             failures=_failures(played),
         )
 
-    def adapt(self, role: str, lora: LoraSettings) -> AdapterSettings:
-        """Returns the LoRA of the settings; for the reasoner with a further set on the output
-        layer, since a base that only ever answered has never said the words of a question."""
-        if role != REASONER:
+    def adapt(
+        self, role: str, lora: LoraSettings, settings: LoopSettings, n_words: Callable[[], int]
+    ) -> AdapterSettings:
+        """Returns the LoRA of the settings; with it, for the reasoner of a base that knows few
+        words, a tuned copy of the output layer."""
+        most = settings.monologue.tune_output_up_to
+        if role != REASONER or not most or n_words() > most:
             return AdapterSettings(lora)
-        output = replace(
-            lora, targets="all-linear", language=False, tower=False, projector=False, output=True
-        )
-        return AdapterSettings(lora, sets={"output": output})
+        return AdapterSettings(lora, modules={"output": ModuleSettings("tuned", OUTPUT_LAYER)})
 
     def teach(self, role: str, lesson: Lesson, settings: LoopSettings) -> Sequence[Example]:
         if role == REASONER:
