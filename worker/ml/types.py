@@ -93,7 +93,8 @@ class Sampled:
     draws of different temperatures compare. Both figures are None where a serving engine does not
     give them; trace: how such an engine was asked. is_cut: the text ended because max_new_tokens
     was reached and not by an end token; None where a serving engine does not say. tokens: those of
-    the text, in their order and without the end token; None where a serving engine keeps them."""
+    the text, in their order and without the end token; None where a serving engine keeps them, or
+    where a control token is among them (a picture's, say), which must not be read again."""
 
     text: str
     n_tokens: int | None

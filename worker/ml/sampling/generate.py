@@ -251,6 +251,7 @@ def _chooser(
 
 def _texts(vlm: Vlm, chooser: SeededChooser, places: Sequence[int]) -> list[Sampled]:
     ends = set(vlm.memo["ends"])
+    control = {*vlm.tokenizer.all_special_ids, *vlm.tokenizer.added_tokens_decoder}
     chosen = torch.tensor(places, dtype=torch.long, device=chooser.tokens.device)
     rows = chooser.tokens[chosen].tolist()
     log_probabilities = chooser.log_probabilities[chosen].tolist()
@@ -266,7 +267,7 @@ def _texts(vlm: Vlm, chooser: SeededChooser, places: Sequence[int]) -> list[Samp
                 n_tokens=len(sampled),
                 log_probability=log_probability,
                 is_cut=is_cut,
-                tokens=tuple(words),
+                tokens=None if control & set(words) else tuple(words),
             )
         )
     return made

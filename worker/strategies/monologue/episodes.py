@@ -132,7 +132,7 @@ class Player:
         asking: list[tuple[Episode, Turn]] = []
         for episode, made in self._reason(going, "turn", tokens):
             asked = read_question(made.text)
-            if made.is_cut or not made.text:
+            if made.is_cut or not made.text or made.tokens is None:
                 episode.end(Outcome.NOT_UNDERSTOOD, made.text)
             elif asked is None:
                 _answer(episode, made)

@@ -1,0 +1,315 @@
+"""The monologue, played by scripted models: who is asked what, how an episode ends, what is kept."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from app.models import Image, Item
+from app.round_settings import LoopSettings
+from app.strategies.monologue import MonologueTrace, Outcome, Turn
+from worker.ml.types import (
+    ANSWER,
+    RATIONALE,
+    Draw,
+    Failed,
+    LoraSettings,
+    ModuleSettings,
+    Part,
+    SampleConfig,
+    Sampled,
+)
+from worker.strategies import get_procedure
+from worker.strategies.contract import Asked, Lesson
+from worker.strategies.monologue.episodes import Episode, Player, Sizes, Wanted
+from worker.strategies.monologue.wording import OBSERVATION, QUESTION, read_question
+
+SETTINGS = LoopSettings.model_validate(
+    {
+        "strategy": "monologue",
+        "sampling": {"temperatures": [0.1, 0.9], "n_samples": 2, "openers": [", seeing that"]},
+        "seed": 7,
+    }
+)
+QUESTION_OF_ITEM = "is the cone as large as the ball?"
+ITEM = Item(id=5, external_id="five", question=QUESTION_OF_ITEM, answer="No")
+IMAGE = Image(sha256="5" * 64, media_type="image/png")
+
+
+class Script:
+    """A model that says what a function makes of each draw; a text's tokens are its characters."""
+
+    def __init__(self, say: Callable[[Draw], str | Failed]) -> None:
+        self.say, self.asked = say, list[list[Draw]]()
+
+    def __call__(self, draws: Sequence[Draw], config: SampleConfig) -> list[Sampled | Failed]:
+        assert config.max_new_tokens > 0
+        self.asked.append(list(draws))
+        return [self._as_sampled(self.say(draw)) for draw in draws]
+
+    def _as_sampled(self, said: str | Failed) -> Sampled | Failed:
+        if isinstance(said, Failed):
+            return said
+        tokens = tuple(map(ord, said))
+        return Sampled(said, len(said) + 1, -1.0, is_cut=said.endswith("…"), tokens=tokens)
+
+
+def steps(draw: Draw) -> list[str]:
+    return [part.text for part in draw.prompt.said]
+
+
+def asks_twice(draw: Draw) -> str:
+    """A reasoner that asks of both things, answers, and explains."""
+    said = steps(draw)
+    if not said:
+        return "look: what size is the cone?"
+    if len(said) == 2:
+        return "look: what size is the ball?"
+    return "no" if len(said) == 4 else "one is small and one is large"
+
+
+def sees(draw: Draw) -> str:
+    return "small." if "cone" in draw.prompt.question else "large"
+
+
+def play(
+    reasoner: Callable[[Draw], str | Failed],
+    observer: Callable[[Draw], str | Failed] = sees,
+    *,
+    n: int = 1,
+    right: str | None = "no",
+) -> tuple[list[Episode], Script, Script]:
+    asking, looking = Script(reasoner), Script(observer)
+    models = {"reasoner": asking, "observer": looking}
+    wanted = [
+        Wanted(
+            image=Path("scene.png"),
+            question=QUESTION_OF_ITEM,
+            opener=", seeing that",
+            temperature=0.9,
+            seed=number,
+            is_right=None if right is None else lambda answer: answer == right,
+        )
+        for number in range(n)
+    ]
+    player = Player(models, Sizes(32, 0.1, SETTINGS.monologue))
+    return player.play(wanted), asking, looking
+
+
+def test_the_reasoner_never_sees_the_picture_and_the_observer_only_what_is_asked() -> None:
+    _, reasoner, observer = play(asks_twice)
+    asked = [draw.prompt for draws in reasoner.asked for draw in draws]
+    assert {(prompt.image, prompt.question) for prompt in asked} == {(None, QUESTION_OF_ITEM)}
+    looked = [draw.prompt for draws in observer.asked for draw in draws]
+    assert [(prompt.image, prompt.question) for prompt in looked] == [
+        (Path("scene.png"), "what size is the cone?"),
+        (Path("scene.png"), "what size is the ball?"),
+    ]
+    assert all(not prompt.said and not prompt.instruction for prompt in looked)
+
+
+def test_an_episode_goes_on_from_the_tokens_that_were_sampled() -> None:
+    [episode], reasoner, _ = play(asks_twice)
+    last = reasoner.asked[-1][0].prompt.said
+    assert "".join(part.text for part in last) == (
+        "look: what size is the cone? see: small. look: what size is the ball? see: large. no"
+        ", seeing that"
+    )
+    sampled = [last[0], last[2], last[4]]
+    assert [part.tokens for part in sampled] == [
+        tuple(map(ord, text))
+        for text in ("look: what size is the cone?", "look: what size is the ball?", "no")
+    ]
+    assert [part.tokens for part in (last[1], last[3], last[5])] == [None] * 3
+    assert all(part.is_apart for part in last)
+    trace = episode.trace
+    assert trace.outcome is Outcome.EXPLAINED
+    assert [(turn.asked, turn.observed) for turn in trace.turns] == [
+        ("what size is the cone?", "small."),
+        ("what size is the ball?", "large"),
+    ]
+    assert (trace.answer, trace.answer_tokens) == ("no", (110, 111))
+    assert trace.rationale_tokens == tuple(map(ord, "one is small and one is large"))
+    assert episode.log_probability == -4.0
+    assert MonologueTrace.model_validate_json(trace.model_dump_json()) == trace
+
+
+def test_what_several_episodes_ask_of_a_picture_is_looked_at_once() -> None:
+    episodes, reasoner, observer = play(asks_twice, n=5)
+    assert [len(draws) for draws in observer.asked] == [1, 1]
+    assert [len(draws) for draws in reasoner.asked] == [5, 5, 5, 5]
+    assert len({draw.seed for draws in reasoner.asked for draw in draws}) == 20
+    assert {episode.outcome for episode in episodes} == {Outcome.EXPLAINED}
+
+
+@pytest.mark.parametrize(
+    ("reasoner", "outcome", "n_turns", "answer", "said"),
+    [
+        (lambda _: "yes", Outcome.WRONG_ANSWER, 0, "yes", None),
+        (lambda _: "look: is it red?", Outcome.ASKED_TOO_OFTEN, 2, None, "look: is it red?"),
+        (lambda _: "", Outcome.NOT_UNDERSTOOD, 0, None, ""),
+        (lambda _: "look: what is the…", Outcome.NOT_UNDERSTOOD, 0, None, "look: what is the…"),
+        (lambda _: "look:", Outcome.WRONG_ANSWER, 0, "look:", None),
+    ],
+)
+def test_an_episode_that_comes_to_no_rationale_says_how_it_ended(
+    reasoner: Callable[[Draw], str],
+    outcome: Outcome,
+    n_turns: int,
+    answer: str | None,
+    said: str | None,
+) -> None:
+    [episode], *_ = play(reasoner)
+    trace = episode.trace
+    assert (trace.outcome, len(trace.turns), trace.answer, trace.said) == (
+        outcome, n_turns, answer, said,
+    )  # fmt: skip
+    assert episode.rationale is None
+
+
+def test_a_question_that_was_asked_before_is_marked() -> None:
+    [episode], *_ = play(lambda _: "look: Is it  red?")
+    assert [turn.is_repeated for turn in episode.trace.turns] == [False, True]
+
+
+def test_a_model_may_answer_as_soon_as_it_knows() -> None:
+    [episode], *_ = play(lambda draw: "no" if not steps(draw) else "it is plain")
+    assert (episode.trace.turns, episode.trace.outcome) == ((), Outcome.EXPLAINED)
+
+
+def test_a_control_token_ends_an_episode_since_it_must_not_be_read_again() -> None:
+    class Damaged(Script):
+        def _as_sampled(self, said: str | Failed) -> Sampled | Failed:
+            return Sampled("no", 2, -1.0, is_cut=False, tokens=None)
+
+    models = {"reasoner": Damaged(lambda _: ""), "observer": Script(sees)}
+    wanted = Wanted(Path("a.png"), "what?", ", as", 0.9, 1)
+    [episode] = Player(models, Sizes(32, 0.1, SETTINGS.monologue)).play([wanted])
+    assert episode.trace.outcome is Outcome.NOT_UNDERSTOOD
+
+
+def test_draws_have_a_trace_and_those_of_wrong_answers_no_text() -> None:
+    def half_right(draw: Draw) -> str:
+        said = steps(draw)
+        if len(said) == 4 and draw.temperature > 0.5:
+            return "yes"
+        return asks_twice(draw)
+
+    models = {"reasoner": Script(half_right), "observer": Script(sees)}
+    proposed = get_procedure("monologue").propose(models, [(ITEM, IMAGE)], SETTINGS, 3)
+    found = [
+        (draw.temperature, draw.number, draw.text, (draw.trace or {})["outcome"])
+        for draw in proposed.drawn
+    ]
+    text = "one is small and one is large"
+    assert found == [
+        (0.1, 1, text, "explained"),
+        (0.1, 2, text, "explained"),
+        (0.9, 1, "", "wrong_answer"),
+        (0.9, 2, "", "wrong_answer"),
+    ]
+    n_tokens = [len(said) + 1 for said in ("look: what size is the cone?",) * 2 + ("no", text)]
+    assert proposed.drawn[0].n_tokens == sum(n_tokens)
+    assert len({draw.seed for draw in proposed.drawn}) == 4
+    assert not proposed.failures
+
+
+def test_a_picture_that_cannot_be_read_costs_its_item_and_no_other() -> None:
+    def cannot_see(draw: Draw) -> str | Failed:
+        return Failed("cut short.", "image")
+
+    models = {"reasoner": Script(asks_twice), "observer": Script(cannot_see)}
+    proposed = get_procedure("monologue").propose(models, [(ITEM, IMAGE)], SETTINGS, 1)
+    assert [(one.item_id, one.reason) for one in proposed.failures] == [(5, "cut short.")]
+    assert not proposed.drawn
+
+
+def test_a_held_out_item_that_comes_to_no_answer_is_answered_wrongly() -> None:
+    other = Item(id=6, external_id="six", question="what is it?", answer="a ball")
+
+    def silent_once(draw: Draw) -> str:
+        return "" if draw.prompt.question == "what is it?" else asks_twice(draw)
+
+    models = {"reasoner": Script(silent_once), "observer": Script(sees)}
+    asked = [Asked(ITEM, Path("5.png")), Asked(other, Path("6.png"))]
+    answered = get_procedure("monologue").answer(models, asked, SETTINGS)
+    assert {key: (said.answer, said.rationale) for key, said in answered.said.items()} == {
+        5: ("no", "one is small and one is large"),
+        6: ("", ""),
+    }
+
+
+LESSON = Lesson(
+    Path("scene.png"),
+    QUESTION_OF_ITEM,
+    "no",
+    "one is small",
+    weight=0.5,
+    turns=(
+        Turn(asked="what size is the cone?", observed="small", asked_tokens=(1, 2, 3)),
+        Turn(asked="what size is the cone?", observed="small", is_repeated=True),
+    ),
+    answer_tokens=(4,),
+)
+
+
+def test_the_reasoner_learns_its_own_words_and_no_observation() -> None:
+    [example] = get_procedure("monologue").teach("reasoner", LESSON, SETTINGS)
+    assert example.image is None
+    assert example.weight == 0.5
+    assert [(part.text, part.loss, part.tokens) for part in example.parts] == [
+        ("look: what size is the cone?", QUESTION, (1, 2, 3)),
+        (" see: small.", None, None),
+        (" look: what size is the cone?", QUESTION, None),
+        (" see: small.", None, None),
+        (" no", ANSWER, (4,)),
+        (", seeing that", None, None),
+        (" one is small", RATIONALE, None),
+    ]
+
+
+def test_the_observer_learns_each_look_once_with_its_picture() -> None:
+    [example] = get_procedure("monologue").teach("observer", LESSON, SETTINGS)
+    assert (example.image, example.question) == (Path("scene.png"), "what size is the cone?")
+    assert example.parts == (Part("small", OBSERVATION),)
+
+
+def test_a_rationale_of_another_strategy_teaches_the_observer_and_not_to_answer_blindly() -> None:
+    lesson = Lesson(Path("scene.png"), "what is it?", "a ball", "it is round")
+    monologue = get_procedure("monologue")
+    assert monologue.teach("reasoner", lesson, SETTINGS) == ()
+    [look] = monologue.teach("observer", lesson, SETTINGS)
+    assert (look.question, look.parts) == ("what is it?", (Part("a ball", OBSERVATION),))
+    settings = SETTINGS.model_copy(
+        update={"monologue": SETTINGS.monologue.model_copy(update={"needs_a_look": False})}
+    )
+    [example] = monologue.teach("reasoner", lesson, settings)
+    assert example.parts[0].text == "a ball"
+
+
+def test_direct_drops_the_turns_of_a_lesson() -> None:
+    [example] = get_procedure("direct").teach("model", LESSON, SETTINGS)
+    assert [part.text for part in example.parts] == ["no", ", seeing that", " one is small"]
+
+
+def test_the_reasoner_of_a_base_with_few_words_tunes_its_output_layer() -> None:
+    adapt = get_procedure("monologue").adapt
+    lora = LoraSettings(rank=2)
+    small = adapt("reasoner", lora, SETTINGS, lambda: 700)
+    assert (small.lora, small.modules) == (lora, {"output": ModuleSettings("tuned", "lm_head")})
+    assert not adapt("reasoner", lora, SETTINGS, lambda: 32_000).modules
+    assert not adapt("observer", lora, SETTINGS, lambda: 700).modules
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("look: is it red?", "is it red?"),
+        (" look:  is it red? ", "is it red?"),
+        ("look:", None),
+        ("looks red", None),
+        ("red", None),
+    ],
+)
+def test_a_question_is_told_from_an_answer_by_its_first_word(text: str, asked: str | None) -> None:
+    assert read_question(text) == asked
