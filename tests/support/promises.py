@@ -212,6 +212,12 @@ LONG = (
         run="python -m benchmarks.sampling --threads 2 --models demo --quick --items 1",
         says="sampling, cpu, float32, 2 threads",
     ),
+    Step(
+        ("python -m benchmarks.strategies --only monologue",),
+        run="python -m benchmarks.strategies --only monologue --quick --arms single "
+        "--models strategies",
+        says="single-shot, untrained",
+    ),
     Step(("python -m benchmarks.structure",), says="| app/services |"),
     Step(("python -m benchmarks.structure --longest 10",), says="Functions"),
     Step(("python -m benchmarks.structure --folders",), says="app/services/judging"),

@@ -1,0 +1,1 @@
+"""The strategies compared: what each answers and explains, beside its controls."""

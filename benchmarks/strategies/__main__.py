@@ -1,0 +1,73 @@
+"""What the strategies answer and explain on scenes, beside their controls, over several seeds.
+
+    python -m benchmarks.strategies --only monologue
+
+The model is the demo's; held-out questions are of seven kinds, three of which take two looks. Cells
+(an arm of a seed) are kept in a file and in a folder of models: what was stopped goes on, and a
+cell that is there is not measured again. `--quick` takes one small seed. What each arm is:
+benchmarks/strategies/plan.py.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.kit.processes.programs import require_worker_packages
+from benchmarks.strategies.plan import plan
+from benchmarks.strategies.tables import Measured, print_monologue
+from benchmarks.support.cells import Cells, print_result, run_benchmark
+from benchmarks.support.origin import origin
+
+STRATEGIES = ("monologue",)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", choices=STRATEGIES, default="monologue")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--arms", nargs="+", help="measure these only")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--quick", action="store_true", help="one seed, small sizes")
+    parser.add_argument("--show", action="store_true", help="print what is there, measure nothing")
+    parser.add_argument("--out", type=Path, default=Path("docs/figures/monologue.jsonl"))
+    parser.add_argument("--models", type=Path, default=Path("benchmarks/results/strategies"))
+    parser.add_argument("--cell", help="measure one configuration and print it (used by itself)")
+    arguments = parser.parse_args()
+    require_worker_packages("This benchmark")
+    if arguments.cell:
+        from benchmarks.strategies.monologue import measure
+
+        config = json.loads(arguments.cell)
+        result = measure(config, arguments.models, arguments.threads)
+        print_result(result | origin(arguments.threads))
+        return
+    scale = "quick" if arguments.quick else "full"
+    out = Path("benchmarks/results/strategies-quick.jsonl") if arguments.quick else arguments.out
+    options = ("--models", str(arguments.models), "--threads", str(arguments.threads))
+    cells = Cells("benchmarks.strategies", out, options)
+    seeds = arguments.seeds[:1] if arguments.quick else arguments.seeds
+    measured = _measure(cells, scale, seeds, arguments.arms, is_shown=arguments.show)
+    print_monologue(measured)
+
+
+def _measure(
+    cells: Cells, scale: str, seeds: Sequence[int], arms: Sequence[str] | None, *, is_shown: bool
+) -> list[Measured]:
+    """Returns the cells with their results, measured where they are not there yet."""
+    wanted = [
+        config
+        for seed in seeds
+        for config in plan(scale, seed)
+        if arms is None or config["arm"] in arms
+    ]
+    if not is_shown:
+        return [(config, cells.measure(config)) for config in wanted]
+    found = ((config, cells.find(config)) for config in wanted)
+    return [(config, result) for config, result in found if result is not None]
+
+
+if __name__ == "__main__":
+    run_benchmark(main, "benchmarks.strategies")
