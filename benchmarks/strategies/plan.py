@@ -48,7 +48,7 @@ class Scale:
 
 SCALES = {
     "full": Scale(4000, 600, 300, 1200, (2000, 8000, 32000), epochs=3),
-    "quick": Scale(700, 40, 10, 200, (2000,), epochs=2),
+    "quick": Scale(1400, 40, 10, 200, (2000,), epochs=3),
 }
 
 
