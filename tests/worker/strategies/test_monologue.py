@@ -1,4 +1,4 @@
-"""The monologue, played by scripted models: who is asked what, how an episode ends, what is kept."""
+"""The monologue, played by scripted models: who is asked what, how an episode ends, what stays."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Prompts that go on from what was said: the tokens that were sampled are those that are learned."""
+"""Prompts that go on from what was said: what was sampled is what is learned, token by token."""
 
 from collections.abc import Callable
 from pathlib import Path
