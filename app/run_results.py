@@ -175,6 +175,8 @@ class TrainingResult(StoredJson):
     n_rationale_rows: int = 0
     n_written_rows: int = 0
     """Rows whose rationale a person wrote."""
+    n_prior_rows: int = 0
+    """Rows of imported episodes."""
     n_unreadable: int = 0
     """Rows of the items that were left out, of which the first are named."""
     n_left_out: int = 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli import removal
+from app.cli import prior, removal
 from app.cli.console import console, emphasised, get_project, print_json, running_services
 from app.kit.errors import SetupError
 from app.kit.processes.programs import require_worker_packages
@@ -28,6 +28,7 @@ def add_to(app: typer.Typer) -> None:
     removal.add_to(project_app)
     app.add_typer(model_app, name="model", rich_help_panel="Data")
     app.command("import", rich_help_panel="Data")(import_files)
+    prior.add_to(app)
     app.command(rich_help_panel="Data")(release)
 
 
@@ -79,13 +80,14 @@ def list_projects(
     if as_json:
         print_json(rows)
         return
-    table = Table("project", "name", "items", "round", "status")
+    table = Table("project", "name", "items", "prior", "round", "status")
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
     console.print(table)
 
 
 def _describe(session: "Session", project: "Project") -> dict[str, Any]:
+    from app.queries.dataset.prior import count_prior
     from app.queries.projects.projects import count_items_by_split
     from app.queries.rounds.rounds import find_last_round
 
@@ -94,6 +96,7 @@ def _describe(session: "Session", project: "Project") -> dict[str, Any]:
         "project": project.slug,
         "name": project.name,
         "items": sum(entry.n_items for entry in count_items_by_split(session, project.id)),
+        "prior": count_prior(session, project.id).n_episodes or None,
         "round": last.number if last else None,
         "status": last.status.value if last else "no round yet",
     }

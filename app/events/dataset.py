@@ -23,6 +23,35 @@ class ImportFinished(BaseEvent):
         )
 
 
+class PriorImported(BaseEvent):
+    """A file became the prior of a project; `n_removed` episodes of the one before it went."""
+
+    tag: ClassVar[str] = "prior:imported"
+    n_episodes: int
+    n_items: int
+    n_removed: int = 0
+
+    def describe(self) -> str:
+        return Sentence(
+            "The prior was imported: %(episodes)s of %(items)s",
+            episodes=CountedSentence("%(n)s episode", "%(n)s episodes", n=self.n_episodes),
+            items=CountedSentence("%(n)s item", "%(n)s items", n=self.n_items),
+        )
+
+
+class PriorRemoved(BaseEvent):
+    """All episodes were taken out of a project's prior."""
+
+    tag: ClassVar[str] = "prior:removed"
+    n_episodes: int
+
+    def describe(self) -> str:
+        return Sentence(
+            "The prior was removed: %(episodes)s",
+            episodes=CountedSentence("%(n)s episode", "%(n)s episodes", n=self.n_episodes),
+        )
+
+
 class ItemEvent(BaseEvent):
     """Shared by the events of one item, which its page lists; their tags begin with `PREFIX`."""
 

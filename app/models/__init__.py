@@ -10,7 +10,7 @@ from app.models.candidates import (
     RoundItem,
     Sample,
 )
-from app.models.dataset import Image, Item, ProjectImage
+from app.models.dataset import Image, Item, PriorEpisode, ProjectImage
 from app.models.guidelines import (
     GuidelinesDifference,
     GuidelinesPicture,
@@ -69,6 +69,7 @@ __all__ = [
     "PracticeCandidate",
     "PracticeItem",
     "Prediction",
+    "PriorEpisode",
     "Project",
     "ProjectBase",
     "ProjectImage",

@@ -1,4 +1,4 @@
-"""Images and items. The split belongs to the image in a project."""
+"""Images and items, and episodes of a prior. The split belongs to the image in a project."""
 
 from datetime import datetime
 
@@ -11,6 +11,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.lifecycle import Split
@@ -75,4 +76,44 @@ class Item(WithId, WithCreation, Base):
         Index("ix_item_project_id_split", "project_id", "split"),
         Index("ix_item_project_id_image_sha256", "project_id", "image_sha256"),
         CheckConstraint("question <> '' AND answer <> ''", name="question_and_answer_given"),
+    )
+
+
+class PriorEpisode(WithId, WithCreation, Base):
+    """An imported monologue about a train item: looks, an answer and, maybe, a rationale.
+
+    `turns` are those of app.strategies.monologue. One that was taken out of the prior has a
+    `removed_at`; it stays only where a training has read it. `item_version`: of the item when the
+    episode was imported, since it tells of the question and answer of then.
+    """
+
+    __tablename__ = "prior_episode"
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
+    item_id: Mapped[int]
+    split: Mapped[Split] = mapped_column(server_default=Split.TRAIN.value)
+    item_version: Mapped[int]
+    turns: Mapped[list[Json]] = mapped_column(JSONB)
+    answer: Mapped[str]
+    rationale: Mapped[str | None]
+    content_key: Mapped[str] = mapped_column(String(64))
+    removed_at: Mapped[datetime | None]
+    __table_args__ = (
+        ForeignKeyConstraint(["item_id", "project_id"], ["item.id", "item.project_id"]),
+        # Leak guard: an item has the split of its image, so no held-out image gets in either.
+        ForeignKeyConstraint(["item_id", "split"], ["item.id", "item.split"]),
+        CheckConstraint("split = 'train'", name="train_split_only"),
+        CheckConstraint("answer <> '' AND rationale <> ''", name="texts_given"),
+        CheckConstraint(
+            "jsonb_typeof(turns) = 'array' AND jsonb_array_length(turns) <= 4",
+            name="at_most_four_turns",
+        ),
+        UniqueConstraint("id", "item_id"),
+        Index(
+            "uq_prior_episode_current",
+            "item_id",
+            "content_key",
+            unique=True,
+            postgresql_where=text("removed_at IS NULL"),
+        ),
+        Index("ix_prior_episode_project_id_item_id", "project_id", "item_id"),
     )

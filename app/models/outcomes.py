@@ -42,8 +42,8 @@ class Admission(WithCreation, Base):
 
 
 class TrainingRow(WithId, Base):
-    """The manifest a trainer reads. The rationale is a candidate or a person's own text, named by
-    its judgement and the candidate that it mends; answer-only rows have neither.
+    """The manifest a trainer reads. The rationale is a candidate, a person's own text, named by its
+    judgement and the candidate that it mends, or that of an episode; answer-only rows have none.
     """
 
     __tablename__ = "training_row"
@@ -53,6 +53,7 @@ class TrainingRow(WithId, Base):
     candidate_id: Mapped[int | None]
     written_judgement_id: Mapped[int | None]
     written_candidate_id: Mapped[int | None]
+    prior_episode_id: Mapped[int | None]
     weight: Mapped[float] = mapped_column(server_default="1")
     __table_args__ = (
         ForeignKeyConstraint(["item_id", "split"], ["item.id", "item.split"]),
@@ -69,8 +70,13 @@ class TrainingRow(WithId, Base):
             ],
             name="fk_training_row_written_rationale",
         ),
+        # No cascade here either.
+        ForeignKeyConstraint(
+            ["prior_episode_id", "item_id"], ["prior_episode.id", "prior_episode.item_id"]
+        ),
         CheckConstraint(
-            "num_nonnulls(candidate_id, written_judgement_id) <= 1", name="one_rationale"
+            "num_nonnulls(candidate_id, written_judgement_id, prior_episode_id) <= 1",
+            name="one_rationale",
         ),
         CheckConstraint(
             "num_nulls(written_judgement_id, written_candidate_id) IN (0, 2)",
@@ -82,6 +88,7 @@ class TrainingRow(WithId, Base):
             "candidate_id",
             "written_judgement_id",
             "written_candidate_id",
+            "prior_episode_id",
             name="uq_training_row_rationale",
             postgresql_nulls_not_distinct=True,
         ),
@@ -90,6 +97,11 @@ class TrainingRow(WithId, Base):
             "ix_training_row_written_judgement_id",
             "written_judgement_id",
             postgresql_where=text("written_judgement_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_training_row_prior_episode_id",
+            "prior_episode_id",
+            postgresql_where=text("prior_episode_id IS NOT NULL"),
         ),
     )
 

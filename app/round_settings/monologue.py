@@ -67,3 +67,11 @@ class MonologueSettings(SettingsModel):
             is_rare=True,
         ),
     ] = True
+    with_prior: Annotated[
+        bool,
+        Shown(
+            Sentence("Learn from the prior too"),
+            Sentence("The project's imported episodes, beside what is admitted."),
+            is_rare=True,
+        ),
+    ] = True

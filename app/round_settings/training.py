@@ -40,12 +40,13 @@ class TrainingSettings(SettingsModel):
     batch_size: Annotated[int, Field(ge=1, le=4096), Shown(Sentence("Batch size"))] = 32
     rank: Annotated[int, Field(ge=1, le=512), Shown(Sentence("LoRA rank"))] = 8
     source: Annotated[
-        Literal["admitted", "gold"],
+        Literal["admitted", "gold", "prior"],
         Shown(
             Sentence("Train on"),
             choices={
                 "admitted": Sentence("admitted rationales"),
                 "gold": Sentence("gold rationales of the data (upper line)"),
+                "prior": Sentence("the prior: imported episodes (strategy monologue)"),
             },
             is_rare=True,
         ),
@@ -130,11 +131,20 @@ class TrainingSettings(SettingsModel):
     ] = False
 
     @model_validator(mode="after")
-    def gold_stays_alone(self) -> "TrainingSettings":
+    def given_rationales_stay_alone(self) -> "TrainingSettings":
         if self.source == "gold" and self.written:
             raise ValueError(
                 Sentence(
                     "the upper line trains on gold rationales alone: leave corrected texts out"
                 )
             )
+        if self.source == "prior" and self.written:
+            raise ValueError(
+                Sentence("a round on the prior trains on it alone: leave corrected texts out")
+            )
         return self
+
+    @property
+    def waits_for_nobody(self) -> bool:
+        """Whether a round has what it trains on: it then samples nothing, and nobody judges."""
+        return self.source != "admitted"

@@ -27,7 +27,8 @@ class Strategy:
     row of models per role, and a training run is of one role. `settings`: its own group of settings
     (in LoopSettings under the strategy's name), None where it has none. `trace_template`: the
     template that shows how a draw came to its text, None where there is nothing to show. `marks`:
-    what people may say of the turns of a draw.
+    what people may say of the turns of a draw. `learns_from_prior`: whether it can be trained on
+    imported episodes, with their looks.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Strategy:
     settings: type[SettingsModel] | None = None
     trace_template: str | None = None
     marks: tuple[Mark, ...] = ()
+    learns_from_prior: bool = False
 
 
 USEFUL_OR_NOT = {

@@ -26,6 +26,7 @@ MONOLOGUE = Strategy(
         Mark("question", Sentence("Is the question useful?"), USEFUL_OR_NOT),
         Mark("observation", Sentence("Is the observation true?"), USEFUL_OR_NOT),
     ),
+    learns_from_prior=True,
 )
 
 

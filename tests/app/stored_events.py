@@ -47,6 +47,13 @@ STORED: dict[str, list[tuple[dict[str, Any], str]]] = {
             "Import finished: 2 items added, 1 item changed, 0 images stored",
         )
     ],
+    "prior:imported": [
+        (
+            {"n_episodes": 1200, "n_items": 900, "n_removed": 3},
+            "The prior was imported: 1,200 episodes of 900 items",
+        )
+    ],
+    "prior:removed": [({"n_episodes": 1}, "The prior was removed: 1 episode")],
     "item:excluded": [({"item_id": 7, "reason": "too blurred"}, "Excluded: too blurred")],
     "item:included": [({"item_id": 7}, "Included again")],
     "item:corrected": [

@@ -587,3 +587,41 @@ def test_stored_english_gets_the_parts_of_its_sentence_and_is_written_out_again(
     assert back[1] == results[1]
     assert back[0]["meteor_note"] == results[0]["meteor_note"]
     assert details["reason"] == "Validation answer accuracy 45.5% is under the floor of 50.0%."
+
+
+# --- Episodes of a prior -------------------------------------------------------------------
+
+TRAINING_ROWS = """
+INSERT INTO training_row (run_id, item_id, candidate_id)
+SELECT run.id, item.id, candidate.id FROM run, item JOIN candidate ON item_id = item.id;
+INSERT INTO training_row (run_id, item_id) SELECT run.id, item.id FROM run, item;
+"""
+EPISODES = """
+INSERT INTO prior_episode (project_id, item_id, item_version, turns, answer, content_key)
+SELECT project_id, id, version, '[]', answer, 'a' FROM item;
+INSERT INTO training_row (run_id, item_id, prior_episode_id)
+SELECT run.id, item_id, prior_episode.id FROM run, prior_episode;
+"""
+
+
+def test_rows_of_trainings_are_kept_and_episodes_go_with_the_table_that_has_them(
+    alembic: Config, fresh_database: str
+) -> None:
+    rows = "SELECT id, item_id, candidate_id FROM training_row ORDER BY id"
+    command.upgrade(alembic, "0010")
+    fill(fresh_database)
+    command.upgrade(alembic, "0026")
+    with connected(fresh_database) as connection:
+        for statement in [*DRAWN.split(";\n")[:2], *TRAINING_ROWS.split(";\n")]:
+            connection.execute(text(statement.strip() or "SELECT 1"))
+        before = connection.execute(text(rows)).all()
+    assert len(before) > 1
+    command.upgrade(alembic, "0027")
+    with connected(fresh_database) as connection:
+        assert connection.execute(text(rows)).all() == before
+        for statement in EPISODES.split(";\n"):
+            connection.execute(text(statement.strip() or "SELECT 1"))
+        assert len(connection.execute(text(rows)).all()) == len(before) + 1
+    command.downgrade(alembic, "0026")
+    with connected(fresh_database) as connection:
+        assert connection.execute(text(rows)).all() == before

@@ -98,6 +98,16 @@ JOURNEY = (
         says="1 added",
     ),
     Step(
+        ("illume prior import scenes episodes.jsonl", "illume prior import PROJECT FILE"),
+        run="illume prior import street-scenes episodes.jsonl",
+        says="1 added",
+    ),
+    Step(
+        ("illume prior remove scenes", "illume prior remove PROJECT"),
+        run="illume prior remove street-scenes",
+        says="Removed the prior of street-scenes: 1 episodes.",
+    ),
+    Step(
         ("illume round status scenes --json", "illume round status PROJECT"),
         run="illume round status demo --json",
         says='"status": "judging"',

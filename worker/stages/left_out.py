@@ -38,7 +38,8 @@ class TrainingInputs:
     parent: tuple[int, str] | None
     state_name: str
     is_written: list[bool]
-    """Of each row, whether a person wrote its rationale."""
+    is_of_prior: list[bool]
+    """Of each row, whether a person wrote its rationale, and whether it is an imported episode."""
     left_out: tuple[LeftOutItem, ...] = ()
 
     @property
@@ -95,6 +96,7 @@ def leave_out(data: TrainingInputs, unusable: Mapping[int, Unusable]) -> Trainin
         rows=[data.rows[place] for place in kept],
         items=[data.items[place] for place in kept],
         is_written=[data.is_written[place] for place in kept],
+        is_of_prior=[data.is_of_prior[place] for place in kept],
         validation=[data.validation[place] for place in kept_validation],
         validation_items=[data.validation_items[place] for place in kept_validation],
         left_out=tuple(left_out),

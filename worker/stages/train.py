@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from app.kit.settings import get_settings
 from app.kit.storage import adapters_folder, image_path
 from app.lifecycle import Split
-from app.models import Adapter, Image, Item
+from app.models import Adapter, Image
 from app.queries.rounds import rounds as round_queries
-from app.queries.rounds.training_items import list_items, list_manifest
+from app.queries.rounds.training_items import ManifestRow, list_items, list_manifest
 from app.queries.runs import runs as run_queries
 from app.queries.runs.failures import MAX_LISTED
 from app.run_results import TrainingProgress, TrainingResult, TrainingStep, Validated
@@ -194,48 +194,53 @@ def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
     # A retry reads its own manifest if it has one, else that of the run it goes on from.
     chain = runs.list_chain(session, inputs.run)
     manifest = next(found for run in chain if (found := list_manifest(session, run.id)))
-    rows = [
-        (example, owner_of(item), is_written)
-        for item, image, text, weight, is_written in manifest
-        for example in _teach(inputs, item, image, text, weight)
-    ]
+    rows = [(example, row) for row in manifest for example in _teach(inputs, row)]
     parent_id = inputs.get_models(session, inputs.role).parent_adapter_id
     if inputs.settings.training.start == "restart":
         parent_id = None
     held_out = _list_validation(session, inputs.project_id)
     validation = [
-        (example, owner_of(item))
-        for item, image in held_out
-        for example in _teach(inputs, item, image, next(iter(item.gold_rationales), None))
+        (example, owner_of(row.item)) for row in held_out for example in _teach(inputs, row)
     ]
-    images = [image for _, image, *_ in manifest] + [image for _, image in held_out]
     return TrainingInputs(
-        rows=[example for example, *_ in rows],
-        items=[owner for _, owner, _ in rows],
+        rows=[example for example, _ in rows],
+        items=[owner_of(row.item) for _, row in rows],
         validation=[example for example, _ in validation],
         validation_items=[owner for _, owner in validation],
-        n_bytes={_path(image): image.n_bytes for image in images},
+        n_bytes={_path(row.image): row.image.n_bytes for row in [*manifest, *held_out]},
         parent=inputs.find_adapter(session, parent_id),
         state_name=f"train-{chain[-1].id}",
-        is_written=[is_written for *_, is_written in rows],
+        is_written=[row.is_written for _, row in rows],
+        is_of_prior=[row.is_of_prior for _, row in rows],
     )
 
 
-def _teach(
-    inputs: RunInputs, item: Item, image: Image, rationale: str | None, weight: float = 1.0
-) -> Sequence[Example]:
-    """Returns the examples that the run's strategy makes of an item for the role that learns."""
-    lesson = Lesson(_path(image), item.question, item.answer, rationale, weight)
+def _teach(inputs: RunInputs, row: ManifestRow) -> Sequence[Example]:
+    """Returns the examples that the run's strategy makes of a row for the role that learns."""
+    lesson = Lesson(
+        image=_path(row.image),
+        question=row.item.question,
+        answer=row.answer,
+        rationale=row.rationale,
+        weight=row.weight,
+        turns=row.turns,
+        answer_tokens=row.answer_tokens,
+        rationale_tokens=row.rationale_tokens,
+    )
     procedure = get_procedure(inputs.strategy.name)
     return procedure.teach(inputs.role, lesson, inputs.settings)
 
 
-def _list_validation(session: Session, project_id: int) -> list[tuple[Item, Image]]:
-    """Returns the validation items that a training looks at."""
+def _list_validation(session: Session, project_id: int) -> list[ManifestRow]:
+    """Returns the validation items that a training looks at, each with a gold rationale if it has
+    one."""
     item_ids = round_queries.list_usable_item_ids(
         session, project_id, Split.VALIDATION, limit=MAX_VALIDATION_ROWS
     )
-    return list_items(session, item_ids)
+    return [
+        ManifestRow(item, image, item.answer, next(iter(item.gold_rationales), None), weight=1.0)
+        for item, image in list_items(session, item_ids)
+    ]
 
 
 def _path(image: Image) -> Path:
@@ -254,6 +259,7 @@ def _meta(inputs: RunInputs, data: TrainingInputs, trained: Trained) -> dict[str
         "n_rows": report.n_rows,
         "n_rationale_rows": report.n_parts.get(RATIONALE, 0),
         "n_written_rows": sum(data.is_written),
+        **({"n_prior_rows": n_prior} if (n_prior := sum(data.is_of_prior)) else {}),
         "chosen_epoch": report.chosen_epoch,
     }
 
@@ -304,6 +310,7 @@ def _result(data: TrainingInputs, report: TrainReport) -> TrainingResult:
         n_rows=report.n_rows,
         n_rationale_rows=report.n_parts.get(RATIONALE, 0),
         n_written_rows=sum(data.is_written),
+        n_prior_rows=sum(data.is_of_prior),
         n_unreadable=sum(entry.n_rows for entry in data.left_out),
         n_left_out=len(data.left_out),
         left_out=data.left_out[:MAX_LISTED],

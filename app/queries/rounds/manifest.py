@@ -1,6 +1,8 @@
-"""The rows of a training: what was admitted, what people wrote, items without a rationale."""
+"""The rows of a training: what was admitted, what people wrote, the prior, items without a
+rationale."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlalchemy import (
     ARRAY,
@@ -23,6 +25,7 @@ from app.models import (
     Admission,
     Candidate,
     Item,
+    PriorEpisode,
     ProjectImage,
     Round,
     RoundItem,
@@ -79,6 +82,27 @@ def list_gold_texts(session: Session, project_id: int, range_: ItemRange) -> lis
         .order_by(Item.id)
     )
     return [(item_id, gold) for item_id, rationales in rows for gold in rationales]
+
+
+def list_prior(session: Session, project_id: int, range_: ItemRange) -> Sequence[Row[int, int]]:
+    """Returns (item, episode) of the prior, of usable items whose wording is still that of then.
+
+    They are held until the end of the transaction, so that nobody takes them out meanwhile.
+    """
+    return session.execute(
+        select(PriorEpisode.item_id, PriorEpisode.id)
+        .join(Item, Item.id == PriorEpisode.item_id)
+        .where(
+            PriorEpisode.project_id == project_id,
+            PriorEpisode.removed_at.is_(None),
+            PriorEpisode.item_version == Item.version,
+            is_in_range(PriorEpisode.item_id, range_),
+            is_usable(PriorEpisode.item_id),
+            ~_is_set_aside(PriorEpisode.item_id),
+        )
+        .order_by(PriorEpisode.item_id, PriorEpisode.id)
+        .with_for_update(read=True, key_share=True, of=PriorEpisode)
+    ).all()
 
 
 def list_written(
@@ -161,35 +185,38 @@ def _is_decided() -> ColumnElement[bool]:
     )
 
 
-_IDS = ARRAY(BigInteger)
+class PlannedRow(NamedTuple):
+    """An item with what names its rationale: a candidate, a written text by its judgement and the
+    candidate that it mends, or an episode of the prior."""
+
+    item_id: int
+    candidate_id: int | None = None
+    judgement_id: int | None = None
+    mended_id: int | None = None
+    episode_id: int | None = None
+
+
 _INSERT_RATIONALES = text(
     """
-    INSERT INTO training_row
-      (run_id, split, item_id, candidate_id, written_judgement_id, written_candidate_id)
-    SELECT :run_id, 'train', item_id, candidate_id, judgement_id, mended_id
-    FROM unnest(:item_ids, :candidate_ids, :judgement_ids, :mended_ids) WITH ORDINALITY
-      AS planned (item_id, candidate_id, judgement_id, mended_id, place)
+    INSERT INTO training_row (run_id, split, item_id, candidate_id, written_judgement_id,
+      written_candidate_id, prior_episode_id)
+    SELECT :run_id, 'train', item_id, candidate_id, judgement_id, mended_id, episode_id
+    FROM unnest(:item_id, :candidate_id, :judgement_id, :mended_id, :episode_id) WITH ORDINALITY
+      AS planned (item_id, candidate_id, judgement_id, mended_id, episode_id, place)
     ORDER BY place
     """
 ).bindparams(
     bindparam("run_id", type_=BigInteger),
-    *(
-        bindparam(name, type_=_IDS)
-        for name in ("item_ids", "candidate_ids", "judgement_ids", "mended_ids")
-    ),
+    *(bindparam(name, type_=ARRAY(BigInteger)) for name in PlannedRow._fields),
 )
-
-PlannedRow = tuple[int, int | None, int | None, int | None]
-"""An item with a candidate, or with the judgement and the candidate that name a written text."""
 
 
 def insert_rationale_rows(session: Session, run_id: int, rows: Sequence[PlannedRow]) -> None:
     """Add rows with a rationale to the manifest of a training run, in their order."""
     if not rows:
         return
-    names = ("item_ids", "candidate_ids", "judgement_ids", "mended_ids")
-    columns = zip(*rows, strict=True)
-    values = {name: list(column) for name, column in zip(names, columns, strict=True)}
+    columns = zip(PlannedRow._fields, zip(*rows, strict=True), strict=True)
+    values = {name: list(column) for name, column in columns}
     session.execute(_INSERT_RATIONALES, {"run_id": run_id, **values})
 
 

@@ -1,11 +1,36 @@
 """Items as trainings and evaluations read them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from app.models import Candidate, Image, Item, TrainingRow, WrittenRationale
+from app.models import Candidate, Image, Item, PriorEpisode, Sample, TrainingRow, WrittenRationale
+from app.strategies.monologue import MONOLOGUE, MonologueTrace, Outcome, Turn
+
+
+@dataclass(frozen=True)
+class ManifestRow:
+    """A row of a training: an item, and what is said of it.
+
+    answer: the item's, or as it stood where the rationale comes from. turns: the looks that led to
+    it, none where it did not come of a monologue. answer_tokens, rationale_tokens: as they were
+    sampled after these looks; None where nobody sampled them.
+    """
+
+    item: Item
+    image: Image
+    answer: str
+    rationale: str | None
+    weight: float
+    is_written: bool = False
+    """Whether a person wrote the rationale on the judging page."""
+    is_of_prior: bool = False
+    turns: tuple[Turn, ...] = ()
+    answer_tokens: tuple[int, ...] | None = None
+    rationale_tokens: tuple[int, ...] | None = None
 
 
 def list_items(session: Session, item_ids: Sequence[int]) -> list[tuple[Item, Image]]:
@@ -19,25 +44,14 @@ def list_items(session: Session, item_ids: Sequence[int]) -> list[tuple[Item, Im
     return [by_id[item_id] for item_id in item_ids if item_id in by_id]
 
 
-def list_manifest(
-    session: Session, run_id: int
-) -> Sequence[Row[Item, Image, str | None, float, bool]]:
-    """Returns (item, image, rationale or None, weight, whether a person wrote it) of a training
-    run, in a fixed order.
-    """
-    is_written = TrainingRow.written_judgement_id.is_not(None)
-    return session.execute(
-        select(
-            Item,
-            Image,
-            func.coalesce(Candidate.text, WrittenRationale.text),
-            TrainingRow.weight,
-            is_written,
-        )
-        .select_from(TrainingRow)
+def list_manifest(session: Session, run_id: int) -> list[ManifestRow]:
+    """Returns what a training run reads, in a fixed order."""
+    rows = session.execute(
+        select(TrainingRow, Item, Image, Candidate.text, WrittenRationale.text, PriorEpisode)
         .join(Item, Item.id == TrainingRow.item_id)
         .join(Image, Image.sha256 == Item.image_sha256)
         .outerjoin(Candidate, Candidate.id == TrainingRow.candidate_id)
+        .outerjoin(PriorEpisode, PriorEpisode.id == TrainingRow.prior_episode_id)
         .outerjoin(
             WrittenRationale,
             (WrittenRationale.judgement_id == TrainingRow.written_judgement_id)
@@ -47,3 +61,53 @@ def list_manifest(
         .where(TrainingRow.run_id == run_id, WrittenRationale.erased_at.is_(None))
         .order_by(TrainingRow.id)
     ).all()
+    traces = _find_best_traces(session, run_id)
+    found: list[ManifestRow] = []
+    for row, item, image, text, written, episode in rows:
+        if episode is not None:
+            found.append(_of_episode(row, item, image, episode))
+            continue
+        trace = traces.get(row.candidate_id)
+        found.append(
+            ManifestRow(
+                item=item,
+                image=image,
+                answer=(trace and trace.answer) or item.answer,
+                rationale=text if text is not None else written,
+                weight=row.weight,
+                is_written=row.written_judgement_id is not None,
+                turns=trace.turns if trace else (),
+                answer_tokens=trace.answer_tokens if trace else None,
+                rationale_tokens=trace.rationale_tokens if trace else None,
+            )
+        )
+    return found
+
+
+def _of_episode(row: TrainingRow, item: Item, image: Image, episode: PriorEpisode) -> ManifestRow:
+    return ManifestRow(
+        item=item,
+        image=image,
+        answer=episode.answer,
+        rationale=episode.rationale,
+        weight=row.weight,
+        is_of_prior=True,
+        turns=tuple(Turn.model_validate(turn) for turn in episode.turns),
+    )
+
+
+def _find_best_traces(session: Session, run_id: int) -> dict[int | None, MonologueTrace]:
+    """Returns, by candidate, the monologue of its most probable draw; candidates that none led to
+    are left out."""
+    rows = session.execute(
+        select(Sample.candidate_id, Sample.trace)
+        .join(TrainingRow, TrainingRow.candidate_id == Sample.candidate_id)
+        .where(
+            TrainingRow.run_id == run_id,
+            Sample.strategy == MONOLOGUE.name,
+            Sample.trace["outcome"].astext == Outcome.EXPLAINED.value,
+        )
+        .ext(distinct_on(Sample.candidate_id))
+        .order_by(Sample.candidate_id, Sample.log_probability.desc().nulls_last(), Sample.id)
+    )
+    return {candidate_id: MonologueTrace.model_validate(trace) for candidate_id, trace in rows}

@@ -68,6 +68,20 @@ def decide(number: int, history: list[RoundFigures], stop: StopSettings) -> tupl
     )
 
 
+def decide_after_prior(number: int, stop: StopSettings) -> tuple[Decision, str]:
+    """Decide on a round that trained on the prior alone: it covers nothing, and only the limit of
+    rounds ends the loop there."""
+    if number >= stop.round_limit:
+        return (
+            Decision.ROUND_LIMIT,
+            Sentence("The limit of %(n)s rounds is reached.", n=stop.round_limit),
+        )
+    return (
+        Decision.CONTINUE,
+        Sentence("The model has learned from the prior; the next round samples from it."),
+    )
+
+
 def _has_progress(figures: RoundFigures, min_progress: float) -> bool:
     """Whether more measured items got better than worse, or enough items were newly covered."""
     is_better = figures.improved - figures.regressed > 0

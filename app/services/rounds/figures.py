@@ -41,8 +41,15 @@ def collect_figures(session: Session, round_: Round) -> RoundFigures:
 
 
 def list_history(session: Session, round_: Round) -> list[RoundFigures]:
-    """Returns the figures of the completed rounds of a project up to this one, oldest first."""
-    rounds = [*queries.list_completed_before(session, round_), round_]
+    """Returns the figures of the completed rounds of a project up to this one, oldest first.
+
+    Rounds on the prior alone are left out: they sample nothing, and could only look idle.
+    """
+    rounds = [
+        entry
+        for entry in [*queries.list_completed_before(session, round_), round_]
+        if LoopSettings.model_validate(entry.settings).training.source != "prior"
+    ]
     history = [RoundFigures.read(entry.figures) for entry in rounds]
     return [figures for figures in history if figures.is_complete]
 

@@ -19,7 +19,7 @@ from app.run_results import StoredJson
 from app.services.events import record
 from app.services.judging.ending import end_if_all_judged
 from app.services.round_status import advance
-from app.services.rounds.decision import decide
+from app.services.rounds.decision import decide, decide_after_prior
 from app.services.rounds.figures import collect_figures, list_history
 from app.services.rounds.rounds import create_round, settings_of
 from app.services.rounds.starting import held_out_blocks, start_round
@@ -92,14 +92,26 @@ def _begin_evaluation(session: Session, round_: Round, settings: LoopSettings) -
 
 def _decide(session: Session, round_: Round, settings: LoopSettings) -> None:
     round_.figures = collect_figures(session, round_).dump()
-    history = list_history(session, round_)
-    decision, reason = decide(round_.number, history, settings.stop)
+    if settings.training.source == "prior":
+        decision, reason = decide_after_prior(round_.number, settings.stop)
+    else:
+        decision, reason = decide(round_.number, list_history(session, round_), settings.stop)
     _complete(session, round_, decision, reason)
     if decision is Decision.CONTINUE and settings.auto_continue:
         session.flush()  # the next round may only open when this one is closed in the table
         project = session.get_one(Project, round_.project_id)
-        following = create_round(session, project, settings=settings, actor=None)
+        following = create_round(
+            session, project, settings=_settings_of_following(settings), actor=None
+        )
         start_round(session, following, actor=None)
+
+
+def _settings_of_following(settings: LoopSettings) -> LoopSettings:
+    """The prior is learned once: what follows samples from what came of it."""
+    if settings.training.source != "prior":
+        return settings
+    training = settings.training.model_copy(update={"source": "admitted"})
+    return settings.model_copy(update={"training": training})
 
 
 def _complete(session: Session, round_: Round, decision: Decision, reason: str) -> None:

@@ -14,6 +14,7 @@ from app.lifecycle import (
     Split,
 )
 from app.models import Round, User
+from app.queries.dataset.prior import count_prior
 from app.queries.rounds import candidates as candidate_queries
 from app.queries.rounds import round_items as item_queries
 from app.queries.rounds import rounds as queries
@@ -23,14 +24,27 @@ from app.services.round_status import advance
 from app.services.rounds.rounds import settings_of
 from app.services.rounds.training_rows import plan_trainings
 from app.services.runs import runs
+from app.strategies import get_strategy
+
+_NOTHING_TO_TRAIN_ON = {
+    "gold": Sentence(
+        "There is nothing to train on: no rationale is admitted (or, with the source `gold`, no "
+        "train item came with one)."
+    ),
+    "prior": Sentence(
+        "There is nothing to train on: the items of all episodes of the prior are excluded, set "
+        "aside or reworded. Import the prior again."
+    ),
+}
+"""By what a round was to train on without sampling."""
 
 
 def start_round(session: Session, round_: Round, *, actor: User | None) -> None:
     """Put the items in and request the first runs: a baseline where none is, then sampling.
 
-    A round on gold rationales has nothing to sample or to judge, and requests its training.
-    Raises Conflict when the round was started already, or is over, and InvalidInput when there is
-    nothing to sample or to train on.
+    A round on gold rationales, or on the prior, has nothing to sample or to judge, and requests its
+    training. Raises Conflict when the round was started already, or is over, and InvalidInput when
+    there is nothing to sample or to train on, or its strategy cannot learn from the prior.
     """
     round_ = queries.lock_round(session, round_.id)
     if round_.status is not RoundStatus.DRAFT:
@@ -42,16 +56,8 @@ def start_round(session: Session, round_: Round, *, actor: User | None) -> None:
             )
         )
     settings = settings_of(round_)
-    if settings.training.source == "gold":
-        request_baseline(session, round_, settings, actor)
-        if not plan_trainings(session, round_, settings, actor=actor):
-            raise RoundEmpty(
-                Sentence(
-                    "There is nothing to train on: no rationale is admitted (or, with the source "
-                    "`gold`, no train item came with one)."
-                )
-            )
-        advance(session, round_, RoundStatus.TRAINING, actor=actor)
+    if settings.training.waits_for_nobody:
+        _start_training(session, round_, settings, actor)
         return
     item_ids = _add_items(session, round_, settings)
     if not item_ids:
@@ -73,6 +79,37 @@ def start_round(session: Session, round_: Round, *, actor: User | None) -> None:
     )
     # After sampling in the queue: people wait for candidates, nobody waits for the baseline yet.
     request_baseline(session, round_, settings, actor)
+
+
+def find_prior_fault(session: Session, project_id: int, settings: LoopSettings) -> Sentence | None:
+    """Returns why a round by these settings cannot train on the prior alone; None where it can, or
+    is not to."""
+    if settings.training.source != "prior":
+        return None
+    if not get_strategy(settings.strategy).learns_from_prior:
+        return Sentence(
+            "The strategy %(strategy)s learns nothing from a prior: choose another strategy, or "
+            "train on admitted rationales (training.source).",
+            strategy=settings.strategy,
+        )
+    if not count_prior(session, project_id).n_episodes:
+        return Sentence(
+            "There is no prior to train on: import one with illume prior import, or train on "
+            "admitted rationales (training.source)."
+        )
+    return None
+
+
+def _start_training(
+    session: Session, round_: Round, settings: LoopSettings, actor: User | None
+) -> None:
+    fault = find_prior_fault(session, round_.project_id, settings)
+    if fault is not None:
+        raise RoundEmpty(fault)
+    request_baseline(session, round_, settings, actor)
+    if not plan_trainings(session, round_, settings, actor=actor):
+        raise RoundEmpty(_NOTHING_TO_TRAIN_ON[settings.training.source])
+    advance(session, round_, RoundStatus.TRAINING, actor=actor)
 
 
 def _add_items(session: Session, round_: Round, settings: LoopSettings) -> list[int]:

@@ -54,7 +54,7 @@ def plan_training(
     """
     ranges = queries.list_train_ranges(session, round_.project_id)
     n_all = sum(range_.size for range_ in ranges)
-    n_done = n_rationales = n_written = 0
+    n_done = n_rationales = n_written = n_prior = 0
     run: Run | None = None
     for range_ in ranges:
         on_progress(n_done, n_all)
@@ -65,7 +65,8 @@ def plan_training(
             queries.insert_rationale_rows(session, run.id, rows)
         n_done += range_.size
         n_rationales += len(rows)
-        n_written += sum(judgement_id is not None for _, _, judgement_id, _ in rows)
+        n_written += sum(row.judgement_id is not None for row in rows)
+        n_prior += sum(row.episode_id is not None for row in rows)
     if run is None:
         return None
     wanted = round(settings.training.replay_ratio * n_rationales)
@@ -73,6 +74,8 @@ def plan_training(
     run.parameters = {
         "n_rationale_rows": n_rationales,
         "n_written_rows": n_written,
+        # Said where there are some, so that other trainings are described as they always were.
+        **({"n_prior_rows": n_prior} if n_prior else {}),
         "n_answer_only_rows": n_replay,
         "balance": min(max(n_replay / n_rationales, 1.0), settings.training.max_balance),
     }
@@ -82,21 +85,37 @@ def plan_training(
 def list_rationale_rows(
     session: Session, round_: Round, settings: LoopSettings, range_: ItemRange
 ) -> list[PlannedRow]:
-    """Returns what a training of this round reads of some items: what is admitted so far (or gold),
-    and, where the settings say so, what people wrote; items in order."""
+    """Returns what a training of this round reads of some items, items in order: what is admitted
+    so far (or gold, or the prior alone), and, where the settings say so, what people wrote and the
+    prior."""
+    rows: list[PlannedRow] = []
     if settings.training.source == "gold":
         pairs = _add_gold_candidates(session, round_.project_id, range_)
-    else:
+        rows += [PlannedRow(item_id, candidate_id) for item_id, candidate_id in pairs]
+    elif settings.training.source == "admitted":
         admitted = queries.list_admitted(session, round_.project_id, range_)
-        pairs = [(row.item_id, row.candidate_id) for row in admitted]
-    rows: list[PlannedRow] = [(item_id, chosen_id, None, None) for item_id, chosen_id in pairs]
+        rows += [PlannedRow(row.item_id, row.candidate_id) for row in admitted]
     if settings.training.written:
         written = queries.list_written(session, round_.project_id, round_.id, range_)
         rows += [
-            (item_id, None, judgement_id, mended_id)
+            PlannedRow(item_id, judgement_id=judgement_id, mended_id=mended_id)
             for item_id, judgement_id, mended_id in sorted(tuple(row) for row in written)
         ]
-    return sorted(rows, key=lambda row: row[0])
+    if learns_from_prior(settings):
+        rows += [
+            PlannedRow(item_id, episode_id=episode_id)
+            for item_id, episode_id in queries.list_prior(session, round_.project_id, range_)
+        ]
+    return sorted(rows, key=lambda row: row.item_id)
+
+
+def learns_from_prior(settings: LoopSettings) -> bool:
+    """Whether trainings by these settings read the project's prior."""
+    if settings.training.source == "admitted":
+        is_wanted = settings.monologue.with_prior
+    else:
+        is_wanted = settings.training.source == "prior"
+    return is_wanted and get_strategy(settings.strategy).learns_from_prior
 
 
 def count_written(session: Session, round_: Round, settings: LoopSettings) -> int:

@@ -89,6 +89,8 @@ def desk(tmp_path: Path) -> Path:
     write_images(tmp_path, ("1.png", "2.png", "3.png", "4.png", "5.png"))
     _write_lines(tmp_path / "items.jsonl", [row(number) for number in (1, 2, 3)])
     _write_lines(tmp_path / "changed.jsonl", [row(1, answer="blue")])
+    look = {"asked": "what color is the ball?", "observed": "red"}
+    _write_lines(tmp_path / "episodes.jsonl", [{"item": "q2", "turns": [look], "answer": "red"}])
     (tmp_path / "more.csv").write_text(
         "id,image,question,answer,rationale,split\nq4,4.png,what is it?,a ball,it is round,train\n"
     )

@@ -299,6 +299,78 @@ def test_a_training_row_has_one_rationale_of_its_own_item(world: World) -> None:
         world.insert("training_row", run_id=world.run.id, item_id=world.train.id, **names)
 
 
+@pytest.mark.parametrize(
+    ("split", "rule"),
+    [("test", "ck_prior_episode_train_split_only"), ("train", "fk_prior_episode_item_id_split")],
+)
+def test_an_episode_of_a_held_out_item_cannot_be_in_the_prior(
+    world: World, split: str, rule: str
+) -> None:
+    with refused(world, rule):
+        insert_episode(world, world.test, split=split)
+
+
+def test_an_episode_is_of_an_item_of_its_project_with_at_most_four_looks(world: World) -> None:
+    stranger = make_item(world.session, make_project(world.session))
+    for rule, values in (
+        ("fk_prior_episode_item_id_project_id", {"item_id": stranger.id}),
+        ("ck_prior_episode_at_most_four_turns", {"turns": "[{}, {}, {}, {}, {}]"}),
+        ("ck_prior_episode_at_most_four_turns", {"turns": '{"asked": "what?"}'}),
+        ("ck_prior_episode_texts_given", {"answer": ""}),
+        ("ck_prior_episode_texts_given", {"rationale": ""}),
+    ):
+        with refused(world, rule):
+            insert_episode(world, world.train, **values)
+    insert_episode(world, world.train)
+    with refused(world, "uq_prior_episode_current"):
+        insert_episode(world, world.train)
+
+
+def test_a_training_row_names_an_episode_of_its_own_item_and_no_second_rationale(
+    world: World,
+) -> None:
+    other = make_item(world.session, world.project)
+    insert_episode(world, world.train)
+    row = {
+        "run_id": world.run.id,
+        "item_id": world.train.id,
+        "prior_episode_id": world.value("SELECT id FROM prior_episode"),
+    }
+    for rule, values in (
+        ("fk_training_row_prior_episode_id_item_id", {"item_id": other.id}),
+        ("ck_training_row_one_rationale", {"candidate_id": world.candidate_id()}),
+    ):
+        with refused(world, rule):
+            world.insert("training_row", **(row | values))
+    world.insert("training_row", **row)
+    with refused(world, "uq_training_row_rationale"):
+        world.insert("training_row", **row)
+    with refused(world, "fk_training_row_prior_episode_id_item_id"):
+        world.execute("DELETE FROM prior_episode")
+
+
+def insert_episode(world: World, item: Item, **changes: Any) -> None:
+    values = {
+        "project_id": world.project.id,
+        "item_id": item.id,
+        "item_version": 1,
+        "turns": "[]",
+        "answer": "red",
+        "content_key": "key",
+    }
+    world.insert("prior_episode", **(values | changes))
+
+
+def test_an_image_with_episodes_cannot_move_to_the_test_split(world: World) -> None:
+    item = make_item(world.session, world.project)
+    insert_episode(world, item)
+    with refused(world, "fk_prior_episode_item_id_split"):
+        world.execute(
+            "UPDATE project_image SET split = 'test' WHERE image_sha256 = :sha",
+            sha=item.image_sha256,
+        )
+
+
 def test_item_that_was_trained_on_cannot_move_to_the_test_split(world: World) -> None:
     world.insert("training_row", run_id=world.run.id, item_id=world.train.id)
     world.execute("DELETE FROM round_candidate")

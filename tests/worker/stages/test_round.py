@@ -109,7 +109,7 @@ def test_corrected_texts_are_trained_on_where_the_project_says_so(
         assert round_.status is RoundStatus.COMPLETED
         train = session.scalars(select(Run).where(Run.job == Job.TRAIN)).one()
         manifest = list_manifest(session, train.id)
-        written = sorted(str(text) for _, _, text, _, is_written in manifest if is_written)
+        written = sorted(str(row.rationale) for row in manifest if row.is_written)
         assert written == [f"because I say so {number}" for number in range(6)]
         assert train.result["n_written_rows"] == 6
         assert train.result["n_rationale_rows"] == 6

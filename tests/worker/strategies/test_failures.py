@@ -37,6 +37,7 @@ def test_a_training_says_whether_the_image_or_the_texts_cost_a_row() -> None:
         parent=None,
         state_name="state",
         is_written=[False] * n_items,
+        is_of_prior=[False] * n_items,
     )
     kept = leave_out(
         inputs, {3: ImageError("cut short.", Path("a.png")), 5: PromptError("too long.")}

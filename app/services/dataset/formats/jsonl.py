@@ -19,6 +19,19 @@ from app.services.dataset.formats.rows import (
 def read_jsonl(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row]:
     """Yields checked rows; empty lines are passed over."""
     columns = ColumnCheck(problems)
+    for place, values in read_objects(stream, name, problems):
+        renamed = _with_our_names(values)
+        if columns.look_at(place, renamed):
+            row = check_row(place, renamed, problems)
+            if row is not None:
+                yield row
+    columns.report()
+
+
+def read_objects(
+    stream: IO[bytes], name: str, problems: Problems
+) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """Yields the object of each line with its place; a line that is none is a problem."""
     for number, line in enumerate(read_lines(stream, name), start=1):
         if not line.strip():
             continue
@@ -28,16 +41,11 @@ def read_jsonl(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row
         except ValueError as error:
             problems.add(place, Sentence("is no JSON (%(error)s)", error=error.args[0]))
             continue
-        if not isinstance(values, dict):
+        if isinstance(values, dict):
+            yield place, values
+        else:
             fault = Sentence("must be an object, but is %(value)s", value=describe(values))
             problems.add(place, fault)
-            continue
-        values = _with_our_names(values)
-        if columns.look_at(place, values):
-            row = check_row(place, values, problems)
-            if row is not None:
-                yield row
-    columns.report()
 
 
 def _with_our_names(values: dict[str, Any]) -> dict[str, Any]:

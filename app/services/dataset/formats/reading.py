@@ -144,7 +144,7 @@ def _open_archives(
 ) -> dict[SourceFile, Archive]:
     archives = {}
     for source in sources:
-        _check_size(source)
+        check_file(source)
         if format is DataFormat.ZIP or source.name.lower().endswith(".zip"):
             archive = Archive(source.path, source.name)
             stack.callback(archive.close)
@@ -152,7 +152,8 @@ def _open_archives(
     return archives
 
 
-def _check_size(source: SourceFile) -> None:
+def check_file(source: SourceFile) -> None:
+    """Raises InvalidInput where a source is no file, is empty, or is larger than imports may be."""
     if source.path.is_dir():
         raise WrongFile(
             Sentence("%(file)s is a folder. Name the data file in it.", file=source.name)

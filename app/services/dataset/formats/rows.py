@@ -19,7 +19,17 @@ EXPECTED = Sentence(
     "expected are id, image, question, answer, and where there are any rationales (or rationale), "
     "split, facts"
 )
-MAX_LENGTHS = {"id": 500, "image": 1000, "question": 2000, "answer": 500, "rationale": 2000}
+MAX_LENGTHS = {
+    "id": 500,
+    "image": 1000,
+    "question": 2000,
+    "answer": 500,
+    "rationale": 2000,
+    # Of episodes (episodes.py).
+    "item": 500,
+    "asked": 2000,
+    "observed": 2000,
+}
 OTHER_WORDS = {
     **dict.fromkeys(("_id", "uid", "key", "item", "item_id", "question_id", "qid", "idx"), "id"),
     **dict.fromkeys(("img", "picture", "photo", "file", "filename", "file_name"), "image"),
@@ -62,19 +72,33 @@ class Row:
     facts: Json | None = None
 
 
+@dataclass(frozen=True)
+class Columns:
+    """The columns that a kind of row has. other_words: what people call them elsewhere."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    expected: str
+    other_words: Mapping[str, str]
+
+
+ITEM_COLUMNS = Columns(REQUIRED, OPTIONAL, EXPECTED, OTHER_WORDS)
+
+
 @dataclass
 class ColumnCheck:
     """Gathers rows with wrong columns, so that one mistake in the naming gives one line."""
 
     problems: Problems
+    columns: Columns = ITEM_COLUMNS
     _unknown: dict[str, list[Place]] = field(default_factory=dict)
     _missing: dict[str, list[Place]] = field(default_factory=dict)
 
     def look_at(self, place: Place, columns: Iterable[str]) -> bool:
         """Whether the row can be read; what is wrong is told by `report`."""
         names = set(columns)
-        unknown = names.difference(REQUIRED, OPTIONAL)
-        missing = [name for name in REQUIRED if name not in names]
+        unknown = names.difference(self.columns.required, self.columns.optional)
+        missing = [name for name in self.columns.required if name not in names]
         for name in sorted(unknown):
             self._unknown.setdefault(name, []).append(place)
         for name in missing:
@@ -82,12 +106,15 @@ class ColumnCheck:
         return not unknown and not missing
 
     def report(self) -> None:
+        columns = self.columns
         for kind, found in (("unknown", self._unknown), ("missing", self._missing)):
             for name, places in found.items():
-                parts = {"column": repr(name), "expected": EXPECTED}
+                parts = {"column": repr(name), "expected": columns.expected}
                 if kind == "missing":
                     text = Sentence("the column %(column)s is missing; %(expected)s", **parts)
-                elif meant := find_meant(name, REQUIRED + OPTIONAL, OTHER_WORDS):
+                elif meant := find_meant(
+                    name, columns.required + columns.optional, columns.other_words
+                ):
                     text = Sentence(
                         "the column %(column)s is not known; did you mean %(meant)s? %(expected)s",
                         meant=meant,

@@ -14,6 +14,7 @@ from app.lifecycle import (
     Split,
 )
 from app.models import Project, Round, Score
+from app.queries.dataset.prior import PriorCount, count_prior
 from app.queries.projects import overview
 from app.queries.projects.projects import (
     SplitCount,
@@ -64,6 +65,7 @@ class ProjectPage:
     project: Project
     counts: overview.ProjectCounts
     splits: Sequence[SplitCount]
+    prior: PriorCount
     next_step: NextStep
     rounds: Sequence[RoundLine]
     chart: Chart | None
@@ -100,6 +102,7 @@ def project_page(session: Session, project: Project) -> ProjectPage:
         project=project,
         counts=overview.count_project(session, project.id),
         splits=splits,
+        prior=count_prior(session, project.id),
         next_step=_next_step(session, project, rounds, splits),
         rounds=lines,
         chart=_chart(lines),
@@ -112,8 +115,8 @@ def _judged_by(project: Project, rounds: Sequence[Round]) -> Sentence:
     judges: dict[Judges, list[str]] = {}
     for round_ in rounds:
         settings = LoopSettings.model_validate(round_.settings)
-        # A round that trains on gold rationales is judged by nobody.
-        if settings.training.source != "gold":
+        # A round that trains on gold rationales, or on the prior, is judged by nobody.
+        if not settings.training.waits_for_nobody:
             judges.setdefault(settings.judging.judges, []).append(str(round_.number))
     judges = judges or {settings_of(project).judging.judges: []}
     by_people = judges.pop(PEOPLE, None)

@@ -15,6 +15,7 @@ from app.queries.rounds.rounds import find_last_round, find_open_round
 from app.round_settings import AdmissionSettings, LoopSettings
 from app.services.admission.admission import AdmissionPreview, count_votes
 from app.services.projects.projects import settings_of
+from app.services.rounds.starting import find_prior_fault
 from app.services.rounds.training_rows import count_written
 
 
@@ -49,6 +50,8 @@ def new_round_page(session: Session, project: Project) -> NewRoundPage:
         )
     if usable[Split.TRAIN] == 0:
         problems.append(Sentence("There are no train items: import a dataset first."))
+    elif (fault := find_prior_fault(session, project.id, settings)) is not None:
+        problems.append(fault)
     return NewRoundPage(
         number=last.number + 1 if last else 1,
         settings=settings,

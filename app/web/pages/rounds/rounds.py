@@ -181,7 +181,7 @@ def round_state(session: Session, round_: Round) -> RoundState:
 def _steps(status: RoundStatus, settings: LoopSettings, *, has_failed: bool) -> tuple[Step, ...]:
     skipped = (
         {RoundStatus.GENERATING, RoundStatus.JUDGING, RoundStatus.CLOSING}
-        if settings.training.source == "gold"
+        if settings.training.waits_for_nobody
         else set()
     )
     shown = [(own, label) for own, label in STEPS if own not in skipped]

@@ -87,7 +87,7 @@ def close(session: Session, round_: Round) -> Run | None:
 def trained(session: Session, run: Run | None) -> list[tuple[str | None, bool]]:
     """(rationale, whether a person wrote it) of every row of a training."""
     assert run is not None
-    return [(text, is_written) for _, _, text, _, is_written in list_manifest(session, run.id)]
+    return [(row.rationale, row.is_written) for row in list_manifest(session, run.id)]
 
 
 def test_corrected_texts_are_left_out_unless_asked_for(session: Session, project: Project) -> None:
