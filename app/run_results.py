@@ -62,6 +62,41 @@ class SamplingResult(StoredJson):
     """The result of a sampling: nothing, its draws say it all."""
 
 
+class EpisodeTally(StoredJson):
+    """Counts of the episodes of a shard, or of a round: how they ended, and what was asked in them.
+
+    The first four are outcomes (app.strategies.monologue.Outcome); an episode that failed is none.
+    """
+
+    explained: int = 0
+    wrong_answer: int = 0
+    not_understood: int = 0
+    asked_too_often: int = 0
+    turns: int = 0
+    repeated: int = 0
+    """Of the turns, those that asked what the episode had asked before."""
+    tokens: int = 0
+    """Of the reasoner: its questions, answers and rationales."""
+
+    @property
+    def n_episodes(self) -> int:
+        return self.explained + self.wrong_answer + self.not_understood + self.asked_too_often
+
+    @property
+    def explained_share(self) -> float | None:
+        """Returns the share of the episodes that came to a rationale; None without any."""
+        return self.explained / self.n_episodes if self.n_episodes else None
+
+    @property
+    def turns_per_episode(self) -> float | None:
+        return self.turns / self.n_episodes if self.n_episodes else None
+
+    @property
+    def repeated_share(self) -> float | None:
+        """Returns the share of the questions that were asked before; None without any."""
+        return self.repeated / self.turns if self.turns else None
+
+
 class CriticFigures(StoredJson):
     """The result of a critic's judging, over all draws, shown or not."""
 
@@ -244,6 +279,8 @@ class RoundFigures(StoredJson):
     n_written_trained: int = 0
     n_draws_fitting: int = 0
     n_draws_judged: int = 0
+    episodes: EpisodeTally | None = Field(default=None, exclude_if=_is_none)
+    """None where no monologue was sampled."""
     critic: CriticFigures | None = None
     """None where people judged; stored as keys that begin with `critic_`."""
 

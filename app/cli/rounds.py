@@ -7,6 +7,7 @@ import typer
 from app.cli.console import console, emphasised, get_project, print_json, running_services
 from app.kit.errors import Conflict
 from app.round_settings import LoopSettings
+from app.run_results import EpisodeTally
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -78,6 +79,8 @@ def status(project: ProjectName, as_json: AsJson = False) -> None:
             f"Cut at the limit of tokens: {data['draws']['cut']} of {data['draws']['all']} draws",
             highlight=False,
         )
+    if episodes := data.get("episodes"):
+        console.print(describe_episodes(EpisodeTally.read(episodes)), highlight=False)
     table = Table("job", "status", "shards", "written", "attempt", "worker", "error")
     for run in data["runs"]:
         table.add_row(*(str(run[name] or "") for name in run))
@@ -148,6 +151,17 @@ def cancel(project: ProjectName) -> None:
         console.print(f"Cancelled round {round_.number}.")
 
 
+def describe_episodes(episodes: EpisodeTally) -> str:
+    """Returns how the monologues of a round went, as a line."""
+    turns, repeated = episodes.turns_per_episode or 0.0, episodes.repeated_share or 0.0
+    return (
+        f"Monologues: {episodes.explained} of {episodes.n_episodes} came to a rationale; "
+        f"{episodes.wrong_answer} answered wrongly, {episodes.not_understood} could not be "
+        f"understood, {episodes.asked_too_often} asked too often; {turns:.1f} looks each, "
+        f"{repeated:.0%} of the questions repeated"
+    )
+
+
 def describe(session: "Session", round_: "Round") -> dict[str, Any]:
     """Returns a round's state as plain data."""
     from app.queries.rounds.rounds import get_progress
@@ -166,6 +180,7 @@ def describe(session: "Session", round_: "Round") -> dict[str, Any]:
             "set aside": progress.n_set_aside,
         },
         "draws": {"all": progress.n_samples, "cut": progress.n_cut},
+        **({"episodes": progress.episodes.dump()} if progress.episodes else {}),
         "n_submitted": progress.n_submitted,
         "figures": round_.figures,
         "runs": [

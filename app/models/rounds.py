@@ -144,6 +144,8 @@ class RunShard(WithId, Base):
     heartbeat_at: Mapped[datetime | None]
     n_written: Mapped[int] = mapped_column(server_default="0")
     seconds: Mapped[float | None]
+    # Whole numbers by name: what the strategy counted of its draws (run_results.EpisodeTally).
+    tally: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     error: Mapped[str | None]
     __table_args__ = (
         UniqueConstraint("run_id", "number"),

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, func, select, true
 from sqlalchemy.orm import Session, aliased
 
-from app.lifecycle import Job, RoundItemState, RoundStatus, RunStatus, Split
+from app.lifecycle import Job, RoundItemState, RoundStatus, RunStatus, ShardStatus, Split
 from app.models import (
     Admission,
     Item,
@@ -14,10 +14,12 @@ from app.models import (
     RoundCandidate,
     RoundItem,
     Run,
+    RunShard,
     VerdictRow,
 )
 from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds.candidates import usable_items_statement
+from app.run_results import EpisodeTally
 
 
 def count_covered(session: Session, project_id: int, *, round_number: int) -> tuple[int, int, int]:
@@ -126,3 +128,17 @@ def list_completed_before(session: Session, round_: Round) -> Sequence[Round]:
         )
         .order_by(Round.number)
     ).all()
+
+
+def count_episodes(session: Session, round_id: int) -> EpisodeTally | None:
+    """Returns what the shards of a round counted of its monologues; None where there were none."""
+    counted = func.jsonb_each_text(RunShard.tally).table_valued("key", "value")
+    rows = session.execute(
+        select(counted.c.key, func.sum(counted.c.value.cast(BigInteger)))
+        .select_from(RunShard)
+        .join(Run, Run.id == RunShard.run_id)
+        .join(counted, true())
+        .where(Run.round_id == round_id, RunShard.status == ShardStatus.DONE)
+        .group_by(counted.c.key)
+    )
+    return EpisodeTally.find({key: int(n) for key, n in rows})

@@ -39,8 +39,10 @@ from app.models import (
 from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds.bases import find_base
 from app.queries.rounds.candidates import usable_items_statement
+from app.queries.rounds.figures import count_episodes
 from app.round_settings import LoopSettings
-from app.run_results import TrainingProgress
+from app.run_results import EpisodeTally, TrainingProgress
+from app.strategies import MONOLOGUE
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class RoundProgress:
     """Of these, the draws whose text ended at the limit of tokens."""
     n_candidates: int
     n_shown: int
+    episodes: EpisodeTally | None
+    """Of a round of the strategy `monologue`, once it has some."""
     runs: tuple[RunProgress, ...]
     scores: tuple[Score, ...]
     baseline_scores: tuple[Score, ...]
@@ -315,6 +319,7 @@ def get_progress(session: Session, round_: Round) -> RoundProgress:
     ).scalar_one()
     runs = _list_run_progress(session, round_.id)
     settings = LoopSettings.model_validate(round_.settings)
+    is_monologue = settings.strategy == MONOLOGUE.name
     baseline = find_baseline_run(session, round_.project_id, settings)
     evaluations = [entry.run.id for entry in runs if entry.run.job is Job.EVALUATE]
     return RoundProgress(
@@ -331,6 +336,7 @@ def get_progress(session: Session, round_: Round) -> RoundProgress:
         n_cut=n_cut,
         n_candidates=n_candidates,
         n_shown=n_shown,
+        episodes=count_episodes(session, round_.id) if is_monologue else None,
         runs=runs,
         scores=tuple(list_scores(session, evaluations[-1])) if evaluations else (),
         baseline_scores=tuple(list_scores(session, baseline.id)) if baseline else (),

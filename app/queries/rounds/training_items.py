@@ -64,7 +64,7 @@ def list_manifest(session: Session, run_id: int) -> list[ManifestRow]:
     traces = _find_best_traces(session, run_id)
     found: list[ManifestRow] = []
     for row, item, image, text, written, episode in rows:
-        if episode is not None:
+        if row.prior_episode_id is not None:
             found.append(_of_episode(row, item, image, episode))
             continue
         trace = traces.get(row.candidate_id)

@@ -1,6 +1,6 @@
 """Runs, shards and workers: look-ups and claims. Each claim is one conditional UPDATE."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -150,8 +150,15 @@ def touch_shard(session: Session, shard_id: int, attempt: int) -> bool:
 
 
 def finish_shard(
-    session: Session, shard_id: int, attempt: int, *, n_written: int, seconds: float
+    session: Session,
+    shard_id: int,
+    attempt: int,
+    *,
+    n_written: int,
+    seconds: float,
+    tally: Mapping[str, int] | None = None,
 ) -> bool:
+    """Marks a shard as done, with what was counted; False when another worker has taken it."""
     return bool(
         session.execute(
             update(RunShard)
@@ -165,6 +172,7 @@ def finish_shard(
                 heartbeat_at=func.clock_timestamp(),
                 n_written=n_written,
                 seconds=seconds,
+                tally=dict(tally or {}),
                 error=None,
             )
             .returning(RunShard.id)

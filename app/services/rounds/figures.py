@@ -36,6 +36,7 @@ def collect_figures(session: Session, round_: Round) -> RoundFigures:
         n_written_trained=_count_written_trained(session, round_),
         n_draws_fitting=fits,
         n_draws_judged=judged,
+        episodes=queries.count_episodes(session, round_.id),
         critic=_critic_figures(session, round_),
     )
 

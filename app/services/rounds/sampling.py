@@ -15,9 +15,11 @@ from app.queries.rounds import candidates as candidate_queries
 from app.queries.rounds import round_items as item_queries
 from app.queries.runs import runs as run_queries
 from app.round_settings import LoopSettings, Order
+from app.run_results import EpisodeTally
 from app.same_text import text_key
 from app.services.judging.settling import IMAGE_UNUSABLE, PROMPT_REFUSED
 from app.services.runs.failures import Failure, store_failures
+from app.strategies.monologue import MONOLOGUE, MonologueTrace
 from app.uncertainty import untouched_priority
 
 SET_ASIDE_FOR = {FailureKind.IMAGE: IMAGE_UNUSABLE, FailureKind.PROMPT: PROMPT_REFUSED}
@@ -26,7 +28,10 @@ SET_ASIDE_FOR = {FailureKind.IMAGE: IMAGE_UNUSABLE, FailureKind.PROMPT: PROMPT_R
 
 @dataclass(frozen=True)
 class Drawn:
-    """One draw of the model for an item, as a worker hands it over."""
+    """One draw of the model for an item, as a worker hands it over.
+
+    A monologue that came to no rationale has an empty text, and a trace that says why.
+    """
 
     item_id: int
     prompt: str
@@ -91,10 +96,30 @@ def store_samples(
         )
     draws = _count_draws(drawn, candidate_ids)
     _choose_candidates(session, run.round_id, item_ids, draws, settings)
+    tally = count_episodes(drawn)
     if not run_queries.finish_shard(
-        session, shard_id, attempt, n_written=len(drawn), seconds=seconds
+        session,
+        shard_id,
+        attempt,
+        n_written=len(drawn),
+        seconds=seconds,
+        tally=tally.dump() if tally.n_episodes else None,
     ):
         raise LostRun(f"Shard {shard_id} of run {run.id} was taken over by another worker.")
+
+
+def count_episodes(drawn: Sequence[Drawn]) -> EpisodeTally:
+    """Counts how the monologues among some draws ended, and what was asked in them."""
+    counts: Counter[str] = Counter()
+    for draw in drawn:
+        if not draw.trace or draw.trace.get("kind") != MONOLOGUE.name:
+            continue
+        trace = MonologueTrace.model_validate(draw.trace)
+        counts[trace.outcome.value] += 1
+        counts["turns"] += len(trace.turns)
+        counts["repeated"] += sum(turn.is_repeated for turn in trace.turns)
+        counts["tokens"] += draw.n_tokens or 0
+    return EpisodeTally.model_validate(counts)
 
 
 def _store_candidates(

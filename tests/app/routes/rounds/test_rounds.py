@@ -9,8 +9,27 @@ from sqlalchemy import func
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.lifecycle import Job, JudgementStatus, Role, RoundItemState, RoundStatus, RunStatus, Split
-from app.models import Judgement, Project, Round, RoundCandidate, Run, Score, VerdictRow, Worker
+from app.lifecycle import (
+    Job,
+    JudgementStatus,
+    Role,
+    RoundItemState,
+    RoundStatus,
+    RunStatus,
+    ShardStatus,
+    Split,
+)
+from app.models import (
+    Judgement,
+    Project,
+    Round,
+    RoundCandidate,
+    Run,
+    RunShard,
+    Score,
+    VerdictRow,
+    Worker,
+)
 from app.queries.rounds.rounds import find_last_round
 from app.round_settings import (
     AdmissionSettings,
@@ -19,6 +38,7 @@ from app.round_settings import (
     SamplingSettings,
     TrainingSettings,
 )
+from app.run_results import EpisodeTally
 from app.services.judging import opening
 from tests.support.browsing import HTMX, one, page, sign_in, text_of
 from tests.support.factories import (
@@ -297,6 +317,31 @@ def test_a_round_says_how_many_texts_were_cut_and_what_to_raise(
         for card in candidates
     }
     assert marked == {"it is red and": True, "a ball": False}
+
+
+def test_a_round_says_how_its_monologues_ended(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    round_ = make_round(session, project, settings=LoopSettings(strategy="monologue"))
+    assert not page(admin.get(f"/rounds/{round_.id}")).select("#episodes")
+    run = make_run(session, project, Job.GENERATE, round_=round_, status=RunStatus.RUNNING)
+    tallies = (
+        EpisodeTally(explained=3, wrong_answer=1, turns=8, repeated=2),
+        EpisodeTally(explained=1, not_understood=2, asked_too_often=1, turns=8),
+        EpisodeTally(explained=100),  # of a shard that is being done
+    )
+    for number, tally in enumerate(tallies, start=1):
+        status = ShardStatus.RUNNING if number == 3 else ShardStatus.DONE
+        shard = RunShard(
+            run_id=run.id, number=number, item_ids=[], status=status, tally=tally.dump()
+        )
+        session.add(shard)
+    session.flush()
+    said = " ".join(text_of(admin.get(f"/rounds/{round_.id}"), "#episodes").split())
+    assert said == (
+        "Monologues 8 50.0 % came to a rationale Looks 2.0 per monologue Repeated questions 12.5 % "
+        "of 16 Without a rationale 4 1 wrong answer, 2 not understood, 1 asked too often"
+    )
 
 
 def test_silent_run_says_that_another_worker_takes_over(

@@ -1,6 +1,7 @@
 """What is stored of a shard, and which candidates people see."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import zip_longest
 
 import pytest
@@ -19,9 +20,11 @@ from app.models import (
     RunShard,
     Sample,
 )
+from app.queries.rounds.figures import count_episodes
 from app.round_settings import JudgingSettings, LoopSettings, Order
 from app.services.rounds.sampling import Drawn, choose_shown, store_samples
 from app.services.runs.failures import Failure
+from app.strategies.monologue import MonologueTrace, Outcome, Turn
 from tests.support.factories import make_item, make_project, make_round, make_round_item, make_run
 
 
@@ -186,3 +189,77 @@ def test_what_the_model_draws_differently_each_time_stands_ahead_where_it_shall(
     store(session, shard, ["a", "one", "another", "a third"], settings=settings)
     (place,) = session.scalars(select(RoundItem)).all()
     assert (place.priority > 0) is is_ahead
+
+
+# --- Monologues ------------------------------------------------------------------------------
+
+
+def monologue(number: int, outcome: Outcome, *asked: str, text: str = "") -> Drawn:
+    turns = tuple(
+        Turn(asked=question, observed="red", is_repeated=question in asked[:place])
+        for place, question in enumerate(asked)
+    )
+    return Drawn(
+        item_id=0,
+        prompt=", seeing that",
+        temperature=0.3,
+        number=number,
+        seed=number,
+        text=text,
+        log_probability=-1.0,
+        n_tokens=10,
+        trace=MonologueTrace(turns=turns, outcome=outcome).model_dump(mode="json"),
+    )
+
+
+def test_monologues_without_a_rationale_are_kept_and_counted_and_make_no_candidate(
+    session: Session, shard: RunShard, item: Item
+) -> None:
+    drawn = [
+        monologue(1, Outcome.EXPLAINED, "what color?", "what size?", text="it is red"),
+        monologue(2, Outcome.WRONG_ANSWER, "what color?", "what color?"),
+        monologue(3, Outcome.WRONG_ANSWER),
+        monologue(4, Outcome.NOT_UNDERSTOOD),
+        monologue(5, Outcome.ASKED_TOO_OFTEN, "what color?", "what size?"),
+    ]
+    run = session.get_one(Run, shard.run_id)
+    store_samples(
+        session,
+        run=run,
+        shard_id=shard.id,
+        attempt=1,
+        item_ids=[item.id],
+        drawn=[replace(draw, item_id=item.id) for draw in drawn],
+        strategy="monologue",
+        adapter_id=None,
+        settings=LoopSettings(),
+        seconds=0.1,
+    )
+    samples = session.scalars(select(Sample).order_by(Sample.number)).all()
+    assert [sample.candidate_id is not None for sample in samples] == [True] + [False] * 4
+    assert [sample.trace["outcome"] for sample in samples if sample.trace] == [
+        draw.trace["outcome"] for draw in drawn if draw.trace
+    ]
+    assert session.scalars(select(Candidate.text)).all() == ["it is red"]
+    assert run.round_id is not None
+    tally = count_episodes(session, run.round_id)
+    assert tally is not None
+    assert tally.dump() == {
+        "explained": 1,
+        "wrong_answer": 2,
+        "not_understood": 1,
+        "asked_too_often": 1,
+        "turns": 6,
+        "repeated": 1,
+        "tokens": 50,
+    }
+    assert (tally.n_episodes, tally.turns_per_episode) == (5, 1.2)
+
+
+def test_draws_of_another_strategy_are_counted_as_no_monologues(
+    session: Session, shard: RunShard, item: Item
+) -> None:
+    run = session.get_one(Run, shard.run_id)
+    assert run.round_id is not None
+    store(session, shard, ["it is red"])
+    assert count_episodes(session, run.round_id) is None
