@@ -54,7 +54,7 @@ def line_chart(
     as_percent: bool = False,
     with_dots: bool = False,
 ) -> Chart | None:
-    """Returns a chart of up to three named series of (x, y); None when there is nothing to draw."""
+    """Returns a chart of up to four named series of (x, y); None when there is nothing to draw."""
     drawn = [(name, [p for p in points if math.isfinite(p[1])]) for name, points in series]
     drawn = [(name, points) for name, points in drawn if points]
     if not drawn:

@@ -23,6 +23,7 @@ from app.queries.runs.failures import list_round_failures
 from app.round_settings import LoopSettings
 from app.run_results import EvaluationResult, RoundFigures, TrainingProgress, TrainingResult
 from app.services.rounds.bases import has_found_another
+from app.strategies.monologue import OBSERVER, REASONER
 from app.web.pages.rounds.scores import ScoreTable, list_notes, score_tables
 from app.web.pages.runs.runs import RunCard, run_card
 from app.web.render.charts import Chart, line_chart
@@ -60,7 +61,7 @@ class RoundState:
     token_limit: int
     figures: RoundFigures | None
     """None before the round is decided."""
-    loss_chart: Chart | None
+    loss_charts: Sequence[Chart]
     scores: tuple[ScoreTable, ...]
     score_notes: Sequence[tuple[str, str]]
     meteor_note: str
@@ -161,7 +162,7 @@ def round_state(session: Session, round_: Round) -> RoundState:
         effort=_effort(session, round_, figures) if is_by_people else None,
         token_limit=settings.sampling.max_new_tokens,
         figures=figures,
-        loss_chart=_loss_chart(progress),
+        loss_charts=_loss_charts(progress),
         scores=scores,
         score_notes=list_notes(scores),
         meteor_note=_meteor_note(progress),
@@ -209,13 +210,28 @@ def _find_run(progress: RoundProgress, job: Job) -> Run | None:
     return next((entry.run for entry in progress.runs if entry.run.job is job), None)
 
 
-LOSS_LABELS = {"answer": Sentence("answers"), "rationale": Sentence("rationales")}
+LOSS_LABELS = {
+    "answer": Sentence("answers"),
+    "rationale": Sentence("rationales"),
+    "question": Sentence("questions"),
+    "observation": Sentence("observations"),
+}
 
 
-def _loss_chart(progress: RoundProgress) -> Chart | None:
-    run = _find_run(progress, Job.TRAIN)
-    if run is None:
-        return None
+LOSS_TITLES = {
+    REASONER: Sentence("Training loss of the reasoner"),
+    OBSERVER: Sentence("Training loss of the observer"),
+}
+"""By the role that is trained, where a strategy has several."""
+
+
+def _loss_charts(progress: RoundProgress) -> tuple[Chart, ...]:
+    """Returns a chart for each training of the round that has a loss to show."""
+    charts = (_loss_chart(entry.run) for entry in progress.runs if entry.run.job is Job.TRAIN)
+    return tuple(chart for chart in charts if chart is not None)
+
+
+def _loss_chart(run: Run) -> Chart | None:
     result = TrainingResult.read(run.result)
     points: dict[str, list[tuple[float, float]]] = {}
     for point in result.curve or TrainingProgress.read(run.progress).curve:
@@ -227,7 +243,7 @@ def _loss_chart(progress: RoundProgress) -> Chart | None:
         if points and entry.loss is not None
     ]
     return line_chart(
-        Sentence("Training loss"),
+        LOSS_TITLES.get(run.role or "", Sentence("Training loss")),
         [
             *((LOSS_LABELS.get(name, name), line) for name, line in points.items()),
             (Sentence("validation"), validation),

@@ -11,6 +11,7 @@ from app.models import Run
 from app.queries.projects.overview import WorkerLine
 from app.queries.runs.failures import FailureLine, JobFailures
 from app.run_results import Preparation, TrainingProgress, TrainingResult, WorkProgress
+from app.strategies.monologue import OBSERVER, REASONER
 from app.web.language.labels import word
 
 JOB_LABELS: dict[Job, Sentence] = {
@@ -23,6 +24,12 @@ JOB_LABELS: dict[Job, Sentence] = {
     Job.IMPORT: Sentence("Import"),
     Job.RELEASE: Sentence("Build the release"),
 }
+
+TRAINING_LABELS = {
+    REASONER: Sentence("Train the reasoner"),
+    OBSERVER: Sentence("Train the observer"),
+}
+"""By the role that is trained, where a strategy has several."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ def run_card(
     return RunCard(
         id=run.id,
         job=run.job,
-        label=JOB_LABELS[run.job],
+        label=run_label(run),
         status=run.status,
         is_live=run.status in LIVE_RUN,
         n_done=n_done,
@@ -110,6 +117,12 @@ def run_card(
         wait=wait,
         command=command,
     )
+
+
+def run_label(run: Run) -> Sentence:
+    """Returns what a run does, and for which role where its strategy has several."""
+    label = TRAINING_LABELS.get(run.role or "") if run.job is Job.TRAIN else None
+    return label or JOB_LABELS[run.job]
 
 
 def split_error(error: str | None) -> tuple[str, str]:

@@ -283,6 +283,29 @@ def test_a_training_shows_each_of_its_losses_by_name(
     assert [len(line["points"].split()) for line in chart.select("polyline")] == [2, 2, 1]
 
 
+def test_each_training_of_a_monologue_has_its_name_and_its_losses(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    settings = LoopSettings(strategy="monologue")
+    round_ = make_round(session, project, status=RoundStatus.TRAINING, settings=settings)
+    for role, losses in (
+        ("reasoner", {"question": 2.0, "answer": 1.0, "rationale": 1.5}),
+        ("observer", {"observation": 0.5}),
+    ):
+        run = make_run(session, project, Job.TRAIN, round_=round_, status=RunStatus.RUNNING)
+        run.strategy, run.role = "monologue", role
+        run.progress = {"step": 1, "n_steps": 2, "curve": [{"step": 1, "losses": losses}]}
+        session.flush()
+    shown = admin.get(f"/rounds/{round_.id}")
+    labels = [card["aria-label"] for card in page(shown).select("article.card")]
+    assert labels == ["Train the reasoner", "Train the observer"]
+    charts = [chart["aria-label"] for chart in page(shown).select("svg.chart")]
+    assert charts == [
+        "Training loss of the reasoner: answers 1, questions 2, rationales 1.5",
+        "Training loss of the observer: observations 0.5",
+    ]
+
+
 def test_a_round_says_how_much_of_its_training_people_wrote(
     admin: TestClient, session: Session, project: Project
 ) -> None:
