@@ -53,9 +53,11 @@ def create_project(
     with running_services(), session_scope() as session:
         if is_demo:
             from app.cli.demo import demo
+            from app.cli.demo.prior import add_scene_prior
 
             sizes = demo.Sizes(n_train=n_train, n_validation=n_validation, n_test=n_test)
             project = demo.create_demo_project(session, name=name, seed=seed, sizes=sizes)
+            add_scene_prior(session, project, seed=seed)
         else:
             project = projects.create_project(session, name=name, actor=None)
         slug = project.slug

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.cli.console import console, emphasised
 from app.cli.demo.practice import add_demo_practice
+from app.cli.demo.prior import add_scene_prior
 from app.kit.db import session_scope
 from app.kit.settings import get_settings
 from app.lifecycle import Role, RoundItemState
@@ -113,6 +114,7 @@ def prepare() -> None:
         if project is None:
             project = create_demo_project(session, name="Demo", seed=0, sizes=Sizes())
             add_demo_practice(session, project, seed=0)
+            add_scene_prior(session, project, seed=0)
         for name, role, is_admin in ((ADMIN, Role.ADMIN, True), (ANNOTATOR, Role.ANNOTATOR, False)):
             _add_member(session, project, name, role, is_admin=is_admin)
         if find_last_round(session, project.id) is None:

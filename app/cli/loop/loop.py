@@ -62,6 +62,21 @@ def loop(
             min=20,
         ),
     ] = 400,
+    n_episodes: Annotated[
+        int | None,
+        typer.Option(
+            "--prior",
+            help="With the strategy monologue: episodes made of the project's scenes, where it has "
+            "no prior (default: one per train item; 0: none). They are learned before round one.",
+            min=0,
+        ),
+    ] = None,
+    useless_share: Annotated[
+        float,
+        typer.Option(
+            "--useless", help="Of these, the share whose questions do not help.", min=0, max=1
+        ),
+    ] = 0.25,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the figures to this file.")
     ] = None,
@@ -70,16 +85,16 @@ def loop(
 
     Example: illume loop scenes --demo --critic exact --rounds 3 --json figures.json
 
+    With the strategy monologue, a project with a prior begins with a round that trains on it alone.
     A loop that was broken off goes on where it was when it is started again, with its own settings.
     """
     from app.cli.demo import demo
+    from app.cli.loop.prior import begin_with_prior
     from app.cli.loop.table import print_table
     from app.cli.loop.watch import watch
     from app.critics import get_critic
     from app.kit.db import session_scope
     from app.queries.projects.projects import find_project
-    from app.services.rounds import rounds
-    from app.services.rounds.starting import start_round
     from app.strategies import get_strategy
 
     if control not in {"none", "permuted", "gold"}:
@@ -111,10 +126,14 @@ def loop(
             )
             going_on = _broken_off(session, owner)
             if going_on is None:
-                first = rounds.create_round(session, owner, settings=settings, actor=None)
-                start_round(session, first, actor=None)
-                first_number = first.number
-                console.print(f"Started round {first_number} of {project}.", highlight=False)
+                settings = begin_with_prior(
+                    session,
+                    owner,
+                    settings,
+                    n_episodes=n_episodes,
+                    useless_share=useless_share,
+                )
+                first_number = _start(session, owner, settings)
             else:
                 settings, first_number = going_on
                 critic, control = settings.judging.judges, _control_of(settings)
@@ -131,6 +150,18 @@ def loop(
     if json_file is not None:
         json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         console.print(f"Wrote {json_file}.", highlight=False)
+
+
+def _start(session: "Session", project: "Project", settings: LoopSettings) -> int:
+    """Starts the first round of the loop and returns its number."""
+    from app.services.rounds import rounds
+    from app.services.rounds.starting import start_round
+
+    first = rounds.create_round(session, project, settings=settings, actor=None)
+    start_round(session, first, actor=None)
+    on_prior = ", on the prior" if settings.training.source == "prior" else ""
+    console.print(f"Started round {first.number} of {project.slug}{on_prior}.", highlight=False)
+    return first.number
 
 
 def loop_settings(
@@ -179,6 +210,7 @@ def _control_of(settings: LoopSettings) -> str:
 def _broken_off(session: "Session", project: "Project") -> tuple[LoopSettings, int] | None:
     """Settings and first round of the loop whose round is still open. Raises Conflict if the open
     round is none that a critic judges and that goes on by itself."""
+    from app.cli.loop.prior import is_same_loop
     from app.queries.rounds import rounds as queries
 
     open_round = queries.find_open_round(session, project.id)
@@ -193,7 +225,7 @@ def _broken_off(session: "Session", project: "Project") -> tuple[LoopSettings, i
         )
     first_number = open_round.number
     for round_ in reversed(queries.list_rounds(session, project.id)):
-        if round_.settings != open_round.settings:
+        if not is_same_loop(round_.settings, open_round.settings):
             break
         first_number = round_.number
     return settings, first_number
@@ -218,6 +250,7 @@ def collect(
         entries.append(
             {
                 "round": round_.number,
+                "source": LoopSettings.model_validate(round_.settings).training.source,
                 "status": round_.status.value,
                 "decision": round_.decision.value if round_.decision else None,
                 "reason": round_.decision_reason,

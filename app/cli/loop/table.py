@@ -5,6 +5,7 @@ from typing import Any
 from rich.table import Table
 
 from app.cli.console import console
+from app.cli.rounds import describe_episodes
 from app.lifecycle import Split
 from app.run_results import RoundFigures
 from app.services.evaluation.score_names import Series, score_name
@@ -22,11 +23,14 @@ def print_table(figures: dict[str, Any]) -> None:
     for name in COLUMNS:
         table.add_column(name, justify="right")
     rounds = figures["rounds"]
+    tallies = []
     for entry in rounds:
         brought = RoundFigures.find(entry.get("figures", {}))
+        if brought and brought.episodes:
+            tallies.append(f"Round {entry['round']}: {describe_episodes(brought.episodes)}")
         share = brought.critic.fitting_share if brought and brought.critic else None
         table.add_row(
-            "base" if entry["round"] == 0 else str(entry["round"]),
+            _round_name(entry),
             f"{brought.n_covered}/{brought.n_items}" if brought else "",
             f"{share:.1%}" if share is not None else "",
             *_cells(_test_scores(entry), Series.MODEL),
@@ -36,9 +40,17 @@ def print_table(figures: dict[str, Any]) -> None:
     if evaluated:
         _add_comparison(table, evaluated)
     console.print(table)
+    for line in tallies:
+        console.print(line, highlight=False)
     last = rounds[-1]
     if last.get("reason"):
         console.print(f"Ended after round {last['round']}: {last['decision']}. {last['reason']}")
+
+
+def _round_name(entry: dict[str, Any]) -> str:
+    if entry["round"] == 0:
+        return "base"
+    return f"{entry['round']} (prior)" if entry.get("source") == "prior" else str(entry["round"])
 
 
 def _add_comparison(table: Table, evaluated: list[dict[str, Any]]) -> None:

@@ -12,10 +12,11 @@ from app.cli.console import console, is_terminal
 from app.kit.db import session_scope
 from app.kit.errors import AppError
 from app.lifecycle import CLOSED_ROUND, RUN_TRANSITIONS, Decision, Job, RoundStatus, RunStatus
-from app.models import Round
+from app.models import Round, Run
 from app.queries.rounds import rounds as queries
 from app.queries.runs.runs import find_latest_run
 from app.run_results import TrainingProgress, WorkProgress
+from app.strategies import get_strategy
 
 POLL_SECONDS = 0.5
 # A phase that takes long says in between how far it is.
@@ -74,7 +75,7 @@ def _has_ended(project_id: int, view: View) -> bool:
 def _phases(session: Session, round_: Round) -> list[Phase]:
     return [
         Phase(
-            name=f"round {round_.number} {entry.run.job.value}",
+            name=_name(round_, entry.run),
             status=entry.run.status,
             done=done,
             total=total or 1,
@@ -83,6 +84,13 @@ def _phases(session: Session, round_: Round) -> list[Phase]:
         for entry in queries.get_progress(session, round_).runs
         for done, total in [_extent(entry)]
     ]
+
+
+def _name(round_: Round, run: Run) -> str:
+    """Returns the name of a phase; of several trainings each has that of its role."""
+    has_roles = run.strategy is not None and len(get_strategy(run.strategy).roles) > 1
+    role = f" {run.role}" if has_roles and run.role else ""
+    return f"round {round_.number} {run.job.value}{role}"
 
 
 def _extent(entry: queries.RunProgress) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from app.lifecycle import Split
 from app.models import Item, PriorEpisode, TrainingRow
 from app.queries.blocks import blocks
 
@@ -49,6 +50,20 @@ def find_episodes(session: Session, project_id: int) -> dict[EpisodeKey, int]:
         ).where(PriorEpisode.project_id == project_id, PriorEpisode.removed_at.is_(None))
     )
     return {(item_id, key, version): id_ for item_id, key, version, id_ in rows}
+
+
+def list_items_with_facts(session: Session, project_id: int) -> Sequence[Item]:
+    """Returns the train items of a project that say what their picture shows, and are used."""
+    return session.scalars(
+        select(Item)
+        .where(
+            Item.project_id == project_id,
+            Item.split == Split.TRAIN,
+            Item.facts.is_not(None),
+            Item.excluded_at.is_(None),
+        )
+        .order_by(Item.id)
+    ).all()
 
 
 def insert_episodes(session: Session, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -100,14 +100,13 @@ def _decide(session: Session, round_: Round, settings: LoopSettings) -> None:
     if decision is Decision.CONTINUE and settings.auto_continue:
         session.flush()  # the next round may only open when this one is closed in the table
         project = session.get_one(Project, round_.project_id)
-        following = create_round(
-            session, project, settings=_settings_of_following(settings), actor=None
-        )
+        following = create_round(session, project, settings=settings_after(settings), actor=None)
         start_round(session, following, actor=None)
 
 
-def _settings_of_following(settings: LoopSettings) -> LoopSettings:
-    """The prior is learned once: what follows samples from what came of it."""
+def settings_after(settings: LoopSettings) -> LoopSettings:
+    """Returns the settings of the round that follows by itself: the prior is learned once, and what
+    follows samples from what came of it."""
     if settings.training.source != "prior":
         return settings
     training = settings.training.model_copy(update={"source": "admitted"})
