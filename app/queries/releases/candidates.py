@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from sqlalchemy import case, select
 from sqlalchemy.orm import Session
@@ -9,6 +10,8 @@ from sqlalchemy.orm import Session
 from app.lifecycle import AuthorKind, UserKind
 from app.models import Adapter, Admission, Candidate, Round, Run, Sample
 from app.queries.blocks import blocks
+from app.same_text import text_key
+from app.strategies.monologue import MONOLOGUE, MonologueTrace, Outcome
 
 
 @dataclass(frozen=True)
@@ -120,4 +123,46 @@ def list_draws(
             )
         )
         found += [DrawSource(*row) for row in rows]
+    return found
+
+
+@dataclass(frozen=True)
+class TraceSource:
+    """A monologue that led to a candidate, of the draw with the highest log probability. n_ways: in
+    how many ways, by what was asked, the draws of the candidate came to it."""
+
+    candidate_id: int
+    round_number: int
+    trace: MonologueTrace
+    n_ways: int
+
+
+def list_traces(
+    session: Session, candidate_ids: Sequence[int], round_ids: Sequence[int]
+) -> list[TraceSource]:
+    """Returns the best monologue of each of these candidates in these rounds; candidates that none
+    led to are left out."""
+    found: list[TraceSource] = []
+    for block in blocks(candidate_ids):
+        rows = session.execute(
+            select(Sample.candidate_id, Round.number, Sample.trace)
+            .join(Run, Run.id == Sample.run_id)
+            .join(Round, Round.id == Run.round_id)
+            .where(
+                Sample.candidate_id.in_(block),
+                Run.round_id.in_(round_ids),
+                Sample.strategy == MONOLOGUE.name,
+                Sample.trace["outcome"].astext == Outcome.EXPLAINED.value,
+            )
+            .order_by(
+                Sample.candidate_id,
+                Sample.log_probability.desc().nulls_last(),
+                Round.number,
+                Sample.id,
+            )
+        )
+        for candidate_id, group in groupby(rows, key=lambda row: row[0]):
+            drawn = [(number, MonologueTrace.model_validate(trace)) for _, number, trace in group]
+            ways = {tuple(text_key(turn.asked) for turn in trace.turns) for _, trace in drawn}
+            found.append(TraceSource(candidate_id, *drawn[0], len(ways)))
     return found

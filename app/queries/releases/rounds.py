@@ -1,12 +1,13 @@
 """The rounds that a release draws from, with the models they were run with."""
 
 from dataclasses import dataclass
+from itertools import groupby
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.lifecycle import RoundStatus
-from app.models import Adapter, ProjectBase, Round, RoundModel
+from app.models import Adapter, ProjectBase, Round, RoundModel, Run, TrainingRow
 
 JUDGED_ROUND = frozenset(RoundStatus) - {
     RoundStatus.DRAFT,
@@ -17,14 +18,25 @@ JUDGED_ROUND = frozenset(RoundStatus) - {
 
 
 @dataclass(frozen=True)
-class RoundSource:
-    """A round with its adapters. base_digest: of the files, or the commit, of the base model that
-    it used; None where nobody noted it, as in rounds from before bases were pinned."""
+class AdapterSource:
+    """The adapters of one role in a round, by their digests: which it had, and which it made."""
 
-    round: Round
+    role: str
     parent_digest: str | None
     new_digest: str | None
+
+
+@dataclass(frozen=True)
+class RoundSource:
+    """A round with its adapters, one entry per role. base_digest: of the files, or the commit, of
+    the base model that it used; None where nobody noted it, as in rounds from before bases were
+    pinned."""
+
+    round: Round
+    adapters: tuple[AdapterSource, ...]
     base_digest: str | None
+    learned_from_prior: bool
+    """Whether a training of it read imported episodes."""
 
 
 def list_judged_rounds(session: Session, project_id: int) -> list[RoundSource]:
@@ -38,13 +50,26 @@ def list_judged_rounds(session: Session, project_id: int) -> list[RoundSource]:
         or_(ProjectBase.changed_at.is_(None), ProjectBase.changed_at < Round.created_at),
     )
     base = func.coalesce(parent.c.base_revision, new.c.base_revision, ProjectBase.digest)
+    read_episodes = exists().where(
+        Run.round_id == Round.id,
+        TrainingRow.run_id == Run.id,
+        TrainingRow.prior_episode_id.is_not(None),
+    )
     rows = session.execute(
-        select(Round, parent.c.digest, new.c.digest, base)
+        select(Round, RoundModel.role, parent.c.digest, new.c.digest, base, read_episodes)
         .outerjoin(ProjectBase, pinned)
         .outerjoin(RoundModel, RoundModel.round_id == Round.id)
         .outerjoin(parent, parent.c.id == RoundModel.parent_adapter_id)
         .outerjoin(new, new.c.id == RoundModel.new_adapter_id)
         .where(Round.project_id == project_id, Round.status.in_(JUDGED_ROUND))
         .order_by(Round.number, RoundModel.strategy, RoundModel.role)
-    )
-    return [RoundSource(*row) for row in rows]
+    ).all()
+    found: list[RoundSource] = []
+    for _, group in groupby(rows, key=lambda row: row[0].id):
+        of_round = list(group)
+        adapters = [AdapterSource(role or "", old, made) for _, role, old, made, _, _ in of_round]
+        digests = [digest for _, _, _, _, digest, _ in of_round if digest is not None]
+        round_, *_, has_learned = of_round[0]
+        source = RoundSource(round_, tuple(adapters), next(iter(digests), None), has_learned)
+        found.append(source)
+    return found

@@ -73,7 +73,7 @@ def list_manifest(session: Session, run_id: int) -> list[ManifestRow]:
                 item=item,
                 image=image,
                 answer=(trace and trace.answer) or item.answer,
-                rationale=text if text is not None else written,
+                rationale=text or written,
                 weight=row.weight,
                 is_written=row.written_judgement_id is not None,
                 turns=trace.turns if trace else (),

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import date
 
 from app.models import Json, Project, Release
-from app.queries.releases.rounds import RoundSource
+from app.queries.releases.rounds import AdapterSource, RoundSource
 from app.round_settings import LoopSettings
 from app.services.releases.figures import Figures
 from app.services.releases.names import public_model_name
+from app.strategies import DIRECT
 
 PICTURES = "upright, without metadata"
 """How the pictures of a release are given away; releases without this word hold them as imported.
@@ -64,8 +65,7 @@ def _describe_round(source: RoundSource) -> Json:
         "base_model": public_model_name(settings.base_model),
         "base_revision": settings.revision,
         "base_digest": source.base_digest,
-        "sampled_from": source.parent_digest,
-        "trained": source.new_digest,
+        **_describe_adapters(source.adapters),
         "openers": list(settings.sampling.openers),
         "temperatures": list(settings.sampling.temperatures),
         "n_samples": settings.sampling.n_samples,
@@ -77,4 +77,20 @@ def _describe_round(source: RoundSource) -> Json:
         "training_source": settings.training.source,
         # A round without such texts is described as it always was.
         **({"trained_on_written": True} if settings.training.written else {}),
+        **({"trained_on_prior": True} if source.learned_from_prior else {}),
+        **({} if settings.strategy == DIRECT.name else {"strategy": settings.strategy}),
+    }
+
+
+def _describe_adapters(adapters: Sequence[AdapterSource]) -> Json:
+    """Those of a strategy with several roles stand under `roles`."""
+    if len(adapters) > 1:
+        roles = {
+            entry.role: {"sampled_from": entry.parent_digest, "trained": entry.new_digest}
+            for entry in adapters
+        }
+        return {"sampled_from": None, "trained": None, "roles": roles}
+    return {
+        "sampled_from": adapters[0].parent_digest if adapters else None,
+        "trained": adapters[0].new_digest if adapters else None,
     }

@@ -58,6 +58,7 @@ class Figures:
             self.counts["merged"] += 1
             self.counts["merged_draws"] += payload["n_draws"]
         self.counts["cut"] += "is_cut" in payload
+        self.counts["traces"] += "trace" in payload
         by_round: dict[int, list[bool]] = {}
         for judgement, verdict in verdicts:
             is_person = judgement.user_kind is UserKind.PERSON
@@ -115,6 +116,7 @@ class Figures:
             **({"written": self.counts["written"]} if self.counts["written"] else {}),
             **({"erased": self.counts["erased"]} if self.counts["erased"] else {}),
             **({"cut": self.counts["cut"]} if self.counts["cut"] else {}),
+            **({"traces": self.counts["traces"]} if self.counts["traces"] else {}),
             **self._merged(),
             "people": {
                 "annotators": len(self.annotator_ids),

@@ -23,9 +23,11 @@ from app.queries.releases.candidates import (
     AdmissionSource,
     CandidateSource,
     DrawSource,
+    TraceSource,
     list_admissions,
     list_candidates,
     list_draws,
+    list_traces,
 )
 from app.queries.releases.items import ItemSource, iterate_judged_items
 from app.queries.releases.judgements import (
@@ -57,6 +59,7 @@ class _Page:
     candidates: Mapping[int, Sequence[CandidateSource]]
     admissions: Mapping[int, Sequence[AdmissionSource]]
     draws: Mapping[int, Sequence[DrawSource]]
+    traces: Mapping[int, TraceSource]
     written: Mapping[int, Sequence[tuple[JudgementSource, WrittenSource]]]
 
 
@@ -100,6 +103,9 @@ def _load_page(session: Session, item_ids: Sequence[int], round_ids: Sequence[in
         ),
         admissions=_group(admissions, lambda admission: admission.candidate_id),
         draws=_group(list_draws(session, candidate_ids, round_ids), lambda draw: draw.candidate_id),
+        traces={
+            source.candidate_id: source for source in list_traces(session, candidate_ids, round_ids)
+        },
         written=_group(
             [
                 (by_id[written.judgement_id], written)
@@ -170,6 +176,7 @@ def _candidate_row(
         # Said only of those that it is true of, so that other rows stay as they always were.
         **({"merged_by_older_rule": True} if _may_be_merged(candidate, draws) else {}),
         **({"is_cut": True} if is_cut(draw.is_cut for draw in drawn) else {}),
+        **({"trace": _trace(trace)} if (trace := page.traces.get(candidate.id)) else {}),
         **_count_votes(verdicts),
         "verdicts": sorted(
             (_verdict(project, judgement, verdict) for judgement, verdict in verdicts),
@@ -227,6 +234,19 @@ def _draw(draw: DrawSource) -> Json:
         "log_probability": _log_probability(draw.log_probability),
         # Nobody knows it of older draws, and their rows stay as they always were.
         **({} if draw.is_cut is None else {"is_cut": draw.is_cut}),
+    }
+
+
+def _trace(source: TraceSource) -> Json:
+    """Its tokens are left out: they are numbers of one model's vocabulary."""
+    return {
+        "round": source.round_number,
+        "turns": [
+            {"asked": turn.asked, "observed": turn.observed, "is_repeated": turn.is_repeated}
+            for turn in source.trace.turns
+        ],
+        "answer": source.trace.answer,
+        "n_ways": source.n_ways,
     }
 
 

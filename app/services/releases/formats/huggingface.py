@@ -35,6 +35,10 @@ rows = load_dataset("path/to/this/folder", split="train")
 IS_CUT = """
 `is_cut`: every draw of the text is known to have ended at the limit of tokens, not by itself.
 """
+TRACE = """
+`trace`: of a text that a monologue led to, a JSON text with what was asked of the picture and what
+was seen (`turns`), the answer, and in how many ways the draws came to it (`n_ways`); else empty.
+"""
 WRITTEN = "written"
 WRITTEN_FILES = """
 Candidates as annotators corrected them are a configuration of their own (`corrects` is the model's
@@ -50,10 +54,11 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6
 
 def build_huggingface(payloads: Iterable[Json], release: Json, folder: Path) -> list[Entry]:
     entries: dict[str, Entry] = {}
+    has_traces = bool(release["figures"].get("traces"))
     with ExitStack() as stack:
         streams: dict[str, TextIO] = {}
         for payload in payloads:
-            found = _place(payload, release.get("format", 1))
+            found = _place(payload, release.get("format", 1), has_traces=has_traces)
             if found is None:
                 continue
             place, row = found
@@ -77,11 +82,11 @@ def build_huggingface(payloads: Iterable[Json], release: Json, folder: Path) -> 
     return [*listed, *entries.values(), *guidelines_entries(release)]
 
 
-def _place(payload: Json, format: int) -> tuple[str, Json] | None:
+def _place(payload: Json, format: int, *, has_traces: bool) -> tuple[str, Json] | None:
     """The folder that a row of the manifest stands in, and the row there; None: in none."""
     match payload["kind"]:
         case "rationale":
-            return payload["split"], _flat(payload, format)
+            return payload["split"], _flat(payload, format, has_traces=has_traces)
         case "written":
             # All are of train items: the tables let nobody judge others for a release.
             return WRITTEN, _flat_written(payload, format)
@@ -118,7 +123,7 @@ def _flat_written(payload: Json, format: int) -> Json:
     }
 
 
-def _flat(payload: Json, format: int) -> Json:
+def _flat(payload: Json, format: int, *, has_traces: bool) -> Json:
     draw = payload["first_draw"] or {}
     judged = payload["admissions"]
     opener = "opener" if format > 1 else "prompt"
@@ -143,6 +148,7 @@ def _flat(payload: Json, format: int) -> Json:
         "n_draws": payload["n_draws"],
         **({"merged_by_older_rule": "merged_by_older_rule" in payload} if format > 1 else {}),
         **({"is_cut": "is_cut" in payload} if format > 2 else {}),
+        **({"trace": _as_text(payload.get("trace"))} if has_traces else {}),
         "draws": json.dumps(payload["draws"], ensure_ascii=False),
         "verdicts": json.dumps(payload["verdicts"], ensure_ascii=False),
         "admissions": json.dumps(payload["admissions"], ensure_ascii=False),
@@ -150,10 +156,15 @@ def _flat(payload: Json, format: int) -> Json:
     }
 
 
+def _as_text(value: Json | None) -> str:
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
 def _describe_files(release: Json, *, has_written: bool) -> str:
     # Older releases stay the same bytes.
     files = FILES.replace("`prompt`", "`opener`") if "format" in release else FILES
     files += IS_CUT if release.get("format", 1) > 2 else ""
+    files += TRACE if release["figures"].get("traces") else ""
     files += PICTURES_FILES if "pictures" in release else ""
     files += WRITTEN_FILES if has_written else ""
     if release["n_rows"]:

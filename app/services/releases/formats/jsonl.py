@@ -52,12 +52,20 @@ row has `is_cut` where all its draws ended at the limit.
 """
 
 
+TRACE_README = """
+A row that a monologue led to has its `trace`: what was asked of the picture and what was seen
+(`turns`), and the answer, of the draw with the highest log-probability; `n_ways` says in how many
+ways, by what was asked, the draws came to this text.
+"""
+
+
 def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[Entry]:
     files = dict(FILES)
     listed = README
     is_first_format = "format" not in release
     if not is_first_format:
-        listed = README_2 + (IS_CUT_README if release["format"] > 2 else "") + PICTURES_FILES
+        listed = README_2 + (IS_CUT_README if release["format"] > 2 else "")
+        listed += (TRACE_README if release["figures"].get("traces") else "") + PICTURES_FILES
         if release["figures"]["tombstones"]:
             listed = WITHDRAWN_README + listed
         else:

@@ -80,8 +80,8 @@ def _rounds(rounds: list[Json]) -> str:
             for value in (
                 round_["number"],
                 _model(round_),
-                _short(round_["sampled_from"]) or "base model",
-                _short(round_["trained"]) or "nothing",
+                _adapters(round_, "sampled_from") or "base model",
+                _adapters(round_, "trained") or "nothing",
                 "; ".join(f"`{opener}`" for opener in round_["openers"]),
                 f"{', '.join(map(str, round_['temperatures']))} × {round_['n_samples']}",
                 _who(round_),
@@ -92,6 +92,14 @@ def _rounds(rounds: list[Json]) -> str:
         for round_ in rounds
     ]
     return "\n".join([intro, *rows])
+
+
+def _adapters(round_: Json, name: str) -> str:
+    """The adapters of a round, each with its role where there are several."""
+    if "roles" not in round_:
+        return _short(round_[name])
+    found = {role: _short(entry[name]) for role, entry in round_["roles"].items()}
+    return ", ".join(f"{role} {digest}" for role, digest in found.items() if digest)
 
 
 def _model(round_: Json) -> str:
@@ -107,12 +115,17 @@ def _who(round_: Json) -> str:
         who += f", verdicts {round_['control']} as a control"
     if round_["training_source"] == "gold":
         who = "none: trained on gold rationales"
+    if round_["training_source"] == "prior":
+        who = "none: trained on the prior"
     return who
 
 
 def _admitted(round_: Json) -> str:
     policy = str(round_["policy"])
-    return f"{policy}; trained on corrected texts too" if "trained_on_written" in round_ else policy
+    policy += "; trained on corrected texts too" if "trained_on_written" in round_ else ""
+    if "trained_on_prior" in round_ and round_["training_source"] != "prior":
+        policy += "; trained on the prior too"
+    return policy
 
 
 def _written(figures: Json) -> list[str]:

@@ -118,6 +118,7 @@ FIGURE_LABELS = {
     "items_in_doubt": Sentence("Items in doubt"),
     "images": Sentence("Images"),
     "written": Sentence("Written"),
+    "traces": Sentence("With a monologue"),
     "tombstones": Sentence("Tombstones"),
 }
 """The counts of a release's card."""

@@ -1,0 +1,163 @@
+"""Monologues in a release: the looks behind a rationale, and the models of a round's roles."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from app.lifecycle import Job, RoundStatus
+from app.models import PriorEpisode, Release, ReleaseRow, Round, RoundModel, Sample, TrainingRow
+from app.round_settings import LoopSettings
+from app.services.releases.releases import ReleaseFormat, create_release, write_release
+from app.strategies.monologue import MonologueTrace, Outcome, Turn
+from tests.support.dataset_files import own_store
+from tests.support.factories import make_run
+from tests.support.released_project import SETTINGS, add_adapter, make_released_project
+
+JSONL, HUGGINGFACE = ReleaseFormat.JSONL, ReleaseFormat.HUGGINGFACE
+
+
+@pytest.fixture(autouse=True)
+def store(services: object, tmp_path: Path) -> Iterator[Path]:
+    with own_store(tmp_path) as folder:
+        yield folder
+
+
+def rows_of(session: Session, release: Release) -> list[dict[str, Any]]:
+    statement = select(ReleaseRow.payload).where(ReleaseRow.release_id == release.id)
+    return list(session.scalars(statement.order_by(ReleaseRow.number)))
+
+
+def become_monologues(session: Session) -> None:
+    """Make every draw a monologue that asked something else, the last one the most probable."""
+    for number, sample in enumerate(session.scalars(select(Sample).order_by(Sample.id)), start=1):
+        sample.strategy = "monologue"
+        sample.log_probability = number - 100.0
+        sample.trace = MonologueTrace(
+            turns=(Turn(asked=f"look {number}?", observed="red", asked_tokens=(1, 2)),),
+            outcome=Outcome.EXPLAINED,
+            answer="red",
+            answer_tokens=(3,),
+        ).model_dump(mode="json")
+    session.flush()
+
+
+def test_a_release_shows_the_most_probable_monologue_behind_each_rationale(
+    session: Session, tmp_path: Path
+) -> None:
+    project, _ = make_released_project(session, tmp_path)
+    plain = create_release(session, project, actor=None)
+    assert not any("trace" in row for row in rows_of(session, plain))
+    assert "traces" not in plain.card["figures"]
+    become_monologues(session)
+    release = create_release(session, project, actor=None)
+    rows = {row.get("rationale"): row for row in rows_of(session, release)}
+    best = max(
+        session.scalars(select(Sample).order_by(Sample.id)),
+        key=lambda sample: sample.log_probability or 0,
+    )
+    assert best.trace is not None
+    assert {draw["strategy"] for draw in rows["it is red"]["draws"]} == {"monologue"}
+    assert rows["it looks red"]["trace"] == {
+        "round": 2,
+        "turns": [
+            {"asked": best.trace["turns"][0]["asked"], "observed": "red", "is_repeated": False}
+        ],
+        "answer": "red",
+        "n_ways": 1,
+    }
+    # Two draws that asked different things.
+    assert rows["it is red"]["trace"]["n_ways"] == 2
+    assert "trace" not in rows["something"]
+    assert release.card["figures"]["traces"] == 3
+
+
+@pytest.mark.parametrize("format", [JSONL, HUGGINGFACE])
+def test_both_forms_hold_the_trace_and_say_what_it_is(
+    session: Session, tmp_path: Path, format: ReleaseFormat
+) -> None:
+    project, _ = make_released_project(session, tmp_path)
+    plain = create_release(session, project, actor=None)
+    session.execute(delete(Sample).where(Sample.strategy != "direct"))
+    become_monologues(session)
+    session.execute(  # one rationale that no monologue led to
+        Sample.__table__.update()
+        .where(Sample.id == select(Sample.id).order_by(Sample.id.desc()).limit(1).scalar_subquery())
+        .values(strategy="direct", trace=None)
+    )
+    release = create_release(session, project, actor=None)
+    found = {}
+    for name, made in (("plain", plain), ("with", release)):
+        out = tmp_path / name
+        write_release(session, made, format=format, out=out)
+        assert ("`trace`" in (out / "README.md").read_text("utf-8")) is (name == "with")
+        file = out / ("rationales.jsonl" if format is JSONL else "train/metadata.jsonl")
+        lines = file.read_text("utf-8").splitlines()
+        found[name] = {row["rationale"]: row for row in map(json.loads, lines)}
+    assert not any("trace" in row for row in found["plain"].values())
+    trace = found["with"]["it is red"]["trace"]
+    turns = (trace if format is JSONL else json.loads(trace))["turns"]
+    assert turns[0]["observed"] == "red"
+    if format is HUGGINGFACE:
+        # Every column of every row has the same type.
+        assert found["with"]["it looks red"]["trace"] == ""
+    else:
+        assert "trace" not in found["with"]["it looks red"]
+
+
+def test_a_round_of_several_roles_is_one_row_of_the_card_with_both_models(
+    session: Session, tmp_path: Path
+) -> None:
+    project, items = make_released_project(session, tmp_path)
+    settings = SETTINGS.model_dump(mode="json") | {"strategy": "monologue"}
+    round_ = Round(
+        project_id=project.id,
+        number=9,
+        status=RoundStatus.TRAINING,
+        settings=LoopSettings.model_validate(settings).model_dump(mode="json"),
+        order_key="key",
+    )
+    session.add(round_)
+    session.flush()
+    for role, digest in (("reasoner", "e" * 64), ("observer", "f" * 64)):
+        run = make_run(session, project, Job.TRAIN)
+        add_adapter(session, round_, run, digest)
+        made = session.scalars(
+            select(RoundModel).where(
+                RoundModel.round_id == round_.id, RoundModel.strategy == "direct"
+            )
+        ).one()
+        made.strategy, made.role = "monologue", role
+        session.flush()
+    episode = PriorEpisode(
+        project_id=project.id,
+        item_id=items[0].id,
+        item_version=1,
+        turns=[],
+        answer="red",
+        content_key="key",
+    )
+    session.add(episode)
+    session.flush()
+    training = make_run(session, project, Job.TRAIN, round_=round_)
+    row = TrainingRow(run_id=training.id, item_id=items[0].id, prior_episode_id=episode.id)
+    session.add(row)
+    session.flush()
+    release = create_release(session, project, actor=None)
+    rounds = {entry["number"]: entry for entry in release.card["rounds"]}
+    assert [entry["number"] for entry in release.card["rounds"]] == [1, 2, 9]
+    assert "roles" not in rounds[1]
+    assert "strategy" not in rounds[1]
+    assert rounds[9]["strategy"] == "monologue"
+    assert rounds[9]["roles"] == {
+        "observer": {"sampled_from": None, "trained": "f" * 64},
+        "reasoner": {"sampled_from": None, "trained": "e" * 64},
+    }
+    write_release(session, release, format=JSONL, out=tmp_path / "out")
+    readme = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert f"base model | observer `{'f' * 12}`, reasoner `{'e' * 12}`" in readme
+    assert "trained on the prior too" in readme
