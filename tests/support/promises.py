@@ -199,6 +199,11 @@ LONG = (
         says="Wrote figures.json.",
     ),
     Step(
+        ("illume loop --strategy monologue",),
+        run="illume loop looks --demo --strategy monologue --rounds 1 --scenes 20",
+        says="Monologues: ",
+    ),
+    Step(
         (
             "illume model merge scenes merged/illume-0123456789abcdef",
             "illume model merge scenes merged/",
