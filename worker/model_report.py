@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from worker.ml.check import CheckedItem, ModelReport
 from worker.ml.types import Sampled
+from worker.strategies import PROCEDURES
 
 _WIDTH = 26
 _MARKS = {True: "ok ", False: "NOT"}
@@ -21,6 +22,7 @@ def report_lines(asked_for: str, report: ModelReport) -> Iterator[str]:
     for line in report.proof:
         yield f"  {_MARKS[line.holds]} {line.text}"
     if report.reason is None:
+        yield from _strategy_lines(report)
         yield from _use_lines(report)
     yield ""
     took = f"The check took {report.seconds:.1f} seconds."
@@ -28,6 +30,14 @@ def report_lines(asked_for: str, report: ModelReport) -> Iterator[str]:
         yield f"This model can be used. {took}"
     else:
         yield f"This model cannot be used. {took}"
+
+
+def _strategy_lines(report: ModelReport) -> Iterator[str]:
+    yield ""
+    yield "Strategies"
+    for name, procedure in PROCEDURES.items():
+        reasons = [reason for one in procedure.needs if (reason := report.lacks[one])]
+        yield f"  {_MARKS[not reasons]} {name}{''.join(f': {reason}' for reason in reasons)}"
 
 
 def _use_lines(report: ModelReport) -> Iterator[str]:

@@ -43,6 +43,14 @@ class MonologueSettings(SettingsModel):
             is_rare=True,
         ),
     ] = 24
+    instruct: Annotated[
+        bool,
+        Shown(
+            Sentence("Tell the reasoner what to do"),
+            Sentence("In words, before each question; for a chat model that follows orders."),
+            is_rare=True,
+        ),
+    ] = True
     tune_output_up_to: Annotated[
         int,
         Field(ge=0, le=10**6),

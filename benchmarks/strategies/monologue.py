@@ -55,6 +55,7 @@ from worker.strategies.monologue.lessons import teach_observer, teach_reasoner
 OPENER = ", seeing that"
 FACTS = "facts"
 TEMPERATURE = 0.01
+SETTINGS = MonologueSettings(instruct=False)  # the demo model follows no orders
 
 
 def measure(config: Config, folder: Path, threads: int) -> Result:
@@ -132,7 +133,7 @@ class Bench:
             return [
                 example
                 for asked, made in self.monologues()
-                for example in teach_reasoner(as_lesson(asked, made), OPENER, needs_a_look=True)
+                for example in teach_reasoner(as_lesson(asked, made), OPENER, SETTINGS)
             ]
 
         config = self.config_for(self.scale.n_items, self.scale.epochs)
@@ -381,7 +382,7 @@ def _image(wish: Draw) -> Path:
 def _play(bench: Bench, items: Sequence[Asked], reasoner: Path, look: Look) -> Result:
     began = time.monotonic()
     models = {"reasoner": bench.shop.sampler(reasoner), "observer": look}
-    player = Player(models, Sizes(40, 1.0, MonologueSettings()))
+    player = Player(models, Sizes(40, 1.0, SETTINGS))
     wanted = [
         Wanted(
             image=bench.pictures.of(asked.scene),

@@ -1,12 +1,13 @@
 """Trying a model before a project relies on it: does it load, what does it see, does it train."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from worker.ml.abilities import Ability, why_not
 from worker.ml.errors import MlError
 from worker.ml.inputs.prompts import (
     DEFAULT_STYLE,
@@ -55,7 +56,8 @@ class CheckedItem:
 class ModelReport:
     """Everything `illume model check` prints. Bytes are bytes; `proof`: what was measured, in
     order, the last line being the one that does not hold where `reason` says why the model is
-    refused; then there are no items."""
+    refused; then there are no items. lacks: why the model has not an ability that some strategies
+    need, None for one that it has; empty where the model is refused."""
 
     name: str
     revision: str
@@ -74,6 +76,7 @@ class ModelReport:
     train_text: str
     items: tuple[CheckedItem, ...]
     proof: tuple[ProofLine, ...]
+    lacks: Mapping[Ability, str | None]
     reason: str | None
     seconds: float
 
@@ -136,6 +139,7 @@ def check_model(
         train_text=text.text if text else "",
         items=items,
         proof=tuple(lines),
+        lacks={one: why_not(vlm, one, style) for one in Ability} if reason is None else {},
         reason=reason,
         seconds=time.monotonic() - began,
     )

@@ -20,6 +20,7 @@ from app.services.runs import runs
 from worker.host.heart import Heart
 from worker.host.models import get_vlm, resolve
 from worker.host.persist import persist
+from worker.ml.abilities import why_not
 from worker.ml.errors import BaseChangedError
 from worker.ml.inputs.prompts import DEFAULT_STYLE
 from worker.ml.model.loading import Vlm, find_model
@@ -28,6 +29,7 @@ from worker.scene_pairs import render_pairs
 from worker.stages.inputs import RunInputs, stop_when_lost
 from worker.stages.refusals import ModelRefused
 from worker.stages.training_settings import lora_settings
+from worker.strategies import get_procedure
 
 N_PAIRS = 3
 TRYING = "trying the model"
@@ -64,9 +66,10 @@ def _hold(inputs: RunInputs, found: str) -> None:
 
 def prove_base(inputs: RunInputs, heart: Heart) -> RunInputs:
     """Measure the base once per content, library versions and settings; returns the inputs with the
-    content that is pinned. Raises ModelRefused with the figure and what to do. The run tells
-    meanwhile that the model is being tried."""
+    content that is pinned. Raises ModelRefused with the figure and what to do, also where the base
+    lacks what the run's strategy needs. The run tells meanwhile that the model is being tried."""
     if inputs.pinned is not None and _is_proved(inputs, inputs.pinned):
+        _refuse_strategy(inputs)
         return inputs
     run_id = inputs.run.id
     persist(lambda session: runs.note_doing(session, run_id, TRYING))
@@ -77,11 +80,21 @@ def prove_base(inputs: RunInputs, heart: Heart) -> RunInputs:
             persist(lambda session: _store(session, inputs, vlm, proof))
             if proof.reason is not None:
                 raise ModelRefused(proof.reason)
+        _refuse_strategy(inputs)
         if inputs.pinned is None:  # only now: a model that was refused may be mended
             _hold(inputs, vlm.revision)
     finally:
         persist(lambda session: runs.note_doing(session, run_id, None))
     return replace(inputs, pinned=vlm.revision)
+
+
+def _refuse_strategy(inputs: RunInputs) -> None:
+    for ability in get_procedure(inputs.strategy.name).needs:
+        if reason := why_not(load_base(inputs, None), ability):
+            raise ModelRefused(
+                f"{inputs.settings.base_model} cannot be asked by the strategy "
+                f"{inputs.strategy.name}: {reason} Choose another base model or strategy."
+            )
 
 
 def check_base(inputs: RunInputs) -> None:

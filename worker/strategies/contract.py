@@ -11,6 +11,7 @@ from app.services.evaluation.predictions import Said
 from app.services.rounds.sampling import Drawn
 from app.services.runs.failures import Failure
 from app.strategies.monologue import Turn
+from worker.ml.abilities import Ability
 from worker.ml.types import (
     AdapterSettings,
     Draw,
@@ -75,6 +76,9 @@ class Lesson:
 
 class Procedure(ABC):
     """How a strategy asks its models, and what it teaches them."""
+
+    needs: tuple[Ability, ...] = ()
+    """What it asks of a base beyond answering about a picture."""
 
     @abstractmethod
     def propose(

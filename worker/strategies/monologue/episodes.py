@@ -17,7 +17,7 @@ from worker.ml.sampling.seeds import derive_seed
 from worker.ml.types import Draw, Failed, Part, Prompt, SampleConfig, Sampled
 from worker.strategies.contract import Models
 from worker.strategies.monologue.wording import (
-    INSTRUCTION,
+    instruction_of,
     observation_part,
     question_part,
     read_question,
@@ -177,7 +177,8 @@ class Player:
         self, episodes: Sequence[Episode], step: str, max_new_tokens: int
     ) -> list[tuple[Episode, Sampled]]:
         """The next words of the reasoner in some episodes; those in which they fail end."""
-        draws = [_draw(episode, step) for episode in episodes]
+        instruction = instruction_of(self._sizes.monologue)
+        draws = [_draw(episode, step, instruction) for episode in episodes]
         config = self._sizes.config(max_new_tokens)
         made = self._models[REASONER](draws, config) if draws else []
         found: list[tuple[Episode, Sampled]] = []
@@ -191,7 +192,7 @@ class Player:
         return found
 
 
-def _draw(episode: Episode, step: str) -> Draw:
+def _draw(episode: Episode, step: str, instruction: str) -> Draw:
     wanted = episode.wanted
     prompt = Prompt(
         image=None,
@@ -199,7 +200,7 @@ def _draw(episode: Episode, step: str) -> Draw:
         answer=None,
         opener="",
         said=tuple(episode.parts),
-        instruction=INSTRUCTION,
+        instruction=instruction,
     )
     seed = derive_seed(wanted.seed, step, len(episode.turns))
     return Draw(prompt, wanted.temperature, seed)

@@ -7,21 +7,22 @@ teaches the reasoner to make them up). Observer: one example per look.
 
 from collections.abc import Sequence
 
+from app.round_settings import MonologueSettings
 from worker.ml.types import ANSWER, RATIONALE, Example, Part
 from worker.strategies.contract import Lesson
 from worker.strategies.monologue.wording import (
-    INSTRUCTION,
     OBSERVATION,
     QUESTION,
+    instruction_of,
     said_part,
     turn_parts,
 )
 
 
-def teach_reasoner(lesson: Lesson, opener: str, *, needs_a_look: bool) -> Sequence[Example]:
+def teach_reasoner(lesson: Lesson, opener: str, settings: MonologueSettings) -> Sequence[Example]:
     """Returns the episode of a lesson. Nothing for a lesson without turns, which would teach the
-    reasoner to answer without looking, unless `needs_a_look` is false."""
-    if needs_a_look and not lesson.turns:
+    reasoner to answer without looking, unless the settings want it."""
+    if settings.needs_a_look and not lesson.turns:
         return ()
     parts = list(turn_parts(lesson.turns, QUESTION))
     parts.append(said_part(lesson.answer, lesson.answer_tokens, is_first=not parts, loss=ANSWER))
@@ -33,7 +34,7 @@ def teach_reasoner(lesson: Lesson, opener: str, *, needs_a_look: bool) -> Sequen
         question=lesson.question,
         parts=tuple(parts),
         weight=lesson.weight,
-        instruction=INSTRUCTION,
+        instruction=instruction_of(settings),
     )
     return (example,)
 

@@ -15,6 +15,7 @@ from app.services.evaluation.predictions import Said
 from app.services.rounds.sampling import Drawn
 from app.services.runs.failures import Failure
 from app.strategies.monologue import MONOLOGUE, OBSERVER, REASONER
+from worker.ml.abilities import Ability
 from worker.ml.sampling.seeds import derive_seed
 from worker.ml.types import AdapterSettings, Example, LoraSettings, ModuleSettings, Sampled
 from worker.strategies.contract import Answered, Asked, Lesson, Models, Procedure, Proposed
@@ -29,6 +30,8 @@ OUTPUT_LAYER = "lm_head"
 class Monologue(Procedure):
     """Lets the reasoner ask and the observer look before each answer. A lesson is an episode for
     the reasoner, and a look or more for the observer."""
+
+    needs = (Ability.WITHOUT_PICTURE,)
 
     def propose(
         self,
@@ -77,9 +80,7 @@ class Monologue(Procedure):
 
     def teach(self, role: str, lesson: Lesson, settings: LoopSettings) -> Sequence[Example]:
         if role == REASONER:
-            opener = settings.sampling.openers[0]
-            needs_a_look = settings.monologue.needs_a_look
-            return teach_reasoner(lesson, opener, needs_a_look=needs_a_look)
+            return teach_reasoner(lesson, settings.sampling.openers[0], settings.monologue)
         if role == OBSERVER:
             return teach_observer(lesson)
         return ()

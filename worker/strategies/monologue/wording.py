@@ -12,6 +12,7 @@ in training (losses.py); what follows it is put there, read and never learned.
 import re
 from collections.abc import Iterable
 
+from app.round_settings import MonologueSettings
 from app.strategies.monologue import Turn
 from worker.ml.types import Part
 
@@ -27,7 +28,13 @@ INSTRUCTION = (
     f"write “{_ASKS}” and one short question. You are told what is seen. As soon as you know "
     "enough, give the short answer alone."
 )
-"""What a chat model is told before the question; a plain model learns it from examples."""
+"""What a chat model is told before the question, unless the settings say that it should learn from
+examples alone; plain models do anyway."""
+
+
+def instruction_of(settings: MonologueSettings) -> str:
+    """Returns what the reasoner is told."""
+    return INSTRUCTION if settings.instruct else ""
 
 
 def read_question(text: str) -> str | None:

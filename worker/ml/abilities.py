@@ -1,0 +1,88 @@
+"""What only some strategies ask of a model beyond answering about a picture: each ability is tried
+on the model itself, on the bare base and with nothing but its own forward, once."""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+
+import torch
+
+from worker.ml.errors import MlError, first_line
+from worker.ml.inputs.encode import NEUTRAL_QUESTION, collate, encoder_of
+from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle
+from worker.ml.model.loading import Vlm
+from worker.ml.model.memory import is_out_of_memory
+from worker.ml.sampling.generate import sample
+from worker.ml.training.losses import encode_example
+from worker.ml.types import Draw, Example, Part, Prompt, SampleConfig, Sampled
+
+N_TOKENS = 4
+CLOSE = 0.05
+"""Nats by which the log-probabilities of a sampled text may differ between sampling and training:
+above what half precision makes of four tokens, far below what another sequence would."""
+
+
+class Ability(StrEnum):
+    """Something that a strategy may need."""
+
+    WITHOUT_PICTURE = "without_picture"
+    """Reads a question without a picture, and goes on from what it said and was told."""
+
+
+def why_not(vlm: Vlm, ability: Ability, style: PromptStyle = DEFAULT_STYLE) -> str | None:
+    """Returns the sentence that says why a model lacks an ability, None where it has it. Tried
+    once per loaded model, with no adapter on."""
+    place = f"ability {ability}"
+    if place not in vlm.memo:
+        vlm.memo[place] = _TRIALS[ability](vlm, style)
+    reason: str | None = vlm.memo[place]
+    return reason
+
+
+def _try_without_picture(vlm: Vlm, style: PromptStyle) -> str | None:
+    """Two turns are sampled with a text between them, and scored as a training would."""
+    seen = Part(" it is red.", None, is_apart=True)
+    said: list[Part] = []
+    made: list[Sampled] = []
+    config = SampleConfig(max_new_tokens=N_TOKENS)
+    try:
+        for turn in range(2):
+            prompt = Prompt(None, NEUTRAL_QUESTION, None, "", said=tuple(said))
+            [sampled] = sample(vlm, [Draw(prompt, 0.01, turn)], config, style=style)
+            tokens = sampled.tokens or ()
+            made.append(sampled)
+            said += [Part(sampled.text, "turn", tokens=tokens, is_apart=True), seen]
+        found = _scored(vlm, Example(None, NEUTRAL_QUESTION, tuple(said)), made, style)
+    except MlError as error:
+        return error.message
+    except Exception as error:  # a family may object in any way it likes
+        if is_out_of_memory(error):
+            raise
+        return f"The model cannot be asked without a picture: {first_line(error)}"
+    expected = [one.log_probability for one in made if one.tokens and one.log_probability]
+    off = max((abs(x - y) for x, y in zip(found, expected, strict=True)), default=0.0)
+    if off <= CLOSE:
+        return None
+    return (
+        f"Without a picture a training scores what the model said {off:.2f} nats apart from "
+        "sampling: it would learn other sequences than it said."
+    )
+
+
+@torch.no_grad()
+def _scored(vlm: Vlm, example: Example, made: list[Sampled], style: PromptStyle) -> list[float]:
+    """The log-probabilities that training computes of each text that has tokens; an end that was
+    not sampled is left out."""
+    [encoded] = encode_example(vlm, encoder_of(vlm), example, 0, style)
+    vlm.model.eval()
+    logits = vlm.model(**collate(vlm, [encoded.row], pad="right"), use_cache=False).logits[0]
+    known = logits.float().log_softmax(-1)
+    return [
+        sum(float(known[place, token]) for place, token in targets[: one.n_tokens])
+        for (_, targets), one in zip(encoded.learned, made, strict=True)
+        if one.tokens
+    ]
+
+
+_TRIALS: Mapping[Ability, Callable[[Vlm, PromptStyle], str | None]] = {
+    Ability.WITHOUT_PICTURE: _try_without_picture,
+}
