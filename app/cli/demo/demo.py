@@ -22,6 +22,7 @@ from app.queries.rounds.rounds import find_last_round
 from app.round_settings import (
     EvaluationSettings,
     LoopSettings,
+    MonologueSettings,
     SamplingSettings,
     TrainingSettings,
 )
@@ -82,6 +83,8 @@ def demo_settings(seed: int) -> LoopSettings:
         base_model="demo",
         seed=seed,
         sampling=SamplingSettings(max_new_tokens=32),
+        # Trained on scenes alone, it follows no orders.
+        monologue=MonologueSettings(instruct=False),
         training=TrainingSettings(dropout=0.0),
         evaluation=EvaluationSettings(critic="exact"),
     )

@@ -11,6 +11,7 @@ from tests.support.models.examples import plain_losses
 from tests.support.models.families import FAMILIES, MORE_FAMILIES, build_llava, write_pictures
 from tests.support.models.more_families import FURTHER_FAMILIES
 from tests.worker.ml.conftest import OPENER
+from worker.ml.abilities import Ability, why_not
 from worker.ml.inputs.encode import encoder_of, end_ids
 from worker.ml.inputs.prompts import explained, frame_of, prompt_text
 from worker.ml.model.attached import adapter_attached
@@ -39,6 +40,13 @@ SHARING = {
     "blip-2": "none",
     "instructblip": "none",
 }
+WITHOUT_PICTURE = {
+    "paligemma": "takes no prompt without a picture",
+    "blip-2": "missing 1 required positional argument: 'pixel_values'",
+    "instructblip": "missing 1 required positional argument: 'pixel_values'",
+    "mllama": "nats apart from sampling",
+}
+"""Families that cannot be asked without a picture, with a part of the reason."""
 
 
 @pytest.fixture(scope="module", params=EVERY)
@@ -80,6 +88,12 @@ def test_prompts_are_shared_and_texts_are_those_of_the_plain_way(
     for one, other in zip(shared, plain, strict=True):
         assert one.log_probability == pytest.approx(other.log_probability, abs=1e-3)
     assert len({s.text for s in shared}) > len(draws) // 4
+
+
+def test_a_family_can_be_asked_without_a_picture_or_says_why_not(vlm: Vlm) -> None:
+    reason = why_not(vlm, Ability.WITHOUT_PICTURE)
+    expected = WITHOUT_PICTURE.get(vlm.model.config.model_type)
+    assert reason is None if expected is None else reason is not None and expected in reason
 
 
 @pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # PaliGemma's processor
