@@ -9,6 +9,7 @@ from app.kit.sentences import Sentence
 from app.lifecycle import RoundItemState, Split
 from app.models import Project, Round
 from app.queries.dataset.items import count_round_items
+from app.queries.dataset.prior import count_prior
 from app.queries.projects import overview
 from app.queries.projects.projects import count_items_by_split
 from app.queries.rounds.rounds import find_last_round, find_open_round
@@ -16,7 +17,7 @@ from app.round_settings import AdmissionSettings, LoopSettings
 from app.services.admission.admission import AdmissionPreview, count_votes
 from app.services.projects.projects import settings_of
 from app.services.rounds.starting import find_prior_fault
-from app.services.rounds.training_rows import count_written
+from app.services.rounds.training_rows import count_written, learns_from_prior
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class NewRoundPage:
     n_train: int
     n_held_out: int
     n_draws: int
+    n_episodes: int
+    """Of the prior, where the training reads it."""
     open_round: Round | None
     problems: tuple[str, ...]
     """Why it cannot start now."""
@@ -57,11 +60,19 @@ def new_round_page(session: Session, project: Project) -> NewRoundPage:
         settings=settings,
         n_train=n_train,
         n_held_out=usable[Split.VALIDATION] + usable[Split.TEST],
+        n_episodes=_count_episodes(session, project, settings),
         n_draws=n_train * settings.sampling.draws_per_item,
         open_round=open_round,
         problems=tuple(problems),
         warnings=tuple(_warnings(session, project, settings, usable)),
     )
+
+
+def _count_episodes(session: Session, project: Project, settings: LoopSettings) -> int:
+    if not learns_from_prior(settings):
+        return 0
+    prior = count_prior(session, project.id)
+    return prior.n_episodes - prior.n_outdated
 
 
 def _warnings(

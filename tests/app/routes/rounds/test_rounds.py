@@ -39,6 +39,9 @@ from app.round_settings import (
     TrainingSettings,
 )
 from app.run_results import EpisodeTally
+from app.services.dataset.formats.episodes import EpisodeLine
+from app.services.dataset.formats.problems import Place
+from app.services.dataset.prior import import_prior
 from app.services.judging import opening
 from tests.support.browsing import HTMX, one, page, sign_in, text_of
 from tests.support.factories import (
@@ -130,6 +133,32 @@ def test_start_without_items_or_beside_an_open_round_is_refused(
     make_round(session, project)
     session.commit()
     assert admin.post(f"/projects/{project.slug}/rounds").status_code == 409
+
+
+def test_start_says_what_the_prior_has_to_teach(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    url = f"/projects/{project.slug}/rounds/new"
+    item = make_item(session, project)
+
+    def shown(source: str) -> str:
+        training = TrainingSettings(source=source)
+        project.settings = LoopSettings(strategy="monologue", training=training).model_dump()
+        session.flush()
+        return " ".join(text_of(admin.get(url), "main").split())
+
+    assert "There is no prior to train on" in shown("prior")
+    assert "of the prior" not in shown("admitted")
+    line = EpisodeLine(Place("prior.jsonl", 1), item.external_id, (), item.answer, None)
+    import_prior(session, project, [line], actor=None)
+    assert "on the prior alone, 1 episode: nothing is sampled or judged" in shown("prior")
+    assert "also on 1 episode of the prior" in shown("admitted")
+    data = text_of(admin.get(f"/projects/{project.slug}"), 'section[aria-labelledby="data-title"]')
+    assert "Prior: 1 episode of 1 items" in " ".join(data.split())
+    item.version += 1
+    session.flush()
+    data = text_of(admin.get(f"/projects/{project.slug}"), 'section[aria-labelledby="data-title"]')
+    assert "1 of them is of an item that was reworded since" in " ".join(data.split())
 
 
 def test_start_of_a_draft(admin: TestClient, session: Session, project: Project) -> None:
