@@ -65,7 +65,6 @@ def begin(site: Site, new_context: NewContext, name: str) -> Page:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_an_item_stays_with_its_reader_and_is_free_where_the_reader_left(
     site: Site, new_context: NewContext
 ) -> None:
@@ -91,8 +90,7 @@ def test_an_item_stays_with_its_reader_and_is_free_where_the_reader_left(
     pages["Out"].wait_for_url("**/sign-in")
     assert status_of(held["Out"]) is JudgementStatus.RELEASED
     pages["Shut"].close(run_before_unload=True)
-    time.sleep(1)
-    assert 0 < seconds_left(held["Shut"]) <= 20
+    wait_for(lambda: 0 < seconds_left(held["Shut"]) <= 20)
 
     time.sleep(WAITED_OUT)
     stay = ("Reload", "Tab", "Back", "Twice")

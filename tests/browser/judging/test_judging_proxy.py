@@ -245,7 +245,6 @@ def test_a_closed_account_is_not_asked_to_sign_in(noor: Page) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_a_page_that_looks_by_itself_says_once_that_it_cannot_and_takes_it_back(
     site: Site, proxy: Proxy, new_context: NewContext
 ) -> None:
