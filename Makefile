@@ -98,7 +98,7 @@ browser:
 # ------------------------------------------------------------------------------------ to check it
 
 .PHONY: check
-check: lint types contracts ## Linters, types, import contracts, templates, spelling, migrations
+check: lint types contracts rules ## Linters, types, import contracts, templates, spelling, migrations
 
 .PHONY: lint
 lint: setup ## ruff, djlint, codespell
@@ -112,8 +112,11 @@ types: setup ## mypy, strict
 	$(BIN)/mypy
 
 .PHONY: contracts
-contracts: setup ## Import contracts, and the house rules that are tests (migrations among them)
+contracts: setup ## Import contracts
 	$(BIN)/lint-imports
+
+.PHONY: rules
+rules: setup ## The house rules that are tests (migrations among them)
 	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist worksteal tests/architecture
 
 .PHONY: format

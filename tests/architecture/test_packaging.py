@@ -236,7 +236,12 @@ def test_make_passes_over_a_python_that_does_not_run(tmp_path: Path) -> None:
 
 def test_ci_runs_the_verbs_that_people_use() -> None:
     script = (REPOSITORY / ".ci" / "run").read_text()
-    assert "for verb in test test-slow check" in script
+    makefile = (REPOSITORY / "Makefile").read_text()
+    checks = re.findall(r"^check: ([a-z ]+) ##", makefile, re.MULTILINE)
+    assert checks == ["lint types contracts rules"]
+    # The rules lie below tests/, all of which the two verbs for tests run.
+    assert "--dist worksteal tests/architecture" in makefile.partition("\nrules: ")[2]
+    assert "for verb in test test-slow lint types contracts; do" in script
     assert (REPOSITORY / ".ci" / "run").stat().st_mode & 0o111
 
 

@@ -358,6 +358,7 @@ DRY = (
     "make messages",
     "make migrate",
     "make revision",
+    "make rules",
     "make setup",
     "make test",
     "make test-slow",
