@@ -241,7 +241,8 @@ def test_ci_runs_the_verbs_that_people_use() -> None:
     assert checks == ["lint types contracts rules"]
     # The rules lie below tests/, all of which the two verbs for tests run.
     assert "--dist worksteal tests/architecture" in makefile.partition("\nrules: ")[2]
-    assert "for verb in test test-slow lint types contracts; do" in script
+    assert "for verb in test test-slow; do" in script
+    assert "\nmake --jobs 2 --keep-going --output-sync lint types contracts ||" in script
     assert (REPOSITORY / ".ci" / "run").stat().st_mode & 0o111
 
 
