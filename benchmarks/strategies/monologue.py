@@ -55,6 +55,7 @@ from worker.strategies.monologue.lessons import teach_observer, teach_reasoner
 OPENER = ", seeing that"
 FACTS = "facts"
 TEMPERATURE = 0.01
+RATE = 2e-3
 SETTINGS = MonologueSettings(instruct=False)  # the demo model follows no orders
 
 
@@ -94,9 +95,8 @@ class Bench:
 
     # --- Models ---------------------------------------------------------------------------------
 
-    def config_for(self, n_examples: int, epochs: int, batch_size: int = 32) -> TrainConfig:
-        """How all arms are trained; `epochs` over `n_examples`."""
-        rate = 1e-3 if n_examples else 0.0
+    def config_of(self, epochs: int, batch_size: int, rate: float) -> TrainConfig:
+        """How an arm is trained; none stops early."""
         return TrainConfig(
             epochs=epochs,
             batch_size=batch_size,
@@ -107,7 +107,7 @@ class Bench:
         )
 
     def observer(self, n: int) -> Trained:
-        """The observer after `n` observations, each seen once."""
+        """The observer after `n` observations."""
 
         def examples() -> list[Example]:
             return [
@@ -116,14 +116,7 @@ class Bench:
                 for example in teach_observer(self._look_lesson(scene, *look_text(scene, query)))
             ]
 
-        config = TrainConfig(
-            epochs=1,
-            batch_size=64,
-            learning_rate=3e-3,
-            schedule="cosine",
-            patience=None,
-            seed=self.seed,
-        )
+        config = self.config_of(self.scale.epochs, 64, 1e-3)
         return self.shop.train(f"observer-{n}", examples, PLAIN, config)
 
     def reasoner(self) -> Trained:
@@ -136,12 +129,12 @@ class Bench:
                 for example in teach_reasoner(as_lesson(asked, made), OPENER, SETTINGS)
             ]
 
-        config = self.config_for(self.scale.n_items, self.scale.epochs)
+        config = self.config_of(self.scale.epochs, 32, RATE)
         return self.shop.train("reasoner", examples, TALKING, config)
 
     def reader(self, name: str, examples: Callable[[], list[Example]]) -> Trained:
         """A model of one look, or of none, trained on other examples of the items."""
-        config = self.config_for(self.scale.n_items, self.scale.epochs)
+        config = self.config_of(self.scale.epochs, 32, RATE)
         adapter = TALKING if name == "facts" else PLAIN
         return self.shop.train(name, examples, adapter, config)
 
