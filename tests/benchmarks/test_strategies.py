@@ -1,0 +1,90 @@
+"""The comparison of the strategies: its data are what they say, its tables what was measured."""
+
+from pathlib import Path
+
+import pytest
+
+from app.scenes.monologues import observe
+from app.scenes.scene import is_held_out
+from benchmarks.strategies.data import (
+    Pictures,
+    draw_looks,
+    draw_questions,
+    look_kind,
+    look_text,
+    with_monologues,
+)
+from benchmarks.strategies.plan import KINDS, TWO_LOOKS, plan
+from benchmarks.strategies.tables import Measured, print_monologue
+from benchmarks.support.cells import Config, Result
+
+
+def test_held_out_questions_are_of_scenes_that_nobody_trains_on() -> None:
+    n_by_kind = dict.fromkeys(KINDS, 3)
+    trained = draw_questions("a", n_by_kind)
+    held_out = draw_questions("a", n_by_kind, held_out=True)
+    assert [asked.kind for asked in trained] == [*KINDS] * 3
+    assert not any(is_held_out(asked.scene) for asked in trained)
+    assert all(is_held_out(asked.scene) for asked in held_out)
+    assert draw_questions("a", n_by_kind) == trained
+    assert draw_questions("b", n_by_kind) != trained
+    for asked, monologue in with_monologues("a", trained):
+        assert monologue.answer == asked.question.answer
+
+
+def test_looks_are_true_and_half_of_them_ask_for_places() -> None:
+    looks = draw_looks("a", 200)
+    kinds = [look_kind(query) for _, query in looks]
+    assert 70 < kinds.count("where") < 130
+    assert "none" not in kinds
+    for scene, query in looks[:40]:
+        asked, observed = look_text(scene, query)
+        assert observe(scene, asked) == observed
+
+
+def test_a_scene_is_drawn_once(tmp_path: Path) -> None:
+    asked = draw_questions("a", {"count": 1})[0]
+    pictures = Pictures(tmp_path)
+    path = pictures.of(asked.scene)
+    before = path.stat().st_mtime_ns
+    assert Pictures(tmp_path).of(asked.scene) == path
+    assert path.stat().st_mtime_ns == before
+    assert [file.suffix for file in tmp_path.iterdir()] == [".png"]
+
+
+def test_every_control_is_planned_for_every_seed() -> None:
+    cells = plan("full", 3)
+    assert {cell["seed"] for cell in cells} == {3}
+    arms = {cell["arm"] for cell in cells}
+    assert arms == {
+        *("observer", "single", "reasoner", "monologue", "answers"),
+        *("facts", "caption", "blind", "forced"),
+    }
+    assert {cell["arm"] for cell in plan("quick", 0)} >= {"monologue", "answers"}
+
+
+def cell(arm: str, seed: int, share: float, **more: object) -> Measured:
+    config: Config = {"scale": "full", "seed": seed, "arm": arm, **more}
+    result: Result = {"right": dict.fromkeys(KINDS, share), "n_supervised": 10}
+    return config, result
+
+
+def test_tables_compare_seed_by_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    measured = [
+        *(cell("monologue", seed, 0.80 + 0.02 * seed, n=32000) for seed in range(3)),
+        *(cell("answers", seed, 0.50 + 0.02 * seed, times=1) for seed in range(3)),
+        cell("answers", 0, 0.6, times=3),
+    ]
+    print_monologue(measured)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "0.820" in shown
+    assert "± 0.050" in shown, "Student's interval over three seeds"
+    assert "+0.300" in shown
+    assert "± 0.000" in shown, "paired: what the seeds share cancels out"
+    assert "+0.200" in shown
+    assert TWO_LOOKS[0] in shown
+
+
+def test_nothing_measured_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    print_monologue([])
+    assert "nothing measured yet" in capsys.readouterr().out
