@@ -33,7 +33,7 @@ LINES: tuple[tuple[str, Config], ...] = (
 def print_monologue(measured: Sequence[Measured]) -> None:
     """Prints what was measured of the monologue."""
     if not measured:
-        print_table("monologue: nothing measured yet", ("arm",), [])
+        print("Nothing is measured yet.")  # noqa: T201 - a command line program
         return
     columns = ("arm", "seeds", *KINDS, "two looks", "tokens learned", "train s", "tokens/item")
     print_table(
