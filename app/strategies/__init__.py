@@ -5,7 +5,7 @@ Here they are declared, without any torch; `worker/strategies` does what they de
 
 from app.kit.errors import InvalidInput
 from app.kit.sentences import Sentence
-from app.strategies.contract import Mark, Strategy
+from app.strategies.contract import Mark, Strategy, Trace
 from app.strategies.direct import DIRECT
 from app.strategies.monologue import MONOLOGUE
 
@@ -26,4 +26,4 @@ def get_strategy(name: str) -> Strategy:
     return STRATEGIES[name]
 
 
-__all__ = ["DIRECT", "MONOLOGUE", "STRATEGIES", "Mark", "Strategy", "get_strategy"]
+__all__ = ["DIRECT", "MONOLOGUE", "STRATEGIES", "Mark", "Strategy", "Trace", "get_strategy"]

@@ -1,7 +1,9 @@
 """The declaration of a strategy."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
 
 from app.kit.sentences import Sentence
 from app.round_settings.fields import SettingsModel
@@ -19,21 +21,33 @@ class Mark:
     values: Mapping[str, str]
 
 
+class Trace(BaseModel):
+    """How a draw came to its text, as it is stored with the draw. Each strategy has its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    def way(self) -> Hashable:
+        """Returns what tells it from others: two draws with the same came the same way."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
 class Strategy:
     """A way in which a model comes to the rationales of an item.
 
     `roles` are the models that it asks and trains, each with an adapter of its own. A round has one
     row of models per role, and a training run is of one role. `settings`: its own group of settings
-    (in LoopSettings under the strategy's name), None where it has none. `trace_template`: the
-    template that shows how a draw came to its text, None where there is nothing to show. `marks`:
-    what people may say of the turns of a draw. `learns_from_prior`: whether it can be trained on
-    imported episodes, with their looks.
+    (in LoopSettings under the strategy's name), None where it has none. `trace` and
+    `trace_template`: how a draw came to its text, and the template that shows it to people beside
+    the text; None where there is nothing to show. `marks`: what people may say of the turns of a
+    draw. `learns_from_prior`: whether it can be trained on imported episodes, with their looks.
     """
 
     name: str
     roles: tuple[str, ...]
     settings: type[SettingsModel] | None = None
+    trace: type[Trace] | None = None
     trace_template: str | None = None
     marks: tuple[Mark, ...] = ()
     learns_from_prior: bool = False

@@ -11,23 +11,13 @@ from pydantic import BaseModel, ConfigDict
 
 from app.kit.sentences import Sentence
 from app.round_settings.monologue import MonologueSettings
-from app.strategies.contract import USEFUL_OR_NOT, Mark, Strategy
+from app.same_text import text_key
+from app.strategies.contract import USEFUL_OR_NOT, Mark, Strategy, Trace
 
 REASONER = "reasoner"
 """The role that asks and answers; it reads what was observed and never sees the picture."""
 OBSERVER = "observer"
 """The role that sees the picture and one asked question, and nothing else."""
-
-MONOLOGUE = Strategy(
-    name="monologue",
-    roles=(REASONER, OBSERVER),
-    settings=MonologueSettings,
-    marks=(
-        Mark("question", Sentence("Is the question useful?"), USEFUL_OR_NOT),
-        Mark("observation", Sentence("Is the observation true?"), USEFUL_OR_NOT),
-    ),
-    learns_from_prior=True,
-)
 
 
 class Outcome(StrEnum):
@@ -44,11 +34,7 @@ class Outcome(StrEnum):
     """A draw could not be made; the item's failure says why."""
 
 
-class _Stored(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Turn(_Stored):
+class Turn(BaseModel):
     """One look: what the reasoner asked, and what the observer saw.
 
     `asked_tokens`: the reasoner's own tokens as they were sampled, its words around the question
@@ -57,6 +43,8 @@ class Turn(_Stored):
     before in this episode.
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     asked: str
     observed: str
     asked_tokens: tuple[int, ...] | None = None
@@ -64,7 +52,7 @@ class Turn(_Stored):
     is_repeated: bool = False
 
 
-class MonologueTrace(_Stored):
+class MonologueTrace(Trace):
     """How a draw came to its rationale: its turns in order, and then its answer.
 
     `answer`: None where it gave none; `said`: what could not be understood. Tokens are as in Turn.
@@ -77,3 +65,22 @@ class MonologueTrace(_Stored):
     answer_tokens: tuple[int, ...] | None = None
     rationale_tokens: tuple[int, ...] | None = None
     said: str | None = None
+
+    @property
+    def way(self) -> tuple[str, ...]:
+        """Returns the keys of what was asked, in order."""
+        return tuple(text_key(turn.asked) for turn in self.turns)
+
+
+MONOLOGUE = Strategy(
+    name="monologue",
+    roles=(REASONER, OBSERVER),
+    settings=MonologueSettings,
+    trace=MonologueTrace,
+    trace_template="judge/traces/monologue.html",
+    marks=(
+        Mark("question", Sentence("Is the question useful?"), USEFUL_OR_NOT),
+        Mark("observation", Sentence("Is the observation true?"), USEFUL_OR_NOT),
+    ),
+    learns_from_prior=True,
+)

@@ -5,7 +5,10 @@ import { isChord, keyNames } from "./layouts.js";
 import { recall, remember } from "./memory.js";
 import { zoomByKey } from "./zoom.js";
 
-let choosing = null; // after the key of "mend": the hint that the next one says which rationale
+/** What keys open of one rationale. */
+const OPENS = { mend: openMend, trace: toggleTrace };
+
+let choosing = null; // after such a key: what it opens, and the hint that the next one says of which
 
 function readRegistry() {
   const actions = new Map();
@@ -16,8 +19,8 @@ function readRegistry() {
 }
 
 function press(action) {
-  if (action === "mend") {
-    chooseOffer();
+  if (action in OPENS) {
+    chooseOffer(OPENS[action]);
     return;
   }
   const target = $(`[data-action="${action}"]`);
@@ -26,15 +29,15 @@ function press(action) {
   if (action === "skip" && $("#skip").open) $("#skip [name=reason]").focus();
 }
 
-// --- Faults and a better text
+// --- Faults and a better text; how a rationale came about
 
 /** Of the rationale that has the focus; else the next key says of which. */
-function chooseOffer() {
+function chooseOffer(open) {
   const focused = document.activeElement?.closest(".offer");
   if (focused) {
-    openMend(focused);
+    open(focused);
   } else if ($(".offer")) {
-    choosing = toast(_("Press the number of the rationale."), "info");
+    choosing = { open, hint: toast(_("Press the number of the rationale."), "info") };
   }
 }
 
@@ -48,6 +51,19 @@ function openMend(offer) {
   mend.open = true;
   mend.scrollIntoView({ block: "nearest" });
   $("[name=fault]", mend).focus();
+}
+
+/** Closed, it leaves the focus to the item: Enter is to submit again. */
+function toggleTrace(offer) {
+  const trace = $(".trace", offer);
+  if (!trace) return;
+  trace.open = !trace.open;
+  if (trace.open) {
+    trace.scrollIntoView({ block: "nearest" });
+    $("summary", trace).focus();
+  } else {
+    $("#question").focus({ preventScroll: true });
+  }
 }
 
 /** In what is open, digits choose by place. True when there was something to choose. */
@@ -74,8 +90,8 @@ function onKey(event) {
     if (event.key === "Escape") event.target.blur();
     return;
   }
-  const wasChoosing = Boolean(choosing);
-  choosing?.remove();
+  const wasChoosing = choosing;
+  choosing?.hint.remove();
   choosing = null;
   if (chooseInOpened(event)) {
     event.preventDefault();
@@ -85,7 +101,7 @@ function onKey(event) {
   if (event.key === "Enter" && event.target.closest("button, a, summary")) return;
   const actions = readRegistry();
   const action = actions.get(keyNames(event).find((name) => actions.has(name)));
-  const isTaken = Boolean(action) && (action === "mend" || Boolean($(`[data-action="${action}"]`)));
+  const isTaken = Boolean(action) && (action in OPENS || Boolean($(`[data-action="${action}"]`)));
   if (zoomByKey(event, isTaken)) {
     event.preventDefault();
     return;
@@ -94,7 +110,7 @@ function onKey(event) {
   event.preventDefault();
   if (wasChoosing && action.startsWith("pick-")) {
     const offer = $(`[data-action="${action}"]`)?.closest(".offer");
-    if (offer) openMend(offer);
+    if (offer) wasChoosing.open(offer);
   } else if (!event.repeat || action === "previous" || action === "next") {
     press(action);
   }
@@ -103,7 +119,7 @@ function onKey(event) {
 // Escape leaves what is open for the item, not for its button: Enter is to submit again.
 function onEscape(event) {
   if (event.key !== "Escape" || $("#dialog").open) return;
-  const opened = $("#skip[open]") || event.target.closest(".mend[open]");
+  const opened = $("#skip[open]") || event.target.closest(".mend[open], .trace[open]");
   if (!opened) return;
   event.stopPropagation();
   opened.open = false;
@@ -114,7 +130,7 @@ function onEscape(event) {
 function leaveButton(event) {
   const pressed = event.target.closest(".judge button, .judge summary");
   if (!pressed || event.detail === 0 || $("#dialog").open) return;
-  if (pressed.closest(".menu__panel, [data-action=comment], .mend")) return;
+  if (pressed.closest(".menu__panel, [data-action=comment], .mend, .trace")) return;
   $("#question")?.focus({ preventScroll: true });
 }
 

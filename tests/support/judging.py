@@ -1,15 +1,24 @@
-"""What the gates of the judging pages hand to the services, for tests that call those directly."""
+"""What the gates of the judging pages hand to the services, for tests that call those directly; and
+rounds of the strategy `monologue` with episodes that nobody had to play."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import count
 from typing import Any
 
+from sqlalchemy import func
 from sqlalchemy.orm import Session
 
-from app.models import Judgement, Round, User
+from app.lifecycle import Job, RoundItemState, RunStatus, ShardStatus
+from app.models import Item, Judgement, Project, Round, RoundItem, RunShard, User
 from app.opinions import Opinion
 from app.principal import CameBy, Credential
 from app.queries.judging.access import LockedItem, lock_own_item
+from app.round_settings import LoopSettings
 from app.services.judging import judgements, opening
+from app.services.rounds.sampling import Drawn, store_samples
+from app.strategies.monologue import MONOLOGUE, MonologueTrace, Outcome, Turn
+from tests.support.factories import make_item, make_project, make_round, make_round_item, make_run
 
 
 def locked(session: Session, judgement: Judgement) -> LockedItem:
@@ -48,3 +57,105 @@ def open_item(
     judgement = opening.open_next_item(session, round_, user, now=now)
     assert judgement is not None
     return judgement
+
+
+# --- Episodes -------------------------------------------------------------------------------
+
+_numbers = count(1)
+
+CONE = ("what size is the cone?", "small")
+BALL = ("what size is the ball?", "large")
+MAT = ("what is the mat made of?", "cloth")
+
+Looks = Sequence[tuple[str, str]]
+"""The turns of an episode: what was asked, and what was seen."""
+
+
+def monologue_settings() -> LoopSettings:
+    return LoopSettings(strategy=MONOLOGUE.name, auto_advance=False)
+
+
+def make_monologue_round(
+    session: Session, project: Project | None = None, *, number: int = 1
+) -> Round:
+    """A round that is being judged, with nothing in it."""
+    project = project or make_project(session)
+    return make_round(session, project, number=number, settings=monologue_settings())
+
+
+def trace_of(looks: Looks, answer: str = "no") -> MonologueTrace:
+    asked = [question for question, _ in looks]
+    return MonologueTrace(
+        turns=tuple(
+            Turn(
+                asked=question,
+                observed=seen,
+                asked_tokens=(5, 6, 7),
+                log_probability=-0.5,
+                is_repeated=question in asked[:place],
+            )
+            for place, (question, seen) in enumerate(looks)
+        ),
+        outcome=Outcome.EXPLAINED,
+        answer=answer,
+        answer_tokens=(8,),
+        rationale_tokens=(9, 10),
+    )
+
+
+def make_episodes(
+    session: Session,
+    round_: Round,
+    texts: Mapping[str, Sequence[Looks]],
+    *,
+    item: Item | None = None,
+    slots: int = 1,
+) -> RoundItem:
+    """An open item of a round, with a draw for each way that led to a text: the first one of a text
+    is the most probable."""
+    project = session.get_one(Project, round_.project_id)
+    item = item or make_item(
+        session, project, question="is the cone the same size as the ball?", answer="no"
+    )
+    round_item = make_round_item(
+        session, round_, item, texts=(), slots=slots, state=RoundItemState.WAITING
+    )
+    run = make_run(session, project, Job.GENERATE, round_=round_, status=RunStatus.RUNNING)
+    shard = RunShard(
+        run_id=run.id, number=1, item_ids=[item.id], attempt=1, status=ShardStatus.RUNNING
+    )
+    session.add(shard)
+    session.flush()
+    # Least probable first, so that the order of rows says nothing.
+    drawn = [
+        Drawn(
+            item_id=item.id,
+            prompt=", seeing that",
+            temperature=0.3,
+            number=next(_numbers),
+            seed=1,
+            text=text,
+            log_probability=-1.0 - place,
+            n_tokens=12,
+            is_cut=False,
+            trace=trace_of(looks).model_dump(mode="json"),
+        )
+        for text, ways in texts.items()
+        for place, looks in reversed(list(enumerate(ways)))
+    ]
+    store_samples(
+        session,
+        run=run,
+        shard_id=shard.id,
+        attempt=1,
+        item_ids=[item.id],
+        strategy=MONOLOGUE.name,
+        drawn=drawn,
+        adapter_id=None,
+        settings=LoopSettings.model_validate(round_.settings),
+        seconds=1.0,
+    )
+    run.status, run.finished_at = RunStatus.SUCCEEDED, func.now()
+    session.flush()
+    session.refresh(round_item)
+    return round_item

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from app.lifecycle import AuthorKind, UserKind
 from app.models import Adapter, Admission, Candidate, Round, Run, Sample
 from app.queries.blocks import blocks
-from app.same_text import text_key
 from app.strategies.monologue import MONOLOGUE, MonologueTrace, Outcome
 
 
@@ -163,6 +162,6 @@ def list_traces(
         )
         for candidate_id, group in groupby(rows, key=lambda row: row[0]):
             drawn = [(number, MonologueTrace.model_validate(trace)) for _, number, trace in group]
-            ways = {tuple(text_key(turn.asked) for turn in trace.turns) for _, trace in drawn}
+            ways = {trace.way for _, trace in drawn}
             found.append(TraceSource(candidate_id, *drawn[0], len(ways)))
     return found

@@ -45,6 +45,7 @@ BUNDLES = {
         "css/judging/asked.css",
         "css/judging/choice.css",
         "css/judging/mend.css",
+        "css/judging/trace.css",
         "css/judging/bar.css",
         "css/judging/extras.css",
         "css/judging/guide.css",

@@ -20,10 +20,11 @@ from app.queries.judging.shown_item import ShownItem
 from app.queries.judging.submissions import list_recent_submissions
 from app.services.judging import practice
 from app.services.judging.judgements import MAX_SKIP_REASON
-from app.services.judging.keys import Key, keys_with
+from app.services.judging.keys import SHOW_TRACE, Key, keys_with
 from app.services.judging.leases import judging_settings
 from app.services.judging.opinions import edit_limit, opinion_of
 from app.services.judging.skip_reasons import SKIP_REASONS
+from app.services.judging.ways import Way, find_ways, strategy_of
 from app.services.projects.guidelines import Change, find_unread_change
 from app.web.assets.image_urls import image_url, srcset
 from app.web.pages.judging.words import (
@@ -48,6 +49,8 @@ class Choice:
     faults: tuple[str, ...] = ()
     edit: str = ""
     is_too_long: bool = False
+    way: Way | None = None
+    """How its most probable draw came to it, where that was noted."""
 
     @property
     def is_mended(self) -> bool:
@@ -82,6 +85,8 @@ class Work:
     last_submitted_id: int | None
     upcoming: tuple[tuple[str, str], ...]
     """Address and sizes of the images that will probably be next."""
+    trace_template: str | None
+    """Shows how candidates came about; none where they come straight."""
     max_edit: int
     n_in_round: int
     n_today: int
@@ -125,8 +130,9 @@ class Controls:
 
 
 @lru_cache(maxsize=256)
-def _controls_with(own_keys: tuple[tuple[str, str], ...]) -> Controls:
-    keys = keys_with(dict(own_keys))
+def _controls_with(own_keys: tuple[tuple[str, str], ...], *, has_traces: bool) -> Controls:
+    own = keys_with(dict(own_keys))
+    keys = tuple(key for key in own if has_traces or key.action != SHOW_TRACE)
     return Controls(keys, {key.action: key.shown for key in keys}, FAULT_LABELS)
 
 
@@ -213,6 +219,7 @@ def build_work(
     own = item.own
     neighbours = own_work.find_neighbours(session, judgement, newest_id=own.newest_id)
     shown = opinion or opinion_of(judgement)
+    ways = find_ways(session, round_, judgement.shown_order)
     return Work(
         judgement_id=judgement.id,
         status=judgement.status,
@@ -234,6 +241,7 @@ def build_work(
                 shown.faults.get(candidate_id, ()),
                 shown.edits.get(candidate_id, ""),
                 candidate_id in too_long,
+                ways.get(candidate_id),
             )
             for place, candidate_id in enumerate(judgement.shown_order, start=1)
         ),
@@ -251,6 +259,7 @@ def build_work(
             (image_url(project.slug, sha256), srcset(project.slug, sha256, width))
             for sha256, width in item.upcoming
         ),
+        trace_template=strategy_of(round_).trace_template,
         max_edit=edit_limit(item.texts.values()),
         n_in_round=own.n_in_round,
         n_today=own.n_since,
@@ -306,7 +315,10 @@ def build_page(
         shows_guidelines=bool(project.guidelines) and n_in_round == 0,
         news=news,
         practice_items=practice.count_offered(session, project, user) if is_whole else 0,
-        controls=_controls_with(tuple(user.judging_keys.items())),
+        controls=_controls_with(
+            tuple(user.judging_keys.items()),
+            has_traces=strategy_of(round_).trace_template is not None,
+        ),
     )
 
 
