@@ -114,8 +114,9 @@ def useful_queries(query: Query, scene: Scene) -> tuple[SubQuery, ...]:
             looks = query, ExistenceQuery(_half(target, 0))
         case CountComparisonQuery(_, left, right):
             looks = CountQuery(left), CountQuery(right)
-        case SameAttributeQuery(attribute, left, right):
-            looks = AttributeQuery(attribute, left), AttributeQuery(attribute, right)
+        case SameAttributeQuery(attribute, left, _):
+            # What was seen first is asked of the other: nothing is left to be compared.
+            looks = AttributeQuery(attribute, left), ExistenceQuery(_alike(query, scene))
         case RelationQuery(_, left, right):
             looks = WhereQuery(left), WhereQuery(right)
         case NeighbourQuery(attribute, _, anchor):
@@ -180,6 +181,14 @@ def _half(target: Description, value: int) -> Description:
     return target.saying({name: ATTRIBUTES[name][value]})
 
 
+def _alike(query: SameAttributeQuery, scene: Scene) -> Description:
+    """The second thing of a comparison, with what the first one has."""
+    first = find_one(scene, query.left)
+    if first is None:
+        raise ValueError("the query compares things that the scene does not have")
+    return query.right.saying({query.attribute: first.value(query.attribute)})
+
+
 def _beside(query: NeighbourQuery, scene: Scene) -> Obj:
     anchor = find_one(scene, query.anchor)
     beside = neighbour(scene, anchor, query.direction) if anchor else None
@@ -205,9 +214,9 @@ def _rationale(query: Query, scene: Scene, observed: Sequence[str]) -> str | Non
         case CountComparisonQuery(_, left, right):
             counted = how_many(NUMBER_WORDS.index(one), left)
             text = f"i count {counted} and {how_many(NUMBER_WORDS.index(other), right)}"
-        case SameAttributeQuery(attribute, left, right):
-            is_left, is_right = is_value(attribute, one), is_value(attribute, other)
-            text = f"the {noun(left)} is {is_left} and the {noun(right)} is {is_right}"
+        case SameAttributeQuery(attribute, left, _):
+            found = f"there is {'a' if other == 'yes' else 'no'} {noun(_alike(query, scene))}"
+            text = f"the {noun(left)} is {is_value(attribute, one)} and {found}"
         case RelationQuery(_, left, right):
             text = f"the {noun(left)} is {one} and the {noun(right)} is {other}"
         case NeighbourQuery(attribute, _, anchor):

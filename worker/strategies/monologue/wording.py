@@ -2,8 +2,8 @@
 
 The reasoner reads, plain model and two looks:
 
-    Q: is the cone the same size as the ball? A: look: what size is the cone? see: small. look: …
-    see: large. no, seeing that the cone is small and the ball is large
+    Q: is the cone the same size as the ball? A: look: what size is the cone? see: small. look: is
+    there a small ball? see: no. no, seeing that the cone is small and there is no small ball
 
 Each of `look: …?`, the answer and the rationale is said in one go and ends with the end token, as
 in training (losses.py); what follows it is put there, read and never learned.
