@@ -5,7 +5,7 @@ Forms, JSON, the row of a judgement, its revisions, releases and pages take thei
 a control of the same name in `templates/judge/_remarks.html` (a yes or no) or `_work.html`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -17,6 +17,7 @@ from app.kit.texts import plain_lines
 
 MAX_COMMENT = 2000
 MAX_EDIT = 1000
+MAX_CORRECTION = 300
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,24 @@ def _clean_edits(edits: Mapping[int, str]) -> dict[int, str]:
     return {key: text for key, text in found.items() if text}
 
 
+def _sort_marks(
+    marks: Mapping[int, Mapping[int, Mapping[str, str]]],
+) -> dict[int, dict[int, dict[str, str]]]:
+    found: dict[int, dict[int, dict[str, str]]] = {}
+    for draw, turns in sorted(marks.items()):
+        for turn, values in sorted(turns.items()):
+            if given := {of: value for of, value in sorted(values.items()) if value}:
+                found.setdefault(draw, {})[turn] = given
+    return found
+
+
+def _clean_corrections(
+    corrections: Mapping[int, Mapping[int, str]],
+) -> dict[int, dict[int, str]]:
+    found = {draw: _clean_edits(turns) for draw, turns in sorted(corrections.items())}
+    return {draw: turns for draw, turns in found.items() if turns}
+
+
 class Opinion(BaseModel):
     """The opinion of one person about one item. Opinions with the same content are equal.
 
@@ -67,6 +86,10 @@ class Opinion(BaseModel):
     """By candidate: names of what is wrong with it."""
     edits: Annotated[dict[int, str], AfterValidator(_clean_edits)] = {}
     """By candidate: the text as this person would have it."""
+    marks: Annotated[dict[int, dict[int, dict[str, str]]], AfterValidator(_sort_marks)] = {}
+    """By draw and number of its turn: the values of the strategy's marks (app/strategies/)."""
+    corrections: Annotated[dict[int, dict[int, str]], AfterValidator(_clean_corrections)] = {}
+    """By draw and number of its turn: what this person sees instead of what was observed."""
 
     @property
     def says_something(self) -> bool:
@@ -77,6 +100,19 @@ class Opinion(BaseModel):
     def n_facts(self) -> int:
         """Returns how many of the three facts are stated, of which only one can be true."""
         return (bool(self.picked), self.none_fits, self.answer_is_wrong).count(True)
+
+    def each_mark(self) -> Iterator[tuple[int, int, str, str]]:
+        """Yields draw, turn, what of it is marked, and the value."""
+        for draw, turns in self.marks.items():
+            for turn, values in turns.items():
+                for of, value in values.items():
+                    yield draw, turn, of, value
+
+    def each_correction(self) -> Iterator[tuple[int, int, str]]:
+        """Yields draw, turn, and the text."""
+        for draw, turns in self.corrections.items():
+            for turn, text in turns.items():
+                yield draw, turn, text
 
 
 FACTS = {"picked", "none_fits", "answer_is_wrong"}

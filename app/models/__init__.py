@@ -18,9 +18,11 @@ from app.models.guidelines import (
     GuidelinesVersion,
 )
 from app.models.judgements import (
+    CorrectedObservation,
     Judgement,
     JudgementRevision,
     RoundAnnotator,
+    TurnMark,
     VerdictRow,
     WrittenRationale,
 )
@@ -50,6 +52,7 @@ __all__ = [
     "ApiToken",
     "Base",
     "Candidate",
+    "CorrectedObservation",
     "Event",
     "GuidelinesDifference",
     "GuidelinesPicture",
@@ -87,6 +90,7 @@ __all__ = [
     "SignInLink",
     "SignInSession",
     "TrainingRow",
+    "TurnMark",
     "User",
     "VerdictRow",
     "Worker",

@@ -1,6 +1,6 @@
 """The declaration of a strategy."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
@@ -29,6 +29,11 @@ class Trace(BaseModel):
     @property
     def way(self) -> Hashable:
         """Returns what tells it from others: two draws with the same came the same way."""
+        raise NotImplementedError
+
+    @property
+    def observed(self) -> Sequence[str]:
+        """Returns what was observed in each turn; people may mark as many turns as there are."""
         raise NotImplementedError
 
 

@@ -71,6 +71,10 @@ class MonologueTrace(Trace):
         """Returns the keys of what was asked, in order."""
         return tuple(text_key(turn.asked) for turn in self.turns)
 
+    @property
+    def observed(self) -> tuple[str, ...]:
+        return tuple(turn.observed for turn in self.turns)
+
 
 MONOLOGUE = Strategy(
     name="monologue",

@@ -94,8 +94,7 @@ def _print_differences(measured: Sequence[Measured]) -> None:
         by_kind = [_difference(pairs, partial(_right, kind=kind)) for kind in KINDS]
         rows.append([name, str(len(pairs)), *by_kind, _difference(pairs, two_looks)])
     columns = ("monologue minus", "seeds", *KINDS, "two looks")
-    if rows:
-        print_table("differences, paired by seed: mean, 95 % interval", columns, rows)
+    print_table("differences, paired by seed: mean, 95 % interval", columns, rows)
 
 
 def _right(result: Result, kind: str) -> float | None:
@@ -128,8 +127,7 @@ def _print_turns(measured: Sequence[Measured]) -> None:
         *("arm", "seeds", "useful questions", "true observations", "rationales that fit"),
         *("turns/item", "repeated", "s/item"),
     )
-    if rows:
-        print_table("what was asked and seen, over all kinds", columns, rows)
+    print_table("what was asked and seen, over all kinds", columns, rows)
 
 
 def _print_observers(measured: Sequence[Measured]) -> None:
@@ -148,8 +146,7 @@ def _print_observers(measured: Sequence[Measured]) -> None:
         for size, found in sorted(by_size.items())
     ]
     columns = ("observations", "seeds", *kinds, "train s")
-    if rows:
-        print_table("how often the observer is right", columns, rows)
+    print_table("how often the observer is right", columns, rows)
 
 
 def _over(found: Sequence[Result], read: Callable[[Result], float | None]) -> str:

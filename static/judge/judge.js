@@ -37,14 +37,14 @@ document.addEventListener("submit", (event) => {
 
 document.addEventListener("change", (event) => {
   const { item } = page;
-  if (!item || event.target.type !== "checkbox" || event.target.form !== item.form) return;
+  if (!item || !/^(checkbox|radio)$/.test(event.target.type) || event.target.form !== item.form) return;
   keepApart(item.form, event.target);
   item.changed();
 });
 
 document.addEventListener("input", (event) => {
   if (event.target.matches("[name=edit]")) checkLength(event.target);
-  if (event.target.matches("#comment, [name=edit]")) page.item.typed();
+  if (event.target.matches("#comment, [name=edit], [name^=correction-]")) page.item.typed();
 });
 
 // A better text begins as the text that it corrects; left as that, it is none.

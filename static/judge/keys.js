@@ -60,7 +60,8 @@ function toggleTrace(offer) {
   trace.open = !trace.open;
   if (trace.open) {
     trace.scrollIntoView({ block: "nearest" });
-    $("summary", trace).focus();
+    // Where there is nothing to mark, or no longer: on what closes it again.
+    ($(".marking input:checked:enabled", trace) || $("summary", trace)).focus();
   } else {
     $("#question").focus({ preventScroll: true });
   }
@@ -70,10 +71,11 @@ function toggleTrace(offer) {
 function chooseInOpened(event) {
   const digit = keyNames(event).find((name) => /^[1-9]$/.test(name));
   if (!digit) return false;
-  const opened = $("#skip[open]") || event.target.closest(".mend[open]");
-  const choice = opened?.querySelectorAll("[name=reason], [name=fault]")[Number(digit) - 1];
+  const opened = $("#skip[open]") || event.target.closest(".mend[open], .marking");
+  const choice = opened?.querySelectorAll("[name=reason], [name=fault], [type=radio]")[Number(digit) - 1];
   if (!choice) return Boolean($("#skip[open]"));
   choice.click();
+  if (choice.type === "radio") choice.focus();
   return true;
 }
 
@@ -90,6 +92,8 @@ function onKey(event) {
     if (event.key === "Escape") event.target.blur();
     return;
   }
+  // Among the values of a mark, arrows choose, as browsers have it.
+  if (event.target.type === "radio" && event.key.startsWith("Arrow")) return;
   const wasChoosing = choosing;
   choosing?.hint.remove();
   choosing = null;

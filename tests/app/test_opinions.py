@@ -2,9 +2,11 @@
 
 import re
 
+import pytest
 from sqlalchemy import inspect
 from sqlalchemy.orm import Session
 
+from app.kit.errors import InvalidInput
 from app.models import Judgement
 from app.opinions import NOTHING, REMARKS, Opinion, remarks_of
 from app.routes.judging.judging import OpinionForm
@@ -13,7 +15,7 @@ from tests.architecture.lock import REPOSITORY
 from tests.support.factories import make_item, make_project, make_round, make_round_item, make_user
 from tests.support.judging import open_item, submit
 
-IN_FORMS = {"faults": "fault", "edits": "edit"}
+IN_FORMS = {"faults": "fault", "edits": "edit", "marks": "mark", "corrections": "correction"}
 """Fields that a form spells in a way of its own."""
 
 
@@ -25,7 +27,8 @@ def test_an_opinion_is_the_same_however_it_was_written() -> None:
 
 
 def test_an_opinion_comes_back_from_json_as_it_was() -> None:
-    opinion = Opinion(none_fits=True, faults={7: ("unclear",)}, edits={7: "“better”"}, comment="x")
+    opinion = Opinion(none_fits=True, faults={7: ("unclear",)}, edits={7: "“better”"}, comment="x",
+        marks={5: {2: {"question": "yes"}}}, corrections={5: {1: "blue"}})  # fmt: skip
     assert Opinion.model_validate_json(opinion.model_dump_json()) == opinion
     form = OpinionForm.model_validate({"version": 1, "opinion": opinion.model_dump_json()})
     assert form.read() == opinion
@@ -41,6 +44,10 @@ def test_a_form_says_the_same_field_by_field() -> None:
             "fault": ["7:unclear", "7:restates_answer"],
             "edited": ["7", "9"],
             "edit": ["better", ""],
+            "mark-5-2-question": "yes",
+            "mark-5-2-observation": "",
+            "correction-5-1": " blue ",
+            "correction-5-2": "",
         }
     )
     assert form.read() == Opinion(
@@ -48,7 +55,18 @@ def test_a_form_says_the_same_field_by_field() -> None:
         is_flagged=True,
         faults={7: ("restates_answer", "unclear")},
         edits={7: "better"},
+        marks={5: {2: {"question": "yes"}}},
+        corrections={5: {1: "blue"}},
     )
+
+
+@pytest.mark.parametrize(
+    "name", ["mark-5-question", "mark-x-1-question", "mark-5--question", "correction-5", "mark-"]
+)
+def test_a_field_about_no_turn_is_refused(name: str) -> None:
+    form = OpinionForm.model_validate({"version": "1", name: "yes"})
+    with pytest.raises(InvalidInput, match="does not name its turn"):
+        form.read()
 
 
 def test_an_opinion_comes_back_from_its_row_as_it_was(session: Session) -> None:
@@ -74,9 +92,10 @@ def test_an_opinion_comes_back_from_its_row_as_it_was(session: Session) -> None:
 
 def test_every_field_has_its_column_and_its_control() -> None:
     columns = set(inspect(Judgement).columns.keys())
-    pieces = (REPOSITORY / "templates/judge").glob("_*.html")
+    folder = REPOSITORY / "templates/judge"
+    pieces = [*folder.glob("_*.html"), *folder.glob("traces/*.html")]
     work = "".join(piece.read_text(encoding="utf-8") for piece in pieces)
-    controls = set(re.findall(r'\bname="(\w+)"', work))
+    controls = set(re.findall(r'\bname(?:="| = ")(\w+)', work))
     for name in Opinion.model_fields:
         assert name in columns
         assert IN_FORMS.get(name, name) in controls

@@ -326,6 +326,32 @@ def test_a_filled_database_takes_up_erasing_and_gives_it_back_without_the_text(
     command.upgrade(alembic, "0016")
 
 
+def test_a_filled_database_takes_up_marks_and_gives_them_back(
+    alembic: Config, fresh_database: str
+) -> None:
+    command.upgrade(alembic, "0010")
+    fill(fresh_database)
+    command.upgrade(alembic, "0016")
+    with connected(fresh_database) as connection:
+        for statement in JUDGED.split(";\n"):
+            connection.execute(text(statement.strip() or "SELECT 1"))
+    command.upgrade(alembic, "0028")
+    read = "SELECT id, status, comment, edits FROM judgement ORDER BY id"
+    with connected(fresh_database) as connection:
+        before = connection.execute(text(read)).all()
+    command.upgrade(alembic, "0029")
+    with connected(fresh_database) as connection:
+        assert connection.execute(text(read)).all() == before
+        said = connection.execute(text("SELECT marks, corrections FROM judgement")).all()
+        assert {(str(marks), str(corrections)) for marks, corrections in said} == {("{}", "{}")}
+        assert connection.execute(text("SELECT count(*) FROM mark")).scalar_one() == 0
+    command.downgrade(alembic, "0028")
+    with connected(fresh_database) as connection:
+        assert before
+        assert connection.execute(text(read)).all() == before
+    command.upgrade(alembic, "0029")
+
+
 # --- Sessions ------------------------------------------------------------------------------
 
 

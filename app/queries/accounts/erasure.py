@@ -27,6 +27,7 @@ from app.events.accounts import UserEvent
 from app.lifecycle import CLOSED_ROUND, JudgementStatus, RoundItemState, RoundStatus, RunStatus
 from app.models import (
     ApiToken,
+    CorrectedObservation,
     Event,
     GuidelinesReading,
     Json,
@@ -49,7 +50,7 @@ from app.models import (
 from app.queries.history import says
 
 _QUICK = {"synchronize_session": False}
-_REVISED_WORDS = ("comment", "edits")
+_REVISED_WORDS = ("comment", "edits", "corrections")
 """The fields of `Opinion` that hold words of a person, as a revision of a judgement names them."""
 
 
@@ -137,7 +138,7 @@ def delete_words(
     set_aside_reason: str,
     now: datetime,
 ) -> None:
-    """Delete comments, better texts and reasons of a person, wherever they were kept.
+    """Delete comments, better texts, corrections and reasons of a person, wherever they were kept.
 
     `kept_reasons` can be chosen from a list: nobody's own words; `instead` stands for others.
     A text that a training has read leaves an empty row, which the manifest of the training names.
@@ -157,7 +158,10 @@ def delete_words(
         update(Judgement)
         .where(Judgement.user_id == user_id, is_own_reason)
         .values(skip_reason=instead),
-        update(Judgement).where(Judgement.user_id == user_id).values(comment="", edits={}),
+        delete(CorrectedObservation).where(CorrectedObservation.judgement_id.in_(own)),
+        update(Judgement)
+        .where(Judgement.user_id == user_id)
+        .values(comment="", edits={}, corrections={}),
         update(JudgementRevision)
         .where(JudgementRevision.judgement_id.in_(own))
         .values(content=_without(JudgementRevision.content, _REVISED_WORDS)),

@@ -9,12 +9,14 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from app.lifecycle import JudgementStatus, UserKind
 from app.models import (
+    CorrectedObservation,
     Event,
     Item,
     Json,
     Judgement,
     JudgementRevision,
     RoundItem,
+    TurnMark,
     VerdictRow,
     WrittenRationale,
 )
@@ -143,6 +145,21 @@ def insert_written_rationales(session: Session, rows: list[dict[str, object]]) -
 
 def delete_written_rationales(session: Session, judgement_id: int) -> None:
     session.execute(delete(WrittenRationale).where(WrittenRationale.judgement_id == judgement_id))
+
+
+def insert_turns(
+    session: Session, *, marks: list[dict[str, object]], corrections: list[dict[str, object]]
+) -> None:
+    """Store what a submitted judgement says of turns; without any statement where it is nothing."""
+    if marks:
+        session.execute(insert(TurnMark), marks)
+    if corrections:
+        session.execute(insert(CorrectedObservation), corrections)
+
+
+def delete_turns(session: Session, judgement_id: int) -> None:
+    for model in (TurnMark, CorrectedObservation):
+        session.execute(delete(model).where(model.judgement_id == judgement_id))
 
 
 def last_revision_number(session: Session, judgement_id: int) -> int:

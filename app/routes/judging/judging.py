@@ -4,10 +4,11 @@ Every form has a real address and works without JavaScript. With it, static/judg
 same forms and swaps `#work`; a submission is answered with the next item.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Json
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Json, model_validator
 
 from app.kit.errors import Conflict, InvalidInput, StaleVersion
 from app.kit.numbers import Id, Whole
@@ -44,15 +45,36 @@ class OpinionForm(Opinion):
     edited: tuple[Id, ...] = ()
     edit: tuple[str, ...] = ()
     """The better text of the candidate at the same place of `edited`; mostly empty."""
+    turns: dict[str, str] = Field(default_factory=dict)
+    """The fields about turns by their names, which say of which: `mark-draw-turn-of`, and
+    `correction-draw-turn`."""
     opinion: Json[Opinion] | None = None
     """All of it as JSON, which then counts alone."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def gather_turns(cls, sent: Any) -> Any:
+        """Put the fields about turns together: there are as many as there are turns."""
+        if not isinstance(sent, Mapping):
+            return sent
+        turns = {
+            name: value
+            for name, value in sent.items()
+            if isinstance(value, str) and name.startswith(("mark-", "correction-"))
+        }
+        return {**sent, "turns": turns}
 
     def read(self) -> Opinion:
         """Returns the opinion that was sent. Raises InvalidInput where its parts do not fit."""
         if self.opinion is not None:
             return self.opinion
         given: dict[str, Any] = {name: getattr(self, name) for name in Opinion.model_fields}
-        return Opinion(**given | {"faults": self._read_faults(), "edits": self._read_edits()})
+        marks, corrections = self._read_turns()
+        return Opinion(
+            **given
+            | {"faults": self._read_faults(), "edits": self._read_edits()}
+            | {"marks": marks, "corrections": corrections}
+        )
 
     def _read_faults(self) -> dict[int, list[str]]:
         found: dict[int, list[str]] = {}
@@ -72,6 +94,22 @@ class OpinionForm(Opinion):
                 Sentence("A better text does not name its rationale. Reload the page.")
             )
         return dict(zip(self.edited, self.edit, strict=True))
+
+    def _read_turns(
+        self,
+    ) -> tuple[dict[int, dict[int, dict[str, str]]], dict[int, dict[int, str]]]:
+        marks: dict[int, dict[int, dict[str, str]]] = {}
+        corrections: dict[int, dict[int, str]] = {}
+        for field, value in self.turns.items():
+            kind, *where = field.split("-", 3)
+            draw, turn = (read_whole(number) for number in (*where, "", "")[:2])
+            if draw is None or turn is None or len(where) != (3 if kind == "mark" else 2):
+                raise InvalidInput(Sentence("A mark does not name its turn. Reload the page."))
+            if kind == "mark":
+                marks.setdefault(draw, {}).setdefault(turn, {})[where[2]] = value
+            else:
+                corrections.setdefault(draw, {})[turn] = value
+        return marks, corrections
 
 
 class SkipForm(BaseModel):

@@ -34,6 +34,7 @@ from app.services.judging.opinions import (
     store_opinion,
 )
 from app.services.judging.settling import settle_first, settle_further, settle_skip
+from app.services.judging.turns import check_turns, write_turns
 from app.services.refusals import AlreadySubmitted, ItemTakenOut, NothingChosen, TooLateToTakeBack
 
 N_TAKE_BACK = 10
@@ -113,6 +114,7 @@ def submit(
         ),
     )
     _write_edits(session, judgement, locked.round_item.item_id, stored)
+    write_turns(session, judgement, stored)
     settle_further(session, locked.round_item, judging_settings(locked.round_))
     return outcome
 
@@ -131,6 +133,7 @@ def _take(
     judgement = locked.judgement
     opinion, too_long = sort_edits(session, judgement, opinion)
     check_opinion(opinion, judgement.shown_order)
+    opinion = check_turns(session, locked.round_, judgement, opinion)
     is_submitted = judgement.status is JudgementStatus.SUBMITTED
     if is_submitted and opinion == opinion_of(judgement):
         return Stored(judgement, too_long)
@@ -187,6 +190,8 @@ def take_back(session: Session, locked: LockedItem, *, now: datetime | None = No
     )
     queries.delete_verdicts(session, judgement.id)
     queries.delete_written_rationales(session, judgement.id)
+    if judgement.marks or judgement.corrections:
+        queries.delete_turns(session, judgement.id)
     change_status(session, judgement, JudgementStatus.DRAFT, round_=round_)
     judgement.submitted_at = None
     judgement.lease_until = lease_end(now)

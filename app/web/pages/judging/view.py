@@ -136,7 +136,12 @@ class JudgeView:
     ) -> Response:
         """Show why an opinion does not count, what is stored, and what this page holds."""
         conflict = build_conflict(
-            self.session, judgement, opinion, message=message, can_overwrite=can_overwrite
+            self.session,
+            judgement,
+            opinion,
+            round_=self.round_,
+            message=message,
+            can_overwrite=can_overwrite,
         )
         return respond(
             self.request,

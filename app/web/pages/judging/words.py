@@ -3,7 +3,7 @@
 Templates translate them; what people wrote themselves is a part of a sentence and stays as it is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
 
 from app.critics.base import Fault
@@ -13,6 +13,7 @@ from app.models import Judgement
 from app.opinions import Opinion, remarks_of
 from app.queries.judging.empty_queue import QueueFigures
 from app.services.judging.skip_reasons import shown_reason
+from app.strategies import Mark
 
 FAULT_LABELS: Mapping[str, str] = {
     Fault.WRONG_ABOUT_IMAGE: Sentence("Wrong about the image"),
@@ -130,8 +131,16 @@ def _explain_open(figures: QueueFigures) -> tuple[str, str]:
     )
 
 
-def opinion_lines(opinion: Opinion, texts: Mapping[int, str]) -> tuple[str, ...]:
-    """Returns an opinion as lines to read; `texts` are those of the candidates."""
+def opinion_lines(
+    opinion: Opinion,
+    texts: Mapping[int, str],
+    *,
+    of_draws: Mapping[int, str],
+    marks: Iterable[Mark],
+) -> tuple[str, ...]:
+    """Returns an opinion as lines to read; `texts` are those of the candidates, `of_draws` those
+    that draws led to, and `marks` what may be said of their turns.
+    """
     lines: list[str] = [
         texts[candidate_id] for candidate_id in opinion.picked if candidate_id in texts
     ]
@@ -148,9 +157,32 @@ def opinion_lines(opinion: Opinion, texts: Mapping[int, str]) -> tuple[str, ...]
         text = texts.get(candidate_id, "")
         lines.append(Sentence("“%(text)s”: %(faults)s", text=text, faults=faults))
     lines += [Sentence("Better: “%(text)s”", text=text) for text in opinion.edits.values()]
+    lines += _turn_lines(opinion, of_draws, marks)
     if opinion.comment:
         lines.append(Sentence("Comment: %(text)s", text=opinion.comment))
     return tuple(lines or [Sentence("Nothing chosen")])
+
+
+def _turn_lines(
+    opinion: Opinion, of_draws: Mapping[int, str], marks: Iterable[Mark]
+) -> Iterator[str]:
+    known = {mark.of: mark for mark in marks}
+    for draw, turn, of, value in opinion.each_mark():
+        mark = known.get(of)
+        yield Sentence(
+            "“%(text)s”, look %(n)s: %(question)s %(value)s",
+            text=of_draws.get(draw, ""),
+            n=turn,
+            question=mark.question if mark else of,
+            value=mark.values.get(value, value) if mark else value,
+        )
+    for draw, turn, text in opinion.each_correction():
+        yield Sentence(
+            "“%(text)s”, look %(n)s, seen instead: “%(seen)s”",
+            text=of_draws.get(draw, ""),
+            n=turn,
+            seen=text,
+        )
 
 
 def _also(first: str, second: str) -> str:

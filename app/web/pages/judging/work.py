@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.kit.settings import get_settings
 from app.lifecycle import JUDGEABLE_ROUND, JudgementStatus, RoundStatus
 from app.models import Judgement, Project, Round, User
-from app.opinions import MAX_COMMENT, REMARKS, Opinion
+from app.opinions import MAX_COMMENT, MAX_CORRECTION, REMARKS, Opinion
 from app.queries.judging import own_work, shown_item
 from app.queries.judging.empty_queue import get_queue_figures
 from app.queries.judging.leases import HELD
@@ -26,6 +26,7 @@ from app.services.judging.opinions import edit_limit, opinion_of
 from app.services.judging.skip_reasons import SKIP_REASONS
 from app.services.judging.ways import Way, find_ways, strategy_of
 from app.services.projects.guidelines import Change, find_unread_change
+from app.strategies import Mark
 from app.web.assets.image_urls import image_url, srcset
 from app.web.pages.judging.words import (
     FAULT_LABELS,
@@ -87,6 +88,8 @@ class Work:
     """Address and sizes of the images that will probably be next."""
     trace_template: str | None
     """Shows how candidates came about; none where they come straight."""
+    marks: Mapping[str, Mark]
+    """By what they are of: what people may say of the turns of a trace."""
     max_edit: int
     n_in_round: int
     n_today: int
@@ -127,6 +130,7 @@ class Controls:
     skip_reasons: tuple[str, ...] = SKIP_REASONS
     max_skip_reason: int = MAX_SKIP_REASON
     max_comment: int = MAX_COMMENT
+    max_correction: int = MAX_CORRECTION
 
 
 @lru_cache(maxsize=256)
@@ -219,6 +223,7 @@ def build_work(
     own = item.own
     neighbours = own_work.find_neighbours(session, judgement, newest_id=own.newest_id)
     shown = opinion or opinion_of(judgement)
+    strategy = strategy_of(round_)
     ways = find_ways(session, round_, judgement.shown_order)
     return Work(
         judgement_id=judgement.id,
@@ -259,7 +264,8 @@ def build_work(
             (image_url(project.slug, sha256), srcset(project.slug, sha256, width))
             for sha256, width in item.upcoming
         ),
-        trace_template=strategy_of(round_).trace_template,
+        trace_template=strategy.trace_template,
+        marks={mark.of: mark for mark in strategy.marks},
         max_edit=edit_limit(item.texts.values()),
         n_in_round=own.n_in_round,
         n_today=own.n_since,
@@ -327,20 +333,31 @@ def build_conflict(
     judgement: Judgement,
     here: Opinion,
     *,
+    round_: Round,
     message: str,
     can_overwrite: bool,
 ) -> Conflicting:
     item, _ = shown_item.get_item(session, judgement.round_item_id)
     texts = shown_item.get_candidate_texts(session, judgement.shown_order)
+    stored = opinion_of(judgement)
+    ways = {}
+    if any((stored.marks, stored.corrections, here.marks, here.corrections)):
+        ways = find_ways(session, round_, judgement.shown_order)
+    of_draws = {way.sample_id: texts[candidate_id] for candidate_id, way in ways.items()}
+    marks = strategy_of(round_).marks
+
+    def lines(opinion: Opinion) -> tuple[str, ...]:
+        return opinion_lines(opinion, texts, of_draws=of_draws, marks=marks)
+
     return Conflicting(
         judgement_id=judgement.id,
         round_id=judgement.round_id,
         version=judgement.version,
         message=message,
         question=item.question,
-        stored_lines=opinion_lines(opinion_of(judgement), texts),
+        stored_lines=lines(stored),
         here=here,
-        here_lines=opinion_lines(here, texts),
+        here_lines=lines(here),
         # A submitted opinion has to be taken back before another one can replace it.
         can_overwrite=can_overwrite and judgement.status in HELD,
     )

@@ -1,0 +1,92 @@
+"""What people say of the turns of draws: checked, and written apart when it is submitted."""
+
+from collections.abc import Mapping
+
+from sqlalchemy.orm import Session
+
+from app.kit.errors import InvalidInput
+from app.kit.sentences import Sentence
+from app.kit.texts import collapse
+from app.models import Judgement, Round
+from app.opinions import MAX_CORRECTION, Opinion
+from app.queries.judging import submissions as queries
+from app.queries.judging.draws import list_traced_draws
+from app.services.judging.ways import strategy_of
+from app.strategies import Strategy
+
+
+def check_turns(session: Session, round_: Round, judgement: Judgement, opinion: Opinion) -> Opinion:
+    """Returns an opinion with the corrections to keep: none that say what was observed.
+
+    Raises InvalidInput for what is said of something else than a turn of a draw that led to a
+    rationale of the item, for an unknown mark or value, and for a correction that is too long.
+    """
+    if not (opinion.marks or opinion.corrections):
+        return opinion
+    strategy = strategy_of(round_)
+    observed = _find_observed(session, round_, judgement, strategy)
+    known = {mark.of: mark.values for mark in strategy.marks}
+    for draw, turn, of, value in opinion.each_mark():
+        _look_up(observed, draw, turn)
+        if value not in known.get(of, {}):
+            raise InvalidInput(
+                Sentence(
+                    "There is no mark “%(of)s: %(value)s”. Reload the page.", of=of, value=value
+                )
+            )
+    corrections: dict[int, dict[int, str]] = {}
+    for draw, turn, text in opinion.each_correction():
+        if collapse(text) != collapse(_look_up(observed, draw, turn)):
+            corrections.setdefault(draw, {})[turn] = _check_length(text)
+    return opinion.model_copy(update={"corrections": corrections})
+
+
+def write_turns(session: Session, judgement: Judgement, opinion: Opinion) -> None:
+    """Write the marks and corrections of a judgement that was just submitted, if there are any."""
+    queries.insert_turns(
+        session,
+        marks=[
+            {
+                "judgement_id": judgement.id,
+                "sample_id": draw,
+                "turn": turn,
+                "of": of,
+                "value": value,
+            }
+            for draw, turn, of, value in opinion.each_mark()
+        ],
+        corrections=[
+            {"judgement_id": judgement.id, "sample_id": draw, "turn": turn, "text": text}
+            for draw, turn, text in opinion.each_correction()
+        ],
+    )
+
+
+Observed = Mapping[int, tuple[str, ...]]
+"""By draw: what was observed in each of its turns."""
+
+
+def _find_observed(
+    session: Session, round_: Round, judgement: Judgement, strategy: Strategy
+) -> Observed:
+    if strategy.trace is None:
+        return {}
+    draws = list_traced_draws(session, round_.id, judgement.shown_order, strategy=strategy.name)
+    return {
+        draw.sample_id: tuple(strategy.trace.model_validate(draw.trace).observed) for draw in draws
+    }
+
+
+def _look_up(observed: Observed, draw: int, turn: int) -> str:
+    turns = observed.get(draw, ())
+    if not 1 <= turn <= len(turns):
+        raise InvalidInput(Sentence("A mark does not belong to this item. Reload the page."))
+    return turns[turn - 1]
+
+
+def _check_length(text: str) -> str:
+    if len(text) > MAX_CORRECTION:
+        raise InvalidInput(
+            Sentence("What you see instead is longer than %(n)s characters.", n=MAX_CORRECTION)
+        )
+    return text
