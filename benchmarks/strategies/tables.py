@@ -94,7 +94,8 @@ def _print_differences(measured: Sequence[Measured]) -> None:
         by_kind = [_difference(pairs, partial(_right, kind=kind)) for kind in KINDS]
         rows.append([name, str(len(pairs)), *by_kind, _difference(pairs, two_looks)])
     columns = ("monologue minus", "seeds", *KINDS, "two looks")
-    print_table("differences, paired by seed: mean, 95 % interval", columns, rows)
+    if rows:
+        print_table("differences, paired by seed: mean, 95 % interval", columns, rows)
 
 
 def _right(result: Result, kind: str) -> float | None:
@@ -127,7 +128,8 @@ def _print_turns(measured: Sequence[Measured]) -> None:
         *("arm", "seeds", "useful questions", "true observations", "rationales that fit"),
         *("turns/item", "repeated", "s/item"),
     )
-    print_table("what was asked and seen, over all kinds", columns, rows)
+    if rows:
+        print_table("what was asked and seen, over all kinds", columns, rows)
 
 
 def _print_observers(measured: Sequence[Measured]) -> None:
@@ -146,7 +148,8 @@ def _print_observers(measured: Sequence[Measured]) -> None:
         for size, found in sorted(by_size.items())
     ]
     columns = ("observations", "seeds", *kinds, "train s")
-    print_table("how often the observer is right", columns, rows)
+    if rows:
+        print_table("how often the observer is right", columns, rows)
 
 
 def _over(found: Sequence[Result], read: Callable[[Result], float | None]) -> str:
