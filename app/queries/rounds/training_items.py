@@ -15,9 +15,9 @@ from app.strategies.monologue import MONOLOGUE, MonologueTrace, Outcome, Turn
 class ManifestRow:
     """A row of a training: an item, and what is said of it.
 
-    answer: the item's, or as it stood where the rationale comes from. turns: the looks that led to
-    it, none where it did not come of a monologue. answer_tokens, rationale_tokens: as they were
-    sampled after these looks; None where nobody sampled them.
+    answer: the item's, or that of an episode of the prior. turns: the looks that led to it, none
+    where it did not come of a monologue. answer_tokens, rationale_tokens: as they were sampled
+    after these looks; None where nobody sampled them.
     """
 
     item: Item
@@ -72,7 +72,7 @@ def list_manifest(session: Session, run_id: int) -> list[ManifestRow]:
             ManifestRow(
                 item=item,
                 image=image,
-                answer=(trace and trace.answer) or item.answer,
+                answer=item.answer,
                 rationale=text or written,
                 weight=row.weight,
                 is_written=row.written_judgement_id is not None,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.round_settings import MonologueSettings
+from app.same_text import text_key
 from app.strategies.monologue import OBSERVER, REASONER, MonologueTrace, Outcome, Turn
 from worker.ml.sampling.seeds import derive_seed
 from worker.ml.types import Draw, Failed, Part, Prompt, SampleConfig, Sampled
@@ -220,9 +221,5 @@ def _turn(episode: Episode, asked: str, made: Sampled) -> Turn:
         observed="",
         asked_tokens=made.tokens,
         log_probability=made.log_probability,
-        is_repeated=any(_plain(turn.asked) == _plain(asked) for turn in episode.turns),
+        is_repeated=text_key(asked) in {text_key(turn.asked) for turn in episode.turns},
     )
-
-
-def _plain(asked: str) -> str:
-    return " ".join(asked.casefold().rstrip("?. ").split())

@@ -277,7 +277,7 @@ def test_a_candidate_brings_the_monologue_of_its_most_probable_draw(
     row = manifest_of(session, make_run(session, project, Job.TRAIN), item, candidate.id)
     assert [turn.asked for turn in row.turns] == ["second"]
     assert row.turns[0].asked_tokens == (5, 6)
-    assert (row.answer, row.rationale) == ("Red", "it is red")
+    assert (row.answer, row.rationale) == ("red", "it is red"), "the item's, as it is written"
     assert (row.answer_tokens, row.rationale_tokens) == ((7,), (8, 9))
 
 
