@@ -1,11 +1,20 @@
 """Counts for the figures of a round: items, admissions, draws."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, func, select, true
 from sqlalchemy.orm import Session, aliased
 
-from app.lifecycle import Job, RoundItemState, RoundStatus, RunStatus, ShardStatus, Split
+from app.lifecycle import (
+    Job,
+    RoundItemState,
+    RoundStatus,
+    RunStatus,
+    ShardStatus,
+    Split,
+    UserKind,
+)
 from app.models import (
     Admission,
     Item,
@@ -15,6 +24,7 @@ from app.models import (
     RoundItem,
     Run,
     RunShard,
+    TurnMark,
     VerdictRow,
 )
 from app.queries.counted import counted_items, counted_judgements
@@ -142,3 +152,33 @@ def count_episodes(session: Session, round_id: int) -> EpisodeTally | None:
         .group_by(counted.c.key)
     )
     return EpisodeTally.find({key: int(n) for key, n in rows})
+
+
+@dataclass(frozen=True)
+class MarkCount:
+    """How often people said yes and no of what a mark is about. Who could not tell is left out."""
+
+    n_yes: int
+    n_said: int
+
+    @property
+    def share(self) -> float:
+        """Returns the share of yes."""
+        return self.n_yes / self.n_said
+
+
+def count_marks(session: Session, round_id: int) -> dict[str, MarkCount]:
+    """Returns how people marked the turns of a round, by what of a turn was marked; what nobody
+    said yes or no of is left out."""
+    is_yes = TurnMark.value == "yes"
+    rows = session.execute(
+        select(TurnMark.of, func.count().filter(is_yes), func.count())
+        .join(counted_judgements, counted_judgements.id == TurnMark.judgement_id)
+        .where(
+            counted_judgements.round_id == round_id,
+            counted_judgements.user_kind == UserKind.PERSON,
+            TurnMark.value.in_(("yes", "no")),
+        )
+        .group_by(TurnMark.of)
+    )
+    return {of: MarkCount(n_yes, n_said) for of, n_yes, n_said in rows}

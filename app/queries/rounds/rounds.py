@@ -1,6 +1,6 @@
 """Rounds: look-ups, what is left to do, and the progress that the pages show."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,7 +39,7 @@ from app.models import (
 from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds.bases import find_base
 from app.queries.rounds.candidates import usable_items_statement
-from app.queries.rounds.figures import count_episodes
+from app.queries.rounds.figures import MarkCount, count_episodes, count_marks
 from app.round_settings import LoopSettings
 from app.run_results import EpisodeTally, TrainingProgress
 from app.strategies import MONOLOGUE
@@ -76,6 +76,8 @@ class RoundProgress:
     n_shown: int
     episodes: EpisodeTally | None
     """Of a round of the strategy `monologue`, once it has some."""
+    marks: Mapping[str, MarkCount]
+    """Of such a round: what people said of its looks, by what they were asked about."""
     runs: tuple[RunProgress, ...]
     scores: tuple[Score, ...]
     baseline_scores: tuple[Score, ...]
@@ -337,6 +339,7 @@ def get_progress(session: Session, round_: Round) -> RoundProgress:
         n_candidates=n_candidates,
         n_shown=n_shown,
         episodes=count_episodes(session, round_.id) if is_monologue else None,
+        marks=count_marks(session, round_.id) if is_monologue else {},
         runs=runs,
         scores=tuple(list_scores(session, evaluations[-1])) if evaluations else (),
         baseline_scores=tuple(list_scores(session, baseline.id)) if baseline else (),

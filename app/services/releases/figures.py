@@ -59,6 +59,8 @@ class Figures:
             self.counts["merged_draws"] += payload["n_draws"]
         self.counts["cut"] += "is_cut" in payload
         self.counts["traces"] += "trace" in payload
+        self.counts["marks"] += len(payload.get("marks", ()))
+        self.counts["corrections"] += len(payload.get("corrections", ()))
         by_round: dict[int, list[bool]] = {}
         for judgement, verdict in verdicts:
             is_person = judgement.user_kind is UserKind.PERSON
@@ -116,7 +118,11 @@ class Figures:
             **({"written": self.counts["written"]} if self.counts["written"] else {}),
             **({"erased": self.counts["erased"]} if self.counts["erased"] else {}),
             **({"cut": self.counts["cut"]} if self.counts["cut"] else {}),
-            **({"traces": self.counts["traces"]} if self.counts["traces"] else {}),
+            **{
+                name: self.counts[name]
+                for name in ("traces", "marks", "corrections")
+                if self.counts[name]
+            },
             **self._merged(),
             "people": {
                 "annotators": len(self.annotator_ids),

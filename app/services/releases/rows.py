@@ -38,6 +38,7 @@ from app.queries.releases.judgements import (
     list_verdicts,
     list_written_rationales,
 )
+from app.queries.releases.turns import TurnSource, list_turns
 from app.same_text import is_cut
 from app.services.accounts.pseudonyms import pseudonym
 from app.services.releases.figures import Figures
@@ -60,6 +61,7 @@ class _Page:
     admissions: Mapping[int, Sequence[AdmissionSource]]
     draws: Mapping[int, Sequence[DrawSource]]
     traces: Mapping[int, TraceSource]
+    turns: Mapping[int, Sequence[tuple[JudgementSource, TurnSource]]]
     written: Mapping[int, Sequence[tuple[JudgementSource, WrittenSource]]]
 
 
@@ -106,6 +108,13 @@ def _load_page(session: Session, item_ids: Sequence[int], round_ids: Sequence[in
         traces={
             source.candidate_id: source for source in list_traces(session, candidate_ids, round_ids)
         },
+        turns=_group(
+            [
+                (by_id[said.judgement_id], said)
+                for said in list_turns(session, _that_speak_of_turns(judgements))
+            ],
+            lambda pair: pair[1].candidate_id,
+        ),
         written=_group(
             [
                 (by_id[written.judgement_id], written)
@@ -114,6 +123,11 @@ def _load_page(session: Session, item_ids: Sequence[int], round_ids: Sequence[in
             lambda pair: pair[1].item_id,
         ),
     )
+
+
+def _that_speak_of_turns(judgements: Iterable[JudgementSource]) -> list[int]:
+    """Returns the ids of those judgements; there are none where draws leave no trace."""
+    return [one.id for one in judgements if one.opinion.marks or one.opinion.corrections]
 
 
 def _rows_of_item(
@@ -177,6 +191,7 @@ def _candidate_row(
         **({"merged_by_older_rule": True} if _may_be_merged(candidate, draws) else {}),
         **({"is_cut": True} if is_cut(draw.is_cut for draw in drawn) else {}),
         **({"trace": _trace(trace)} if (trace := page.traces.get(candidate.id)) else {}),
+        **_said_of_turns(project, page.turns.get(candidate.id, [])),
         **_count_votes(verdicts),
         "verdicts": sorted(
             (_verdict(project, judgement, verdict) for judgement, verdict in verdicts),
@@ -248,6 +263,39 @@ def _trace(source: TraceSource) -> Json:
         "answer": source.trace.answer,
         "n_ways": source.n_ways,
     }
+
+
+def _said_of_turns(
+    project: Project, said: Sequence[tuple[JudgementSource, TurnSource]]
+) -> dict[str, list[Json]]:
+    """Marks, and corrected observations: texts by people that nobody judged. Rows of which nothing
+    is said stay as they always were.
+    """
+    found: dict[str, list[Json]] = {}
+    for judgement, one in said:
+        entry = {
+            "round": judgement.round_number,
+            "judge": _judge(project, judgement),
+            "judge_kind": judgement.user_kind.value,
+            "turn": one.number,
+            "asked": one.turn.asked,
+            "observed": one.turn.observed,
+        }
+        if one.of is None:
+            found.setdefault("corrections", []).append({**entry, "corrected": one.value})
+        else:
+            found.setdefault("marks", []).append({**entry, "of": one.of, "value": one.value})
+    return {name: sorted(entries, key=_place_of_turn) for name, entries in sorted(found.items())}
+
+
+def _place_of_turn(entry: Json) -> tuple[int, str, str, int, str]:
+    return (
+        entry["round"],
+        entry["judge_kind"],
+        entry["judge"],
+        entry["turn"],
+        entry.get("of", ""),
+    )
 
 
 def _log_probability(value: float | None) -> float | None:

@@ -7,7 +7,7 @@ texts, never null.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TextIO
 
 from app.lifecycle import Split
 from app.models import Json
-from app.services.releases.formats.jsonl import json_line, write_json
+from app.services.releases.formats.jsonl import json_line, speaks_of_turns, write_json
 from app.services.releases.formats.packing import Entry
 from app.services.releases.formats.pictures import PICTURES_FILES, guidelines_entries, image_entry
 from app.services.releases.formats.readme import render_readme
@@ -39,6 +39,10 @@ TRACE = """
 `trace`: of a text that a monologue led to, a JSON text with what was asked of the picture and what
 was seen (`turns`), the answer, and in how many ways the draws came to it (`n_ways`); else empty.
 """
+TURNS = """
+`marks` and `corrections` are JSON texts: what people said of turns (`of` a question, whether it is
+useful, or of an observation, whether it is true), and what they saw instead, judged by nobody.
+"""
 WRITTEN = "written"
 WRITTEN_FILES = """
 Candidates as annotators corrected them are a configuration of their own (`corrects` is the model's
@@ -54,11 +58,11 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6
 
 def build_huggingface(payloads: Iterable[Json], release: Json, folder: Path) -> list[Entry]:
     entries: dict[str, Entry] = {}
-    has_traces = bool(release["figures"].get("traces"))
+    more = _more_columns(release)
     with ExitStack() as stack:
         streams: dict[str, TextIO] = {}
         for payload in payloads:
-            found = _place(payload, release.get("format", 1), has_traces=has_traces)
+            found = _place(payload, release.get("format", 1), more)
             if found is None:
                 continue
             place, row = found
@@ -82,11 +86,11 @@ def build_huggingface(payloads: Iterable[Json], release: Json, folder: Path) -> 
     return [*listed, *entries.values(), *guidelines_entries(release)]
 
 
-def _place(payload: Json, format: int, *, has_traces: bool) -> tuple[str, Json] | None:
+def _place(payload: Json, format: int, more: Sequence[str]) -> tuple[str, Json] | None:
     """The folder that a row of the manifest stands in, and the row there; None: in none."""
     match payload["kind"]:
         case "rationale":
-            return payload["split"], _flat(payload, format, has_traces=has_traces)
+            return payload["split"], _flat(payload, format, more)
         case "written":
             # All are of train items: the tables let nobody judge others for a release.
             return WRITTEN, _flat_written(payload, format)
@@ -123,7 +127,7 @@ def _flat_written(payload: Json, format: int) -> Json:
     }
 
 
-def _flat(payload: Json, format: int, *, has_traces: bool) -> Json:
+def _flat(payload: Json, format: int, more: Sequence[str]) -> Json:
     draw = payload["first_draw"] or {}
     judged = payload["admissions"]
     opener = "opener" if format > 1 else "prompt"
@@ -148,7 +152,7 @@ def _flat(payload: Json, format: int, *, has_traces: bool) -> Json:
         "n_draws": payload["n_draws"],
         **({"merged_by_older_rule": "merged_by_older_rule" in payload} if format > 1 else {}),
         **({"is_cut": "is_cut" in payload} if format > 2 else {}),
-        **({"trace": _as_text(payload.get("trace"))} if has_traces else {}),
+        **{name: _as_text(payload.get(name)) for name in more},
         "draws": json.dumps(payload["draws"], ensure_ascii=False),
         "verdicts": json.dumps(payload["verdicts"], ensure_ascii=False),
         "admissions": json.dumps(payload["admissions"], ensure_ascii=False),
@@ -156,7 +160,13 @@ def _flat(payload: Json, format: int, *, has_traces: bool) -> Json:
     }
 
 
-def _as_text(value: Json | None) -> str:
+def _more_columns(release: Json) -> list[str]:
+    """Returns the columns that only releases have with something in them; all JSON texts."""
+    turns = ["marks", "corrections"] if speaks_of_turns(release) else []
+    return [*(["trace"] if release["figures"].get("traces") else []), *turns]
+
+
+def _as_text(value: Json | list[Json] | None) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
@@ -165,6 +175,7 @@ def _describe_files(release: Json, *, has_written: bool) -> str:
     files = FILES.replace("`prompt`", "`opener`") if "format" in release else FILES
     files += IS_CUT if release.get("format", 1) > 2 else ""
     files += TRACE if release["figures"].get("traces") else ""
+    files += TURNS if speaks_of_turns(release) else ""
     files += PICTURES_FILES if "pictures" in release else ""
     files += WRITTEN_FILES if has_written else ""
     if release["n_rows"]:

@@ -58,6 +58,13 @@ A row that a monologue led to has its `trace`: what was asked of the picture and
 ways, by what was asked, the draws came to this text.
 """
 
+TURNS_README = """
+People may have marked turns (`marks`: `of` a `question`, whether it is useful, or of an
+`observation`, whether it is true; `value`: `yes`, `no` or `cannot_tell`), and said what is to be
+seen instead (`corrections`: texts by people, judged by nobody). Each entry names its round, judge
+and turn, with what was asked and observed: a person may have been shown another draw than `trace`.
+"""
+
 
 def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[Entry]:
     files = dict(FILES)
@@ -65,7 +72,8 @@ def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[E
     is_first_format = "format" not in release
     if not is_first_format:
         listed = README_2 + (IS_CUT_README if release["format"] > 2 else "")
-        listed += (TRACE_README if release["figures"].get("traces") else "") + PICTURES_FILES
+        listed += TRACE_README if release["figures"].get("traces") else ""
+        listed += (TURNS_README if speaks_of_turns(release) else "") + PICTURES_FILES
         if release["figures"]["tombstones"]:
             listed = WITHDRAWN_README + listed
         else:
@@ -97,6 +105,11 @@ def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[E
     names = [*files.values(), "release.json", "README.md"]
     own = [Entry(name, folder / name) for name in names]
     return [*own, *pictures.values(), *guidelines_entries(release)]
+
+
+def speaks_of_turns(release: Json) -> bool:
+    """Returns whether rows of a release have the columns for what people said of turns."""
+    return bool(release["figures"].get("marks") or release["figures"].get("corrections"))
 
 
 def json_line(row: Json) -> str:

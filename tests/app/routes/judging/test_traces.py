@@ -187,3 +187,16 @@ def test_what_cannot_be_said_of_a_look_is_shown_again_with_its_reason(
     refused = noor.post(f"{path}/draft", data={"version": "0", name: value})
     assert refused.status_code == 422
     assert "perhaps" in refused.text or "longer than 300" in refused.text
+
+
+def test_the_page_of_the_round_says_what_people_found_useful_and_true(
+    session: Session, noor: TestClient, round_: Round
+) -> None:
+    form = one(show(noor, round_), "#answer")
+    named = {str(field["name"]): "cannot_tell" for field in form.select("input[name^=mark-]")}
+    questions = [name for name in named if name.endswith("-question")]
+    named |= dict(zip(questions, ("yes", "yes", "yes", "no"), strict=True))
+    noor.post(str(form["action"]), data={"version": "0", "none_fits": "true", **named})
+    sign_in(noor, session, make_user(session, is_admin=True))
+    said = text_of(noor.get(f"/rounds/{round_.id}"), "#marks")
+    assert said == "Useful questions 75.0 % of 4 that people marked"

@@ -6,12 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import any_, delete, literal, select
 from sqlalchemy.orm import Session
 
-from app.lifecycle import Job, RoundStatus
-from app.models import PriorEpisode, Release, ReleaseRow, Round, RoundModel, Sample, TrainingRow
+from app.lifecycle import Job, JudgementStatus, RoundStatus, UserKind
+from app.models import (
+    Candidate,
+    Judgement,
+    PriorEpisode,
+    Release,
+    ReleaseRow,
+    Round,
+    RoundModel,
+    Run,
+    Sample,
+    TrainingRow,
+)
 from app.round_settings import LoopSettings
+from app.services.accounts.pseudonyms import pseudonym
+from app.services.judging.opinions import opinion_of
+from app.services.judging.turns import write_turns
 from app.services.releases.releases import ReleaseFormat, create_release, write_release
 from app.strategies.monologue import MonologueTrace, Outcome, Turn
 from tests.support.dataset_files import own_store
@@ -161,3 +175,71 @@ def test_a_round_of_several_roles_is_one_row_of_the_card_with_both_models(
     readme = (tmp_path / "out" / "README.md").read_text("utf-8")
     assert f"base model | observer `{'f' * 12}`, reasoner `{'e' * 12}`" in readme
     assert "trained on the prior too" in readme
+
+
+def say_of_turns(session: Session) -> Judgement:
+    """One person marks the only turn of the draw behind "it is red", and corrects it."""
+    sample = session.scalars(
+        select(Sample)
+        .join(Candidate, Candidate.id == Sample.candidate_id)
+        .where(Candidate.text == "it is red")
+        .order_by(Sample.id)
+    ).first()
+    assert sample is not None
+    judgement = session.scalars(
+        select(Judgement)
+        .join(Round, Round.id == Judgement.round_id)
+        .join(Run, Run.round_id == Round.id)
+        .where(
+            Run.id == sample.run_id,
+            Judgement.user_kind == UserKind.PERSON,
+            Judgement.status == JudgementStatus.SUBMITTED,
+            literal(sample.candidate_id) == any_(Judgement.shown_order),
+        )
+        .order_by(Judgement.id)
+    ).first()
+    assert judgement is not None
+    marks = {"question": "yes", "observation": "no"}
+    judgement.marks = {str(sample.id): {"1": marks}}
+    judgement.corrections = {str(sample.id): {"1": "it is orange"}}
+    session.flush()
+    write_turns(session, judgement, opinion_of(judgement))
+    return judgement
+
+
+@pytest.mark.parametrize("format", [JSONL, HUGGINGFACE])
+def test_both_forms_hold_what_people_said_of_turns(
+    session: Session, tmp_path: Path, format: ReleaseFormat
+) -> None:
+    project, _ = make_released_project(session, tmp_path)
+    become_monologues(session)
+    silent = create_release(session, project, actor=None)
+    judgement = say_of_turns(session)
+    release = create_release(session, project, actor=None)
+    assert {"marks", "corrections"}.isdisjoint(silent.card["figures"])
+    assert release.card["figures"]["marks"] == 2
+    assert release.card["figures"]["corrections"] == 1
+    found = {}
+    for name, made in (("silent", silent), ("told", release)):
+        out = tmp_path / name
+        write_release(session, made, format=format, out=out)
+        assert ("`corrections`" in (out / "README.md").read_text("utf-8")) is (name == "told")
+        file = out / ("rationales.jsonl" if format is JSONL else "train/metadata.jsonl")
+        lines = file.read_text("utf-8").splitlines()
+        found[name] = {row["rationale"]: row for row in map(json.loads, lines)}
+    assert not any("marks" in row for row in found["silent"].values())
+    told = found["told"]["it is red"]
+    read = (lambda value: value) if format is JSONL else json.loads
+    marks, corrections = read(told["marks"]), read(told["corrections"])
+    assert [(one["of"], one["value"]) for one in marks] == [
+        ("observation", "no"),
+        ("question", "yes"),
+    ]
+    (correction,) = corrections
+    assert correction["corrected"] == "it is orange"
+    assert correction["observed"] == "red"
+    assert correction["judge"] == pseudonym(project, judgement.user_id)
+    if format is HUGGINGFACE:
+        assert found["told"]["it looks red"]["marks"] == ""
+    else:
+        assert "marks" not in found["told"]["it looks red"]
