@@ -112,8 +112,9 @@ def useful_queries(query: Query, scene: Scene) -> tuple[SubQuery, ...]:
             looks = query, CountQuery(_half(target, 0))
         case ExistenceQuery(target):
             looks = query, ExistenceQuery(_half(target, 0))
-        case CountComparisonQuery(_, left, right):
-            looks = CountQuery(left), CountQuery(right)
+        case CountComparisonQuery(_, left, _):
+            # The whole is seen at one look; how many there are is for the rationale.
+            looks = query, CountQuery(left)
         case SameAttributeQuery(attribute, left, _):
             # What was seen first is asked of the other: nothing is left to be compared.
             looks = AttributeQuery(attribute, left), ExistenceQuery(_alike(query, scene))
@@ -212,8 +213,8 @@ def _rationale(query: Query, scene: Scene, observed: Sequence[str]) -> str | Non
         case ExistenceQuery(target):
             text = f"there is a {noun(_half(target, 0 if other == 'yes' else 1))}"
         case CountComparisonQuery(_, left, right):
-            counted = how_many(NUMBER_WORDS.index(one), left)
-            text = f"i count {counted} and {how_many(NUMBER_WORDS.index(other), right)}"
+            n_left, n_right = NUMBER_WORDS.index(other), len(find_all(scene, right))
+            text = f"i count {how_many(n_left, left)} and {how_many(n_right, right)}"
         case SameAttributeQuery(attribute, left, _):
             found = f"there is {'a' if other == 'yes' else 'no'} {noun(_alike(query, scene))}"
             text = f"the {noun(left)} is {is_value(attribute, one)} and {found}"
