@@ -157,7 +157,7 @@ def test_the_keys_that_are_stored_are_those_of_before() -> None:
     left_out = OLD_TRAINING["left_out"][0] | {"kind": "prompt"}
     validation = {"epoch": 1, "score": 0.5, "loss": None, "losses": {}}
     training = OLD_TRAINING | {
-        "curve": [step], "left_out": [left_out], "validations": [validation]
+        "curve": [step], "left_out": [left_out], "validations": [validation], "n_prior_rows": 0
     }  # fmt: skip
     assert TrainingResult.read(training).dump() == training
     assert TrainingStep.read(step).dump() == step
