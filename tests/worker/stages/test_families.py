@@ -41,7 +41,7 @@ def test_the_check_of_a_model_holds(family: str, tmp_path: Path) -> None:
     )
     text = "\n".join(report_lines(family, report))
     assert report.reason is None, text
-    assert [line.holds for line in report.proof] == [True] * 7, text
+    assert [line.holds for line in report.proof] == [True] * 8, text
     assert "This model can be used." in text
 
 
