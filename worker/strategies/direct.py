@@ -4,15 +4,11 @@ Source: Brack et al. 2023, "ILLUME: Rationalizing Vision-Language Models through
 (arXiv 2208.08241), sections 3 and 4.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from app.kit.storage import image_path
-from app.kit.texts import collapse
 from app.models import Image, Item
-from app.round_settings import LoopSettings, SamplingSettings
-from app.same_text import text_key
+from app.round_settings import LoopSettings
 from app.services.evaluation.predictions import Said
 from app.services.rounds.sampling import Drawn
 from app.services.runs.failures import Failure
@@ -30,6 +26,7 @@ from worker.strategies.contract import (
     Sampler,
 )
 from worker.strategies.failures import collect_failures
+from worker.strategies.places import Place, make_until_enough, plan_places
 
 ANSWER_TOKENS = 16
 
@@ -50,7 +47,9 @@ class Direct(Procedure):
             max_new_tokens=sampling.max_new_tokens, top_k_share=sampling.top_k_share
         )
         planned = plan_draws(items, settings, round_number)
-        made = _draw_until_enough(planned, models[MODEL], config, sampling)
+        made = make_until_enough(
+            planned, lambda wishes: models[MODEL](wishes, config), _text_of, sampling
+        )
         drawn = [_as_drawn(place, text) for place, text in made if isinstance(text, Sampled)]
         failures = collect_failures([(place.item_id, text) for place, text in made])
         return Proposed(drawn, failures)
@@ -81,77 +80,23 @@ class Direct(Procedure):
 # --- Candidates -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Place:
-    """One draw to make: of which item, how, and which one of several."""
-
-    item_id: int
-    opener: str
-    temperature: float
-    number: int
-    seed: int
-
-
 def plan_draws(
     items: Sequence[tuple[Item, Image]], settings: LoopSettings, round_number: int
 ) -> list[tuple[Place, Draw]]:
-    """Returns all draws of some items, with seeds that depend on what is drawn and nothing else.
-
-    The seed is made of the item's own id in the data, not of a row number: the same data in
-    another database gives the same texts.
-    """
-    sampling = settings.sampling
-    planned: list[tuple[Place, Draw]] = []
-    for item, image in items:
-        path = image_path(image.sha256, image.media_type)
-        for opener in sampling.openers:
-            prompt = Prompt(image=path, question=item.question, answer=item.answer, opener=opener)
-            for temperature in sampling.temperatures:
-                for number in range(1, sampling.n_samples + 1):
-                    seed = derive_seed(
-                        settings.seed,
-                        round_number,
-                        item.external_id,
-                        DIRECT.name,
-                        opener,
-                        repr(temperature),
-                        number,
-                    )
-                    place = Place(item.id, opener, temperature, number, seed)
-                    planned.append((place, Draw(prompt, temperature, seed)))
-    return planned
+    """Returns all draws of some items, each asked for a rationale of the item's answer."""
+    return [
+        (place, Draw(_prompt(item, image, place.opener), place.temperature, place.seed))
+        for place, item, image in plan_places(items, settings, round_number, DIRECT.name)
+    ]
 
 
-def _draw_until_enough(
-    planned: Sequence[tuple[Place, Draw]],
-    draw: Sampler,
-    config: SampleConfig,
-    sampling: SamplingSettings,
-) -> list[tuple[Place, Sampled | Failed]]:
-    """The draws that are made, with what came of them: all, unless the project has enough sooner.
+def _prompt(item: Item, image: Image, opener: str) -> Prompt:
+    path = image_path(image.sha256, image.media_type)
+    return Prompt(image=path, question=item.question, answer=item.answer, opener=opener)
 
-    Whether an item is drawn again depends on its own texts alone, so it does not matter with which
-    others it shares a shard or a batch.
-    """
-    if sampling.enough_distinct is None:
-        made = draw([wish for _, wish in planned], config)
-        return [(place, text) for (place, _), text in zip(planned, made, strict=True)]
-    found: list[tuple[Place, Sampled | Failed]] = []
-    texts: dict[int, set[str]] = defaultdict(set)
-    for number in range(1, sampling.n_samples + 1):
-        wanted = [
-            (place, wish)
-            for place, wish in planned
-            if place.number == number and len(texts[place.item_id]) < sampling.enough_distinct
-        ]
-        if not wanted:
-            break
-        made = draw([wish for _, wish in wanted], config)
-        for (place, _), text in zip(wanted, made, strict=True):
-            found.append((place, text))
-            if isinstance(text, Sampled) and len(collapse(text.text)) >= sampling.min_characters:
-                texts[place.item_id].add(text_key(text.text))
-    return found
+
+def _text_of(made: Sampled | Failed) -> str:
+    return made.text if isinstance(made, Sampled) else ""
 
 
 def _as_drawn(place: Place, text: Sampled) -> Drawn:

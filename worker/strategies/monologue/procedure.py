@@ -1,16 +1,12 @@
 """The inner monologue as a strategy of the loop."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from itertools import product
 
 from app.kit.storage import image_path
-from app.kit.texts import collapse
 from app.models import Image, Item
-from app.round_settings import LoopSettings, SamplingSettings
-from app.same_text import is_same_answer, text_key
+from app.round_settings import LoopSettings
+from app.same_text import is_same_answer
 from app.services.evaluation.predictions import Said
 from app.services.rounds.sampling import Drawn
 from app.services.runs.failures import Failure
@@ -22,6 +18,7 @@ from worker.strategies.contract import Answered, Asked, Lesson, Models, Procedur
 from worker.strategies.failures import collect_failures
 from worker.strategies.monologue.episodes import Episode, Player, Sizes, Wanted
 from worker.strategies.monologue.lessons import teach_observer, teach_reasoner
+from worker.strategies.places import Place, make_until_enough, plan_places
 
 OUTPUT_LAYER = "lm_head"
 """The name of the layer that makes logits of words, in every family that transformers loads."""
@@ -44,7 +41,8 @@ class Monologue(Procedure):
         without one; its trace says how. The answer is the model's own: where it is wrong, there is
         no rationale."""
         planned = plan_episodes(items, settings, round_number)
-        played = _play_until_enough(planned, _player(models, settings), settings.sampling)
+        player = _player(models, settings)
+        played = make_until_enough(planned, player.play, _rationale, settings.sampling)
         drawn = [_as_drawn(place, episode) for place, episode in played if episode.failed is None]
         return Proposed(drawn, _failures((place.item_id, episode) for place, episode in played))
 
@@ -86,72 +84,24 @@ class Monologue(Procedure):
         return ()
 
 
-@dataclass(frozen=True)
-class Place:
-    """One episode to play, with its place among the draws of its item."""
-
-    item_id: int
-    opener: str
-    temperature: float
-    number: int
-    seed: int
-    wanted: Wanted
-
-
 def plan_episodes(
     items: Sequence[tuple[Item, Image]], settings: LoopSettings, round_number: int
-) -> list[Place]:
-    """Returns all episodes of some items, as many as the strategy `direct` has draws. Their seeds
-    depend on what is played and nothing else."""
-    sampling = settings.sampling
-    planned: list[Place] = []
-    for item, image in items:
-        for opener, temperature in product(sampling.openers, sampling.temperatures):
-            for number in range(1, sampling.n_samples + 1):
-                seed = derive_seed(
-                    settings.seed,
-                    round_number,
-                    item.external_id,
-                    MONOLOGUE.name,
-                    opener,
-                    repr(temperature),
-                    number,
-                )
-                wanted = Wanted(
-                    image=image_path(image.sha256, image.media_type),
-                    question=item.question,
-                    opener=opener,
-                    temperature=temperature,
-                    seed=seed,
-                    is_right=partial(is_same_answer, expected=item.answer),
-                )
-                planned.append(Place(item.id, opener, temperature, number, seed, wanted))
-    return planned
-
-
-def _play_until_enough(
-    planned: Sequence[Place], player: Player, sampling: SamplingSettings
-) -> list[tuple[Place, Episode]]:
-    """The episodes that are played: all, unless the project has enough texts of an item sooner."""
-    if sampling.enough_distinct is None:
-        played = player.play([place.wanted for place in planned])
-        return list(zip(planned, played, strict=True))
-    found: list[tuple[Place, Episode]] = []
-    texts: dict[int, set[str]] = defaultdict(set)
-    for number in range(1, sampling.n_samples + 1):
-        wanted = [
-            place
-            for place in planned
-            if place.number == number and len(texts[place.item_id]) < sampling.enough_distinct
-        ]
-        if not wanted:
-            break
-        for place, episode in zip(wanted, player.play([p.wanted for p in wanted]), strict=True):
-            found.append((place, episode))
-            text = collapse(_rationale(episode))
-            if text and len(text) >= sampling.min_characters:
-                texts[place.item_id].add(text_key(text))
-    return found
+) -> list[tuple[Place, Wanted]]:
+    """Returns all episodes of some items, as many as the strategy `direct` has draws."""
+    return [
+        (
+            place,
+            Wanted(
+                image=image_path(image.sha256, image.media_type),
+                question=item.question,
+                opener=place.opener,
+                temperature=place.temperature,
+                seed=place.seed,
+                is_right=partial(is_same_answer, expected=item.answer),
+            ),
+        )
+        for place, item, image in plan_places(items, settings, round_number, MONOLOGUE.name)
+    ]
 
 
 def _player(models: Models, settings: LoopSettings) -> Player:
