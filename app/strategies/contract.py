@@ -1,5 +1,6 @@
 """The declaration of a strategy."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,20 +22,20 @@ class Mark:
     values: Mapping[str, str]
 
 
-class Trace(BaseModel):
+class Trace(BaseModel, ABC):
     """How a draw came to its text, as it is stored with the draw. Each strategy has its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @property
+    @abstractmethod
     def way(self) -> Hashable:
         """Returns what tells it from others: two draws with the same came the same way."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def observed(self) -> Sequence[str]:
         """Returns what was observed in each turn; people may mark as many turns as there are."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
