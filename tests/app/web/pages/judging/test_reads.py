@@ -88,7 +88,7 @@ PAGES: dict[str, Callable[[Place], object]] = {
     "the frame with news": lambda at: at.build_frame(1),
     "an empty queue": lambda at: build_empty(at.session, at.round, at.user, today=TODAY),
     "a conflict": lambda at: build_conflict(
-        at.session, at.held, NOTHING, message="", can_overwrite=True
+        at.session, at.held, NOTHING, round_=at.round, message="", can_overwrite=True
     ),
     "own work in a round": lambda at: build_mine(
         at.session, at.project, at.round, at.user, today=TODAY
