@@ -40,6 +40,7 @@ class Job(StrEnum):
     BASELINE = "baseline"
     GENERATE = "generate"
     JUDGE = "judge"
+    BRANCH = "branch"
     CLOSE = "close"
     TRAIN = "train"
     EVALUATE = "evaluate"
@@ -228,6 +229,7 @@ QUEUES: dict[Job, Literal["cpu", "gpu"]] = {
     Job.BASELINE: "gpu",
     Job.GENERATE: "gpu",
     Job.JUDGE: "cpu",
+    Job.BRANCH: "gpu",
     Job.CLOSE: "cpu",
     Job.TRAIN: "gpu",
     Job.EVALUATE: "gpu",
@@ -237,6 +239,10 @@ QUEUES: dict[Job, Literal["cpu", "gpu"]] = {
 
 SHARDED = frozenset({Job.BASELINE, Job.GENERATE, Job.EVALUATE})
 """Jobs that several workers do at once, shard by shard."""
+
+ASIDE = frozenset({Job.BRANCH})
+"""Jobs beside a round, asked for by those who judge it: many live at once, no status waits for
+them, and whoever asked, not the round's page, is told how they went."""
 
 
 def can_advance(

@@ -62,6 +62,10 @@ class SamplingResult(StoredJson):
     """The result of a sampling: nothing, its draws say it all."""
 
 
+class BranchResult(StoredJson):
+    """The result of a branch: nothing, its row says it all."""
+
+
 class EpisodeTally(StoredJson):
     """Counts of the episodes of a shard, or of a round: how they ended, and what was asked in them.
 

@@ -11,6 +11,7 @@ JOB_NAMES: Mapping[Job, Sentence] = {
     Job.BASELINE: Sentence("Baseline"),
     Job.GENERATE: Sentence("Sampling"),
     Job.JUDGE: Sentence("Critic"),
+    Job.BRANCH: Sentence("Branch"),
     Job.CLOSE: Sentence("Closing"),
     Job.TRAIN: Sentence("Training"),
     Job.EVALUATE: Sentence("Evaluation"),

@@ -2,6 +2,7 @@
 
 from app.models.base import Base, Json
 from app.models.bases import ModelProof, ProjectBase
+from app.models.branches import Branch
 from app.models.candidates import (
     Candidate,
     ItemFailure,
@@ -51,6 +52,7 @@ __all__ = [
     "Admission",
     "ApiToken",
     "Base",
+    "Branch",
     "Candidate",
     "CorrectedObservation",
     "Event",

@@ -120,7 +120,9 @@ class Run(WithId, WithCreation, Base):
             "role",
             unique=True,
             postgresql_nulls_not_distinct=True,
-            postgresql_where=text("status IN ('queued', 'running') AND round_id IS NOT NULL"),
+            postgresql_where=text(
+                "status IN ('queued', 'running') AND round_id IS NOT NULL AND job <> 'branch'"
+            ),
         ),
         Index("ix_run_live", "status", postgresql_where=text("status IN ('queued', 'running')")),
         CheckConstraint("(status = 'failed') = (error IS NOT NULL)", name="failed_has_error"),

@@ -223,6 +223,12 @@ class NothingChosen(InvalidInput):
     code = "opinion.empty"
 
 
+class NothingCorrected(InvalidInput):
+    """A draw goes on from a turn only where the person says what they see there instead."""
+
+    code = "correction.missing"
+
+
 class PartlyStored(InvalidInput):
     """A better text is too long; everything else of the opinion is stored."""
 

@@ -87,4 +87,5 @@ MONOLOGUE = Strategy(
         Mark("observation", Sentence("Is the observation true?"), USEFUL_OR_NOT),
     ),
     learns_from_prior=True,
+    branches=True,
 )

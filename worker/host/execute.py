@@ -44,11 +44,21 @@ def _work_shards(run: Run, heart: Heart) -> None:
     if run.job is Job.GENERATE:
         from worker.stages.generate import generate
 
-        generate(run.id, heart)
+        # People judge meanwhile; they need not wait until the last shard is sampled.
+        generate(run.id, heart, between=lambda: _do_aside(heart))
     else:
         from worker.stages.evaluate import evaluate
 
         evaluate(run.id, heart)
+
+
+def _do_aside(heart: Heart) -> None:
+    """Do what waits beside the rounds, while nothing else is held. A failure of it is its own."""
+    for run_id in persist(run_queries.list_queued_aside):
+        try:
+            execute(run_id, heart)
+        except Exception as error:
+            logger.error("run %s failed: %s", run_id, error, exc_info=not is_expected(error))
 
 
 def _work_alone(run: Run, attempt: int, heart: Heart) -> None:
@@ -66,6 +76,10 @@ def _work_alone(run: Run, attempt: int, heart: Heart) -> None:
             from worker.stages.judge import judge
 
             judge(run.id, attempt)
+        case Job.BRANCH:
+            from worker.stages.branch import branch
+
+            branch(run.id, attempt, heart)
         case Job.CLOSE:
             from worker.stages.close import close
 

@@ -1,6 +1,6 @@
 """Sample candidates for the items of a round."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -20,13 +20,14 @@ from worker.strategies import get_procedure
 from worker.strategies.contract import Proposed
 
 
-def generate(run_id: int, heart: Heart) -> None:
-    """Work on a generate run: all draws of all items of each shard this worker can claim."""
+def generate(run_id: int, heart: Heart, *, between: Callable[[], None] = lambda: None) -> None:
+    """Work on a generate run: all draws of all items of each shard this worker can claim. `between`
+    is called after each shard."""
     inputs = persist(lambda session: load_inputs(session, run_id))
     adapters = persist(
         lambda session: inputs.list_adapters(session, lambda models: models.parent_adapter_id)
     )
-    work_shards(run_id, heart, _Sampling(inputs, adapters, heart))
+    work_shards(run_id, heart, _Sampling(inputs, adapters, heart), between=between)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from sqlalchemy.orm import Session
@@ -60,14 +60,22 @@ MAX_ATTEMPTS = 5
 """A shard that took so many workers with it fails its run instead of taking the next."""
 
 
-def work_shards(run_id: int, heart: Heart, stage: ShardStage[Made, Measured]) -> None:
-    """Does shards of a run until none is free; finishes the run when all are done."""
+def work_shards(
+    run_id: int,
+    heart: Heart,
+    stage: ShardStage[Made, Measured],
+    *,
+    between: Callable[[], None] = lambda: None,
+) -> None:
+    """Does shards of a run until none is free; finishes the run when all are done. `between` is
+    called after each shard, when none is held."""
     with heart.pace.counting(stage.unit):
         while shard := persist(lambda session: _claim(session, run_id, heart)):
             try:
                 _do(run_id, heart, stage, shard)
             except LostRun as loss:
                 logger.warning("%s", loss.message)
+            between()
     if persist(lambda session: _waits_for_its_end(session, run_id)):
         measured = stage.measure()
         persist(lambda session: _finish(session, run_id, stage, measured))

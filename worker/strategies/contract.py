@@ -4,10 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from app.kit.errors import AppError
 from app.models import Image, Item
 from app.round_settings import LoopSettings
 from app.services.evaluation.predictions import Said
+from app.services.judging.branches import Branched
 from app.services.rounds.sampling import Drawn
 from app.services.runs.failures import Failure
 from app.strategies.monologue import Turn
@@ -54,6 +57,20 @@ class Answered:
 
 
 @dataclass(frozen=True)
+class Fork:
+    """A draw, and what a person sees instead of what one of its turns observed (from 1 on)."""
+
+    item: Item
+    picture: Path
+    opener: str
+    temperature: float
+    seed: int
+    trace: Mapping[str, Any]
+    turn: int
+    observed: str
+
+
+@dataclass(frozen=True)
 class Lesson:
     """A question with its answer and, where there is one, a rationale, whoever made it.
 
@@ -93,6 +110,14 @@ class Procedure(ABC):
         What is drawn for an item depends on the item, the settings and the round alone, and not on
         the other items of the call.
         """
+
+    def branch(self, models: Models, fork: Fork, settings: LoopSettings) -> Branched | Failed:  # noqa: ARG002
+        """Returns how a draw goes on from a turn of which a person saw something else, or why it
+        could not be played. It depends on the draw and on what they saw alone.
+
+        Raises AppError: the draws of this strategy have no turns.
+        """
+        raise AppError("Draws of this strategy have no turns to go on from.")
 
     @abstractmethod
     def answer(self, models: Models, asked: Sequence[Asked], settings: LoopSettings) -> Answered:

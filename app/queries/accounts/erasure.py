@@ -27,6 +27,7 @@ from app.events.accounts import UserEvent
 from app.lifecycle import CLOSED_ROUND, JudgementStatus, RoundItemState, RoundStatus, RunStatus
 from app.models import (
     ApiToken,
+    Branch,
     CorrectedObservation,
     Event,
     GuidelinesReading,
@@ -138,7 +139,8 @@ def delete_words(
     set_aside_reason: str,
     now: datetime,
 ) -> None:
-    """Delete comments, better texts, corrections and reasons of a person, wherever they were kept.
+    """Delete comments, better texts, corrections with their branches, and reasons of a person,
+    wherever they were kept.
 
     `kept_reasons` can be chosen from a list: nobody's own words; `instead` stands for others.
     A text that a training has read leaves an empty row, which the manifest of the training names.
@@ -159,6 +161,7 @@ def delete_words(
         .where(Judgement.user_id == user_id, is_own_reason)
         .values(skip_reason=instead),
         delete(CorrectedObservation).where(CorrectedObservation.judgement_id.in_(own)),
+        delete(Branch).where(Branch.judgement_id.in_(own)),
         update(Judgement)
         .where(Judgement.user_id == user_id)
         .values(comment="", edits={}, corrections={}),

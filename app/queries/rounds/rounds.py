@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.kit.errors import NotFound
 from app.lifecycle import (
+    ASIDE,
     CLOSED_ROUND,
     LIVE_RUN,
     Job,
@@ -231,14 +232,19 @@ def find_failed_run(session: Session, round_id: int) -> Run | None:
 
 def list_failed_runs(session: Session, round_id: int) -> Sequence[Run]:
     """Returns failed runs of a round that nobody has retried, in the order in which they were asked
-    for.
+    for. Those beside the round (`ASIDE`) are left out: nothing of it waits for them.
     """
     retry = select(Run.retry_of_id).where(
         Run.round_id == round_id, Run.retry_of_id.is_not(None), Run.status != RunStatus.CANCELLED
     )
     return session.scalars(
         select(Run)
-        .where(Run.round_id == round_id, Run.status == RunStatus.FAILED, Run.id.not_in(retry))
+        .where(
+            Run.round_id == round_id,
+            Run.status == RunStatus.FAILED,
+            Run.job.not_in(ASIDE),
+            Run.id.not_in(retry),
+        )
         .order_by(Run.id)
     ).all()
 
@@ -347,10 +353,11 @@ def get_progress(session: Session, round_: Round) -> RoundProgress:
 
 
 def _list_run_progress(session: Session, round_id: int) -> tuple[RunProgress, ...]:
-    """The newest run of each job, strategy and role, in the order they were requested."""
+    """The newest run of each job, strategy and role, in the order they were requested; without
+    those beside the round."""
     newest = (
         select(func.max(Run.id))
-        .where(Run.round_id == round_id)
+        .where(Run.round_id == round_id, Run.job.not_in(ASIDE))
         .group_by(Run.job, Run.strategy, Run.role)
         .scalar_subquery()
     )

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
 from app.kit.errors import NotFound
-from app.lifecycle import LIVE_RUN, SHARDED, Job, RunStatus, ShardStatus
+from app.lifecycle import ASIDE, LIVE_RUN, SHARDED, Job, RunStatus, ShardStatus
 from app.models import Run, RunShard
 
 
@@ -215,6 +215,13 @@ def list_unnudged_runs(session: Session, *, stale_after: timedelta) -> Sequence[
             ),
         )
         .order_by(Run.id)
+    ).all()
+
+
+def list_queued_aside(session: Session) -> Sequence[int]:
+    """Returns the runs beside the rounds that nobody has taken yet, the oldest first."""
+    return session.scalars(
+        select(Run.id).where(Run.status == RunStatus.QUEUED, Run.job.in_(ASIDE)).order_by(Run.id)
     ).all()
 
 

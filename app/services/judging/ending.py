@@ -14,6 +14,7 @@ from app.models import Round, Run, User
 from app.queries.rounds import rounds as queries
 from app.queries.runs.runs import find_latest_run
 from app.round_settings import LoopSettings
+from app.services.judging.branches import cancel_branches
 from app.services.judging.settling import is_all_settled, settle_skipped
 from app.services.refusals import RoundNotJudging
 from app.services.round_status import advance
@@ -33,6 +34,7 @@ def end_judging(session: Session, round_: Round, *, actor: User | None) -> Run:
             return requested
     elif round_.status is RoundStatus.JUDGING:
         queries.release_judgements(session, round_.id)
+        cancel_branches(session, round_.id)
         advance(session, round_, RoundStatus.CLOSING, actor=actor)
     else:
         raise RoundNotJudging(

@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.events.base import BaseEvent
 from app.events.runs import (
     RunCancelled,
     RunCancelRequested,
@@ -30,6 +31,7 @@ from app.kit.errors import InvalidTransition, LostRun
 from app.kit.sentences import Sentence, shortened
 from app.kit.settings import get_settings
 from app.lifecycle import (
+    ASIDE,
     LIVE_RUN,
     QUEUES,
     SHARDED,
@@ -95,19 +97,21 @@ def request_run(
         )
     if job in SHARDED:
         queries.insert_shards(session, run.id, item_blocks or [])
-    record(
-        session,
-        RunQueued(run_id=run.id, job=job),
-        project_id=project_id,
-        round_id=round_id,
-        actor=actor,
-    )
+    _tell(session, run, RunQueued(run_id=run.id, job=job), actor)
     n_workers = count_live_workers(session, job)
     jobs.enqueue(session, job, run.id, max(1, n_workers) if job in SHARDED else 1)
     return run
 
 
+def _tell(session: Session, run: Run, event: BaseEvent, actor: User | None = None) -> None:
+    """Record an event of a run; not of one beside its round, of which there are many."""
+    if run.job in ASIDE:
+        return
+    record(session, event, project_id=run.project_id, round_id=run.round_id, actor=actor)
+
+
 def count_live_workers(session: Session, job: Job) -> int:
+    """Returns how many workers that do such a job were heard of lately."""
     return worker_queries.count_live_workers(
         session, QUEUES[job], seen_within=timedelta(seconds=LIVE_WORKER_SECONDS)
     )
@@ -155,12 +159,7 @@ def set_run_status(session: Session, run: Run, status: RunStatus, **values: Any)
     if status not in LIVE_RUN:
         run.finished_at = DATABASE_TIME
         run.worker_id = None
-    record(
-        session,
-        STATUS_EVENTS[status](run_id=run.id, job=run.job),
-        project_id=run.project_id,
-        round_id=run.round_id,
-    )
+    _tell(session, run, STATUS_EVENTS[status](run_id=run.id, job=run.job))
 
 
 def finish_run(session: Session, run: Run, *, attempt: int, result: StoredJson) -> None:
@@ -187,13 +186,7 @@ def cancel_run(session: Session, run: Run, *, actor: User | None) -> None:
     set_run_status(session, run, RunStatus.CANCELLED, requested_by_id=run.requested_by_id)
     run.attempt += 1
     queries.revoke_shards(session, run.id)
-    record(
-        session,
-        RunCancelRequested(run_id=run.id),
-        project_id=run.project_id,
-        round_id=run.round_id,
-        actor=actor,
-    )
+    _tell(session, run, RunCancelRequested(run_id=run.id), actor)
 
 
 def retry_run(session: Session, run: Run, *, actor: User | None) -> Run:

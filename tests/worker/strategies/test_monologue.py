@@ -1,12 +1,15 @@
 """The monologue, played by scripted models: who is asked what, how an episode ends, what stays."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from app.kit.errors import AppError
 from app.models import Image, Item
 from app.round_settings import LoopSettings
+from app.services.judging.branches import Branched
 from app.strategies.monologue import MonologueTrace, Outcome, Turn
 from worker.ml.types import (
     ANSWER,
@@ -20,7 +23,7 @@ from worker.ml.types import (
     Sampled,
 )
 from worker.strategies import get_procedure
-from worker.strategies.contract import Asked, Lesson
+from worker.strategies.contract import Asked, Fork, Lesson
 from worker.strategies.monologue.episodes import Episode, Player, Sizes, Wanted
 from worker.strategies.monologue.wording import OBSERVATION, QUESTION, read_question
 
@@ -66,6 +69,13 @@ def asks_twice(draw: Draw) -> str:
     if len(said) == 2:
         return "look: what size is the ball?"
     return "no" if len(said) == 4 else "one is small and one is large"
+
+
+CONE = "what size is the cone?"
+
+
+def asked(draw: Draw) -> str:
+    return draw.prompt.question
 
 
 def sees(draw: Draw) -> str:
@@ -237,6 +247,102 @@ def test_a_held_out_item_that_comes_to_no_answer_is_answered_wrongly() -> None:
         5: ("no", "one is small and one is large"),
         6: ("", ""),
     }
+
+
+# --- Branches ------------------------------------------------------------------------------
+
+
+def goes_by_the_cone(draw: Draw) -> str:
+    """A reasoner that asks of the ball only where the cone is small, and then of the cone again."""
+    said = [text.strip() for text in steps(draw)]
+    if not said:
+        return "look: what size is the cone?"
+    if said[-1] == "see: small.":
+        return "look: what size is the ball?"
+    if said[-1] == "see: huge." and len(said) == 2:
+        return "look: what size is the cone?"
+    return "no" if said[-1].startswith("see:") else f"because {said[-3]}"
+
+
+def fork_of(episode: Episode, turn: int, observed: str) -> Fork:
+    return Fork(
+        item=ITEM,
+        picture=Path("scene.png"),
+        opener=", seeing that",
+        temperature=0.9,
+        seed=7,
+        trace=episode.trace.model_dump(mode="json"),
+        turn=turn,
+        observed=observed,
+    )
+
+
+def branch_of(fork: Fork) -> tuple[Branched, Script, Script]:
+    models = {"reasoner": Script(goes_by_the_cone), "observer": Script(sees)}
+    made = get_procedure("monologue").branch(models, fork, SETTINGS)
+    assert isinstance(made, Branched)
+    return made, *models.values()
+
+
+@pytest.mark.parametrize("observed", ["large", "huge", "small"])
+def test_a_branch_is_what_the_player_plays_where_that_is_seen(observed: str) -> None:
+    [episode], *_ = play(goes_by_the_cone)
+    assert len(episode.turns) == 2
+    made, _, observer = branch_of(fork_of(episode, 1, observed))
+    [played], *_ = play(
+        goes_by_the_cone, lambda draw: {CONE: observed}.get(asked(draw), sees(draw))
+    )
+    assert MonologueTrace.model_validate(made.trace) == played.trace
+    assert made.text == (played.rationale.text if played.rationale else "")
+    # What the person saw is seen again where it is asked again: nobody else looks.
+    assert CONE not in {asked(draw) for draws in observer.asked for draw in draws}
+
+
+def test_a_branch_keeps_what_was_before_its_turn_and_counts_what_came_after() -> None:
+    [episode], *_ = play(goes_by_the_cone)
+    made, reasoner, _ = branch_of(fork_of(episode, 2, "tiny"))
+    trace = MonologueTrace.model_validate(made.trace)
+    assert [(turn.asked, turn.observed) for turn in trace.turns] == [
+        (CONE, "small."),
+        ("what size is the ball?", "tiny"),
+    ]
+    assert [turn.asked_tokens for turn in trace.turns] == [
+        turn.asked_tokens for turn in episode.trace.turns
+    ]
+    first = reasoner.asked[0][0].prompt.said
+    assert [part.tokens is not None for part in first] == [True, False, True, False]
+    assert (made.n_tokens, made.log_probability) == (len("no") + len(made.text) + 2, -2.0)
+    assert {len(draws) for draws in reasoner.asked} == {1}
+
+
+def test_the_seed_of_a_branch_is_of_its_draw_its_turn_and_its_words() -> None:
+    [episode], *_ = play(goes_by_the_cone)
+    fork = fork_of(episode, 1, "large")
+    others = [
+        replace(fork, seed=8),
+        replace(fork, observed="big"),
+        replace(fork, turn=2),
+    ]
+    first = branch_of(fork)[0]
+    assert branch_of(fork)[0] == first
+    assert len({first.seed, *(branch_of(other)[0].seed for other in others)}) == 4
+
+
+def test_a_picture_that_cannot_be_read_leaves_no_branch() -> None:
+    [episode], *_ = play(goes_by_the_cone)
+    models = {
+        "reasoner": Script(goes_by_the_cone),
+        "observer": Script(lambda _: Failed("cut short.", "image")),
+    }
+    fork = fork_of(episode, 1, "small")
+    made = get_procedure("monologue").branch(models, fork, SETTINGS)
+    assert made == Failed("cut short.", "image")
+
+
+def test_draws_without_turns_have_nothing_to_go_on_from() -> None:
+    [episode], *_ = play(goes_by_the_cone)
+    with pytest.raises(AppError, match="no turns"):
+        get_procedure("direct").branch({}, fork_of(episode, 1, "large"), SETTINGS)
 
 
 LESSON = Lesson(

@@ -23,6 +23,7 @@ from worker.strategies.monologue.wording import (
     question_part,
     read_question,
     said_part,
+    turn_parts,
 )
 
 Look = tuple[Path, str]
@@ -85,6 +86,12 @@ class Episode:
         """Counts what the reasoner sampled."""
         self.n_tokens += made.n_tokens or 0
         self.log_probability += made.log_probability or 0.0
+
+
+def resume(wanted: Wanted, turns: Sequence[Turn]) -> Episode:
+    """Returns an episode that has come so far as these turns, to be played on. It counts only what
+    is sampled from there."""
+    return Episode(wanted, parts=list(turn_parts(turns)), turns=list(turns))
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,23 @@ from app.models import Image, Item
 from app.round_settings import LoopSettings
 from app.same_text import is_same_answer
 from app.services.evaluation.predictions import Said
+from app.services.judging.branches import Branched
 from app.services.rounds.sampling import Drawn
 from app.services.runs.failures import Failure
-from app.strategies.monologue import MONOLOGUE, OBSERVER, REASONER
+from app.strategies.monologue import MONOLOGUE, OBSERVER, REASONER, MonologueTrace
 from worker.ml.abilities import Ability
 from worker.ml.sampling.seeds import derive_seed
-from worker.ml.types import AdapterSettings, Example, LoraSettings, ModuleSettings, Sampled
-from worker.strategies.contract import Answered, Asked, Lesson, Models, Procedure, Proposed
+from worker.ml.types import (
+    AdapterSettings,
+    Example,
+    Failed,
+    LoraSettings,
+    ModuleSettings,
+    Sampled,
+)
+from worker.strategies.contract import Answered, Asked, Fork, Lesson, Models, Procedure, Proposed
 from worker.strategies.failures import collect_failures
-from worker.strategies.monologue.episodes import Episode, Player, Sizes, Wanted
+from worker.strategies.monologue.episodes import Episode, Player, Sizes, Wanted, resume
 from worker.strategies.monologue.lessons import teach_observer, teach_reasoner
 from worker.strategies.places import Place, make_until_enough, plan_places
 
@@ -45,6 +53,26 @@ class Monologue(Procedure):
         played = make_until_enough(planned, player.play, _rationale, settings.sampling)
         drawn = [_as_drawn(place, episode) for place, episode in played if episode.failed is None]
         return Proposed(drawn, _failures((place.item_id, episode) for place, episode in played))
+
+    def branch(self, models: Models, fork: Fork, settings: LoopSettings) -> Branched | Failed:
+        """Returns the episode that goes on from what the person saw: turns before it are as they
+        were, and its question brings the same again where it is asked once more. The seed is made
+        of the draw's, the turn and the words."""
+        trace = MonologueTrace.model_validate(fork.trace)
+        corrected = trace.turns[fork.turn - 1].model_copy(update={"observed": fork.observed})
+        wanted = Wanted(
+            image=fork.picture,
+            question=fork.item.question,
+            opener=fork.opener,
+            temperature=fork.temperature,
+            seed=derive_seed(fork.seed, "branch", fork.turn, fork.observed),
+            is_right=partial(is_same_answer, expected=fork.item.answer),
+        )
+        episode = resume(wanted, (*trace.turns[: fork.turn - 1], corrected))
+        player = _player(models, settings)
+        player.seen[fork.picture, corrected.asked] = Sampled(fork.observed, None, None, None)
+        player.go_on([episode], settings.monologue.max_turns)
+        return episode.failed or _as_branched(episode)
 
     def answer(self, models: Models, asked: Sequence[Asked], settings: LoopSettings) -> Answered:
         """Returns the answer and rationale of one episode per item; both are empty where it came to
@@ -122,6 +150,17 @@ def _as_drawn(place: Place, episode: Episode) -> Drawn:
         n_tokens=episode.n_tokens,
         is_cut=bool(episode.rationale and episode.rationale.is_cut),
         trace=episode.trace.model_dump(mode="json"),
+    )
+
+
+def _as_branched(episode: Episode) -> Branched:
+    return Branched(
+        seed=episode.wanted.seed,
+        trace=episode.trace.model_dump(mode="json"),
+        text=_rationale(episode),
+        log_probability=episode.log_probability,
+        n_tokens=episode.n_tokens,
+        is_cut=bool(episode.rationale and episode.rationale.is_cut),
     )
 
 

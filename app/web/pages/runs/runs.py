@@ -18,6 +18,7 @@ JOB_LABELS: dict[Job, Sentence] = {
     Job.BASELINE: Sentence("Measure the base model"),
     Job.GENERATE: Sentence("Sample rationales"),
     Job.JUDGE: Sentence("Judge by the critic"),
+    Job.BRANCH: Sentence("Continue from a look"),
     Job.CLOSE: Sentence("Close the round"),
     Job.TRAIN: Sentence("Train the adapter"),
     Job.EVALUATE: Sentence("Evaluate the adapter"),
