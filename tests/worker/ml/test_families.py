@@ -31,6 +31,8 @@ pytestmark = pytest.mark.slow
 CONFIG = SampleConfig(max_new_tokens=8)
 EVERY = FAMILIES | MORE_FAMILIES | FURTHER_FAMILIES
 SHARING = {
+    # What follows the picture is part of a prefix in which every token sees every other.
+    "paligemma": "contexts",
     # Sliding windows and recurrent states mind padding in the middle of a row.
     "gemma3": "prefix",
     "qwen3_5": "prefix",
@@ -80,7 +82,7 @@ def test_prompts_are_shared_and_texts_are_those_of_the_plain_way(
     vlm: Vlm, draws: list[Draw], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = sample(vlm, draws, CONFIG)
-    assert vlm.memo["sharing"] == SHARING.get(vlm.model.config.model_type, "contexts")
+    assert vlm.memo["sharing"] == SHARING.get(vlm.model.config.model_type, "pictures")
     small = sample(vlm, draws, SampleConfig(max_new_tokens=8, batch_rows=5))
     monkeypatch.setitem(vlm.memo, "sharing", "none")
     plain = sample(vlm, draws, CONFIG)

@@ -14,10 +14,12 @@ from worker.ml.model.loading import Vlm
 from worker.ml.sampling.cache import expand
 from worker.ml.sampling.shared_attention import SharedLayer, share
 
-# What draws share. "contexts": prompts about the same image and question share reading those, and
-# the draws of a prompt one copy of its keys and values; "prefix": only the latter; "copies": the
-# draws of a prompt share reading it, and get a copy each; "none": every draw is read by itself.
-Sharing = Literal["contexts", "prefix", "copies", "none"]
+# What draws share. "pictures": as contexts, and prompts about one image share reading that,
+# whatever they ask (pictures.py); "contexts": prompts about the same image and question share
+# reading those, and the draws of a prompt one copy of its keys and values; "prefix": only the
+# latter; "copies": the draws of a prompt share reading it, and get a copy each; "none": every draw
+# is read by itself.
+Sharing = Literal["pictures", "contexts", "prefix", "copies", "none"]
 
 
 class Chooser(Protocol):
@@ -66,7 +68,7 @@ class Decoding:
         counts = torch.tensor([len(group.numbers) for group in groups], device=vlm.device)
         source = torch.repeat_interleave(torch.arange(len(rows), device=vlm.device), counts)
         n_contexts = len({id(row.text) for row in rows})
-        if sharing == "contexts" and n_contexts < len(rows):
+        if sharing in ("pictures", "contexts") and n_contexts < len(rows):
             state, logits = _prefill_by_context(vlm, rows)
         else:
             state, logits = _prefill(vlm, rows)

@@ -19,6 +19,7 @@ from worker.ml.model.memory import (
 )
 from worker.ml.sampling.batch import Group, Sharing
 from worker.ml.sampling.loop import SeededChooser, ShouldStop, decode_plain, decode_shared
+from worker.ml.sampling.pictures import cut_after_pictures
 from worker.ml.sampling.seeds import uniforms
 from worker.ml.sampling.sharing import how_to_share
 from worker.ml.types import Draw, Prompt, SampleConfig, Sampled
@@ -117,7 +118,7 @@ def _sample_groups(
     should_stop: ShouldStop | None,
 ) -> Iterator[tuple[list[int], list[Sampled]]]:
     """Numbers of draws with their texts, as they are done."""
-    for alike, sharing in _lots(vlm, groups):
+    for alike, sharing in _lots(vlm, groups, draws):
         # The chooser numbers the draws of this call only.
         numbers = [number for group in alike for number in group.numbers]
         chooser = _chooser(vlm, [draws[number] for number in numbers], config, on_done)
@@ -153,7 +154,9 @@ def _sample_groups(
             yield [numbers[place] for place in newly], _texts(vlm, chooser, newly)
 
 
-def _lots(vlm: Vlm, groups: Sequence[Group]) -> Iterator[tuple[list[Group], Sharing]]:
+def _lots(
+    vlm: Vlm, groups: Sequence[Group], draws: Sequence[Draw]
+) -> Iterator[tuple[list[Group], Sharing]]:
     """Groups that can share a batch, with what their draws share."""
     seeing = [group for group in groups if group.row.image]
     blind = [group for group in groups if not group.row.image]
@@ -161,6 +164,9 @@ def _lots(vlm: Vlm, groups: Sequence[Group]) -> Iterator[tuple[list[Group], Shar
         if some:
             shortest = min(some, key=lambda group: group.row.length)
             sharing = how_to_share(vlm, shortest.row)  # tries longer ones, too
+            if sharing == "pictures":
+                shown = [draws[group.numbers[0]].prompt.image for group in some]
+                some = cut_after_pictures(vlm, some, shown)  # noqa: PLW2901
             for alike in _alike(some, by_length=sharing == "none"):
                 yield alike, sharing
 

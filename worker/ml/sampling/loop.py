@@ -89,7 +89,7 @@ def decode_shared(
     draws at a time. Where draws share their keys and values, waiting groups enter as soon as enough
     draws have ended; where each has its own copy, the next batch waits for the end of this one."""
     waiting = deque(part for group in groups for part in _parts(group, limit))
-    keeps_prefix = sharing in ("contexts", "prefix")
+    keeps_prefix = sharing in ("pictures", "contexts", "prefix")
     with understood_by(vlm.model) if keeps_prefix else nullcontext():
         while waiting:
             begun = _take(waiting, limit)

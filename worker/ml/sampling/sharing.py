@@ -11,6 +11,7 @@ from worker.ml.model.memory import is_out_of_memory, too_small
 from worker.ml.same_logits import difference, is_rounding
 from worker.ml.sampling.batch import Group, Sharing
 from worker.ml.sampling.loop import decode_plain, decode_shared
+from worker.ml.sampling.pictures import cut_row
 
 logger = logging.getLogger(__name__)
 
@@ -94,5 +95,17 @@ def _try(vlm: Vlm, row: Row) -> Sharing:
         )
 
     if is_right("prefix", 5):  # the last row enters when a draw has left
-        return "contexts" if is_right("contexts", 6) else "prefix"
+        if not is_right("contexts", 6):
+            return "prefix"
+        cut = cut_row(vlm, replace(row, continuation=()))
+        if cut is None:
+            return "contexts"
+        groups = [
+            replace(
+                group,
+                row=replace(cut, continuation=(*cut.continuation, *group.row.continuation)),
+            )
+            for group in groups
+        ]
+        return "pictures" if is_right("contexts", 6) else "contexts"
     return "copies" if is_right("copies", 6) else "none"

@@ -65,13 +65,13 @@ def test_a_text_does_not_depend_on_its_partners_or_their_order(
 def test_the_plain_way_gives_the_same_texts(
     llava: Vlm, draws: list[Draw], texts: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert llava.memo["sharing"] == "contexts"
+    assert llava.memo["sharing"] == "pictures"
     monkeypatch.setitem(llava.memo, "sharing", "none")
     got = sample(llava, draws, CONFIG)
     assert [sampled.text for sampled in got] == texts
 
 
-@pytest.mark.parametrize("sharing", [None, "contexts", "prefix", "copies", "none"])
+@pytest.mark.parametrize("sharing", [None, "pictures", "contexts", "prefix", "copies", "none"])
 def test_sampling_from_a_model_in_training_keeps_nothing_for_a_backward_pass(
     llava: Vlm, draws: list[Draw], monkeypatch: pytest.MonkeyPatch, sharing: str | None
 ) -> None:
@@ -275,6 +275,35 @@ def test_senseless_settings_are_refused(wrong: dict[str, float]) -> None:
         SampleConfig(**wrong)  # type: ignore[arg-type]
 
 
+def test_a_picture_is_read_once_whatever_is_asked_of_it(
+    llava: Vlm, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draws = [
+        Draw(Prompt(picture, question, None, OPENER), 0.6, seed)
+        for picture in pictures[:2]
+        for question in ("what is it ?", "is it a cube ?", "how many cubes are there ?")
+        for seed in range(2)
+    ]
+    monkeypatch.setitem(llava.memo, "sharing", "none")
+    expected = sample(llava, draws, CONFIG)
+    n_read: list[int] = []
+    forward = llava.model.forward
+
+    @wraps(forward)
+    def counting(*args: Any, **inputs: Any) -> Any:
+        n_read.append(int((inputs["input_ids"] == llava.model.config.image_token_id).sum()))
+        return forward(*args, **inputs)
+
+    monkeypatch.setitem(llava.memo, "sharing", "pictures")
+    sample(llava, draws[:1], CONFIG)
+    monkeypatch.setattr(llava.model, "forward", counting)
+    sample(llava, draws[:1], CONFIG)
+    [of_one] = {n for n in n_read if n}
+    n_read.clear()
+    assert [made.text for made in sample(llava, draws, CONFIG)] == [m.text for m in expected]
+    assert sum(n_read) == 2 * of_one
+
+
 def test_a_prompt_that_ends_at_once_does_not_stop_sharing(
     llava: Vlm, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,7 +314,7 @@ def test_a_prompt_that_ends_at_once_does_not_stop_sharing(
     monkeypatch.setattr(llava.model.generation_config, "eos_token_id", [token])
     monkeypatch.delitem(llava.memo, "sharing")
     sample(llava, [Draw(prompt, 0.01, 1)], CONFIG)
-    assert llava.memo["sharing"] == "contexts"
+    assert llava.memo["sharing"] == "pictures"
 
 
 @pytest.mark.parametrize("sharing", ["contexts", "none"])
