@@ -4,6 +4,7 @@ A test that commits nothing uses `session` (and `client`): all it does is rolled
 concurrency or of worker processes uses `database`, which is emptied afterwards.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,15 @@ from app.web.access.deps import get_session
 
 # One thread each: several test processes share the cores, and torch would start one per core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_finish() -> None:
+    """Leave torch, the program and all tests out of what the collector of garbage looks through.
+
+    Each training ends with a whole collection, which took longer than the training of a tiny model.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
