@@ -26,12 +26,14 @@ class Part:
     tokens: the piece as it was sampled, without an end token; its text is then not tokenized again.
     is_apart: its tokens depend on its text alone; otherwise it is tokenized as the going on of what
     stands before it. What is sampled from turn by turn is apart, in training as in sampling.
+    is_open: it was cut before its end, which therefore is not learned; of a piece with tokens.
     """
 
     text: str
     loss: str | None
     tokens: tuple[int, ...] | None = None
     is_apart: bool = False
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ Asked = tuple[int, int, int, int]  # row of the batch, position, token id, slot 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Tokens that follow each other; learned up to `end`, the end token, unless `loss` is None."""
+    """Tokens that follow each other; learned up to `end`, the end token, unless `loss` is None. A
+    negative `end` is none: the piece was cut, and only its tokens are learned."""
 
     tokens: Ids
     loss: str | None = None
@@ -51,7 +52,7 @@ class Piece:
         """Returns what is learned of it where its first token stands at position `start`."""
         if self.loss is None:
             return ()
-        said = (*self.tokens, self.end)
+        said = (*self.tokens, self.end) if self.end >= 0 else self.tokens
         return tuple((start - 1 + place, token) for place, token in enumerate(said))
 
 
@@ -176,7 +177,11 @@ def cut_pieces(tokenizer: Any, text: TrainText, end: int) -> list[tuple[Piece, .
     if any(part.is_apart or part.tokens is not None for part in text.parts):
         return [
             tuple(
-                Piece(apart_ids(tokenizer, part), part.loss, -1 if part.loss is None else end)
+                Piece(
+                    apart_ids(tokenizer, part),
+                    part.loss,
+                    -1 if part.loss is None or part.is_open else end,
+                )
                 for part in text.parts
             )
         ]

@@ -60,10 +60,7 @@ def fingerprint(
 
 def save_state(folder: Path, state: State, mark: str) -> None:
     """Replaces the saved state in one step; a kill leaves the old one or the new one."""
-    folder.mkdir(parents=True, exist_ok=True)
     content = {
-        "format": _FORMAT,
-        "fingerprint": mark,
         "step": state.step,
         "finished": state.finished,
         "adapter": state.adapter,
@@ -73,26 +70,44 @@ def save_state(folder: Path, state: State, mark: str) -> None:
         "curve": [astuple(p) for p in state.curve],
         "seconds": state.seconds,
     }
+    write_content(folder, content, mark, _FORMAT)
+
+
+def write_content(folder: Path, content: dict[str, Any], mark: str, version: int) -> None:
+    """Replaces the state file of a folder in one step. mark: of the training that may read it;
+    version: of what `content` consists of."""
+    folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{STATE_FILE}.{os.getpid()}"
     with temporary.open("wb") as stream:
-        torch.save(content, stream)
+        torch.save({"format": version, "fingerprint": mark, **content}, stream)
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(folder / STATE_FILE)
     sync_folder(folder)
 
 
-def load_state(folder: Path, mark: str) -> State | None:
-    """Returns the saved state, or None where there is none, it is damaged, or it is of another
-    training.
-    """
+def read_content(folder: Path, mark: str, version: int) -> dict[str, Any] | None:
+    """Returns what write_content wrote, or None where there is nothing, it is damaged, or it is of
+    another training or version."""
     try:
-        content = torch.load(folder / STATE_FILE, map_location="cpu", weights_only=True)
+        content: dict[str, Any] = torch.load(
+            folder / STATE_FILE, map_location="cpu", weights_only=True
+        )
     except FileNotFoundError:
         return None
     except Exception:  # whatever a torn file makes torch say: begin anew
         return None
-    if content.get("format") != _FORMAT or content.get("fingerprint") != mark:
+    if content.pop("format", None) != version or content.pop("fingerprint", None) != mark:
+        return None
+    return content
+
+
+def load_state(folder: Path, mark: str) -> State | None:
+    """Returns the saved state, or None where there is none, it is damaged, or it is of another
+    training.
+    """
+    content = read_content(folder, mark, _FORMAT)
+    if content is None:
         return None
     return State(
         step=content["step"],

@@ -50,7 +50,9 @@ class Episode:
 
     parts: all that was said and observed. rationale: "" unless it is explained. n_tokens,
     log_probability: of all that the reasoner sampled, ends included. failed: the draw that could
-    not be made, of an episode whose outcome is `failed`.
+    not be made, of an episode whose outcome is `failed`. last: what the reasoner said last, of an
+    episode that these words ended because they are neither a question that it may ask nor an
+    answer.
     """
 
     wanted: Wanted
@@ -63,6 +65,7 @@ class Episode:
     n_tokens: int = 0
     log_probability: float = 0.0
     failed: Failed | None = None
+    last: Sampled | None = None
 
     @property
     def trace(self) -> MonologueTrace:
@@ -78,9 +81,10 @@ class Episode:
             said=self.said,
         )
 
-    def end(self, outcome: Outcome, said: str | None = None) -> None:
+    def end(self, outcome: Outcome, last: Sampled | None = None) -> None:
         """Ends the episode without a rationale."""
-        self.outcome, self.said = outcome, said
+        self.outcome, self.last = outcome, last
+        self.said = last.text if last is not None else None
 
     def count(self, made: Sampled) -> None:
         """Counts what the reasoner sampled."""
@@ -114,15 +118,17 @@ class Player:
     lives as long as the models that it asks do not change.
     """
 
-    def __init__(self, models: Models, sizes: Sizes) -> None:
-        self._models, self._sizes = models, sizes
+    def __init__(self, models: Models, sizes: Sizes, *, explains: bool = True) -> None:
+        """explains: whether the reasoner is asked for a rationale; an episode without one ends with
+        its answer and has no outcome unless that is wrong."""
+        self._models, self.sizes, self._explains = models, sizes, explains
         self.seen: dict[Look, Sampled | Failed] = {}
 
     def play(self, wanted: Sequence[Wanted], max_turns: int | None = None) -> list[Episode]:
         """Returns the episodes, in the order in which they are wanted. max_turns: instead of that
         of the settings."""
         episodes = [Episode(one) for one in wanted]
-        self.go_on(episodes, self._sizes.monologue.max_turns if max_turns is None else max_turns)
+        self.go_on(episodes, self.sizes.monologue.max_turns if max_turns is None else max_turns)
         return episodes
 
     def go_on(self, episodes: Sequence[Episode], max_turns: int) -> None:
@@ -132,20 +138,21 @@ class Player:
             going = [episode for episode in going if len(episode.turns) <= number]
             asking = self._ask(going, max_turns)
             self._observe(asking)
-        self._explain([episode for episode in episodes if episode.outcome is None])
+        if self._explains:
+            self._explain([episode for episode in episodes if episode.outcome is None])
 
     def _ask(self, going: Sequence[Episode], max_turns: int) -> list[tuple[Episode, Turn]]:
         """Lets the reasoner go on in some episodes; returns those in which it asks, and what."""
-        tokens = self._sizes.monologue.question_tokens
+        tokens = self.sizes.monologue.question_tokens
         asking: list[tuple[Episode, Turn]] = []
         for episode, made in self._reason(going, "turn", tokens):
             asked = read_question(made.text)
             if made.is_cut or not made.text or made.tokens is None:
-                episode.end(Outcome.NOT_UNDERSTOOD, made.text)
+                episode.end(Outcome.NOT_UNDERSTOOD, made)
             elif asked is None:
                 _answer(episode, made)
             elif len(episode.turns) >= max_turns:
-                episode.end(Outcome.ASKED_TOO_OFTEN, made.text)
+                episode.end(Outcome.ASKED_TOO_OFTEN, made)
             else:
                 asking.append((episode, _turn(episode, asked, made)))
         return asking
@@ -171,13 +178,13 @@ class Player:
             for image, asked in looks
         ]
         if draws:
-            config = self._sizes.config(self._sizes.monologue.observation_tokens)
+            config = self.sizes.config(self.sizes.monologue.observation_tokens)
             self.seen.update(zip(looks, self._models[OBSERVER](draws, config), strict=True))
 
     def _explain(self, answered: Sequence[Episode]) -> None:
         for episode in answered:
             episode.parts.append(Part(episode.wanted.opener, None, is_apart=True))
-        for episode, made in self._reason(answered, "rationale", self._sizes.rationale_tokens):
+        for episode, made in self._reason(answered, "rationale", self.sizes.rationale_tokens):
             episode.rationale = made
             episode.outcome = Outcome.EXPLAINED
 
@@ -185,9 +192,9 @@ class Player:
         self, episodes: Sequence[Episode], step: str, max_new_tokens: int
     ) -> list[tuple[Episode, Sampled]]:
         """The next words of the reasoner in some episodes; those in which they fail end."""
-        instruction = instruction_of(self._sizes.monologue)
+        instruction = instruction_of(self.sizes.monologue)
         draws = [_draw(episode, step, instruction) for episode in episodes]
-        config = self._sizes.config(max_new_tokens)
+        config = self.sizes.config(max_new_tokens)
         made = self._models[REASONER](draws, config) if draws else []
         found: list[tuple[Episode, Sampled]] = []
         for episode, said in zip(episodes, made, strict=True):
