@@ -199,8 +199,12 @@ LONG = (
         says="Wrote figures.json.",
     ),
     Step(
-        ("illume loop --strategy monologue",),
-        run="illume loop looks --demo --strategy monologue --rounds 1 --scenes 20",
+        (
+            "illume loop --strategy monologue",
+            "illume loop scenes --set training.learning_rate=0.002 --set training.rank=16",
+        ),
+        run="illume loop looks --demo --strategy monologue --rounds 1 --scenes 20 "
+        "--set training.learning_rate=0.002 --set training.rank=16",
         says="Monologues: ",
     ),
     Step(

@@ -18,6 +18,7 @@ from app.kit.processes.programs import require_worker_packages
 from app.kit.settings import environment_for_children, get_settings
 from app.lifecycle import Job
 from app.round_settings import LoopSettings, find_field
+from app.round_settings.changing import read_changes, with_changes
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -47,6 +48,14 @@ def loop(
     seed: Annotated[int | None, typer.Option(help=find_field(LoopSettings, "seed").help)] = None,
     dtype: Annotated[str | None, typer.Option(help=find_field(LoopSettings, "dtype").help)] = None,
     n_workers: Annotated[int, typer.Option("--workers", help="Model workers.", min=1)] = 1,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Another setting than the project's, by its name in docs/settings.md; repeatable.",
+        ),
+    ] = None,
     stop_early: Annotated[
         bool, typer.Option(help="Stop by the rule (covered, no progress), not only at the limit.")
     ] = True,
@@ -84,6 +93,7 @@ def loop(
     """Run rounds without people and print what each brought.
 
     Example: illume loop scenes --demo --critic exact --rounds 3 --json figures.json
+    Example: illume loop scenes --set training.learning_rate=0.002 --set training.rank=16
 
     With the strategy monologue, a project with a prior begins with a round that trains on it alone.
     A loop that was broken off goes on where it was when it is started again, with its own settings.
@@ -103,6 +113,7 @@ def loop(
     get_critic(critic)
     if strategy is not None:
         get_strategy(strategy)
+    values = read_changes(changes or ())
     started = time.monotonic()
     with running_services():
         if "gpu" not in _live_queues():
@@ -115,7 +126,7 @@ def loop(
         with session_scope() as session:
             owner = get_project(session, project)
             settings = loop_settings(
-                LoopSettings.model_validate(owner.settings),
+                with_changes(LoopSettings.model_validate(owner.settings), values),
                 critic=critic,
                 n_rounds=_last_number(session, owner) + n_rounds,
                 strategy=strategy,

@@ -174,5 +174,7 @@ def _require_held(judgement: Judgement, round_: Round) -> None:
         )
     if judgement.status not in HELD:
         raise LeaseLost(
-            Sentence("Your reservation of this item ended. Take it up again to continue from a look.")
+            Sentence(
+                "Your reservation of this item ended. Take it up again to continue from a look."
+            )
         )
