@@ -43,6 +43,7 @@ class Job(StrEnum):
     BRANCH = "branch"
     CLOSE = "close"
     TRAIN = "train"
+    REINFORCE = "reinforce"
     EVALUATE = "evaluate"
     IMPORT = "import"
     RELEASE = "release"
@@ -221,7 +222,8 @@ PHASES: dict[RoundStatus, Phase] = {
     # People judge without a run: then the last answer, or an admin, ends the phase.
     RoundStatus.JUDGING: Phase(frozenset({Job.JUDGE}), RoundStatus.CLOSING),
     RoundStatus.CLOSING: Phase(frozenset({Job.CLOSE}), RoundStatus.TRAINING),
-    RoundStatus.TRAINING: Phase(frozenset({Job.TRAIN}), RoundStatus.EVALUATING),
+    # What learns from rewards follows the trainings, one run after the other.
+    RoundStatus.TRAINING: Phase(frozenset({Job.TRAIN, Job.REINFORCE}), RoundStatus.EVALUATING),
     RoundStatus.EVALUATING: Phase(frozenset({Job.EVALUATE}), RoundStatus.COMPLETED),
 }
 
@@ -232,6 +234,7 @@ QUEUES: dict[Job, Literal["cpu", "gpu"]] = {
     Job.BRANCH: "gpu",
     Job.CLOSE: "cpu",
     Job.TRAIN: "gpu",
+    Job.REINFORCE: "gpu",
     Job.EVALUATE: "gpu",
     Job.IMPORT: "cpu",
     Job.RELEASE: "cpu",

@@ -263,6 +263,17 @@ class Preparation(StoredJson):
 # --- Rounds ---------------------------------------------------------------------------------
 
 
+class RewardedFigures(StoredJson):
+    """What a round drew to learn from rewards, beside what it sampled for people.
+
+    n_tokens: those that the roles that learned sampled. seconds: of drawing and learning.
+    """
+
+    n_draws: int = 0
+    n_tokens: int = 0
+    seconds: float = 0.0
+
+
 class RoundFigures(StoredJson):
     """The figures of a round, as they were when it was decided.
 
@@ -285,6 +296,8 @@ class RoundFigures(StoredJson):
     n_draws_judged: int = 0
     episodes: EpisodeTally | None = Field(default=None, exclude_if=_is_none)
     """None where no monologue was sampled."""
+    rewarded: RewardedFigures | None = Field(default=None, exclude_if=_is_none)
+    """None where nothing was learned from rewards."""
     critic: CriticFigures | None = None
     """None where people judged; stored as keys that begin with `critic_`."""
 

@@ -14,6 +14,7 @@ JOB_NAMES: Mapping[Job, Sentence] = {
     Job.BRANCH: Sentence("Branch"),
     Job.CLOSE: Sentence("Closing"),
     Job.TRAIN: Sentence("Training"),
+    Job.REINFORCE: Sentence("Learning from rewards"),
     Job.EVALUATE: Sentence("Evaluation"),
     Job.IMPORT: Sentence("Import"),
     Job.RELEASE: Sentence("Release"),

@@ -22,6 +22,7 @@ from app.round_settings.judging import (
 )
 from app.round_settings.loop import LoopSettings
 from app.round_settings.monologue import MonologueSettings
+from app.round_settings.reinforcement import ReinforcementSettings
 from app.round_settings.sampling import SamplingSettings
 from app.round_settings.training import TrainingSettings
 
@@ -35,6 +36,7 @@ __all__ = [
     "LoopSettings",
     "MonologueSettings",
     "Order",
+    "ReinforcementSettings",
     "SamplingSettings",
     "SettingField",
     "Shown",

@@ -11,6 +11,7 @@ from app.round_settings.fields import SettingsModel, Shown
 from app.round_settings.groups import END, MODEL, SAMPLING
 from app.round_settings.judging import AdmissionSettings, JudgingSettings
 from app.round_settings.monologue import MonologueSettings
+from app.round_settings.reinforcement import ReinforcementSettings
 from app.round_settings.sampling import SamplingSettings
 from app.round_settings.training import TrainingSettings
 
@@ -89,6 +90,7 @@ class LoopSettings(SettingsModel):
     judging: JudgingSettings = JudgingSettings()
     admission: AdmissionSettings = AdmissionSettings()
     training: TrainingSettings = TrainingSettings()
+    reinforcement: ReinforcementSettings = ReinforcementSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     stop: StopSettings = StopSettings()
     auto_advance: Annotated[
@@ -114,6 +116,17 @@ class LoopSettings(SettingsModel):
                 Sentence(
                     "A monologue goes on from the very tokens that were sampled, which a server "
                     "does not take: let the workers sample and evaluate."
+                )
+            )
+        return self
+
+    @model_validator(mode="after")
+    def rewards_are_of_a_monologue(self) -> "LoopSettings":
+        if self.reinforcement.epochs and self.strategy != "monologue":
+            raise ValueError(
+                Sentence(
+                    "Only the strategy monologue learns from rewards: choose it, or 0 epochs of "
+                    "rewards."
                 )
             )
         return self

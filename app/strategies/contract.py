@@ -48,6 +48,7 @@ class Strategy:
     `trace_template`: how a draw came to its text, and the template that shows it to people beside
     the text; None where there is nothing to show. `marks`: what people may say of the turns of a
     draw. `learns_from_prior`: whether it can be trained on imported episodes, with their looks.
+    `learns_from_rewards`: whether its roles can learn from how draws of their own ended.
     `branches`: whether a draw can be played on from a turn that a person corrected.
     """
 
@@ -58,6 +59,7 @@ class Strategy:
     trace_template: str | None = None
     marks: tuple[Mark, ...] = ()
     learns_from_prior: bool = False
+    learns_from_rewards: bool = False
     branches: bool = False
 
 

@@ -20,6 +20,10 @@ OBSERVER = "observer"
 """The role that sees the picture and one asked question, and nothing else."""
 
 
+QUESTION_MARK, OBSERVATION_MARK = "question", "observation"
+"""What of a turn people may mark: the question, as useful or not, and what was seen, as true."""
+
+
 class Outcome(StrEnum):
     """How an episode ended; only one that is `explained` has a rationale."""
 
@@ -83,9 +87,10 @@ MONOLOGUE = Strategy(
     trace=MonologueTrace,
     trace_template="judge/traces/monologue.html",
     marks=(
-        Mark("question", Sentence("Is the question useful?"), USEFUL_OR_NOT),
-        Mark("observation", Sentence("Is the observation true?"), USEFUL_OR_NOT),
+        Mark(QUESTION_MARK, Sentence("Is the question useful?"), USEFUL_OR_NOT),
+        Mark(OBSERVATION_MARK, Sentence("Is the observation true?"), USEFUL_OR_NOT),
     ),
     learns_from_prior=True,
+    learns_from_rewards=True,
     branches=True,
 )

@@ -36,6 +36,7 @@ from tests.support.worker_processes import (
     wait_for,
     wait_until_closed,
 )
+from tests.worker.stages.test_monologue_round import make_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -178,6 +179,55 @@ def test_train_goes_on_from_its_saved_state(
     assert run is not None
     assert run.attempt == 2
     assert run.result["resumed_from_step"] >= 5
+
+
+def test_rewards_end_as_if_nobody_had_died(
+    database: sessionmaker[Session], tiny_model: Path, tmp_path: Path, running: Processes
+) -> None:
+    rewards = {
+        "epochs": 12,
+        "turns": "reasoner",
+        "items_per_step": 3,
+        "draws_per_item": 4,
+        # The tiny model is never right: it learns not to be cut.
+        "not_understood_cost": 1.0,
+    }
+
+    def begin_rewards(name: str) -> int:
+        (tmp_path / name).mkdir()
+        folder = tmp_path / name
+        project = make_project(database, tiny_model, folder, "prior", reinforcement=rewards)
+        return start_first_round(database, project)
+
+    def rewarded(round_id: int) -> Run:
+        run = run_of(database, round_id, Job.REINFORCE)
+        assert run is not None
+        return run
+
+    start_workers(running)
+    undisturbed = begin_rewards("undisturbed")
+    wait_until_closed(database, undisturbed, running, seconds=2 * A_WHOLE_ROUND)
+    round_id = begin_rewards("killed")
+
+    def has_progress() -> bool:
+        run = run_of(database, round_id, Job.REINFORCE)
+        return run is not None and run.progress.get("step", 0) >= 4
+
+    wait_for(has_progress, seconds=150, describe=running.logs, every=0.02)
+    kill_model_worker(database)
+    round_ = wait_until_closed(database, round_id, running, seconds=A_WHOLE_ROUND + COST_OF_A_DEATH)
+    assert round_.status is RoundStatus.COMPLETED
+    killed, whole = rewarded(round_id), rewarded(undisturbed)
+    assert killed.attempt == 2
+    assert killed.result["resumed_from_step"] >= 2
+    assert killed.result["curve"] == whole.result["curve"]
+    assert any(point["kl"] > 0 for point in whole.result["curve"]), "something was learned"
+    with database() as session:
+        digests = {
+            session.scalars(select(Adapter.digest).where(Adapter.run_id == run.id)).one()
+            for run in (killed, whole)
+        }
+    assert len(digests) == 1
 
 
 def test_evaluate_before_its_predictions_are_stored(

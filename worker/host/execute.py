@@ -72,6 +72,10 @@ def _work_alone(run: Run, attempt: int, heart: Heart) -> None:
             from worker.stages.train import train
 
             train(run.id, attempt, heart)
+        case Job.REINFORCE:
+            from worker.stages.reinforce import reinforce_role
+
+            reinforce_role(run.id, attempt, heart)
         case Job.JUDGE:
             from worker.stages.judge import judge
 

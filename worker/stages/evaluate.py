@@ -21,10 +21,10 @@ from app.services.evaluation.predictions import (
     store_scores,
 )
 from app.services.runs.failures import Failure
+from worker.blank_pictures import blank_pictures
 from worker.host.heart import Heart
 from worker.host.persist import persist
 from worker.stages.base import prove_base
-from worker.stages.blank import blank_pictures
 from worker.stages.inputs import RunInputs, load_inputs
 from worker.stages.sampler import Adapters, open_models
 from worker.stages.shards import ShardStage, work_shards

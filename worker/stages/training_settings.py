@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any, Literal
 
 from app.round_settings import LoopSettings, TrainingSettings
+from worker.ml.reinforcement.types import ReinforceConfig
 from worker.ml.types import ANSWER, RATIONALE, LoraSettings, TrainConfig
 
 
@@ -19,6 +20,21 @@ def train_config(settings: LoopSettings, *, balance: float) -> TrainConfig:
         seed=settings.seed,
         dtype=settings.dtype,
         loss_weights=loss_weights(settings.training, balance),
+    )
+
+
+def reinforce_config(settings: LoopSettings) -> ReinforceConfig:
+    """Returns how to learn from rewards."""
+    wanted = settings.reinforcement
+    return ReinforceConfig(
+        items_per_step=wanted.items_per_step,
+        draws_per_item=wanted.draws_per_item,
+        batch_size=settings.training.batch_size,
+        learning_rate=wanted.learning_rate,
+        kl_weight=wanted.kl_weight,
+        temperature=wanted.temperature,
+        seed=settings.seed,
+        dtype=settings.dtype,
     )
 
 

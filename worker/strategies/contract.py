@@ -15,6 +15,7 @@ from app.services.rounds.sampling import Drawn
 from app.services.runs.failures import Failure
 from app.strategies.monologue import Turn
 from worker.ml.abilities import Ability
+from worker.ml.reinforcement.types import Rollout
 from worker.ml.types import (
     AdapterSettings,
     Draw,
@@ -27,6 +28,10 @@ from worker.ml.types import (
 
 Sampler = Callable[[Sequence[Draw], SampleConfig], list[Sampled | Failed]]
 """Makes of every draw a text, or a reason why there is none, in the order of the draws."""
+
+Marker = Callable[[int, Turn], tuple[float | None, float | None]]
+"""Says of a turn of an item, which it knows by its place, how useful the question is and how true
+the observation, each from -1 to 1; None where nobody knows."""
 
 Models = Mapping[str, Sampler]
 """The models of a strategy, by role. None is loaded before its first draws come."""
@@ -137,6 +142,19 @@ class Procedure(ABC):
         """Returns what the adapter of a role holds, where the settings want this LoRA. n_words says
         how large the vocabulary of the base is."""
         return AdapterSettings(lora)
+
+    def roll(
+        self,
+        role: str,
+        models: Models,
+        items: Sequence[tuple[Item, Image]],
+        settings: LoopSettings,
+        marker: Marker,
+    ) -> Rollout:
+        """Returns what plays the draws from which a role learns by rewards, of some train items,
+        which it knows by their places. Raises NotImplementedError where the strategy's declaration
+        does not say that it learns so."""
+        raise NotImplementedError
 
     @abstractmethod
     def teach(self, role: str, lesson: Lesson, settings: LoopSettings) -> Sequence[Example]:

@@ -15,6 +15,7 @@ from app.lifecycle import CLOSED_ROUND, RUN_TRANSITIONS, Decision, Job, RoundSta
 from app.models import Round, Run
 from app.queries.rounds import rounds as queries
 from app.queries.runs.runs import find_latest_run
+from app.reward_results import ReinforcementProgress
 from app.run_results import TrainingProgress, WorkProgress
 from app.strategies import get_strategy
 
@@ -100,6 +101,9 @@ def _extent(entry: queries.RunProgress) -> tuple[int, int]:
     if entry.run.job is Job.CLOSE:
         closing = WorkProgress.read(entry.run.progress)
         return closing.done, closing.total
+    if entry.run.job is Job.REINFORCE:
+        rewarded = ReinforcementProgress.read(entry.run.progress)
+        return rewarded.step, rewarded.n_steps
     if entry.run.job is Job.TRAIN:
         training = TrainingProgress.read(entry.run.progress)
         return training.step, training.n_steps

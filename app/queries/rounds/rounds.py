@@ -41,6 +41,7 @@ from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds.bases import find_base
 from app.queries.rounds.candidates import usable_items_statement
 from app.queries.rounds.figures import MarkCount, count_episodes, count_marks
+from app.reward_results import ReinforcementProgress
 from app.round_settings import LoopSettings
 from app.run_results import EpisodeTally, TrainingProgress
 from app.strategies import MONOLOGUE
@@ -407,6 +408,8 @@ def _run_progress(run: Run, shards: Any, names: tuple[str, ...], now: datetime) 
             seconds_left = (n - n_done) * seconds / n_done
         elif run.job is Job.TRAIN:  # it has no shards, and tells its own
             seconds_left = TrainingProgress.read(run.progress).seconds_left
+        elif run.job is Job.REINFORCE:
+            seconds_left = ReinforcementProgress.read(run.progress).seconds_left
     return RunProgress(
         run=run,
         n_shards=n,

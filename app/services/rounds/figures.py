@@ -7,8 +7,9 @@ from app.models import Round, Run
 from app.queries.rounds import figures as queries
 from app.queries.rounds import rounds as round_queries
 from app.queries.runs import runs as run_queries
+from app.reward_results import ReinforcementResult
 from app.round_settings import LoopSettings
-from app.run_results import CriticFigures, RoundFigures, TrainingResult
+from app.run_results import CriticFigures, RewardedFigures, RoundFigures, TrainingResult
 from app.services.runs.runs import list_chain
 
 __all__ = ["collect_figures", "list_history"]
@@ -37,6 +38,7 @@ def collect_figures(session: Session, round_: Round) -> RoundFigures:
         n_draws_fitting=fits,
         n_draws_judged=judged,
         episodes=queries.count_episodes(session, round_.id),
+        rewarded=_rewarded_figures(session, round_),
         critic=_critic_figures(session, round_),
     )
 
@@ -65,6 +67,22 @@ def _count_written_trained(session: Session, round_: Round) -> int:
     """Rows of this round's training whose text a person wrote."""
     run = run_queries.find_latest_run(session, round_.id, Job.TRAIN)
     return TrainingResult.read(run.result).n_written_rows if run is not None else 0
+
+
+def _rewarded_figures(session: Session, round_: Round) -> RewardedFigures | None:
+    """Returns what was drawn to learn from rewards."""
+    results = [
+        ReinforcementResult.read(run.result)
+        for run in run_queries.list_round_runs(session, round_.id)
+        if run.job is Job.REINFORCE and run.status is RunStatus.SUCCEEDED
+    ]
+    if not results:
+        return None
+    return RewardedFigures(
+        n_draws=sum(result.n_draws for result in results),
+        n_tokens=sum(result.n_tokens for result in results),
+        seconds=round(sum(result.seconds for result in results), 2),
+    )
 
 
 def _changed_items(session: Session, round_: Round, settings: LoopSettings) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from app.services.judging.ending import end_if_all_judged
 from app.services.round_status import advance
 from app.services.rounds.decision import decide, decide_after_prior
 from app.services.rounds.figures import collect_figures, list_history
+from app.services.rounds.reinforcement import request_next
 from app.services.rounds.rounds import create_round, settings_of
 from app.services.rounds.starting import held_out_blocks, start_round
 from app.services.runs import runs
@@ -42,8 +43,12 @@ def finish_round_run(session: Session, run_id: int, *, attempt: int, result: Sto
     phase = PHASES.get(round_.status)
     if phase is None or run.job not in phase.jobs:
         return  # a baseline: no status waits for it
-    if not run_queries.has_open_runs(session, round_.id, phase.jobs):
-        _BEGIN[phase.following](session, round_, settings_of(round_))
+    if run_queries.has_open_runs(session, round_.id, phase.jobs):
+        return
+    settings = settings_of(round_)
+    if Job.REINFORCE in phase.jobs and request_next(session, round_, settings) is not None:
+        return
+    _BEGIN[phase.following](session, round_, settings)
 
 
 def _begin_judging(session: Session, round_: Round, settings: LoopSettings) -> None:

@@ -16,7 +16,7 @@ from tests.support.rounds_in_process import (
     tiny_settings,
     work_until_done,
 )
-from worker.stages.blank import blank_pictures
+from worker.blank_pictures import blank_pictures
 
 GOLD = {"source": "gold", "epochs": 1, "batch_size": 4, "rank": 2, "alpha": 4}
 

@@ -47,9 +47,10 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make_project(
-    database: sessionmaker[Session], model: Path, folder: Path, source: str
+    database: sessionmaker[Session], model: Path, folder: Path, source: str, **changes: object
 ) -> Project:
-    settings = tiny_settings(model, strategy="monologue", training=TRAINING | {"source": source})
+    training = TRAINING | {"source": source}
+    settings = tiny_settings(model, strategy="monologue", training=training, **changes)
     with database.begin() as session:
         project = make_picture_project(session, settings, folder)
         items = session.scalars(

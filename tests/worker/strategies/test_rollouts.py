@@ -8,9 +8,9 @@ from app.strategies.monologue import Turn
 from tests.worker.strategies.test_monologue import Script, asks_twice, sees, steps
 from worker.ml.reinforcement.types import Rolled, Visit
 from worker.ml.types import ANSWER, Draw, Failed
+from worker.strategies.contract import Marker
 from worker.strategies.monologue.rollouts import (
     SAID,
-    Marker,
     Rewarded,
     Rewards,
     Rollouts,

@@ -217,7 +217,7 @@ class _Run:
         self._saved_at, self._saved_step = time.monotonic(), self.state.step
 
     def end_step(self, progress: ReinforceProgress, seconds: float) -> None:
-        """Takes a step into the state, which is saved now and then."""
+        """Takes a step into the state, which is saved at the end of an epoch and now and then."""
         if not np.isfinite([progress.kl, progress.reward]).all():
             raise MlError(
                 f"The divergence after step {progress.step} is {progress.kl}. Lower the learning "
@@ -226,7 +226,9 @@ class _Run:
         self.state.step = progress.step
         self.state.curve.append(progress)
         self.state.seconds += seconds
-        if time.monotonic() - self._saved_at >= self.config.save_every_s:
+        following = self.plan[progress.step : progress.step + 1]
+        ends_epoch = not following or following[0][0].epoch != progress.epoch
+        if ends_epoch or time.monotonic() - self._saved_at >= self.config.save_every_s:
             self.save()
 
     def finish(self, n_items: int, out_dir: Path) -> ReinforceReport:

@@ -13,6 +13,7 @@ from app.services.rounds.sampling import Drawn
 from app.services.runs.failures import Failure
 from app.strategies.monologue import MONOLOGUE, OBSERVER, REASONER, MonologueTrace
 from worker.ml.abilities import Ability
+from worker.ml.reinforcement.types import Rollout
 from worker.ml.sampling.seeds import derive_seed
 from worker.ml.types import (
     AdapterSettings,
@@ -22,10 +23,20 @@ from worker.ml.types import (
     ModuleSettings,
     Sampled,
 )
-from worker.strategies.contract import Answered, Asked, Fork, Lesson, Models, Procedure, Proposed
+from worker.strategies.contract import (
+    Answered,
+    Asked,
+    Fork,
+    Lesson,
+    Marker,
+    Models,
+    Procedure,
+    Proposed,
+)
 from worker.strategies.failures import collect_failures
 from worker.strategies.monologue.episodes import Episode, Player, Sizes, Wanted, resume
 from worker.strategies.monologue.lessons import teach_observer, teach_reasoner
+from worker.strategies.monologue.rollouts import Rewarded, Rewards, Rollouts
 from worker.strategies.places import Place, make_until_enough, plan_places
 
 OUTPUT_LAYER = "lm_head"
@@ -103,6 +114,41 @@ class Monologue(Procedure):
         if role != REASONER or not most or n_words() > most:
             return AdapterSettings(lora)
         return AdapterSettings(lora, modules={"output": ModuleSettings("tuned", OUTPUT_LAYER)})
+
+    def roll(
+        self,
+        role: str,
+        models: Models,
+        items: Sequence[tuple[Item, Image]],
+        settings: LoopSettings,
+        marker: Marker,
+    ) -> Rollout:
+        """Returns what plays episodes of the reasoner, or looks of the observer; neither is asked
+        for a rationale."""
+        wanted = settings.reinforcement
+        return Rollouts(
+            role,
+            models,
+            [
+                Rewarded(
+                    key=item.external_id,
+                    image=image_path(image.sha256, image.media_type),
+                    question=item.question,
+                    answer=item.answer,
+                )
+                for item, image in items
+            ],
+            settings.monologue,
+            Rewards(
+                question=wanted.question_reward,
+                observation=wanted.observation_reward,
+                repeated=wanted.repeated_cost,
+                not_understood=wanted.not_understood_cost,
+            ),
+            temperature=wanted.temperature,
+            seed=settings.seed,
+            marker=marker,
+        )
 
     def teach(self, role: str, lesson: Lesson, settings: LoopSettings) -> Sequence[Example]:
         if role == REASONER:

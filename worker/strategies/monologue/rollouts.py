@@ -6,7 +6,7 @@ that look, and the reasoner goes on from there, with the same seed in all of the
 groups of draws that begin alike and are compared with each other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from app.strategies.monologue import OBSERVER, REASONER, Outcome, Turn
 from worker.ml.reinforcement.types import Rolled, Visit
 from worker.ml.sampling.seeds import derive_seed
 from worker.ml.types import ANSWER, Draw, Example, Failed, Part, Prompt, Sampled
-from worker.strategies.contract import Models
+from worker.strategies.contract import Marker, Models
 from worker.strategies.monologue.episodes import Episode, Player, Sizes, Wanted, resume
 from worker.strategies.monologue.wording import (
     OBSERVATION,
@@ -31,10 +31,6 @@ RIGHT = "right"
 """What an episode is counted as whose answer is right; any other by its outcome."""
 SAID = "said"
 """The name of the loss of words that are neither a question nor an answer."""
-
-Marker = Callable[[int, Turn], tuple[float | None, float | None]]
-"""Says of a turn of an item, which it knows by its place, how useful the question is and how true
-the observation, each from -1 to 1; None where nobody knows."""
 
 
 @dataclass(frozen=True)

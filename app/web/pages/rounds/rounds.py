@@ -24,6 +24,7 @@ from app.round_settings import LoopSettings
 from app.run_results import EvaluationResult, RoundFigures, TrainingProgress, TrainingResult
 from app.services.rounds.bases import has_found_another
 from app.strategies.monologue import OBSERVER, REASONER
+from app.web.pages.rounds.rewards import reward_charts
 from app.web.pages.rounds.scores import ScoreTable, list_notes, score_tables
 from app.web.pages.runs.runs import RunCard, run_card
 from app.web.render.charts import Chart, line_chart
@@ -162,7 +163,7 @@ def round_state(session: Session, round_: Round) -> RoundState:
         effort=_effort(session, round_, figures) if is_by_people else None,
         token_limit=settings.sampling.max_new_tokens,
         figures=figures,
-        loss_charts=_loss_charts(progress),
+        loss_charts=(*_loss_charts(progress), *reward_charts(progress)),
         scores=scores,
         score_notes=list_notes(scores),
         meteor_note=_meteor_note(progress),

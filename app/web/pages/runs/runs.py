@@ -10,6 +10,7 @@ from app.lifecycle import LIVE_RUN, QUEUES, SHARDED, Job, RunStatus
 from app.models import Run
 from app.queries.projects.overview import WorkerLine
 from app.queries.runs.failures import FailureLine, JobFailures
+from app.reward_results import ReinforcementProgress, ReinforcementResult
 from app.run_results import Preparation, TrainingProgress, TrainingResult, WorkProgress
 from app.strategies.monologue import OBSERVER, REASONER
 from app.web.language.labels import word
@@ -21,6 +22,7 @@ JOB_LABELS: dict[Job, Sentence] = {
     Job.BRANCH: Sentence("Continue from a look"),
     Job.CLOSE: Sentence("Close the round"),
     Job.TRAIN: Sentence("Train the adapter"),
+    Job.REINFORCE: Sentence("Learn from rewards"),
     Job.EVALUATE: Sentence("Evaluate the adapter"),
     Job.IMPORT: Sentence("Import"),
     Job.RELEASE: Sentence("Build the release"),
@@ -32,12 +34,19 @@ TRAINING_LABELS = {
 }
 """By the role that is trained, where a strategy has several."""
 
+REWARD_LABELS = {
+    REASONER: Sentence("Reward the reasoner"),
+    OBSERVER: Sentence("Reward the observer"),
+}
+"""By the role that learns from rewards."""
+
 
 @dataclass(frozen=True)
 class Work:
     """The progress of a run: how much it has written, how fast, for how long, and by whom.
 
     `step`: what an import or a release is at. `result`: of a training that has ended.
+    `rewarded`: of a run that has learned from rewards.
     """
 
     is_trying: bool
@@ -45,6 +54,7 @@ class Work:
     n_items: int
     step: str
     result: TrainingResult | None
+    rewarded: ReinforcementResult | None
     per_second: float | None
     seconds_left: float | None
     took: timedelta | None
@@ -104,6 +114,7 @@ def run_card(
             n_items=n_written if run.job in SHARDED and run.job is not Job.GENERATE else 0,
             step=_step(run),
             result=TrainingResult.find(run.result) if run.job is Job.TRAIN else None,
+            rewarded=_rewarded(run),
             per_second=per_second if is_running else None,
             seconds_left=seconds_left if is_running else None,
             took=_took(run),
@@ -122,8 +133,8 @@ def run_card(
 
 def run_label(run: Run) -> Sentence:
     """Returns what a run does, and for which role where its strategy has several."""
-    label = TRAINING_LABELS.get(run.role or "") if run.job is Job.TRAIN else None
-    return label or JOB_LABELS[run.job]
+    labels = {Job.TRAIN: TRAINING_LABELS, Job.REINFORCE: REWARD_LABELS}.get(run.job, {})
+    return labels.get(run.role or "") or JOB_LABELS[run.job]
 
 
 def split_error(error: str | None) -> tuple[str, str]:
@@ -143,8 +154,17 @@ def _extent(run: Run, n_shards: int, n_shards_done: int) -> tuple[int, int, str]
             return n_steps, n_steps, Sentence("steps")
         training = TrainingProgress.read(run.progress)
         return training.step, training.n_steps, Sentence("steps")
+    if run.job is Job.REINFORCE:
+        rewarded = _rewarded(run)
+        going = ReinforcementProgress.read(run.progress)
+        n_done, n_all = (rewarded.n_steps,) * 2 if rewarded else (going.step, going.n_steps)
+        return n_done, n_all, Sentence("steps")
     progress = WorkProgress.read(run.progress)
     return progress.done, progress.total, Sentence("items") if run.job is Job.CLOSE else ""
+
+
+def _rewarded(run: Run) -> ReinforcementResult | None:
+    return ReinforcementResult.find(run.result) if run.job is Job.REINFORCE else None
 
 
 def _step(run: Run) -> str:

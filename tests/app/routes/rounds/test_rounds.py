@@ -335,6 +335,49 @@ def test_each_training_of_a_monologue_has_its_name_and_its_losses(
     ]
 
 
+def test_what_was_learned_from_rewards_is_shown_with_its_curves(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    settings = LoopSettings(strategy="monologue")
+    round_ = make_round(session, project, status=RoundStatus.TRAINING, settings=settings)
+    done = make_run(session, project, Job.REINFORCE, round_=round_, status=RunStatus.RUNNING)
+    done.strategy, done.role = "monologue", "reasoner"
+    done.status, done.finished_at = RunStatus.SUCCEEDED, datetime.now(UTC)
+    done.result = {
+        "n_items": 20,
+        "n_steps": 2,
+        "n_marks": 3,
+        "epochs": [{"epoch": 1, "n_draws": 160, "n_tokens": 4000}],
+        "curve": [{"step": 1, "reward": 0.25, "kl": 0.0}, {"step": 2, "reward": 0.5, "kl": 0.01}],
+    }
+    session.flush()
+    going = make_run(session, project, Job.REINFORCE, round_=round_, status=RunStatus.RUNNING)
+    going.strategy, going.role = "monologue", "observer"
+    going.progress = {
+        "step": 1,
+        "n_steps": 4,
+        "seconds_left": 90.0,
+        "curve": [{"step": 1, "reward": 0.75, "kl": 0.02}],
+    }
+    session.flush()
+    shown = admin.get(f"/rounds/{round_.id}")
+    card = text_of(shown, 'article[aria-label="Reward the reasoner"]')
+    for said in (
+        "160 rewarded draws of 20 items",
+        "4,000 tokens",
+        "3 looks that people had marked",
+    ):
+        assert said in card
+    bar = one(shown, 'article[aria-label="Reward the observer"] progress')
+    assert (bar["value"], bar["max"]) == ("1", "4")
+    assert "about 90 s left" in text_of(shown, 'article[aria-label="Reward the observer"]')
+    charts = [chart["aria-label"] for chart in page(shown).select("svg.chart")]
+    assert charts == [
+        "Reward per draw: reasoner 0.5, observer 0.75",
+        "Divergence from the training before: reasoner 0.01, observer 0.02",
+    ]
+
+
 def test_a_round_says_how_much_of_its_training_people_wrote(
     admin: TestClient, session: Session, project: Project
 ) -> None:

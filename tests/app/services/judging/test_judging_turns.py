@@ -6,22 +6,27 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.kit.errors import InvalidInput
-from app.lifecycle import RoundStatus
+from app.lifecycle import Job, RoundStatus
 from app.models import (
     CorrectedObservation,
     Judgement,
     JudgementRevision,
     Project,
     Round,
+    RoundItem,
+    Run,
     Sample,
+    TrainingRow,
     TurnMark,
     User,
 )
 from app.opinions import Opinion
+from app.queries.rounds.rewards import find_marks
 from app.services.accounts.erasure import erase_person
 from app.services.judging import judgements
 from app.services.judging.opinions import opinion_of
 from app.services.judging.ways import Way, find_ways
+from app.strategies.monologue import MonologueTrace
 from tests.support.factories import make_item, make_round, make_round_item, make_user
 from tests.support.judging import (
     BALL,
@@ -89,6 +94,31 @@ def test_marks_are_kept_with_the_draft_and_are_rows_once_submitted(
     back = judgements.take_back(session, locked(session, judgement))
     assert (marks(session), corrections(session)) == (set(), set())
     assert opinion_of(back) == Opinion.model_validate({**says, "none_fits": True})
+
+
+def test_what_people_marked_rewards_draws_that_look_so_again(
+    session: Session, round_: Round, judgement: Judgement, way: Way
+) -> None:
+    says = {
+        "marks": {
+            way.sample_id: {1: {"question": "yes", "observation": "no"}, 2: {"question": "no"}}
+        }
+    }
+    run = Run(project_id=round_.project_id, round_id=round_.id, job=Job.REINFORCE)
+    session.add(run)
+    session.flush()
+    item_id = session.get_one(RoundItem, judgement.round_item_id).item_id
+    session.add(TrainingRow(run_id=run.id, item_id=item_id))
+    assert isinstance(way.trace, MonologueTrace)
+    cone, mat = (one.model_copy(update={"asked": one.asked.upper()}) for one in way.trace.turns)
+    assert len(find_marks(session, run.id)) == 0, "a draft says nothing yet"
+    submit(session, judgement, none_fits=True, **says)
+    known = find_marks(session, run.id)
+    assert known.of(item_id, cone) == (1.0, -1.0)
+    assert known.of(item_id, mat) == (-1.0, None)
+    unseen = cone.model_copy(update={"observed": "enormous"})
+    assert known.of(item_id, unseen) == (1.0, None)
+    assert known.of(item_id + 1, cone) == (None, None)
 
 
 def test_a_correction_that_says_what_was_observed_is_none(
