@@ -32,7 +32,13 @@ class RewardedEpoch(StoredJson):
     n_draws: int = 0
     reward: float | None = None
     outcomes: Mapping[str, int] = Field(default_factory=dict)
+    """By `right`, or by the outcome of an episode whose answer is not."""
     n_tokens: int = 0
+
+    @property
+    def right_share(self) -> float | None:
+        """Returns the share of the draws whose answer was right; None without any."""
+        return self.outcomes.get("right", 0) / self.n_draws if self.n_draws else None
 
 
 class ReinforcementPlan(StoredJson):

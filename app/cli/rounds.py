@@ -7,7 +7,7 @@ import typer
 from app.cli.console import console, emphasised, get_project, print_json, running_services
 from app.kit.errors import Conflict
 from app.round_settings import LoopSettings
-from app.run_results import EpisodeTally
+from app.run_results import EpisodeTally, RewardedFigures
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -81,6 +81,8 @@ def status(project: ProjectName, as_json: AsJson = False) -> None:
         )
     if episodes := data.get("episodes"):
         console.print(describe_episodes(EpisodeTally.read(episodes)), highlight=False)
+    if rewarded := (data["figures"] or {}).get("rewarded"):
+        console.print(describe_rewarded(RewardedFigures.read(rewarded)), highlight=False)
     table = Table("job", "status", "shards", "written", "attempt", "worker", "error")
     for run in data["runs"]:
         table.add_row(*(str(run[name] or "") for name in run))
@@ -160,6 +162,11 @@ def describe_episodes(episodes: EpisodeTally) -> str:
         f"understood, {episodes.asked_too_often} asked too often; {turns:.1f} looks each, "
         f"{repeated:.0%} of the questions repeated"
     )
+
+
+def describe_rewarded(figures: RewardedFigures) -> str:
+    """Returns what a round drew to learn from rewards, as a line."""
+    return f"Rewards: {figures.n_draws} draws, {figures.n_tokens} tokens, {figures.seconds:.0f} s"
 
 
 def describe(session: "Session", round_: "Round") -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pytest
 
 from app.scenes.monologues import observe
 from app.scenes.scene import is_held_out
+from app.strategies.monologue import Turn
 from benchmarks.strategies.data import (
     Pictures,
     draw_looks,
@@ -15,6 +16,7 @@ from benchmarks.strategies.data import (
     with_monologues,
 )
 from benchmarks.strategies.plan import KINDS, TWO_LOOKS, plan
+from benchmarks.strategies.rewards import exact_marker
 from benchmarks.strategies.tables import Measured, print_monologue
 from benchmarks.support.cells import Config, Result
 
@@ -40,6 +42,16 @@ def test_looks_are_true_and_half_of_them_ask_for_places() -> None:
     for scene, query in looks[:40]:
         asked, observed = look_text(scene, query)
         assert observe(scene, asked) == observed
+
+
+def test_a_program_marks_as_people_would_who_never_err() -> None:
+    asked = draw_questions("a", dict.fromkeys(KINDS, 2))
+    mark = exact_marker(asked)
+    for place, (_, monologue) in enumerate(with_monologues("a", asked)):
+        for look in monologue.looks:
+            assert mark(place, Turn(asked=look.asked, observed=look.observed)) == (1.0, 1.0)
+            assert mark(place, Turn(asked=look.asked, observed="a cow")) == (1.0, -1.0)
+    assert mark(0, Turn(asked="why ?", observed="no")) == (-1.0, None)
 
 
 def test_a_scene_is_drawn_once(tmp_path: Path) -> None:

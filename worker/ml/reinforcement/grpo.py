@@ -67,6 +67,8 @@ class Grpo(GRPOTrainer):
         self._encoded: list[Encoded | None] = []
         self._rows: list[int] | None = None  # those of the batch that is under way; None: all
         self._end = end_ids(vlm, frame_of(vlm, "").end)[0]
+        if getattr(vlm.model, "is_quantized", False):
+            vlm.model._hf_peft_config_loaded = True  # or packed weights are taken for what learns
         constant = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
         super().__init__(
             model=vlm.model,

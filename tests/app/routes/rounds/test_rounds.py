@@ -347,7 +347,10 @@ def test_what_was_learned_from_rewards_is_shown_with_its_curves(
         "n_items": 20,
         "n_steps": 2,
         "n_marks": 3,
-        "epochs": [{"epoch": 1, "n_draws": 160, "n_tokens": 4000}],
+        "epochs": [
+            {"epoch": 1, "n_draws": 80, "n_tokens": 2500, "outcomes": {"right": 20}},
+            {"epoch": 2, "n_draws": 80, "n_tokens": 1500, "outcomes": {"right": 40}},
+        ],
         "curve": [{"step": 1, "reward": 0.25, "kl": 0.0}, {"step": 2, "reward": 0.5, "kl": 0.01}],
     }
     session.flush()
@@ -366,6 +369,7 @@ def test_what_was_learned_from_rewards_is_shown_with_its_curves(
         "160 rewarded draws of 20 items",
         "4,000 tokens",
         "3 looks that people had marked",
+        "right answers by epoch: 25.0 %, 50.0 %",
     ):
         assert said in card
     bar = one(shown, 'article[aria-label="Reward the observer"] progress')
