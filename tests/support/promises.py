@@ -204,7 +204,8 @@ LONG = (
             "illume loop scenes --set training.learning_rate=0.002 --set training.rank=16",
         ),
         run="illume loop looks --demo --strategy monologue --rounds 1 --scenes 20 "
-        "--set training.learning_rate=0.002 --set training.rank=16",
+        "--set training.learning_rate=0.002 --set training.rank=16 --set reinforcement.epochs=1 "
+        "--set reinforcement.max_items=6 --set reinforcement.draws_per_item=2",
         says="Monologues: ",
     ),
     Step(

@@ -114,6 +114,8 @@ def loop(
     if strategy is not None:
         get_strategy(strategy)
     values = read_changes(changes or ())
+    if strategy is not None:  # before the others are looked at, some of which go with it alone
+        values["strategy"] = strategy
     started = time.monotonic()
     with running_services():
         if "gpu" not in _live_queues():
