@@ -186,7 +186,7 @@ def test_the_divergence_is_that_from_the_reference_and_holds_back(
     assert on.curve[0].kl > 1e-3
 
 
-@pytest.mark.parametrize("stop_after", [1, 3])
+@pytest.mark.parametrize("stop_after", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_run_that_is_broken_off_ends_as_one_that_is_not(
     llava: Vlm, start: Path, pictures: list[Path], tmp_path: Path, stop_after: int
 ) -> None:
@@ -235,9 +235,21 @@ def test_a_stop_amid_the_draws_goes_on_from_the_generation_before(
 
 def test_another_reward_begins_anew(llava: Vlm, start: Path, tmp_path: Path) -> None:
     made = environment(llava, is_low)
+
+    def begin(about: str, *, stops: bool) -> ReinforceReport:
+        return learn(
+            llava, start, tmp_path, made, CONFIG,
+            about=about, epochs=(1,), should_stop=lambda: stops,
+        )  # fmt: skip
+
     with pytest.raises(Stopped):
-        learn(llava, start, tmp_path, made, CONFIG, about="marks", should_stop=lambda: True)
-    assert learn(llava, start, tmp_path, made, CONFIG, about="none").resumed_from_step is None
+        begin("marks", stops=True)
+    with pytest.raises(Stopped):
+        begin("no marks", stops=True)
+    assert begin("no marks", stops=False).resumed_from_step == 1
+    with pytest.raises(Stopped):
+        begin("marks", stops=True)
+    assert begin("no marks", stops=False).resumed_from_step is None
 
 
 def test_the_model_comes_back_as_it_was(llava: Vlm, start: Path, tmp_path: Path) -> None:
