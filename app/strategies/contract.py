@@ -49,7 +49,8 @@ class Strategy:
     the text; None where there is nothing to show. `marks`: what people may say of the turns of a
     draw. `learns_from_prior`: whether it can be trained on imported episodes, with their looks.
     `learns_from_rewards`: whether its roles can learn from how draws of their own ended.
-    `branches`: whether a draw can be played on from a turn that a person corrected.
+    `branch_template`: shows a draw that was played on from a turn that a person corrected; None
+    where draws cannot be.
     """
 
     name: str
@@ -60,7 +61,7 @@ class Strategy:
     marks: tuple[Mark, ...] = ()
     learns_from_prior: bool = False
     learns_from_rewards: bool = False
-    branches: bool = False
+    branch_template: str | None = None
 
 
 USEFUL_OR_NOT = {

@@ -92,5 +92,5 @@ MONOLOGUE = Strategy(
     ),
     learns_from_prior=True,
     learns_from_rewards=True,
-    branches=True,
+    branch_template="judge/traces/monologue_branch.html",
 )

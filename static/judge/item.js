@@ -1,5 +1,6 @@
 // One item in front of one person: what they choose is saved, submitted, and tried again.
 
+import { Branches } from "./branches.js";
 import { Clock } from "./clock.js";
 import { Content } from "./content.js";
 import { $, _, parse, toast } from "./dom.js";
@@ -22,6 +23,7 @@ export class Item {
     this.content = new Content(form);
     this.saving = new Saving(this, page.outbox);
     this.clock = new Clock(Number(form.elements.active_ms.value));
+    this.branches = new Branches(this);
     this.isSubmitting = false;
     this.wantsSubmit = false;
     this.isGone = false;
@@ -38,6 +40,7 @@ export class Item {
     this.isGone = true;
     this.presence?.stop();
     this.saving.stop();
+    this.branches.stop();
     clearTimeout(this.retryTimer);
   }
 

@@ -22,8 +22,15 @@ document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.id === "answer") {
     event.preventDefault();
-    page.endErrand();
-    page.item.submit();
+    const { branches } = page.item;
+    if (event.submitter?.matches("[data-continues]")) {
+      branches.ask(event.submitter);
+    } else if (event.submitter?.matches("[data-uses-branch]")) {
+      branches.use(event.submitter);
+    } else {
+      page.endErrand();
+      page.item.submit();
+    }
   } else if (form.matches("[data-signs-in]")) {
     event.preventDefault();
     signInHere(form, () => page.sendAgain());
@@ -44,6 +51,7 @@ document.addEventListener("change", (event) => {
 
 document.addEventListener("input", (event) => {
   if (event.target.matches("[name=edit]")) checkLength(event.target);
+  if (event.target.matches("[name^=correction-]")) page.item.branches.typed(event.target);
   if (event.target.matches("#comment, [name=edit], [name^=correction-]")) page.item.typed();
 });
 

@@ -6,7 +6,7 @@ import { recall, remember } from "./memory.js";
 import { zoomByKey } from "./zoom.js";
 
 /** What keys open of one rationale. */
-const OPENS = { mend: openMend, trace: toggleTrace };
+const OPENS = { mend: openMend, trace: toggleTrace, continue: continueFrom };
 
 let choosing = null; // after such a key: what it opens, and the hint that the next one says of which
 
@@ -65,6 +65,22 @@ function toggleTrace(offer) {
   } else {
     $("#question").focus({ preventScroll: true });
   }
+}
+
+/** From the look with the focus, else from the last one that is corrected; where the new way is there, to its text. */
+function continueFrom(offer) {
+  const trace = $(".trace", offer);
+  if (!trace) return;
+  const corrected = [...trace.querySelectorAll("[name^=correction-]")].filter((field) => field.value.trim());
+  const turn = (document.activeElement.closest(".turn") || corrected.at(-1) || $(".turn", trace))?.closest(".turn");
+  if (!turn) return;
+  trace.open = true;
+  const use = $(".branch:not([hidden]) [data-uses-branch]", turn);
+  const button = use || $("[data-continues]", turn);
+  if (!button) return; // to look at only
+  button.scrollIntoView({ block: "nearest" });
+  button.focus();
+  if (!use) button.click();
 }
 
 /** In what is open, digits choose by place. True when there was something to choose. */

@@ -2,20 +2,22 @@
 rounds of the strategy `monologue` with episodes that nobody had to play."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.lifecycle import Job, RoundItemState, RunStatus, ShardStatus
-from app.models import Item, Judgement, Project, Round, RoundItem, RunShard, User
+from app.models import Item, Judgement, Project, Round, RoundItem, Run, RunShard, User
 from app.opinions import Opinion
 from app.principal import CameBy, Credential
 from app.queries.judging.access import LockedItem, lock_own_item
+from app.queries.runs.runs import claim_run
 from app.round_settings import LoopSettings
-from app.services.judging import judgements, opening
+from app.services.judging import branches, judgements, opening
+from app.services.judging.branches import Branched
 from app.services.rounds.sampling import Drawn, store_samples
 from app.strategies.monologue import MONOLOGUE, MonologueTrace, Outcome, Turn
 from tests.support.factories import make_item, make_project, make_round, make_round_item, make_run
@@ -159,3 +161,45 @@ def make_episodes(
     session.flush()
     session.refresh(round_item)
     return round_item
+
+
+# --- Branches -------------------------------------------------------------------------------
+
+
+def branched(
+    looks: Looks = (),
+    *,
+    answer: str = "no",
+    text: str = "both are small",
+    outcome: Outcome = Outcome.EXPLAINED,
+) -> Branched:
+    """What a worker may make of a branch; `looks` are all turns, the corrected one among them."""
+    trace = trace_of(looks, answer).model_copy(update={"outcome": outcome})
+    return Branched(
+        seed=7,
+        trace=trace.model_dump(mode="json"),
+        text=text,
+        log_probability=-2.5,
+        n_tokens=9,
+        is_cut=False,
+    )
+
+
+def claim_branch(session: Session) -> tuple[int, int]:
+    """Take the oldest branch that waits for a worker; returns its run and the attempt."""
+    run_id = session.scalars(
+        select(Run.id)
+        .where(Run.job == Job.BRANCH, Run.status == RunStatus.QUEUED)
+        .order_by(Run.id)
+        .limit(1)
+    ).one()
+    attempt = claim_run(session, run_id, worker_id=None, stale_after=timedelta(minutes=1))
+    assert attempt is not None
+    return run_id, attempt
+
+
+def make_branch(session: Session, made: Branched) -> None:
+    """Do what a worker does with the oldest branch that waits."""
+    run_id, attempt = claim_branch(session)
+    branches.store_branch(session, run_id, attempt=attempt, made=made, adapter_id=None, seconds=0.5)
+    session.flush()

@@ -4,11 +4,10 @@ Every form has a real address and works without JavaScript. With it, static/judg
 same forms and swaps `#work`; a submission is answered with the next item.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Json, model_validator
+from pydantic import AwareDatetime, BaseModel
 
 from app.kit.errors import Conflict, InvalidInput, StaleVersion
 from app.kit.numbers import Id, Whole
@@ -16,7 +15,8 @@ from app.kit.sentences import Sentence
 from app.lifecycle import JUDGEABLE_ROUND
 from app.models import Judgement
 from app.opinions import Opinion
-from app.services.judging import judgements, leases, opening, practice
+from app.routes.judging.opinion_form import OpinionForm
+from app.services.judging import branches, judgements, leases, opening, practice
 from app.services.judging.opinions import Kept, Stored
 from app.services.projects import guidelines
 from app.services.refusals import LeaseLost, PartlyStored
@@ -30,86 +30,17 @@ from app.web.pages.judging.view import JudgeView
 router = APIRouter()
 
 
-class OpinionForm(Opinion):
-    """An opinion as browsers send it, whole, with every click and every submission.
+class BranchForm(OpinionForm):
+    """An opinion, sent with a button beside a look: `draw-turn` is the value of the button."""
 
-    What is said of candidates has fields of its own: a form has no dictionaries.
-    """
+    look: str
 
-    model_config = ConfigDict(extra="ignore")
-
-    version: Whole
-    active_ms: Whole = 0
-    fault: tuple[str, ...] = ()
-    """`candidate:fault`, one per box that is ticked."""
-    edited: tuple[Id, ...] = ()
-    edit: tuple[str, ...] = ()
-    """The better text of the candidate at the same place of `edited`; mostly empty."""
-    turns: dict[str, str] = Field(default_factory=dict)
-    """The fields about turns by their names, which say of which: `mark-draw-turn-of`, and
-    `correction-draw-turn`."""
-    opinion: Json[Opinion] | None = None
-    """All of it as JSON, which then counts alone."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def gather_turns(cls, sent: Any) -> Any:
-        """Put the fields about turns together: there are as many as there are turns."""
-        if not isinstance(sent, Mapping):
-            return sent
-        turns = {
-            name: value
-            for name, value in sent.items()
-            if isinstance(value, str) and name.startswith(("mark-", "correction-"))
-        }
-        return {**sent, "turns": turns}
-
-    def read(self) -> Opinion:
-        """Returns the opinion that was sent. Raises InvalidInput where its parts do not fit."""
-        if self.opinion is not None:
-            return self.opinion
-        given: dict[str, Any] = {name: getattr(self, name) for name in Opinion.model_fields}
-        marks, corrections = self._read_turns()
-        return Opinion(
-            **given
-            | {"faults": self._read_faults(), "edits": self._read_edits()}
-            | {"marks": marks, "corrections": corrections}
-        )
-
-    def _read_faults(self) -> dict[int, list[str]]:
-        found: dict[int, list[str]] = {}
-        for value in self.fault:
-            number, _, name = value.partition(":")
-            candidate_id = read_whole(number)
-            if candidate_id is None:
-                raise InvalidInput(
-                    Sentence("A fault does not name its rationale. Reload the page.")
-                )
-            found.setdefault(candidate_id, []).append(name)
-        return found
-
-    def _read_edits(self) -> dict[int, str]:
-        if len(self.edited) != len(self.edit):
-            raise InvalidInput(
-                Sentence("A better text does not name its rationale. Reload the page.")
-            )
-        return dict(zip(self.edited, self.edit, strict=True))
-
-    def _read_turns(
-        self,
-    ) -> tuple[dict[int, dict[int, dict[str, str]]], dict[int, dict[int, str]]]:
-        marks: dict[int, dict[int, dict[str, str]]] = {}
-        corrections: dict[int, dict[int, str]] = {}
-        for field, value in self.turns.items():
-            kind, *where = field.split("-", 3)
-            draw, turn = (read_whole(number) for number in (*where, "", "")[:2])
-            if draw is None or turn is None or len(where) != (3 if kind == "mark" else 2):
-                raise InvalidInput(Sentence("A mark does not name its turn. Reload the page."))
-            if kind == "mark":
-                marks.setdefault(draw, {}).setdefault(turn, {})[where[2]] = value
-            else:
-                corrections.setdefault(draw, {})[turn] = value
-        return marks, corrections
+    def read_look(self) -> tuple[int, int]:
+        """Returns the draw and the number of its turn. Raises InvalidInput where it is none."""
+        draw, turn = (read_whole(number) for number in (*self.look.split("-"), "", "")[:2])
+        if draw is None or turn is None:
+            raise InvalidInput(Sentence("The look is not known. Reload the page."))
+        return draw, turn
 
 
 class SkipForm(BaseModel):
@@ -120,6 +51,7 @@ class SkipForm(BaseModel):
 
 
 OpinionFormData = Annotated[OpinionForm, Form()]
+BranchFormData = Annotated[BranchForm, Form()]
 
 
 @router.get("/rounds/{round_id}/judge")
@@ -165,6 +97,59 @@ def save_draft(
         return _too_long(view, outcome, opinion)
     url = f"/judgements/{outcome.judgement.id}"
     return redirect(request, url, toast_text=Sentence("Draft saved"))
+
+
+@router.post("/judgements/{judgement_id}/branches")
+@drops_odd_characters
+def ask_for_branch(
+    locked: AtLockedJudgement, form: BranchFormData, session: SessionDep, request: Request
+) -> Response:
+    """Store what was chosen, and let the model continue from a look that was corrected."""
+    view = JudgeView(request, session, locked)
+    opinion = form.read()
+    try:
+        draw, turn = form.read_look()
+        outcome = judgements.save_draft(
+            session, locked, opinion, version=form.version, active_ms=form.active_ms
+        )
+        if isinstance(outcome, Kept):
+            return _kept(view, outcome, opinion)
+        branches.ask_for_branch(session, locked, draw=draw, turn=turn)
+    except (InvalidInput, Conflict) as error:
+        return _refused(view, locked.judgement, opinion, error)
+    return _show_branch(view, locked.judgement, draw, turn)
+
+
+@router.get("/judgements/{judgement_id}/branches/{draw}/{turn}")
+def look_for_branch(
+    access: AtOwnJudgement, draw: Id, turn: Id, session: SessionDep, request: Request
+) -> Response:
+    """How far a branch is; the page asks until it is there."""
+    return _show_branch(JudgeView(request, session, access), access.judgement, draw, turn)
+
+
+@router.post("/judgements/{judgement_id}/use-branch")
+@drops_odd_characters
+def use_branch(
+    locked: AtLockedJudgement, form: BranchFormData, session: SessionDep, request: Request
+) -> Response:
+    """Take the text of a branch as a better text, where no script puts it into its field."""
+    view = JudgeView(request, session, locked)
+    opinion = form.read()
+    try:
+        draw, turn = form.read_look()
+        opinion = branches.with_text_of_branch(session, locked, opinion, draw=draw, turn=turn)
+        outcome = judgements.save_draft(
+            session, locked, opinion, version=form.version, active_ms=form.active_ms
+        )
+    except (InvalidInput, Conflict) as error:
+        return _refused(view, locked.judgement, opinion, error)
+    if isinstance(outcome, Kept):
+        return _kept(view, outcome, opinion)
+    if outcome.too_long:
+        return _too_long(view, outcome, opinion)
+    url = f"/judgements/{locked.judgement.id}"
+    return redirect(request, url, toast_text=Sentence("Taken as your better text"))
 
 
 @router.post("/judgements/{judgement_id}/submit")
@@ -269,6 +254,12 @@ def _show_following(view: JudgeView) -> Response:
     if view.round_.status in JUDGEABLE_ROUND:
         judgement = opening.open_following_item(view.session, view.round_, view.user)
     return _show(view, judgement)
+
+
+def _show_branch(view: JudgeView, judgement: Judgement, draw: int, turn: int) -> Response:
+    if is_htmx(view.request):
+        return view.branch(judgement, draw, turn)
+    return redirect(view.request, f"/judgements/{judgement.id}#branch-{draw}-{turn}")
 
 
 def _show_changed(view: JudgeView, judgement: Judgement, notice: str) -> Response:

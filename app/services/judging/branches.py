@@ -16,6 +16,7 @@ from app.kit.errors import InvalidInput, LostRun
 from app.kit.sentences import Sentence
 from app.lifecycle import JUDGEABLE_ROUND, LIVE_RUN, Job, JudgementStatus, RunStatus, Split
 from app.models import Branch, Judgement, Round
+from app.opinions import Opinion
 from app.queries.judging import branches as queries
 from app.queries.judging.access import LockedJudgement
 from app.queries.judging.branches import BranchWithRun
@@ -55,7 +56,7 @@ def ask_for_branch(
     """
     judgement, round_ = locked.judgement, locked.round_
     _require_held(judgement, round_)
-    if not strategy_of(round_).branches:
+    if strategy_of(round_).branch_template is None:
         raise InvalidInput(
             Sentence("Rationales of this round came without looks: there is none to continue from.")
         )
@@ -101,6 +102,28 @@ def ask_for_branch(
     session.add(branch)
     session.flush()  # the table says now whether it may be there
     return BranchWithRun(branch, run.status, None)
+
+
+def with_text_of_branch(
+    session: Session, locked: LockedJudgement, opinion: Opinion, *, draw: int, turn: int
+) -> Opinion:
+    """Returns an opinion with the text of the branch of one of its corrections as the better text
+    of the rationale that the draw led to.
+
+    Raises InvalidInput where there is no such branch, or it ended without a text.
+    """
+    correction = opinion.corrections.get(draw, {}).get(turn, "")
+    found = queries.find_branch(
+        session, locked.judgement.id, sample_id=draw, turn=turn, correction=correction
+    )
+    if found is None or not found.branch.text:
+        raise InvalidInput(
+            Sentence("There is no text to use: the model has not continued from this look.")
+        )
+    sample, _, _ = queries.get_parent(session, found.branch)
+    assert sample.candidate_id is not None  # noqa: S101 - the table refuses others
+    edits = {**opinion.edits, sample.candidate_id: found.branch.text}
+    return opinion.model_copy(update={"edits": edits})
 
 
 def find_wanted(session: Session, run_id: int) -> Branch | None:

@@ -23,8 +23,9 @@ NAMED_KEYS = {
 
 N_PICKS = 10
 
-SHOW_TRACE = "trace"
-"""The action that only rounds have whose strategy leaves traces."""
+SHOW_TRACE, CONTINUE = "trace", "continue"
+TRACED = frozenset({SHOW_TRACE, CONTINUE})
+"""The actions that only rounds have whose strategy leaves traces."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ USUAL_KEYS = (
     Key("take-back", "u", Sentence("Take back the last answer")),
     Key("mend", "e", Sentence("Faults of a rationale, or a better text: then its number")),
     Key(SHOW_TRACE, "t", Sentence("Show how a rationale came about, or not: then its number")),
+    Key(
+        CONTINUE,
+        "b",
+        Sentence("Let the model continue from the look that you corrected: then its number"),
+    ),
     Key("flag", "f", Sentence("Flag for the admins")),
     Key("unsure", "i", Sentence("I am unsure")),
     Key("comment", "c", Sentence("Write a comment (Esc leaves it)")),

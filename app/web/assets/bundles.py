@@ -64,6 +64,7 @@ BUNDLES = {
         "judge/saving.js",
         "judge/clock.js",
         "judge/presence.js",
+        "judge/branches.js",
         "judge/item.js",
         "judge/errand.js",
         "judge/guide.js",

@@ -6,12 +6,28 @@ from sqlalchemy import select
 
 from app.kit.db import session_scope
 from app.lifecycle import RoundStatus
-from app.models import CorrectedObservation, Project, Round, TurnMark
+from app.models import (
+    Branch,
+    CorrectedObservation,
+    Project,
+    Round,
+    TurnMark,
+    WrittenRationale,
+)
+from app.services.judging.branches import Branched
 from tests.browser.conftest import PHONE, NewContext, Site, stored_picture
 from tests.browser.judging.test_judging import answer_id, expect_next, expect_saved, is_in_view
 from tests.browser.test_accessibility import check
 from tests.support.factories import make_item
-from tests.support.judging import BALL, CONE, MAT, make_episodes, make_monologue_round
+from tests.support.judging import (
+    BALL,
+    CONE,
+    MAT,
+    branched,
+    make_branch,
+    make_episodes,
+    make_monologue_round,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -147,8 +163,109 @@ def test_traces_fit_on_a_phone(traced: Site, new_context: NewContext) -> None:
     assert is_in_view(page, ".bar__submit")
 
 
+# --- Continue from here --------------------------------------------------------------------
+
+LARGE = (CONE[0], "large")
+TEXT = "seeing that both the cone and the ball are large"
+ANEW = branched([LARGE, BALL], text=TEXT)
+
+
+def work(made: Branched = ANEW) -> None:
+    """What a model worker does, with texts that nobody has to sample."""
+    with session_scope() as session:
+        make_branch(session, made)
+
+
+def correct(page: Page, says: str) -> int:
+    """Open the looks of the first rationale, and write what is to be seen in the first of them;
+    returns the place of the rationale."""
+    place = place_of(page, next(iter(WAYS)))
+    page.keyboard.press("t")
+    page.keyboard.press(str(place))
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.type(says)
+    return place
+
+
+def test_the_model_continues_and_its_text_is_used_by_keyboard_alone(lin: Page) -> None:
+    first = answer_id(lin)
+    place = correct(lin, "large")
+    lin.keyboard.press("Escape")  # to the item: letters are keys again
+    lin.keyboard.press("b")
+    lin.keyboard.press(str(place))
+    branch = lin.locator(".branch:visible")
+    expect(branch).to_contain_text("No model worker is running")
+    expect(lin.locator("#announce")).to_contain_text("No model worker is running")
+    lin.keyboard.press("Enter")  # once more on the button
+    work()
+    expect(branch).to_contain_text(TEXT)
+    expect(lin.locator("#announce")).to_have_text(f"The new way is there. It answers “no”: {TEXT}")
+    expect(lin.locator("[data-continues]:focus")).to_have_count(1)
+    lin.keyboard.press("b")  # to what can be done with it
+    expect(lin.locator("[data-uses-branch]:focus")).to_have_count(1)
+    lin.keyboard.press("Enter")
+    expect(lin.locator("[name=edit]:focus")).to_have_value(TEXT)
+    lin.keyboard.press("Escape")
+    lin.keyboard.press("n")
+    expect(lin.locator("[name=none_fits]")).to_be_checked()
+    lin.keyboard.press("Enter")
+    expect_next(lin, first)
+    with session_scope() as session:
+        assert session.scalars(select(WrittenRationale.text)).all() == [TEXT]
+        (stored,) = session.scalars(select(Branch))
+        assert (stored.turn, stored.correction, stored.text) == (1, "large", TEXT)
+
+
+def test_other_words_put_the_way_away_and_nothing_to_continue_from_is_said(lin: Page) -> None:
+    place = correct(lin, "large")
+    lin.keyboard.press("Tab")
+    lin.keyboard.press("Enter")
+    branch = lin.locator(".branch:visible")
+    expect(branch).to_contain_text("No model worker is running")
+    work()
+    expect(branch).to_contain_text(TEXT)
+    lin.keyboard.press("Shift+Tab")
+    lin.keyboard.press("End")
+    lin.keyboard.type("r")
+    expect(branch).to_have_count(0)
+    lin.keyboard.press("Backspace")
+    expect(branch).to_contain_text(TEXT)
+    expect(lin.locator("#saved")).to_contain_text("Saved")
+    lin.reload()
+    expect(branch).to_contain_text(TEXT)  # open, as it was asked for
+    lin.locator(".trace[open] [name^=correction-]").first.fill("")
+    lin.keyboard.press("Escape")
+    lin.keyboard.press("b")
+    lin.keyboard.press(str(place))
+    expect(lin.locator(".toast--warn")).to_contain_text("Write what you see instead first")
+    expect(lin.locator("[name^=correction-]:focus")).to_have_count(1)
+
+
+def test_the_model_continues_without_javascript(traced: Site, new_context: NewContext) -> None:
+    page = new_context(javascript=False).new_page()
+    page.goto(traced.link("Ada"))
+    page.goto(traced.judge_url())
+    first = answer_id(page)
+    page.locator(".trace", has_text="and 2 other ways").locator("summary").click()
+    page.locator(".trace[open] [name^=correction-]").first.fill("large")
+    page.locator(".trace[open] [data-continues]").first.click()
+    branch = page.locator(".branch:visible")
+    expect(branch).to_contain_text("No model worker is running")
+    work()
+    branch.get_by_role("link", name="Look again").click()
+    expect(branch).to_contain_text(TEXT)
+    branch.get_by_role("button").click()
+    expect(page.locator(".toast")).to_contain_text("Taken as your better text")
+    page.locator("[name=none_fits]").check()
+    page.locator(".trace[open] [name^=correction-]").first.press("Enter")  # submits, as before
+    expect_next(page, first)
+    with session_scope() as session:
+        assert session.scalars(select(WrittenRationale.text)).all() == [TEXT]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_beside_open_traces(
+def test_axe_finds_nothing_beside_open_traces_and_new_ways(
     traced: Site, new_context: NewContext, scheme: str
 ) -> None:
     page = new_context(scheme=scheme).new_page()
@@ -156,3 +273,12 @@ def test_axe_finds_nothing_beside_open_traces(
     page.goto(traced.judge_url())
     page.evaluate("for (const one of document.querySelectorAll('.trace')) one.open = true")
     assert check(page, "judge/show.html with traces") == []
+    looks = page.locator(".trace", has_text="and 2 other ways").locator(".turn")
+    for place, made in enumerate((ANEW, None)):
+        looks.nth(place).locator("[name^=correction-]").fill("large indeed")
+        looks.nth(place).locator("[data-continues]").click()
+        expect(looks.nth(place).locator(".branch")).to_contain_text("No model worker")
+        if made:
+            work(made)
+            expect(looks.nth(place).locator(".branch")).to_contain_text(TEXT)
+    assert check(page, "judge/show.html with new ways") == []

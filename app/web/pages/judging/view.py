@@ -6,11 +6,16 @@ from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.kit.errors import AppError
+from app.kit.errors import AppError, NotFound
+from app.kit.sentences import Sentence
 from app.models import Judgement, Project, Round, User
 from app.opinions import Opinion
 from app.queries.judging.access import RoundAccess
+from app.queries.judging.leases import HELD
+from app.services.judging.opinions import opinion_of
+from app.services.judging.ways import strategy_of
 from app.web.http.htmx import is_htmx, respond
+from app.web.pages.judging.branches import build_branches
 from app.web.pages.judging.mine import build_mine
 from app.web.pages.judging.work import (
     JudgePage,
@@ -123,6 +128,28 @@ class JudgeView:
             page="judge/_lease.html",
             fragments=["judge/_lease.html"],
             context={"lease_until": lease_mark(judgement)},
+        )
+
+    def branch(self, judgement: Judgement, draw: int, turn: int) -> Response:
+        """Show how far the branch of a correction is, or what came of it.
+
+        Raises NotFound where nobody has asked for one of the correction as it is stored.
+        """
+        template = strategy_of(self.round_).branch_template
+        opinion = opinion_of(judgement)
+        branches = build_branches(self.session, judgement, self.round_, opinion)
+        branch = branches.get(draw, {}).get(turn)
+        if template is None or branch is None:
+            raise NotFound(Sentence("Nobody has asked the model to continue from this look."))
+        return respond(
+            self.request,
+            page=template,
+            fragments=[template],
+            context={
+                "branch": branch,
+                "judgement_id": judgement.id,
+                "is_editable": judgement.status in HELD,
+            },
         )
 
     def conflict(

@@ -20,7 +20,7 @@ from app.queries.judging.shown_item import ShownItem
 from app.queries.judging.submissions import list_recent_submissions
 from app.services.judging import practice
 from app.services.judging.judgements import MAX_SKIP_REASON
-from app.services.judging.keys import SHOW_TRACE, Key, keys_with
+from app.services.judging.keys import TRACED, Key, keys_with
 from app.services.judging.leases import judging_settings
 from app.services.judging.opinions import edit_limit, opinion_of
 from app.services.judging.skip_reasons import SKIP_REASONS
@@ -28,6 +28,7 @@ from app.services.judging.ways import Way, find_ways, strategy_of
 from app.services.projects.guidelines import Change, find_unread_change
 from app.strategies import Mark
 from app.web.assets.image_urls import image_url, srcset
+from app.web.pages.judging.branches import ShownBranch, build_branches
 from app.web.pages.judging.words import (
     FAULT_LABELS,
     explain_empty,
@@ -90,6 +91,10 @@ class Work:
     """Shows how candidates came about; none where they come straight."""
     marks: Mapping[str, Mark]
     """By what they are of: what people may say of the turns of a trace."""
+    branch_template: str | None
+    """Shows how a draw continued from a corrected turn; none where draws cannot."""
+    branches: Mapping[int, Mapping[int, ShownBranch]]
+    """By draw and turn: those of the corrections as they stand."""
     max_edit: int
     n_in_round: int
     n_today: int
@@ -136,7 +141,7 @@ class Controls:
 @lru_cache(maxsize=256)
 def _controls_with(own_keys: tuple[tuple[str, str], ...], *, has_traces: bool) -> Controls:
     own = keys_with(dict(own_keys))
-    keys = tuple(key for key in own if has_traces or key.action != SHOW_TRACE)
+    keys = tuple(key for key in own if has_traces or key.action not in TRACED)
     return Controls(keys, {key.action: key.shown for key in keys}, FAULT_LABELS)
 
 
@@ -266,6 +271,8 @@ def build_work(
         ),
         trace_template=strategy.trace_template,
         marks={mark.of: mark for mark in strategy.marks},
+        branch_template=strategy.branch_template,
+        branches=build_branches(session, judgement, round_, shown),
         max_edit=edit_limit(item.texts.values()),
         n_in_round=own.n_in_round,
         n_today=own.n_since,
