@@ -101,6 +101,20 @@ class EpisodeTally(StoredJson):
         return self.repeated / self.turns if self.turns else None
 
 
+class BranchTally(StoredJson):
+    """Counts of the branches of a round, apart from its draws: how many people asked for, and what
+    it took to make them."""
+
+    asked: int = 0
+    made: int = 0
+    explained: int = 0
+    """Of those made, the ones that came to the item's answer and a rationale."""
+    tokens: int = 0
+    """Of the reasoner, sampled anew."""
+    seconds: float = 0.0
+    """Of workers."""
+
+
 class CriticFigures(StoredJson):
     """The result of a critic's judging, over all draws, shown or not."""
 
@@ -298,6 +312,8 @@ class RoundFigures(StoredJson):
     """None where no monologue was sampled."""
     rewarded: RewardedFigures | None = Field(default=None, exclude_if=_is_none)
     """None where nothing was learned from rewards."""
+    branches: BranchTally | None = Field(default=None, exclude_if=_is_none)
+    """None where nobody asked for one."""
     critic: CriticFigures | None = None
     """None where people judged; stored as keys that begin with `critic_`."""
 

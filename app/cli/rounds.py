@@ -188,6 +188,7 @@ def describe(session: "Session", round_: "Round") -> dict[str, Any]:
         },
         "draws": {"all": progress.n_samples, "cut": progress.n_cut},
         **({"episodes": progress.episodes.dump()} if progress.episodes else {}),
+        **({"branches": progress.branches.dump()} if progress.branches else {}),
         "n_submitted": progress.n_submitted,
         "figures": round_.figures,
         "runs": [

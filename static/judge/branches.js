@@ -120,7 +120,7 @@ export class Branches {
   use(button) {
     const mend = $(".mend", button.closest(".offer"));
     const better = $("[name=edit]", mend);
-    better.value = $(".branch__text", button.closest(".branch")).textContent;
+    better.value = $("[data-branch-text]", button.closest(".branch")).textContent;
     checkLength(better);
     mend.open = true;
     better.focus();

@@ -17,6 +17,7 @@ from app.lifecycle import (
 )
 from app.models import (
     Admission,
+    Branch,
     Item,
     Prediction,
     Round,
@@ -29,7 +30,8 @@ from app.models import (
 )
 from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds.candidates import usable_items_statement
-from app.run_results import EpisodeTally
+from app.run_results import BranchTally, EpisodeTally
+from app.strategies.monologue import Outcome
 
 
 def count_covered(session: Session, project_id: int, *, round_number: int) -> tuple[int, int, int]:
@@ -152,6 +154,22 @@ def count_episodes(session: Session, round_id: int) -> EpisodeTally | None:
         .group_by(counted.c.key)
     )
     return EpisodeTally.find({key: int(n) for key, n in rows})
+
+
+def count_branches(session: Session, round_id: int) -> BranchTally | None:
+    """Returns what came of the branches of a round; None where nobody asked for one."""
+    row = session.execute(
+        select(
+            func.count().label("asked"),
+            func.count(Branch.trace).label("made"),
+            func.count()
+            .filter(Branch.trace["outcome"].astext == Outcome.EXPLAINED)
+            .label("explained"),
+            func.coalesce(func.sum(Branch.n_tokens), 0).cast(BigInteger).label("tokens"),
+            func.coalesce(func.sum(Branch.seconds), 0.0).label("seconds"),
+        ).where(Branch.round_id == round_id)
+    ).one()
+    return BranchTally.model_validate(dict(row._mapping)) if row.asked else None
 
 
 @dataclass(frozen=True)

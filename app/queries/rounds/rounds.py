@@ -40,10 +40,10 @@ from app.models import (
 from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds.bases import find_base
 from app.queries.rounds.candidates import usable_items_statement
-from app.queries.rounds.figures import MarkCount, count_episodes, count_marks
+from app.queries.rounds.figures import MarkCount, count_branches, count_episodes, count_marks
 from app.reward_results import ReinforcementProgress
 from app.round_settings import LoopSettings
-from app.run_results import EpisodeTally, TrainingProgress
+from app.run_results import BranchTally, EpisodeTally, TrainingProgress
 from app.strategies import MONOLOGUE
 
 
@@ -78,6 +78,8 @@ class RoundProgress:
     n_shown: int
     episodes: EpisodeTally | None
     """Of a round of the strategy `monologue`, once it has some."""
+    branches: BranchTally | None
+    """Of such a round, once somebody asked for one."""
     marks: Mapping[str, MarkCount]
     """Of such a round: what people said of its looks, by what they were asked about."""
     runs: tuple[RunProgress, ...]
@@ -346,6 +348,7 @@ def get_progress(session: Session, round_: Round) -> RoundProgress:
         n_candidates=n_candidates,
         n_shown=n_shown,
         episodes=count_episodes(session, round_.id) if is_monologue else None,
+        branches=count_branches(session, round_.id) if is_monologue else None,
         marks=count_marks(session, round_.id) if is_monologue else {},
         runs=runs,
         scores=tuple(list_scores(session, evaluations[-1])) if evaluations else (),

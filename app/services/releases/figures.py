@@ -61,6 +61,7 @@ class Figures:
         self.counts["traces"] += "trace" in payload
         self.counts["marks"] += len(payload.get("marks", ()))
         self.counts["corrections"] += len(payload.get("corrections", ()))
+        self.counts["branches"] += len(payload.get("branches", ()))
         by_round: dict[int, list[bool]] = {}
         for judgement, verdict in verdicts:
             is_person = judgement.user_kind is UserKind.PERSON
@@ -120,7 +121,7 @@ class Figures:
             **({"cut": self.counts["cut"]} if self.counts["cut"] else {}),
             **{
                 name: self.counts[name]
-                for name in ("traces", "marks", "corrections")
+                for name in ("traces", "marks", "corrections", "branches")
                 if self.counts[name]
             },
             **self._merged(),

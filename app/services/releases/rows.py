@@ -19,6 +19,7 @@ from app.kit.storage import shown_name
 from app.lifecycle import AuthorKind, UserKind
 from app.models import Json, Project
 from app.opinions import REMARKS, Opinion
+from app.queries.releases.branches import BranchSource, list_branches
 from app.queries.releases.candidates import (
     AdmissionSource,
     CandidateSource,
@@ -42,7 +43,13 @@ from app.queries.releases.turns import TurnSource, list_turns
 from app.same_text import is_cut
 from app.services.accounts.pseudonyms import pseudonym
 from app.services.releases.figures import Figures
-from app.services.releases.names import public_model_name
+from app.services.releases.names import public_judge_name, public_model_name
+from app.services.releases.turns import (
+    describe_branches,
+    describe_trace,
+    describe_turns,
+    rounded,
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,7 @@ class _Page:
     draws: Mapping[int, Sequence[DrawSource]]
     traces: Mapping[int, TraceSource]
     turns: Mapping[int, Sequence[tuple[JudgementSource, TurnSource]]]
+    branches: Mapping[int, Sequence[tuple[JudgementSource, BranchSource]]]
     written: Mapping[int, Sequence[tuple[JudgementSource, WrittenSource]]]
 
 
@@ -94,6 +102,9 @@ def _load_page(session: Session, item_ids: Sequence[int], round_ids: Sequence[in
         {verdict.candidate_id for verdict in verdicts}
         | {admission.candidate_id for admission in admissions}
     )
+    traces = {
+        source.candidate_id: source for source in list_traces(session, candidate_ids, round_ids)
+    }
     return _Page(
         judgements=_group(judgements, lambda judgement: judgement.item_id),
         verdicts=_group(
@@ -105,13 +116,18 @@ def _load_page(session: Session, item_ids: Sequence[int], round_ids: Sequence[in
         ),
         admissions=_group(admissions, lambda admission: admission.candidate_id),
         draws=_group(list_draws(session, candidate_ids, round_ids), lambda draw: draw.candidate_id),
-        traces={
-            source.candidate_id: source for source in list_traces(session, candidate_ids, round_ids)
-        },
+        traces=traces,
         turns=_group(
             [
                 (by_id[said.judgement_id], said)
                 for said in list_turns(session, _that_speak_of_turns(judgements))
+            ],
+            lambda pair: pair[1].candidate_id,
+        ),
+        branches=_group(
+            [
+                (by_id[source.branch.judgement_id], source)
+                for source in list_branches(session, list(by_id) if traces else [])
             ],
             lambda pair: pair[1].candidate_id,
         ),
@@ -190,8 +206,9 @@ def _candidate_row(
         # Said only of those that it is true of, so that other rows stay as they always were.
         **({"merged_by_older_rule": True} if _may_be_merged(candidate, draws) else {}),
         **({"is_cut": True} if is_cut(draw.is_cut for draw in drawn) else {}),
-        **({"trace": _trace(trace)} if (trace := page.traces.get(candidate.id)) else {}),
-        **_said_of_turns(project, page.turns.get(candidate.id, [])),
+        **({"trace": describe_trace(trace)} if (trace := page.traces.get(candidate.id)) else {}),
+        **describe_turns(project, page.turns.get(candidate.id, [])),
+        **describe_branches(project, page.branches.get(candidate.id, [])),
         **_count_votes(verdicts),
         "verdicts": sorted(
             (_verdict(project, judgement, verdict) for judgement, verdict in verdicts),
@@ -219,7 +236,7 @@ def _written_row(
     project: Project, source: ItemSource, judgement: JudgementSource, written: WrittenSource
 ) -> Json:
     """A person's text: a row of its own kind, so that nobody takes it for the model's."""
-    author = _judge(project, judgement)
+    author = public_judge_name(project, judgement)
     place = (source.item.external_id, "written", written.candidate_text)
     return {
         "kind": "written",
@@ -246,67 +263,16 @@ def _draw(draw: DrawSource) -> Json:
         "temperature": draw.temperature,
         "number": draw.number,
         "seed": draw.seed,
-        "log_probability": _log_probability(draw.log_probability),
+        "log_probability": rounded(draw.log_probability),
         # Nobody knows it of older draws, and their rows stay as they always were.
         **({} if draw.is_cut is None else {"is_cut": draw.is_cut}),
     }
 
 
-def _trace(source: TraceSource) -> Json:
-    """Its tokens are left out: they are numbers of one model's vocabulary."""
-    return {
-        "round": source.round_number,
-        "turns": [
-            {"asked": turn.asked, "observed": turn.observed, "is_repeated": turn.is_repeated}
-            for turn in source.trace.turns
-        ],
-        "answer": source.trace.answer,
-        "n_ways": source.n_ways,
-    }
-
-
-def _said_of_turns(
-    project: Project, said: Sequence[tuple[JudgementSource, TurnSource]]
-) -> dict[str, list[Json]]:
-    """Marks, and corrected observations: texts by people that nobody judged. Rows of which nothing
-    is said stay as they always were.
-    """
-    found: dict[str, list[Json]] = {}
-    for judgement, one in said:
-        entry = {
-            "round": judgement.round_number,
-            "judge": _judge(project, judgement),
-            "judge_kind": judgement.user_kind.value,
-            "turn": one.number,
-            "asked": one.turn.asked,
-            "observed": one.turn.observed,
-        }
-        if one.of is None:
-            found.setdefault("corrections", []).append({**entry, "corrected": one.value})
-        else:
-            found.setdefault("marks", []).append({**entry, "of": one.of, "value": one.value})
-    return {name: sorted(entries, key=_place_of_turn) for name, entries in sorted(found.items())}
-
-
-def _place_of_turn(entry: Json) -> tuple[int, str, str, int, str]:
-    return (
-        entry["round"],
-        entry["judge_kind"],
-        entry["judge"],
-        entry["turn"],
-        entry.get("of", ""),
-    )
-
-
-def _log_probability(value: float | None) -> float | None:
-    # Six digits are more than the arithmetic gives; adding 0.0 turns -0.0 into 0.0.
-    return None if value is None else round(value, 6) + 0.0
-
-
 def _verdict(project: Project, judgement: JudgementSource, verdict: VerdictSource) -> Json:
     return {
         "round": judgement.round_number,
-        "judge": _judge(project, judgement),
+        "judge": public_judge_name(project, judgement),
         "judge_kind": judgement.user_kind.value,
         "fits": verdict.fits,
         "position": verdict.position,
@@ -334,7 +300,7 @@ def _item_row(
     entries: list[Json] = [
         {
             "round": judgement.round_number,
-            "judge": _judge(project, judgement),
+            "judge": public_judge_name(project, judgement),
             "judge_kind": judgement.user_kind.value,
             "outcome": outcome(judgement.opinion),
             "n_picked": len(judgement.opinion.picked),
@@ -377,12 +343,6 @@ def _remarks(opinion: Opinion) -> dict[str, bool]:
 def row_id(*parts: str) -> str:
     """Returns the id of a row: the same in every release of every copy of the project."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
-
-
-def _judge(project: Project, judgement: JudgementSource) -> str:
-    if judgement.user_kind is UserKind.CRITIC:
-        return judgement.user_name.removeprefix("critic ")
-    return pseudonym(project, judgement.user_id)
 
 
 def _group(values: Iterable[Any], key: Any) -> Mapping[int, Any]:

@@ -39,6 +39,7 @@ def collect_figures(session: Session, round_: Round) -> RoundFigures:
         n_draws_judged=judged,
         episodes=queries.count_episodes(session, round_.id),
         rewarded=_rewarded_figures(session, round_),
+        branches=queries.count_branches(session, round_.id),
         critic=_critic_figures(session, round_),
     )
 

@@ -46,6 +46,7 @@ BUNDLES = {
         "css/judging/choice.css",
         "css/judging/mend.css",
         "css/judging/trace.css",
+        "css/judging/branch.css",
         "css/judging/bar.css",
         "css/judging/extras.css",
         "css/judging/guide.css",

@@ -43,6 +43,10 @@ TURNS = """
 `marks` and `corrections` are JSON texts: what people said of turns (`of` a question, whether it is
 useful, or of an observation, whether it is true), and what they saw instead, judged by nobody.
 """
+BRANCHES = """
+`branches` are JSON texts: where the model went from what a person saw instead of an observation,
+judged by nobody; `outcome` says whether it came to the answer and a `rationale`.
+"""
 WRITTEN = "written"
 WRITTEN_FILES = """
 Candidates as annotators corrected them are a configuration of their own (`corrects` is the model's
@@ -163,7 +167,8 @@ def _flat(payload: Json, format: int, more: Sequence[str]) -> Json:
 def _more_columns(release: Json) -> list[str]:
     """Returns the columns that only releases have with something in them; all JSON texts."""
     turns = ["marks", "corrections"] if speaks_of_turns(release) else []
-    return [*(["trace"] if release["figures"].get("traces") else []), *turns]
+    branches = ["branches"] if release["figures"].get("branches") else []
+    return [*(["trace"] if release["figures"].get("traces") else []), *turns, *branches]
 
 
 def _as_text(value: Json | list[Json] | None) -> str:
@@ -176,6 +181,7 @@ def _describe_files(release: Json, *, has_written: bool) -> str:
     files += IS_CUT if release.get("format", 1) > 2 else ""
     files += TRACE if release["figures"].get("traces") else ""
     files += TURNS if speaks_of_turns(release) else ""
+    files += BRANCHES if release["figures"].get("branches") else ""
     files += PICTURES_FILES if "pictures" in release else ""
     files += WRITTEN_FILES if has_written else ""
     if release["n_rows"]:

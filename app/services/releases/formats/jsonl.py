@@ -65,6 +65,13 @@ seen instead (`corrections`: texts by people, judged by nobody). Each entry name
 and turn, with what was asked and observed: a person may have been shown another draw than `trace`.
 """
 
+BRANCHES_README = """
+Where people let the model go on from what they saw, `branches` has what came of it: texts of the
+model that nobody judged, and that may have ended in a wrong answer (`outcome`). Each entry names
+its `draw` among those of the row, the turn, what was observed there and what the person saw instead
+(`corrected`), the `turns` that followed, the `answer` and the `rationale`, or null.
+"""
+
 
 def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[Entry]:
     files = dict(FILES)
@@ -73,7 +80,9 @@ def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[E
     if not is_first_format:
         listed = README_2 + (IS_CUT_README if release["format"] > 2 else "")
         listed += TRACE_README if release["figures"].get("traces") else ""
-        listed += (TURNS_README if speaks_of_turns(release) else "") + PICTURES_FILES
+        listed += TURNS_README if speaks_of_turns(release) else ""
+        listed += BRANCHES_README if release["figures"].get("branches") else ""
+        listed += PICTURES_FILES
         if release["figures"]["tombstones"]:
             listed = WITHDRAWN_README + listed
         else:

@@ -26,7 +26,7 @@ from app.models import (
 )
 from app.services.accounts import accounts
 from app.services.judging import opening
-from app.services.judging.keys import N_PICKS, SHOW_TRACE, USUAL_KEYS
+from app.services.judging.keys import N_PICKS, TRACED, USUAL_KEYS
 from app.services.projects import projects
 from app.web.pages.judging.work import build_empty, explain_empty
 from tests.support.browsing import HTMX, one, page, sign_in, text_of
@@ -262,7 +262,7 @@ def test_keys_are_one_registry_without_clashes(noor: TestClient, round_: Round) 
         for element in page(response).select("[data-key]")
     }
     # How a rationale came about is shown where the strategy of the round leaves traces.
-    usual = [key for key in USUAL_KEYS if key.action != SHOW_TRACE]
+    usual = [key for key in USUAL_KEYS if key.action not in TRACED]
     assert shown == {key.key: key.action for key in usual}
     # Every key presses something that is there, once there is a submission to go back to.
     post(noor, id_in(response), "submit", none_fits="true")

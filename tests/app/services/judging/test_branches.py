@@ -13,6 +13,7 @@ from app.models import Branch, Event, Judgement, Project, Round, RoundItem, Run,
 from app.opinions import Opinion
 from app.queries.rounds.rounds import find_failed_run, get_progress
 from app.queries.runs.runs import claim_run
+from app.run_results import BranchTally
 from app.services.accounts.erasure import erase_person
 from app.services.judging import branches, judgements, leases
 from app.services.judging.branches import Branched
@@ -20,12 +21,15 @@ from app.services.judging.ending import end_judging
 from app.services.judging.opinions import opinion_of
 from app.services.judging.ways import Way, find_ways
 from app.services.refusals import AlreadySubmitted, LeaseLost, NothingCorrected, RoundClosed
+from app.services.rounds.figures import collect_figures
 from app.services.rounds.rounds import cancel_round
 from app.services.runs import runs
+from app.strategies.monologue import Outcome
 from tests.support.factories import make_item, make_user
 from tests.support.judging import (
     BALL,
     CONE,
+    branched,
     locked,
     make_episodes,
     make_monologue_round,
@@ -220,6 +224,31 @@ def test_a_branch_that_failed_is_no_failure_of_its_round(
     assert find_failed_run(session, round_.id) is None
     assert {entry.run.job for entry in get_progress(session, round_).runs} == {Job.GENERATE}
     assert not session.scalars(select(Event.id).where(Event.tag.startswith("run:"))).all()
+
+
+def test_the_figures_of_a_round_count_branches_apart(
+    session: Session, round_: Round, judgement: Judgement, way: Way
+) -> None:
+    assert get_progress(session, round_).branches is None
+    for says, outcome in (("large", Outcome.EXPLAINED), ("huge", Outcome.WRONG_ANSWER)):
+        correct(session, judgement, way, says)
+        run_id = ask(session, judgement, way).run_id
+        made = branched([CONE], text="so", outcome=outcome)
+        branches.store_branch(
+            session,
+            run_id,
+            attempt=claim(session, run_id),
+            made=made,
+            adapter_id=None,
+            seconds=0.5,
+        )
+        session.flush()
+    correct(session, judgement, way, "tiny")
+    ask(session, judgement, way)
+    tally = BranchTally(asked=3, made=2, explained=1, tokens=18, seconds=1.0)
+    assert get_progress(session, round_).branches == tally
+    assert collect_figures(session, round_).branches == tally
+    assert get_progress(session, round_).n_samples == 1
 
 
 def test_a_cancelled_round_takes_what_is_waited_for_with_it(

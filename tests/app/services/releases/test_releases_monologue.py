@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import pytest
 from sqlalchemy import any_, delete, literal, select
 from sqlalchemy.orm import Session
 
-from app.lifecycle import Job, JudgementStatus, RoundStatus, UserKind
+from app.lifecycle import Job, JudgementStatus, RoundStatus, Split, UserKind
 from app.models import (
+    Branch,
     Candidate,
     Judgement,
     PriorEpisode,
+    Project,
     Release,
     ReleaseRow,
     Round,
@@ -21,15 +24,17 @@ from app.models import (
     Run,
     Sample,
     TrainingRow,
+    User,
 )
 from app.round_settings import LoopSettings
+from app.services.accounts.erasure import erase_person
 from app.services.accounts.pseudonyms import pseudonym
 from app.services.judging.opinions import opinion_of
 from app.services.judging.turns import write_turns
 from app.services.releases.releases import ReleaseFormat, create_release, write_release
 from app.strategies.monologue import MonologueTrace, Outcome, Turn
 from tests.support.dataset_files import own_store
-from tests.support.factories import make_run
+from tests.support.factories import make_run, make_user
 from tests.support.released_project import SETTINGS, add_adapter, make_released_project
 
 JSONL, HUGGINGFACE = ReleaseFormat.JSONL, ReleaseFormat.HUGGINGFACE
@@ -243,3 +248,127 @@ def test_both_forms_hold_what_people_said_of_turns(
         assert found["told"]["it looks red"]["marks"] == ""
     else:
         assert "marks" not in found["told"]["it looks red"]
+
+
+def branch_of(session: Session, judgement: Judgement, **made: object) -> Branch:
+    """A branch of the turn that say_of_turns corrects; made where it says what came of it."""
+    draw = session.get_one(Sample, int(next(iter(judgement.corrections))))
+    run = make_run(session, project_of(session, judgement), Job.BRANCH)
+    run.attempt = 1
+    session.flush()
+    branch = Branch(
+        judgement_id=judgement.id,
+        round_id=judgement.round_id,
+        sample_id=draw.id,
+        turn=1,
+        correction="it is orange",
+        item_id=draw.item_id,
+        split=Split.TRAIN,
+        run_id=run.id,
+        **made,
+    )
+    session.add(branch)
+    session.flush()
+    return branch
+
+
+def project_of(session: Session, judgement: Judgement) -> Project:
+    return session.get_one(Project, session.get_one(Round, judgement.round_id).project_id)
+
+
+MADE = {
+    "run_attempt": 1,
+    "seed": 11,
+    "trace": MonologueTrace(
+        turns=(
+            Turn(asked="look 1?", observed="it is orange", asked_tokens=(1, 2)),
+            Turn(asked="is it a fruit?", observed="yes", asked_tokens=(5,)),
+        ),
+        outcome=Outcome.EXPLAINED,
+        answer="red",
+        answer_tokens=(3,),
+    ).model_dump(mode="json"),
+    "text": "it is an orange",
+    "log_probability": -1.25,
+    "n_tokens": 6,
+    "is_cut": False,
+    "seconds": 0.5,
+    "made_at": datetime(2026, 11, 29, tzinfo=UTC),
+}
+
+
+@pytest.mark.parametrize("format", [JSONL, HUGGINGFACE])
+def test_both_forms_hold_the_branches_that_were_made(
+    session: Session, tmp_path: Path, format: ReleaseFormat
+) -> None:
+    project, _ = make_released_project(session, tmp_path)
+    become_monologues(session)
+    judgement = say_of_turns(session)
+    branch = branch_of(session, judgement)
+    waiting = create_release(session, project, actor=None)
+    assert "branches" not in waiting.card["figures"]
+    for name, value in MADE.items():
+        setattr(branch, name, value)
+    session.flush()
+    release = create_release(session, project, actor=None)
+    assert release.card["figures"]["branches"] == 1
+    found = {}
+    for name, made in (("waiting", waiting), ("made", release)):
+        out = tmp_path / name
+        write_release(session, made, format=format, out=out)
+        assert ("`branches`" in (out / "README.md").read_text("utf-8")) is (name == "made")
+        file = out / ("rationales.jsonl" if format is JSONL else "train/metadata.jsonl")
+        lines = file.read_text("utf-8").splitlines()
+        found[name] = {row["rationale"]: row for row in map(json.loads, lines)}
+    assert not any("branches" in row for row in found["waiting"].values())
+    row = found["made"]["it is red"]
+    read = (lambda value: value) if format is JSONL else json.loads
+    (entry,) = read(row["branches"])
+    draw = session.get_one(Sample, branch.sample_id)
+    assert entry == {
+        "round": entry["round"],
+        "judge": pseudonym(project, judgement.user_id),
+        "judge_kind": "person",
+        "turn": 1,
+        "asked": (draw.trace or {})["turns"][0]["asked"],
+        "observed": "red",
+        "corrected": "it is orange",
+        "draw": {
+            "opener": draw.prompt,
+            "temperature": draw.temperature,
+            "number": draw.number,
+        },
+        "turns": [{"asked": "is it a fruit?", "observed": "yes", "is_repeated": False}],
+        "outcome": "explained",
+        "answer": "red",
+        "rationale": "it is an orange",
+        "adapter": None,
+        "seed": 11,
+        "log_probability": -1.25,
+        "is_cut": False,
+    }
+    key = ("round", "opener", "temperature", "number")
+    draws = [tuple(one[name] for name in key) for one in read(row["draws"])]
+    parent = {"round": entry["round"], **entry["draw"]}
+    assert tuple(parent[name] for name in key) in draws
+    if format is HUGGINGFACE:
+        assert found["made"]["it looks red"]["branches"] == ""
+    else:
+        assert "branches" not in found["made"]["it looks red"]
+
+
+def test_branches_of_an_erased_person_are_in_no_later_release(
+    session: Session, tmp_path: Path
+) -> None:
+    project, _ = make_released_project(session, tmp_path)
+    become_monologues(session)
+    judgement = say_of_turns(session)
+    branch_of(session, judgement, **MADE)
+    before = create_release(session, project, actor=None)
+    author = session.get_one(User, judgement.user_id)
+    admin = make_user(session, is_admin=True)
+    erase_person(session, author, typed_name=author.name, actor=admin)
+    after = create_release(session, project, actor=None)
+    assert any("branches" in row for row in rows_of(session, before))
+    assert not any("branches" in row for row in rows_of(session, after))
+    assert "orange" not in json.dumps(rows_of(session, after))
