@@ -234,7 +234,11 @@ def _read_case(case: ElementTree.Element) -> dict[str, Any]:
 def _sampling(device: str, folder: Path) -> list[str]:
     return [
         *(sys.executable, "-m", "benchmarks.sampling", "--quick"),
-        *(("--models", "demo", "--items", "4") if device == "cpu" else ("--models", "7b")),
+        *(
+            ("--models", "demo", "--items", "1", "--threads", "2")
+            if device == "cpu"
+            else ("--models", "7b")
+        ),
         *_of_device(device, folder, "sampling"),
     ]
 

@@ -34,6 +34,7 @@ def test_parts_run_on_the_processor_and_write_their_figures(tmp_path: Path) -> N
     assert set(written) == {"machine", "tests", "sampling", "training"}
     assert {entry["status"] for entry in written.values()} == {"passed"}
     assert {case["outcome"] for case in written["tests"]["figures"]} == {"passed"}
+    assert "sampling, cpu, float32, 2 threads" in written["sampling"]["said"]
     assert all(cell["result"]["samples_per_s"] > 0 for cell in written["sampling"]["figures"])
     assert all(cell["result"]["tokens_per_s"] > 0 for cell in written["training"]["figures"])
 

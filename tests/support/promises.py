@@ -228,11 +228,6 @@ LONG = (
         says="illume loop, demo",
     ),
     Step(
-        ("python -m benchmarks.sampling --threads 2", "python -m benchmarks.sampling"),
-        run="python -m benchmarks.sampling --threads 2 --models demo --quick --items 1",
-        says="sampling, cpu, float32, 2 threads",
-    ),
-    Step(
         ("python -m benchmarks.strategies --only monologue",),
         run="python -m benchmarks.strategies --only monologue --quick --arms single "
         "--models strategies",
@@ -380,6 +375,10 @@ TESTED = {
     "test_a_person_is_erased_only_with_the_name_given_twice",
     "illume user erase NAME --confirm NAME": "tests/app/cli/test_removal.py::"
     "test_a_person_is_erased_only_with_the_name_given_twice",
+    "python -m benchmarks.sampling": "tests/benchmarks/test_on_gpu.py::"
+    "test_parts_run_on_the_processor_and_write_their_figures",
+    "python -m benchmarks.sampling --threads 2": "tests/benchmarks/test_on_gpu.py::"
+    "test_parts_run_on_the_processor_and_write_their_figures",
     "illume up": "tests/app/supervisor/test_up.py::"
     "test_killed_supervisor_leaves_no_process_and_the_next_start_has_the_data",
     "illume up --demo": "tests/app/cli/test_promises.py::"

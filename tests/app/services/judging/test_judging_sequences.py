@@ -486,4 +486,4 @@ def test_no_sequence_of_actions_breaks_the_invariants(database: sessionmaker[Ses
 
 @pytest.mark.slow
 def test_no_sequence_of_many_breaks_them_either(database: sessionmaker[Session]) -> None:
-    run(database, 300, 60)
+    run(database, 150, 60)
