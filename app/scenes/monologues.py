@@ -10,12 +10,13 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 from app.scenes.question_parser import described, parse_question
 from app.scenes.questions import (
     NUMBER_WORDS,
+    STEP,
     AttributeQuery,
     CountComparisonQuery,
     CountQuery,
@@ -31,22 +32,26 @@ from app.scenes.questions import (
     neighbour,
     noun,
     phrase,
+    place_name,
     place_words,
     unique_descriptions,
     word_query,
 )
 from app.scenes.rationales import explain, how_many, is_value
-from app.scenes.scene import ATTRIBUTES, Obj, Scene
+from app.scenes.scene import ATTRIBUTES, COLS, ROWS, Obj, Scene
 
 _WHERE: Final = "where is the {t}?"
 _READ_WHERE: Final = re.compile(r"where is the (?P<t>.+?)\s*\??")
+_WHICH_LINE: Final = "which {a} is the {t} in?"
+_READ_WHICH_LINE: Final = re.compile(r"which (?P<a>row|column) is the (?P<t>.+?) in\s*\??")
 
 
 @dataclass(frozen=True, slots=True)
 class WhereQuery:
-    """Asks for the place of the one thing that fits `target`."""
+    """Asks for the place of the one thing that fits `target`, or for its row or column only."""
 
     target: Description
+    line: Literal["row", "column"] | None = None
 
 
 SubQuery = Query | WhereQuery
@@ -76,13 +81,18 @@ def read_sub_query(asked: str) -> SubQuery | None:
     if found := _READ_WHERE.fullmatch(words):
         target = described(found["t"])
         return WhereQuery(target) if target else None
+    if found := _READ_WHICH_LINE.fullmatch(words):
+        target = described(found["t"])
+        line: Literal["row", "column"] = "row" if found["a"] == "row" else "column"
+        return WhereQuery(target, line) if target else None
     return parse_question(words)
 
 
 def word_sub_query(query: SubQuery) -> str:
     """Returns the question of a look, always in the same wording."""
     if isinstance(query, WhereQuery):
-        return _WHERE.format(t=phrase(query.target))
+        wording = _WHICH_LINE if query.line else _WHERE
+        return wording.format(t=phrase(query.target), a=query.line)
     return word_query(query, 0)
 
 
@@ -90,7 +100,9 @@ def answer_sub_query(query: SubQuery, scene: Scene) -> str | None:
     """Returns what the scene shows, None where the question presumes what it does not have."""
     if isinstance(query, WhereQuery):
         obj = find_one(scene, query.target)
-        return place_words(obj.row, obj.col) if obj else None
+        if obj is None or query.line is None:
+            return place_name(obj.row, obj.col) if obj else None
+        return ROWS[obj.row] if query.line == "row" else COLS[obj.col]
     return answer_query(query, scene)
 
 
@@ -118,8 +130,10 @@ def useful_queries(query: Query, scene: Scene) -> tuple[SubQuery, ...]:
         case SameAttributeQuery(attribute, left, _):
             # What was seen first is asked of the other: nothing is left to be compared.
             looks = AttributeQuery(attribute, left), ExistenceQuery(_alike(query, scene))
-        case RelationQuery(_, left, right):
-            looks = WhereQuery(left), WhereQuery(right)
+        case RelationQuery(_, left, _):
+            # Where the first thing is decides where the other one must be; nothing is compared.
+            where = WhereQuery(left, _line_of(query))
+            looks = where, ExistenceQuery(_where_it_matters(query, scene))
         case NeighbourQuery(attribute, _, anchor):
             beside = _beside(query, scene)
             place = Description(row=beside.row, col=beside.col)
@@ -190,6 +204,28 @@ def _alike(query: SameAttributeQuery, scene: Scene) -> Description:
     return query.right.saying({query.attribute: first.value(query.attribute)})
 
 
+def _line_of(query: RelationQuery) -> Literal["row", "column"]:
+    """What decides a relation: rows for above and below, columns for left and right."""
+    return "row" if STEP[query.direction][0] else "column"
+
+
+def _where_it_matters(query: RelationQuery, scene: Scene) -> Description:
+    """The second thing of a relation, in the row or column in which it decides the answer.
+
+    Of a first thing in the middle, that is the one on the asked side; of one at the other end, its
+    own, where the second would not be on that side. At the asked side's own end nothing can be
+    further that way, wherever the second thing is: the middle is asked for then.
+    """
+    first = find_one(scene, query.left)
+    if first is None:
+        raise ValueError("the query relates things that the scene does not have")
+    down, right = STEP[query.direction]
+    # `left of` and `above` ask for a first thing before the second one.
+    towards, at = (2 if down + right < 0 else 0), (first.row if down else first.col)
+    asked = {1: towards, towards: 1}.get(at, at)
+    return replace(query.right, row=asked) if down else replace(query.right, col=asked)
+
+
 def _beside(query: NeighbourQuery, scene: Scene) -> Obj:
     anchor = find_one(scene, query.anchor)
     beside = neighbour(scene, anchor, query.direction) if anchor else None
@@ -218,19 +254,21 @@ def _rationale(query: Query, scene: Scene, observed: Sequence[str]) -> str | Non
         case SameAttributeQuery(attribute, left, _):
             found = f"there is {'a' if other == 'yes' else 'no'} {noun(_alike(query, scene))}"
             text = f"the {noun(left)} is {is_value(attribute, one)} and {found}"
-        case RelationQuery(_, left, right):
-            text = f"the {noun(left)} is {one} and the {noun(right)} is {other}"
+        case RelationQuery(_, left, _):
+            there = phrase(_where_it_matters(query, scene))
+            found = f"there is {'a' if other == 'yes' else 'no'} {there}"
+            text = f"the {noun(left)} is in the {one} {_line_of(query)} and {found}"
         case NeighbourQuery(attribute, _, anchor):
             beside = _beside(query, scene)
             thing = f"the thing {place_words(beside.row, beside.col)}"
-            text = f"the {noun(anchor)} is {one} and {thing} is {is_value(attribute, other)}"
+            text = f"the {noun(anchor)} is in the {one} and {thing} is {is_value(attribute, other)}"
     return text
 
 
 def _of_attribute(attribute: str, target: Description, value: str, second: str) -> str:
     is_so = is_value(attribute, value)
     if target.row is None or target.col is None:
-        return f"the {noun(target)} is {second} and it is {is_so}"
+        return f"the {noun(target)} is in the {second} and it is {is_so}"
     known = Description().saying({_other_than(attribute): second})
     return f"the {noun(known)} {place_words(target.row, target.col)} is {is_so}"
 

@@ -234,11 +234,16 @@ def noun(target: Description, *, plural: bool = False) -> str:
     return " ".join([*said.values(), head + "s" if plural else head])
 
 
+def place_name(row: int, col: int) -> str:
+    """Returns the name of a place: `top left`; that of the middle of the grid is `center`."""
+    if row == 1:
+        return "center" if col == 1 else f"middle {COLS[col]}"
+    return f"{ROWS[row]} {COLS[col]}"
+
+
 def place_words(row: int, col: int) -> str:
     """Returns a place in words: `in the top left`; the middle of the grid is `in the center`."""
-    if row == 1:
-        return "in the center" if col == 1 else f"in the middle {COLS[col]}"
-    return f"in the {ROWS[row]} {COLS[col]}"
+    return f"in the {place_name(row, col)}"
 
 
 def phrase(target: Description, *, plural: bool = False) -> str:

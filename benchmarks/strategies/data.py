@@ -7,7 +7,7 @@ Everything is a function of the seed and of what it is for; training and held-ou
 import hashlib
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.scenes.monologues import (
@@ -22,6 +22,7 @@ from app.scenes.questions import (
     AttributeQuery,
     CountComparisonQuery,
     CountQuery,
+    Description,
     ExistenceQuery,
     Kind,
     NeighbourQuery,
@@ -47,7 +48,15 @@ DRAWN_AS: dict[str, tuple[Kind, type]] = {
 }
 """How the questions of each kind (plan.py) are drawn, and what they are."""
 
-_SHARES = (("where", 0.5), ("attribute", 0.35), ("count", 0.1), ("existence", 0.05))
+Shares = tuple[tuple[str, float], ...]
+
+PLACES: Shares = (("where", 0.5), ("row or column", 0.3), ("existence by place", 0.2))
+"""Looks that the demo model was never taught."""
+
+ALL_LOOKS: Shares = (
+    *((name, share / 2) for name, share in PLACES),
+    *(("attribute", 0.3), ("count", 0.15), ("existence", 0.05)),
+)
 
 
 @dataclass(frozen=True)
@@ -91,30 +100,46 @@ def with_monologues(seed: str, asked: list[Asked]) -> list[tuple[Asked, SceneMon
 
 
 def draw_looks(
-    seed: str, n: int, *, per_scene: int = 8, held_out: bool = False
+    seed: str,
+    n: int,
+    *,
+    shares: Shares = ALL_LOOKS,
+    per_scene: int = 8,
+    held_out: bool = False,
 ) -> list[tuple[Scene, SubQuery]]:
-    """Returns `n` things to look at, `per_scene` in each scene: half of them places of things."""
+    """Returns `n` things to look at, `per_scene` in each scene."""
     rng = random.Random(seed)
     made: list[tuple[Scene, SubQuery]] = []
     while len(made) < n:
         scene = held_out_scene(rng) if held_out else training_scene(rng)
-        looks = _looks(scene, rng)
+        looks = _looks(scene, shares, rng)
         made += [(scene, next(looks)) for _ in range(min(per_scene, n - len(made)))]
     return made
 
 
-def _looks(scene: Scene, rng: random.Random) -> Iterator[SubQuery]:
-    names, weights = zip(*_SHARES, strict=True)
+def _looks(scene: Scene, shares: Shares, rng: random.Random) -> Iterator[SubQuery]:
+    names, weights = zip(*shares, strict=True)
     while True:
         name = rng.choices(names, weights)[0]
-        if name == "where":
+        if name in ("where", "row or column"):
             found = unique_descriptions(scene, rng.choice(scene.objects))
             if found:
-                yield WhereQuery(rng.choice(found))
+                line = None if name == "where" else rng.choice(("row", "column"))
+                yield WhereQuery(rng.choice(found), line)
+            continue
+        if name == "existence by place":
+            found = unique_descriptions(scene, rng.choice(scene.objects))
+            if found:
+                yield ExistenceQuery(_somewhere(rng.choice(found), rng))
             continue
         question = ask(scene, DRAWN_AS[name][0], rng)
         if question is not None:
             yield question.query
+
+
+def _somewhere(target: Description, rng: random.Random) -> Description:
+    """The description with one of the three rows or columns."""
+    return replace(target, **{rng.choice(("row", "col")): rng.randrange(3)})
 
 
 def look_text(scene: Scene, query: SubQuery) -> tuple[str, str]:
@@ -127,11 +152,12 @@ def look_text(scene: Scene, query: SubQuery) -> tuple[str, str]:
 def look_kind(query: SubQuery | None) -> str:
     """Returns the kind of a look, with how its thing is named; "none" for no question at all."""
     if isinstance(query, WhereQuery):
-        return "where"
+        return "row or column" if query.line else "where"
     if isinstance(query, AttributeQuery):
         return "attribute by place" if query.target.has_place() else "attribute by name"
-    named = {CountQuery: "count", ExistenceQuery: "existence"}
-    return next((name for kind, name in named.items() if isinstance(query, kind)), "none")
+    if isinstance(query, ExistenceQuery):
+        return "existence by place" if query.target.has_place() else "existence"
+    return "count" if isinstance(query, CountQuery) else "none"
 
 
 class Pictures:

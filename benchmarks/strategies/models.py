@@ -3,7 +3,8 @@
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -30,11 +31,21 @@ from worker.ml.types import (
     TrainConfig,
     TrainProgress,
 )
+from worker.strategies.contract import Sampler
 
 LORA = LoraSettings(rank=32, alpha=64.0, dropout=0.0)
-PLAIN = AdapterSettings(LORA)
-TALKING = AdapterSettings(LORA, modules={"output": ModuleSettings("tuned", "lm_head")})
+READING = AdapterSettings(LORA)
+"""For what is given no picture and says words that the demo model knows."""
+
+_TUNED_OUTPUT = {"output": ModuleSettings("tuned", "lm_head")}
+TALKING = AdapterSettings(LORA, modules=_TUNED_OUTPUT)
 """For what says words that the demo model never said: those of questions."""
+
+_SEEING_LORA = replace(LORA, tower=True, projector=True)
+SEEING = AdapterSettings(_SEEING_LORA)
+"""For all that sees the picture: the language model alone does not learn where a thing stands."""
+
+SEEING_AND_TALKING = AdapterSettings(_SEEING_LORA, modules=_TUNED_OUTPUT)
 
 LIMIT = SampleConfig(max_new_tokens=48, top_k_share=1.0)
 
@@ -90,14 +101,17 @@ class Workshop:
         learned = [part.text for part in example.parts if part.loss is not None]
         return sum(len(token_ids(self.vlm.tokenizer, text)) + 1 for text in learned)
 
-    def sampler(
-        self, adapter: Path | None
-    ) -> Callable[[Sequence[Draw], SampleConfig], list[Sampled | Failed]]:
+    def sampler(self, adapter: Path | None) -> Sampler:
         """Returns the model with this adapter on."""
+
+        return self.attached(adapter, partial(sample_readable, self.vlm))
+
+    def attached(self, adapter: Path | None, make: Sampler) -> Sampler:
+        """Returns a way to sample that puts this adapter on before each call."""
 
         def draw(draws: Sequence[Draw], config: SampleConfig) -> list[Sampled | Failed]:
             attach_adapter(self.vlm, adapter)
-            return sample_readable(self.vlm, draws, config)
+            return make(draws, config)
 
         return draw
 

@@ -13,6 +13,7 @@ facts      (c) one look, trained to say what the looks show before the answer
 caption    (d) a reader that never sees the picture, told of three things in it
 blind      (f) a reader that never sees the picture and is told nothing
 forced     (f) the monologue's reasoner, made to answer before its first look
+speed      episodes a second, with our sampler and with `generate` (speed.py)
 """
 
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ TWO_LOOKS = ("same attribute", "relation", "neighbour")
 @dataclass(frozen=True)
 class Scale:
     """How much is trained and measured: items to train on, held-out questions of each kind of two
-    looks and of each other kind, held-out looks, observations of the curve."""
+    looks and of each other kind, held-out looks, observations of the curve, epochs, and items whose
+    episodes are timed."""
 
     n_items: int
     n_two: int
@@ -44,11 +46,15 @@ class Scale:
     n_looks: int
     observations: tuple[int, ...]
     epochs: int
+    n_speed: int
 
+
+BATCHES = (64, 128, 256)
+"""How many draws `generate` is given at once; the size that suits it best counts."""
 
 SCALES = {
-    "full": Scale(4000, 600, 300, 1200, (2000, 8000, 32000), epochs=3),
-    "quick": Scale(1400, 40, 10, 200, (2000,), epochs=3),
+    "full": Scale(4000, 600, 300, 1200, (2000, 8000, 32000), epochs=3, n_speed=60),
+    "quick": Scale(1400, 40, 10, 200, (2000,), epochs=3, n_speed=10),
 }
 
 
@@ -64,6 +70,9 @@ def plan(scale: str, seed: int) -> list[Config]:
         base | {"arm": "monologue", "n": most},
         base | {"arm": "answers", "times": 1},
     ]
+    speed = base | {"arm": "speed"}
+    cells += [speed | {"way": "ours"}, speed | {"way": "one"}]
+    cells += [speed | {"way": "batched", "rows": rows} for rows in BATCHES]
     if scale == "quick":
         return [*cells, base | {"arm": "monologue", "n": most, "shuffled": True}]
     return [

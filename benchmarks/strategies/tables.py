@@ -44,6 +44,7 @@ def print_monologue(measured: Sequence[Measured]) -> None:
     _print_differences(measured)
     _print_turns(measured)
     _print_observers(measured)
+    _print_speed(measured)
 
 
 def _by_line(measured: Sequence[Measured]) -> list[tuple[str, list[Result]]]:
@@ -150,6 +151,57 @@ def _print_observers(measured: Sequence[Measured]) -> None:
     columns = ("observations", "seeds", *kinds, "train s")
     if rows:
         print_table("how often the observer is right", columns, rows)
+
+
+def _print_speed(measured: Sequence[Measured]) -> None:
+    """Prints how many times as many episodes are played as with `generate`, paired by seed; of the
+    batches that were tried the fastest counts."""
+    by_way: dict[str, dict[int, Result]] = defaultdict(dict)
+    for config, result in measured:
+        if config["arm"] != "speed":
+            continue
+        best = by_way[config["way"]].get(config["seed"])
+        if best is None or result["episodes_per_s"] > best["episodes_per_s"]:
+            by_way[config["way"]][config["seed"]] = result
+    ours = by_way.get("ours", {})
+    rows = []
+    for way, name in (
+        ("ours", "ours"),
+        ("one", "one generate per turn"),
+        ("batched", "best batched generate per turn"),
+    ):
+        found = by_way.get(way, {})
+        if not found:
+            continue
+        pairs = [(ours[seed], result) for seed, result in found.items() if seed in ours]
+        ratios = (
+            _in_words([one[rate] / other[rate] for one, other in pairs])
+            for rate in ("episodes_per_s", "episodes_per_cpu_s")
+        )
+        results = list(found.values())
+        rows.append(
+            [
+                name,
+                str(len(found)),
+                _plain(results, "n_episodes"),
+                _plain(results, "episodes_per_s"),
+                *ratios,
+                _plain(results, "tokens_per_item"),
+                _plain(results, "turns_per_item"),
+            ]
+        )
+    columns = (
+        "way",
+        "seeds",
+        "episodes",
+        "episodes/s",
+        "ours is",
+        "by CPU time",
+        "tokens",
+        "turns",
+    )
+    if rows:
+        print_table("playing monologues, 25 draws per item", columns, rows)
 
 
 def _over(found: Sequence[Result], read: Callable[[Result], float | None]) -> str:

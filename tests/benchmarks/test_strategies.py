@@ -8,6 +8,7 @@ from app.scenes.monologues import observe
 from app.scenes.scene import is_held_out
 from app.strategies.monologue import Turn
 from benchmarks.strategies.data import (
+    PLACES,
     Pictures,
     draw_looks,
     draw_questions,
@@ -17,8 +18,13 @@ from benchmarks.strategies.data import (
 )
 from benchmarks.strategies.plan import KINDS, TWO_LOOKS, plan
 from benchmarks.strategies.rewards import exact_marker
+from benchmarks.strategies.speed import by_generate
 from benchmarks.strategies.tables import Measured, print_monologue
 from benchmarks.support.cells import Config, Result
+from worker.host.models import DEMO_CHECKPOINT
+from worker.ml.model.loading import load_vlm
+from worker.ml.sampling.generate import sample
+from worker.ml.types import Draw, Prompt, SampleConfig, Sampled
 
 
 def test_held_out_questions_are_of_scenes_that_nobody_trains_on() -> None:
@@ -34,10 +40,12 @@ def test_held_out_questions_are_of_scenes_that_nobody_trains_on() -> None:
         assert monologue.answer == asked.question.answer
 
 
-def test_looks_are_true_and_half_of_them_ask_for_places() -> None:
+def test_looks_are_true_and_of_the_kinds_that_are_wanted() -> None:
+    places = {look_kind(query) for _, query in draw_looks("a", 50, shares=PLACES)}
+    assert places == {"where", "row or column", "existence by place"}
     looks = draw_looks("a", 200)
     kinds = [look_kind(query) for _, query in looks]
-    assert 70 < kinds.count("where") < 130
+    assert 70 < sum(kind in places for kind in kinds) < 130
     assert "none" not in kinds
     for scene, query in looks[:40]:
         asked, observed = look_text(scene, query)
@@ -70,7 +78,7 @@ def test_every_control_is_planned_for_every_seed() -> None:
     arms = {cell["arm"] for cell in cells}
     assert arms == {
         *("observer", "single", "reasoner", "monologue", "answers"),
-        *("facts", "caption", "blind", "forced"),
+        *("facts", "caption", "blind", "forced", "speed"),
     }
     assert {cell["arm"] for cell in plan("quick", 0)} >= {"monologue", "answers"}
 
@@ -95,6 +103,44 @@ def test_tables_compare_seed_by_seed(capsys: pytest.CaptureFixture[str]) -> None
     assert "0.000" in shown, "paired: what the seeds share cancels out"
     assert "+0.200" in shown
     assert TWO_LOOKS[0] in shown
+
+
+def test_the_fastest_batch_is_what_speed_is_compared_with(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def played(way: str, rate: float, **more: object) -> Measured:
+        config: Config = {"scale": "full", "seed": 0, "arm": "speed", "way": way, **more}
+        return config, {"n_episodes": 50, "episodes_per_s": rate, "episodes_per_cpu_s": rate}
+
+    print_monologue(
+        [
+            played("ours", 60.0),
+            played("one", 5.0),
+            played("batched", 10.0, rows=64),
+            played("batched", 20.0, rows=128),
+        ]
+    )
+    shown = capsys.readouterr().out
+    assert "12.000" in shown
+    assert "3.000" in shown
+    assert "6.000" not in shown
+
+
+def test_generate_says_what_our_sampler_says(tmp_path: Path) -> None:
+    vlm = load_vlm(str(DEMO_CHECKPOINT), device="cpu")
+    pictures = Pictures(tmp_path)
+    asked = draw_questions("speed", {"attribute": 2, "count": 1, "relation": 1})
+    draws = [
+        Draw(Prompt(pictures.of(one.scene), one.question.text, None, ""), 0.0, seed)
+        for one in asked
+        for seed in range(2)
+    ]
+    draws.append(Draw(Prompt(None, asked[0].question.text, None, ""), 0.0, 1))
+    config = SampleConfig(max_new_tokens=6, top_k_share=1.0)
+    ours = [made.text for made in sample(vlm, draws, config)]
+    for n_rows in (1, 3, 64):
+        made = by_generate(vlm, n_rows)(draws, config)
+        assert [one.text for one in made if isinstance(one, Sampled)] == ours
 
 
 def test_nothing_measured_is_said(capsys: pytest.CaptureFixture[str]) -> None:
