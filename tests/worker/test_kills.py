@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.embedded import EmbeddedServices
 from app.kit.storage import adapters_folder
 from app.lifecycle import Job, RoundStatus, RunStatus, ShardStatus
-from app.models import Adapter, Admission, Prediction, Round, Run, RunShard, Sample
+from app.models import Adapter, Admission, Branch, Prediction, Round, Run, RunShard, Sample
 from tests.support.models.families import build_llava
 from tests.support.rounds_in_process import (
     make_picture_project,
@@ -36,6 +36,7 @@ from tests.support.worker_processes import (
     wait_for,
     wait_until_closed,
 )
+from tests.worker.stages.test_branch import ask
 from tests.worker.stages.test_monologue_round import make_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -245,6 +246,38 @@ def test_evaluate_before_its_predictions_are_stored(
         kill_model_worker(database)
         time.sleep(0.5)
     assert_complete(database, round_id, running)
+
+
+def test_a_branch_before_it_is_stored(
+    database: sessionmaker[Session], tiny_model: Path, tmp_path: Path, running: Processes
+) -> None:
+    """Two people see the same: who lost a worker gets what the other one gets, once."""
+    judging = {"judges": "people", "max_shown": 4}
+    settings = tiny_settings(tiny_model, strategy="monologue", judging=judging)
+    ask(database, settings, tmp_path, n_people=2)
+    with holding(database, "LOCK TABLE branch IN SHARE MODE"):
+        start_workers(running)
+        wait_for(somebody_waits_for(database, "UPDATE branch%"), seconds=120, describe=running.logs)
+        kill_model_worker(database)
+        time.sleep(0.5)
+        with database() as session:
+            assert session.scalar(select(func.count(Branch.made_at))) == 0
+
+    def made() -> list[Branch] | None:
+        with database() as session:
+            found = list(session.scalars(select(Branch).order_by(Branch.id)))
+            return found if all(branch.made_at for branch in found) else None
+
+    first, second = wait_for(made, seconds=COST_OF_A_DEATH, describe=running.logs)
+    for name in ("seed", "trace", "text", "n_tokens", "log_probability", "is_cut"):
+        assert getattr(first, name) == getattr(second, name)
+    with database() as session:
+        runs = session.scalars(select(Run).where(Run.job == Job.BRANCH).order_by(Run.id)).all()
+        assert [run.status for run in runs] == [RunStatus.SUCCEEDED] * 2
+        assert sorted(run.attempt for run in runs) == [1, 2]
+        assert {(run.id, run.attempt) for run in runs} == {
+            (branch.run_id, branch.run_attempt) for branch in (first, second)
+        }
 
 
 def test_close_between_admissions_and_manifest(
