@@ -16,8 +16,8 @@ import torch
 from transformers import GenerationConfig
 
 from benchmarks.support.cells import Result
-from worker.ml.inputs.encode import Row, collate, encoder_of
-from worker.ml.inputs.prompts import DEFAULT_STYLE, prompt_text, said_tokens
+from worker.ml.inputs.encode import Row, collate, encoder_of, end_ids
+from worker.ml.inputs.prompts import DEFAULT_STYLE, frame_of, prompt_text, said_tokens
 from worker.ml.model.loading import Vlm
 from worker.ml.sampling.choose import top_k_of
 from worker.ml.sampling.generate import MIN_TEMPERATURE
@@ -98,7 +98,7 @@ def _generate(
     vlm: Vlm, rows: Sequence[Row], temperature: float, n_copies: int, config: SampleConfig
 ) -> list[Sampled]:
     vlm.model.eval()
-    ends = list(vlm.memo["ends"])
+    ends = list(_ends(vlm))
     vocabulary = vlm.model.config.get_text_config().vocab_size
     vlm.model.generation_config = how = GenerationConfig(
         do_sample=True, temperature=max(temperature, MIN_TEMPERATURE),
@@ -111,8 +111,14 @@ def _generate(
     return [_said(vlm, tokens) for tokens in made[:, batch["input_ids"].shape[1] :].tolist()]
 
 
+def _ends(vlm: Vlm) -> tuple[int, ...]:
+    """The tokens that end a text, as our own sampler has them."""
+    found: tuple[int, ...] = end_ids(vlm, frame_of(vlm, "", DEFAULT_STYLE).end)[1]
+    return found
+
+
 def _said(vlm: Vlm, tokens: Sequence[int]) -> Sampled:
-    ends = set(vlm.memo["ends"])
+    ends = set(_ends(vlm))
     n = next((place for place, token in enumerate(tokens) if token in ends), None)
     words = tuple(tokens if n is None else tokens[:n])
     text = " ".join(vlm.tokenizer.decode(words, skip_special_tokens=True).split())

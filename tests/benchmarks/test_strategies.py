@@ -137,10 +137,10 @@ def test_generate_says_what_our_sampler_says(tmp_path: Path) -> None:
     ]
     draws.append(Draw(Prompt(None, asked[0].question.text, None, ""), 0.0, 1))
     config = SampleConfig(max_new_tokens=6, top_k_share=1.0)
+    by_rows = [by_generate(vlm, n_rows)(draws, config) for n_rows in (1, 3, 64)]
     ours = [made.text for made in sample(vlm, draws, config)]
-    for n_rows in (1, 3, 64):
-        made = by_generate(vlm, n_rows)(draws, config)
-        assert [one.text for one in made if isinstance(one, Sampled)] == ours
+    for found in by_rows:
+        assert [made.text for made in found if isinstance(made, Sampled)] == ours
 
 
 def test_nothing_measured_is_said(capsys: pytest.CaptureFixture[str]) -> None:
