@@ -19,7 +19,19 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.embedded import EmbeddedServices
 from app.kit.storage import adapters_folder
 from app.lifecycle import Job, RoundStatus, RunStatus, ShardStatus
-from app.models import Adapter, Admission, Branch, Prediction, Round, Run, RunShard, Sample
+from app.models import (
+    Adapter,
+    Admission,
+    Branch,
+    Prediction,
+    Project,
+    Round,
+    Run,
+    RunShard,
+    Sample,
+)
+from app.services.rounds import rounds
+from app.services.rounds.starting import start_round
 from tests.support.models.families import build_llava
 from tests.support.rounds_in_process import (
     make_picture_project,
@@ -37,7 +49,11 @@ from tests.support.worker_processes import (
     wait_until_closed,
 )
 from tests.worker.stages.test_branch import ask
-from tests.worker.stages.test_monologue_round import make_project
+from tests.worker.stages.test_monologue_round import (
+    adapters_of,
+    assert_same_episodes,
+    make_project,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -136,6 +152,44 @@ def test_generate_when_celery_dies_too(
         model_worker.wait(10)
     running.start("worker", "--queues", "gpu")  # what the supervisor does
     assert_complete(database, round_id, running)
+
+
+def test_a_shard_of_monologues_is_played_again_alike(
+    database: sessionmaker[Session], tiny_model: Path, tmp_path: Path, running: Processes
+) -> None:
+    training = {"epochs": 40, "batch_size": 4, "rank": 8, "alpha": 16, "learning_rate": 0.01}
+    project = make_project(database, tiny_model, tmp_path, "prior", training)
+    settings = tiny_settings(tiny_model, strategy="monologue", training=training)
+    first_id = start_first_round(database, project)
+    start_workers(running)
+    wait_until_closed(database, first_id, running, seconds=2 * A_WHOLE_ROUND)
+    with holding(database, "LOCK TABLE candidate IN SHARE MODE"):
+        with database.begin() as session:
+            again = session.get_one(Project, project.id)
+            second = rounds.create_round(session, again, settings=settings, actor=None)
+            start_round(session, second, actor=None)
+            second_id = second.id
+        wait_for(
+            somebody_waits_for(database, "INSERT INTO candidate%"),
+            seconds=90,
+            describe=running.logs,
+        )
+        kill_model_worker(database)
+        time.sleep(0.5)
+    wait_until_closed(database, second_id, running, seconds=A_WHOLE_ROUND + COST_OF_A_DEATH)
+    with database() as session:
+        samples = session.scalars(select(Sample).order_by(Sample.id)).all()
+        assert len(samples) == len({(s.item_id, s.seed) for s in samples}) == 24
+        assert any((sample.trace or {})["turns"] for sample in samples), "nothing was asked"
+        run = run_of(database, second_id, Job.GENERATE)
+        assert run is not None
+        attempts = session.scalars(select(RunShard.attempt).where(RunShard.run_id == run.id)).all()
+        assert max(attempts) == 2, "it was played twice and kept once"
+        models = adapters_of(session, first_id)
+        reasoner, observer = models["reasoner"], models["observer"]
+        assert reasoner is not None
+        assert observer is not None
+        assert_same_episodes(session, samples, settings, reasoner, observer)
 
 
 def test_train_between_adapter_and_row(

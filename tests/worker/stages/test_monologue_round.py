@@ -1,6 +1,6 @@
 """Rounds of monologues on a tiny random model: two adapters, turns that are kept, no Celery."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -47,9 +47,14 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make_project(
-    database: sessionmaker[Session], model: Path, folder: Path, source: str, **changes: object
+    database: sessionmaker[Session],
+    model: Path,
+    folder: Path,
+    source: str,
+    training: Mapping[str, object] = TRAINING,
+    **changes: object,
 ) -> Project:
-    training = TRAINING | {"source": source}
+    training = {**training, "source": source}
     settings = tiny_settings(model, strategy="monologue", training=training, **changes)
     with database.begin() as session:
         project = make_picture_project(session, settings, folder)
