@@ -117,6 +117,8 @@ def addresses(session: Session) -> dict[str, object]:
         "item_id": item.id,
         "practice_item_id": practice_item.id,
         "answer_id": 1,
+        "draw": 1,
+        "turn": 1,
         "run_id": run.id,
         "release_id": 1,
         "layout": "jsonl",

@@ -186,7 +186,8 @@ def test_the_divergence_is_that_from_the_reference_and_holds_back(
     assert on.curve[0].kl > 1e-3
 
 
-@pytest.mark.parametrize("stop_after", [pytest.param(1, marks=pytest.mark.slow), 3])
+@pytest.mark.slow
+@pytest.mark.parametrize("stop_after", [1, 3])
 def test_a_run_that_is_broken_off_ends_as_one_that_is_not(
     llava: Vlm, start: Path, pictures: list[Path], tmp_path: Path, stop_after: int
 ) -> None:
@@ -233,6 +234,7 @@ def test_a_stop_amid_the_draws_goes_on_from_the_generation_before(
     assert rest.curve == whole.curve
 
 
+@pytest.mark.slow
 def test_another_reward_begins_anew(llava: Vlm, start: Path, tmp_path: Path) -> None:
     made = environment(llava, is_low)
 
