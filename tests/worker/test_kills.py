@@ -288,17 +288,14 @@ def test_rewards_end_as_if_nobody_had_died(
         for run in (killed, whole)
     ]
     assert tallies[0] == tallies[1], "the same episodes"
-    # Up to rounding, which differs where memory lies otherwise.
-    for one, other in zip(killed.result["curve"], whole.result["curve"], strict=True):
-        assert one["step"] == other["step"]
-        for name in ("reward", "kl", "entropy"):
-            assert one[name] == pytest.approx(other[name], abs=1e-3)
+    assert killed.result["curve"] == whole.result["curve"]
     assert any(point["kl"] > 0 for point in whole.result["curve"]), "something was learned"
     with database() as session:
-        made = session.scalars(
-            select(Adapter.run_id).where(Adapter.run_id.in_([killed.id, whole.id]))
-        ).all()
-    assert sorted(made) == sorted([killed.id, whole.id]), "one each"
+        digests = {
+            session.scalars(select(Adapter.digest).where(Adapter.run_id == run.id)).one()
+            for run in (killed, whole)
+        }
+    assert len(digests) == 1
 
 
 def test_evaluate_before_its_predictions_are_stored(

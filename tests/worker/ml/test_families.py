@@ -182,7 +182,8 @@ def test_an_adapter_of_several_parts_trains_all_of_them(vlm: Vlm, pictures: list
     assert settings.modules
     line = prove_parts(vlm, example, LoraSettings(rank=4))
     assert line.holds, line.text
-    assert line.figure is not None, "it was tried, and differs by no more than rounding"
+    # 0.0 where it is read again bit by bit; on some processors LLaVA-OneVision rounds otherwise.
+    assert line.figure == pytest.approx(0.0, abs=1e-5)
 
 
 def test_all_parts_are_found(vlm: Vlm) -> None:

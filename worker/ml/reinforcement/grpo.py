@@ -121,10 +121,12 @@ class Grpo(GRPOTrainer):
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         step = self.first_step + self.state.global_step
-        torch.manual_seed(derive_seed(self.reinforce_config.seed, "generation", step))
         self._rows = None
         made: dict[str, Any] = super()._generate_and_score_completions(inputs)
-        # trl mixes the draws up for the batches; each is to be found again.
+        # trl mixes the draws up for the batches now. Seeded only here: what a model can do is tried
+        # in a process's first generation, and takes random numbers that no later one takes.
+        torch.manual_seed(derive_seed(self.reinforce_config.seed, "generation", step))
+        # Each is to be found again.
         return made | {"row": torch.arange(len(self.rolled), device=self.vlm.device)}
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:

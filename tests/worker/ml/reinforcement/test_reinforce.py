@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from worker.ml.errors import MlError, Stopped
 from worker.ml.inputs.encode import encoder_of
@@ -19,14 +18,7 @@ from worker.ml.model.loading import Vlm
 from worker.ml.reinforcement.live import LiveAdapter
 from worker.ml.reinforcement.reinforce import Environment, plan_visits, reinforce
 from worker.ml.reinforcement.scores import score
-from worker.ml.reinforcement.types import (
-    ReinforceConfig,
-    ReinforceProgress,
-    ReinforceReport,
-    Rolled,
-    Rollout,
-    Visit,
-)
+from worker.ml.reinforcement.types import ReinforceConfig, ReinforceReport, Rolled, Rollout, Visit
 from worker.ml.sampling.generate import sample
 from worker.ml.sampling.seeds import derive_seed
 from worker.ml.training.losses import encode_example
@@ -194,24 +186,6 @@ def test_the_divergence_is_that_from_the_reference_and_holds_back(
     assert on.curve[0].kl > 1e-3
 
 
-def assert_same(curve: Sequence[ReinforceProgress], other: Sequence[ReinforceProgress]) -> None:
-    """The same draws and figures, up to the rounding that differs where memory lies otherwise."""
-    assert [(p.step, p.outcomes, p.n_tokens) for p in curve] == [
-        (p.step, p.outcomes, p.n_tokens) for p in other
-    ]
-    for name in ("reward", "kl", "entropy", "share_alike"):
-        values = [getattr(progress, name) for progress in curve]
-        assert values == pytest.approx([getattr(p, name) for p in other], abs=1e-4), name
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return {
-        f"{path.relative_to(folder)} {name}": tensor
-        for path in sorted(folder.rglob("*.safetensors"))
-        for name, tensor in load_file(path).items()
-    }
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [1, 3])
 def test_a_run_that_is_broken_off_ends_as_one_that_is_not(
@@ -233,12 +207,9 @@ def test_a_run_that_is_broken_off_ends_as_one_that_is_not(
     torch.rand(7)  # whatever else happened in the process
     rest = learn(llava, start, tmp_path / "broken", made, CONFIG)
     assert rest.resumed_from_step == stop_after == len(seen)
-    assert_same(rest.curve, whole.curve)
-    one, other = (weights(tmp_path / name / "adapter") for name in ("whole", "broken"))
-    assert one.keys() == other.keys()
-    for name, tensor in one.items():
-        torch.testing.assert_close(other[name], tensor, rtol=0.0, atol=1e-4)
-    assert content_digest(tmp_path / "whole" / "adapter") != content_digest(start)
+    assert rest.curve == whole.curve
+    digests = [content_digest(tmp_path / name / "adapter") for name in ("whole", "broken")]
+    assert digests[0] == digests[1] != content_digest(start)
 
 
 def test_a_stop_amid_the_draws_goes_on_from_the_generation_before(
@@ -260,7 +231,7 @@ def test_a_stop_amid_the_draws_goes_on_from_the_generation_before(
         learn(llava, start, tmp_path / "broken", until(13), CONFIG)
     rest = learn(llava, start, tmp_path / "broken", until(99), CONFIG)
     assert rest.resumed_from_step == 1
-    assert_same(rest.curve, whole.curve)
+    assert rest.curve == whole.curve
 
 
 @pytest.mark.slow
