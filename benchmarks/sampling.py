@@ -151,7 +151,7 @@ def measure(config: Config, models_folder: Path | None = None) -> Result:
     import torch
 
     from benchmarks.support.hardware import Traffic, peak_mb, wait_for
-    from worker.ml.model.loading import choose_device
+    from worker.ml.model.devices import choose_device
 
     choose_device(config["device"])  # refuses one that is not there, before weights are made
     torch.set_num_threads(config["threads"])

@@ -19,7 +19,8 @@ from benchmarks.support.hardware import decoder_parameters, peak_mb, resident_mb
 from benchmarks.support.llava import save_images, saved_llava, words
 from worker.ml.inputs.encode import encoder_of
 from worker.ml.inputs.prompts import DEFAULT_STYLE, explained
-from worker.ml.model.loading import choose_device, load_vlm
+from worker.ml.model.devices import choose_device
+from worker.ml.model.loading import load_vlm
 from worker.ml.training.losses import encode_example
 from worker.ml.training.train import train_lora
 from worker.ml.types import Example, LoraSettings, TrainConfig, TrainProgress

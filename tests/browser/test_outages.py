@@ -241,7 +241,7 @@ def test_nothing_is_lost_and_nobody_waits_while_services_are_away(
 
             with (
                 httpx2.Client(base_url=site.web.url, timeout=30) as admin,
-                stopped(services.pids()["redis"], 60),
+                stopped(services.pids()["redis"], 25),
             ):
                 assert admin.get(admin_link).status_code in {200, 303}
                 started = time.perf_counter()
@@ -283,7 +283,7 @@ def check(
         n_runs = len(session.scalars(select(Run).where(Run.project_id == site.project_id)).all())
     with capsys.disabled():
         sys.stdout.write(
-            f"\n{N_PEOPLE} people, PostgreSQL stopped for 20 s and killed, Redis stopped for 60 s, "
+            f"\n{N_PEOPLE} people, PostgreSQL stopped for 20 s and killed, Redis stopped for 25 s, "
             f"a proxy signed out for 6 s: {len(told)} answers acknowledged, {len(stored)} stored, "
             f"and {n_of_browser} of the browser; pages {dict(record.statuses('page'))}, slowest "
             f"{record.slowest('page'):.1f} s; "

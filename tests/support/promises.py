@@ -243,7 +243,7 @@ LONG = (
     ),
     Step(
         ("python -m benchmarks.judging --quick", "python -m benchmarks.judging"),
-        run="python -m benchmarks.judging --quick --people 2 --seconds 1",
+        run="python -m benchmarks.judging --quick --people 2 --seconds 1 --web 1",
         says="cost of a judgement by the length of the queue",
     ),
     Step(

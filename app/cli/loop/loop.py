@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.console import console, emphasised, get_project, running_services
-from app.kit.errors import AppError, Conflict
+from app.kit.errors import AppError, Conflict, SetupError
 from app.kit.processes.children import is_alive, start_process, stop_process
 from app.kit.processes.programs import require_worker_packages
 from app.kit.settings import environment_for_children, get_settings
@@ -120,6 +121,7 @@ def loop(
     with running_services():
         if "gpu" not in _live_queues():
             require_worker_packages("The loop")
+            _require_device(get_settings().device)
         with session_scope() as session:
             if is_demo and find_project(session, project) is None:
                 console.print("Rendering the scenes of", emphasised(project), "…")
@@ -295,6 +297,20 @@ def _last_number(session: "Session", project: "Project") -> int:
 
 
 # --- Workers of our own, where none run -----------------------------------------------------
+
+
+def _require_device(device: str) -> None:
+    """Raises SetupError where a device was asked for that is not there."""
+    if device in ("auto", "cpu"):
+        return
+    asked = subprocess.run(
+        [sys.executable, "-m", "worker.host.device", device],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.returncode != 0:
+        raise SetupError(asked.stderr.strip().removeprefix("illume: "))
 
 
 def _live_queues() -> set[str]:

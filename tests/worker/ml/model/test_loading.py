@@ -21,6 +21,7 @@ from worker.ml.errors import (
     ModelUnusableError,
 )
 from worker.ml.model import loading
+from worker.ml.model.devices import choose_device
 from worker.ml.model.loading import Vlm, find_model, folder_digest, load_vlm
 
 
@@ -129,12 +130,12 @@ def test_a_model_without_its_weights(copy: Path) -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU")
 def test_an_absent_gpu() -> None:
     with pytest.raises(DeviceError, match="sees no CUDA GPU"):
-        loading.choose_device("cuda")
+        choose_device("cuda")
 
 
 def test_a_nonsense_device() -> None:
     with pytest.raises(DeviceError, match="is not a device"):
-        loading.choose_device("toaster")
+        choose_device("toaster")
 
 
 def _hub_error(kind: type[Exception]) -> Exception:
