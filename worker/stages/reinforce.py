@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.kit.settings import get_settings
 from app.kit.storage import adapters_folder
-from app.models import Adapter, RoundModel
+from app.models import RoundModel
 from app.queries.rounds import rounds as round_queries
 from app.queries.rounds.rewards import KnownMarks, find_marks
 from app.queries.rounds.training_items import ManifestRow, list_manifest
@@ -42,7 +42,7 @@ from worker.ml.training.readable import sample_readable
 from worker.ml.types import Draw, Failed, SampleConfig, Sampled
 from worker.stages.base import load_base, prove_base
 from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
-from worker.stages.train import thin
+from worker.stages.train import add_adapter, thin
 from worker.stages.training_settings import lora_settings, reinforce_config
 from worker.strategies import get_procedure
 from worker.strategies.contract import Models, Sampler
@@ -219,19 +219,15 @@ def _finish(
     if made is None:
         finish_round_run(session, inputs.run.id, attempt=attempt, result=ReinforcementResult())
         return
-    adapter = Adapter(
-        project_id=inputs.project_id,
-        run_id=inputs.run.id,
-        run_attempt=attempt,
+    add_adapter(
+        session,
+        inputs,
+        attempt=attempt,
         parent_id=made.data.adapters[inputs.role][0],
-        base_model=inputs.settings.base_model,
-        base_revision=made.revision,
+        revision=made.revision,
         digest=made.digest,
         meta=made.meta,
     )
-    session.add(adapter)
-    session.flush()  # the round's row names the new adapter
-    inputs.get_models(session, inputs.role).new_adapter_id = adapter.id
     finish_round_run(session, inputs.run.id, attempt=attempt, result=_result(made))
 
 

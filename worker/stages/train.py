@@ -286,20 +286,43 @@ def _finish(
     """Insert the adapter and move the round on, in one transaction."""
     round_queries.lock_round(session, inputs.round_id)
     run_queries.lock_run(session, inputs.run.id)
+    add_adapter(
+        session,
+        inputs,
+        attempt=attempt,
+        parent_id=data.parent[0] if data.parent else None,
+        revision=trained.revision,
+        digest=digest,
+        meta=_meta(inputs, data, trained),
+    )
+    finish_round_run(session, inputs.run.id, attempt=attempt, result=_result(data, trained.report))
+
+
+def add_adapter(
+    session: Session,
+    inputs: RunInputs,
+    *,
+    attempt: int,
+    parent_id: int | None,
+    revision: str,
+    digest: str,
+    meta: dict[str, object],
+) -> None:
+    """Insert the adapter that a run made, and let its role go on from it. `revision` is that of the
+    base."""
     adapter = Adapter(
         project_id=inputs.project_id,
         run_id=inputs.run.id,
         run_attempt=attempt,
-        parent_id=data.parent[0] if data.parent else None,
+        parent_id=parent_id,
         base_model=inputs.settings.base_model,
-        base_revision=trained.revision,
+        base_revision=revision,
         digest=digest,
-        meta=_meta(inputs, data, trained),
+        meta=meta,
     )
     session.add(adapter)
     session.flush()  # the round's row names the new adapter
     inputs.get_models(session, inputs.role).new_adapter_id = adapter.id
-    finish_round_run(session, inputs.run.id, attempt=attempt, result=_result(data, trained.report))
 
 
 def _result(data: TrainingInputs, report: TrainReport) -> TrainingResult:
