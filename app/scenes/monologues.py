@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from app.scenes.question_parser import described, parse_question
@@ -130,10 +130,9 @@ def useful_queries(query: Query, scene: Scene) -> tuple[SubQuery, ...]:
         case SameAttributeQuery(attribute, left, _):
             # What was seen first is asked of the other: nothing is left to be compared.
             looks = AttributeQuery(attribute, left), ExistenceQuery(_alike(query, scene))
-        case RelationQuery(_, left, _):
-            # Where the first thing is decides where the other one must be; nothing is compared.
-            where = WhereQuery(left, _line_of(query))
-            looks = where, ExistenceQuery(_where_it_matters(query, scene))
+        case RelationQuery(_, left, right):
+            line = _line_of(query)
+            looks = WhereQuery(left, line), WhereQuery(right, line)
         case NeighbourQuery(attribute, _, anchor):
             beside = _beside(query, scene)
             place = Description(row=beside.row, col=beside.col)
@@ -205,25 +204,8 @@ def _alike(query: SameAttributeQuery, scene: Scene) -> Description:
 
 
 def _line_of(query: RelationQuery) -> Literal["row", "column"]:
-    """What decides a relation: rows for above and below, columns for left and right."""
+    """Returns what decides a relation: rows for above and below, columns for left and right."""
     return "row" if STEP[query.direction][0] else "column"
-
-
-def _where_it_matters(query: RelationQuery, scene: Scene) -> Description:
-    """The second thing of a relation, in the row or column in which it decides the answer.
-
-    Of a first thing in the middle, that is the one on the asked side; of one at the other end, its
-    own, where the second would not be on that side. At the asked side's own end nothing can be
-    further that way, wherever the second thing is: the middle is asked for then.
-    """
-    first = find_one(scene, query.left)
-    if first is None:
-        raise ValueError("the query relates things that the scene does not have")
-    down, right = STEP[query.direction]
-    # `left of` and `above` ask for a first thing before the second one.
-    towards, at = (2 if down + right < 0 else 0), (first.row if down else first.col)
-    asked = {1: towards, towards: 1}.get(at, at)
-    return replace(query.right, row=asked) if down else replace(query.right, col=asked)
 
 
 def _beside(query: NeighbourQuery, scene: Scene) -> Obj:
@@ -254,15 +236,18 @@ def _rationale(query: Query, scene: Scene, observed: Sequence[str]) -> str | Non
         case SameAttributeQuery(attribute, left, _):
             found = f"there is {'a' if other == 'yes' else 'no'} {noun(_alike(query, scene))}"
             text = f"the {noun(left)} is {is_value(attribute, one)} and {found}"
-        case RelationQuery(_, left, _):
-            there = phrase(_where_it_matters(query, scene))
-            found = f"there is {'a' if other == 'yes' else 'no'} {there}"
-            text = f"the {noun(left)} is in the {one} {_line_of(query)} and {found}"
+        case RelationQuery(_, left, right):
+            line = _line_of(query)
+            text = f"{_in_line(left, one, line)} and {_in_line(right, other, line)}"
         case NeighbourQuery(attribute, _, anchor):
             beside = _beside(query, scene)
             thing = f"the thing {place_words(beside.row, beside.col)}"
             text = f"the {noun(anchor)} is in the {one} and {thing} is {is_value(attribute, other)}"
     return text
+
+
+def _in_line(target: Description, place: str, line: str) -> str:
+    return f"the {noun(target)} is in the {place} {line}"
 
 
 def _of_attribute(attribute: str, target: Description, value: str, second: str) -> str:

@@ -7,7 +7,7 @@ Everything is a function of the seed and of what it is for; training and held-ou
 import hashlib
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.scenes.monologues import (
@@ -22,7 +22,6 @@ from app.scenes.questions import (
     AttributeQuery,
     CountComparisonQuery,
     CountQuery,
-    Description,
     ExistenceQuery,
     Kind,
     NeighbourQuery,
@@ -50,12 +49,12 @@ DRAWN_AS: dict[str, tuple[Kind, type]] = {
 
 Shares = tuple[tuple[str, float], ...]
 
-PLACES: Shares = (("where", 0.5), ("row or column", 0.3), ("existence by place", 0.2))
-"""Looks that the demo model was never taught."""
+PLACES: Shares = (("where", 1.0),)
+"""Looks that the demo model was never taught, and that are learned first."""
 
 ALL_LOOKS: Shares = (
-    *((name, share / 2) for name, share in PLACES),
-    *(("attribute", 0.3), ("count", 0.15), ("existence", 0.05)),
+    *(("where", 0.25), ("row or column", 0.3)),
+    *(("attribute", 0.2), ("count", 0.15), ("existence", 0.1)),
 )
 
 
@@ -112,6 +111,8 @@ def draw_looks(
     made: list[tuple[Scene, SubQuery]] = []
     while len(made) < n:
         scene = held_out_scene(rng) if held_out else training_scene(rng)
+        if not any(unique_descriptions(scene, thing) for thing in scene.objects):
+            continue  # all its things have a double, and no place of one can be asked for
         looks = _looks(scene, shares, rng)
         made += [(scene, next(looks)) for _ in range(min(per_scene, n - len(made)))]
     return made
@@ -127,19 +128,9 @@ def _looks(scene: Scene, shares: Shares, rng: random.Random) -> Iterator[SubQuer
                 line = None if name == "where" else rng.choice(("row", "column"))
                 yield WhereQuery(rng.choice(found), line)
             continue
-        if name == "existence by place":
-            found = unique_descriptions(scene, rng.choice(scene.objects))
-            if found:
-                yield ExistenceQuery(_somewhere(rng.choice(found), rng))
-            continue
         question = ask(scene, DRAWN_AS[name][0], rng)
         if question is not None:
             yield question.query
-
-
-def _somewhere(target: Description, rng: random.Random) -> Description:
-    """The description with one of the three rows or columns."""
-    return replace(target, **{rng.choice(("row", "col")): rng.randrange(3)})
 
 
 def look_text(scene: Scene, query: SubQuery) -> tuple[str, str]:
@@ -156,7 +147,7 @@ def look_kind(query: SubQuery | None) -> str:
     if isinstance(query, AttributeQuery):
         return "attribute by place" if query.target.has_place() else "attribute by name"
     if isinstance(query, ExistenceQuery):
-        return "existence by place" if query.target.has_place() else "existence"
+        return "existence"
     return "count" if isinstance(query, CountQuery) else "none"
 
 

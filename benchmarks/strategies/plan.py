@@ -53,8 +53,8 @@ BATCHES = (64, 128, 256)
 """How many draws `generate` is given at once; the size that suits it best counts."""
 
 SCALES = {
-    "full": Scale(4000, 600, 300, 1200, (2000, 8000, 32000), epochs=3, n_speed=60),
-    "quick": Scale(1400, 40, 10, 200, (2000,), epochs=3, n_speed=10),
+    "full": Scale(4000, 600, 300, 1200, (2000, 8000, 32000), epochs=8, n_speed=60),
+    "quick": Scale(1400, 40, 10, 200, (2000,), epochs=8, n_speed=10),
 }
 
 
