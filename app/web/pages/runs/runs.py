@@ -160,7 +160,9 @@ def _extent(run: Run, n_shards: int, n_shards_done: int) -> tuple[int, int, str]
         n_done, n_all = (rewarded.n_steps,) * 2 if rewarded else (going.step, going.n_steps)
         return n_done, n_all, Sentence("steps")
     progress = WorkProgress.read(run.progress)
-    return progress.done, progress.total, Sentence("items") if run.job is Job.CLOSE else ""
+    # What is quick ends before it has told of its last step.
+    n_done = progress.total if run.status is RunStatus.SUCCEEDED else progress.done
+    return n_done, progress.total, Sentence("items") if run.job is Job.CLOSE else ""
 
 
 def _rewarded(run: Run) -> ReinforcementResult | None:

@@ -38,7 +38,7 @@ from app.round_settings import (
     SamplingSettings,
     TrainingSettings,
 )
-from app.run_results import EpisodeTally
+from app.run_results import EpisodeTally, TrainingResult, WorkProgress
 from app.services.dataset.formats.episodes import EpisodeLine
 from app.services.dataset.formats.problems import Place
 from app.services.dataset.prior import import_prior
@@ -380,6 +380,22 @@ def test_what_was_learned_from_rewards_is_shown_with_its_curves(
         "Reward per draw: reasoner 0.5, observer 0.75",
         "Divergence from the training before: reasoner 0.01, observer 0.02",
     ]
+
+
+def test_a_run_that_ended_well_is_shown_as_done_however_little_it_told(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    round_ = make_round(session, project, status=RoundStatus.EVALUATING)
+    closing = make_run(session, project, Job.CLOSE, round_=round_, status=RunStatus.RUNNING)
+    closing.progress = WorkProgress(done=0, total=20).dump()
+    training = make_run(session, project, Job.TRAIN, round_=round_, status=RunStatus.RUNNING)
+    training.role, training.result = "observer", TrainingResult(n_rows=46, n_steps=6).dump()
+    for run in (closing, training):
+        run.status, run.finished_at = RunStatus.SUCCEEDED, datetime.now(UTC)
+    shown = admin.get(f"/rounds/{round_.id}")
+    bar = one(shown, 'article[aria-label="Close the round"] progress')
+    assert (bar["value"], bar["max"]) == ("20", "20")
+    assert "46 rows" in text_of(shown, 'article[aria-label="Train the observer"]')
 
 
 def test_a_round_says_how_much_of_its_training_people_wrote(
