@@ -117,7 +117,7 @@ class _Data:
 
 @dataclass(frozen=True)
 class _Made:
-    """What came of it."""
+    """The adapter that was made, and how that went."""
 
     data: _Data
     report: ReinforceReport

@@ -1,4 +1,4 @@
-"""What people marked of the looks of some items: what draws are rewarded for that look so again."""
+"""Reads how people marked the looks of some items: draws that look so again are rewarded for it."""
 
 from collections import defaultdict
 from collections.abc import Mapping

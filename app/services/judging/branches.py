@@ -32,7 +32,7 @@ from app.services.runs import runs
 
 @dataclass(frozen=True)
 class Branched:
-    """What came of a branch, as a worker hands it over: see `Branch`."""
+    """A branch that was played, as a worker hands it over; the fields are those of `Branch`."""
 
     seed: int
     trace: Mapping[str, Any]

@@ -1,5 +1,5 @@
-"""What a release tells of the turns of draws: how a text came about, what people said of it, and
-where the model went from what they saw."""
+"""Writes the turns of draws into a release: those that led to a text, the marks and corrections of
+people, and the branches that the model played from a correction."""
 
 from collections.abc import Iterable, Sequence
 
