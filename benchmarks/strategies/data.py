@@ -53,8 +53,8 @@ PLACES: Shares = (("where", 1.0),)
 """Looks that the demo model was never taught, and that are learned first."""
 
 ALL_LOOKS: Shares = (
-    *(("where", 0.25), ("row or column", 0.3)),
-    *(("attribute", 0.2), ("count", 0.15), ("existence", 0.1)),
+    *(("where", 0.15), ("row or column", 0.2), ("attribute", 0.2)),
+    *(("count", 0.2), ("compare counts", 0.15), ("existence", 0.1)),
 )
 
 
@@ -128,8 +128,9 @@ def _looks(scene: Scene, shares: Shares, rng: random.Random) -> Iterator[SubQuer
                 line = None if name == "where" else rng.choice(("row", "column"))
                 yield WhereQuery(rng.choice(found), line)
             continue
-        question = ask(scene, DRAWN_AS[name][0], rng)
-        if question is not None:
+        kind, wanted = DRAWN_AS[name]
+        question = ask(scene, kind, rng)
+        if question is not None and isinstance(question.query, wanted):
             yield question.query
 
 
@@ -148,6 +149,8 @@ def look_kind(query: SubQuery | None) -> str:
         return "attribute by place" if query.target.has_place() else "attribute by name"
     if isinstance(query, ExistenceQuery):
         return "existence"
+    if isinstance(query, CountComparisonQuery):
+        return "compare counts"
     return "count" if isinstance(query, CountQuery) else "none"
 
 
