@@ -83,24 +83,10 @@ def measure_facts(bench: Bench) -> Result:
     trained = bench.reader("facts", examples, SEEING_AND_TALKING)
     items = bench.test_items()
     prompts = [Prompt(bench.pictures.of(a.scene), a.question.text, None, "") for a in items]
-    facts = bench.shop.say(trained.folder, _draws(prompts))
-    going_on = [
-        Prompt(
-            prompt.image,
-            prompt.question,
-            None,
-            "",
-            said=(Part(said.text, None, tokens=said.tokens, is_apart=True),),
-        )
-        for prompt, said in zip(prompts, facts, strict=True)
-    ]
-    answers = bench.shop.say(trained.folder, _draws(going_on))
-    n_tokens = sum((one.n_tokens or 0) for one in (*facts, *answers))
-    return (
-        cost_of(trained)
-        | right_of(items, [answer.text for answer in answers])
-        | {"tokens_per_item": n_tokens / len(items)}
-    )
+    said = bench.shop.say(trained.folder, _draws(prompts))
+    answers = [one.text.rpartition(".")[2].strip() for one in said]  # it says both in one breath
+    n_tokens = sum(one.n_tokens or 0 for one in said)
+    return cost_of(trained) | right_of(items, answers) | {"tokens_per_item": n_tokens / len(items)}
 
 
 def _facts(made: SceneMonologue) -> str:
