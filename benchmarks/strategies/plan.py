@@ -54,7 +54,7 @@ BATCHES = (64, 128, 256)
 
 SCALES = {
     "full": Scale(4000, 600, 300, 1200, (2000, 8000, 32000), epochs=8, n_speed=60),
-    "quick": Scale(1400, 40, 10, 200, (2000,), epochs=8, n_speed=10),
+    "quick": Scale(1400, 40, 10, 200, (2000,), epochs=4, n_speed=10),
 }
 
 
