@@ -38,7 +38,7 @@ def main() -> None:
     arguments = parser.parse_args()
     require_worker_packages("This benchmark")
     if arguments.cell:
-        from benchmarks.strategies.monologue import measure
+        from benchmarks.strategies.arms import measure
 
         config = json.loads(arguments.cell)
         result = measure(config, arguments.models, arguments.threads)

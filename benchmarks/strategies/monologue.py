@@ -1,9 +1,9 @@
-"""Arms that play monologues, and the list of all arms (plan.py says what each is)."""
+"""Arms that play monologues (plan.py says what each is)."""
 
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,15 +13,16 @@ from app.same_text import is_same_answer
 from app.scenes.monologues import is_useful, observe, read_sub_query
 from app.scenes.questions import AttributeQuery
 from app.strategies.monologue import Outcome
-from benchmarks.strategies import one_look
 from benchmarks.strategies.bench import OPENER, SETTINGS, TEMPERATURE, Bench
 from benchmarks.strategies.counting import cost_of, right_of, shares
 from benchmarks.strategies.data import Asked, look_kind
+from benchmarks.strategies.rewards import always_right
 from benchmarks.strategies.speed import N_SAMPLES, TEMPERATURES, by_generate, play_for_speed
-from benchmarks.support.cells import Config, Result
+from benchmarks.support.cells import Result
 from worker.ml.sampling.seeds import derive_seed
 from worker.ml.training.readable import sample_readable
 from worker.ml.types import Draw, Failed, Prompt, SampleConfig, Sampled
+from worker.strategies.contract import Sampler
 from worker.strategies.monologue.episodes import Episode, Player, Sizes, Wanted
 
 
@@ -29,13 +30,8 @@ def measure_reasoner(bench: Bench) -> Result:
     """Returns what the reasoner comes to with an observer that is never wrong."""
     reasoner = bench.reasoner()
     items = bench.test_items()
-    by_picture = {bench.pictures.of(asked.scene): asked.scene for asked in items}
-
-    def look(draws: Sequence[Draw], config: SampleConfig) -> list[Sampled | Failed]:  # noqa: ARG001
-        texts = [observe(by_picture[_image(d)], d.prompt.question) or "nothing" for d in draws]
-        return [Sampled(text, None, None, is_cut=False) for text in texts]
-
-    return cost_of(reasoner) | _play(bench, items, reasoner.folder, look)
+    look = always_right({bench.pictures.of(asked.scene): asked for asked in items})
+    return cost_of(reasoner) | play(bench, items, reasoner.folder, look)
 
 
 def measure_monologue(bench: Bench) -> Result:
@@ -49,7 +45,7 @@ def measure_monologue(bench: Bench) -> Result:
     if shuffled:
         images = [bench.pictures.of(asked.scene) for asked in items]
         look = _elsewhere(look, images)
-    made = _play(bench, items, reasoner.folder, look)
+    made = play(bench, items, reasoner.folder, look)
     n_supervised = observer.n_supervised + reasoner.n_supervised
     return made | {
         "train_seconds": observer.seconds + reasoner.seconds,
@@ -109,7 +105,8 @@ def _image(wish: Draw) -> Path:
     return wish.prompt.image
 
 
-def _play(bench: Bench, items: Sequence[Asked], reasoner: Path, look: Look) -> Result:
+def play(bench: Bench, items: Sequence[Asked], reasoner: Path, look: Look) -> Result:
+    """Returns what a reasoner and an observer come to on these items."""
     began = time.monotonic()
     models = {"reasoner": bench.shop.sampler(reasoner), "observer": look}
     player = Player(models, Sizes(40, 1.0, SETTINGS))
@@ -179,17 +176,28 @@ def _fits(items: Sequence[Asked], episodes: Sequence[Episode]) -> dict[str, list
 
 
 def measure_speed(bench: Bench) -> Result:
-    """Returns how many episodes a second are played in one of the ways of speed.py."""
-    way, rows = bench.config["way"], bench.config.get("rows", 1)
+    """Returns how many episodes a second are played in each of the ways of speed.py, in turn."""
     observer, reasoner = bench.observer(bench.scale.observations[-1]), bench.reasoner()
-    shop = bench.shop
-    make = partial(sample_readable, shop.vlm) if way == "ours" else by_generate(shop.vlm, rows)
-    models = {
-        "reasoner": shop.attached(reasoner.folder, make),
-        "observer": shop.attached(observer.folder, make),
-    }
-    n_items = bench.scale.n_speed if way != "one" else 2
-    wanted = [
+    vlm, items = bench.shop.vlm, bench.train_items()[: bench.scale.n_speed]
+    ways: list[tuple[str, int, Sampler, Sequence[Asked]]] = [
+        ("ours", 0, partial(sample_readable, vlm), items),
+        ("one", 1, by_generate(vlm, 1), items[:2]),
+        *(("batched", rows, by_generate(vlm, rows), items) for rows in bench.scale.batches),
+    ]
+    played = []
+    for way, rows, make, some in ways:
+        models = {
+            "reasoner": bench.shop.attached(reasoner.folder, make),
+            "observer": bench.shop.attached(observer.folder, make),
+        }
+        made = play_for_speed(models, _drawn_often(bench, some), Sizes(40, 1.0, SETTINGS))
+        played.append({"way": way, "rows": rows} | made)
+    return {"ways": played}
+
+
+def _drawn_often(bench: Bench, items: Sequence[Asked]) -> list[Wanted]:
+    """Draws as a round has them: several of each item at each of several temperatures."""
+    return [
         Wanted(
             image=bench.pictures.of(asked.scene),
             question=asked.question.text,
@@ -198,29 +206,7 @@ def measure_speed(bench: Bench) -> Result:
             seed=derive_seed(bench.seed, place, number, str(temperature)),
             is_right=partial(is_same_answer, expected=asked.question.answer),
         )
-        for place, asked in enumerate(bench.train_items()[:n_items])
+        for place, asked in enumerate(items)
         for temperature in TEMPERATURES
         for number in range(N_SAMPLES)
     ]
-    return play_for_speed(models, wanted, Sizes(40, 1.0, SETTINGS))
-
-
-def measure(config: Config, folder: Path, threads: int) -> Result:
-    """Returns what a cell comes to; `folder` keeps models and pictures from cell to cell."""
-    began = time.monotonic()
-    result = ARMS[config["arm"]](Bench(config, folder, threads))
-    return result | {"cell_seconds": round(time.monotonic() - began, 1)}
-
-
-ARMS: Mapping[str, Callable[[Bench], Result]] = {
-    "observer": one_look.measure_observer,
-    "single": one_look.measure_single,
-    "reasoner": measure_reasoner,
-    "monologue": measure_monologue,
-    "speed": measure_speed,
-    "answers": one_look.measure_answers,
-    "facts": one_look.measure_facts,
-    "caption": one_look.measure_caption,
-    "blind": one_look.measure_blind,
-    "forced": one_look.measure_forced,
-}

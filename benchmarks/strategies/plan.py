@@ -14,6 +14,10 @@ caption    (d) a reader that never sees the picture, told of three things in it
 blind      (f) a reader that never sees the picture and is told nothing
 forced     (f) the monologue's reasoner, made to answer before its first look
 speed      episodes a second, with our sampler and with `generate` (speed.py)
+poor       the reasoner after a poor prior, a quarter of whose questions help; its observer, and
+           that of the next two, is never wrong (second_stage.py)
+more       as many more steps of that
+rewarded   the second stage instead; `question_reward`: what a program's marks are worth in it
 """
 
 from dataclasses import dataclass
@@ -37,8 +41,9 @@ TWO_LOOKS = ("same attribute", "relation", "neighbour")
 @dataclass(frozen=True)
 class Scale:
     """How much is trained and measured: items to train on, held-out questions of each kind of two
-    looks and of each other kind, held-out looks, observations of the curve, epochs, and items whose
-    episodes are timed."""
+    looks and of each other kind, held-out looks, observations of the curve, epochs, items whose
+    episodes are timed, and how many draws `generate` is given at once then; the size that suits it
+    best counts."""
 
     n_items: int
     n_two: int
@@ -47,14 +52,14 @@ class Scale:
     observations: tuple[int, ...]
     epochs: int
     n_speed: int
+    batches: tuple[int, ...]
 
-
-BATCHES = (64, 128, 256)
-"""How many draws `generate` is given at once; the size that suits it best counts."""
 
 SCALES = {
-    "full": Scale(4000, 600, 300, 1200, (2000, 8000, 32000), epochs=8, n_speed=60),
-    "quick": Scale(1400, 40, 10, 200, (2000,), epochs=4, n_speed=10),
+    "full": Scale(
+        4000, 600, 300, 1200, (2000, 8000, 32000), epochs=8, n_speed=60, batches=(64, 128, 256)
+    ),
+    "quick": Scale(1120, 40, 10, 200, (2000,), epochs=4, n_speed=10, batches=(64, 128)),
 }
 
 
@@ -66,23 +71,25 @@ def plan(scale: str, seed: int) -> list[Config]:
     cells: list[Config] = [base | {"arm": "observer", "n": n} for n in sizes.observations]
     cells += [
         base | {"arm": "single"},
-        base | {"arm": "reasoner"},
         base | {"arm": "monologue", "n": most},
+        base | {"arm": "monologue", "n": most, "shuffled": True},
         base | {"arm": "answers", "times": 1},
+        base | {"arm": "speed"},
     ]
-    speed = base | {"arm": "speed"}
-    cells += [speed | {"way": "ours"}, speed | {"way": "one"}]
-    cells += [speed | {"way": "batched", "rows": rows} for rows in BATCHES]
     if scale == "quick":
-        return [*cells, base | {"arm": "monologue", "n": most, "shuffled": True}]
+        return cells
     return [
         *cells,
+        base | {"arm": "reasoner"},
         base | {"arm": "answers", "times": 3},
         base | {"arm": "facts"},
         base | {"arm": "caption"},
         base | {"arm": "blind"},
         base | {"arm": "forced"},
-        base | {"arm": "monologue", "n": most, "shuffled": True},
         base | {"arm": "monologue", "n": most, "noise": 0.1},
         base | {"arm": "monologue", "n": most, "noise": 0.2},
+        base | {"arm": "poor"},
+        base | {"arm": "more"},
+        base | {"arm": "rewarded", "question_reward": 0.0},
+        base | {"arm": "rewarded", "question_reward": 0.5},
     ]

@@ -1,18 +1,15 @@
 """The tables of the strategies: a line per arm, the mean over seeds with its interval."""
 
-import math
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
+from benchmarks.strategies.intervals import difference, in_words, over, plain
 from benchmarks.strategies.plan import KINDS, TWO_LOOKS
 from benchmarks.support.cells import Config, Result, print_table
 
 Measured = tuple[Config, Result]
-
-_STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-"""Student's t for an interval of 95 %, with one degree of freedom, two, and so on."""
 
 LINES: tuple[tuple[str, Config], ...] = (
     ("single-shot, untrained", {"arm": "single"}),
@@ -27,6 +24,13 @@ LINES: tuple[tuple[str, Config], ...] = (
     ("(f) no look allowed", {"arm": "forced"}),
     ("(f) looks elsewhere", {"arm": "monologue", "shuffled": True}),
     ("(f) never told anything", {"arm": "blind"}),
+)
+
+STAGES: tuple[tuple[str, Config], ...] = (
+    ("stage 1, poor prior", {"arm": "poor"}),
+    ("as many more steps of it", {"arm": "more"}),
+    ("stage 2, right answers", {"arm": "rewarded", "question_reward": 0.0}),
+    ("stage 2, and a critic's marks", {"arm": "rewarded", "question_reward": 0.5}),
 )
 
 
@@ -45,6 +49,7 @@ def print_monologue(measured: Sequence[Measured]) -> None:
     _print_turns(measured)
     _print_observers(measured)
     _print_speed(measured)
+    _print_stages(measured)
 
 
 def _by_line(measured: Sequence[Measured]) -> list[tuple[str, list[Result]]]:
@@ -57,20 +62,20 @@ def _by_line(measured: Sequence[Measured]) -> list[tuple[str, list[Result]]]:
 
 def _belongs(config: Config, wanted: Config) -> bool:
     """Whether a cell is of a line: of its arm, and with what sets the line apart."""
-    names = ("arm", "noise", "shuffled", "times")
+    names = ("arm", "noise", "shuffled", "times", "question_reward")
     return all(config.get(name) == wanted.get(name) for name in names)
 
 
 def _answers(name: str, found: Sequence[Result]) -> list[str]:
-    by_kind = [_over(found, partial(_right, kind=kind)) for kind in KINDS]
+    by_kind = [over(found, partial(_part_of_kind, part="right", kind=kind)) for kind in KINDS]
     return [
         name,
         str(len(found)),
         *by_kind,
-        _over(found, two_looks),
-        _plain(found, "n_supervised"),
-        _plain(found, "train_seconds"),
-        _plain(found, "tokens_per_item"),
+        over(found, two_looks),
+        plain(found, "n_supervised"),
+        plain(found, "train_seconds"),
+        plain(found, "tokens_per_item"),
     ]
 
 
@@ -92,19 +97,17 @@ def _print_differences(measured: Sequence[Measured]) -> None:
         pairs = [(ours[seed], result) for seed, result in results.items() if seed in ours]
         if not pairs:
             continue
-        by_kind = [_difference(pairs, partial(_right, kind=kind)) for kind in KINDS]
-        rows.append([name, str(len(pairs)), *by_kind, _difference(pairs, two_looks)])
+        by_kind = [
+            difference(pairs, partial(_part_of_kind, part="right", kind=kind)) for kind in KINDS
+        ]
+        rows.append([name, str(len(pairs)), *by_kind, difference(pairs, two_looks)])
     columns = ("monologue minus", "seeds", *KINDS, "two looks")
     if rows:
         print_table("differences, paired by seed: mean, 95 % interval", columns, rows)
 
 
-def _right(result: Result, kind: str) -> float | None:
-    return result["right"].get(kind)
-
-
-def _observed(result: Result, kind: str) -> float | None:
-    return result["observed"].get(kind)
+def _part_of_kind(result: Result, part: str, kind: str) -> float | None:
+    return result[part].get(kind)
 
 
 def _whole(result: Result, part: str) -> float | None:
@@ -117,10 +120,10 @@ def _print_turns(measured: Sequence[Measured]) -> None:
         [
             name,
             str(len(found)),
-            *(_over(found, partial(_whole, part=part)) for part in ("useful", "true", "fits")),
-            _plain(found, "turns_per_item"),
-            _plain(found, "repeated"),
-            _plain(found, "seconds_per_item"),
+            *(over(found, partial(_whole, part=part)) for part in ("useful", "true", "fits")),
+            plain(found, "turns_per_item"),
+            plain(found, "repeated"),
+            plain(found, "seconds_per_item"),
         ]
         for name, found in _by_line(measured)
         if "useful" in found[0]
@@ -143,8 +146,8 @@ def _print_observers(measured: Sequence[Measured]) -> None:
         [
             f"{size:,}",
             str(len(found)),
-            *(_over(found, partial(_observed, kind=kind)) for kind in kinds),
-            _plain(found, "train_seconds"),
+            *(over(found, partial(_part_of_kind, part="observed", kind=kind)) for kind in kinds),
+            plain(found, "train_seconds"),
         ]
         for size, found in sorted(by_size.items())
     ]
@@ -158,11 +161,10 @@ def _print_speed(measured: Sequence[Measured]) -> None:
     batches that were tried the fastest counts."""
     by_way: dict[str, dict[int, Result]] = defaultdict(dict)
     for config, result in measured:
-        if config["arm"] != "speed":
-            continue
-        best = by_way[config["way"]].get(config["seed"])
-        if best is None or result["episodes_per_s"] > best["episodes_per_s"]:
-            by_way[config["way"]][config["seed"]] = result
+        for played in result.get("ways", ()):
+            best = by_way[played["way"]].get(config["seed"])
+            if best is None or played["episodes_per_s"] > best["episodes_per_s"]:
+                by_way[played["way"]][config["seed"]] = played
     ours = by_way.get("ours", {})
     rows = []
     for way, name in (
@@ -175,7 +177,7 @@ def _print_speed(measured: Sequence[Measured]) -> None:
             continue
         pairs = [(ours[seed], result) for seed, result in found.items() if seed in ours]
         ratios = (
-            _in_words([one[rate] / other[rate] for one, other in pairs])
+            in_words([one[rate] / other[rate] for one, other in pairs])
             for rate in ("episodes_per_s", "episodes_per_cpu_s")
         )
         results = list(found.values())
@@ -183,11 +185,11 @@ def _print_speed(measured: Sequence[Measured]) -> None:
             [
                 name,
                 str(len(found)),
-                _plain(results, "n_episodes"),
-                _plain(results, "episodes_per_s"),
+                plain(results, "n_episodes"),
+                plain(results, "episodes_per_s"),
                 *ratios,
-                _plain(results, "tokens_per_item"),
-                _plain(results, "turns_per_item"),
+                plain(results, "tokens_per_item"),
+                plain(results, "turns_per_item"),
             ]
         )
     columns = (
@@ -204,37 +206,31 @@ def _print_speed(measured: Sequence[Measured]) -> None:
         print_table("playing monologues, 25 draws per item", columns, rows)
 
 
-def _over(found: Sequence[Result], read: Callable[[Result], float | None]) -> str:
-    values = [value for result in found if (value := read(result)) is not None]
-    return _in_words(values)
-
-
-def _difference(
-    pairs: Sequence[tuple[Result, Result]], read: Callable[[Result], float | None]
-) -> str:
-    values = []
-    for one, other in pairs:
-        first, second = read(one), read(other)
-        if first is not None and second is not None:
-            values.append(first - second)
-    return _in_words(values, sign="+")
-
-
-def _in_words(values: Sequence[float], sign: str = "") -> str:
-    """The mean, with half the width of Student's interval where there are several."""
-    if not values:
-        return "–"
-    mean = statistics.fmean(values)
-    if len(values) == 1:
-        return f"{mean:{sign}.3f}"
-    spread = statistics.stdev(values) / math.sqrt(len(values))
-    half = _STUDENT[min(len(values) - 1, len(_STUDENT)) - 1] * spread
-    return f"{mean:{sign}.3f} ± {half:.3f}"
-
-
-def _plain(found: Sequence[Result], name: str) -> str:
-    values = [result[name] for result in found if result.get(name) is not None]
-    if not values:
-        return "–"
-    mean = statistics.fmean(values)
-    return f"{mean:,.0f}" if mean >= 100 else f"{mean:.3g}"
+def _print_stages(measured: Sequence[Measured]) -> None:
+    """Prints what rewards add to a poor prior, beside as many more steps of the first stage."""
+    by_line = {
+        name: {config["seed"]: result for config, result in measured if _belongs(config, wanted)}
+        for name, wanted in STAGES
+    }
+    columns = ("reasoner", "seeds", *KINDS, "all kinds")
+    for part, title in (("right", "answered rightly"), ("useful", "questions that help")):
+        reads = [
+            *(partial(_part_of_kind, part=part, kind=kind) for kind in KINDS),
+            partial(_whole, part=part),
+        ]
+        rows = [
+            [name, str(len(results)), *(over(list(results.values()), read) for read in reads)]
+            for name, results in by_line.items()
+            if results
+        ]
+        for name, results in by_line.items():
+            for other in ("stage 1, poor prior", "as many more steps of it"):
+                seeds = sorted(results.keys() & by_line[other].keys())
+                if name.startswith("stage 2") and seeds:
+                    pairs = [(results[seed], by_line[other][seed]) for seed in seeds]
+                    rows.append(
+                        [f"{name} minus {other}", str(len(pairs))]
+                        + [difference(pairs, read) for read in reads]
+                    )
+        if rows:
+            print_table(f"second stage, an observer that is never wrong: {title}", columns, rows)

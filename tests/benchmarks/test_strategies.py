@@ -1,11 +1,12 @@
 """The comparison of the strategies: its data are what they say, its tables what was measured."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from app.scenes.monologues import observe
+from app.scenes.monologues import is_useful, observe
 from app.scenes.scene import Obj, Scene, is_held_out
 from app.strategies.monologue import Turn
 from benchmarks.strategies import data
@@ -20,6 +21,7 @@ from benchmarks.strategies.data import (
 )
 from benchmarks.strategies.plan import KINDS, TWO_LOOKS, plan
 from benchmarks.strategies.rewards import exact_marker
+from benchmarks.strategies.second_stage import poor_prior
 from benchmarks.strategies.speed import by_generate
 from benchmarks.strategies.tables import Measured, print_monologue
 from benchmarks.support.cells import Config, Result
@@ -91,6 +93,7 @@ def test_every_control_is_planned_for_every_seed() -> None:
     assert arms == {
         *("observer", "single", "reasoner", "monologue", "answers"),
         *("facts", "caption", "blind", "forced", "speed"),
+        *("poor", "more", "rewarded"),
     }
     assert {cell["arm"] for cell in plan("quick", 0)} >= {"monologue", "answers"}
 
@@ -120,22 +123,51 @@ def test_tables_compare_seed_by_seed(capsys: pytest.CaptureFixture[str]) -> None
 def test_the_fastest_batch_is_what_speed_is_compared_with(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def played(way: str, rate: float, **more: object) -> Measured:
-        config: Config = {"scale": "full", "seed": 0, "arm": "speed", "way": way, **more}
-        return config, {"n_episodes": 50, "episodes_per_s": rate, "episodes_per_cpu_s": rate}
+    def played(way: str, rate: float) -> Result:
+        rates = {"episodes_per_s": rate, "episodes_per_cpu_s": rate}
+        return {"way": way, "n_episodes": 50} | rates
 
-    print_monologue(
-        [
-            played("ours", 60.0),
-            played("one", 5.0),
-            played("batched", 10.0, rows=64),
-            played("batched", 20.0, rows=128),
-        ]
-    )
+    ways = [("ours", 60.0), ("one", 5.0), ("batched", 10.0), ("batched", 20.0)]
+    config: Config = {"scale": "full", "seed": 0, "arm": "speed"}
+    print_monologue([(config, {"ways": [played(way, rate) for way, rate in ways]})])
     shown = capsys.readouterr().out
     assert "12.000" in shown
     assert "3.000" in shown
     assert "6.000" not in shown
+
+
+def test_rewards_are_compared_with_more_steps_of_the_first_stage(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def after(arm: str, seed: int, share: float, **more: object) -> Measured:
+        config, result = cell(arm, seed, share, **more)
+        return config, result | {"useful": dict.fromkeys(KINDS, share / 2)}
+
+    print_monologue(
+        [
+            *(after("poor", seed, 0.40 + 0.02 * seed) for seed in range(3)),
+            *(after("more", seed, 0.50 + 0.02 * seed) for seed in range(3)),
+            *(after("rewarded", seed, 0.7, question_reward=0.0) for seed in range(3)),
+        ]
+    )
+    shown = capsys.readouterr().out.splitlines()
+    means = [
+        re.findall(r"[+-]\d\.\d+", line)[-1] for line in shown if re.search(r"[+-]\d\.\d+ ±", line)
+    ]
+    assert means == ["+0.280", "+0.180", "+0.140", "+0.090"], "answers, then questions"
+
+
+def test_a_quarter_of_a_poor_prior_helps() -> None:
+    asked = draw_questions("a", dict.fromkeys(KINDS, 4))
+    episodes = poor_prior(asked, seed=0)
+    assert [one for one, _ in episodes] == asked
+    helps = [
+        all(is_useful(one.query, one.scene, look.asked) for look in made.looks)
+        for one, made in episodes
+    ]
+    assert sum(helps) == 7
+    assert all(made.answer == one.question.answer for one, made in episodes)
+    assert [made for _, made in poor_prior(asked, seed=1)] != [made for _, made in episodes]
 
 
 def test_generate_says_what_our_sampler_says(tmp_path: Path) -> None:
