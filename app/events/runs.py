@@ -26,6 +26,13 @@ class RunEvent(BaseEvent):
 
     run_id: int
     job: Job
+    role: str | None = None
+    """Which of several models the run is for; None where the strategy has one."""
+
+    def name(self) -> Sentence:
+        """Returns what the run does."""
+        job = JOB_NAMES[self.job]
+        return Sentence("%(job)s (%(role)s)", job=job, role=self.role) if self.role else job
 
 
 class RunQueued(RunEvent):
@@ -34,7 +41,7 @@ class RunQueued(RunEvent):
     tag: ClassVar[str] = "run:status:queued"
 
     def describe(self) -> str:
-        return Sentence("%(job)s queued", job=JOB_NAMES[self.job])
+        return Sentence("%(job)s queued", job=self.name())
 
 
 class RunStarted(RunEvent):
@@ -43,7 +50,7 @@ class RunStarted(RunEvent):
     tag: ClassVar[str] = "run:status:running"
 
     def describe(self) -> str:
-        return Sentence("%(job)s running", job=JOB_NAMES[self.job])
+        return Sentence("%(job)s running", job=self.name())
 
 
 class RunSucceeded(RunEvent):
@@ -52,7 +59,7 @@ class RunSucceeded(RunEvent):
     tag: ClassVar[str] = "run:status:succeeded"
 
     def describe(self) -> str:
-        return Sentence("%(job)s succeeded", job=JOB_NAMES[self.job])
+        return Sentence("%(job)s succeeded", job=self.name())
 
 
 class RunFailed(RunEvent):
@@ -61,7 +68,7 @@ class RunFailed(RunEvent):
     tag: ClassVar[str] = "run:status:failed"
 
     def describe(self) -> str:
-        return Sentence("%(job)s failed", job=JOB_NAMES[self.job])
+        return Sentence("%(job)s failed", job=self.name())
 
 
 class RunCancelled(RunEvent):
@@ -70,7 +77,7 @@ class RunCancelled(RunEvent):
     tag: ClassVar[str] = "run:status:cancelled"
 
     def describe(self) -> str:
-        return Sentence("%(job)s cancelled", job=JOB_NAMES[self.job])
+        return Sentence("%(job)s cancelled", job=self.name())
 
 
 class RunCancelRequested(BaseEvent):

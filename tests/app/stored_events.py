@@ -174,7 +174,10 @@ STORED: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"base_model": "demo", "digest": "e" * 64}, "The model was tried, and refused")
     ],
     "run:status:queued": [({"run_id": 6, "job": "generate"}, "Sampling queued")],
-    "run:status:running": [({"run_id": 6, "job": "train"}, "Training running")],
+    "run:status:running": [
+        ({"run_id": 6, "job": "train"}, "Training running"),
+        ({"run_id": 6, "job": "train", "role": "observer"}, "Training (observer) running"),
+    ],
     "run:status:succeeded": [({"run_id": 6, "job": "evaluate"}, "Evaluation succeeded")],
     "run:status:failed": [({"run_id": 6, "job": "import"}, "Import failed")],
     "run:status:cancelled": [({"run_id": 6, "job": "release"}, "Release cancelled")],

@@ -46,6 +46,7 @@ from app.queries.runs import workers as worker_queries
 from app.run_results import Preparation, StoredJson
 from app.services.events import record
 from app.services.refusals import NothingToRetry, RunLive, RunOver
+from app.strategies import get_strategy
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ def request_run(
         )
     if job in SHARDED:
         queries.insert_shards(session, run.id, item_blocks or [])
-    _tell(session, run, RunQueued(run_id=run.id, job=job), actor)
+    _tell(session, run, RunQueued(run_id=run.id, job=job, role=_role_of(run)), actor)
     n_workers = count_live_workers(session, job)
     jobs.enqueue(session, job, run.id, max(1, n_workers) if job in SHARDED else 1)
     return run
@@ -108,6 +109,13 @@ def _tell(session: Session, run: Run, event: BaseEvent, actor: User | None = Non
     if run.job in ASIDE:
         return
     record(session, event, project_id=run.project_id, round_id=run.round_id, actor=actor)
+
+
+def _role_of(run: Run) -> str | None:
+    """Returns the role that a run is for; None where its strategy has only one."""
+    if not run.role or not run.strategy:
+        return None
+    return run.role if len(get_strategy(run.strategy).roles) > 1 else None
 
 
 def count_live_workers(session: Session, job: Job) -> int:
@@ -159,7 +167,7 @@ def set_run_status(session: Session, run: Run, status: RunStatus, **values: Any)
     if status not in LIVE_RUN:
         run.finished_at = DATABASE_TIME
         run.worker_id = None
-    _tell(session, run, STATUS_EVENTS[status](run_id=run.id, job=run.job))
+    _tell(session, run, STATUS_EVENTS[status](run_id=run.id, job=run.job, role=_role_of(run)))
 
 
 def finish_run(session: Session, run: Run, *, attempt: int, result: StoredJson) -> None:

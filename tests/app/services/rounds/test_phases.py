@@ -1,18 +1,23 @@
 """A status waits for all runs of its phase, whatever their strategy and role."""
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.events import read_event
 from app.kit.errors import Conflict
 from app.lifecycle import Decision, Job, RoundStatus, Split
-from app.models import Adapter, Project, Round, RoundModel, Run
+from app.models import Adapter, Event, Project, Round, RoundModel, Run
 from app.queries.rounds.rounds import find_newest_adapter, get_progress, get_round_model
 from app.queries.runs.runs import claim_run
 from app.run_results import SamplingResult
 from app.services.rounds.moving_on import finish_round_run
 from app.services.rounds.rounds import retry_round
 from app.services.runs import runs
+from app.strategies import Strategy
 from app.strategies.direct import DIRECT, MODEL
+from app.strategies.monologue import MONOLOGUE, OBSERVER
+from app.web.language.languages import translate
 from tests.support.factories import make_item, make_project, make_round, make_run
 
 OTHER = "observer"
@@ -121,3 +126,22 @@ def test_each_role_has_models_of_its_own(session: Session, project: Project, rou
         )
         assert found is not None
         assert found.digest == role
+
+
+@pytest.mark.parametrize(
+    ("strategy", "role", "told"),
+    [(MONOLOGUE, OBSERVER, "Training (observer) queued"), (DIRECT, MODEL, "Training queued")],
+)
+def test_the_history_names_the_role_where_there_are_several(
+    session: Session, round_: Round, strategy: Strategy, role: str, told: str
+) -> None:
+    runs.request_run(
+        session,
+        project_id=round_.project_id,
+        round_id=round_.id,
+        job=Job.TRAIN,
+        strategy=strategy.name,
+        role=role,
+    )
+    event = session.scalars(select(Event).where(Event.round_id == round_.id)).one()
+    assert translate(read_event(event.tag, event.details).describe()) == told
