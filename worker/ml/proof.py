@@ -341,10 +341,11 @@ def _lora(subject: _Subject) -> ProofLine:
             f"picture ({seeing[0]} is one), although only the language model was meant. Name the "
             "modules in the LoRA targets, or switch *Adapt the vision tower* on.",
         )
-    where = "the language model"
+    where = ", all in the language model"
     if lora.tower or lora.projector:
-        where += f" and, {len(seeing)} of them, what reads the picture"
-    return ProofLine("lora", True, figure, f"LoRA adapts {figure} modules, all in {where}.")
+        reading = figure - len(seeing)
+        where = f": {reading} in the language model, {len(seeing)} in what reads the picture"
+    return ProofLine("lora", True, figure, f"LoRA adapts {figure} modules{where}.")
 
 
 def _used_by_pictures(subject: _Subject, targets: Sequence[str]) -> list[str]:

@@ -145,7 +145,10 @@ def test_lora_on_what_reads_the_picture(vlm: Vlm, pictures: list[Path]) -> None:
     line = failed_line(proof_of(vlm, pictures))
     assert line.name == "lora"
     assert "14 of 28 modules" in line.text
-    assert proof_of(vlm, pictures, LoraSettings(rank=2, tower=True)).reason is None
+    proof = proof_of(vlm, pictures, LoraSettings(rank=2, tower=True))
+    assert proof.reason is None
+    (lora,) = (line for line in proof.lines if line.name == "lora")
+    assert lora.text.endswith("14 in the language model, 14 in what reads the picture.")
 
 
 def test_lora_targets_that_are_not_there(vlm: Vlm, pictures: list[Path]) -> None:
