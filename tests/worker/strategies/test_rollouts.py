@@ -49,7 +49,7 @@ def roll(
 def test_the_reasoner_learns_its_questions_and_its_answer_as_they_were_sampled() -> None:
     rolled, reasoner, observer = roll("reasoner")
     assert [one.outcome for one in rolled] == ["right"] * 3
-    assert [one.reward for one in rolled] == [1.0] * 3
+    assert [(one.reward, one.earned) for one in rolled] == [(1.0, ())] * 3
     example = rolled[0].example
     assert example is not None
     assert example.image is None
@@ -89,7 +89,9 @@ def test_marks_count_for_the_role_that_they_are_about() -> None:
     rewards = Rewards(question=0.4, observation=0.3)
     asked, _, _ = roll("reasoner", rewards=rewards, marker=marker)
     assert [round(one.reward, 6) for one in asked] == [1.2] * 3  # 1 + 0.4 * (1 - 0.5)
+    assert {one.earned for one in asked} == {(0.4, -0.2)}, "each question its own"
     seen, _, _ = roll("observer", rewards=rewards, marker=marker)
+    assert {one.earned for one in seen} == {()}, "a look is all that is learned"
     assert {round(one.reward, 6) for one in seen} <= {1.0, 1.3}
 
 

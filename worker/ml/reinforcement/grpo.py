@@ -1,7 +1,7 @@
 """trl's GRPOTrainer (Shao et al. 2024, arXiv 2402.03300) on sequences that this program made.
 
 trl plans generations, asks for their rewards, makes advantages of them, and has loss, clipping and
-the optimizer's step. Four things are ours, for these reasons:
+the optimizer's step. Five things are ours, for these reasons:
 
 - what is sampled, by `rollout_func`: several models talk, and texts depend on their own seeds only;
 - the log probabilities: in our sequences a piece that the model said is followed by what was put
@@ -9,6 +9,8 @@ the optimizer's step. Four things are ours, for these reasons:
   of the token that stands there; trl's own forward asks for the token that stands there always. It
   also knows pictures of conversations only, and multiplies with the weights of the output layer,
   which an adapter may have put another one in front of;
+- the advantages where parts of a draw earned something by themselves (credit.py): trl has one for
+  a whole draw;
 - the reference of the KL: the adapter as it was when it began, whatever it consists of. Of a model
   that is no `PeftModel` trl would load the base once more and take that;
 - saved states: those of transformers hold the whole base, and which step comes next is decided by
@@ -35,6 +37,7 @@ from worker.ml.inputs.frozen_tower import encoder_for_sampling
 from worker.ml.inputs.prompts import DEFAULT_STYLE, frame_of
 from worker.ml.model.contents import Weights, adapts_vision
 from worker.ml.model.loading import Vlm
+from worker.ml.reinforcement.credit import advantages_by_part, in_columns
 from worker.ml.reinforcement.live import LiveAdapter
 from worker.ml.reinforcement.scores import Row, Scores, score
 from worker.ml.reinforcement.types import ReinforceConfig, Rolled, Rollout, Visit
@@ -65,6 +68,7 @@ class Grpo(GRPOTrainer):
         self.rollout, self.reinforce_config = rollout, config
         self.rolled: list[Rolled] = []
         self._encoded: list[Encoded | None] = []
+        self._told: list[Row] = []
         self._rows: list[int] | None = None  # those of the batch that is under way; None: all
         self._end = end_ids(vlm, frame_of(vlm, "").end)[0]
         if getattr(vlm.model, "is_quantized", False):
@@ -98,7 +102,7 @@ class Grpo(GRPOTrainer):
         self.live.switch_on()
         self.vlm.model.train()  # trl takes what it does now for an evaluation otherwise
         self._encoded = [self._encode(one, place) for place, one in enumerate(self.rolled)]
-        rows = [Row.of(one, self._end) for one in self._encoded]
+        self._told = rows = [Row.of(one, self._end) for one in self._encoded]
         return {
             "prompt_ids": [row.prompt for row in rows],
             "completion_ids": [row.tokens for row in rows],
@@ -126,6 +130,10 @@ class Grpo(GRPOTrainer):
         # trl mixes the draws up for the batches now. Seeded only here: what a model can do is tried
         # in a process's first generation, and takes random numbers that no later one takes.
         torch.manual_seed(derive_seed(self.reinforce_config.seed, "generation", step))
+        by_part = advantages_by_part(self.rolled, self.reinforce_config.draws_per_item)
+        if by_part is not None:
+            width = made["completion_ids"].shape[1]
+            made["advantages"] = in_columns(by_part, self._told, width).to(self.vlm.device)
         # Each is to be found again.
         return made | {"row": torch.arange(len(self.rolled), device=self.vlm.device)}
 

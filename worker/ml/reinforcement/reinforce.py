@@ -45,7 +45,7 @@ OnProgress = Callable[[ReinforceProgress], None]
 Environment = Callable[[LiveAdapter], Rollout]
 """Makes the rollout of an adapter that learns, which is on when it is asked and afterwards."""
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def reinforce(

@@ -15,7 +15,8 @@ from worker.ml.training.losses import Encoded, asked_logits
 @dataclass(frozen=True)
 class Row:
     """A sequence as trl is told of it: the tokens before what was said, those from there on, an
-    end token behind the last, and which of the latter's places ask for something that was said.
+    end token behind the last, and of each of the latter's places which part asks there for
+    something that was said, counted from 0; None where nothing was said.
 
     Where a piece ended and something else was put behind it, the first token of that stands at a
     place that asks for the end token.
@@ -23,19 +24,27 @@ class Row:
 
     prompt: list[int]
     tokens: list[int]
-    is_said: list[int]
+    parts: list[int | None]
+
+    @property
+    def is_said(self) -> list[int]:
+        return [int(part is not None) for part in self.parts]
 
     @classmethod
     def of(cls, encoded: Encoded | None, end: int) -> "Row":
         """Returns the row of a sequence; one that asks for nothing where there is none."""
         if encoded is None:
-            return cls([end], [end], [0])
+            return cls([end], [end], [None])
         tokens = [*encoded.row.continuation, end]
-        asked = {_column(encoded, position) for position, _ in encoded.targets}
+        asked = {
+            _column(encoded, position): part
+            for part, (_, targets) in enumerate(encoded.learned)
+            for position, _ in targets
+        }
         return cls(
             prompt=encoded.row.text["input_ids"][0].tolist(),
             tokens=tokens,
-            is_said=[int(place in asked) for place in range(len(tokens))],
+            parts=[asked.get(place) for place in range(len(tokens))],
         )
 
 

@@ -20,13 +20,15 @@ class Visit:
 class Rolled:
     """One draw that was played to its end. example: what the adapter that learns said in it, by the
     parts that have a loss, with the tokens as they were sampled, and what it read; None where it
-    said nothing that could be learned. outcome: how it ended, for the tally; n_tokens: sampled in
-    it by the adapter that learns."""
+    said nothing that could be learned. reward: what it was worth in all. outcome: how it ended, for
+    the tally. n_tokens: sampled in it by the adapter that learns. earned: how much of the reward
+    its first part with a loss earned by itself, its second, and so on; later ones nothing."""
 
     example: Example | None
     reward: float
     outcome: str
     n_tokens: int = 0
+    earned: tuple[float, ...] = ()
 
 
 Rollout = Callable[[Sequence[Visit]], list[Rolled]]

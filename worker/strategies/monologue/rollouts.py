@@ -97,15 +97,19 @@ class Rollouts:
     def _ask(self, visits: Sequence[Visit]) -> list[Rolled]:
         places = [(one.item, self._wanted(one, draw)) for one in visits for draw in one.draws]
         episodes = self._player.play([wanted for _, wanted in places])
-        return [
-            Rolled(
-                example=self._asked(episode),
-                reward=self._reward(item, episode, episode.turns),
-                outcome=_outcome(self._items[item], episode),
-                n_tokens=episode.n_tokens,
+        made: list[Rolled] = []
+        for (item, _), episode in zip(places, episodes, strict=True):
+            earned = tuple(self._earned(item, turn) for turn in episode.turns)
+            made.append(
+                Rolled(
+                    example=self._asked(episode),
+                    reward=self._end(item, episode) + sum(earned),
+                    earned=earned if any(earned) else (),
+                    outcome=_outcome(self._items[item], episode),
+                    n_tokens=episode.n_tokens,
+                )
             )
-            for (item, _), episode in zip(places, episodes, strict=True)
-        ]
+        return made
 
     def _wanted(self, visit: Visit, draw: int) -> Wanted:
         item = self._items[visit.item]
@@ -179,7 +183,7 @@ class Rollouts:
     ) -> Rolled:
         item = self._items[visit.item]
         if look is None or not isinstance(made, Sampled):
-            return Rolled(None, self._reward(visit.item, episode, ()), _outcome(item, episode))
+            return Rolled(None, self._end(visit.item, episode), _outcome(item, episode))
         turn = episode.turns[look]
         example = None
         if made.tokens is not None:
@@ -187,27 +191,28 @@ class Rollouts:
             example = Example(image=item.image, question=turn.asked, parts=(part,))
         return Rolled(
             example=example,
-            reward=self._reward(visit.item, episode, [turn]),
+            reward=self._end(visit.item, episode) + self._earned(visit.item, turn),
             outcome=_outcome(item, episode),
             n_tokens=made.n_tokens or 0,
         )
 
     # --- Rewards ----------------------------------------------------------------------------------
 
-    def _reward(self, item: int, episode: Episode, turns: Sequence[Turn]) -> float:
-        """What an episode is worth, the marks of these of its turns among it."""
+    def _end(self, item: int, episode: Episode) -> float:
+        """What it is worth how an episode ended."""
         reward = float(_is_right(self._items[item], episode))
         if episode.outcome in {Outcome.NOT_UNDERSTOOD, Outcome.ASKED_TOO_OFTEN}:
             reward -= self._rewards.not_understood
-        for turn in turns:
-            useful, true = self._marker(item, turn)
-            if self._role == OBSERVER:
-                reward += self._rewards.observation * (true or 0.0)
-            elif turn.is_repeated:
-                reward -= self._rewards.repeated
-            else:
-                reward += self._rewards.question * (useful or 0.0)
         return reward
+
+    def _earned(self, item: int, turn: Turn) -> float:
+        """What a turn earns by itself, for the role that learns."""
+        useful, true = self._marker(item, turn)
+        if self._role == OBSERVER:
+            return self._rewards.observation * (true or 0.0)
+        if turn.is_repeated:
+            return -self._rewards.repeated
+        return self._rewards.question * (useful or 0.0)
 
 
 def _with_look(begun: Episode, look: int, made: Sampled) -> Episode:

@@ -108,6 +108,22 @@ def environment(
     return make
 
 
+def earning(vlm: Vlm, earned: Callable[[Sequence[Sampled]], tuple[float, ...]]) -> Environment:
+    """As `environment`, but how a draw ends is worth nothing, and its parts earn by themselves."""
+
+    def make(live: LiveAdapter) -> Rollout:
+        def play(visits: Sequence[Visit]) -> list[Rolled]:
+            live.switch_on()
+            return [
+                Rolled(example, sum(earned(said)), "said", 10, earned(said))
+                for example, said in talk(vlm, None, visits)
+            ]
+
+        return play
+
+    return make
+
+
 def is_low(said: Sequence[Sampled], _draw: int) -> float:
     """Rewards the share of tokens of the first half of the vocabulary."""
     tokens = [token for one in said for token in one.tokens or ()]
@@ -168,6 +184,21 @@ def test_what_is_rewarded_is_said_more_often(llava: Vlm, start: Path, tmp_path: 
     rewards = [point.reward for point in report.curve]
     assert sum(rewards[-3:]) / 3 > sum(rewards[:2]) / 2 + 0.2
     assert report.curve[0].outcomes == {"said": 48}
+
+
+def test_what_one_turn_earns_is_learned_from(llava: Vlm, start: Path, tmp_path: Path) -> None:
+    config = replace(
+        CONFIG,
+        items_per_step=3,
+        draws_per_item=16,
+        batch_size=48,
+        kl_weight=0.0,
+        learning_rate=0.03,
+    )
+    made = earning(llava, lambda said: (is_low(said[:1], 0),))
+    report = learn(llava, start, tmp_path, made, config, epochs=range(1, 11))
+    rewards = [point.reward for point in report.curve]
+    assert sum(rewards[-3:]) / 3 > sum(rewards[:2]) / 2 + 0.2
 
 
 def test_the_divergence_is_that_from_the_reference_and_holds_back(
