@@ -191,7 +191,7 @@ def test_what_one_turn_earns_is_learned_from(llava: Vlm, start: Path, tmp_path: 
         CONFIG,
         items_per_step=3,
         draws_per_item=16,
-        batch_size=48,
+        batch_size=16,
         kl_weight=0.0,
         learning_rate=0.03,
     )
