@@ -40,11 +40,10 @@ def print_monologue(measured: Sequence[Measured]) -> None:
         print("Nothing is measured yet.")  # noqa: T201 - a command line program
         return
     columns = ("arm", "seeds", *KINDS, "two looks", "tokens learned", "train s", "tokens/item")
-    print_table(
-        "share of held-out questions answered rightly: mean over seeds, 95 % interval",
-        columns,
-        [_answers(name, found) for name, found in _by_line(measured)],
-    )
+    rows = [_answers(name, found) for name, found in _by_line(measured)]
+    if rows:
+        title = "share of held-out questions answered rightly: mean over seeds, 95 % interval"
+        print_table(title, columns, rows)
     _print_differences(measured)
     _print_turns(measured)
     _print_observers(measured)
