@@ -172,9 +172,11 @@ def branched(
     answer: str = "no",
     text: str = "both are small",
     outcome: Outcome = Outcome.EXPLAINED,
+    said: str = "",
 ) -> Branched:
-    """What a worker may make of a branch; `looks` are all turns, the corrected one among them."""
-    trace = trace_of(looks, answer).model_copy(update={"outcome": outcome})
+    """What a worker may make of a branch; `looks` are all turns, the corrected one among them.
+    said: the words that were not understood."""
+    trace = trace_of(looks, answer).model_copy(update={"outcome": outcome, "said": said})
     return Branched(
         seed=7,
         trace=trace.model_dump(mode="json"),

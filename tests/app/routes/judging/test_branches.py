@@ -148,18 +148,21 @@ def test_enter_in_a_field_still_submits_without_a_script(item: Item) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "answer", "told"),
+    ("outcome", "answer", "said", "told"),
     [
-        (Outcome.WRONG_ANSWER, "yes", "not the answer of this item"),
-        (Outcome.ASKED_TOO_OFTEN, "", "It asked again when no look was left"),
-        (Outcome.NOT_UNDERSTOOD, "", "could not be understood"),
+        (Outcome.WRONG_ANSWER, "yes", "", "not the answer of this item"),
+        (Outcome.ASKED_TOO_OFTEN, "", "", "It asked again when no look was left"),
+        (Outcome.NOT_UNDERSTOOD, "", "look: what", "could not be understood"),
+        (Outcome.NOT_UNDERSTOOD, "", "look: what", "look: what"),
+        (Outcome.NOT_UNDERSTOOD, "", "", "It said nothing then"),
     ],
 )
 def test_a_way_that_ends_without_a_rationale_is_shown_as_it_is(
-    session: Session, item: Item, outcome: Outcome, answer: str, told: str
+    session: Session, item: Item, outcome: Outcome, answer: str, said: str, told: str
 ) -> None:
     item.send("branches")
-    make_branch(session, branched([LARGE], answer=answer, text="", outcome=outcome))
+    made = branched([LARGE], answer=answer, text="", outcome=outcome, said=said)
+    make_branch(session, made)
     session.commit()
     there = item.look_again()
     assert told in note(there)
