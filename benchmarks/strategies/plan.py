@@ -59,7 +59,7 @@ SCALES = {
     "full": Scale(
         4000, 600, 300, 1200, (2000, 8000, 32000), epochs=8, n_speed=60, batches=(64, 128, 256)
     ),
-    "quick": Scale(1120, 40, 10, 200, (2000,), epochs=4, n_speed=10, batches=(64, 128)),
+    "quick": Scale(1400, 40, 10, 200, (2000,), epochs=4, n_speed=10, batches=(64, 128)),
 }
 
 
