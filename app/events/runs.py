@@ -27,7 +27,7 @@ class RunEvent(BaseEvent):
     run_id: int
     job: Job
     role: str | None = None
-    """Which of several models the run is for; None where the strategy has one."""
+    """The role whose model the run is for; None where the strategy has only one role."""
 
     def name(self) -> Sentence:
         """Returns what the run does."""

@@ -174,7 +174,7 @@ def branched(
     outcome: Outcome = Outcome.EXPLAINED,
     said: str = "",
 ) -> Branched:
-    """What a worker may make of a branch; `looks` are all turns, the corrected one among them.
+    """Returns a branch as a worker makes it. looks: all turns, the corrected one among them;
     said: the words that were not understood."""
     trace = trace_of(looks, answer).model_copy(update={"outcome": outcome, "said": said})
     return Branched(

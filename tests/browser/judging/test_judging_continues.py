@@ -68,7 +68,7 @@ def lin(site: Site, new_context: NewContext) -> Page:
 
 
 def correct_and_continue(page: Page, says: str) -> None:
-    """What is to be seen instead at the first look, and on from there, by keyboard alone."""
+    """Corrects the first look of the first rationale and continues from it, by keyboard alone."""
     page.keyboard.press("t")
     page.keyboard.press("1")
     page.keyboard.press("Tab")

@@ -1,4 +1,4 @@
-"""Which words of a draw are to be said more often: the advantage of each part of it.
+"""Computes the advantage of each part of a draw: how much more often it is to be said.
 
 Where parts earned something by themselves, such as a question that somebody marked, a part answers
 for what came from it on: its own, that of later parts, and how the draw ended. This is GRPO with

@@ -199,14 +199,14 @@ class Rollouts:
     # --- Rewards ----------------------------------------------------------------------------------
 
     def _end(self, item: int, episode: Episode) -> float:
-        """What it is worth how an episode ended."""
+        """Returns the reward for how an episode ended: 1 for the right answer, less any fine."""
         reward = float(_is_right(self._items[item], episode))
         if episode.outcome in {Outcome.NOT_UNDERSTOOD, Outcome.ASKED_TOO_OFTEN}:
             reward -= self._rewards.not_understood
         return reward
 
     def _earned(self, item: int, turn: Turn) -> float:
-        """What a turn earns by itself, for the role that learns."""
+        """Returns the reward or fine of one turn, for the role that learns."""
         useful, true = self._marker(item, turn)
         if self._role == OBSERVER:
             return self._rewards.observation * (true or 0.0)

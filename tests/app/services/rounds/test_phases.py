@@ -40,13 +40,13 @@ def round_(session: Session, project: Project) -> Round:
     return round_
 
 
-def train(session: Session, round_: Round, role: str) -> Run:
+def train(session: Session, round_: Round, role: str, strategy: Strategy = DIRECT) -> Run:
     return runs.request_run(
         session,
         project_id=round_.project_id,
         round_id=round_.id,
         job=Job.TRAIN,
-        strategy=DIRECT.name,
+        strategy=strategy.name,
         role=role,
     )
 
@@ -135,13 +135,6 @@ def test_each_role_has_models_of_its_own(session: Session, project: Project, rou
 def test_the_history_names_the_role_where_there_are_several(
     session: Session, round_: Round, strategy: Strategy, role: str, told: str
 ) -> None:
-    runs.request_run(
-        session,
-        project_id=round_.project_id,
-        round_id=round_.id,
-        job=Job.TRAIN,
-        strategy=strategy.name,
-        role=role,
-    )
+    train(session, round_, role, strategy)
     event = session.scalars(select(Event).where(Event.round_id == round_.id)).one()
     assert translate(read_event(event.tag, event.details).describe()) == told

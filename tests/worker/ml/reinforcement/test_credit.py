@@ -1,4 +1,4 @@
-"""Which part of a draw answers for what: advantages by part, and where they stand in a row."""
+"""The advantage of each part of a draw, and the places of its tokens in a row."""
 
 import pytest
 

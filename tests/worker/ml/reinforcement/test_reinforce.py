@@ -40,6 +40,10 @@ ADAPTER = AdapterSettings(
 CONFIG = ReinforceConfig(
     items_per_step=2, draws_per_item=4, batch_size=4, learning_rate=5e-3, kl_weight=0.02, seed=3
 )
+FREE = ReinforceConfig(
+    items_per_step=3, draws_per_item=16, batch_size=48, learning_rate=0.03, kl_weight=0.0, seed=3
+)
+"""Learns fast, and nothing holds it back."""
 QUESTION = "what colour is the cube ?"
 N_ITEMS = 3
 SEEN = Part(" see: red.", None, is_apart=True)
@@ -171,30 +175,15 @@ def test_what_was_sampled_is_as_probable_for_the_trainer_as_it_was_for_the_sampl
 
 
 def test_what_is_rewarded_is_said_more_often(llava: Vlm, start: Path, tmp_path: Path) -> None:
-    config = replace(
-        CONFIG,
-        items_per_step=3,
-        draws_per_item=16,
-        batch_size=48,
-        kl_weight=0.0,
-        learning_rate=0.03,
-    )
     made = environment(llava, is_low)
-    report = learn(llava, start, tmp_path, made, config, epochs=range(1, 11))
+    report = learn(llava, start, tmp_path, made, FREE, epochs=range(1, 11))
     rewards = [point.reward for point in report.curve]
     assert sum(rewards[-3:]) / 3 > sum(rewards[:2]) / 2 + 0.2
     assert report.curve[0].outcomes == {"said": 48}
 
 
 def test_what_one_turn_earns_is_learned_from(llava: Vlm, start: Path, tmp_path: Path) -> None:
-    config = replace(
-        CONFIG,
-        items_per_step=3,
-        draws_per_item=16,
-        batch_size=16,
-        kl_weight=0.0,
-        learning_rate=0.03,
-    )
+    config = replace(FREE, batch_size=16)  # in three batches
     made = earning(llava, lambda said: (is_low(said[:1], 0),))
     report = learn(llava, start, tmp_path, made, config, epochs=range(1, 11))
     rewards = [point.reward for point in report.curve]
