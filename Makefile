@@ -56,7 +56,7 @@ $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	    --no-compile --constraint constraints.txt setuptools
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-compile \
-	    --constraint constraints.txt --editable '.[worker,embedded,dev]'
+	    --constraint constraints.txt --editable '.[worker,embedded,parquet,dev]'
 	@touch $@
 
 # ------------------------------------------------------------------------------------- to test it

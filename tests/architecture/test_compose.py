@@ -153,7 +153,7 @@ def test_images_are_targets_of_the_dockerfile() -> None:
 
 def test_web_image_has_no_torch_and_worker_image_has() -> None:
     installs = re.findall(r"constraint constraints.txt '\.\[(.+)\]'", DOCKERFILE)
-    assert installs == ["embedded", "worker"]
+    assert installs == ["embedded,parquet", "worker,parquet"]
 
 
 def test_only_the_gpu_worker_reserves_a_gpu() -> None:
