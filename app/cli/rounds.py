@@ -97,7 +97,7 @@ def close(project: ProjectName) -> None:
     """
     from app.kit.db import session_scope
     from app.queries.rounds.rounds import list_live_workers
-    from app.services.admission.admission import count_votes
+    from app.services.admission.preview import count_votes
     from app.services.judging.ending import end_judging
     from app.services.rounds import rounds
 

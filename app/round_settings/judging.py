@@ -152,3 +152,8 @@ class AdmissionSettings(SettingsModel):
         Field(ge=1, le=20),
         Shown(Sentence("Votes t"), Sentence("Only for “at least t say it fits”.")),
     ] = 1
+
+    @property
+    def name(self) -> str:
+        """Returns the policy with its parameter in one word, as admissions and releases name it."""
+        return f"at_least_{self.threshold}" if self.policy == "at_least" else self.policy

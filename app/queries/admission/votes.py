@@ -3,30 +3,50 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from sqlalchemy import ARRAY, BigInteger, Row, Select, bindparam, delete, func, select, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from app.lifecycle import RoundItemState, UserKind
 from app.models import Admission, Item, VerdictRow
 from app.queries.counted import counted_items, counted_judgements
-from app.queries.rounds.item_ranges import ItemRange, is_in_range, list_ranges
+from app.queries.rounds.item_ranges import ItemRange, list_ranges
 
 
-def list_round_ranges(session: Session, round_id: int) -> list[ItemRange]:
-    """Returns the items of a round in ranges, by their ids."""
+def list_round_ranges(session: Session, round_id: int, size: int) -> list[ItemRange]:
+    """Returns the items of a round in ranges of this size, by their ids."""
     ids = select(counted_items.item_id.label("id")).where(
         counted_items.round_id == round_id, counted_items.state != RoundItemState.RESTING
     )
-    return list_ranges(session, ids)
+    return list_ranges(session, ids, size)
 
 
-def votes_statement(round_id: int, judge_kind: UserKind) -> Select[int, int, int, int]:
-    """Returns the statement of (candidate, item, votes that it fits, votes), over the judgements of
-    one kind that count.
+def counts(round_id: int, judge_kind: UserKind) -> ColumnElement[bool]:
+    """Whether a verdict is a vote of the round, by judges of this kind.
 
     Items set aside are left out, since their answer is in doubt, and so are excluded ones.
     """
+    return and_(
+        Item.excluded_at.is_(None),
+        counted_items.round_id == round_id,
+        counted_judgements.user_kind == judge_kind,
+        counted_items.state != RoundItemState.SET_ASIDE,
+    )
+
+
+def votes_statement(round_id: int, judge_kind: UserKind) -> Select[int, int, int, int]:
+    """Returns the statement of (candidate, item, votes that it fits, votes)."""
     fits = func.count().filter(VerdictRow.fits)
     return (
         select(
@@ -38,24 +58,9 @@ def votes_statement(round_id: int, judge_kind: UserKind) -> Select[int, int, int
         .join(counted_judgements, counted_judgements.id == VerdictRow.judgement_id)
         .join(counted_items, counted_items.id == counted_judgements.round_item_id)
         .join(Item, Item.id == counted_items.item_id)
-        .where(
-            Item.excluded_at.is_(None),
-            counted_items.round_id == round_id,
-            counted_judgements.user_kind == judge_kind,
-            counted_items.state != RoundItemState.SET_ASIDE,
-        )
+        .where(counts(round_id, judge_kind))
         .group_by(VerdictRow.candidate_id, counted_items.item_id)
     )
-
-
-def list_votes(
-    session: Session, round_id: int, judge_kind: UserKind, range_: ItemRange
-) -> Sequence[Row[int, int, int, int]]:
-    """Returns (candidate, item, votes that it fits, votes) of the items of a range, in order."""
-    statement = votes_statement(round_id, judge_kind).where(
-        is_in_range(counted_items.item_id, range_)
-    )
-    return session.execute(statement.order_by(counted_items.item_id, VerdictRow.candidate_id)).all()
 
 
 Votes = tuple[tuple[int, int], ...]
@@ -140,15 +145,15 @@ _INSERT_ADMISSIONS = text(
 def insert_admissions(
     session: Session,
     round_id: int,
-    votes: Sequence[Row[int, int, int, int]],
     *,
+    candidate_ids: Sequence[int],
+    item_ids: Sequence[int],
+    n_fits: Sequence[int],
+    n_votes: Sequence[int],
     policy: str,
     judge_kind: UserKind,
 ) -> None:
-    """Store that the candidates of these votes are admitted, in one statement."""
-    if not votes:
-        return
-    candidate_ids, item_ids, n_fits, n_votes = zip(*votes, strict=True)
+    """Store that these candidates are admitted, in one statement."""
     session.execute(
         _INSERT_ADMISSIONS,
         {

@@ -1,13 +1,13 @@
-"""Admits judged rationales to training by one policy, which is previewed before it is applied."""
+"""Says what each policy would admit, from one statement that counts the votes of a round."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
 from app.lifecycle import UserKind
 from app.models import Round
-from app.queries.rounds import votes as queries
+from app.queries.admission import votes as queries
 from app.round_settings import AdmissionSettings, LoopSettings
 
 
@@ -22,7 +22,8 @@ class AdmissionPreview:
 
 @dataclass(frozen=True)
 class VoteCounts:
-    """The votes of a round, items with the same votes together: enough to try every policy."""
+    """The votes of a round, items with the same votes together: enough for every policy that asks
+    how many, and not who."""
 
     kinds: Mapping[queries.Votes, int]
     """How many items have these votes on their candidates."""
@@ -54,7 +55,7 @@ def is_admitted(n_fits: int, n_votes: int, settings: AdmissionSettings) -> bool:
 
 
 def judge_kind(round_: Round) -> UserKind:
-    """Returns whose votes a round counts, of people or of critics: they are never mixed."""
+    """Returns whose votes a round counts, of people or of critics."""
     judges = LoopSettings.model_validate(round_.settings).judging.judges
     return UserKind.PERSON if judges.are_people else UserKind.CRITIC
 
@@ -62,31 +63,3 @@ def judge_kind(round_: Round) -> UserKind:
 def count_votes(session: Session, round_: Round) -> VoteCounts:
     """Count the votes of a round, once for all policies."""
     return VoteCounts(queries.count_alike(session, round_.id, judge_kind(round_)))
-
-
-def admit(
-    session: Session,
-    round_: Round,
-    settings: AdmissionSettings,
-    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
-) -> AdmissionPreview:
-    """Store the admissions of a round, some items at a time; returns how much was admitted.
-
-    Repeating it gives the same rows. on_progress: is told the items done, and of how many.
-    """
-    queries.delete_admissions(session, round_.id)
-    kind = judge_kind(round_)
-    policy = settings.policy if settings.policy != "at_least" else f"at_least_{settings.threshold}"
-    ranges = queries.list_round_ranges(session, round_.id)
-    n_all = sum(range_.size for range_ in ranges)
-    n_done = n_rationales = n_items = n_judged = 0
-    for range_ in ranges:
-        on_progress(n_done, n_all)
-        votes = queries.list_votes(session, round_.id, kind, range_)
-        admitted = [vote for vote in votes if is_admitted(vote.n_fits, vote.n_votes, settings)]
-        queries.insert_admissions(session, round_.id, admitted, policy=policy, judge_kind=kind)
-        n_done += range_.size
-        n_rationales += len(admitted)
-        n_items += len({vote.item_id for vote in admitted})
-        n_judged += len({vote.item_id for vote in votes})
-    return AdmissionPreview(n_rationales, n_items, n_judged)

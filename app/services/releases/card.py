@@ -55,10 +55,6 @@ def make_card(
 
 def _describe_round(source: RoundSource) -> Json:
     settings = LoopSettings.model_validate(source.round.settings)
-    admission = settings.admission
-    policy: str = admission.policy
-    if policy == "at_least":
-        policy = f"at_least_{admission.threshold}"
     return {
         "number": source.round.number,
         "status": source.round.status.value,
@@ -73,7 +69,7 @@ def _describe_round(source: RoundSource) -> Json:
         "control": settings.judging.control,
         "overlap": settings.judging.overlap,
         "max_shown": settings.judging.max_shown,
-        "policy": policy,
+        "policy": settings.admission.name,
         "training_source": settings.training.source,
         # A round without such texts is described as it always was.
         **({"trained_on_written": True} if settings.training.written else {}),

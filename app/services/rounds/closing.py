@@ -13,7 +13,7 @@ from app.events.rounds import JudgingClosed
 from app.models import Round
 from app.queries.runs.runs import get_run
 from app.run_results import ClosingResult
-from app.services.admission.admission import admit
+from app.services.admission.apply import admit
 from app.services.events import record
 from app.services.rounds.moving_on import finish_round_run
 from app.services.rounds.rounds import settings_of

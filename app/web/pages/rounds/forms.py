@@ -14,7 +14,7 @@ from app.queries.projects import overview
 from app.queries.projects.projects import count_items_by_split
 from app.queries.rounds.rounds import find_last_round, find_open_round
 from app.round_settings import AdmissionSettings, LoopSettings
-from app.services.admission.admission import AdmissionPreview, count_votes
+from app.services.admission.preview import AdmissionPreview, count_votes
 from app.services.projects.projects import settings_of
 from app.services.rounds.starting import find_prior_fault
 from app.services.rounds.training_rows import count_written, learns_from_prior

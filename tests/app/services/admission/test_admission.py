@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from app.lifecycle import RoundItemState, UserKind
 from app.models import Admission, Judgement, Project, Round, RoundCandidate, RoundItem, User
 from app.round_settings import AdmissionSettings, LoopSettings
-from app.services.admission.admission import admit, count_votes, is_admitted
+from app.services.admission.apply import admit
+from app.services.admission.preview import count_votes, is_admitted
 from app.services.judging import opening
 from app.services.rounds.critic_judging import judge_round
 from tests.support.factories import make_item, make_project, make_round, make_round_item, make_user

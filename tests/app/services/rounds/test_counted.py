@@ -9,7 +9,8 @@ from app.models import Admission, Judgement, Project, Round, RoundItem
 from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds.rounds import get_progress, has_unjudged_items
 from app.round_settings import AdmissionSettings
-from app.services.admission.admission import admit, count_votes
+from app.services.admission.apply import admit
+from app.services.admission.preview import count_votes
 from app.services.rounds.figures import collect_figures
 from tests.support.factories import make_item, make_project, make_round, make_round_item, make_user
 from tests.support.judging import open_item, submit

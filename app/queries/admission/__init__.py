@@ -1,0 +1,1 @@
+"""Statements of admission: votes, what is admitted, and what adjudicators decide."""
