@@ -47,6 +47,7 @@ class Job(StrEnum):
     EVALUATE = "evaluate"
     IMPORT = "import"
     RELEASE = "release"
+    ASSESS = "assess"
 
 
 class RoundItemState(StrEnum):
@@ -238,6 +239,7 @@ QUEUES: dict[Job, Literal["cpu", "gpu"]] = {
     Job.EVALUATE: "gpu",
     Job.IMPORT: "cpu",
     Job.RELEASE: "cpu",
+    Job.ASSESS: "cpu",
 }
 
 SHARDED = frozenset({Job.BASELINE, Job.GENERATE, Job.EVALUATE})
@@ -246,6 +248,17 @@ SHARDED = frozenset({Job.BASELINE, Job.GENERATE, Job.EVALUATE})
 ASIDE = frozenset({Job.BRANCH})
 """Jobs beside a round, asked for by those who judge it: many live at once, no status waits for
 them, and whoever asked, not the round's page, is told how they went."""
+
+LOOKING_ON = frozenset({Job.ASSESS})
+"""Jobs that change nothing of a round: its page shows them, but no status waits for one, and where
+one fails the round goes on and it is asked for anew."""
+
+
+class EvidenceKind(StrEnum):
+    """What a round's evidence is about; each kind is measured and stored by itself."""
+
+    AGREEMENT = "agreement"
+    POSITIONS = "positions"
 
 
 def can_advance(

@@ -18,6 +18,7 @@ JOB_NAMES: Mapping[Job, Sentence] = {
     Job.EVALUATE: Sentence("Evaluation"),
     Job.IMPORT: Sentence("Import"),
     Job.RELEASE: Sentence("Release"),
+    Job.ASSESS: Sentence("Evidence"),
 }
 
 

@@ -12,6 +12,7 @@ from app.models.candidates import (
     Sample,
 )
 from app.models.dataset import Image, Item, PriorEpisode, ProjectImage
+from app.models.evidence import RoundEvidence
 from app.models.guidelines import (
     GuidelinesDifference,
     GuidelinesPicture,
@@ -83,6 +84,7 @@ __all__ = [
     "Round",
     "RoundAnnotator",
     "RoundCandidate",
+    "RoundEvidence",
     "RoundItem",
     "RoundModel",
     "Run",

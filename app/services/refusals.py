@@ -178,6 +178,12 @@ class RoundNotJudging(Conflict):
     code = "round.not_judging"
 
 
+class NothingJudged(Conflict):
+    """Nothing can be measured of a round in which nobody has judged anything."""
+
+    code = "round.nothing_judged"
+
+
 class RoundClosed(Conflict):
     """The round cannot be judged: it has not begun, or is closed, completed or cancelled."""
 

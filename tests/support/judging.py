@@ -1,7 +1,8 @@
 """What the gates of the judging pages hand to the services, for tests that call those directly; and
-rounds of the strategy `monologue` with episodes that nobody had to play."""
+rounds of the strategy `monologue` with episodes that nobody had to play; and rounds that several
+people judged, with their evidence."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.lifecycle import Job, RoundItemState, RunStatus, ShardStatus
+from app.lifecycle import Job, Purpose, RoundItemState, RunStatus, ShardStatus
 from app.models import Item, Judgement, Project, Round, RoundItem, Run, RunShard, User
 from app.opinions import Opinion
 from app.principal import CameBy, Credential
@@ -18,9 +19,17 @@ from app.queries.runs.runs import claim_run
 from app.round_settings import LoopSettings
 from app.services.judging import branches, judgements, opening
 from app.services.judging.branches import Branched
+from app.services.quality.evidence import gather_evidence, request_evidence
 from app.services.rounds.sampling import Drawn, store_samples
 from app.strategies.monologue import MONOLOGUE, MonologueTrace, Outcome, Turn
-from tests.support.factories import make_item, make_project, make_round, make_round_item, make_run
+from tests.support.factories import (
+    make_item,
+    make_project,
+    make_round,
+    make_round_item,
+    make_run,
+    make_user,
+)
 
 
 def locked(session: Session, judgement: Judgement) -> LockedItem:
@@ -204,4 +213,61 @@ def make_branch(session: Session, made: Branched) -> None:
     """Do what a worker does with the oldest branch that waits."""
     run_id, attempt = claim_branch(session)
     branches.store_branch(session, run_id, attempt=attempt, made=made, adapter_id=None, seconds=0.5)
+    session.flush()
+
+
+# --- Evidence -------------------------------------------------------------------------------
+
+TEXTS = ("it is red", "the ball is red", "there is a ball", "it is round")
+
+Choose = Callable[[User, Sequence[int]], Sequence[int]]
+"""Says what somebody picks of the candidates that they see, in the order in which they see them."""
+
+
+def first_two(_user: User, shown: Sequence[int]) -> Sequence[int]:
+    """The two candidates that were made first, wherever they stand."""
+    return sorted(shown)[:2]
+
+
+def make_judged_items(
+    session: Session,
+    round_: Round,
+    people: Sequence[User],
+    *,
+    n_items: int,
+    choose: Choose = first_two,
+    purpose: Purpose = Purpose.TRAINING,
+) -> list[RoundItem]:
+    """Items of four candidates that each of these people has judged."""
+    project = session.get_one(Project, round_.project_id)
+    items = [
+        make_round_item(
+            session,
+            round_,
+            make_item(session, project),
+            texts=TEXTS,
+            slots=len(people),
+            purpose=purpose,
+        )
+        for _ in range(n_items)
+    ]
+    for user in people:
+        for _ in items:
+            judgement = open_item(session, round_, user)
+            picked = list(choose(user, judgement.shown_order))
+            submit(session, judgement, picked=picked, none_fits=not picked)
+    return items
+
+
+def make_people(session: Session, n: int) -> list[User]:
+    return [make_user(session) for _ in range(n)]
+
+
+def gather_now(session: Session, round_: Round) -> None:
+    """Ask for the evidence of a round, and do what a worker does then."""
+    run = request_evidence(session, round_, actor=None)
+    attempt = claim_run(session, run.id, worker_id=None, stale_after=timedelta(minutes=1))
+    assert attempt is not None
+    session.refresh(run)
+    gather_evidence(session, run.id, attempt=attempt)
     session.flush()

@@ -88,6 +88,10 @@ def _work_alone(run: Run, attempt: int, heart: Heart) -> None:
             from worker.stages.close import close
 
             close(run.id, attempt, heart)
+        case Job.ASSESS:
+            from worker.stages.close import assess
+
+            assess(run.id, attempt, heart)
         case Job.IMPORT:
             from app.services.dataset.imports import perform_import
 

@@ -1,9 +1,11 @@
-"""Close a round, on a worker without torch."""
+"""What a worker without torch does with a judged round: closes it, and gathers its evidence."""
 
 import time
+from collections.abc import Callable
 
 from app.kit.errors import LostRun
 from app.run_results import WorkProgress
+from app.services.quality.evidence import gather_evidence
 from app.services.rounds.closing import close_round
 from worker.host.heart import Heart
 from worker.host.persist import persist
@@ -15,6 +17,21 @@ def close(run_id: int, attempt: int, heart: Heart) -> None:
     """Close the round of a run in one transaction; a second try after a crash starts clean.
 
     Stops, and leaves nothing behind, when the run is cancelled or taken over meanwhile.
+    """
+    report = _reporter(run_id, heart)
+    persist(lambda session: close_round(session, run_id, attempt=attempt, on_progress=report))
+
+
+def assess(run_id: int, attempt: int, heart: Heart) -> None:
+    """Measure and store all evidence of the round of a run, in one transaction as well."""
+    report = _reporter(run_id, heart)
+    persist(lambda session: gather_evidence(session, run_id, attempt=attempt, on_progress=report))
+
+
+def _reporter(run_id: int, heart: Heart) -> Callable[[str, int, int], None]:
+    """Returns what a job tells its step, how much of it is done, and of how much.
+
+    It raises LostRun when the run was cancelled or taken over, so that the job stops there.
     """
     reported = float("-inf")
 
@@ -28,4 +45,4 @@ def close(run_id: int, attempt: int, heart: Heart) -> None:
             reported = time.monotonic()
             heart.beat()
 
-    persist(lambda session: close_round(session, run_id, attempt=attempt, on_progress=report))
+    return report

@@ -14,6 +14,7 @@ from app.lifecycle import (
     ASIDE,
     CLOSED_ROUND,
     LIVE_RUN,
+    LOOKING_ON,
     Job,
     JudgementStatus,
     RoundItemState,
@@ -235,7 +236,7 @@ def find_failed_run(session: Session, round_id: int) -> Run | None:
 
 def list_failed_runs(session: Session, round_id: int) -> Sequence[Run]:
     """Returns failed runs of a round that nobody has retried, in the order in which they were asked
-    for. Those beside the round (`ASIDE`) are left out: nothing of it waits for them.
+    for. Those that nothing of the round waits for (`ASIDE`, `LOOKING_ON`) are left out.
     """
     retry = select(Run.retry_of_id).where(
         Run.round_id == round_id, Run.retry_of_id.is_not(None), Run.status != RunStatus.CANCELLED
@@ -245,7 +246,7 @@ def list_failed_runs(session: Session, round_id: int) -> Sequence[Run]:
         .where(
             Run.round_id == round_id,
             Run.status == RunStatus.FAILED,
-            Run.job.not_in(ASIDE),
+            Run.job.not_in(ASIDE | LOOKING_ON),
             Run.id.not_in(retry),
         )
         .order_by(Run.id)

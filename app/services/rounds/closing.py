@@ -15,6 +15,7 @@ from app.queries.runs.runs import get_run
 from app.run_results import ClosingResult
 from app.services.admission.apply import admit
 from app.services.events import record
+from app.services.quality.evidence import request_where_judged
 from app.services.rounds.moving_on import finish_round_run
 from app.services.rounds.rounds import settings_of
 from app.services.rounds.training_rows import plan_trainings
@@ -32,8 +33,9 @@ def close_round(
     attempt: int,
     on_progress: OnProgress = lambda _step, _done, _total: None,
 ) -> None:
-    """Admit by the round's policy, request the training where there is anything for it, and finish
-    the run. Without anything to train on the round is completed.
+    """Admit by the round's policy, request the training where there is anything for it, and the
+    evidence where people judged, and finish the run. Without anything to train on the round is
+    completed.
 
     on_progress: is told the step, the items done and of how many; may raise to stop.
     Raises LostRun when the run was taken over, or cancelled, meanwhile.
@@ -61,6 +63,7 @@ def close_round(
         actor=None,
         on_progress=lambda done, total: on_progress(PLANNING, done, total),
     )
+    request_where_judged(session, round_)
     finish_round_run(
         session,
         run_id,

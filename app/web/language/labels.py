@@ -35,6 +35,10 @@ _WORDS = (
     Sentence("adding items"),
     Sentence("writing jsonl"),
     Sentence("writing huggingface"),
+    # Steps of gathering evidence.
+    Sentence("reading judgements"),
+    Sentence("measuring agreement"),
+    Sentence("testing positions"),
     # Jobs; `train` is a split too.
     Sentence("baseline"),
     Sentence("generate"),
@@ -43,6 +47,7 @@ _WORDS = (
     Sentence("evaluate"),
     Sentence("import"),
     Sentence("release"),
+    Sentence("assess"),
     # Policies.
     Sentence("any"),
     Sentence("majority"),

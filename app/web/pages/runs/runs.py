@@ -26,7 +26,11 @@ JOB_LABELS: dict[Job, Sentence] = {
     Job.EVALUATE: Sentence("Evaluate the adapter"),
     Job.IMPORT: Sentence("Import"),
     Job.RELEASE: Sentence("Build the release"),
+    Job.ASSESS: Sentence("Gather the evidence"),
 }
+
+JOBS_IN_STEPS = (Job.CLOSE, Job.IMPORT, Job.RELEASE, Job.ASSESS)
+"""Jobs whose progress names the step that they are at."""
 
 TRAINING_LABELS = {
     REASONER: Sentence("Train the reasoner"),
@@ -45,7 +49,7 @@ REWARD_LABELS = {
 class Work:
     """The progress of a run: how much it has written, how fast, for how long, and by whom.
 
-    `step`: what an import or a release is at. `result`: of a training that has ended.
+    `step`: what a run of several steps is at. `result`: of a training that has ended.
     `rewarded`: of a run that has learned from rewards.
     """
 
@@ -170,8 +174,8 @@ def _rewarded(run: Run) -> ReinforcementResult | None:
 
 
 def _step(run: Run) -> str:
-    """Returns what a closing, an import or a release is doing now."""
-    if run.job not in (Job.CLOSE, Job.IMPORT, Job.RELEASE) or run.status not in LIVE_RUN:
+    """Returns what a run of several steps is doing now."""
+    if run.job not in JOBS_IN_STEPS or run.status not in LIVE_RUN:
         return ""
     step = WorkProgress.read(run.progress).step
     return word(step) if step else ""

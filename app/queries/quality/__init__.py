@@ -1,0 +1,1 @@
+"""Statements of whom and what to trust."""

@@ -1,0 +1,1 @@
+"""Quality: whom and what to trust."""

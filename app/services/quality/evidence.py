@@ -1,0 +1,181 @@
+"""The evidence of a round: what its judgements say of how far they can be trusted.
+
+It is gathered by a run of its own and stored, so that pages only show it. Closing a round asks for
+it, and so may an admin at any time.
+
+A further kind of evidence is a member of `EvidenceKind`, a model of its figures in
+`app/evidence.py`, and a line in `_KINDS` with what measures it. Whatever reads the judgements of a
+round does so through `RoundJudgements`, which are read once for all kinds.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from app.evidence import AgreementFigures, AssessmentResult, Figure, PersonAgreement
+from app.kit.sentences import Sentence
+from app.lifecycle import EvidenceKind, Job
+from app.metrics.agreement import (
+    Measured,
+    Picks,
+    Verdicts,
+    measure_people,
+    measure_picks,
+    measure_verdicts,
+)
+from app.models import Round, Run, User
+from app.queries.quality import evidence as queries
+from app.queries.quality.evidence import RoundJudgements
+from app.queries.runs.runs import get_run, lock_run
+from app.run_results import StoredJson
+from app.services.refusals import NothingJudged, RunLive
+from app.services.runs import runs
+
+OnProgress = Callable[[str, int, int], None]
+
+READING = "reading judgements"
+
+
+def request_evidence(session: Session, round_: Round, *, actor: User | None) -> Run:
+    """Request the run that gathers the evidence of a round anew; returns it.
+
+    Raises Conflict where no person has judged anything that counts, or such a run lives already.
+    """
+    if not queries.has_judgements(session, round_.id):
+        raise NothingJudged(
+            Sentence(
+                "Nobody has judged anything in round %(number)s so far, so there is nothing to "
+                "measure.",
+                number=round_.number,
+            )
+        )
+    return runs.request_run(
+        session, project_id=round_.project_id, round_id=round_.id, job=Job.ASSESS, actor=actor
+    )
+
+
+def request_where_judged(session: Session, round_: Round) -> None:
+    """Request the evidence of a round that closes. Nothing happens where nobody judged, or where it
+    was asked for just before."""
+    try:
+        request_evidence(session, round_, actor=None)
+    except (NothingJudged, RunLive):
+        return
+
+
+def gather_evidence(
+    session: Session,
+    run_id: int,
+    *,
+    attempt: int,
+    on_progress: OnProgress = lambda _step, _done, _total: None,
+) -> None:
+    """Measure every kind of evidence of the round of a run, store it, and finish the run.
+
+    on_progress: is told the step, the steps done and of how many; may raise to stop.
+    Raises LostRun when the run was taken over, or cancelled, meanwhile.
+    """
+    run = get_run(session, run_id)
+    round_ = session.get_one(Round, run.round_id)
+    n_steps = len(_KINDS) + 1
+    on_progress(READING, 0, n_steps)
+    judgements = queries.read_judgements(session, round_.id)
+    for done, (kind, measuring) in enumerate(_KINDS.items(), start=1):
+        on_progress(measuring.step, done, n_steps)
+        figures = measuring.measure(session, round_, judgements)
+        queries.store_evidence(
+            session, round_.id, kind, figures.dump(), run_id=run_id, attempt=attempt
+        )
+    run = lock_run(session, run_id)
+    runs.finish_run(
+        session, run, attempt=attempt, result=AssessmentResult(n_judgements=len(judgements))
+    )
+
+
+# --- Kinds ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """How a kind of evidence is measured. `step` is what the page says meanwhile."""
+
+    step: str
+    measure: Callable[[Session, Round, RoundJudgements], StoredJson]
+
+
+def measure_agreement(
+    _session: Session, _round: Round, judgements: RoundJudgements
+) -> AgreementFigures:
+    """Returns how far people agree: all together, and each with the others."""
+    verdicts, people = verdicts_of(judgements)
+    found = measure_verdicts(verdicts)
+    own = measure_people(verdicts)
+    n_judgements = np.bincount(np.searchsorted(people, judgements.user_id), minlength=len(people))
+    return AgreementFigures(
+        n_judgements=len(judgements),
+        n_items=len(np.unique(judgements.item_id)),
+        n_people=len(people),
+        alpha=_figure(found.alpha),
+        masi=_figure(measure_picks(picks_of(judgements, verdicts))),
+        fleiss=_figure(found.fleiss),
+        cohen=_figure(found.cohen),
+        share_same=_figure(found.share_same),
+        share_by_chance=found.share_by_chance,
+        picked_share=found.picked_share,
+        people=tuple(
+            PersonAgreement(
+                user_id=int(user_id),
+                alpha=_figure(own[number]),
+                n_judgements=int(n_judgements[number]),
+                picked_share=float(verdicts.fits[verdicts.person == number].mean()),
+            )
+            for number, user_id in enumerate(people)
+        ),
+    )
+
+
+_KINDS: Mapping[EvidenceKind, Measuring] = {
+    EvidenceKind.AGREEMENT: Measuring("measuring agreement", measure_agreement),
+}
+
+
+def verdicts_of(judgements: RoundJudgements) -> tuple[Verdicts, queries.Ints]:
+    """Returns the verdicts with items, people and candidates numbered from 0 on, and the ids of the
+    people."""
+    people, person = np.unique(judgements.user_id, return_inverse=True)
+    _, item = np.unique(judgements.item_id, return_inverse=True)
+    _, candidate = np.unique(judgements.candidate_id, return_inverse=True)
+    judgement = judgements.judgement
+    return Verdicts(item[judgement], person[judgement], candidate, judgements.fits), people
+
+
+def picks_of(judgements: RoundJudgements, verdicts: Verdicts) -> Picks:
+    """Returns the picked sets, with the candidates of an item numbered in an order that has nothing
+    to do with how they were drawn or shown."""
+    n_candidates = int(verdicts.candidate.max(initial=-1)) + 1
+    item = np.zeros(n_candidates, dtype=np.int64)
+    item[verdicts.candidate] = verdicts.item
+    order = np.lexsort((np.random.default_rng(0).random(n_candidates), item))
+    n_of_item = np.bincount(item)
+    first = np.cumsum(n_of_item) - n_of_item
+    number = np.empty(n_candidates, dtype=np.int64)
+    number[order] = np.arange(n_candidates) - first[item[order]]
+    bits = np.where(verdicts.fits, 1 << number[verdicts.candidate], 0)
+    first_verdict = np.cumsum(judgements.n_shown) - judgements.n_shown
+    return Picks(
+        item=verdicts.item[first_verdict],
+        person=verdicts.person[first_verdict],
+        picked=np.add.reduceat(bits, first_verdict) if len(bits) else bits,
+    )
+
+
+def _figure(measured: Measured) -> Figure:
+    return Figure(
+        value=measured.value,
+        low=measured.low,
+        high=measured.high,
+        n=measured.n,
+        undefined=measured.undefined,
+    )
