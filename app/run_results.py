@@ -141,6 +141,40 @@ class ClosingResult(StoredJson):
     n_judged_items: int = 0
 
 
+class WeighedPerson(StoredJson):
+    """How a policy weighed one person: None where their votes say nothing of it."""
+
+    user_id: int
+    n_votes: int = 0
+    sensitivity: float | None = None
+    """The share of fitting candidates of which they say that they fit, as estimated."""
+    specificity: float | None = None
+    """The share of the others of which they say that they do not fit."""
+
+
+class KnownBefore(StoredJson):
+    """What a policy takes for granted of everybody, in right answers of so many asked."""
+
+    fitting: tuple[float, float] = (0.0, 0.0)
+    others: tuple[float, float] = (0.0, 0.0)
+    share_fitting: tuple[float, float] = (0.0, 0.0)
+    """Candidates that fit, of so many."""
+
+
+class Weighing(StoredJson):
+    """What Dawid and Skene's method estimated from the votes of a round."""
+
+    probability: float = 0.0
+    """From which on a candidate is admitted."""
+    share_fitting: float = 0.0
+    n_iterations: int = 0
+    log_likelihood: float = 0.0
+    before: KnownBefore = KnownBefore()
+    n_checked: int = 0
+    """People of whom results of check items were known."""
+    people: tuple[WeighedPerson, ...] = ()
+
+
 class ReleaseResult(StoredJson):
     """The release that a run made, or whose files it built again; None before it is made."""
 

@@ -97,19 +97,22 @@ def close(project: ProjectName) -> None:
     """
     from app.kit.db import session_scope
     from app.queries.rounds.rounds import list_live_workers
-    from app.services.admission.preview import count_votes
+    from app.services.admission.preview import preview_counted
     from app.services.judging.ending import end_judging
     from app.services.rounds import rounds
 
     with running_services(), session_scope() as session:
         round_ = _open_round(session, project)
         end_judging(session, round_, actor=None)
-        preview = count_votes(session, round_).preview(rounds.settings_of(round_).admission)
+        policy = rounds.settings_of(round_).admission
+        preview = preview_counted(session, round_, policy)
         has_worker = any("cpu" in worker.queues for worker in list_live_workers(session))
-    console.print(
-        f"Round {round_.number} closes: {preview.n_rationales} rationales of {preview.n_items} "
-        "items are admitted."
+    admitted = (
+        f"{preview.n_rationales} rationales of {preview.n_items} items are admitted."
+        if preview
+        else f"people are weighed, then it is known what is admitted ({policy.name})."
     )
+    console.print(f"Round {round_.number} closes: {admitted}")
     if not has_worker:
         console.print("No light worker is alive: illume worker --queues cpu")
 

@@ -28,7 +28,14 @@ from app.models.judgements import (
     VerdictRow,
     WrittenRationale,
 )
-from app.models.outcomes import Admission, Release, ReleaseRow, Score, TrainingRow
+from app.models.outcomes import (
+    Admission,
+    AdmissionDecision,
+    Release,
+    ReleaseRow,
+    Score,
+    TrainingRow,
+)
 from app.models.people import (
     ApiToken,
     Event,
@@ -51,6 +58,7 @@ from app.models.rounds import Adapter, Round, RoundModel, Run, RunShard
 __all__ = [
     "Adapter",
     "Admission",
+    "AdmissionDecision",
     "ApiToken",
     "Base",
     "Branch",

@@ -27,6 +27,8 @@ class Admission(WithCreation, Base):
     judge_kind: Mapped[UserKind]
     n_fits: Mapped[int]
     n_votes: Mapped[int]
+    probability: Mapped[float | None]
+    """That it fits, where the policy weighs people; else None."""
     __table_args__ = (
         ForeignKeyConstraint(
             ["round_id", "item_id", "purpose"],
@@ -36,8 +38,36 @@ class Admission(WithCreation, Base):
         ForeignKeyConstraint(["candidate_id", "item_id"], ["candidate.id", "candidate.item_id"]),
         CheckConstraint("purpose = 'training'", name="training_only"),
         CheckConstraint("n_fits BETWEEN 1 AND n_votes", name="votes_add_up"),
+        CheckConstraint("probability BETWEEN 0 AND 1", name="probability_within"),
+        CheckConstraint(
+            "(policy LIKE 'dawid_skene%') = (probability IS NOT NULL)",
+            name="probability_of_people",
+        ),
         Index("ix_admission_item_id", "item_id"),
         Index("ix_admission_candidate_id", "candidate_id"),
+    )
+
+
+class AdmissionDecision(WithCreation, Base):
+    """What the policy of a round decided with, and how much it admitted."""
+
+    __tablename__ = "admission_decision"
+    round_id: Mapped[int] = mapped_column(
+        ForeignKey("round.id", ondelete="CASCADE"), primary_key=True
+    )
+    policy: Mapped[str] = mapped_column(String(50))
+    n_rationales: Mapped[int]
+    n_items: Mapped[int]
+    n_judged_items: Mapped[int]
+    weighing: Mapped[Json | None]
+    """How people were weighed (`Weighing`); None where votes were only counted."""
+    __table_args__ = (
+        CheckConstraint(
+            "n_items <= n_rationales AND n_items <= n_judged_items", name="counts_add_up"
+        ),
+        CheckConstraint(
+            "(policy LIKE 'dawid_skene%') = (weighing IS NOT NULL)", name="weighing_of_people"
+        ),
     )
 
 

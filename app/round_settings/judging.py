@@ -136,7 +136,7 @@ class AdmissionSettings(SettingsModel):
     group = JUDGING
 
     policy: Annotated[
-        Literal["any", "majority", "unanimous", "at_least"],
+        Literal["any", "majority", "unanimous", "at_least", "dawid_skene"],
         Shown(
             Sentence("Admitted when"),
             choices={
@@ -144,6 +144,7 @@ class AdmissionSettings(SettingsModel):
                 "majority": Sentence("most say it fits"),
                 "unanimous": Sentence("all say it fits"),
                 "at_least": Sentence("at least t say it fits"),
+                "dawid_skene": Sentence("it probably fits, people weighed by Dawid–Skene"),
             },
         ),
     ] = "majority"
@@ -152,8 +153,30 @@ class AdmissionSettings(SettingsModel):
         Field(ge=1, le=20),
         Shown(Sentence("Votes t"), Sentence("Only for “at least t say it fits”.")),
     ] = 1
+    probability: Annotated[
+        float,
+        Field(ge=0.5, lt=1),
+        Shown(
+            Sentence("Probability"),
+            Sentence(
+                "That it fits, at least; only for Dawid–Skene. Wants two or more annotators per "
+                "item."
+            ),
+        ),
+    ] = 0.9
+
+    @property
+    def weighs_people(self) -> bool:
+        """Whether the policy must know who said what; the others count votes."""
+        return self.policy == "dawid_skene"
 
     @property
     def name(self) -> str:
         """Returns the policy with its parameter in one word, as admissions and releases name it."""
-        return f"at_least_{self.threshold}" if self.policy == "at_least" else self.policy
+        match self.policy:
+            case "at_least":
+                return f"at_least_{self.threshold}"
+            case "dawid_skene":
+                return f"dawid_skene_{self.probability:g}"
+            case _:
+                return self.policy

@@ -132,6 +132,17 @@ class LoopSettings(SettingsModel):
         return self
 
     @model_validator(mode="after")
+    def people_are_weighed(self) -> "LoopSettings":
+        if self.admission.weighs_people and not self.judging.judges.are_people:
+            raise ValueError(
+                Sentence(
+                    "Dawid–Skene weighs several people against each other, and a critic judges "
+                    "alone: choose another admission policy."
+                )
+            )
+        return self
+
+    @model_validator(mode="after")
     def policy_is_reachable(self) -> "LoopSettings":
         if (
             self.judging.judges.are_people

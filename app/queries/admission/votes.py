@@ -1,25 +1,19 @@
 """Votes on the candidates of a round, and the admissions that follow from them."""
 
 from collections import Counter
-from collections.abc import Sequence
 
 from sqlalchemy import (
-    ARRAY,
-    BigInteger,
     ColumnElement,
     Select,
     and_,
-    bindparam,
-    delete,
     func,
     select,
-    text,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from app.lifecycle import RoundItemState, UserKind
-from app.models import Admission, Item, VerdictRow
+from app.models import Item, VerdictRow
 from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds.item_ranges import ItemRange, list_ranges
 
@@ -120,49 +114,3 @@ def _judged_by_several(round_id: int) -> Select[list[int], int]:
         .subquery()
     )
     return select(of_item.c.votes, func.count()).group_by(of_item.c.votes)
-
-
-def delete_admissions(session: Session, round_id: int) -> None:
-    """Forget what was admitted in a round."""
-    session.execute(delete(Admission).where(Admission.round_id == round_id))
-
-
-_IDS = ARRAY(BigInteger)
-_INSERT_ADMISSIONS = text(
-    """
-    INSERT INTO admission
-      (round_id, candidate_id, item_id, purpose, policy, judge_kind, n_fits, n_votes)
-    SELECT :round_id, candidate_id, item_id, 'training', :policy, :judge_kind, n_fits, n_votes
-    FROM unnest(:candidate_ids, :item_ids, :n_fits, :n_votes)
-      AS admitted (candidate_id, item_id, n_fits, n_votes)
-    """
-).bindparams(
-    bindparam("round_id", type_=BigInteger),
-    *(bindparam(name, type_=_IDS) for name in ("candidate_ids", "item_ids", "n_fits", "n_votes")),
-)
-
-
-def insert_admissions(
-    session: Session,
-    round_id: int,
-    *,
-    candidate_ids: Sequence[int],
-    item_ids: Sequence[int],
-    n_fits: Sequence[int],
-    n_votes: Sequence[int],
-    policy: str,
-    judge_kind: UserKind,
-) -> None:
-    """Store that these candidates are admitted, in one statement."""
-    session.execute(
-        _INSERT_ADMISSIONS,
-        {
-            "round_id": round_id,
-            "policy": policy,
-            "judge_kind": judge_kind.value,
-            "candidate_ids": list(candidate_ids),
-            "item_ids": list(item_ids),
-            "n_fits": list(n_fits),
-            "n_votes": list(n_votes),
-        },
-    )

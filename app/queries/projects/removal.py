@@ -10,6 +10,7 @@ from app.lifecycle import CLOSED_ROUND, LIVE_RUN, JudgementStatus
 from app.models import (
     Adapter,
     Admission,
+    AdmissionDecision,
     GuidelinesPicture,
     Image,
     Item,
@@ -119,6 +120,7 @@ def delete_project(session: Session, project_id: int) -> None:
         delete(WrittenRationale).where(WrittenRationale.judgement_id.in_(judgements)),
         delete(VerdictRow).where(VerdictRow.round_id.in_(rounds)),
         delete(Admission).where(Admission.round_id.in_(rounds)),
+        delete(AdmissionDecision).where(AdmissionDecision.round_id.in_(rounds)),
         delete(Judgement).where(Judgement.round_item_id.in_(places)),
         delete(RoundCandidate).where(RoundCandidate.round_id.in_(rounds)),
         delete(RoundItem).where(RoundItem.project_id == project_id),

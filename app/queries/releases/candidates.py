@@ -48,6 +48,8 @@ class AdmissionSource:
     judge_kind: UserKind
     n_fits: int
     n_votes: int
+    probability: float | None
+    """Where the policy weighs people."""
 
 
 def list_admissions(
@@ -61,6 +63,7 @@ def list_admissions(
             Admission.judge_kind,
             Admission.n_fits,
             Admission.n_votes,
+            Admission.probability,
         )
         .join(Round, Round.id == Admission.round_id)
         .where(Admission.item_id.in_(item_ids), Admission.round_id.in_(round_ids))

@@ -11,7 +11,8 @@ from app.services.rounds import bases, rounds, starting
 from app.web.access.deps import CurrentUser, SessionDep
 from app.web.access.projects import ManagedProject, ManagedRound
 from app.web.http.htmx import is_htmx, redirect, respond
-from app.web.pages.rounds.forms import close_page, new_round_page
+from app.web.pages.rounds.closing import close_page
+from app.web.pages.rounds.forms import new_round_page
 from app.web.pages.rounds.rounds import round_page, round_state
 
 router = APIRouter()

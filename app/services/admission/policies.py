@@ -1,14 +1,21 @@
 """Decides which candidates are admitted: votes in, decisions out. Pure: no session, no time."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from app.metrics.dawid_skene import count_votes
+from app.metrics.dawid_skene import Estimate, RightOfAsked, count_votes, dawid_skene
 from app.round_settings import AdmissionSettings
 from app.services.admission.preview import AdmissionPreview, is_admitted
 from app.services.admission.votes import VoteMatrix, count_items
+
+EVERYBODY = RightOfAsked(fitting_right=8, fitting_asked=10, others_right=8, others_asked=10)
+"""What is taken for granted of people of whom nothing is known: they are right in 8 of 10 answers
+of either kind. It holds little against a hundred votes, and keeps a handful from saying all."""
+SHARE_FITTING = (1.0, 2.0)
+"""And of candidates, as if of two one had fitted."""
 
 Counts = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -24,6 +31,8 @@ class Decisions:
     n_fits: Counts
     n_votes: Counts
     is_admitted: Flags
+    estimate: Estimate | None = None
+    """Where the policy weighs people."""
 
     def count(self) -> AdmissionPreview:
         """Returns how much is admitted."""
@@ -34,16 +43,37 @@ class Decisions:
         )
 
 
-def decide(matrix: VoteMatrix, settings: AdmissionSettings) -> Decisions:
-    """Returns what the policy of these settings decides of each candidate."""
+def decide(
+    matrix: VoteMatrix,
+    settings: AdmissionSettings,
+    *,
+    checked: Mapping[int, RightOfAsked] | None = None,
+) -> Decisions:
+    """Returns what the policy of these settings decides of each candidate.
+
+    checked: by user, their right answers about check items of known kind, if any were asked.
+    """
     n_fits, n_votes = count_votes(matrix.votes)
-    return Decisions(
-        matrix=matrix,
-        policy=settings.name,
-        n_fits=n_fits,
-        n_votes=n_votes,
-        is_admitted=_are_admitted(n_fits, n_votes, settings),
+    if not settings.weighs_people:
+        is_admitted = _are_admitted(n_fits, n_votes, settings)
+        return Decisions(matrix, settings.name, n_fits, n_votes, is_admitted)
+    estimate = weigh(matrix, checked or {})
+    # What nobody calls fitting is never admitted, however little they are trusted.
+    is_admitted = (n_fits > 0) & (estimate.probability >= settings.probability)
+    return Decisions(matrix, settings.name, n_fits, n_votes, is_admitted, estimate)
+
+
+def weigh(matrix: VoteMatrix, checked: Mapping[int, RightOfAsked]) -> Estimate:
+    """Returns how probable it is that each candidate fits, and how right each person is."""
+    nothing = RightOfAsked()
+    known = [checked.get(user_id, nothing) for user_id in matrix.user_ids.tolist()]
+    of_checks = RightOfAsked(
+        np.array([entry.fitting_right for entry in known], dtype=np.float64),
+        np.array([entry.fitting_asked for entry in known], dtype=np.float64),
+        np.array([entry.others_right for entry in known], dtype=np.float64),
+        np.array([entry.others_asked for entry in known], dtype=np.float64),
     )
+    return dawid_skene(matrix.votes, known=EVERYBODY + of_checks, fitting_known=SHARE_FITTING)
 
 
 def _are_admitted(n_fits: Counts, n_votes: Counts, settings: AdmissionSettings) -> Flags:

@@ -40,7 +40,10 @@ class VoteCounts:
 
 
 def is_admitted(n_fits: int, n_votes: int, settings: AdmissionSettings) -> bool:
-    """Whether `n_fits` of `n_votes` admit a rationale. A tie is no majority."""
+    """Whether `n_fits` of `n_votes` admit a rationale. A tie is no majority.
+
+    Raises ValueError for a policy that must know who said so.
+    """
     if n_fits == 0:
         return False
     match settings.policy:
@@ -52,6 +55,8 @@ def is_admitted(n_fits: int, n_votes: int, settings: AdmissionSettings) -> bool:
             return n_fits == n_votes
         case "at_least":
             return n_fits >= settings.threshold
+        case "dawid_skene":
+            raise ValueError("Dawid–Skene weighs people, whom counts do not tell apart.")
 
 
 def judge_kind(round_: Round) -> UserKind:
@@ -63,3 +68,10 @@ def judge_kind(round_: Round) -> UserKind:
 def count_votes(session: Session, round_: Round) -> VoteCounts:
     """Count the votes of a round, once for all policies."""
     return VoteCounts(queries.count_alike(session, round_.id, judge_kind(round_)))
+
+
+def preview_counted(
+    session: Session, round_: Round, settings: AdmissionSettings
+) -> AdmissionPreview | None:
+    """Returns what a policy would admit, where counting is enough to know it; else None."""
+    return None if settings.weighs_people else count_votes(session, round_).preview(settings)

@@ -221,6 +221,7 @@ def _candidate_row(
                 "judge_kind": admission.judge_kind.value,
                 "n_fits": admission.n_fits,
                 "n_votes": admission.n_votes,
+                **({} if admission.probability is None else {"probability": admission.probability}),
             }
             for admission in admissions
         ],

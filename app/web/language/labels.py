@@ -1,6 +1,6 @@
 """Names the values of our enums for pages. English: the value itself, in words."""
 
-from app.kit.sentences import Sentence
+from app.kit.sentences import Sentence, Share
 from app.web.language.languages import translate
 
 _WORDS = (
@@ -52,7 +52,6 @@ _WORDS = (
     Sentence("any"),
     Sentence("majority"),
     Sentence("unanimous"),
-    Sentence("at least"),
     # What a worker counts per second.
     Sentence("samples"),
     Sentence("steps"),
@@ -85,6 +84,16 @@ LABELS = {word.replace(" ", "_"): word for word in _WORDS}
 def word(value: object) -> str:
     """Returns the word for a value, as a sentence that a page can translate."""
     return LABELS.get(str(value).replace(" ", "_")) or str(value).replace("_", " ")
+
+
+def policy_words(name: str) -> str:
+    """Returns the words for an admission policy by the name that admissions keep, with its
+    parameter, as a sentence that a page can translate."""
+    if (votes := name.removeprefix("at_least_")) != name:
+        return Sentence("at least %(n)s", n=int(votes))
+    if (probability := name.removeprefix("dawid_skene_")) != name:
+        return Sentence("Dawid–Skene at %(probability)s", probability=Share(probability))
+    return word(name)
 
 
 def label(value: object) -> str:

@@ -473,6 +473,22 @@ def test_votes_of_an_admission_add_up(world: World, n_fits: int, n_votes: int) -
         world.admit(n_fits=n_fits, n_votes=n_votes)
 
 
+@pytest.mark.parametrize(
+    ("policy", "probability", "rule"),
+    [
+        ("majority", 0.9, "of_people"),
+        ("dawid_skene_0.9", None, "of_people"),
+        ("dawid_skene_0.9", 1.1, "within"),
+    ],
+)
+def test_a_probability_belongs_to_a_policy_that_weighs_people(
+    world: World, policy: str, probability: float | None, rule: str
+) -> None:
+    with refused(world, f"ck_admission_probability_{rule}"):
+        world.admit(policy=policy, probability=probability)
+    world.admit(policy="dawid_skene_0.9", probability=0.95)
+
+
 def test_same_answer_row_is_trained_on_once(world: World) -> None:
     world.insert("training_row", run_id=world.run.id, item_id=world.train.id)
     with refused(world, "uq_training_row_rationale"):

@@ -19,7 +19,7 @@ from app.queries.runs.failures import find_failure
 from app.same_text import is_cut
 from app.services.judging.opinions import opinion_of
 from app.services.judging.skip_reasons import shown_reason
-from app.web.language.labels import word
+from app.web.language.labels import policy_words, word
 
 FILTER_LABELS: dict[ItemFilter, str] = {
     ItemFilter.ALL: Sentence("all items"),
@@ -93,6 +93,12 @@ class InRound:
     place: queries.CandidateInRound
     votes: Sequence[queries.Votes]
     samples: Sequence[queries.SampleRow]
+
+    @property
+    def policy(self) -> str:
+        """Returns what admitted it, in words; nothing where it is not admitted."""
+        admission = self.place.admission
+        return policy_words(admission.policy) if admission else ""
 
 
 @dataclass(frozen=True)

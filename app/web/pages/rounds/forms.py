@@ -1,23 +1,20 @@
-"""The questions before a round starts and before its judging is closed."""
+"""The question before a round starts."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
 from app.kit.sentences import Sentence
-from app.lifecycle import RoundItemState, Split
+from app.lifecycle import Split
 from app.models import Project, Round
-from app.queries.dataset.items import count_round_items
 from app.queries.dataset.prior import count_prior
 from app.queries.projects import overview
 from app.queries.projects.projects import count_items_by_split
 from app.queries.rounds.rounds import find_last_round, find_open_round
-from app.round_settings import AdmissionSettings, LoopSettings
-from app.services.admission.preview import AdmissionPreview, count_votes
+from app.round_settings import LoopSettings
 from app.services.projects.projects import settings_of
 from app.services.rounds.starting import find_prior_fault
-from app.services.rounds.training_rows import count_written, learns_from_prior
+from app.services.rounds.training_rows import learns_from_prior
 
 
 @dataclass(frozen=True)
@@ -106,56 +103,3 @@ def _warnings(
             )
         )
     return warnings
-
-
-@dataclass(frozen=True)
-class PolicyLine:
-    label: str
-    is_chosen: bool
-    preview: AdmissionPreview
-
-
-@dataclass(frozen=True)
-class ClosePage:
-    project: Project
-    round: Round
-    n_open: int
-    n_done: int
-    n_set_aside: int
-    policies: Sequence[PolicyLine]
-    chosen: AdmissionPreview
-    n_written: int
-    """Corrected texts that the training would read as well."""
-
-
-def close_page(session: Session, project: Project, round_: Round) -> ClosePage:
-    """Returns the page that shows what each policy would admit; the round's own one decides."""
-    settings = LoopSettings.model_validate(round_.settings)
-    counts = count_round_items(session, round_.id)
-    votes = count_votes(session, round_)
-    lines = [
-        PolicyLine(label, policy.policy == settings.admission.policy, votes.preview(policy))
-        for policy, label in _policies(settings)
-    ]
-    return ClosePage(
-        project=project,
-        round=round_,
-        n_open=counts.get(RoundItemState.OPEN, 0) + counts.get(RoundItemState.WAITING, 0),
-        n_done=counts.get(RoundItemState.DONE, 0),
-        n_set_aside=counts.get(RoundItemState.SET_ASIDE, 0),
-        policies=lines,
-        chosen=next(line.preview for line in lines if line.is_chosen),
-        n_written=count_written(session, round_, settings),
-    )
-
-
-def _policies(settings: LoopSettings) -> list[tuple[AdmissionSettings, str]]:
-    policies: list[tuple[AdmissionSettings, str]] = [
-        (AdmissionSettings(policy="any"), Sentence("Anybody says it fits")),
-        (AdmissionSettings(policy="majority"), Sentence("Most say it fits")),
-        (AdmissionSettings(policy="unanimous"), Sentence("All say it fits")),
-    ]
-    if settings.admission.policy == "at_least":
-        label = Sentence("At least %(n)s say it fits", n=settings.admission.threshold)
-        policies.append((settings.admission, label))
-    return policies

@@ -668,6 +668,7 @@ def test_close_previews_each_policy_and_trains(
         ["Anybody says it fits", "3", "1", "100.0 %"],
         ["Most say it fits this round", "1", "1", "100.0 %"],
         ["All say it fits", "1", "1", "100.0 %"],
+        ["Dawid–Skene at 90.0 %", "known once people are weighed"],
     ]
     closed = admin.post(url)
     assert closed.headers["Location"] == f"/rounds/{round_.id}"
