@@ -233,6 +233,15 @@ LONG = (
         "--models strategies",
         says="share of held-out questions answered rightly",
     ),
+    Step(
+        (
+            "python -m benchmarks.crowd --quick",
+            "python -m benchmarks.crowd --noise 0.1 --overlap 5",
+            "python -m benchmarks.crowd",
+        ),
+        run="python -m benchmarks.crowd --quick --noise 0.1 --overlap 5 --out crowd.jsonl",
+        says="majority",
+    ),
     Step(("python -m benchmarks.structure",), says="| app/services |"),
     Step(("python -m benchmarks.structure --longest 10",), says="Functions"),
     Step(("python -m benchmarks.structure --folders",), says="app/services/judging"),
