@@ -134,6 +134,18 @@ class ReleaseFormat(StrEnum):
 
     JSONL = "jsonl"
     HUGGINGFACE = "huggingface"
+    PARQUET = "parquet"
+    LLAVA = "llava"
+    PREFERENCE = "preference"
+    KTO = "kto"
+
+
+class DecidedBy(StrEnum):
+    """Whose word says, in preference pairs and labels, which text is the better one."""
+
+    JUDGEMENT = "judgement"
+    AGREED = "agreed"
+    POLICY = "policy"
 
 
 TOKEN_DAYS = 365

@@ -12,7 +12,7 @@ from app.cli import prior, removal
 from app.cli.console import console, emphasised, get_project, print_json, running_services
 from app.kit.errors import SetupError
 from app.kit.processes.programs import require_worker_packages
-from app.lifecycle import DataFormat, ReleaseFormat
+from app.lifecycle import DataFormat, DecidedBy, ReleaseFormat
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -142,8 +142,11 @@ def release(
     project: Annotated[str, typer.Argument(help="The project's short name.")],
     out: Annotated[Path, typer.Argument(help="File or folder to write.")],
     layout: Annotated[
-        ReleaseFormat, typer.Option("--format", help="jsonl or huggingface.")
+        ReleaseFormat, typer.Option("--format", help="Layout of the files.")
     ] = ReleaseFormat.JSONL,
+    by: Annotated[
+        DecidedBy, typer.Option(help="Who decides in preference and kto which text is better.")
+    ] = DecidedBy.JUDGEMENT,
     number: Annotated[
         int | None, typer.Option(help="Write this release again instead of making a new one.")
     ] = None,
@@ -151,11 +154,16 @@ def release(
     """Make a numbered, immutable release of a project's data and write it out.
 
     Example: illume release scenes out/ --format huggingface
+
+    Example: illume release scenes pairs/ --format preference --by policy
     """
     from app.kit.db import session_scope
     from app.queries.releases.releases import find_release
     from app.services.releases import releases
+    from app.services.releases.formats.parquet import require_parquet
 
+    if layout is ReleaseFormat.PARQUET:
+        require_parquet()  # before a release is made that could not be written
     with running_services(), session_scope() as session:
         owner = get_project(session, project)
         made: Release | None
@@ -165,7 +173,7 @@ def release(
             made = find_release(session, owner.id, number)
             if made is None:
                 raise SetupError(f"Project `{project}` has no release {number}.")
-        releases.write_release(session, made, format=layout, out=out)
+        releases.write_release(session, made, format=layout, out=out, by=by)
         line = f"Release {made.number}: {made.n_rows} rows, content hash {made.content_hash}"
     console.print(line, highlight=False)
     console.print(f"Wrote {out}.", highlight=False)

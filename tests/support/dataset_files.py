@@ -1,9 +1,12 @@
-"""Data files and stores for the tests of imports and releases."""
+"""Data files and stores for tests of imports and releases, and what `datasets` reads in them."""
 
 import csv
 import io
 import json
+import os
 import struct
+import subprocess
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -109,3 +112,43 @@ def count_rows(session: Session) -> tuple[int, int, int]:
         for table in (Item, ProjectImage, Image)
     ]
     return counts[0], counts[1], counts[2]
+
+
+# --- With the library `datasets`, as people do who got a release --------------------------------
+
+LOAD = """
+import json, sys
+from datasets import load_dataset
+
+def describe(rows):
+    rows_read = [
+        {**row, "image": [row["image"].size, row["image"].getpixel((0, 0))]}
+        if hasattr(row.get("image"), "size")
+        else row
+        for row in rows
+    ]
+    return {"types": {name: str(kind) for name, kind in rows.features.items()}, "rows": rows_read}
+
+calls = json.loads(sys.argv[1])
+print(json.dumps([describe(load_dataset(**call, split="train")) for call in calls]))
+"""
+
+
+def offline(folder: Path) -> dict[str, str]:
+    """The environment of a process that keeps its cache in a folder and asks no hub."""
+    return {**os.environ, "HF_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
+
+
+def load_with_datasets(tmp_path: Path, *calls: dict[str, str]) -> list[dict[str, Any]]:
+    """In a process of its own: the library reads its settings when it is imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, json.dumps(calls)],
+        env=offline(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return loaded

@@ -131,6 +131,29 @@ JOURNEY = (
         says="Wrote out.",
     ),
     Step(
+        ("illume release PROJECT OUT --format parquet",),
+        run="illume release demo typed/ --format parquet --number 1",
+        says="Wrote typed.",
+    ),
+    Step(
+        (
+            "illume release scenes pairs/ --format preference --by policy",
+            "illume release PROJECT OUT --format preference",
+        ),
+        run="illume release demo pairs/ --format preference --by policy --number 1",
+        says="Wrote pairs.",
+    ),
+    Step(
+        ("illume release PROJECT OUT --format kto",),
+        run="illume release demo labels.zip --format kto --number 1",
+        says="Wrote labels.zip.",
+    ),
+    Step(
+        ("illume release PROJECT OUT --format llava",),
+        run="illume release demo talks/ --format llava --number 1",
+        says="Wrote talks.",
+    ),
+    Step(
         ("illume token revoke 1", "illume token revoke NUMBER"),
         run="illume token revoke 1",
         says="Token 1 (notebook) is revoked.",
@@ -428,6 +451,9 @@ TESTED = {
     "transformers serve path/to/model --port 8001": "tests/worker/serving/"
     "test_transformers_server.py::test_a_whole_round_through_it",
     'python: from datasets import load_dataset\n\nrows = load_dataset("OUT", split="train")\n'
+    'items = load_dataset("OUT", "items", split="train")': "tests/app/services/releases/"
+    "test_releases_parquet.py::test_datasets_loads_rationales_and_every_other_kind",
+    'python: from datasets import load_dataset\n\nrows = load_dataset("OUT", split="train")\n'
     'corrected = load_dataset("OUT", "written", split="train")': "tests/app/services/releases/"
     "test_releases_huggingface.py::test_corrected_texts_are_a_configuration_of_their_own",
 }
@@ -440,6 +466,7 @@ FOREIGN = {
     ".venv/bin/pip install -c constraints.txt '.[metrics]'": "the extra is one of pyproject.toml's",
     "pip install -c constraints.txt '.[benchmarks]'": "the extra is one of pyproject.toml's",
     "pip install 'transformers[serving]'": "needs a network",
+    "pip install 'illume[parquet]'": "needs a network; the extra is one of pyproject.toml's",
     "pip install 'illume[vision]'": "needs a network; the extra is one of pyproject.toml's",
     "pip install --no-deps 'torchvision==0.28.0+cpu'": "needs a network",
     "openssl rand -hex 32": "a program of the system",

@@ -216,6 +216,16 @@ def correct(
     session.flush()
 
 
+def correct_of(session: Session, item: Item, candidate: str, better: str) -> None:
+    """The first who judged the item makes this of a candidate."""
+    round_item = session.scalars(select(RoundItem).where(RoundItem.item_id == item.id)).one()
+    judgement = session.scalars(
+        select(Judgement).where(Judgement.round_item_id == round_item.id).order_by(Judgement.id)
+    ).first()
+    assert judgement is not None
+    correct(session, round_item, judgement, candidate, better)
+
+
 def admit(
     session: Session,
     round_item: RoundItem,

@@ -7,7 +7,7 @@ left out in silence.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -20,8 +20,7 @@ from app.events.releases import ReleaseCreated
 from app.kit.db import session_scope
 from app.kit.errors import LostRun, NotFound
 from app.kit.sentences import Sentence
-from app.kit.storage import release_path
-from app.lifecycle import Job, ReleaseFormat, RunStatus
+from app.lifecycle import DecidedBy, Job, ReleaseFormat, RunStatus
 from app.models import Json, Project, Release, Run, User
 from app.queries.releases import releases as queries
 from app.queries.releases.rounds import list_judged_rounds
@@ -34,17 +33,18 @@ from app.services.projects.guidelines_pictures import describe_mentioned
 from app.services.refusals import ReleaseDamaged, ReleaseUnderWay
 from app.services.releases.card import make_card
 from app.services.releases.figures import Figures
+from app.services.releases.files import FILES, USUAL_FILES, ReleaseFile, archive_path
 from app.services.releases.formats.huggingface import build_huggingface
 from app.services.releases.formats.jsonl import build_jsonl
-from app.services.releases.formats.packing import pack_folder, pack_zip
+from app.services.releases.formats.labelled import build_kto, build_preference
+from app.services.releases.formats.llava import build_llava
+from app.services.releases.formats.packing import Entry, pack_folder, pack_zip
+from app.services.releases.formats.parquet import build_parquet, require_parquet
 from app.services.releases.rows import ReleasedRow, build_rows, canonical
 from app.services.releases.tombstones import build_tombstones
 from app.services.runs import runs
 
 ROWS_PER_INSERT = 1000
-
-
-BUILDERS = {ReleaseFormat.JSONL: build_jsonl, ReleaseFormat.HUGGINGFACE: build_huggingface}
 
 
 def create_release(session: Session, project: Project, *, actor: User | None) -> Release:
@@ -105,24 +105,43 @@ def create_release(session: Session, project: Project, *, actor: User | None) ->
     return release
 
 
-def write_release(session: Session, release: Release, *, format: ReleaseFormat, out: Path) -> None:
-    """Write a release to the folder `out`, or to a zip file if its name ends in .zip.
+def write_release(
+    session: Session,
+    release: Release,
+    *,
+    format: ReleaseFormat,
+    out: Path,
+    by: DecidedBy = DecidedBy.JUDGEMENT,
+) -> None:
+    """Write a release to the folder `out`, or to a zip file if its name ends in .zip. `by`: whose
+    word decides in preference pairs and labels.
 
     The same release gives the same bytes. Raises AppError when the stored rows are not what the
     release was made of, and SetupError when an image is missing in the store.
     """
     with TemporaryDirectory(prefix="illume-release-") as folder:
         payloads = _checked_payloads(session, release)
-        entries = BUILDERS[format](payloads, _describe(release), Path(folder))
+        entries = _build(payloads, _describe(release), Path(folder), format, by)
         pack = pack_zip if out.suffix.lower() == ".zip" else pack_folder
         pack(entries, out)
 
 
-def archive_path(release: Release, format: ReleaseFormat) -> Path:
-    """Returns the path of the file for downloading; it is there once a run has built it."""
-    return release_path(
-        release.project_id, release.number, release.content_hash, f"{format.value}.zip"
-    )
+def _build(
+    payloads: Iterator[Json], release: Json, folder: Path, format: ReleaseFormat, by: DecidedBy
+) -> list[Entry]:
+    match format:
+        case ReleaseFormat.JSONL:
+            return build_jsonl(payloads, release, folder)
+        case ReleaseFormat.HUGGINGFACE:
+            return build_huggingface(payloads, release, folder)
+        case ReleaseFormat.PARQUET:
+            return build_parquet(payloads, release, folder)
+        case ReleaseFormat.LLAVA:
+            return build_llava(payloads, release, folder)
+        case ReleaseFormat.PREFERENCE:
+            return build_preference(payloads, release, folder, by)
+        case ReleaseFormat.KTO:
+            return build_kto(payloads, release, folder, by)
 
 
 def _spool(spool: IO[bytes], row: ReleasedRow, digest: "hashlib._Hash") -> None:
@@ -182,23 +201,37 @@ def _describe(release: Release) -> Json:
 
 
 class ReleaseParameters(BaseModel):
-    """`parameters` of a release run; with a release given, only its files are built again."""
+    """`parameters` of a release run; with a release given, only files of it are built."""
 
     model_config = ConfigDict(extra="forbid")
 
     release_id: int | None = None
+    files: tuple[str, ...] = USUAL_FILES
+    """By the names that `app/services/releases/files.py` lists."""
 
 
 def request_release(
-    session: Session, project: Project, *, release: Release | None = None, actor: User | None
+    session: Session,
+    project: Project,
+    *,
+    release: Release | None = None,
+    files: Sequence[ReleaseFile] = (),
+    actor: User | None,
 ) -> Run:
-    """Queue a new release with its files, or the files of a given one."""
-    parameters = ReleaseParameters(release_id=release.id if release else None)
+    """Queue a new release with its files, or files of a given one: the usual ones where none is
+    named. Raises SetupError where Parquet is wanted and cannot be written here.
+    """
+    if any(file.format is ReleaseFormat.PARQUET for file in files):
+        require_parquet()
+    parameters = ReleaseParameters(
+        release_id=release.id if release else None,
+        files=tuple(file.name for file in files) or USUAL_FILES,
+    )
     return runs.request_run(
         session,
         project_id=project.id,
         job=Job.RELEASE,
-        parameters=parameters.model_dump(mode="json"),
+        parameters=parameters.model_dump(mode="json", exclude_defaults=True),
         actor=actor,
     )
 
@@ -209,14 +242,16 @@ def perform_release(run_id: int, *, attempt: int, progress: Progress) -> None:
     A worker that takes over after a crash goes on with the release that is there.
     """
     with session_scope() as session:
+        parameters = ReleaseParameters.model_validate(get_run(session, run_id).parameters)
         release_id = _make_once(session, run_id, attempt)
-    for number, format in enumerate(ReleaseFormat):
-        progress(WorkProgress(step=f"writing {format}", done=number, total=len(ReleaseFormat)))
+    for number, name in enumerate(parameters.files):
+        progress(WorkProgress(step=f"writing {name}", done=number, total=len(parameters.files)))
+        file = FILES[name]
         with session_scope() as session:
             release = queries.get_release(session, release_id)
-            path = archive_path(release, format)
+            path = archive_path(release, file)
             if not path.is_file():
-                write_release(session, release, format=format, out=path)
+                write_release(session, release, format=file.format, by=file.by, out=path)
     with session_scope() as session:
         run = lock_run(session, run_id)
         release = queries.get_release(session, release_id)

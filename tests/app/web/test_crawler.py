@@ -28,7 +28,8 @@ from app.queries.projects.guidelines import put_reading
 from app.services.accounts import accounts
 from app.services.judging import leases
 from app.services.projects import guidelines, projects
-from app.services.releases.releases import ReleaseFormat, archive_path, create_release
+from app.services.releases.files import FILES, archive_path
+from app.services.releases.releases import create_release
 from tests.app.web.language.test_languages_rounds import busy_round
 from tests.browser.conftest import stored_picture
 from tests.support.browsing import make_token
@@ -90,8 +91,8 @@ def fill(session: Session, folder: Path, admin: User, annotator: User) -> list[P
     add_demo_practice(session, demo, seed=0)
     released, _ = make_released_project(session, folder)
     release = create_release(session, released, actor=admin)
-    for layout in ReleaseFormat:
-        with atomic_file(archive_path(release, layout)) as stream:
+    for file in FILES.values():
+        with atomic_file(archive_path(release, file)) as stream:
             stream.write(b"PK the archive")
     create_release(session, released, actor=admin)
     busy = [_busy_project(session, status) for status in RoundStatus]

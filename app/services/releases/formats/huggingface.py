@@ -6,15 +6,15 @@ texts, never null.
 """
 
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import chain
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from app.lifecycle import Split
 from app.models import Json
+from app.services.releases.formats.conversation import answered, asked, by_item, own_opener
+from app.services.releases.formats.front_matter import Configuration, front_matter
 from app.services.releases.formats.jsonl import json_line, speaks_of_turns, write_json
 from app.services.releases.formats.packing import Entry
 from app.services.releases.formats.pictures import PICTURES_FILES, guidelines_entries, image_entry
@@ -47,6 +47,11 @@ BRANCHES = """
 `branches` are JSON texts: where the model went from what a person saw instead of an observation,
 judged by nobody; `outcome` says whether it came to the answer and a `rationale`.
 """
+FOR_TRAINERS = """
+`prompt` and `completion` are the question, and the answer with its rationale, as conversations:
+trl's trainers take the rows as they are. `gold_rationales` and `facts` are what came with the item,
+as JSON texts (`facts` may be empty).
+"""
 WRITTEN = "written"
 WRITTEN_FILES = """
 Candidates as annotators corrected them are a configuration of their own (`corrects` is the model's
@@ -56,8 +61,6 @@ text): texts by people, judged by nobody, and in no row of the others.
 corrected = load_dataset("path/to/this/folder", "written", split="train")
 ```
 """
-_LICENCE_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
 
 
 def build_huggingface(payloads: Iterable[Json], release: Json, folder: Path) -> list[Entry]:
@@ -65,8 +68,8 @@ def build_huggingface(payloads: Iterable[Json], release: Json, folder: Path) -> 
     more = _more_columns(release)
     with ExitStack() as stack:
         streams: dict[str, TextIO] = {}
-        for payload in payloads:
-            found = _place(payload, release.get("format", 1), more)
+        for item, payload in _with_items(payloads):
+            found = _place(payload, release, more, item)
             if found is None:
                 continue
             place, row = found
@@ -80,9 +83,9 @@ def build_huggingface(payloads: Iterable[Json], release: Json, folder: Path) -> 
         splits = [split.value for split in Split if split.value in streams]
     has_written = WRITTEN in streams
     write_json(folder / "release.json", release)
-    front_matter = _front_matter(release, splits, has_written=has_written)
+    head = front_matter(release, _configurations(release, splits, has_written=has_written))
     files = _describe_files(release, has_written=has_written)
-    text = render_readme(release, front_matter=front_matter, files=files)
+    text = render_readme(release, front_matter=head, files=files)
     (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
     places = [*splits, WRITTEN] if has_written else splits
     own = ["README.md", "release.json", *(f"{place}/metadata.jsonl" for place in places)]
@@ -90,15 +93,36 @@ def build_huggingface(payloads: Iterable[Json], release: Json, folder: Path) -> 
     return [*listed, *entries.values(), *guidelines_entries(release)]
 
 
-def _place(payload: Json, format: int, more: Sequence[str]) -> tuple[str, Json] | None:
+def _with_items(payloads: Iterable[Json]) -> Iterator[tuple[Json, Json]]:
+    """Yields each row of a text with the row of its item."""
+    for item, texts in by_item(payloads):
+        for text in texts:
+            yield item, text
+
+
+def _place(
+    payload: Json, release: Json, more: Sequence[str], item: Json
+) -> tuple[str, Json] | None:
     """The folder that a row of the manifest stands in, and the row there; None: in none."""
+    format = release.get("format", 1)
+    trained = _for_trainers(payload, release, item) if format > 3 else {}
     match payload["kind"]:
         case "rationale":
-            return payload["split"], _flat(payload, format, more)
+            return payload["split"], {**_flat(payload, format, more), **trained}
         case "written":
             # All are of train items: the tables let nobody judge others for a release.
-            return WRITTEN, _flat_written(payload, format)
+            return WRITTEN, {**_flat_written(payload, format), **trained}
     return None
+
+
+def _for_trainers(payload: Json, release: Json, item: Json) -> Json:
+    """What trl takes under these names, and what makes the same item when it is imported."""
+    return {
+        "prompt": asked(payload),
+        "completion": answered(payload, own_opener(payload, release)),
+        "gold_rationales": _as_text(item["gold_rationales"]),
+        "facts": _as_text(item["facts"]),
+    }
 
 
 def _open_metadata(folder: Path, place: str) -> TextIO:
@@ -171,7 +195,7 @@ def _more_columns(release: Json) -> list[str]:
     return [*(["trace"] if release["figures"].get("traces") else []), *turns, *branches]
 
 
-def _as_text(value: Json | list[Json] | None) -> str:
+def _as_text(value: Json | list[Any] | None) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
@@ -179,6 +203,7 @@ def _describe_files(release: Json, *, has_written: bool) -> str:
     # Older releases stay the same bytes.
     files = FILES.replace("`prompt`", "`opener`") if "format" in release else FILES
     files += IS_CUT if release.get("format", 1) > 2 else ""
+    files += FOR_TRAINERS if release.get("format", 1) > 3 else ""
     files += TRACE if release["figures"].get("traces") else ""
     files += TURNS if speaks_of_turns(release) else ""
     files += BRANCHES if release["figures"].get("branches") else ""
@@ -190,34 +215,12 @@ def _describe_files(release: Json, *, has_written: bool) -> str:
     return f"This release holds no rationale yet, so {loadable}.\n\n" + files
 
 
-def _front_matter(release: Json, splits: Iterable[str], *, has_written: bool) -> str:
-    """YAML, written as JSON values: every JSON value is one of YAML."""
-    licence = release["licence"].strip()
-    lines = ["---"]
-    if _LICENCE_NAME.fullmatch(licence):
-        lines.append(f"license: {json.dumps(licence)}")
-    elif licence:
-        lines += ['license: "other"', f"license_name: {json.dumps(licence.splitlines()[0][:100])}"]
-    else:
-        lines.append('license: "unknown"')
-    size = next((name for limit, name in _SIZES if release["n_rows"] < limit), "n>1M")
-    lines += [
-        f"pretty_name: {json.dumps(release['project'])}",
-        'task_categories: ["visual-question-answering"]',
-        'tags: ["rationales", "explanations", "human-feedback"]',
-        f"size_categories: [{json.dumps(size)}]",
-        "configs:",
-    ]
-    configs = [_configuration("default", {split: split for split in splits})]
+def _configurations(
+    release: Json, splits: Iterable[str], *, has_written: bool
+) -> list[Configuration]:
+    configurations = [("default", {split: f"{split}/**" for split in splits})]
     if has_written:
         # The library takes the whole folder for what its first configuration holds: pictures.
         at = 1 if release["n_rows"] else 0
-        configs.insert(at, _configuration(WRITTEN, {Split.TRAIN.value: WRITTEN}))
-    return "\n".join([*lines, *chain.from_iterable(configs), "---", "", ""])
-
-
-def _configuration(name: str, folders: Mapping[str, str]) -> list[str]:
-    lines = [f'- config_name: "{name}"', "  data_files:"]
-    for split, folder in folders.items():
-        lines += [f'  - split: "{split}"', f'    path: "{folder}/**"']
-    return lines
+        configurations.insert(at, (WRITTEN, {Split.TRAIN.value: f"{WRITTEN}/**"}))
+    return list[Configuration](configurations)

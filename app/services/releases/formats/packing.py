@@ -25,6 +25,11 @@ class Entry:
     source: Path
     make: Callable[[Path], bytes] | None = None
 
+    def read(self) -> bytes:
+        """Returns the bytes of the file. Raises SetupError where its source is not in the store."""
+        _check([self])
+        return self.source.read_bytes() if self.make is None else self.make(self.source)
+
 
 def pack_folder(entries: Sequence[Entry], out: Path) -> None:
     """The folder appears whole or not at all. Raises InvalidInput when something is there."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from app.kit.sentences import Amount, Sentence
-from app.lifecycle import LIVE_RUN, Job, ReleaseFormat, RunStatus, Split
+from app.lifecycle import LIVE_RUN, DecidedBy, Job, ReleaseFormat, RunStatus, Split
 from app.models import Project, Release, Run
 from app.queries.projects import overview
 from app.queries.releases.releases import list_releases
 from app.run_results import ImportErrors, ImportResult, ReleaseResult
-from app.services.releases.releases import archive_path
+from app.services.releases.files import FILES, USUAL_FILES, ReleaseFile, archive_path
 from app.web.pages.runs.runs import RunCard, run_card, split_error
 
 MAX_SHOWN_ERRORS = 200
@@ -92,14 +92,23 @@ def _import_summary(run: Run) -> str:
 
 
 @dataclass(frozen=True)
+class ReleaseFileLine:
+    """One file of a release; n_bytes None: it is not built."""
+
+    name: str
+    label: str
+    n_bytes: int | None
+
+
+@dataclass(frozen=True)
 class ReleaseLine:
     release: Release
-    files: tuple[tuple[ReleaseFormat, int], ...]
-    """Format and size of what can be downloaded."""
+    files: tuple[ReleaseFileLine, ...]
 
     @property
-    def is_built(self) -> bool:
-        return len(self.files) == len(ReleaseFormat)
+    def built(self) -> tuple[ReleaseFileLine, ...]:
+        """What can be downloaded."""
+        return tuple(file for file in self.files if file.n_bytes is not None)
 
 
 @dataclass(frozen=True)
@@ -123,18 +132,52 @@ FIGURE_LABELS = {
 }
 """The counts of a release's card."""
 
-FORMAT_LABELS = {
+_BY_FORMAT = {
     ReleaseFormat.JSONL: Sentence("JSONL with full lineage"),
     ReleaseFormat.HUGGINGFACE: Sentence("Hugging Face image folder"),
+    ReleaseFormat.PARQUET: Sentence("Parquet with pictures"),
+    ReleaseFormat.LLAVA: Sentence("Conversations for LLaVA and LLaMA-Factory"),
+}
+_PAIRS_BY = {
+    DecidedBy.JUDGEMENT: Sentence("Preference pairs, by single judgements"),
+    DecidedBy.AGREED: Sentence("Preference pairs that nobody contradicts"),
+    DecidedBy.POLICY: Sentence("Preference pairs, by the rounds' policies"),
+}
+_LABELS_BY = {
+    DecidedBy.JUDGEMENT: Sentence("Labels for KTO, one per verdict"),
+    DecidedBy.AGREED: Sentence("Labels for KTO that nobody contradicts"),
+    DecidedBy.POLICY: Sentence("Labels for KTO, by the rounds' policies"),
 }
 
 
+def file_label(file: ReleaseFile) -> str:
+    """Returns what a file of a release is called on pages."""
+    match file.format:
+        case ReleaseFormat.PREFERENCE:
+            return _PAIRS_BY[file.by]
+        case ReleaseFormat.KTO:
+            return _LABELS_BY[file.by]
+        case _:
+            return _BY_FORMAT[file.format]
+
+
 def release_line(release: Release) -> ReleaseLine:
-    paths = [(format_, archive_path(release, format_)) for format_ in ReleaseFormat]
+    paths = [(file, archive_path(release, file)) for file in FILES.values()]
     return ReleaseLine(
         release,
-        tuple((format_, path.stat().st_size) for format_, path in paths if path.is_file()),
+        tuple(
+            ReleaseFileLine(
+                file.name, file_label(file), path.stat().st_size if path.is_file() else None
+            )
+            for file, path in paths
+        ),
     )
+
+
+FILE_CHOICES = tuple(
+    (file.name, file_label(file), file.name in USUAL_FILES) for file in FILES.values()
+)
+"""Name, label, and whether it is built where nobody says otherwise."""
 
 
 def releases_page(session: Session, project: Project) -> ReleasesPage:

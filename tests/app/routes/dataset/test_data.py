@@ -16,7 +16,8 @@ from app.kit.storage import atomic_file, one_upload_of, upload_path
 from app.lifecycle import Job, Role, RunStatus
 from app.models import Membership, Project, Release, Run
 from app.queries.projects.overview import list_project_runs
-from app.services.releases.releases import ReleaseFormat, archive_path, create_release
+from app.services.releases.files import FILES, ReleaseFile, archive_path
+from app.services.releases.releases import create_release
 from tests.support.browsing import HTMX, one, page, sign_in, text_of
 from tests.support.factories import make_membership, make_project, make_round, make_run, make_user
 
@@ -286,8 +287,8 @@ def test_run_of_a_round_is_handled_on_the_round(
 # --- Releases -------------------------------------------------------------------------------
 
 
-def build(release: Release, layout: ReleaseFormat) -> None:
-    with atomic_file(archive_path(release, layout)) as stream:
+def build(release: Release, file: ReleaseFile) -> None:
+    with atomic_file(archive_path(release, file)) as stream:
         stream.write(b"PK the archive")
 
 
@@ -307,18 +308,40 @@ def test_release_is_asked_for_listed_and_downloaded(
     session.commit()
     assert admin.get(f"{url}/files/jsonl").status_code == 404
     assert page(admin.get(url)).select('form[action$="/build"]')
-    for layout in ReleaseFormat:
-        build(release, layout)
+    for file in FILES.values():
+        build(release, file)
     listed = admin.get(base)
     links = [link["href"] for link in page(listed).select("td.actions a")]
-    assert links == [f"{url}/files/jsonl", f"{url}/files/huggingface"]
-    file = admin.get(links[0])
-    assert file.content == b"PK the archive"
-    assert f"{project.slug}-release-1-jsonl.zip" in file.headers["Content-Disposition"]
+    assert links == [f"{url}/files/{name}" for name in FILES]
+    fetched = admin.get(links[0])
+    assert fetched.content == b"PK the archive"
+    assert f"{project.slug}-release-1-jsonl.zip" in fetched.headers["Content-Disposition"]
     shown = admin.get(url)
     assert text_of(shown, ".copy code") == release.content_hash
     assert not page(shown).select('form[action$="/build"]')
-    assert admin.get(f"{url}/files/parquet").status_code == 404
+    unknown = admin.get(f"{url}/files/excel")
+    assert unknown.status_code == 404
+    assert "kto-policy" in unknown.text
+
+
+def test_any_file_of_a_release_can_be_asked_for(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    base = f"/projects/{project.slug}/releases"
+    boxes = page(admin.get(base)).select("input[name=files]")
+    assert [box["value"] for box in boxes if box.has_attr("checked")] == ["jsonl", "huggingface"]
+    admin.post(base, data={"files": ["llava", "preference-policy", "llava"]})
+    (run,) = list_project_runs(session, project.id, Job.RELEASE)
+    assert run.parameters == {"files": ["llava", "preference-policy"]}
+    finish(run, RunStatus.CANCELLED, {}, None)
+    release = create_release(session, project, actor=None)
+    session.commit()
+    url = f"/releases/{release.id}"
+    assert len(page(admin.get(url)).select('form[action$="/build"]')) == len(FILES)
+    admin.post(f"{url}/build", data={"files": "parquet"})
+    newest = list_project_runs(session, project.id, Job.RELEASE)[0]
+    assert newest.parameters == {"release_id": release.id, "files": ["parquet"]}
+    assert admin.post(f"{url}/build", data={"files": "excel"}).status_code == 404
 
 
 def test_files_of_a_release_are_built_again(

@@ -20,9 +20,9 @@ from app.queries.dataset.imports import hold_images, insert_project_images
 from app.queries.projects.projects import find_project, list_project_overviews
 from app.round_settings import LoopSettings
 from app.services.projects import removal
+from app.services.releases.files import FILES, archive_path
 from app.services.releases.releases import (
     ReleaseFormat,
-    archive_path,
     create_release,
     write_release,
 )
@@ -86,7 +86,7 @@ def test_deleting_takes_all_rows_and_files_of_a_project_and_nothing_of_another(
         judgement = judge(session, place, make_user(session))
         correct(session, place, judgement, "some text", "a better text")
         release = create_release(session, project, actor=None)
-        file = archive_path(release, ReleaseFormat.JSONL)
+        file = archive_path(release, FILES["jsonl"])
         write_release(session, release, format=ReleaseFormat.JSONL, out=file)
         paths = {item.image_sha256: image_path(item.image_sha256, "image/png") for item in items}
         shared = session.get_one(Image, items[0].image_sha256)

@@ -1,9 +1,6 @@
 """The folder is read by the library that people will read it with, without a network."""
 
 import json
-import os
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,33 +12,19 @@ from PIL import Image as PillowImage
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from app.models import Admission, Item, Judgement, Project, Release, ReleaseRow, Round, RoundItem
+from app.models import Admission, Project, Release, ReleaseRow, Round, RoundItem
 from app.pictures.seeing import see
 from app.services.releases.formats.huggingface import build_huggingface
 from app.services.releases.formats.packing import pack_folder
 from app.services.releases.releases import ReleaseFormat, create_release, write_release
-from tests.support.dataset_files import own_store, stored_files
+from tests.support.dataset_files import load_with_datasets, own_store, stored_files
 from tests.support.odd_pictures import ODD, halves, saved, with_position
 from tests.support.released_project import (
     admit,
-    correct,
+    correct_of,
     import_items,
     make_released_project,
 )
-
-LOAD = """
-import json, sys
-from datasets import load_dataset
-
-def describe(rows):
-    rows_read = [
-        {**row, "image": [row["image"].size, row["image"].getpixel((0, 0))]} for row in rows
-    ]
-    return {"types": {name: str(kind) for name, kind in rows.features.items()}, "rows": rows_read}
-
-calls = json.loads(sys.argv[1])
-print(json.dumps([describe(load_dataset(**call, split="train")) for call in calls]))
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -50,36 +33,10 @@ def store(services: object, tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-def load_with_datasets(tmp_path: Path, *calls: dict[str, str]) -> list[dict[str, Any]]:
-    """In a process of its own: the library reads its settings when it is imported."""
-    offline = {"HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD, json.dumps(calls)],
-        env={**os.environ, **offline},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    loaded: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
-    return loaded
-
-
 def write(session: Session, project: Project, out: Path) -> Release:
     release = create_release(session, project, actor=None)
     write_release(session, release, format=ReleaseFormat.HUGGINGFACE, out=out)
     return release
-
-
-def correct_of(session: Session, item: Item, candidate: str, better: str) -> None:
-    """The first who judged the item makes this of a candidate."""
-    round_item = session.scalars(select(RoundItem).where(RoundItem.item_id == item.id)).one()
-    judgement = session.scalars(
-        select(Judgement).where(Judgement.round_item_id == round_item.id).order_by(Judgement.id)
-    ).first()
-    assert judgement is not None
-    correct(session, round_item, judgement, candidate, better)
 
 
 def front_matter(out: Path) -> dict[str, Any]:

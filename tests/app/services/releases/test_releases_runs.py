@@ -1,7 +1,7 @@
 """A release as a run: made once, its files whole, and taken up again after a crash."""
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,8 @@ from app.kit.errors import LostRun
 from app.lifecycle import RunStatus
 from app.models import Project, Release, Run
 from app.run_results import WorkProgress
+from app.services.releases.files import FILES, USUAL_FILES, ReleaseFile, archive_path
 from app.services.releases.releases import (
-    ReleaseFormat,
-    archive_path,
     perform_release,
     request_release,
 )
@@ -37,9 +36,15 @@ def project(database: Database, tmp_path: Path) -> Project:
         return make_released_project(session, tmp_path)[0]
 
 
-def running(database: Database, project: Project, release: Release | None = None) -> int:
+def running(
+    database: Database,
+    project: Project,
+    release: Release | None = None,
+    files: Sequence[ReleaseFile] = (),
+) -> int:
     with database.begin() as session:
-        run = request_release(session, project, release=release, actor=make_user(session))
+        actor = make_user(session)
+        run = request_release(session, project, release=release, files=files, actor=actor)
         run.status, run.attempt = RunStatus.RUNNING, 1
         return run.id
 
@@ -68,8 +73,8 @@ def test_the_run_makes_a_release_and_its_files(database: Database, project: Proj
             "content_hash": release.content_hash,
         }
         assert release.created_by_id == run.requested_by_id
-    for format in ReleaseFormat:
-        with zipfile.ZipFile(archive_path(release, format)) as archive:
+    for name in USUAL_FILES:
+        with zipfile.ZipFile(archive_path(release, FILES[name])) as archive:
             assert "README.md" in archive.namelist()
     assert [progress.step for progress in told] == ["writing jsonl", "writing huggingface"]
 
@@ -89,7 +94,7 @@ def test_a_crash_after_the_release_makes_no_second_one(
         session.get_one(Run, run_id).attempt = 2
     perform_release(run_id, attempt=2, progress=ignore)
     release = only_release(database)
-    assert all(archive_path(release, format).is_file() for format in ReleaseFormat)
+    assert all(archive_path(release, FILES[name]).is_file() for name in USUAL_FILES)
 
 
 def test_a_worker_that_lost_the_run_makes_no_release(database: Database, project: Project) -> None:
@@ -103,14 +108,24 @@ def test_a_worker_that_lost_the_run_makes_no_release(database: Database, project
 
 
 def test_lost_files_are_built_again_to_the_byte(database: Database, project: Project) -> None:
-    perform_release(running(database, project), attempt=1, progress=ignore)
+    files = list(FILES.values())
+    perform_release(running(database, project, files=files), attempt=1, progress=ignore)
     release = only_release(database)
     before = {}
-    for format in ReleaseFormat:
-        path = archive_path(release, format)
-        before[format] = path.read_bytes()
+    for file in files:
+        path = archive_path(release, file)
+        before[file] = path.read_bytes()
         path.unlink()
-    perform_release(running(database, project, release), attempt=1, progress=ignore)
+    again = running(database, project, release, files)
+    perform_release(again, attempt=1, progress=ignore)
     assert only_release(database).id == release.id
-    for format in ReleaseFormat:
-        assert archive_path(release, format).read_bytes() == before[format]
+    for file in files:
+        assert archive_path(release, file).read_bytes() == before[file]
+
+
+def test_only_the_files_that_are_asked_for_are_built(database: Database, project: Project) -> None:
+    wanted = FILES["preference-policy"]
+    perform_release(running(database, project, files=[wanted]), attempt=1, progress=ignore)
+    release = only_release(database)
+    built = [name for name, file in FILES.items() if archive_path(release, file).is_file()]
+    assert built == ["preference-policy"]
