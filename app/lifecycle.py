@@ -51,8 +51,11 @@ class Job(StrEnum):
 
 
 class RoundItemState(StrEnum):
+    """How far an item of a round is. A check item is `standing` for everybody: it never settles."""
+
     WAITING = "waiting"
     OPEN = "open"
+    STANDING = "standing"
     DONE = "done"
     RESTING = "resting"
     SET_ASIDE = "set_aside"
@@ -64,6 +67,8 @@ class JudgementStatus(StrEnum):
     SUBMITTED = "submitted"
     SKIPPED = "skipped"
     RELEASED = "released"
+    WITHDRAWN = "withdrawn"
+    """An admin set it apart: it does not count, and others are asked instead."""
 
 
 class Split(StrEnum):
@@ -204,7 +209,8 @@ JUDGEMENT_TRANSITIONS: dict[JudgementStatus, frozenset[JudgementStatus]] = {
         {JudgementStatus.SUBMITTED, JudgementStatus.SKIPPED, JudgementStatus.RELEASED}
     ),
     # Taking back keeps the slot and turns the answer into a draft again.
-    JudgementStatus.SUBMITTED: frozenset({JudgementStatus.DRAFT}),
+    JudgementStatus.SUBMITTED: frozenset({JudgementStatus.DRAFT, JudgementStatus.WITHDRAWN}),
+    JudgementStatus.WITHDRAWN: frozenset({JudgementStatus.SUBMITTED}),
     JudgementStatus.SKIPPED: frozenset({JudgementStatus.LEASED, JudgementStatus.DRAFT}),
     JudgementStatus.RELEASED: frozenset({JudgementStatus.LEASED, JudgementStatus.DRAFT}),
 }
@@ -213,6 +219,8 @@ LIVE_RUN = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
 LIVE_JUDGEMENT = frozenset(
     {JudgementStatus.LEASED, JudgementStatus.DRAFT, JudgementStatus.SUBMITTED}
 )
+# People can be handed an item in these states, and go on with it.
+JUDGEABLE_ITEM = frozenset({RoundItemState.OPEN, RoundItemState.STANDING})
 CLOSED_ROUND = frozenset({RoundStatus.COMPLETED, RoundStatus.CANCELLED})
 # Judging goes on while later shards are still being sampled.
 JUDGEABLE_ROUND = frozenset({RoundStatus.GENERATING, RoundStatus.JUDGING})

@@ -16,6 +16,7 @@ from app.routes.judging import keys as judging_keys
 from app.routes.judging import mine, practice, practice_items
 from app.routes.operation import health
 from app.routes.projects import archive, guidelines, home, members, projects
+from app.routes.quality import checks
 from app.routes.releases import releases
 from app.routes.rounds import rounds
 from app.routes.runs import runs
@@ -45,6 +46,7 @@ ROUTES = (
     images,
     accounts,
     archive,
+    checks,
     guidelines,
     health,
     home,

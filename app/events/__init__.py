@@ -5,7 +5,7 @@ them by tag. `app/services/events.py` records them, `read_event` reads a stored 
 """
 
 # Every area is imported, so that each of its events is known whichever is read first.
-from app.events import accounts, dataset, judging, projects, releases, rounds, runs
+from app.events import accounts, dataset, judging, projects, quality, releases, rounds, runs
 from app.events.base import EVENTS, BaseEvent, UnknownEvent, read_event
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "dataset",
     "judging",
     "projects",
+    "quality",
     "read_event",
     "releases",
     "rounds",

@@ -11,6 +11,7 @@ from app.models.candidates import (
     RoundItem,
     Sample,
 )
+from app.models.checks import CheckCandidate, CheckItem
 from app.models.dataset import Image, Item, PriorEpisode, ProjectImage
 from app.models.evidence import RoundEvidence
 from app.models.guidelines import (
@@ -63,6 +64,8 @@ __all__ = [
     "Base",
     "Branch",
     "Candidate",
+    "CheckCandidate",
+    "CheckItem",
     "CorrectedObservation",
     "Event",
     "GuidelinesDifference",

@@ -156,6 +156,7 @@ class RoundItem(WithId, Base):
     # What the trigger takes off the priority for each place that is taken: 1 in `fewest_first`.
     taken_weight: Mapped[float] = mapped_column(server_default="0")
     random_key: Mapped[float]
+    check_item_id: Mapped[int | None]
     set_aside_reason: Mapped[str | None] = mapped_column(StoredSentence)
     __table_args__ = (
         ForeignKeyConstraint(
@@ -163,6 +164,7 @@ class RoundItem(WithId, Base):
         ),
         ForeignKeyConstraint(["item_id", "project_id"], ["item.id", "item.project_id"]),
         ForeignKeyConstraint(["item_id", "split"], ["item.id", "item.split"]),
+        ForeignKeyConstraint(["check_item_id", "item_id"], ["check_item.id", "check_item.item_id"]),
         UniqueConstraint("round_id", "item_id"),
         UniqueConstraint("id", "round_id"),
         UniqueConstraint("id", "max_slots"),
@@ -176,6 +178,10 @@ class RoundItem(WithId, Base):
         CheckConstraint(
             "set_aside_reason IS NULL OR state = 'set_aside'", name="reason_of_what_is_set_aside"
         ),
+        CheckConstraint(
+            "(check_item_id IS NOT NULL) = (purpose = 'check')", name="check_names_its_verdicts"
+        ),
+        CheckConstraint("state <> 'standing' OR purpose = 'check'", name="only_checks_stand"),
         Index(
             "ix_round_item_queue",
             "round_id",
@@ -187,6 +193,11 @@ class RoundItem(WithId, Base):
         # Empty, or nearly: see app/queries/counted.py.
         Index("ix_round_item_uncounted", "id", postgresql_where=text("purpose <> 'training'")),
         Index("ix_round_item_round_id_state", "round_id", "state"),
+        Index(
+            "ix_round_item_check_item_id",
+            "check_item_id",
+            postgresql_where=text("check_item_id IS NOT NULL"),
+        ),
     )
 
 
@@ -210,7 +221,9 @@ class RoundCandidate(Base):
         ForeignKeyConstraint(["candidate_id", "item_id"], ["candidate.id", "candidate.item_id"]),
         UniqueConstraint("round_id", "candidate_id", "is_shown"),
         UniqueConstraint("round_id", "item_id", "rank"),
-        CheckConstraint("chosen_by IN ('draws', 'random', 'not_shown')", name="chosen_by_known"),
+        CheckConstraint(
+            "chosen_by IN ('draws', 'random', 'not_shown', 'check')", name="chosen_by_known"
+        ),
         CheckConstraint("is_shown = (chosen_by <> 'not_shown')", name="shown_says_why"),
         Index("ix_round_candidate_candidate_id", "candidate_id"),
     )

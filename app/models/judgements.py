@@ -129,7 +129,8 @@ class RoundAnnotator(Base):
     """The progress of one person in a round: kept by the trigger on judgement, not written by code.
 
     `queue_position`: the random key of the item that was handed out last; the next one is looked
-    for from there on.
+    for from there on. `n_checks`: the check items that they were handed out, or that lapsed since
+    none was left for them; this one is kept by app/queries/judging/checks.py.
     """
 
     __tablename__ = "round_annotator"
@@ -139,8 +140,10 @@ class RoundAnnotator(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id"), primary_key=True)
     n_submitted: Mapped[int] = mapped_column(server_default="0")
     queue_position: Mapped[float] = mapped_column(server_default="2")
+    n_checks: Mapped[int] = mapped_column(server_default="0")
     __table_args__ = (
         CheckConstraint("n_submitted >= 0", name="submitted_not_negative"),
+        CheckConstraint("n_checks >= 0", name="checks_not_negative"),
         Index("ix_round_annotator_user_id", "user_id"),
     )
 

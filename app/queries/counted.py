@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, exists, literal, select
 from sqlalchemy.orm import aliased
 
 from app.lifecycle import JudgementStatus, Purpose
-from app.models import Judgement, RoundItem
+from app.models import Judgement, RoundCandidate, RoundItem
 
 # Written into the statements: PostgreSQL then knows that the tiny index of the others covers it.
 _TRAINING = literal(Purpose.TRAINING, RoundItem.purpose.type, literal_execute=True)
@@ -25,6 +25,15 @@ def _is_of_another_purpose() -> ColumnElement[bool]:
     """
     place = aliased(RoundItem)
     return exists().where(place.id == Judgement.round_item_id, place.purpose != _TRAINING)
+
+
+def is_counted_candidate() -> ColumnElement[bool]:
+    """Returns the condition that a `RoundCandidate` is of an item that is there for training."""
+    return ~exists().where(
+        RoundItem.round_id == RoundCandidate.round_id,
+        RoundItem.item_id == RoundCandidate.item_id,
+        RoundItem.purpose != _TRAINING,
+    )
 
 
 counted_items = aliased(

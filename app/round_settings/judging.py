@@ -100,6 +100,28 @@ class JudgingSettings(SettingsModel):
             is_rare=True,
         ),
     ] = None
+    check_share: Annotated[
+        float,
+        Field(ge=0, le=0.15),
+        Shown(
+            Sentence("Share of check items"),
+            Sentence(
+                "Of what a person is handed; 0.05 to 0.15 says whom to trust. Makes use of the "
+                "project's check items."
+            ),
+        ),
+    ] = 0.0
+    check_floor: Annotated[
+        float | None,
+        Field(ge=0, le=1),
+        Shown(
+            Sentence("Lowest check score"),
+            Sentence(
+                "Whoever is surely below it is named on the page of check items; empty: nobody."
+            ),
+            is_rare=True,
+        ),
+    ] = None
     control: Annotated[
         Literal["none", "permuted"],
         Shown(

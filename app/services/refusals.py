@@ -247,6 +247,12 @@ class LeaseLost(Conflict):
     code = "lease.lost"
 
 
+class AnswersSetApart(Conflict):
+    """An admin set the answers of this person in this round apart."""
+
+    code = "judgement.set_apart"
+
+
 class AlreadySubmitted(Conflict):
     """The item is submitted: take it back to skip it."""
 

@@ -103,6 +103,16 @@ STORED: dict[str, list[tuple[dict[str, Any], str]]] = {
     "project:practice:item_added": [({"item_id": 7}, "Item 7 became a practice item")],
     "project:practice:item_saved": [({"practice_item_id": 4}, "Practice item 4 saved")],
     "project:practice:item_removed": [({"item_id": 7}, "Item 7 is no practice item any more")],
+    "project:check:added": [({"item_id": 7}, "Item 7 became a check item")],
+    "project:check:retired": [({"item_id": 7}, "Item 7 is no check item any more")],
+    "round:answers:withdrawn": [
+        ({"user_id": 3, "n_answers": 1}, "1 answer of person 3 set apart"),
+        ({"user_id": 3, "n_answers": 40}, "40 answers of person 3 set apart"),
+    ],
+    "round:answers:given_back": [
+        ({"user_id": 3, "n_answers": 1}, "1 answer of person 3 counts again"),
+        ({"user_id": 3, "n_answers": 40}, "40 answers of person 3 count again"),
+    ],
     "project:created": [({"name": "Scenes"}, "Project “Scenes” made")],
     "project:details:changed": [({}, "Name, description or licence of the project changed")],
     "project:settings:changed": [

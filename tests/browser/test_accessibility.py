@@ -17,20 +17,25 @@ from sqlalchemy.orm import Session
 
 from app.kit.db import session_scope
 from app.lifecycle import Decision, Job, PracticeMode, Role, RoundStatus, RunStatus, Split
-from app.models import Item, Project, Release, Round, Score
+from app.models import Item, Project, Release, Round, Score, User
+from app.round_settings import AdmissionSettings
 from app.services.accounts import accounts
+from app.services.admission.apply import admit
 from app.services.judging import practice_items
 from app.services.judging.practice_items import Expected, Lesson
 from app.services.projects import guidelines, projects, removal
 from tests.architecture.lock import REPOSITORY
 from tests.browser.conftest import DESKTOP, NewContext, Site
 from tests.support.factories import (
+    make_item,
     make_membership,
     make_project,
     make_round,
+    make_round_item,
     make_run,
     make_user,
 )
+from tests.support.quality.checks import judge_some, make_checks, settings_with
 
 pytestmark = pytest.mark.browser
 
@@ -106,6 +111,8 @@ def fill(site: Site) -> dict[str, str]:
             actor=None,
         )
         lesson = add_lesson(session, project, item)
+        (check,) = make_checks(session, project, 1)
+        checked = judge_checked(session, project)
         projects.make_invite(session, project, actor=None)
         member = make_membership(session, project, make_user(session, name="M" * 60), Role.ADMIN)
         lost = make_run(session, project, Job.IMPORT)
@@ -158,6 +165,10 @@ def fill(site: Site) -> dict[str, str]:
             "project/guidelines.html": f"{base}/guidelines",
             "practice/index.html": f"{base}/practice/items",
             "practice/edit.html": f"{base}/practice/items/{lesson}",
+            "check/index.html": f"{base}/checks",
+            "check/new.html": f"{base}/checks/new?item={item.external_id}",
+            "check/show.html": f"{base}/checks/{check.id}",
+            "check/person.html": f"{base}/checks/people/{checked.id}",
             "member/index.html": f"{base}/members",
             "member/remove.html": f"{base}/members/{member.id}/remove",
             "item/index.html": f"{base}/items",
@@ -176,6 +187,20 @@ def fill(site: Site) -> dict[str, str]:
             "round/cancel.html": f"/rounds/{site.round_id}/cancel",
             "error.html 404": "/nowhere",
         }
+
+
+def judge_checked(session: Session, project: Project) -> User:
+    """A person who clicked at random through check items of a round of before."""
+    round_ = make_round(session, project, number=9, settings=settings_with(0.15, check_floor=0.9))
+    for _ in range(12):
+        make_round_item(session, round_, make_item(session, project))
+    make_checks(session, project, 3)
+    user = make_user(session, name="C" * 60)
+    judge_some(session, round_, user, 12)
+    admit(session, round_, AdmissionSettings(policy="any"))
+    round_.status, round_.decision = RoundStatus.COMPLETED, Decision.ALL_COVERED
+    round_.decision_reason = "Every item is covered."
+    return user
 
 
 def add_lesson(session: Session, project: Project, item: Item) -> int:

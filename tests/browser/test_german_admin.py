@@ -44,6 +44,8 @@ def paths_of(site: Site) -> list[str]:
             f"/runs/{refused.id}",
             f"{base}/practice/items",
             f"{base}/practice/items/{practised.id}",
+            f"{base}/checks",
+            f"{base}/checks/new?item={item.external_id}",
             "/people",
         ]
 

@@ -22,6 +22,7 @@ from app.lifecycle import (
 )
 from app.models import (
     Candidate,
+    CheckItem,
     Image,
     Item,
     Membership,
@@ -196,6 +197,10 @@ def make_round_item(
     state: RoundItemState = RoundItemState.OPEN,
 ) -> RoundItem:
     """An item in a round, with one shown candidate per text."""
+    check_item = CheckItem(project_id=item.project_id, item_id=item.id, max_uses=slots)
+    if purpose is Purpose.CHECK:
+        session.add(check_item)
+        session.flush()
     round_item = RoundItem(
         round_id=round_.id,
         project_id=round_.project_id,
@@ -203,6 +208,7 @@ def make_round_item(
         split=item.split,
         purpose=purpose,
         state=state,
+        check_item_id=check_item.id,
         slots=slots,
         max_slots=max_slots or slots,
         taken_weight=float(round_.settings["judging"]["order"] == "fewest_first"),
@@ -219,8 +225,8 @@ def make_round_item(
                 item_id=item.id,
                 is_shown=True,
                 rank=rank,
-                n_draws=1,
-                chosen_by="draws",
+                n_draws=0 if purpose is Purpose.CHECK else 1,
+                chosen_by="check" if purpose is Purpose.CHECK else "draws",
             )
         )
     session.flush()

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.lifecycle import (
     CLOSED_ROUND,
+    JUDGEABLE_ITEM,
     Job,
     JudgementStatus,
     RoundItemState,
@@ -152,6 +153,12 @@ def has_been_used(session: Session, item_id: int) -> bool:
     return session.scalar(select(used)) or False
 
 
+def find_item_by_external_id(session: Session, project_id: int, external_id: str) -> Item | None:
+    return session.scalars(
+        select(Item).where(Item.project_id == project_id, Item.external_id == external_id)
+    ).one_or_none()
+
+
 def lock_item(session: Session, item_id: int) -> Item:
     return session.scalars(
         select(Item)
@@ -169,7 +176,7 @@ def take_out_of_open_round(session: Session, item_id: int) -> list[int]:
         .where(
             RoundItem.item_id == item_id,
             RoundItem.round_id.in_(open_rounds),
-            RoundItem.state.in_([RoundItemState.WAITING, RoundItemState.OPEN]),
+            RoundItem.state.in_([RoundItemState.WAITING, *JUDGEABLE_ITEM]),
         )
         .values(state=RoundItemState.RESTING)
         .returning(RoundItem.id, RoundItem.round_id)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
-from app.models import Json, Run, Sample
+from app.models import Json, RoundCandidate, Run, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,20 @@ def list_traced_draws(
 ) -> list[TracedDraw]:
     """Returns the draws of a round that came to these candidates by a strategy, the most probable
     first; those of which no trace was kept are left out.
+
+    The candidates of a check item were drawn in another round, and show their traces like others.
     """
+    is_of_check = exists().where(
+        RoundCandidate.round_id == round_id,
+        RoundCandidate.candidate_id == Sample.candidate_id,
+        RoundCandidate.chosen_by == "check",
+    )
     rows = session.execute(
         select(Sample.id, Sample.candidate_id, Sample.trace)
         .join(Run, Run.id == Sample.run_id)
         .where(
             Sample.candidate_id.in_(candidate_ids),
-            Run.round_id == round_id,
+            or_(Run.round_id == round_id, is_of_check),
             Sample.strategy == strategy,
             Sample.trace.is_not(None),
         )

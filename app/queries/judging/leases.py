@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Select, and_, bindparam, func, or_, select, text, update
 from sqlalchemy.orm import Session, make_transient_to_detached
 
-from app.lifecycle import JudgementStatus, RoundItemState
+from app.lifecycle import JUDGEABLE_ITEM, JudgementStatus
 from app.models import Judgement, RoundAnnotator, RoundItem, User
 from app.queries.judging.own_work import ROUND_ID, USER_ID
 
@@ -57,7 +57,7 @@ def select_own_work(round_item: type[RoundItem]) -> Select[Judgement]:
             Judgement.round_id == ROUND_ID,
             Judgement.user_id == USER_ID,
             Judgement.submitted_at.is_(None),
-            round_item.state == RoundItemState.OPEN,
+            round_item.state.in_(JUDGEABLE_ITEM),
             or_(
                 _IS_HELD,
                 and_(
@@ -136,6 +136,14 @@ def give_back_held(session: Session, user_id: int, *, project_id: int | None) ->
     )
     if project_id is not None:
         held = held.where(RoundItem.project_id == project_id)
+    return _free(session, session.scalars(held).all())
+
+
+def give_back_held_in_round(session: Session, user_id: int, *, round_id: int) -> int:
+    """Free what one person holds in a round that nobody can judge meanwhile; how many."""
+    held = select(Judgement.id).where(
+        Judgement.round_id == round_id, Judgement.user_id == user_id, Judgement.status.in_(HELD)
+    )
     return _free(session, session.scalars(held).all())
 
 

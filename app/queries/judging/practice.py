@@ -94,12 +94,6 @@ def find_of_item(session: Session, project_id: int, item_id: int) -> PracticeIte
     ).one_or_none()
 
 
-def find_item_by_external_id(session: Session, project_id: int, external_id: str) -> Item | None:
-    return session.scalars(
-        select(Item).where(Item.project_id == project_id, Item.external_id == external_id)
-    ).one_or_none()
-
-
 def get_item(session: Session, practice_item: PracticeItem) -> tuple[Item, Image]:
     row = session.execute(
         select(Item, Image)

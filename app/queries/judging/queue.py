@@ -10,6 +10,7 @@ not scanned again each time.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, TextClause, bindparam, case, func, or_, select, text
 from sqlalchemy.orm import Session, aliased
@@ -65,22 +66,26 @@ _IS_FREE_FOR_MORE = or_(
 _NEXT = text(_next_items(1, "FOR NO KEY UPDATE SKIP LOCKED")).bindparams(
     ROUND_ID, USER_ID, bindparam("max_per_annotator", type_=BigInteger)
 )
-_CLAIM = (
-    select(
+
+
+def claimed_columns() -> tuple[Any, ...]:
+    """Returns what a statement has to select of `RoundItem` for a `ClaimedItem`."""
+    shown = select(RoundCandidate.candidate_id).where(
+        RoundCandidate.round_id == RoundItem.round_id,
+        RoundCandidate.item_id == RoundItem.item_id,
+        RoundCandidate.is_shown,
+    )
+    return (
         RoundItem.id,
         RoundItem.item_id,
         RoundItem.max_slots,
         RoundItem.n_taken,
-        func.array(
-            select(RoundCandidate.candidate_id)
-            .where(
-                RoundCandidate.round_id == RoundItem.round_id,
-                RoundCandidate.item_id == RoundItem.item_id,
-                RoundCandidate.is_shown,
-            )
-            .scalar_subquery()
-        ),
+        func.array(shown.scalar_subquery()),
     )
+
+
+_CLAIM = (
+    select(*claimed_columns())
     .where(
         RoundItem.id == case((_IS_FREE_FOR_MORE, _NEXT.columns(id=BigInteger).scalar_subquery()))
     )

@@ -18,16 +18,18 @@ from app.models import (
     Sample,
     VerdictRow,
 )
+from app.queries.counted import counted_judgements, is_counted_candidate
 
 
 def list_judged_candidate_ids(
     session: Session, item_ids: Sequence[int], *, before_round_id: int
 ) -> set[int]:
-    """Returns candidates of these items that have a verdict from an earlier round."""
+    """Returns candidates of these items that have a verdict that counts from an earlier round."""
     return set(
         session.scalars(
             select(VerdictRow.candidate_id)
             .join(Candidate, Candidate.id == VerdictRow.candidate_id)
+            .join(counted_judgements, counted_judgements.id == VerdictRow.judgement_id)
             .where(Candidate.item_id.in_(item_ids), VerdictRow.round_id < before_round_id)
             .distinct()
         )
@@ -66,7 +68,8 @@ def count_admitted_per_item(session: Session, project_id: int) -> dict[int, int]
 def list_round_candidates(
     session: Session, round_id: int
 ) -> Sequence[Row[int, int, str, bool, int]]:
-    """Returns (item, candidate, text, is shown, draws) of a round's candidates, items in order."""
+    """Returns (item, candidate, text, is shown, draws) of the candidates of a round's items that
+    count, items in order."""
     return session.execute(
         select(
             RoundCandidate.item_id,
@@ -76,7 +79,7 @@ def list_round_candidates(
             RoundCandidate.n_draws,
         )
         .join(Candidate, Candidate.id == RoundCandidate.candidate_id)
-        .where(RoundCandidate.round_id == round_id)
+        .where(RoundCandidate.round_id == round_id, is_counted_candidate())
         .order_by(RoundCandidate.item_id, RoundCandidate.rank)
     ).all()
 

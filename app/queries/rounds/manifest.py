@@ -180,7 +180,10 @@ def _is_decided() -> ColumnElement[bool]:
     return exists().where(
         Candidate.item_id == WrittenRationale.item_id,
         Candidate.text_key == WrittenRationale.text_key,
-        exists().where(VerdictRow.candidate_id == Candidate.id)
+        exists().where(
+            VerdictRow.candidate_id == Candidate.id,
+            counted_judgements.id == VerdictRow.judgement_id,
+        )
         | exists().where(Admission.candidate_id == Candidate.id),
     )
 

@@ -26,6 +26,7 @@ from app.lifecycle import (
 )
 from app.models import (
     Adapter,
+    CheckItem,
     Item,
     Judgement,
     Round,
@@ -38,7 +39,7 @@ from app.models import (
     Score,
     Worker,
 )
-from app.queries.counted import counted_items, counted_judgements
+from app.queries.counted import counted_items, counted_judgements, is_counted_candidate
 from app.queries.rounds.bases import find_base
 from app.queries.rounds.candidates import usable_items_statement
 from app.queries.rounds.figures import MarkCount, count_branches, count_episodes, count_marks
@@ -203,8 +204,9 @@ def list_usable_item_ids(
 
 def list_train_item_ids(session: Session, project_id: int) -> list[int]:
     """Returns the ids of usable train items, without those set aside because answer or image are in
-    doubt.
+    doubt, and without those that serve as check items.
     """
+    serves = exists().where(CheckItem.item_id == Item.id, CheckItem.retired_at.is_(None))
     set_aside = (
         select(RoundItem.id)
         .where(RoundItem.item_id == Item.id, RoundItem.state == RoundItemState.SET_ASIDE)
@@ -213,7 +215,7 @@ def list_train_item_ids(session: Session, project_id: int) -> list[int]:
     return list(
         session.scalars(
             usable_items_statement(project_id)
-            .where(Item.split == Split.TRAIN, ~set_aside)
+            .where(Item.split == Split.TRAIN, ~set_aside, ~serves)
             .order_by(Item.id)
         )
     )
@@ -321,7 +323,7 @@ def get_progress(session: Session, round_: Round) -> RoundProgress:
             func.coalesce(func.sum(RoundCandidate.n_draws), 0),
             func.count(),
             func.count().filter(RoundCandidate.is_shown),
-        ).where(RoundCandidate.round_id == round_.id)
+        ).where(RoundCandidate.round_id == round_.id, is_counted_candidate())
     ).one()
     n_cut = session.execute(
         select(func.count())

@@ -35,7 +35,13 @@ from app.services.judging.opinions import (
 )
 from app.services.judging.settling import settle_first, settle_further, settle_skip
 from app.services.judging.turns import check_turns, write_turns
-from app.services.refusals import AlreadySubmitted, ItemTakenOut, NothingChosen, TooLateToTakeBack
+from app.services.refusals import (
+    AlreadySubmitted,
+    AnswersSetApart,
+    ItemTakenOut,
+    NothingChosen,
+    TooLateToTakeBack,
+)
 
 N_TAKE_BACK = 10
 """So many of their newest submissions may people take back."""
@@ -113,8 +119,7 @@ def submit(
             actor=judgement.user_id,
         ),
     )
-    _write_edits(session, judgement, locked.round_item.item_id, stored)
-    write_turns(session, judgement, stored)
+    write_further(session, judgement, locked.round_item.item_id, stored)
     settle_further(session, locked.round_item, judging_settings(locked.round_))
     return outcome
 
@@ -131,6 +136,13 @@ def _take(
 ) -> Stored | Kept:
     """Write an opinion to its row, and renew the lease. A submitted row is only compared."""
     judgement = locked.judgement
+    if judgement.status is JudgementStatus.WITHDRAWN:
+        raise AnswersSetApart(
+            Sentence(
+                "An admin set your answers of this round apart. What you submitted is kept as it "
+                "was, and cannot be changed now."
+            )
+        )
     opinion, too_long = sort_edits(session, judgement, opinion)
     check_opinion(opinion, judgement.shown_order)
     opinion = check_turns(session, locked.round_, judgement, opinion)
@@ -218,6 +230,8 @@ def skip(
     if judgement.status is JudgementStatus.SKIPPED:
         return judgement
     require_judgeable(round_)
+    if judgement.status is JudgementStatus.WITHDRAWN:
+        raise AnswersSetApart(Sentence("An admin set your answers of this round apart."))
     reason = clean_text(reason)
     if not reason:
         raise InvalidInput(Sentence("Say in a word why this item cannot be judged."))
@@ -239,6 +253,12 @@ def skip(
 
 
 # --- Steps ----------------------------------------------------------------------------------
+
+
+def write_further(session: Session, judgement: Judgement, item_id: int, opinion: Opinion) -> None:
+    """Write what a submitted judgement says beside its verdicts: corrected texts and turns."""
+    _write_edits(session, judgement, item_id, opinion)
+    write_turns(session, judgement, opinion)
 
 
 def _write_edits(session: Session, judgement: Judgement, item_id: int, opinion: Opinion) -> None:

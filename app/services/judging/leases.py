@@ -19,6 +19,7 @@ from app.kit.errors import InvalidTransition
 from app.kit.sentences import Sentence
 from app.kit.settings import get_settings
 from app.lifecycle import (
+    JUDGEABLE_ITEM,
     JUDGEABLE_ROUND,
     JudgementStatus,
     RoundItemState,
@@ -32,6 +33,7 @@ from app.queries.judging.access import LockedJudgement
 from app.queries.judging.queue import ClaimedItem, claim_open_item
 from app.round_settings import JudgingSettings
 from app.services.events import record
+from app.services.judging.checks import claim_check
 from app.services.judging.opinions import count_time, opinion_of
 from app.services.refusals import LeaseLost, RoundClosed
 
@@ -51,7 +53,8 @@ def hand_out_item(
     get the same item. Then:
 
     1. Unless they have begun another item, lock one with a free slot, skipping what others lock at
-       this moment. So it is after a submission, and that is one statement.
+       this moment. So it is after a submission, and that is one statement (three where a check
+       item is due: app/services/judging/checks.py).
     2. Else renew what they hold; or take up again what they lost, if its item still has room.
     3. Else look for an item again; if there is none, free the slots of leases of the round that ran
        out, and look once more.
@@ -69,9 +72,19 @@ def hand_out_item(
 def _claim(
     session: Session, round_: Round, user: User, *, even_if_begun: bool
 ) -> ClaimedItem | None:
-    limit = judging_settings(round_).max_per_annotator
+    settings = judging_settings(round_)
+    if settings.check_share:
+        check = claim_check(
+            session, round_, user.id, share=settings.check_share, even_if_begun=even_if_begun
+        )
+        if check is not None:
+            return check
     return claim_open_item(
-        session, round_.id, user.id, max_per_annotator=limit, even_if_begun=even_if_begun
+        session,
+        round_.id,
+        user.id,
+        max_per_annotator=settings.max_per_annotator,
+        even_if_begun=even_if_begun,
     )
 
 
@@ -270,7 +283,8 @@ def renew_lease(session: Session, judgement: Judgement, now: datetime, *, waits:
     round_item = lock(session, judgement.round_item_id)
     if (
         round_item is None
-        or round_item.state is not RoundItemState.OPEN
+        or judgement.status is JudgementStatus.WITHDRAWN
+        or round_item.state not in JUDGEABLE_ITEM
         or round_item.n_taken >= round_item.slots
         or has_reached_limit(session, judgement)
     ):
@@ -293,9 +307,11 @@ def renew_lease_or_explain(
     if renew_lease(session, judgement, now, waits=True):
         return None
     round_item = session.get_one(RoundItem, judgement.round_item_id)
-    if has_reached_limit(session, judgement):
+    if judgement.status is JudgementStatus.WITHDRAWN:
+        reason = Sentence("an admin set your answers of this round apart")
+    elif has_reached_limit(session, judgement):
         reason = Sentence("you have judged as many items of this round as one person may")
-    elif round_item.state in (RoundItemState.OPEN, RoundItemState.DONE):
+    elif round_item.state in (*JUDGEABLE_ITEM, RoundItemState.DONE):
         reason = Sentence("its last place went to somebody else")
     else:
         reason = Sentence("the item was taken out of this round")

@@ -16,6 +16,7 @@ from app.kit.sentences import Amount, Sentence
 from app.kit.texts import collapse, is_unchanged, plain_lines
 from app.lifecycle import PracticeMode
 from app.models import Item, PracticeCandidate, PracticeItem, Project, User
+from app.queries.dataset.items import find_item_by_external_id
 from app.queries.judging import practice as queries
 from app.same_text import text_key
 from app.services.events import record
@@ -65,7 +66,7 @@ def update_rules(
 def add_by_external_id(
     session: Session, project: Project, external_id: str, *, actor: User | None
 ) -> PracticeItem:
-    item = queries.find_item_by_external_id(session, project.id, external_id.strip())
+    item = find_item_by_external_id(session, project.id, external_id.strip())
     if item is None:
         raise InvalidInput(Sentence("This project has no item with that id."))
     return add_item(session, project, item, actor=actor)

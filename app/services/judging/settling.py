@@ -23,8 +23,11 @@ N_SKIP_REASONS = 3
 def settle_first(round_item: RoundItem, judgement: Judgement) -> None:
     """Settle a locked item of which a judgement is about to be the first submission, and the last.
 
-    One person's word is all that there is, so it can be stored together with the judgement.
+    One person's word is all that there is, so it can be stored together with the judgement. A check
+    item never settles, here or below.
     """
+    if round_item.state is RoundItemState.STANDING:
+        return
     if round_item.n_submitted == 0 and round_item.slots == 1:
         _finish_item(round_item, n_wrong=int(judgement.answer_is_wrong), n_submitted=1)
 
@@ -36,6 +39,8 @@ def settle_further(session: Session, round_item: RoundItem, settings: JudgingSet
     wrong. Where people disagree, and somebody is left who could be asked, it gets one slot more,
     up to the round's limit.
     """
+    if round_item.state is RoundItemState.STANDING:
+        return
     n_submitted = round_item.n_submitted
     is_full = n_submitted >= round_item.slots
     if n_submitted == 1 or not (is_full or settings.order == "uncertainty"):
@@ -45,6 +50,17 @@ def settle_further(session: Session, round_item: RoundItem, settings: JudgingSet
         round_item.priority = judged_priority(votes)
     if is_full and not _adds_slot(session, round_item, votes, settings):
         _finish_item(round_item, n_wrong=votes.n_wrong, n_submitted=n_submitted)
+
+
+def settle_again(session: Session, round_item: RoundItem, settings: JudgingSettings) -> None:
+    """Settle a locked, open item to which votes came back, as after its last submission."""
+    if round_item.state is not RoundItemState.OPEN:
+        return
+    votes = get_item_votes(session, round_item.id)
+    if settings.order == "uncertainty":
+        round_item.priority = judged_priority(votes)
+    if round_item.n_submitted >= round_item.slots:
+        _finish_item(round_item, n_wrong=votes.n_wrong, n_submitted=round_item.n_submitted)
 
 
 def _adds_slot(

@@ -19,6 +19,7 @@ from app.queries.rounds import candidates as candidate_queries
 from app.queries.rounds import round_items as item_queries
 from app.queries.rounds import rounds as queries
 from app.round_settings import LoopSettings
+from app.services.quality.check_places import put_checks_in
 from app.services.refusals import RoundEmpty, RoundNotDraft
 from app.services.round_status import advance
 from app.services.rounds.rounds import settings_of
@@ -147,6 +148,7 @@ def _add_items(session: Session, round_: Round, settings: LoopSettings) -> list[
         for item_id in ids
     ]
     item_queries.insert_round_items(session, rows)
+    put_checks_in(session, round_, settings.judging)
     return chosen
 
 

@@ -27,6 +27,8 @@ _WORDS = (
     Sentence("submitted"),
     Sentence("skipped"),
     Sentence("released"),
+    Sentence("standing"),
+    Sentence("withdrawn"),
     # Steps of imports, releases and closings.
     Sentence("admitting rationales"),
     Sentence("planning the training"),

@@ -32,6 +32,7 @@ from tests.support.factories import (
     make_round_item,
     make_user,
 )
+from tests.support.quality.checks import make_checks
 
 ODD_NUMBERS = [str(LARGEST + 1), "9" * 5000, "²"]
 ODD_TEXTS = ["a\0b"]
@@ -103,6 +104,7 @@ def addresses(session: Session) -> dict[str, object]:
     make_round_item(session, round_, item)
     judgement = opening.open_next_item(session, round_, admin)
     assert judgement is not None
+    (check_item,) = make_checks(session, project, 1)
     practice_item = practice_items.add_item(session, project, item, actor=admin)
     invite_path = projects.make_invite(session, project, actor=admin)
     link = accounts.make_sign_in_link(session, make_user(session))
@@ -116,6 +118,7 @@ def addresses(session: Session) -> dict[str, object]:
         "judgement_id": judgement.id,
         "item_id": item.id,
         "practice_item_id": practice_item.id,
+        "check_item_id": check_item.id,
         "answer_id": 1,
         "draw": 1,
         "turn": 1,

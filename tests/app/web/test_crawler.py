@@ -45,6 +45,7 @@ from tests.support.factories import (
     make_user,
 )
 from tests.support.judging import submit
+from tests.support.quality.checks import judge_some, make_checks, settings_with
 from tests.support.released_project import make_released_project
 
 Fields = tuple[tuple[str, str], ...]
@@ -127,7 +128,8 @@ def _busy_project(session: Session, status: RoundStatus) -> Project:
 def _judged_project(session: Session, admin: User, annotator: User) -> Project:
     """People are at work: an item on screen, one submitted, one free; the guidelines change."""
     project = make_project(session, name="People at work")
-    round_ = make_round(session, project)
+    round_ = make_round(session, project, settings=settings_with(0.15, check_floor=0.9))
+    make_checks(session, project, 2, images=[stored_picture(session, n) for n in (10, 11)])
     for number in range(8):
         item = make_item(session, project, image=stored_picture(session, number))
         make_round_item(session, round_, item, slots=3)
@@ -138,6 +140,7 @@ def _judged_project(session: Session, admin: User, annotator: User) -> Project:
         assert taken is not None
         if user is not annotator:
             submit(session, taken, none_fits=True, comment="nothing fits")
+            judge_some(session, round_, user, 4)
     guidelines.update_guidelines(session, project, guidelines="# Pick **more**.", actor=admin)
     return project
 

@@ -44,6 +44,7 @@ class PracticeFrame:
     shows_guidelines: bool = False
     news: Change | None = None
     practice_items: int = 0
+    has_checks: bool = False
 
 
 @dataclass(frozen=True)

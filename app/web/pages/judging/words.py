@@ -36,6 +36,7 @@ STATUS_WORDS = {
     JudgementStatus.SUBMITTED: (Sentence("submitted"), "ok"),
     JudgementStatus.SKIPPED: (Sentence("skipped"), ""),
     JudgementStatus.RELEASED: (Sentence("let go"), "warn"),
+    JudgementStatus.WITHDRAWN: (Sentence("set apart"), "warn"),
 }
 
 _CLOSED = {

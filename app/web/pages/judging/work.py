@@ -1,7 +1,7 @@
 """The judging pages: one frozen dataclass each, built from query results."""
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
@@ -19,6 +19,7 @@ from app.queries.judging.leases import HELD
 from app.queries.judging.shown_item import ShownItem
 from app.queries.judging.submissions import list_recent_submissions
 from app.services.judging import practice
+from app.services.judging.checks import find_upcoming_check
 from app.services.judging.judgements import MAX_SKIP_REASON
 from app.services.judging.keys import TRACED, Key, keys_with
 from app.services.judging.leases import judging_settings
@@ -158,6 +159,8 @@ class JudgePage:
     shows_guidelines: bool
     news: Change | None
     practice_items: int
+    has_checks: bool
+    """Whether people are measured on items whose verdicts are known: then they are told so."""
     controls: Controls
 
     @property
@@ -197,13 +200,18 @@ def day_start(cookies: Mapping[str, str], now: datetime | None = None) -> dateti
 
 def look_up(session: Session, judgement: Judgement, round_: Round, *, today: datetime) -> ShownItem:
     """Looks up all that the page of a judgement shows of its item."""
-    return shown_item.get_shown_item(
+    settings = judging_settings(round_)
+    shown = shown_item.get_shown_item(
         session,
         judgement,
         since=today,
         looks_ahead=judgement.status in HELD,
-        max_per_annotator=judging_settings(round_).max_per_annotator,
+        max_per_annotator=settings.max_per_annotator,
     )
+    if not (settings.check_share and shown.upcoming):
+        return shown
+    check = find_upcoming_check(session, round_, judgement.user_id, share=settings.check_share)
+    return replace(shown, upcoming=[check, *shown.upcoming[:-1]]) if check else shown
 
 
 def lease_mark(judgement: Judgement) -> str:
@@ -328,6 +336,7 @@ def build_page(
         shows_guidelines=bool(project.guidelines) and n_in_round == 0,
         news=news,
         practice_items=practice.count_offered(session, project, user) if is_whole else 0,
+        has_checks=judging_settings(round_).check_share > 0,
         controls=_controls_with(
             tuple(user.judging_keys.items()),
             has_traces=strategy_of(round_).trace_template is not None,

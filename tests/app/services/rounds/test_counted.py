@@ -1,77 +1,140 @@
 """Items with another purpose than training are judged like the others, and belong to no figure."""
 
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.lifecycle import Purpose, RoundItemState
-from app.models import Admission, Judgement, Project, Round, RoundItem
+from app.lifecycle import Purpose, Split
+from app.models import Judgement, Project, Round, RoundItem, User
 from app.queries.counted import counted_items, counted_judgements
+from app.queries.dataset import items as item_queries
+from app.queries.judging.home import list_home_rows
+from app.queries.projects.guidelines import list_versions
+from app.queries.projects.overview import count_project, human_ms_of_round
+from app.queries.projects.projects import list_members
+from app.queries.rounds.candidates import list_judged_candidate_ids, list_round_candidates
+from app.queries.rounds.figures import count_fitting_draws, count_marks, count_sampled
 from app.queries.rounds.rounds import get_progress, has_unjudged_items
 from app.round_settings import AdmissionSettings
 from app.services.admission.apply import admit
 from app.services.admission.preview import count_votes
 from app.services.rounds.figures import collect_figures
-from tests.support.factories import make_item, make_project, make_round, make_round_item, make_user
+from tests.support.factories import (
+    make_item,
+    make_membership,
+    make_project,
+    make_round,
+    make_round_item,
+    make_user,
+)
 from tests.support.judging import open_item, submit
 
+OTHERS = (Purpose.MEASURE, Purpose.CHECK, Purpose.ANCHOR, Purpose.COMPARISON)
+N_TRAINING = 3
 
-@pytest.fixture
-def round_(session: Session) -> Round:
-    """A round with an item to train on and one that only checks, both judged by one person."""
+
+def put_in(session: Session, round_: Round, purpose: Purpose) -> RoundItem:
+    project = session.get_one(Project, round_.project_id)
+    split = Split.TRAIN if purpose is Purpose.TRAINING else Split.VALIDATION
+    return make_round_item(
+        session, round_, make_item(session, project, split=split), slots=2, purpose=purpose
+    )
+
+
+def judge_all(session: Session, round_: Round, user: User, n: int) -> None:
+    for _ in range(n):
+        judgement = open_item(session, round_, user)
+        submit(session, judgement, picked=sorted(judgement.shown_order)[:1], active_ms=0)
+
+
+def make_judged(session: Session, *, others: bool) -> tuple[Round, list[User]]:
+    """A round that two people judged, with items of every other purpose mixed in or without."""
     project = make_project(session)
     round_ = make_round(session, project)
-    for purpose in (Purpose.TRAINING, Purpose.CHECK):
-        make_round_item(session, round_, make_item(session, project), purpose=purpose)
-    user = make_user(session)
-    for _ in range(2):
-        judgement = open_item(session, round_, user)
-        submit(session, judgement, picked=judgement.shown_order[:1])
-    return round_
+    for _ in range(N_TRAINING):
+        put_in(session, round_, Purpose.TRAINING)
+    if others:
+        for purpose in OTHERS:
+            put_in(session, round_, purpose)
+    people = [make_user(session), make_user(session)]
+    for user in people:
+        make_membership(session, project, user)
+        judge_all(session, round_, user, N_TRAINING + (len(OTHERS) if others else 0))
+    return round_, people
 
 
-def place_of(session: Session, purpose: Purpose) -> RoundItem:
-    return session.scalars(select(RoundItem).where(RoundItem.purpose == purpose)).one()
+def _project_counts(session: Session, round_: Round) -> Any:
+    """Without the number of items, of which one project has more."""
+    counts = asdict(count_project(session, round_.project_id))
+    return {name: value for name, value in counts.items() if "item" not in name}
 
 
-def test_what_counts_is_the_item_to_train_on_and_its_judgement(
-    session: Session, round_: Round
-) -> None:
-    training = place_of(session, Purpose.TRAINING)
-    assert session.scalars(select(counted_items)).all() == [training]
-    counted = session.scalars(select(counted_judgements)).all()
-    assert [judgement.round_item_id for judgement in counted] == [training.id]
-    assert len(session.scalars(select(Judgement)).all()) == 2
-
-
-def test_a_judgement_counts_only_while_it_is_submitted(session: Session, round_: Round) -> None:
-    make_round_item(
-        session, round_, make_item(session, session.get_one(Project, round_.project_id))
-    )
-    open_item(session, round_, make_user(session))
-    assert len(session.scalars(select(counted_judgements)).all()) == 1
-
-
-def test_progress_votes_and_figures_leave_the_others_out(session: Session, round_: Round) -> None:
+def _progress(session: Session, round_: Round, names: str) -> list[int]:
     progress = get_progress(session, round_)
-    assert (progress.n_items, progress.n_done) == (1, 1)
-    assert (progress.n_slots, progress.n_submitted) == (1, 1)
-    training = place_of(session, Purpose.TRAINING)
-    assert count_votes(session, round_).preview(AdmissionSettings(policy="any")).n_items == 1
-    admit(session, round_, AdmissionSettings(policy="any"))
-    admitted = session.scalars(select(Admission)).all()
-    assert {admission.item_id for admission in admitted} == {training.item_id}
-    figures = collect_figures(session, round_)
-    assert figures.n_open == 1
-    assert figures.n_draws_judged == 3
+    return [getattr(progress, f"n_{name}") for name in names.split()]
 
 
-def test_an_open_item_that_only_checks_keeps_no_round_from_ending(
-    session: Session, round_: Round
+Reader = Callable[[Session, Round, list[User]], Any]
+
+READERS: dict[str, Reader] = {
+    "progress of the round": lambda s, r, _: _progress(s, r, "items done open slots submitted"),
+    "shown candidates": lambda s, r, _: _progress(s, r, "samples candidates shown annotators"),
+    "whether something is left": lambda s, r, _: has_unjudged_items(s, r.id),
+    "votes by policy": lambda s, r, _: [
+        count_votes(s, r).preview(AdmissionSettings(policy=policy))
+        for policy in ("any", "majority", "unanimous")
+    ],
+    "what is admitted": lambda s, r, _: admit(s, r, AdmissionSettings(policy="any")),
+    "figures of the round": lambda s, r, _: collect_figures(s, r),
+    "draws that fit": lambda s, r, _: count_fitting_draws(s, r.id),
+    "sampled items": lambda s, r, _: count_sampled(s, r.id),
+    "marks": lambda s, r, _: count_marks(s, r.id),
+    "states of items": lambda s, r, _: item_queries.count_round_items(s, r.id),
+    "start page": lambda s, r, people: [
+        (row.n_items, row.n_judged)
+        for row in list_home_rows(
+            s, people[0].id, sees_all=False, since=datetime(2020, 1, 1, tzinfo=UTC)
+        )
+    ],
+    "members": lambda s, r, _: [m.n_submitted for m in list_members(s, r.project_id)],
+    "versions of the guidelines": lambda s, r, _: [
+        row.n_judgements for row in list_versions(s, r.project_id)
+    ],
+    "time of people": lambda s, r, _: human_ms_of_round(s, r.id),
+    "figures of the project": lambda s, r, _: _project_counts(s, r),
+    "candidates for a critic": lambda s, r, _: len(list_round_candidates(s, r.id)),
+    "texts with a verdict": lambda s, r, _: len(
+        list_judged_candidate_ids(
+            s,
+            s.scalars(select(RoundItem.item_id).where(RoundItem.round_id == r.id)).all(),
+            before_round_id=r.id + 1,
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_every_reader_counts_the_same_with_other_items_mixed_in(
+    session: Session, reader: str
 ) -> None:
-    place_of(session, Purpose.CHECK).state = RoundItemState.OPEN
-    session.flush()
-    assert not has_unjudged_items(session, round_.id)
-    place_of(session, Purpose.TRAINING).state = RoundItemState.OPEN
-    session.flush()
-    assert has_unjudged_items(session, round_.id)
+    without, with_others = (make_judged(session, others=others) for others in (False, True))
+    read = READERS[reader]
+    assert read(session, *with_others) == read(session, *without)
+    n_judged = select(Judgement.id).where(Judgement.round_id == with_others[0].id)
+    assert len(session.scalars(n_judged).all()) == 2 * (N_TRAINING + len(OTHERS))
+
+
+def test_a_judgement_counts_only_while_it_is_submitted(session: Session) -> None:
+    round_ = make_round(session, make_project(session))
+    for _ in range(2):
+        put_in(session, round_, Purpose.TRAINING)
+    user = make_user(session)
+    judge_all(session, round_, user, 1)
+    open_item(session, round_, user)
+    assert len(session.scalars(select(counted_judgements)).all()) == 1
+    assert len(session.scalars(select(counted_items)).all()) == 2

@@ -1,0 +1,1 @@
+"""Addresses of whom and what to trust."""

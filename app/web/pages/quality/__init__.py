@@ -1,0 +1,1 @@
+"""Pages of whom and what to trust."""
