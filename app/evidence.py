@@ -6,6 +6,7 @@ As the results of runs (`run_results.py`): whoever measures stores what `dump` r
 """
 
 from app.metrics.agreement import Undefined
+from app.metrics.positions import LEVEL
 from app.run_results import StoredJson
 
 
@@ -46,6 +47,55 @@ class AgreementFigures(StoredJson):
     """The share of equal verdicts of people who pick as often, but at random."""
     picked_share: float | None = None
     people: tuple[PersonAgreement, ...] = ()
+
+
+class PositionEffect(StoredJson):
+    """The position, from 1 on, at which picks are most unlike what the random order explains.
+
+    seen, expected: the share of the candidates there that are picked, and the share that would be,
+    did positions not matter.
+    """
+
+    position: int
+    seen: float
+    expected: float
+
+    @property
+    def ratio(self) -> float | None:
+        """Returns how many times as often as expected a candidate is picked there."""
+        return self.seen / self.expected if self.expected else None
+
+
+class PersonPositions(StoredJson):
+    """How the picks of one person lie over the positions. p: for this person alone; p_among: for
+    anybody of the round."""
+
+    user_id: int
+    n: int
+    effect: PositionEffect
+    p: float
+    p_among: float
+
+    @property
+    def stands_out(self) -> bool:
+        """Whether positions matter for this person, whatever number of people was looked at."""
+        return self.p_among < LEVEL
+
+
+class PositionFigures(StoredJson):
+    """Whether people pick candidates for where they stand."""
+
+    n: int = 0
+    """Answers that pick some candidates, but not all; others tell nothing of positions."""
+    p: float | None = None
+    """None where there are no such answers."""
+    effect: PositionEffect | None = None
+    """Of all people together."""
+    people: tuple[PersonPositions, ...] = ()
+
+    @property
+    def is_biased(self) -> bool:
+        return self.p is not None and self.p < LEVEL
 
 
 class AssessmentResult(StoredJson):

@@ -14,7 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy.orm import Session
 
-from app.evidence import AgreementFigures, AssessmentResult, Figure, PersonAgreement
+from app.evidence import (
+    AgreementFigures,
+    AssessmentResult,
+    Figure,
+    PersonAgreement,
+    PersonPositions,
+    PositionEffect,
+    PositionFigures,
+)
 from app.kit.sentences import Sentence
 from app.lifecycle import EvidenceKind, Job
 from app.metrics.agreement import (
@@ -25,6 +33,7 @@ from app.metrics.agreement import (
     measure_picks,
     measure_verdicts,
 )
+from app.metrics.positions import Effect, check_positions
 from app.models import Round, Run, User
 from app.queries.quality import evidence as queries
 from app.queries.quality.evidence import RoundJudgements
@@ -136,8 +145,33 @@ def measure_agreement(
     )
 
 
+def measure_positions(
+    _session: Session, _round: Round, judgements: RoundJudgements
+) -> PositionFigures:
+    """Returns whether people pick candidates for where they stand: all together, and each."""
+    people, person = np.unique(judgements.user_id, return_inverse=True)
+    judgement = judgements.judgement
+    found = check_positions(judgement, person[judgement], judgements.position, judgements.fits)
+    return PositionFigures(
+        n=found.n,
+        p=found.p,
+        effect=_effect(found.effect) if found.effect else None,
+        people=tuple(
+            PersonPositions(
+                user_id=int(people[own.person]),
+                n=own.n,
+                effect=_effect(own.effect),
+                p=own.p,
+                p_among=own.p_among,
+            )
+            for own in found.people
+        ),
+    )
+
+
 _KINDS: Mapping[EvidenceKind, Measuring] = {
     EvidenceKind.AGREEMENT: Measuring("measuring agreement", measure_agreement),
+    EvidenceKind.POSITIONS: Measuring("testing positions", measure_positions),
 }
 
 
@@ -179,3 +213,7 @@ def _figure(measured: Measured) -> Figure:
         n=measured.n,
         undefined=measured.undefined,
     )
+
+
+def _effect(effect: Effect) -> PositionEffect:
+    return PositionEffect(position=effect.position + 1, seen=effect.seen, expected=effect.expected)

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.evidence import AgreementFigures
+from app.evidence import AgreementFigures, PositionFigures
 from app.kit.errors import LostRun
 from app.lifecycle import EvidenceKind, Job, Purpose, RoundItemState, RoundStatus, RunStatus
 from app.metrics.agreement import Undefined
@@ -29,6 +29,11 @@ def round_(session: Session) -> Round:
 def agreement_of(session: Session, round_: Round) -> AgreementFigures:
     stored = list_evidence(session, [round_.id])[round_.id, EvidenceKind.AGREEMENT]
     return AgreementFigures.read(stored.figures)
+
+
+def positions_of(session: Session, round_: Round) -> PositionFigures:
+    stored = list_evidence(session, [round_.id])[round_.id, EvidenceKind.POSITIONS]
+    return PositionFigures.read(stored.figures)
 
 
 def runs_of(session: Session, round_: Round) -> list[Run]:
@@ -103,6 +108,31 @@ class TestWhatIsMeasured:
         gather_now(session, round_)
         found = agreement_of(session, round_)
         assert (found.alpha.value, found.alpha.undefined) == (None, Undefined.ONE_PERSON)
+
+
+class TestPositions:
+    def test_who_only_picks_the_first_stands_out(self, session: Session, round_: Round) -> None:
+        *careful, hasty = make_people(session, 3)
+        make_judged_items(
+            session,
+            round_,
+            [*careful, hasty],
+            n_items=12,
+            choose=lambda user, shown: shown[:1] if user is hasty else sorted(shown)[:2],
+        )
+        gather_now(session, round_)
+        found = positions_of(session, round_)
+        assert found.n == 36
+        assert found.is_biased
+        assert [own.user_id for own in found.people if own.stands_out] == [hasty.id]
+        own = next(own for own in found.people if own.user_id == hasty.id)
+        assert (own.effect.position, own.effect.seen, own.effect.expected) == (1, 1.0, 0.25)
+
+    def test_answers_that_pick_nothing_tell_nothing(self, session: Session, round_: Round) -> None:
+        make_judged_items(session, round_, make_people(session, 2), n_items=2, choose=lambda *_: [])
+        gather_now(session, round_)
+        found = positions_of(session, round_)
+        assert (found.n, found.p, found.effect) == (0, None, None)
 
 
 class TestTheRun:
