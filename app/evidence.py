@@ -49,6 +49,24 @@ class AgreementFigures(StoredJson):
     people: tuple[PersonAgreement, ...] = ()
 
 
+class StrategyAgreement(StoredJson):
+    """How far people agree on the candidates of one strategy, over the rounds measured so far."""
+
+    strategy: str
+    n_rounds: int = 0
+    alpha: Figure = Figure()
+
+
+class StrategyFigures(StoredJson):
+    """Agreement by strategy, and what the round adds to it."""
+
+    strategy: str = ""
+    """That of the round."""
+    sums: tuple[tuple[float, float, float], ...] = ()
+    """Of the round: those from which alpha follows, as they are and resampled."""
+    strategies: tuple[StrategyAgreement, ...] = ()
+
+
 class PositionEffect(StoredJson):
     """The position, from 1 on, at which picks are most unlike what the random order explains.
 
@@ -91,6 +109,8 @@ class PositionFigures(StoredJson):
     """None where there are no such answers."""
     effect: PositionEffect | None = None
     """Of all people together."""
+    p_together: float | None = None
+    """Of all people together, as that of each of them; `p` is of whatever stands out most."""
     people: tuple[PersonPositions, ...] = ()
 
     @property

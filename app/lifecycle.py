@@ -278,6 +278,8 @@ class EvidenceKind(StrEnum):
     """What a round's evidence is about; each kind is measured and stored by itself."""
 
     AGREEMENT = "agreement"
+    STRATEGIES = "strategies"
+    """The agreement on candidates of each strategy, over the rounds of the project."""
     POSITIONS = "positions"
 
 

@@ -114,6 +114,34 @@ def measure_verdicts(
     )
 
 
+def resample_alpha(verdicts: Verdicts, *, n_resamples: int = N_RESAMPLES, seed: int) -> Floats:
+    """Returns the three sums from which alpha follows, as they are and for each resample of the
+    items, as (1 + resamples, 3). Sums of several rounds add up to those of all of them."""
+    votes = _Votes.of(verdicts)
+    if not len(votes.n):
+        return np.zeros((1 + n_resamples, 3))
+    _, number = np.unique(votes.item, return_inverse=True)
+    columns = (votes.apart / (votes.n - 1), votes.n_fits, votes.n)
+    per_item = np.stack([np.bincount(number, weights=column) for column in columns], axis=1)
+    drawn = [weights @ per_item for weights in _draws(len(per_item), n_resamples, seed)]
+    return np.vstack([per_item.sum(axis=0), *drawn])
+
+
+def pool_alpha(sums: Sequence[Floats]) -> Measured:
+    """Returns alpha over several rounds, from what `resample_alpha` gave for each of them.
+
+    n: the verdicts on candidates that two or more people judged.
+    """
+    all_ = np.sum(sums, axis=0)
+    n = int(all_[0, 2])
+    if not n:
+        return Measured(undefined=Undefined.NO_OVERLAP)
+    alphas = _alpha(*all_.T)
+    if not np.isfinite(alphas[0]):
+        return Measured(n=n, undefined=Undefined.ALL_SAME)
+    return replace(_with_interval(float(alphas[0]), alphas[1:], n), n=n)
+
+
 def measure_people(
     verdicts: Verdicts, *, n_resamples: int = N_RESAMPLES, seed: int = 0
 ) -> Mapping[int, Measured]:
@@ -354,7 +382,8 @@ def _with_interval(value: float, resampled: Floats, n_items: int) -> Measured:
         return Measured(value, n=n_items)
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(finite, [tail, 100 - tail])
-    return Measured(value, float(low), float(high), n_items)
+    # The value itself is inside, also where all resamples give the same up to rounding.
+    return Measured(value, min(float(low), value), max(float(high), value), n_items)
 
 
 def _divided(above: Floats, below: Floats) -> Floats:

@@ -56,10 +56,12 @@ class PersonPositions:
 @dataclass(frozen=True)
 class PositionTest:
     """The test of a round. n: answers from which something can be learned: those that pick some,
-    but not all. With none of these the rest is empty, and p is None."""
+    but not all. With none of these the rest is empty, and p is None. p_together: of all people
+    taken together, as `p_among` of one; p is the least of all these."""
 
     n: int
     p: float | None
+    p_together: float | None
     effect: Effect | None
     people: tuple[PersonPositions, ...]
 
@@ -91,7 +93,7 @@ def check_positions(
     n_picked = np.bincount(judgement, weights=picked).astype(np.int64)
     tells = (n_picked > 0) & (n_picked < n_shown)
     if not tells.any():
-        return PositionTest(0, None, None, ())
+        return PositionTest(0, None, None, None, ())
     whose = np.zeros(len(n_shown), dtype=np.int64)
     whose[judgement] = person
     ids, number = np.unique(whose[tells], return_inverse=True)
@@ -122,6 +124,7 @@ def check_positions(
     return PositionTest(
         n=int(tells.sum()),
         p=_p(most, most[-1]),
+        p_together=_p(most, scores[-1, 0]),
         effect=_effect(seen.sum(axis=0), expected.sum(axis=0), stood.sum(axis=0)),
         people=tuple(
             PersonPositions(

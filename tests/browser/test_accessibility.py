@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from app.kit.db import session_scope
 from app.lifecycle import Decision, Job, PracticeMode, Role, RoundStatus, RunStatus, Split
 from app.models import Item, Project, Release, Round, Score, User
-from app.round_settings import AdmissionSettings
+from app.round_settings import AdmissionSettings, LoopSettings
 from app.services.accounts import accounts
 from app.services.admission.apply import admit
 from app.services.judging import practice_items
@@ -35,6 +35,7 @@ from tests.support.factories import (
     make_run,
     make_user,
 )
+from tests.support.judging import gather_now, make_judged_items, make_people
 from tests.support.quality.checks import judge_some, make_checks, settings_with
 
 pytestmark = pytest.mark.browser
@@ -119,7 +120,9 @@ def fill(site: Site) -> dict[str, str]:
         lost.status, lost.finished_at, lost.error = RunStatus.FAILED, func.now(), "2 problems"
         lost.result = {"errors": ["items.jsonl line 3: " + "z" * 200]}
         other = make_project(session, name="A finished project with a rather long name")
-        done = make_round(session, other)
+        done = make_round(session, other, settings=LoopSettings(auto_advance=False))
+        make_judged_items(session, done, make_people(session, 3), n_items=4)
+        gather_now(session, done)
         done.status, done.decision = RoundStatus.COMPLETED, Decision.ALL_COVERED
         done.decision_reason = "Every item is covered."
         run = make_run(session, other, Job.EVALUATE, round_=done)

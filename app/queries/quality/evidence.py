@@ -1,6 +1,6 @@
 """The judgements of a round in compact arrays, and the evidence that is stored about it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -151,8 +151,14 @@ def store_evidence(
 
 
 def list_evidence(
-    session: Session, round_ids: Sequence[int]
+    session: Session,
+    round_ids: Sequence[int],
+    kinds: Collection[EvidenceKind] = tuple(EvidenceKind),
 ) -> Mapping[tuple[int, str], StoredEvidence]:
     """Returns what is stored about rounds, by round and kind."""
-    rows = session.scalars(select(RoundEvidence).where(RoundEvidence.round_id.in_(round_ids)))
+    rows = session.scalars(
+        select(RoundEvidence).where(
+            RoundEvidence.round_id.in_(round_ids), RoundEvidence.kind.in_(kinds)
+        )
+    )
     return {(row.round_id, row.kind): StoredEvidence(row.figures, row.at) for row in rows}

@@ -22,6 +22,8 @@ from app.evidence import (
     PersonPositions,
     PositionEffect,
     PositionFigures,
+    StrategyAgreement,
+    StrategyFigures,
 )
 from app.kit.sentences import Sentence
 from app.lifecycle import EvidenceKind, Job
@@ -32,12 +34,16 @@ from app.metrics.agreement import (
     measure_people,
     measure_picks,
     measure_verdicts,
+    pool_alpha,
+    resample_alpha,
 )
 from app.metrics.positions import Effect, check_positions
 from app.models import Round, Run, User
 from app.queries.quality import evidence as queries
 from app.queries.quality.evidence import RoundJudgements
+from app.queries.rounds.rounds import list_rounds
 from app.queries.runs.runs import get_run, lock_run
+from app.round_settings import LoopSettings
 from app.run_results import StoredJson
 from app.services.refusals import NothingJudged, RunLive
 from app.services.runs import runs
@@ -145,6 +151,28 @@ def measure_agreement(
     )
 
 
+def measure_strategies(
+    session: Session, round_: Round, judgements: RoundJudgements
+) -> StrategyFigures:
+    """Returns how far people agree by strategy, over this round and those measured before it."""
+    verdicts, _ = verdicts_of(judgements)
+    own = resample_alpha(verdicts, seed=round_.id)
+    strategy: str = LoopSettings.model_validate(round_.settings).strategy
+    sums = {strategy: [own]}
+    others = [entry.id for entry in list_rounds(session, round_.project_id) if entry != round_]
+    for stored in queries.list_evidence(session, others, [EvidenceKind.STRATEGIES]).values():
+        other = StrategyFigures.read(stored.figures)
+        sums.setdefault(other.strategy, []).append(np.array(other.sums))
+    return StrategyFigures(
+        strategy=strategy,
+        sums=tuple((row[0], row[1], row[2]) for row in own.round(3).tolist()),
+        strategies=tuple(
+            StrategyAgreement(strategy=name, n_rounds=len(each), alpha=_figure(pool_alpha(each)))
+            for name, each in sorted(sums.items())
+        ),
+    )
+
+
 def measure_positions(
     _session: Session, _round: Round, judgements: RoundJudgements
 ) -> PositionFigures:
@@ -155,6 +183,7 @@ def measure_positions(
     return PositionFigures(
         n=found.n,
         p=found.p,
+        p_together=found.p_together,
         effect=_effect(found.effect) if found.effect else None,
         people=tuple(
             PersonPositions(
@@ -171,6 +200,7 @@ def measure_positions(
 
 _KINDS: Mapping[EvidenceKind, Measuring] = {
     EvidenceKind.AGREEMENT: Measuring("measuring agreement", measure_agreement),
+    EvidenceKind.STRATEGIES: Measuring("measuring agreement", measure_strategies),
     EvidenceKind.POSITIONS: Measuring("testing positions", measure_positions),
 }
 

@@ -22,6 +22,8 @@ from app.metrics.agreement import (
     measure_people,
     measure_picks,
     measure_verdicts,
+    pool_alpha,
+    resample_alpha,
 )
 
 N_TABLES = 200
@@ -172,6 +174,30 @@ class TestReferences:
                 assert (own.value is None) == (together.value is None)
                 if together.value is not None:
                     assert is_same(own, together.value)
+
+
+class TestPooled:
+    def test_several_rounds_are_as_one_of_all_their_items(self) -> None:
+        first, _ = crowd(np.random.default_rng(1), n_items=40, error=0.1)
+        second, _ = crowd(np.random.default_rng(2), n_items=60, error=0.3)
+        both = Verdicts(
+            np.concatenate([first.item, second.item + 40]),
+            np.concatenate([first.person, second.person]),
+            np.concatenate([first.candidate, second.candidate + 320]),
+            np.concatenate([first.fits, second.fits]),
+        )
+        alone = measure_verdicts(both).alpha
+        pooled = pool_alpha([resample_alpha(first, seed=1), resample_alpha(second, seed=2)])
+        assert alone.value is not None
+        assert is_same(pooled, alone.value)
+        assert pooled.low == pytest.approx(alone.low, abs=0.02)
+        assert pooled.high == pytest.approx(alone.high, abs=0.02)
+
+    def test_without_overlap_or_variety_there_is_a_reason(self) -> None:
+        alone = resample_alpha(verdicts_of(np.array([[1, 0, 1]], dtype=float)), seed=0)
+        assert pool_alpha([alone]).undefined is Undefined.NO_OVERLAP
+        alike = resample_alpha(verdicts_of(np.ones((2, 3))), seed=0)
+        assert pool_alpha([alone, alike]).undefined is Undefined.ALL_SAME
 
 
 class TestUndefined:

@@ -24,6 +24,7 @@ from app.round_settings import LoopSettings
 from app.run_results import EvaluationResult, RoundFigures, TrainingProgress, TrainingResult
 from app.services.rounds.bases import has_found_another
 from app.strategies.monologue import OBSERVER, REASONER
+from app.web.pages.rounds.evidence import EvidencePart, evidence_part
 from app.web.pages.rounds.rewards import reward_charts
 from app.web.pages.rounds.scores import ScoreTable, list_notes, score_tables
 from app.web.pages.runs.runs import RunCard, run_card
@@ -59,6 +60,8 @@ class RoundState:
     progress: RoundProgress
     effort: Effort | None
     """None where a critic judges."""
+    evidence: EvidencePart | None
+    """None where a critic judges, or nobody has judged yet."""
     token_limit: int
     figures: RoundFigures | None
     """None before the round is decided."""
@@ -161,6 +164,7 @@ def round_state(session: Session, round_: Round) -> RoundState:
         ),
         progress=progress,
         effort=_effort(session, round_, figures) if is_by_people else None,
+        evidence=evidence_part(session, round_, progress) if is_by_people else None,
         token_limit=settings.sampling.max_new_tokens,
         figures=figures,
         loss_charts=(*_loss_charts(progress), *reward_charts(progress)),

@@ -72,7 +72,7 @@ def admin(client: TestClient, session: Session, project: Project) -> TestClient:
 
 
 ROUND_PAGES = ["", "/status", "/close", "/cancel"]
-ROUND_POSTS = ["/start", "/close", "/retry", "/cancel"]
+ROUND_POSTS = ["/start", "/close", "/evidence", "/retry", "/cancel"]
 
 
 def test_pages_of_a_round_by_who_asks(
