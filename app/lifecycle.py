@@ -131,7 +131,11 @@ class DataFormat(StrEnum):
     JSONL = "jsonl"
     CSV = "csv"
     ZIP = "zip"
+    PARQUET = "parquet"
     VQA_X = "vqa-x"
+    A_OKVQA = "a-okvqa"
+    ACT_X = "act-x"
+    CLEVR_X = "clevr-x"
 
 
 class ReleaseFormat(StrEnum):

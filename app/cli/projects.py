@@ -106,7 +106,7 @@ def _describe(session: "Session", project: "Project") -> dict[str, Any]:
 
 def import_files(
     project: Annotated[str, typer.Argument(help="The project's short name.")],
-    files: Annotated[list[Path], typer.Argument(help="JSONL, CSV, zip or VQA-X files.")],
+    files: Annotated[list[Path], typer.Argument(help="Data files, zips or folders.")],
     images: Annotated[
         Path | None, typer.Option(help="Folder with the images (default: beside the file).")
     ] = None,

@@ -24,12 +24,8 @@ from app.queries.runs.runs import get_run, lock_run
 from app.run_results import ImportErrors, WorkProgress
 from app.services.archived import require_open
 from app.services.dataset.formats.images import ParsedImage
-from app.services.dataset.formats.reading import (
-    ParsedDataset,
-    Progress,
-    SourceFile,
-    read_sources,
-)
+from app.services.dataset.formats.reading import ParsedDataset, read_sources
+from app.services.dataset.formats.sources import Progress, SourceFile
 from app.services.dataset.plan import Plan, make_plan, row_content
 from app.services.dataset.report import ImportReport
 from app.services.events import record
@@ -58,8 +54,9 @@ def read_dataset(
     format: DataFormat = DataFormat.AUTO,
     progress: Progress | None = None,
 ) -> ParsedDataset:
-    """Read data files of this machine, with the images in the folder `images`, in a folder of that
-    name beside each file, beside the file itself, or in the zip. Close what it returns.
+    """Read data files, zips and folders of this machine, with the images in the folder `images`, in
+    a folder of that name beside each file, beside the file itself, or in the zip or folder. Close
+    what it returns.
 
     Raises InvalidInput with one line per problem; nothing is stored either way.
     """
@@ -69,13 +66,19 @@ def read_dataset(
         SourceFile(
             path=path,
             name=path.name,
-            image_folders=(images,) if images else (path.parent / "images", path.parent),
+            image_folders=_image_folders(path, images),
         )
         for path in paths
     ]
     if not sources:
         raise InvalidInput(Sentence("Name at least one file to import."))
     return read_sources(sources, format=format, progress=progress)
+
+
+def _image_folders(path: Path, images: Path | None) -> tuple[Path, ...]:
+    if images is not None:
+        return (images,)
+    return () if path.is_dir() else (path.parent / "images", path.parent)
 
 
 def import_dataset(
@@ -284,7 +287,7 @@ def _add_items(session: Session, project: Project, plan: Plan, progress: Progres
                     "project_id": project.id,
                     "split": plan.splits[item.image_sha256],
                     "external_id": item.row.external_id,
-                    "image_name": item.row.images[0],
+                    "image_name": item.row.image_name or item.row.images[0],
                     **row_content(item),
                 }
                 for item in block

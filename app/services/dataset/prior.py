@@ -23,7 +23,7 @@ from app.same_text import is_same_answer
 from app.services.archived import require_open
 from app.services.dataset.formats.episodes import EpisodeLine, read_episodes
 from app.services.dataset.formats.problems import Problems
-from app.services.dataset.formats.reading import SourceFile, check_file
+from app.services.dataset.formats.sources import SourceFile, check_file
 from app.services.events import record
 from app.services.refusals import ImportUnderWay, WrongFile
 

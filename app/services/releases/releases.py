@@ -27,7 +27,7 @@ from app.queries.releases.rounds import list_judged_rounds
 from app.queries.runs.runs import get_run, lock_run
 from app.run_results import ReleaseResult, WorkProgress
 from app.services.archived import require_open
-from app.services.dataset.formats.reading import Progress
+from app.services.dataset.formats.sources import Progress
 from app.services.events import record
 from app.services.projects.guidelines_pictures import describe_mentioned
 from app.services.refusals import ReleaseDamaged, ReleaseUnderWay

@@ -122,7 +122,7 @@ def _check_directory(archive: ZipFile, name: str) -> dict[str, ZipInfo]:
         member = _name_of(info)
         if member in members:
             problems.add(name, Sentence("holds %(member)s twice", member=shown))
-        elif not member.endswith("/") and not _is_clutter(member):
+        elif not member.endswith("/") and not is_clutter(member):
             members[member] = info
     problems.raise_if_any()
     return members
@@ -164,5 +164,6 @@ def _name_of(info: ZipInfo) -> str:
     return composed(name.replace("\\", "/"))
 
 
-def _is_clutter(name: str) -> bool:
+def is_clutter(name: str) -> bool:
+    """Whether a path is of what systems and file managers add: hidden, or a Mac's own."""
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))

@@ -5,7 +5,7 @@ in the way in which all of them read it (`app/pictures`), and what has several f
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,8 @@ from PIL import Image
 
 from app.kit.errors import InvalidInput
 from app.kit.sentences import Amount, Sentence
-from app.kit.storage import image_path
-from app.pictures.files import MEDIA_TYPES, holds_position
+from app.kit.storage import EXTENSIONS, image_path
+from app.pictures.files import MEDIA_TYPES, holds_position, show
 from app.pictures.seeing import (
     MAX_PIXELS,
     MAX_RATIO,
@@ -28,7 +28,6 @@ from app.pictures.seeing import (
     see,
     upright_size,
 )
-from app.services.dataset.formats.archives import Archive
 from app.services.dataset.formats.names import NameIndex, composed
 from app.services.refusals import WrongFile
 
@@ -108,8 +107,24 @@ class FolderSource:
             raise BadImage(Sentence("cannot be read (%(error)s)", error=error.strerror)) from error
 
 
+class Members(Protocol):
+    """Files that lie together, by their names: of a zip, or of a folder."""
+
+    name: str
+    names: NameIndex
+
+    @property
+    def members(self) -> Mapping[str, object]:
+        """All files by their names."""
+
+    def read(self, member: str, limit: int) -> bytes:
+        """Returns the bytes of a file. Raises InvalidInput when it is above `limit`."""
+
+
 class ArchiveSource:
-    def __init__(self, archive: Archive, beside: str = "") -> None:
+    """The pictures in a zip, or in a folder that is read as one."""
+
+    def __init__(self, archive: Members, beside: str = "") -> None:
         """`beside`: the folder in the archive that the data file lies in."""
         self.label = archive.name
         self._archive = archive
@@ -207,6 +222,26 @@ def verify_image(source: ImageSource, name: str) -> ParsedImage:
         width, height = upright_size(image)
         has_position = holds_position(image)
     return ParsedImage(sha256, media_type, width, height, len(content), has_position, source, name)
+
+
+def as_imported(image: ParsedImage, made_from: str | None) -> ParsedImage:
+    """Returns, for a picture of a release, the imported one that it was made from, where that is in
+    the store and shows the same; else the picture itself. `made_from`: its sha256.
+    """
+    if made_from is None or made_from == image.sha256:
+        return image
+    for media_type in EXTENSIONS:
+        path = image_path(made_from, media_type)
+        if not path.is_file():
+            continue
+        content = path.read_bytes()
+        try:
+            is_same = show(content).content == image.read()
+        except PictureError:
+            is_same = False
+        if is_same:
+            return verify_image(FolderSource(()), str(path))
+    return image
 
 
 @contextmanager

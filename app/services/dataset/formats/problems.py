@@ -15,7 +15,7 @@ class Place:
 
     file: str
     number: int | str
-    kind: Literal["line", "row", "question"] = "line"
+    kind: Literal["line", "row", "question", "picture"] = "line"
 
     def sentence(self) -> Sentence:
         match self.kind:
@@ -25,6 +25,8 @@ class Place:
                 return Sentence("%(file)s, row %(number)s", file=self.file, number=self.number)
             case "question":
                 return Sentence("%(file)s, question %(number)s", file=self.file, number=self.number)
+            case "picture":
+                return Sentence("%(file)s, picture %(number)s", file=self.file, number=self.number)
 
 
 def named(place: Place | str) -> str:

@@ -5,61 +5,30 @@ and missing images first, then the images themselves and their splits. Each pass
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 from app.kit.sentences import Amount, CountedSentence, Sentence
-from app.kit.settings import get_settings
 from app.lifecycle import DataFormat, Split
 from app.run_results import WorkProgress
-from app.services.dataset.formats.archives import Archive
 from app.services.dataset.formats.images import (
-    ArchiveSource,
     BadImage,
-    FolderSource,
     ImageSource,
     ParsedImage,
+    as_imported,
     verify_image,
 )
-from app.services.dataset.formats.jsonl import read_jsonl
 from app.services.dataset.formats.problems import Place as FilePlace
 from app.services.dataset.formats.problems import Problems
 from app.services.dataset.formats.rows import Row
-from app.services.dataset.formats.table import read_csv
-from app.services.dataset.formats.vqa_x import MAX_FILE_BYTES, read_vqa_x
+from app.services.dataset.formats.sources import Progress, SourcedRow, SourceFile, read_rows
 from app.services.refusals import WrongFile
 
-Progress = Callable[[WorkProgress], None]
-Reader = Callable[[IO[bytes], str, Problems], Iterator[Row]]
 Place = tuple[ImageSource, str]
-
-
-READERS: dict[DataFormat, Reader] = {
-    DataFormat.JSONL: read_jsonl,
-    DataFormat.CSV: read_csv,
-    DataFormat.VQA_X: read_vqa_x,
-}
-FORMAT_OF_SUFFIX = {
-    ".jsonl": DataFormat.JSONL,
-    ".ndjson": DataFormat.JSONL,
-    ".csv": DataFormat.CSV,
-    ".tsv": DataFormat.CSV,
-    ".json": DataFormat.VQA_X,
-}
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """A file to import: where it lies, how it is called, and where its images may lie."""
-
-    path: Path
-    name: str
-    image_folders: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +68,14 @@ def read_sources(
 ) -> ParsedDataset:
     """Read and check everything. Raises InvalidInput with all that is wrong."""
     with ExitStack() as stack:
-        rows: list[tuple[Row, list[ImageSource]]] = []
         problems = Problems()
-        archives = _open_archives(sources, format, stack)
-        shared: list[ImageSource] = [ArchiveSource(archive) for archive in archives.values()]
-        for source in sources:
-            if source in archives:
-                rows += _read_archive(archives[source], shared, problems)
-            else:
-                rows += _read_file(source, format, shared, problems)
+        rows = _without_repeated(read_rows(sources, format, problems, stack))
         if not rows and not problems.count:
             names = ", ".join(source.name for source in sources)
             raise WrongFile(
                 Sentence(
                     "Nothing was imported: there are no rows in %(files)s. Rows come from files "
-                    "that end in .jsonl, .csv or .json, alone or in a zip.",
+                    "that end in .jsonl, .csv, .json or .parquet, alone, in a folder or in a zip.",
                     files=names,
                 )
             )
@@ -139,78 +101,15 @@ def read_sources(
         )
 
 
-def _open_archives(
-    sources: Sequence[SourceFile], format: DataFormat, stack: ExitStack
-) -> dict[SourceFile, Archive]:
-    archives = {}
-    for source in sources:
-        check_file(source)
-        if format is DataFormat.ZIP or source.name.lower().endswith(".zip"):
-            archive = Archive(source.path, source.name)
-            stack.callback(archive.close)
-            archives[source] = archive
-    return archives
-
-
-def check_file(source: SourceFile) -> None:
-    """Raises InvalidInput where a source is no file, is empty, or is larger than imports may be."""
-    if source.path.is_dir():
-        raise WrongFile(
-            Sentence("%(file)s is a folder. Name the data file in it.", file=source.name)
-        )
-    if not source.path.is_file():
-        raise WrongFile(Sentence("There is no file %(file)s.", file=source.name))
-    limit = get_settings().max_upload_mb
-    if source.path.stat().st_size > limit << 20:
-        raise WrongFile(
-            Sentence("%(file)s is larger than %(n)s MB (MAX_UPLOAD_MB).", file=source.name, n=limit)
-        )
-    if source.path.stat().st_size == 0:
-        raise WrongFile(Sentence("Nothing was imported: %(file)s is empty.", file=source.name))
-
-
-def _format_of(name: str, format: DataFormat) -> DataFormat:
-    if format in READERS:
-        return format
-    known = FORMAT_OF_SUFFIX.get(PurePosixPath(name).suffix.lower())
-    if known is None:
-        raise WrongFile(
-            Sentence(
-                "The format of %(file)s cannot be told from its name. Say which it is: jsonl, csv, "
-                "zip or vqa-x.",
-                file=name,
-            )
-        )
-    return known
-
-
-def _read_file(
-    source: SourceFile, format: DataFormat, shared: Sequence[ImageSource], problems: Problems
-) -> list[tuple[Row, list[ImageSource]]]:
-    sources = list(shared)
-    if source.image_folders:
-        sources.insert(0, FolderSource(source.image_folders))
-    reader = READERS[_format_of(source.name, format)]
-    with source.path.open("rb") as stream:
-        return [(row, sources) for row in reader(stream, source.name, problems)]
-
-
-def _read_archive(
-    archive: Archive, shared: Sequence[ImageSource], problems: Problems
-) -> list[tuple[Row, list[ImageSource]]]:
-    """Rows of every data file in the archive; one that holds only images is fine too."""
-    rows: list[tuple[Row, list[ImageSource]]] = []
-    for member in sorted(archive.members):
-        path = PurePosixPath(member)
-        format = FORMAT_OF_SUFFIX.get(path.suffix.lower())
-        if format is None:
-            continue
-        folder = "" if path.parent == PurePosixPath() else f"{path.parent}/"
-        sources = [ArchiveSource(archive, folder), *shared]
-        name = f"{archive.name}/{member}"
-        with archive.open(member, MAX_FILE_BYTES) as stream:
-            rows += [(row, sources) for row in READERS[format](stream, name, problems)]
-    return rows
+def _without_repeated(rows: Sequence[SourcedRow]) -> list[SourcedRow]:
+    """A release has a row per rationale: those that say the same of one item are one."""
+    seen: dict[str, Row] = {}
+    kept = []
+    for row, sources in rows:
+        first = seen.setdefault(row.external_id, row)
+        if first is row or row.made_from is None or not first.says_the_same(row):
+            kept.append((row, sources))
+    return kept
 
 
 def _check_ids(rows: Sequence[Row], problems: Problems) -> None:
@@ -229,9 +128,7 @@ def _check_ids(rows: Sequence[Row], problems: Problems) -> None:
             first[row.external_id] = row.place
 
 
-def _find_images(
-    rows: Sequence[tuple[Row, list[ImageSource]]], problems: Problems
-) -> list[Place | None]:
+def _find_images(rows: Sequence[SourcedRow], problems: Problems) -> list[Place | None]:
     """Returns the place of each row's image; a missing one is told once, with its first row."""
     places: list[Place | None] = []
     missing: set[str] = set()
@@ -276,7 +173,7 @@ def _find_image(row: Row, sources: Sequence[ImageSource]) -> Place | None:
 
 
 def _verify_images(
-    rows: Sequence[tuple[Row, list[ImageSource]]],
+    rows: Sequence[SourcedRow],
     places: Sequence[Place | None],
     problems: Problems,
     progress: Progress | None,
@@ -289,7 +186,7 @@ def _verify_images(
 
     def verify(place: Place) -> ParsedImage | Sentence:
         try:
-            return verify_image(*place)
+            return as_imported(verify_image(*place), first_row[place].made_from)
         except BadImage as error:
             return error.fault
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import PurePosixPath
 from typing import Any
@@ -70,6 +70,19 @@ class Row:
     gold_rationales: tuple[str, ...] = ()
     split: Split | None = None
     facts: Json | None = None
+    image_name: str | None = None
+    """How the picture was called when it was first imported, where a release says it."""
+    made_from: str | None = None
+    """Of a row of a release: the sha256 of the picture that was imported, from which its own was
+    made."""
+
+    def of_release(self, made_from: str, image_name: str | None) -> "Row":
+        """Returns the row of a release whose picture was made from an imported one."""
+        return replace(self, made_from=made_from, image_name=image_name)
+
+    def says_the_same(self, other: "Row") -> bool:
+        """Whether another row tells the same of its item and picture, wherever it stands."""
+        return replace(other, place=self.place, images=self.images) == self
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from app.kit.sentences import Sentence
-from app.services.dataset.formats.jsonl import parse_json
+from app.services.dataset.formats.columns import our_names
 from app.services.dataset.formats.lines import read_lines
+from app.services.dataset.formats.parsing import parse_json
 from app.services.dataset.formats.problems import Place, Problems
 from app.services.dataset.formats.rows import (
     OPTIONAL,
@@ -42,7 +43,7 @@ def read_csv(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row]:
     place = Place(name, n_before + 1)
     with _telling(place):
         delimiter = _find_delimiter(header_line)
-        header = [column_of(cell.strip()) for cell in _cells(header_line, delimiter)]
+        header = our_names(cell.strip() for cell in _cells(header_line, delimiter))
     while header and not header[-1]:
         header.pop()
     if not _check_header(header, place, problems):

@@ -16,8 +16,8 @@ from typing import IO, Any
 
 from app.kit.sentences import Sentence
 from app.lifecycle import Split
-from app.services.dataset.formats.jsonl import parse_json
 from app.services.dataset.formats.lines import decode
+from app.services.dataset.formats.parsing import parse_json
 from app.services.dataset.formats.problems import Place, Problems
 from app.services.dataset.formats.rows import SPLITS, BadField, Row, check_image_name, check_row
 from app.services.refusals import WrongFile
@@ -34,7 +34,8 @@ _EXPECTED = Sentence(
 
 
 def read_vqa_x(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row]:
-    content = _load_object(stream, name)
+    """Yields the checked rows of a file in either layout."""
+    content = load_object(stream, name, _EXPECTED)
     split = split_of_name(name)
     is_by_column = all(isinstance(content.get(column), dict) for column in _COLUMNS)
     entries = _by_column(content) if is_by_column else content
@@ -67,8 +68,8 @@ def split_of_name(name: str) -> Split | None:
     return SPLITS[match.group(1)] if match else None
 
 
-def _load_object(stream: IO[bytes], name: str) -> dict[str, Any]:
-    """The whole file, refused early when it is too large or plainly something else."""
+def load_object(stream: IO[bytes], name: str, expected: Sentence) -> dict[str, Any]:
+    """Returns the whole file, refused early when it is too large or plainly something else."""
     start = stream.read(1 << 16)
     text_start = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text_start[:1] == b"[":
@@ -76,11 +77,11 @@ def _load_object(stream: IO[bytes], name: str) -> dict[str, Any]:
             Sentence(
                 "%(file)s is a JSON list: write one object per line (JSONL); %(expected)s",
                 file=name,
-                expected=_EXPECTED,
+                expected=expected,
             )
         )
     if text_start[:1] != b"{":
-        raise WrongFile(_no_object(name))
+        raise WrongFile(_no_object(name, expected))
     content = start + stream.read(MAX_FILE_BYTES - len(start) + 1)
     if len(content) > MAX_FILE_BYTES:
         raise WrongFile(
@@ -93,12 +94,12 @@ def _load_object(stream: IO[bytes], name: str) -> dict[str, Any]:
             Sentence("%(file)s is no JSON (%(error)s).", file=name, error=error.args[0])
         ) from error
     if not isinstance(loaded, dict):
-        raise WrongFile(_no_object(name))
+        raise WrongFile(_no_object(name, expected))
     return loaded
 
 
-def _no_object(name: str) -> Sentence:
-    return Sentence("%(file)s is no JSON object; %(expected)s", file=name, expected=_EXPECTED)
+def _no_object(name: str, expected: Sentence) -> Sentence:
+    return Sentence("%(file)s is no JSON object; %(expected)s", file=name, expected=expected)
 
 
 def _from_question(key: str, entry: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:

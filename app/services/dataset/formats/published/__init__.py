@@ -1,0 +1,1 @@
+"""Layouts in which datasets with explanations were published."""
