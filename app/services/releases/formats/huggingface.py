@@ -14,11 +14,13 @@ from typing import Any, TextIO
 from app.lifecycle import Split
 from app.models import Json
 from app.services.releases.formats.conversation import answered, asked, by_item, own_opener
+from app.services.releases.formats.croissant import Table, describe_files
 from app.services.releases.formats.front_matter import Configuration, front_matter
-from app.services.releases.formats.jsonl import json_line, speaks_of_turns, write_json
+from app.services.releases.formats.jsonl import speaks_of_turns
 from app.services.releases.formats.packing import Entry
 from app.services.releases.formats.pictures import PICTURES_FILES, guidelines_entries, image_entry
 from app.services.releases.formats.readme import render_readme
+from app.services.releases.formats.writing import json_line, write_json
 
 FILES = """\
 Each row is one admitted rationale with its picture. `draws`, `verdicts` and `admissions` are JSON
@@ -61,6 +63,28 @@ text): texts by people, judged by nobody, and in no row of the others.
 corrected = load_dataset("path/to/this/folder", "written", split="train")
 ```
 """
+_ABOUT = {
+    **dict.fromkeys(("file_name", "image_name", "row_id", "item"), "string"),
+    "item_version": "int",
+    **dict.fromkeys(("question", "answer", "rationale", "author_kind", "author"), "string"),
+    "image_sha256": "string",
+}
+_COLUMNS = {
+    **_ABOUT,
+    **dict.fromkeys(("people_fits", "people_votes", "critic_fits", "critic_votes"), "int"),
+    **dict.fromkeys(("policy", "admitted_by"), "string"),
+    **dict.fromkeys(("admitted_in_round", "round"), "int"),
+    **dict.fromkeys(("base_model", "base_revision", "adapter", "strategy", "opener"), "string"),
+    "temperature": "float",
+    **dict.fromkeys(("number", "seed", "n_draws"), "int"),
+    **dict.fromkeys(("merged_by_older_rule", "is_cut"), "bool"),
+}
+_WRITTEN_COLUMNS = {
+    **_ABOUT,
+    "corrects": "string",
+    **dict.fromkeys(("round", "guidelines_version"), "int"),
+}
+"""Columns of one text or number, with their types."""
 
 
 def build_huggingface(payloads: Iterable[Json], release: Json, folder: Path) -> list[Entry]:
@@ -90,7 +114,16 @@ def build_huggingface(payloads: Iterable[Json], release: Json, folder: Path) -> 
     places = [*splits, WRITTEN] if has_written else splits
     own = ["README.md", "release.json", *(f"{place}/metadata.jsonl" for place in places)]
     listed = [Entry(name, folder / name) for name in own]
-    return [*listed, *entries.values(), *guidelines_entries(release)]
+    tables = [
+        Table(
+            place,
+            f"{place}/metadata.jsonl",
+            _WRITTEN_COLUMNS if place == WRITTEN else _COLUMNS,
+        )
+        for place in places
+    ]
+    described = describe_files(release, folder, tables, [f"{place}/images" for place in places])
+    return [*listed, *described, *entries.values(), *guidelines_entries(release)]
 
 
 def _with_items(payloads: Iterable[Json]) -> Iterator[tuple[Json, Json]]:

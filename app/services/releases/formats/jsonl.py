@@ -1,14 +1,16 @@
 """JSONL: one file per kind of row, each row with its whole lineage."""
 
-import json
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
 from app.models import Json
+from app.services.releases.formats.columns import plain_columns
+from app.services.releases.formats.croissant import Table, describe_files
 from app.services.releases.formats.packing import Entry
 from app.services.releases.formats.pictures import PICTURES_FILES, guidelines_entries, image_entry
 from app.services.releases.formats.readme import render_readme
+from app.services.releases.formats.writing import json_line, write_json
 
 FILES = {
     "rationale": "rationales.jsonl",
@@ -113,27 +115,21 @@ def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[E
     )
     names = [*files.values(), "release.json", "README.md"]
     own = [Entry(name, folder / name) for name in names]
-    return [*own, *pictures.values(), *guidelines_entries(release)]
+    tables = [
+        Table(name.removesuffix(".jsonl"), name, plain_columns(kind, _NOT_IN_ALL))
+        for kind, name in files.items()
+    ]
+    described = describe_files(release, folder, tables, ["images"])
+    return [*own, *described, *pictures.values(), *guidelines_entries(release)]
+
+
+_NOT_IN_ALL = ("is_cut", "merged_by_older_rule")
+"""Columns that rows have only where they are true."""
 
 
 def speaks_of_turns(release: Json) -> bool:
     """Returns whether rows of a release have the columns for what people said of turns."""
     return bool(release["figures"].get("marks") or release["figures"].get("corrections"))
-
-
-def json_line(row: Json) -> str:
-    """Returns a value as one line of JSON that every reader takes for one: some also break lines at
-    Unicode's own separators.
-    """
-    text = json.dumps(row, ensure_ascii=False)
-    for separator in ("\u2028", "\u2029", "\x85"):
-        text = text.replace(separator, f"\\u{ord(separator):04x}")
-    return text + "\n"
-
-
-def write_json(path: Path, content: Json) -> None:
-    text = json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True)
-    path.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 # What a reader looks for first comes first; the database does not keep an order of keys.

@@ -17,8 +17,8 @@ from app.services.releases.formats.conversation import (
     by_item,
     opener_of,
 )
+from app.services.releases.formats.croissant import Table, describe_files
 from app.services.releases.formats.front_matter import TAGS, front_matter
-from app.services.releases.formats.jsonl import json_line, write_json
 from app.services.releases.formats.packing import Entry
 from app.services.releases.formats.pairs import (
     Policies,
@@ -29,6 +29,7 @@ from app.services.releases.formats.pairs import (
 )
 from app.services.releases.formats.pictures import PICTURES_FILES, guidelines_entries, image_entry
 from app.services.releases.formats.readme import render_readme
+from app.services.releases.formats.writing import json_line, write_json
 
 PAIRS = """\
 Each row is a pair of rationales for one picture, question and answer: `prompt`, `chosen` and
@@ -76,6 +77,23 @@ OF_LABELS = {
     "per_policy": "a text fits if a round's policy admitted it, and does not if the policy read "
     "votes on it and no round admitted it",
 }
+
+_ABOUT_COLUMNS = {
+    "file_name": "string",
+    "item": "string",
+    "item_version": "int",
+    "image_sha256": "string",
+}
+_OWN_COLUMNS = {
+    "preference": {"chosen_row_id": "string", "rejected_row_id": "string"},
+    "kto": {"label": "bool", "row_id": "string"},
+}
+_WORD_COLUMNS = {
+    "round": "int",
+    **dict.fromkeys(("judge_kind", "judge", "policy"), "string"),
+    **dict.fromkeys(("n_for", "n_against"), "int"),
+}
+"""Columns of one text or number, with their types."""
 
 Rows = Callable[[list[Json], DecidedBy, Policies, str], Iterator[tuple[Json, Json]]]
 """Makes the rows of one item: each with the text whose picture it shows."""
@@ -138,7 +156,10 @@ def _build(
     write_json(folder / "release.json", release)
     own = ["README.md", "release.json", *(f"{split}/metadata.jsonl" for split in splits)]
     listed = [Entry(name, folder / name) for name in own]
-    return [*listed, *pictures.values(), *guidelines_entries(release)]
+    columns = {**_ABOUT_COLUMNS, **_OWN_COLUMNS[tag], **_WORD_COLUMNS}
+    tables = [Table(split, f"{split}/metadata.jsonl", columns) for split in splits]
+    described = describe_files(release, folder, tables, [f"{split}/images" for split in splits])
+    return [*listed, *described, *pictures.values(), *guidelines_entries(release)]
 
 
 def _open_metadata(folder: Path, split: str) -> TextIO:

@@ -14,11 +14,12 @@ from typing import TextIO
 from app.lifecycle import Split
 from app.models import Json
 from app.services.releases.formats.conversation import answer_text, own_opener
+from app.services.releases.formats.croissant import Table, describe_files
 from app.services.releases.formats.front_matter import TAGS, front_matter
-from app.services.releases.formats.jsonl import json_line, write_json
 from app.services.releases.formats.packing import Entry
 from app.services.releases.formats.pictures import PICTURES_FILES, guidelines_entries, image_entry
 from app.services.releases.formats.readme import render_readme
+from app.services.releases.formats.writing import json_line, write_json
 
 TAG = "<image>"
 _TAGS = re.compile(r"<(image|video|audio)>")
@@ -68,7 +69,11 @@ def build_llava(payloads: Iterable[Json], release: Json, folder: Path) -> list[E
     text = render_readme(release, front_matter=head, files=files)
     (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
     listed = [Entry(name, folder / name) for name in own]
-    return [*listed, *pictures.values(), *guidelines_entries(release)]
+    tables = [
+        Table(split, f"{split}.json", {"id": "string", "image": "string"}) for split in splits
+    ]
+    described = describe_files(release, folder, tables, ["images"])
+    return [*listed, *described, *pictures.values(), *guidelines_entries(release)]
 
 
 def _rationales(payloads: Iterable[Json]) -> Iterator[Json]:

@@ -15,13 +15,14 @@ from typing import Any, Self
 from app.kit.processes.programs import require_packages
 from app.lifecycle import Split
 from app.models import Json
-from app.opinions import REMARKS
+from app.services.releases.formats.columns import COLUMNS, plain_columns
 from app.services.releases.formats.conversation import answered, asked, own_opener
+from app.services.releases.formats.croissant import Table, describe_files
 from app.services.releases.formats.front_matter import TAGS, front_matter
-from app.services.releases.formats.jsonl import write_json
 from app.services.releases.formats.packing import Entry
 from app.services.releases.formats.pictures import PICTURES_FILES, guidelines_entries, image_entry
 from app.services.releases.formats.readme import render_readme
+from app.services.releases.formats.writing import write_json
 
 ROWS_IN_ONE_GROUP = 1000
 BYTES_IN_ONE_GROUP = 32 << 20
@@ -48,115 +49,6 @@ items = load_dataset("path/to/this/folder", "items", split="train")
 ```
 """
 
-_ABOUT = {
-    "row_id": "string",
-    "item": "string",
-    "item_version": "int",
-    "image_sha256": "string",
-    "image_name": "string",
-    "split": "string",
-    "question": "string",
-    "answer": "string",
-}
-_MESSAGES = [{"role": "string", "content": "string"}]
-_PICTURE = {"image": "picture"}
-_TEXT = {
-    **_ABOUT,
-    "rationale": "string",
-    "author_kind": "string",
-    "author": "string",
-    "prompt": _MESSAGES,
-    "completion": _MESSAGES,
-}
-_CANDIDATE = {
-    **_TEXT,
-    "people_fits": "int",
-    "people_votes": "int",
-    "critic_fits": "int",
-    "critic_votes": "int",
-    "n_draws": "int",
-    "draws": [
-        {
-            "round": "int",
-            "base_model": "string",
-            "base_revision": "string",
-            "adapter": "string",
-            "strategy": "string",
-            "opener": "string",
-            "temperature": "float",
-            "number": "int",
-            "seed": "int",
-            "log_probability": "float",
-            "is_cut": "bool",
-        }
-    ],
-    "verdicts": [
-        {
-            "round": "int",
-            "judge": "string",
-            "judge_kind": "string",
-            "fits": "bool",
-            "position": "int",
-            "n_shown": "int",
-            "faults": ["string"],
-            "guidelines_version": "int",
-        }
-    ],
-    "admissions": [
-        {
-            "round": "int",
-            "policy": "string",
-            "judge_kind": "string",
-            "n_fits": "int",
-            "n_votes": "int",
-        }
-    ],
-    "merged_by_older_rule": "bool",
-    "is_cut": "bool",
-    "trace": "json",
-    "marks": "json",
-    "corrections": "json",
-    "branches": "json",
-}
-_ITEM = {
-    **_ABOUT,
-    "gold_rationales": ["string"],
-    "facts": "json",
-    "n_rationales": "int",
-    "answer_is_in_doubt": "bool",
-    "judgements": [
-        {
-            "round": "int",
-            "judge": "string",
-            "judge_kind": "string",
-            "outcome": "string",
-            "n_picked": "int",
-            "n_shown": "int",
-            **dict.fromkeys(REMARKS, "bool"),
-            "guidelines_version": "int",
-        }
-    ],
-}
-COLUMNS: Mapping[str, Mapping[str, Any]] = {
-    "rationale": {**_CANDIDATE, **_PICTURE},
-    "candidate": _CANDIDATE,
-    "item": {**_ITEM, **_PICTURE},
-    "written": {
-        **_TEXT,
-        "corrects": "string",
-        "round": "int",
-        "guidelines_version": "int",
-        **_PICTURE,
-    },
-    "tombstone": {
-        "row_id": "string",
-        "former_kind": "string",
-        "item": "string",
-        "reason": "string",
-        "last_release": "int",
-    },
-}
-"""The columns by the kind of row."""
 NAMES = {
     "candidate": "candidates",
     "item": "items",
@@ -176,8 +68,10 @@ def build_parquet(payloads: Iterable[Json], release: Json, folder: Path) -> list
     pictures = _Pictures(release)
     with ExitStack() as stack:
         files: dict[str, _File] = {}
+        kinds: dict[str, str] = {}
         for payload in payloads:
             name = _file_of(payload)
+            kinds[name] = payload["kind"]
             if name not in files:
                 path = folder / name
                 path.parent.mkdir(exist_ok=True)
@@ -185,6 +79,7 @@ def build_parquet(payloads: Iterable[Json], release: Json, folder: Path) -> list
             row = _row(payload, release)
             files[name].add(row, pictures.of(payload))
         if not any(name.startswith("rationales/") for name in files):
+            kinds["rationales/train.parquet"] = "rationale"
             path = folder / "rationales/train.parquet"
             path.parent.mkdir(exist_ok=True)
             files["rationales/train.parquet"] = stack.enter_context(
@@ -209,7 +104,15 @@ def build_parquet(payloads: Iterable[Json], release: Json, folder: Path) -> list
     )
     (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
     own = [*sorted(files), "release.json", "README.md"]
-    return [*(Entry(name, folder / name) for name in own), *guidelines_entries(release)]
+    tables = [
+        Table(name.removesuffix(".parquet"), name, plain_columns(kind))
+        for name, kind in sorted(kinds.items())
+    ]
+    return [
+        *(Entry(name, folder / name) for name in own),
+        *describe_files(release, folder, tables),
+        *guidelines_entries(release),
+    ]
 
 
 def _file_of(payload: Json) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from app.models import Json
 from app.round_settings import Judges
 from app.services.projects.guidelines_pictures import with_files
+from app.services.releases.formats.limits import known_limits
 from app.services.releases.formats.pictures import guidelines_files
 
 
@@ -18,6 +19,7 @@ def render_readme(release: Json, *, front_matter: str, files: str) -> str:
         f"## Where the rows come from\n\n{_rounds(release['rounds'])}",
         f"## Who judged\n\n{_judges(figures)}",
         f"## Agreement\n\n{_agreement(figures['agreement'])}",
+        *_limits(release),
         f"## Privacy\n\n{_PRIVACY}",
         f"## Licence\n\n{_licence(release['licence'])}",
         f"## Guidelines of the annotators (version {release['guidelines_version']})\n\n"
@@ -35,6 +37,17 @@ _PRIVACY = (
     "and times of day are not part of a release. What critics (programs) said is never counted "
     "with what people said."
 )
+
+
+def _limits(release: Json) -> list[str]:
+    """Older releases say nothing of them, and stay the same bytes."""
+    if release.get("format", 1) < 4:
+        return []
+    listed = "\n".join(f"- {sentence}" for sentence in known_limits(release))
+    return [
+        f"## Known limits\n\n{listed}\n\n`croissant.json` describes the files and what stands "
+        "here in JSON-LD (Croissant), for programs."
+    ]
 
 
 def _summary(release: Json) -> str:

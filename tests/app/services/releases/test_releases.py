@@ -386,6 +386,7 @@ def test_jsonl_files(session: Session, tmp_path: Path) -> None:
             *(f"{item.image_sha256}.png" for item in items[:3]),
             "README.md",
             "candidates.jsonl",
+            "croissant.json",
             "items.jsonl",
             "rationales.jsonl",
             "release.json",

@@ -73,7 +73,9 @@ def test_the_folder_holds_pictures_metadata_and_the_card(session: Session, tmp_p
     out = tmp_path / "out"
     write(session, project, out)
     pictures = [f"{items[number].image_sha256}.png" for number in (0, 2)]
-    assert stored_files(out) == sorted(["README.md", "metadata.jsonl", "release.json", *pictures])
+    assert stored_files(out) == sorted(
+        ["README.md", "croissant.json", "metadata.jsonl", "release.json", *pictures]
+    )
     assert front_matter(out) == {
         "license": "cc-by-4.0",
         "pretty_name": "Street scenes",
