@@ -33,6 +33,7 @@ def make_card(
     released_on: date,
     previous: Release | None,
     guidelines_pictures: Sequence[Json] = (),
+    evidence: Sequence[Json] = (),
 ) -> Json:
     return {
         "project": project.name,
@@ -48,6 +49,8 @@ def make_card(
         if previous
         else None,
         "rounds": [_describe_round(source) for source in rounds],
+        # Of rounds that nobody measured there is nothing to tell.
+        **({"evidence": list(evidence)} if evidence else {}),
         "format": FORMAT,
         "pictures": PICTURES,
         "figures": {**figures.as_dict(), "tombstones": n_tombstones},

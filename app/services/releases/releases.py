@@ -32,6 +32,7 @@ from app.services.events import record
 from app.services.projects.guidelines_pictures import describe_mentioned
 from app.services.refusals import ReleaseDamaged, ReleaseUnderWay
 from app.services.releases.card import make_card
+from app.services.releases.evidence import describe_evidence
 from app.services.releases.figures import Figures
 from app.services.releases.files import FILES, USUAL_FILES, ReleaseFile, archive_path
 from app.services.releases.formats.huggingface import build_huggingface
@@ -87,6 +88,7 @@ def create_release(session: Session, project: Project, *, actor: User | None) ->
                 released_on=datetime.now(UTC).date(),
                 previous=last,
                 guidelines_pictures=describe_mentioned(session, project),
+                evidence=describe_evidence(session, rounds),
             ),
             created_by_id=actor.id if actor else None,
         )

@@ -26,7 +26,7 @@ def _limits(release: Json) -> Iterator[str]:
         yield "One person judged everything: how far others would agree is not known."
     elif people["judgements"] and not figures["agreement"]["on_items"]["n"]:
         yield "No item was judged by two people: how far they agree is not known."
-    elif people["judgements"]:
+    elif people["judgements"] and not release.get("evidence"):
         yield "The agreement on this card is the share of equal judgements; chance is in it."
     if critics["judgements"]:
         yield (

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from app.metrics.agreement import Undefined
 from app.models import Json
 from app.round_settings import Judges
 from app.services.projects.guidelines_pictures import with_files
@@ -18,7 +19,7 @@ def render_readme(release: Json, *, front_matter: str, files: str) -> str:
         f"## Files\n\n{files.strip()}",
         f"## Where the rows come from\n\n{_rounds(release['rounds'])}",
         f"## Who judged\n\n{_judges(figures)}",
-        f"## Agreement\n\n{_agreement(figures['agreement'])}",
+        f"## Agreement\n\n{_agreement(figures['agreement'])}{_measured(release)}",
         *_limits(release),
         f"## Privacy\n\n{_PRIVACY}",
         f"## Licence\n\n{_licence(release['licence'])}",
@@ -217,6 +218,49 @@ def _agreement(agreement: Json) -> str:
         lines.append("- On single candidates it is undefined: none has verdicts of two people.")
     lines.append("\nThis is the plain share of full agreement; it is not corrected for chance.")
     return "\n".join(lines)
+
+
+def _measured(release: Json) -> str:
+    """What was measured of the agreement in each round; older releases tell none."""
+    rows = [
+        (one["round"], one["agreement"])
+        for one in release.get("evidence", ())
+        if "agreement" in one
+    ]
+    if not rows:
+        return ""
+    lines = [
+        "\n\nCorrected for chance, round by round, each with an interval of 95 % over resampled "
+        "items (1 is full agreement, 0 what chance alone would bring):\n",
+        "| round | people | items | alpha of verdicts | alpha of picked sets (MASI) | "
+        "Fleiss' kappa | Cohen's kappa |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {number} | {told['n_people']} | {told['n_items']:,} | "
+            + " | ".join(_figure(told[name]) for name in ("alpha", "masi", "fleiss", "cohen"))
+            + " |"
+            for number, told in rows
+        ),
+    ]
+    return "\n".join(lines)
+
+
+_WHY_UNDEFINED = {
+    Undefined.NOTHING: "nobody judged",
+    Undefined.ONE_PERSON: "one person judged",
+    Undefined.NO_OVERLAP: "no two people judged the same",
+    Undefined.ALL_SAME: "everybody always said the same",
+    Undefined.NOT_TWO: "more than two people judged",
+}
+
+
+def _figure(figure: Json) -> str:
+    if figure["value"] is None:
+        return f"undefined: {_WHY_UNDEFINED[Undefined(figure['undefined'])]}"
+    text = f"{figure['value']:.2f}"
+    if figure["low"] is not None and figure["high"] is not None:
+        text += f" ({figure['low']:.2f} to {figure['high']:.2f})"
+    return text
 
 
 def _licence(licence: str) -> str:

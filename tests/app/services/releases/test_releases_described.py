@@ -10,12 +10,13 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.lifecycle import RunStatus
 from app.models import Release, Round
+from app.services.quality.evidence import gather_evidence, request_evidence
 from app.services.releases.formats.limits import known_limits
 from app.services.releases.releases import ReleaseFormat, create_release, write_release
 from tests.support.dataset_files import own_store
 from tests.support.released_project import correct_of, import_items, make_released_project
-
 
 # The validator's own, on what it reads with.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -88,6 +89,29 @@ def test_the_description_says_how_it_was_annotated(session: Session, tmp_path: P
     card = (out / "README.md").read_text(encoding="utf-8").split("## Known limits")[1]
     for limit in content["rai:dataLimitations"]:
         assert f"- {limit}" in card
+
+
+def test_the_card_tells_what_was_measured_of_agreement_and_of_nobody(
+    session: Session, tmp_path: Path
+) -> None:
+    project, _ = make_released_project(session, tmp_path)
+    first = session.scalars(select(Round).where(Round.number == 1)).one()
+    run = request_evidence(session, first, actor=None)
+    run.status, run.attempt = RunStatus.RUNNING, 1
+    session.flush()
+    gather_evidence(session, run.id, attempt=1)
+    release = create_release(session, project, actor=None)
+    (told,) = release.card["evidence"]
+    assert told["round"] == 1
+    assert "people" not in told["agreement"]
+    out = tmp_path / "out"
+    write_release(session, release, format=ReleaseFormat.HUGGINGFACE, out=out)
+    card = (out / "README.md").read_text(encoding="utf-8")
+    (line,) = [line for line in card.splitlines() if line.startswith("| 1 | 2 | ")]
+    # Of two items an interval cannot be given; Cohen's kappa compares these two people.
+    assert f"| {told['agreement']['cohen']['value']:.2f}" in line
+    assert "undefined" not in line
+    assert "chance is in it" not in card
 
 
 def test_limits_follow_from_the_figures(session: Session, tmp_path: Path) -> None:
