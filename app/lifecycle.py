@@ -284,6 +284,7 @@ class EvidenceKind(StrEnum):
     AGREEMENT = "agreement"
     STRATEGIES = "strategies"
     """The agreement on candidates of each strategy, over the rounds of the project."""
+    ADMISSION = "admission"
     POSITIONS = "positions"
 
 

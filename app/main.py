@@ -18,7 +18,7 @@ from app.routes.operation import health
 from app.routes.projects import archive, guidelines, home, members, projects
 from app.routes.quality import checks
 from app.routes.releases import releases
-from app.routes.rounds import rounds
+from app.routes.rounds import admission, rounds
 from app.routes.runs import runs
 from app.services.operation.readiness import check_readiness
 from app.web.access.deps import make_places
@@ -61,6 +61,7 @@ ROUTES = (
     projects,
     releases,
     rounds,
+    admission,
     runs,
 )
 

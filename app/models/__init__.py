@@ -13,7 +13,7 @@ from app.models.candidates import (
 )
 from app.models.checks import CheckCandidate, CheckItem
 from app.models.dataset import Image, Item, PriorEpisode, ProjectImage
-from app.models.evidence import RoundEvidence
+from app.models.evidence import CandidateTally, RoundEvidence
 from app.models.guidelines import (
     GuidelinesDifference,
     GuidelinesPicture,
@@ -64,6 +64,7 @@ __all__ = [
     "Base",
     "Branch",
     "Candidate",
+    "CandidateTally",
     "CheckCandidate",
     "CheckItem",
     "CorrectedObservation",

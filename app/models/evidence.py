@@ -2,7 +2,15 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, func
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    SmallInteger,
+    String,
+    func,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Json
@@ -27,4 +35,26 @@ class RoundEvidence(Base):
         ),
         CheckConstraint("kind ~ '^[a-z_]+$'", name="kind_is_a_name"),
         Index("ix_round_evidence_run_id", "run_id"),
+    )
+
+
+class CandidateTally(Base):
+    """The votes on a candidate of a round as they were when its evidence was gathered, and how
+    probable it then was that it fits: what policies decide by, for pages that compare them."""
+
+    __tablename__ = "candidate_tally"
+    round_id: Mapped[int] = mapped_column(
+        ForeignKey("round.id", ondelete="CASCADE"), primary_key=True
+    )
+    item_id: Mapped[int] = mapped_column(primary_key=True)
+    candidate_id: Mapped[int] = mapped_column(primary_key=True)
+    n_fits: Mapped[int] = mapped_column(SmallInteger)
+    n_votes: Mapped[int] = mapped_column(SmallInteger)
+    probability: Mapped[float | None]
+    """None where a critic judged: then nobody is weighed."""
+    __table_args__ = (
+        ForeignKeyConstraint(["candidate_id", "item_id"], ["candidate.id", "candidate.item_id"]),
+        CheckConstraint("n_fits BETWEEN 0 AND n_votes", name="votes_add_up"),
+        CheckConstraint("probability BETWEEN 0 AND 1", name="probability_within"),
+        Index("ix_candidate_tally_candidate_id", "candidate_id"),
     )

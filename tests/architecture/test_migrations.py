@@ -651,3 +651,34 @@ def test_rows_of_trainings_are_kept_and_episodes_go_with_the_table_that_has_them
     command.downgrade(alembic, "0026")
     with connected(fresh_database) as connection:
         assert connection.execute(text(rows)).all() == before
+
+
+WEIGHED = """
+UPDATE admission SET policy = 'dawid_skene_0.9', probability = 0.95
+WHERE candidate_id = (SELECT min(candidate_id) FROM admission);
+INSERT INTO admission_decision (round_id, policy, n_rationales, n_items, n_judged_items, weighing)
+SELECT id, 'dawid_skene_0.9', 1, 1, 1, '{"probability": 0.9}' FROM round;
+INSERT INTO candidate_tally (round_id, item_id, candidate_id, n_fits, n_votes, probability)
+SELECT round_id, item_id, candidate_id, n_fits, n_votes, 0.95 FROM admission;
+"""
+
+
+def test_admissions_are_kept_when_people_come_to_be_weighed_and_when_that_is_taken_back(
+    alembic: Config, fresh_database: str
+) -> None:
+    admitted = "SELECT round_id, candidate_id, n_fits, n_votes FROM admission ORDER BY candidate_id"
+    command.upgrade(alembic, "0010")
+    fill(fresh_database)
+    command.upgrade(alembic, "0032")
+    with connected(fresh_database) as connection:
+        before = connection.execute(text(admitted)).all()
+    assert len(before) > 1
+    for _ in range(2):
+        command.upgrade(alembic, "head")
+        with connected(fresh_database) as connection:
+            assert connection.execute(text(admitted)).all() == before
+            for statement in WEIGHED.split(";\n"):
+                connection.execute(text(statement.strip() or "SELECT 1"))
+        command.downgrade(alembic, "0032")
+        with connected(fresh_database) as connection:
+            assert connection.execute(text(admitted)).all() == before

@@ -26,6 +26,7 @@ from app.services.judging.practice_items import Expected, Lesson
 from app.services.projects import guidelines, projects, removal
 from tests.architecture.lock import REPOSITORY
 from tests.browser.conftest import DESKTOP, NewContext, Site
+from tests.browser.trials import store_trials
 from tests.support.factories import (
     make_item,
     make_membership,
@@ -187,6 +188,7 @@ def fill(site: Site) -> dict[str, str]:
             "round/show.html finished": f"/rounds/{done.id}",
             "round/show.html failed": f"/rounds/{failed.id}",
             "round/close.html": f"/rounds/{site.round_id}/close",
+            "round/policies.html": f"/rounds/{store_trials(session, site.round_id)}/policies",
             "round/cancel.html": f"/rounds/{site.round_id}/cancel",
             "error.html 404": "/nowhere",
         }

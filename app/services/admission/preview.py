@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from app.lifecycle import UserKind
 from app.models import Round
 from app.queries.admission import votes as queries
+from app.queries.admission.tallies import Rule
 from app.round_settings import AdmissionSettings, LoopSettings
 
 
@@ -75,3 +76,37 @@ def preview_counted(
 ) -> AdmissionPreview | None:
     """Returns what a policy would admit, where counting is enough to know it; else None."""
     return None if settings.weighs_people else count_votes(session, round_).preview(settings)
+
+
+MOST_VOTES = 20
+"""No candidate has more: so many people judge an item at most."""
+
+
+def list_policies(settings: LoopSettings) -> list[AdmissionSettings]:
+    """Returns the policies that are tried for a round: its own among them, and people are weighed
+    where people judge."""
+    own = settings.admission
+    policies = [
+        AdmissionSettings(policy="any"),
+        AdmissionSettings(policy="majority"),
+        AdmissionSettings(policy="unanimous"),
+    ]
+    if own.policy == "at_least":
+        policies.append(own)
+    if settings.judging.judges.are_people:
+        policies.append(own.model_copy(update={"policy": "dawid_skene"}))
+    return policies
+
+
+def rule_of(settings: AdmissionSettings) -> Rule:
+    """Returns what a policy admits, in numbers that a statement can compare with."""
+    if settings.weighs_people:
+        return Rule(probability=settings.probability)
+    return Rule(
+        votes=[
+            (n_fits, n_votes)
+            for n_votes in range(1, MOST_VOTES + 1)
+            for n_fits in range(n_votes + 1)
+            if is_admitted(n_fits, n_votes, settings)
+        ]
+    )

@@ -39,12 +39,14 @@ from app.metrics.agreement import (
 )
 from app.metrics.positions import Effect, check_positions
 from app.models import Round, Run, User
+from app.policy_trials import AdmissionTrials
 from app.queries.quality import evidence as queries
 from app.queries.quality.evidence import RoundJudgements
 from app.queries.rounds.rounds import list_rounds
 from app.queries.runs.runs import get_run, lock_run
 from app.round_settings import LoopSettings
 from app.run_results import StoredJson
+from app.services.admission.trials import try_policies
 from app.services.refusals import NothingJudged, RunLive
 from app.services.runs import runs
 
@@ -198,10 +200,18 @@ def measure_positions(
     )
 
 
+def measure_admission(
+    session: Session, round_: Round, _judgements: RoundJudgements
+) -> AdmissionTrials:
+    """Returns what each policy would admit, and keeps the votes that they were tried on."""
+    return try_policies(session, round_)
+
+
 _KINDS: Mapping[EvidenceKind, Measuring] = {
     EvidenceKind.AGREEMENT: Measuring("measuring agreement", measure_agreement),
     EvidenceKind.STRATEGIES: Measuring("measuring agreement", measure_strategies),
     EvidenceKind.POSITIONS: Measuring("testing positions", measure_positions),
+    EvidenceKind.ADMISSION: Measuring("trying policies", measure_admission),
 }
 
 

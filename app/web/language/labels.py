@@ -41,6 +41,7 @@ _WORDS = (
     Sentence("reading judgements"),
     Sentence("measuring agreement"),
     Sentence("testing positions"),
+    Sentence("trying policies"),
     # Jobs; `train` is a split too.
     Sentence("baseline"),
     Sentence("generate"),

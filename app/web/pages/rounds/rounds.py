@@ -25,6 +25,7 @@ from app.run_results import EvaluationResult, RoundFigures, TrainingProgress, Tr
 from app.services.rounds.bases import has_found_another
 from app.strategies.monologue import OBSERVER, REASONER
 from app.web.pages.rounds.evidence import EvidencePart, evidence_part
+from app.web.pages.rounds.policies import Trials, find_trials
 from app.web.pages.rounds.rewards import reward_charts
 from app.web.pages.rounds.scores import ScoreTable, list_notes, score_tables
 from app.web.pages.runs.runs import RunCard, run_card
@@ -88,6 +89,7 @@ class RoundPage:
     settings: LoopSettings
     setting_lines: Sequence[tuple[str, str]]
     state: RoundState
+    trials: Trials
     events: Sequence[HistoryLine]
 
 
@@ -126,6 +128,7 @@ def round_page(session: Session, project: Project, round_: Round) -> RoundPage:
         settings=settings,
         setting_lines=_flat_settings(settings.model_dump(mode="json")),
         state=round_state(session, round_),
+        trials=find_trials(session, round_),
         events=list_round_events(session, round_.id),
     )
 

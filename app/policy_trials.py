@@ -1,0 +1,63 @@
+"""The JSON of policies that were tried on the votes of a round; a kind of its evidence.
+
+Apart from the other kinds, because pages that only show it need no numpy.
+"""
+
+from app.run_results import StoredJson, Weighing
+
+
+class PolicyTrial(StoredJson):
+    """What a policy would admit."""
+
+    policy: str = ""
+    """By the name that admissions keep, with its parameter."""
+    n_rationales: int = 0
+    n_items: int = 0
+
+
+class PolicyDifference(StoredJson):
+    """What two policies decide differently: rationales that only one of them admits."""
+
+    policy: str = ""
+    other: str = ""
+    n_only_policy: int = 0
+    n_only_other: int = 0
+    n_items: int = 0
+
+    @property
+    def n_rationales(self) -> int:
+        return self.n_only_policy + self.n_only_other
+
+    def turned(self) -> "PolicyDifference":
+        """Returns the same with the two policies in the other order."""
+        return PolicyDifference(
+            policy=self.other,
+            other=self.policy,
+            n_only_policy=self.n_only_other,
+            n_only_other=self.n_only_policy,
+            n_items=self.n_items,
+        )
+
+
+class AdmissionTrials(StoredJson):
+    """What each policy would admit, all tried on the same votes."""
+
+    n_submitted: int = 0
+    """Judgements of the round at that time: with more of them the figures are of yesterday."""
+    n_judged_items: int = 0
+    n_judged: int = 0
+    """Rationales that anybody judged."""
+    policies: tuple[PolicyTrial, ...] = ()
+    differences: tuple[PolicyDifference, ...] = ()
+    weighing: Weighing | None = None
+
+    def find_trial(self, policy: str) -> PolicyTrial | None:
+        """Returns what a policy of this name would admit; None where it was not tried."""
+        return next((trial for trial in self.policies if trial.policy == policy), None)
+
+    def find_difference(self, policy: str, other: str) -> PolicyDifference | None:
+        """Returns what two policies decide differently; None where they were not compared."""
+        for found in self.differences:
+            if (found.policy, found.other) == (policy, other):
+                return found
+        return None
