@@ -46,6 +46,7 @@ from app.queries.rounds.rounds import list_rounds
 from app.queries.runs.runs import get_run, lock_run
 from app.round_settings import LoopSettings
 from app.run_results import StoredJson
+from app.services.admission.checked import list_checked
 from app.services.admission.trials import try_policies
 from app.services.refusals import NothingJudged, RunLive
 from app.services.runs import runs
@@ -204,7 +205,7 @@ def measure_admission(
     session: Session, round_: Round, _judgements: RoundJudgements
 ) -> AdmissionTrials:
     """Returns what each policy would admit, and keeps the votes that they were tried on."""
-    return try_policies(session, round_)
+    return try_policies(session, round_, checked=list_checked(session, round_.project_id))
 
 
 _KINDS: Mapping[EvidenceKind, Measuring] = {

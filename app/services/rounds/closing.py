@@ -14,6 +14,7 @@ from app.models import Round
 from app.queries.runs.runs import get_run
 from app.run_results import ClosingResult
 from app.services.admission.apply import admit
+from app.services.admission.checked import list_checked
 from app.services.events import record
 from app.services.quality.evidence import request_where_judged
 from app.services.rounds.moving_on import finish_round_run
@@ -48,6 +49,7 @@ def close_round(
         round_,
         settings.admission,
         lambda done, total: on_progress(ADMITTING, done, total),
+        checked=list_checked(session, round_.project_id),
     )
     record(
         session,

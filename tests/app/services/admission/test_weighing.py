@@ -7,14 +7,18 @@ from sqlalchemy.orm import Session
 from app.lifecycle import RoundItemState
 from app.metrics.dawid_skene import RightOfAsked
 from app.models import Admission, AdmissionDecision, Candidate, Project, Round, RoundItem, User
+from app.queries.quality.evidence import read_judgements
 from app.round_settings import AdmissionSettings, LoopSettings
 from app.run_results import Weighing
 from app.services.admission.apply import admit
+from app.services.admission.checked import list_checked
 from app.services.judging import opening
+from app.services.quality.evidence import measure_admission
 from app.services.releases.figures import Figures
 from app.services.releases.rows import build_rows
 from tests.support.factories import make_item, make_project, make_round, make_round_item, make_user
 from tests.support.judging import submit
+from tests.support.quality.checks import first_of, is_check, judge_some, make_checks, settings_with
 from tests.support.rounds_in_process import close_now
 
 WEIGHED = AdmissionSettings(policy="dawid_skene", probability=0.9)
@@ -110,6 +114,28 @@ def test_results_of_check_items_are_known_beforehand(
     weighing = session.get_one(AdmissionDecision, round_.id).weighing
     assert weighing is not None
     assert weighing["n_checked"] == 4
+
+
+def test_closing_knows_what_people_said_of_check_items(session: Session) -> None:
+    settings = settings_with(0.15).model_copy(update={"admission": WEIGHED})
+    project = make_project(session)
+    round_ = make_round(session, project, settings=settings)
+    make_checks(session, project, 3)
+    add_items(session, round_, 12, slots=1)
+    person = make_user(session)
+    judged = judge_some(session, round_, person, 13, first_of)
+    n_checks = sum(is_check(session, judgement) for judgement in judged)
+    assert n_checks > 0
+    (right,) = list_checked(session, project.id).values()
+    assert right.fitting_asked == right.others_asked == 2 * n_checks
+    assert right.fitting_right == n_checks - (right.others_asked - right.others_right)
+
+    tried = measure_admission(session, round_, read_judgements(session, round_.id)).weighing
+    close_now(session, round_)
+    decided = session.get_one(AdmissionDecision, round_.id).weighing
+    assert tried is not None
+    assert decided is not None
+    assert tried.n_checked == decided["n_checked"] == 1
 
 
 def test_what_nobody_calls_fitting_is_not_admitted(session: Session, round_: Round) -> None:
