@@ -113,8 +113,9 @@ def fill(site: Site) -> dict[str, str]:
             actor=None,
         )
         lesson = add_lesson(session, project, item)
-        (check,) = make_checks(session, project, 1)
-        checked = judge_checked(session, project)
+        checked = make_project(session, name="Checked")
+        clicker = judge_checked(session, checked)
+        (check,) = make_checks(session, checked, 1)
         projects.make_invite(session, project, actor=None)
         member = make_membership(session, project, make_user(session, name="M" * 60), Role.ADMIN)
         lost = make_run(session, project, Job.IMPORT)
@@ -169,10 +170,10 @@ def fill(site: Site) -> dict[str, str]:
             "project/guidelines.html": f"{base}/guidelines",
             "practice/index.html": f"{base}/practice/items",
             "practice/edit.html": f"{base}/practice/items/{lesson}",
-            "check/index.html": f"{base}/checks",
+            "check/index.html": f"/projects/{checked.slug}/checks",
             "check/new.html": f"{base}/checks/new?item={item.external_id}",
-            "check/show.html": f"{base}/checks/{check.id}",
-            "check/person.html": f"{base}/checks/people/{checked.id}",
+            "check/show.html": f"/projects/{checked.slug}/checks/{check.id}",
+            "check/person.html": f"/projects/{checked.slug}/checks/people/{clicker.id}",
             "member/index.html": f"{base}/members",
             "member/remove.html": f"{base}/members/{member.id}/remove",
             "item/index.html": f"{base}/items",
@@ -195,16 +196,14 @@ def fill(site: Site) -> dict[str, str]:
 
 
 def judge_checked(session: Session, project: Project) -> User:
-    """A person who clicked at random through check items of a round of before."""
-    round_ = make_round(session, project, number=9, settings=settings_with(0.15, check_floor=0.9))
+    """A person who clicked at random through check items, in a round that is open."""
+    round_ = make_round(session, project, settings=settings_with(0.15, check_floor=0.9))
     for _ in range(12):
         make_round_item(session, round_, make_item(session, project))
     make_checks(session, project, 3)
     user = make_user(session, name="C" * 60)
     judge_some(session, round_, user, 12)
     admit(session, round_, AdmissionSettings(policy="any"))
-    round_.status, round_.decision = RoundStatus.COMPLETED, Decision.ALL_COVERED
-    round_.decision_reason = "Every item is covered."
     return user
 
 

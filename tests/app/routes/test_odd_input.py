@@ -125,6 +125,7 @@ def addresses(session: Session) -> dict[str, object]:
         "run_id": run.id,
         "release_id": 1,
         "layout": "jsonl",
+        "name": "croissant.json",
         "user_id": admin.id,
         "sha256": item.image_sha256,
         "token": {"/join": invite_path, "/sign": link},
