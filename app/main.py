@@ -17,7 +17,7 @@ from app.routes.judging import mine, practice, practice_items
 from app.routes.operation import health
 from app.routes.projects import archive, guidelines, home, members, projects
 from app.routes.quality import checks
-from app.routes.releases import releases
+from app.routes.releases import adapters, releases
 from app.routes.rounds import admission, rounds
 from app.routes.runs import runs
 from app.services.operation.readiness import check_readiness
@@ -60,6 +60,7 @@ ROUTES = (
     practice_items,
     projects,
     releases,
+    adapters,
     rounds,
     admission,
     runs,

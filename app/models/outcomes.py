@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     CheckConstraint,
+    Computed,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -180,3 +181,16 @@ class ReleaseRow(Base):
     item_id: Mapped[int]
     is_tombstone: Mapped[bool] = mapped_column(server_default=text("false"))
     payload: Mapped[Json]
+    # Of the payload, so that two releases of any size are compared without reading it.
+    row_id: Mapped[str | None] = mapped_column(Computed("payload ->> 'row_id'", persisted=True))
+    kind: Mapped[str | None] = mapped_column(Computed("payload ->> 'kind'", persisted=True))
+    digest: Mapped[str | None] = mapped_column(Computed("md5(payload::text)", persisted=True))
+    __table_args__ = (
+        Index(
+            "ix_release_row_row_id",
+            "release_id",
+            "row_id",
+            postgresql_include=["kind", "digest", "number"],
+            postgresql_where=text("NOT is_tombstone"),
+        ),
+    )

@@ -138,6 +138,12 @@ class ReleaseUnderWay(Conflict):
     code = "release.under_way"
 
 
+class AdapterMissing(NotFound):
+    """The files of an adapter are not in the store."""
+
+    code = "adapter.missing"
+
+
 class ReleaseNotBuilt(NotFound):
     """The files of a release are not built: have them built, and wait for the run."""
 

@@ -280,6 +280,15 @@ LONG = (
     ),
     Step(
         (
+            "python -m benchmarks.releases --quick",
+            "python -m benchmarks.releases --verdicts 1000000",
+            "python -m benchmarks.releases",
+        ),
+        run="python -m benchmarks.releases --quick --verdicts 1000",
+        says="releases, ",
+    ),
+    Step(
+        (
             "python -m benchmarks.closing --quick",
             "python -m benchmarks.closing --items 100000",
             "python -m benchmarks.closing",

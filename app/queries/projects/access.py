@@ -8,12 +8,12 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from app.lifecycle import Role
-from app.models import Item, Membership, Project, Release, Round, Run, User
+from app.models import Adapter, Item, Membership, Project, Release, Round, Run, User
 from app.principal import CameBy, Credential
 from app.queries.accounts.asking import IS_MEMBER, WAYS, Statement, Way, for_each_way, parameters_of
 
-Part = TypeVar("Part", Item, Release, Round, Run)
-AnyPart = type[Item] | type[Release] | type[Round] | type[Run]
+Part = TypeVar("Part", Adapter, Item, Release, Round, Run)
+AnyPart = type[Adapter] | type[Item] | type[Release] | type[Round] | type[Run]
 
 
 @dataclass(frozen=True, slots=True)

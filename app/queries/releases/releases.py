@@ -3,7 +3,19 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import (
+    Column,
+    Index,
+    MetaData,
+    String,
+    Table,
+    and_,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from app.kit.errors import NotFound
@@ -68,14 +80,44 @@ def insert_rows(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     session.execute(insert(ReleaseRow), rows)
 
 
-def list_released_rows(session: Session, release_id: int) -> list[tuple[int, Json]]:
+# The rows of the release that is being made, while it is: a set of a million would fill memory.
+_held = Table(
+    "release_held",
+    MetaData(),
+    Column("row_id", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Index("ix_release_held", "row_id"),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+
+
+def begin_holding(session: Session) -> None:
+    """Begins to note which rows a new release holds; nothing is noted yet."""
+    _held.drop(session.connection(), checkfirst=True)
+    _held.create(session.connection())
+
+
+def hold_rows(session: Session, rows: Sequence[Mapping[str, str]]) -> None:
+    """Notes rows by `row_id` and `kind`."""
+    session.execute(insert(_held), rows)
+
+
+def list_rows_not_held(session: Session, release_id: int) -> list[tuple[int, Json]]:
     """Returns (item id, the fields that a tombstone would keep) of every row and tombstone of a
-    release.
+    release that was not noted since `begin_holding`, in the release's order.
+
+    A candidate that became a rationale is held; a rationale that is only a candidate now is not.
     """
     fields = ("row_id", "kind", "item", "former_kind", "reason", "last_release", "author")
+    kind = func.coalesce(ReleaseRow.payload["former_kind"].astext, ReleaseRow.kind)
+    is_held = exists().where(
+        _held.c.row_id == ReleaseRow.row_id,
+        or_(_held.c.kind == kind, and_(kind == "candidate", _held.c.kind == "rationale")),
+    )
     rows = session.execute(
         select(ReleaseRow.item_id, *(ReleaseRow.payload[name].astext for name in fields))
-        .where(ReleaseRow.release_id == release_id)
+        .where(ReleaseRow.release_id == release_id, ~is_held)
         .order_by(ReleaseRow.number)
     ).all()
     return [(row[0], dict(zip(fields, row[1:], strict=True))) for row in rows]

@@ -1,9 +1,12 @@
 """Adapters by what people call them."""
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from dataclasses import dataclass
 
-from app.models import Adapter, Project
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session, aliased
+
+from app.lifecycle import Job
+from app.models import Adapter, Project, Round, RoundModel, Run, Score
 
 
 def find_adapter(session: Session, name: str) -> Adapter | None:
@@ -25,3 +28,59 @@ def find_adapter(session: Session, name: str) -> Adapter | None:
         .order_by(Adapter.id)
     ).all()
     return found[0] if len({adapter.digest for adapter in found}) == 1 else None
+
+
+@dataclass(frozen=True)
+class TrainedAdapter:
+    """An adapter with the round that made it."""
+
+    adapter: Adapter
+    round_id: int
+    round_number: int
+    strategy: str
+    role: str
+    parent_digest: str | None
+
+
+def list_trained_adapters(session: Session, project_id: int) -> list[TrainedAdapter]:
+    """Returns the adapters that rounds of a project made, the newest round first."""
+    rows = session.execute(_trained().where(Round.project_id == project_id))
+    return [TrainedAdapter(*row) for row in rows]
+
+
+def find_trained_adapter(session: Session, adapter_id: int) -> TrainedAdapter | None:
+    """Returns an adapter with its round; None where no round made it."""
+    row = session.execute(_trained().where(Adapter.id == adapter_id).limit(1)).one_or_none()
+    return TrainedAdapter(*row) if row else None
+
+
+def _trained() -> Select[Adapter, int, int, str, str, str | None]:
+    parent = aliased(Adapter)
+    return (
+        select(
+            Adapter,
+            Round.id,
+            Round.number,
+            RoundModel.strategy,
+            RoundModel.role,
+            parent.digest,
+        )
+        .join(RoundModel, RoundModel.new_adapter_id == Adapter.id)
+        .join(Round, Round.id == RoundModel.round_id)
+        .outerjoin(parent, parent.id == Adapter.parent_id)
+        # Of a role that learned nothing, the round goes on with what another one made.
+        .where(RoundModel.new_adapter_id.is_distinct_from(RoundModel.parent_adapter_id))
+        .order_by(Round.number.desc(), RoundModel.strategy, RoundModel.role)
+    )
+
+
+def list_scores_of_adapter(session: Session, round_id: int) -> list[Score]:
+    """Returns the scores that a round's evaluation gave its new adapters, in a fixed order."""
+    return list(
+        session.scalars(
+            select(Score)
+            .join(Run, Run.id == Score.run_id)
+            .where(Run.round_id == round_id, Run.job == Job.EVALUATE)
+            .order_by(Score.split, Score.name, Score.run_id)
+        )
+    )

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import FileResponse, Response
 
 from app.kit.errors import NotFound
+from app.kit.numbers import Whole
 from app.kit.sentences import Sentence
 from app.models import Project
 from app.services.refusals import ReleaseNotBuilt
@@ -21,6 +22,7 @@ from app.web.pages.dataset.imports import (
     release_line,
     releases_page,
 )
+from app.web.pages.releases.differences import differences_page
 
 router = APIRouter()
 
@@ -58,6 +60,27 @@ def show(request: Request, release: ManagedRelease, session: SessionDep) -> Resp
         "figure_labels": FIGURE_LABELS,
     }
     return respond(request, page="release/show.html", context=context)
+
+
+@router.get("/releases/{release_id}/changes")
+def show_changes(
+    *,
+    request: Request,
+    release: ManagedRelease,
+    session: SessionDep,
+    since: Whole | None = None,
+    kind: str = "",
+    change: str = "",
+    after: Whole = 0,
+) -> Response:
+    """Shows what a release holds that an earlier one does not, or holds otherwise."""
+    context = {
+        "project": session.get_one(Project, release.project_id),
+        "page": differences_page(
+            session, release, since=since, kind=kind, change=change, after=after
+        ),
+    }
+    return respond(request, page="release/changes.html", context=context)
 
 
 @router.post("/releases/{release_id}/build")

@@ -66,12 +66,12 @@ def create_release(session: Session, project: Project, *, actor: User | None) ->
     digest = hashlib.sha256()
     # The release's row needs the hash of all rows, and the rows need the release's id.
     with TemporaryFile() as spool:
-        held = set()
-        for row in build_rows(session, project, round_ids, figures):
-            held.add((row.payload["row_id"], row.payload["kind"]))
+        rows = build_rows(session, project, round_ids, figures)
+        # Without a release before there is nothing that could be missing.
+        for row in rows if last is None else _holding(session, rows):
             _spool(spool, row, digest)
         n_tombstones = 0
-        for row in build_tombstones(session, project, last, held):
+        for row in build_tombstones(session, project, last):
             n_tombstones += 1
             figures.add_tombstone(row.payload)
             _spool(spool, row, digest)
@@ -144,6 +144,20 @@ def _build(
             return build_preference(payloads, release, folder, by)
         case ReleaseFormat.KTO:
             return build_kto(payloads, release, folder, by)
+
+
+def _holding(session: Session, rows: Iterator[ReleasedRow]) -> Iterator[ReleasedRow]:
+    """The rows as they come, noted in the database."""
+    queries.begin_holding(session)
+    block: list[dict[str, str]] = []
+    for row in rows:
+        block.append({name: row.payload[name] for name in ("row_id", "kind")})
+        if len(block) == ROWS_PER_INSERT:
+            queries.hold_rows(session, block)
+            block = []
+        yield row
+    if block:
+        queries.hold_rows(session, block)
 
 
 def _spool(spool: IO[bytes], row: ReleasedRow, digest: "hashlib._Hash") -> None:

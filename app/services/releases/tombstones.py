@@ -7,30 +7,24 @@ from sqlalchemy.orm import Session
 from app.models import Json, Project, Release
 from app.queries.accounts.users import list_erased
 from app.queries.releases.items import ItemFate, find_item_fates
-from app.queries.releases.releases import list_released_rows
+from app.queries.releases.releases import list_rows_not_held
 from app.services.accounts.pseudonyms import pseudonym
 from app.services.releases.figures import AUTHOR_ERASED
 from app.services.releases.rows import ReleasedRow
 
 
 def build_tombstones(
-    session: Session, project: Project, last: Release | None, held: set[tuple[str, str]]
+    session: Session, project: Project, last: Release | None
 ) -> Iterator[ReleasedRow]:
-    """Yields one tombstone per row of the last release, or tombstone in it, that `held` does not
-    bring back.
-
-    `held` has (row id, kind) of every row of the new release. A candidate that became a rationale
-    is no loss; a rationale that is only a candidate now has been withdrawn.
+    """Yields one tombstone per row of the last release, or tombstone in it, that the new one does
+    not bring back. The rows of the new one were noted as held before.
     """
     if last is None:
         return
     gone: dict[tuple[str, str], tuple[int, Json]] = {}
-    for item_id, row in list_released_rows(session, last.id):
+    for item_id, row in list_rows_not_held(session, last.id):
         kind = row["former_kind"] if row["kind"] == "tombstone" else row["kind"]
-        key = (row["row_id"], kind)
-        is_back = key in held or (kind == "candidate" and (row["row_id"], "rationale") in held)
-        if not is_back:
-            gone.setdefault(key, (item_id, row))
+        gone.setdefault((row["row_id"], kind), (item_id, row))
     fates = find_item_fates(session, sorted({item_id for item_id, _ in gone.values()}))
     erased = {pseudonym(project, id_) for id_ in list_erased(session)} if gone else set()
     for (row_id, kind), (item_id, row) in sorted(gone.items()):

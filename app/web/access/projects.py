@@ -14,6 +14,7 @@ from app.kit.numbers import Id
 from app.kit.sentences import Sentence
 from app.lifecycle import Job, Role, UserKind
 from app.models import (
+    Adapter,
     Image,
     Invite,
     Item,
@@ -44,6 +45,7 @@ _NO_ITEM = Sentence("There is no such item, or you are not a member of its proje
 _NO_ROUND = Sentence("There is no such round, or you are not a member of its project.")
 _NO_RUN = Sentence("There is no such run, or you are not a member of its project.")
 _NO_RELEASE = Sentence("There is no such release, or you are not a member of its project.")
+_NO_ADAPTER = Sentence("There is no such adapter, or you are not a member of its project.")
 _NO_IMAGE = Sentence("There is no such image, or you are not a member of its project.")
 _OF_THE_ARCHIVE = ("/archive", "/unarchive", "/delete")
 _ADMINS_ONLY = Sentence("Only an admin of this project can do that.")
@@ -228,3 +230,11 @@ def managed_release(request: Request, release_id: Id, session: SessionDep) -> Re
 
 
 ManagedRelease = Annotated[Release, Depends(managed_release)]
+
+
+def managed_adapter(request: Request, adapter_id: Id, session: SessionDep) -> Adapter:
+    """Returns an adapter, for an admin of the project that trained it."""
+    return _find_managed(request, session, Adapter, adapter_id, _NO_ADAPTER)
+
+
+ManagedAdapter = Annotated[Adapter, Depends(managed_adapter)]

@@ -124,6 +124,7 @@ def addresses(session: Session) -> dict[str, object]:
         "turn": 1,
         "run_id": run.id,
         "release_id": 1,
+        "adapter_id": 1,
         "layout": "jsonl",
         "name": "croissant.json",
         "user_id": admin.id,

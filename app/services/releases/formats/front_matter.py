@@ -24,14 +24,7 @@ def front_matter(
     n_rows: int | None = None,
 ) -> str:
     """Returns the head in YAML, written as JSON values: every JSON value is one of YAML."""
-    licence = release["licence"].strip()
-    lines = ["---"]
-    if _LICENCE_NAME.fullmatch(licence):
-        lines.append(f"license: {json.dumps(licence)}")
-    elif licence:
-        lines += ['license: "other"', f"license_name: {json.dumps(licence.splitlines()[0][:100])}"]
-    else:
-        lines.append('license: "unknown"')
+    lines = ["---", *licence_lines(release["licence"])]
     n = release["n_rows"] if n_rows is None else n_rows
     size = next((name for limit, name in _SIZES if n < limit), "n>1M")
     lines += [
@@ -43,6 +36,16 @@ def front_matter(
     ]
     configs = [_configuration(name, files) for name, files in configurations]
     return "\n".join([*lines, *chain.from_iterable(configs), "---", "", ""])
+
+
+def licence_lines(licence: str) -> list[str]:
+    """Returns the lines of a card's head about a licence, whatever people wrote."""
+    licence = licence.strip()
+    if _LICENCE_NAME.fullmatch(licence):
+        return [f"license: {json.dumps(licence)}"]
+    if licence:
+        return ['license: "other"', f"license_name: {json.dumps(licence.splitlines()[0][:100])}"]
+    return ['license: "unknown"']
 
 
 def _configuration(name: str, files: Mapping[str, str]) -> list[str]:

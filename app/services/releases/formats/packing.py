@@ -13,7 +13,7 @@ from app.kit.storage import atomic_file, atomic_folder
 from app.services.refusals import AlreadyThere
 
 # The earliest time that a zip can hold: a rebuilt archive must not tell when it was rebuilt.
-_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 
 
@@ -58,7 +58,7 @@ def pack_zip(entries: Sequence[Entry], out: Path) -> None:
 def _write_zip(entries: Sequence[Entry], stream: BinaryIO) -> None:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for entry in sorted(entries, key=lambda entry: entry.name):
-            info = zipfile.ZipInfo(entry.name, _FIXED_TIME)
+            info = zipfile.ZipInfo(entry.name, FIXED_TIME)
             info.create_system = _UNIX
             info.external_attr = (stat.S_IFREG | 0o644) << 16
             if entry.make is not None:

@@ -10,6 +10,7 @@ from app.lifecycle import LIVE_RUN, DecidedBy, Job, ReleaseFormat, RunStatus, Sp
 from app.models import Project, Release, Run
 from app.queries.projects import overview
 from app.queries.releases.releases import list_releases
+from app.queries.rounds.adapters import TrainedAdapter, list_trained_adapters
 from app.run_results import ImportErrors, ImportResult, ReleaseResult
 from app.services.releases.files import FILES, USUAL_FILES, ReleaseFile, archive_path
 from app.web.pages.runs.runs import RunCard, run_card, split_error
@@ -117,6 +118,7 @@ class ReleasesPage:
     live_run: Run | None
     failed_run: Run | None
     n_admitted: int
+    adapters: Sequence[TrainedAdapter]
 
 
 FIGURE_LABELS = {
@@ -188,4 +190,5 @@ def releases_page(session: Session, project: Project) -> ReleasesPage:
         live_run=newest if newest and newest.status in LIVE_RUN else None,
         failed_run=newest if newest and newest.status is RunStatus.FAILED else None,
         n_admitted=overview.count_project(session, project.id).n_admitted,
+        adapters=list_trained_adapters(session, project.id),
     )
