@@ -5,8 +5,7 @@ As the results of runs (`run_results.py`): whoever measures stores what `dump` r
 `app/services/quality/evidence.py`.
 """
 
-from app.metrics.agreement import Undefined
-from app.metrics.positions import LEVEL
+from app.measures import LEVEL, Undefined
 from app.run_results import StoredJson
 
 

@@ -1,12 +1,11 @@
 """Text metrics as the field publishes them, and intervals. Pure Python and numpy."""
 
+from app.measures import Interval, wilson_interval
 from app.metrics.bleu import BleuCounts, bleu, bleu_per_item, count_bleu
 from app.metrics.cider import cider, cider_per_item
 from app.metrics.intervals import (
-    Interval,
     bootstrap_interval,
     bootstrap_mean_interval,
-    wilson_interval,
 )
 from app.metrics.meteor import MeteorCounts, MeteorError, count_meteor, why_no_meteor
 from app.metrics.pairs import average

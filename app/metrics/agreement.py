@@ -7,11 +7,12 @@ since the verdicts on one item hang together; the same data always gives the sam
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import krippendorff
 import numpy as np
 import numpy.typing as npt
+
+from app.measures import Undefined
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -19,20 +20,6 @@ Bools = npt.NDArray[np.bool_]
 
 N_RESAMPLES = 1000
 CONFIDENCE = 0.95
-
-
-class Undefined(StrEnum):
-    """Why a measure of agreement has no value."""
-
-    NOTHING = "nothing"
-    """Nobody has judged anything."""
-    ONE_PERSON = "one_person"
-    NO_OVERLAP = "no_overlap"
-    """Several people judged, but no two of them the same."""
-    ALL_SAME = "all_same"
-    """Everybody always says the same, so chance alone would bring full agreement."""
-    NOT_TWO = "not_two"
-    """The measure compares exactly two people, and there are more."""
 
 
 @dataclass(frozen=True)

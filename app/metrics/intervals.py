@@ -1,30 +1,11 @@
-"""Intervals: Wilson for shares, the percentile bootstrap for everything else."""
+"""Intervals by the percentile bootstrap; that of a share is in app/shares.py."""
 
-import math
 from collections.abc import Callable, Sequence
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
-Interval = tuple[float, float]
-
-
-def wilson_interval(n_hits: int, n: int, *, confidence: float = 0.95) -> Interval:
-    """Returns the interval of a share (Wilson 1927); for no trial it is (0, 1), so nothing is
-    known.
-    """
-    if not 0 <= n_hits <= n:
-        raise ValueError(f"{n_hits} hits of {n}")
-    if n == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    share = n_hits / n
-    scale = 1 + z**2 / n
-    centre = (share + z**2 / (2 * n)) / scale
-    half = z / scale * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    # At the ends the formula gives 0 and 1 up to rounding; the share itself is always inside.
-    return max(0.0, min(centre - half, share)), min(1.0, max(centre + half, share))
+from app.measures import Interval
 
 
 def bootstrap_interval(

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from app.measures import LEVEL
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 N_SHUFFLES = 2000
-LEVEL = 0.05
 PEOPLE_AT_ONCE = 50
 
 

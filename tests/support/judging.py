@@ -19,7 +19,8 @@ from app.queries.runs.runs import claim_run
 from app.round_settings import LoopSettings
 from app.services.judging import branches, judgements, opening
 from app.services.judging.branches import Branched
-from app.services.quality.evidence import gather_evidence, request_evidence
+from app.services.quality.asking import request_evidence
+from app.services.quality.evidence import gather_evidence
 from app.services.rounds.sampling import Drawn, store_samples
 from app.strategies.monologue import MONOLOGUE, MonologueTrace, Outcome, Turn
 from tests.support.factories import (

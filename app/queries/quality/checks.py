@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Select, exists, func, select, update
 from sqlalchemy.orm import Session
 
+from app.check_score import CheckCounts
 from app.lifecycle import JudgementStatus, RoundItemState, RoundStatus, Split, UserKind
-from app.metrics.check_score import CheckCounts
 from app.models import (
     Candidate,
     CheckCandidate,

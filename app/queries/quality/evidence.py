@@ -1,54 +1,16 @@
-"""The judgements of a round in compact arrays, and the evidence that is stored about it."""
+"""The evidence that is stored about rounds, and whether there is anything to measure."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 
-import numpy as np
-import numpy.typing as npt
-from sqlalchemy import Row, func, select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.lifecycle import EvidenceKind, RoundItemState, UserKind
-from app.models import Item, Json, RoundEvidence
-from app.queries.counted import counted_items, counted_judgements
-
-ROWS_AT_ONCE = 10_000
-
-Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class RoundJudgements:
-    """What people said of the candidates of a round: an entry for each judgement with verdicts.
-
-    They are in order of their items, then of people. The verdicts of a judgement are the entries
-    from `first` on, `n_shown` of them, in the order in which that person saw the candidates.
-    """
-
-    item_id: Ints
-    user_id: Ints
-    n_shown: Ints
-    candidate_id: Ints
-    """Of each verdict."""
-    fits: npt.NDArray[np.bool_]
-    """Of each verdict."""
-
-    def __len__(self) -> int:
-        return len(self.item_id)
-
-    @property
-    def judgement(self) -> Ints:
-        """The number of the judgement that each verdict belongs to."""
-        return np.repeat(np.arange(len(self)), self.n_shown)
-
-    @property
-    def position(self) -> Ints:
-        """Where each candidate stood, from 0 on."""
-        first = np.cumsum(self.n_shown) - self.n_shown
-        return np.arange(len(self.candidate_id)) - np.repeat(first, self.n_shown)
+from app.lifecycle import EvidenceKind, UserKind
+from app.models import Json, RoundEvidence
+from app.queries.counted import counted_judgements
 
 
 def has_judgements(session: Session, round_id: int) -> bool:
@@ -57,70 +19,6 @@ def has_judgements(session: Session, round_id: int) -> bool:
         counted_judgements.round_id == round_id, counted_judgements.user_kind == UserKind.PERSON
     )
     return session.scalar(select(judged.exists())) or False
-
-
-def read_judgements(session: Session, round_id: int) -> RoundJudgements:
-    """Returns what people said, of the items of which something can be admitted.
-
-    Those that call the answer itself wrong are left out, since they say nothing of candidates.
-    """
-    statement = (
-        select(
-            counted_items.item_id,
-            counted_judgements.user_id,
-            counted_judgements.shown_order,
-            counted_judgements.picked,
-        )
-        .join(counted_items, counted_items.id == counted_judgements.round_item_id)
-        .join(Item, Item.id == counted_items.item_id)
-        .where(
-            counted_judgements.round_id == round_id,
-            counted_judgements.user_kind == UserKind.PERSON,
-            ~counted_judgements.answer_is_wrong,
-            counted_items.state != RoundItemState.SET_ASIDE,
-            Item.excluded_at.is_(None),
-        )
-        .order_by(counted_items.item_id, counted_judgements.user_id)
-    )
-    rows = session.execute(statement, execution_options={"yield_per": ROWS_AT_ONCE})
-    pieces = [_compact(list(block)) for block in rows.partitions()]
-    return _joined(pieces) if pieces else _compact([])
-
-
-def _compact(rows: Sequence[Row[int, int, list[int], list[int]]]) -> RoundJudgements:
-    shown_at, picked_at = (
-        np.repeat(np.arange(len(rows)), [len(ids) for ids in lists])
-        for lists in ([row.shown_order for row in rows], [row.picked for row in rows])
-    )
-    shown = _flat(row.shown_order for row in rows)
-    picked = _flat(row.picked for row in rows)
-    # One number for a judgement and a candidate, so that one look-up says what was picked.
-    ids, number = np.unique(np.concatenate([shown, picked]), return_inverse=True)
-    number += np.concatenate([shown_at, picked_at]) * len(ids)
-    return RoundJudgements(
-        item_id=np.array([row.item_id for row in rows], dtype=np.int64),
-        user_id=np.array([row.user_id for row in rows], dtype=np.int64),
-        n_shown=np.array([len(row.shown_order) for row in rows], dtype=np.int64),
-        candidate_id=shown,
-        fits=np.isin(number[: len(shown)], number[len(shown) :]),
-    )
-
-
-def _flat(lists: Iterator[list[int]]) -> Ints:
-    return np.fromiter(chain.from_iterable(lists), dtype=np.int64)
-
-
-def _joined(pieces: Sequence[RoundJudgements]) -> RoundJudgements:
-    return RoundJudgements(
-        item_id=np.concatenate([piece.item_id for piece in pieces]),
-        user_id=np.concatenate([piece.user_id for piece in pieces]),
-        n_shown=np.concatenate([piece.n_shown for piece in pieces]),
-        candidate_id=np.concatenate([piece.candidate_id for piece in pieces]),
-        fits=np.concatenate([piece.fits for piece in pieces]),
-    )
-
-
-# --- What is stored -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

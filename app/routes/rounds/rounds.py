@@ -7,7 +7,7 @@ from app.kit.sentences import Sentence
 from app.models import Project, Round
 from app.services.judging import ending
 from app.services.projects import projects
-from app.services.quality import evidence
+from app.services.quality.asking import request_evidence
 from app.services.rounds import bases, rounds, starting
 from app.web.access.deps import CurrentUser, SessionDep
 from app.web.access.projects import ManagedProject, ManagedRound
@@ -87,7 +87,7 @@ def close(
 def gather_evidence(
     request: Request, round_: ManagedRound, user: CurrentUser, session: SessionDep
 ) -> Response:
-    evidence.request_evidence(session, round_, actor=user)
+    request_evidence(session, round_, actor=user)
     text = Sentence("The evidence is being gathered; the page shows it as soon as it is there.")
     return _back(request, round_, text)
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
+from app.check_score import CheckCounts, CheckScore, score_checks
 from app.events.quality import CheckItemAdded, CheckItemRetired
 from app.kit.errors import InvalidInput
 from app.kit.sentences import Sentence
 from app.kit.texts import collapse, unit_hash
 from app.lifecycle import JUDGEABLE_ROUND, AuthorKind
-from app.metrics.check_score import CheckCounts, CheckScore, score_checks
 from app.models import CheckCandidate, CheckItem, Item, Project, User
 from app.queries.dataset.items import find_item_by_external_id
 from app.queries.quality import checks as queries

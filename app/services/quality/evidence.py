@@ -25,8 +25,7 @@ from app.evidence import (
     StrategyAgreement,
     StrategyFigures,
 )
-from app.kit.sentences import Sentence
-from app.lifecycle import EvidenceKind, Job
+from app.lifecycle import EvidenceKind
 from app.metrics.agreement import (
     Measured,
     Picks,
@@ -38,49 +37,21 @@ from app.metrics.agreement import (
     resample_alpha,
 )
 from app.metrics.positions import Effect, check_positions
-from app.models import Round, Run, User
+from app.models import Round
 from app.policy_trials import AdmissionTrials
 from app.queries.quality import evidence as queries
-from app.queries.quality.evidence import RoundJudgements
+from app.queries.quality.judgements import Ints, RoundJudgements, read_judgements
 from app.queries.rounds.rounds import list_rounds
 from app.queries.runs.runs import get_run, lock_run
 from app.round_settings import LoopSettings
 from app.run_results import StoredJson
 from app.services.admission.checked import list_checked
 from app.services.admission.trials import try_policies
-from app.services.refusals import NothingJudged, RunLive
 from app.services.runs import runs
 
 OnProgress = Callable[[str, int, int], None]
 
 READING = "reading judgements"
-
-
-def request_evidence(session: Session, round_: Round, *, actor: User | None) -> Run:
-    """Request the run that gathers the evidence of a round anew; returns it.
-
-    Raises Conflict where no person has judged anything that counts, or such a run lives already.
-    """
-    if not queries.has_judgements(session, round_.id):
-        raise NothingJudged(
-            Sentence(
-                "Nobody has judged anything in round %(number)s so far, so there is nothing to "
-                "measure.",
-                number=round_.number,
-            )
-        )
-    return runs.request_run(
-        session, project_id=round_.project_id, round_id=round_.id, job=Job.ASSESS, actor=actor
-    )
-
-
-def request_where_judged(session: Session, round_: Round) -> None:
-    """Request the evidence of a round that closes. Nothing happens where nobody judged, or where it
-    was asked for just before."""
-    try:
-        request_evidence(session, round_, actor=None)
-    except (NothingJudged, RunLive):
-        return
 
 
 def gather_evidence(
@@ -99,7 +70,7 @@ def gather_evidence(
     round_ = session.get_one(Round, run.round_id)
     n_steps = len(_KINDS) + 1
     on_progress(READING, 0, n_steps)
-    judgements = queries.read_judgements(session, round_.id)
+    judgements = read_judgements(session, round_.id)
     for done, (kind, measuring) in enumerate(_KINDS.items(), start=1):
         on_progress(measuring.step, done, n_steps)
         figures = measuring.measure(session, round_, judgements)
@@ -216,7 +187,7 @@ _KINDS: Mapping[EvidenceKind, Measuring] = {
 }
 
 
-def verdicts_of(judgements: RoundJudgements) -> tuple[Verdicts, queries.Ints]:
+def verdicts_of(judgements: RoundJudgements) -> tuple[Verdicts, Ints]:
     """Returns the verdicts with items, people and candidates numbered from 0 on, and the ids of the
     people."""
     people, person = np.unique(judgements.user_id, return_inverse=True)

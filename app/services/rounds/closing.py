@@ -16,7 +16,7 @@ from app.run_results import ClosingResult
 from app.services.admission.apply import admit
 from app.services.admission.checked import list_checked
 from app.services.events import record
-from app.services.quality.evidence import request_where_judged
+from app.services.quality.asking import request_where_judged
 from app.services.rounds.moving_on import finish_round_run
 from app.services.rounds.rounds import settings_of
 from app.services.rounds.training_rows import plan_trainings

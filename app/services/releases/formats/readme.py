@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.metrics.agreement import Undefined
+from app.measures import Undefined
 from app.models import Json
 from app.round_settings import Judges
 from app.services.projects.guidelines_pictures import with_files

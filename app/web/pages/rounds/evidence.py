@@ -18,8 +18,7 @@ from app.evidence import (
 )
 from app.kit.sentences import Sentence, Share
 from app.lifecycle import LIVE_RUN, EvidenceKind, Job
-from app.metrics.agreement import Undefined
-from app.metrics.positions import LEVEL
+from app.measures import LEVEL, Undefined
 from app.models import Round
 from app.queries.accounts.users import name_people
 from app.queries.quality.evidence import StoredEvidence, list_evidence

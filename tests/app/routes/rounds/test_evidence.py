@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from app.evidence import Figure, PositionEffect, PositionFigures
 from app.lifecycle import Job, Role, RoundStatus, RunStatus
-from app.metrics.agreement import Undefined
+from app.measures import Undefined
 from app.models import Project, Round, Run, User
 from app.round_settings import LoopSettings
 from app.web.pages.rounds.evidence import words_of as words_of_measure

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from app.lifecycle import RoundItemState
 from app.metrics.dawid_skene import RightOfAsked
 from app.models import Admission, AdmissionDecision, Candidate, Project, Round, RoundItem, User
-from app.queries.quality.evidence import read_judgements
+from app.queries.quality.judgements import read_judgements
 from app.round_settings import AdmissionSettings, LoopSettings
 from app.run_results import Weighing
 from app.services.admission.apply import admit

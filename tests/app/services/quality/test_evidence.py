@@ -7,12 +7,14 @@ from sqlalchemy.orm import Session
 from app.evidence import AgreementFigures, PositionFigures
 from app.kit.errors import LostRun
 from app.lifecycle import EvidenceKind, Job, Purpose, RoundItemState, RoundStatus, RunStatus
-from app.metrics.agreement import Undefined
+from app.measures import Undefined
 from app.models import Project, Round, RoundEvidence, Run
-from app.queries.quality.evidence import list_evidence, read_judgements
+from app.queries.quality.evidence import list_evidence
+from app.queries.quality.judgements import read_judgements
 from app.round_settings import LoopSettings
 from app.services.judging.ending import end_judging
-from app.services.quality.evidence import gather_evidence, request_evidence
+from app.services.quality.asking import request_evidence
+from app.services.quality.evidence import gather_evidence
 from app.services.refusals import NothingJudged, NothingToRetry, RunLive
 from app.services.rounds.rounds import retry_round
 from app.services.runs import runs

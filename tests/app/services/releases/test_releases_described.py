@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from app.lifecycle import RunStatus
 from app.models import Release, Round
-from app.services.quality.evidence import gather_evidence, request_evidence
+from app.services.quality.asking import request_evidence
+from app.services.quality.evidence import gather_evidence
 from app.services.releases.formats.limits import known_limits
 from app.services.releases.releases import ReleaseFormat, create_release, write_release
 from tests.support.dataset_files import own_store

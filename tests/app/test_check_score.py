@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.metrics.check_score import CheckCounts, score_checks
+from app.check_score import CheckCounts, score_checks
 
 
 def test_who_says_what_is_expected_has_one_and_who_says_all_the_same_has_zero() -> None:

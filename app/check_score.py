@@ -7,7 +7,7 @@ those that do not: random clicking, always the same place, everything, nothing.
 import math
 from dataclasses import dataclass
 
-from app.metrics.intervals import Interval, wilson_interval
+from app.measures import Interval, wilson_interval
 
 
 @dataclass(frozen=True)
