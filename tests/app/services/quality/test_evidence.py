@@ -2,9 +2,10 @@
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from app.evidence import AgreementFigures, PositionFigures
+from app.kit.db import session_scope
 from app.kit.errors import LostRun
 from app.lifecycle import EvidenceKind, Job, Purpose, RoundItemState, RoundStatus, RunStatus
 from app.measures import Undefined
@@ -21,6 +22,8 @@ from app.services.runs import runs
 from tests.support.factories import make_item, make_project, make_round, make_round_item, make_user
 from tests.support.judging import gather_now, make_judged_items, make_people, open_item, submit
 from tests.support.rounds_in_process import close_now
+from worker.host.execute import execute
+from worker.host.heart import Heart
 
 
 @pytest.fixture
@@ -193,3 +196,26 @@ class TestTheRun:
             retry_round(session, round_, actor=None)
         gather_now(session, round_)
         assert agreement_of(session, round_).n_items == 2
+
+
+def test_a_worker_gathers_it_once_and_tells_its_steps(database: sessionmaker[Session]) -> None:
+    with session_scope() as session:
+        round_ = make_round(
+            session, make_project(session), settings=LoopSettings(auto_advance=False)
+        )
+        make_judged_items(session, round_, make_people(session, 2), n_items=2)
+        round_id, run_id = round_.id, request_evidence(session, round_, actor=None).id
+    heart = Heart(["cpu"], "cpu")
+    heart.beat()
+    execute(run_id, heart)
+    execute(run_id, heart)  # a second nudge does nothing
+    with session_scope() as session:
+        run = session.get_one(Run, run_id)
+        assert (run.status, run.attempt, run.result) == (
+            RunStatus.SUCCEEDED,
+            1,
+            {"n_judgements": 4},
+        )
+        assert run.progress["total"] == len(EvidenceKind) + 1
+        stored = {kind for _, kind in list_evidence(session, [round_id])}
+        assert stored == {kind.value for kind in EvidenceKind}
