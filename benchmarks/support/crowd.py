@@ -51,14 +51,14 @@ class Crowd:
 def simulate(seed: int, *, items: int, overlap: int, noise: float, checks: int) -> Crowd:
     """Returns a crowd that judged so many items, each after so many check items."""
     rng = random.Random(seed)
-    truths = _draw_items(rng, items)
+    truths = draw_items(rng, items)
     candidate, person, said = [], [], []
     for number, truth in enumerate(truths):
         for judge in rng.sample(range(N_PEOPLE), overlap):
             candidate += range(number * N_CANDIDATES, (number + 1) * N_CANDIDATES)
             person += [judge] * N_CANDIDATES
-            said += _say(judge, truth, noise, rng)
-    check_items = _draw_items(rng, checks, is_mixed=True)
+            said += say(judge, truth, noise, rng)
+    check_items = draw_items(rng, checks, is_mixed=True)
     checked = {judge: _check(judge, check_items, noise, rng) for judge in range(N_PEOPLE)}
     n = items * N_CANDIDATES
     return Crowd(
@@ -74,7 +74,7 @@ def simulate(seed: int, *, items: int, overlap: int, noise: float, checks: int) 
     )
 
 
-def _draw_items(rng: random.Random, number: int, *, is_mixed: bool = False) -> list[list[bool]]:
+def draw_items(rng: random.Random, number: int, *, is_mixed: bool = False) -> list[list[bool]]:
     """Returns what fits of each item. is_mixed: at least two that do, and two that do not."""
     found: list[list[bool]] = []
     kinds = list(Kind)
@@ -99,7 +99,8 @@ def _draw_items(rng: random.Random, number: int, *, is_mixed: bool = False) -> l
     return found
 
 
-def _say(judge: int, truth: Sequence[bool], noise: float, rng: random.Random) -> list[bool]:
+def say(judge: int, truth: Sequence[bool], noise: float, rng: random.Random) -> list[bool]:
+    """Returns which explanations of an item a person of the crowd picks. truth: what fits."""
     if judge in GOOD:
         return [fits != (rng.random() < noise) for fits in truth]
     if judge in RANDOM:
@@ -114,7 +115,7 @@ def _check(
     said = [
         (fits, says)
         for truth in truths
-        for fits, says in zip(truth, _say(judge, truth, noise, rng), strict=True)
+        for fits, says in zip(truth, say(judge, truth, noise, rng), strict=True)
     ]
     return RightOfAsked(
         fitting_right=sum(fits and says for fits, says in said),

@@ -265,6 +265,11 @@ LONG = (
         run="python -m benchmarks.crowd --quick --noise 0.1 --overlap 5 --out crowd.jsonl",
         says="majority",
     ),
+    Step(
+        ("python -m benchmarks.checks",),
+        run="python -m benchmarks.checks --seeds 2",
+        says="seeds that are right",
+    ),
     Step(("python -m benchmarks.structure",), says="| app/services |"),
     Step(("python -m benchmarks.structure --longest 10",), says="Functions"),
     Step(("python -m benchmarks.structure --folders",), says="app/services/judging"),
