@@ -6,6 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 OWN_NAMES = frozenset(
     {
         "account",
+        "adapters",
         "favicon.ico",
         "health",
         "images",

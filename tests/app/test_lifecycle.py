@@ -65,7 +65,8 @@ RUN_STEPS = {
 JUDGEMENT_STEPS = {
     "leased": "draft submitted skipped released",
     "draft": "submitted skipped released",
-    "submitted": "draft",
+    "submitted": "draft withdrawn",
+    "withdrawn": "submitted",
     "skipped": "leased draft",
     "released": "leased draft",
 }
