@@ -214,9 +214,9 @@ JUDGEMENT_TRANSITIONS: dict[JudgementStatus, frozenset[JudgementStatus]] = {
     ),
     # Taking back keeps the slot and turns the answer into a draft again.
     JudgementStatus.SUBMITTED: frozenset({JudgementStatus.DRAFT, JudgementStatus.WITHDRAWN}),
-    JudgementStatus.WITHDRAWN: frozenset({JudgementStatus.SUBMITTED}),
     JudgementStatus.SKIPPED: frozenset({JudgementStatus.LEASED, JudgementStatus.DRAFT}),
     JudgementStatus.RELEASED: frozenset({JudgementStatus.LEASED, JudgementStatus.DRAFT}),
+    JudgementStatus.WITHDRAWN: frozenset({JudgementStatus.SUBMITTED}),
 }
 
 LIVE_RUN = frozenset({RunStatus.QUEUED, RunStatus.RUNNING})
