@@ -145,15 +145,20 @@ def _said() -> Select[int | None, int, int, int, int, int]:
     )
 
 
-def list_counts(session: Session, project_id: int) -> dict[int, CheckCounts]:
-    """Returns what each person said of the check items of a project, in all rounds.
+def list_counts(
+    session: Session, project_id: int, *, round_id: int | None = None
+) -> dict[int, CheckCounts]:
+    """Returns what each person said of the check items of a project, in all rounds or in one.
 
     Picking nothing because the answer is called wrong is picking nothing.
     """
+    places = [RoundItem.project_id == project_id]
+    if round_id is not None:
+        places.append(RoundItem.round_id == round_id)
     rows = session.execute(
         _said()
         .with_only_columns(Judgement.user_id, *_said().selected_columns[1:])
-        .where(RoundItem.project_id == project_id)
+        .where(*places)
         .group_by(Judgement.user_id)
     )
     return {user_id: CheckCounts(*counts) for user_id, *counts in rows}

@@ -1,8 +1,9 @@
 """The dataset card in words: where the rows come from, how far people agreed, who may use them."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from app.measures import Undefined
+from app.measures import LEVEL, Undefined
 from app.models import Json
 from app.round_settings import Judges
 from app.services.projects.guidelines_pictures import with_files
@@ -228,7 +229,7 @@ def _measured(release: Json) -> str:
         if "agreement" in one
     ]
     if not rows:
-        return ""
+        return "".join(_on_people(release))
     lines = [
         "\n\nCorrected for chance, round by round, each with an interval of 95 % over resampled "
         "items (1 is full agreement, 0 what chance alone would bring):\n",
@@ -242,7 +243,42 @@ def _measured(release: Json) -> str:
             for number, told in rows
         ),
     ]
-    return "\n".join(lines)
+    return "\n".join(lines) + "".join(_on_people(release))
+
+
+def _on_people(release: Json) -> Iterator[str]:
+    """Whether positions drew picks, and what check items say, each where something is known."""
+    positions = [
+        f"- round {one['round']}: {_position(one['positions'])}"
+        for one in release.get("evidence", ())
+        if "positions" in one
+    ]
+    if positions:
+        yield "\n\nWhether people picked for where a text stood (permutation test):\n\n"
+        yield "\n".join(positions)
+    checks = [
+        f"- round {one['round']}: {told['lowest']:.2f} / {told['median']:.2f} / "
+        f"{told['highest']:.2f} of {told['n_people']}"
+        for one in release.get("evidence", ())
+        if (told := one.get("checks"))
+    ]
+    if checks:
+        yield (
+            "\n\nScores of people on items whose verdicts were known (sensitivity + specificity "
+            "- 1; 1 is always right, 0 is chance), lowest / median / highest:\n\n"
+        )
+        yield "\n".join(checks)
+
+
+def _position(told: Json) -> str:
+    if told["p"] is None:
+        return "not tested: nobody picked some texts and not others"
+    effect = told["effect"]
+    found = "yes" if told["p"] < LEVEL else "no sign of it"
+    return (
+        f"{found} (p {told['p']:.3f}; most unlike chance is place {effect['position']}, picked "
+        f"{effect['seen']:.0%} of the time where {effect['expected']:.0%} were expected)"
+    )
 
 
 _WHY_UNDEFINED = {

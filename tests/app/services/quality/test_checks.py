@@ -22,6 +22,7 @@ from app.services.quality.checks import (
     retire_check,
     suggest_verdicts,
 )
+from app.services.releases.releases import create_release
 from app.services.rounds.starting import start_round
 from tests.support.factories import make_item, make_project, make_round, make_round_item, make_user
 from tests.support.judging import open_item, submit
@@ -359,3 +360,19 @@ def test_who_calls_the_answer_wrong_has_picked_nothing(session: Session, project
     assert (person.counts.n_hits, person.counts.n_rejected) == (0, 2)
     place = session.scalars(select(RoundItem).where(RoundItem.purpose == Purpose.CHECK)).one()
     assert place.state is RoundItemState.STANDING
+
+
+def test_a_release_tells_the_spread_of_scores_and_nobodys(
+    session: Session, project: Project
+) -> None:
+    round_ = judged_round(session, project, 60, overlap=4)
+    make_checks(session, project, 6)
+    for picks in (lambda one: sorted(expected_of(session, one)), lambda one: one.shown_order):
+        judge_some(session, round_, make_user(session), 45, picks)
+    round_.status = RoundStatus.CANCELLED
+    release = create_release(session, project, actor=None)
+    (told,) = release.card["evidence"]
+    assert told == {
+        "round": 1,
+        "checks": {"n_people": 2, "lowest": 0.0, "median": 0.5, "highest": 1.0},
+    }

@@ -105,6 +105,7 @@ def test_the_card_tells_what_was_measured_of_agreement_and_of_nobody(
     (told,) = release.card["evidence"]
     assert told["round"] == 1
     assert "people" not in told["agreement"]
+    assert "people" not in told["positions"]
     out = tmp_path / "out"
     write_release(session, release, format=ReleaseFormat.HUGGINGFACE, out=out)
     card = (out / "README.md").read_text(encoding="utf-8")
@@ -113,6 +114,8 @@ def test_the_card_tells_what_was_measured_of_agreement_and_of_nobody(
     assert f"| {told['agreement']['cohen']['value']:.2f}" in line
     assert "undefined" not in line
     assert "chance is in it" not in card
+    assert "(permutation test):" in card
+    assert f"(p {told['positions']['p']:.3f}; most unlike chance is place" in card
 
 
 def test_limits_follow_from_the_figures(session: Session, tmp_path: Path) -> None:
