@@ -24,6 +24,7 @@ from app.services.admission.apply import admit
 from app.services.judging import practice_items
 from app.services.judging.practice_items import Expected, Lesson
 from app.services.projects import guidelines, projects, removal
+from app.services.releases.releases import create_release
 from tests.architecture.lock import REPOSITORY
 from tests.browser.conftest import DESKTOP, NewContext, Site
 from tests.browser.trials import store_trials
@@ -114,7 +115,10 @@ def fill(site: Site) -> dict[str, str]:
         )
         lesson = add_lesson(session, project, item)
         checked = make_project(session, name="Checked")
+        make_item(session, checked)
+        create_release(session, checked, actor=None)
         clicker = judge_checked(session, checked)
+        later = create_release(session, checked, actor=None)
         (check,) = make_checks(session, checked, 1)
         projects.make_invite(session, project, actor=None)
         member = make_membership(session, project, make_user(session, name="M" * 60), Role.ADMIN)
@@ -184,6 +188,7 @@ def fill(site: Site) -> dict[str, str]:
             "import/run.html": f"/runs/{lost.id}",
             "release/index.html": f"{base}/releases",
             "release/show.html": f"/releases/{release.id}",
+            "release/changes.html": f"/releases/{later.id}/changes",
             "round/new.html": f"/projects/{other.slug}/rounds/new",
             "round/show.html": f"/rounds/{site.round_id}",
             "round/show.html finished": f"/rounds/{done.id}",

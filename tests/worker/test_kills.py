@@ -248,7 +248,7 @@ def test_rewards_end_as_if_nobody_had_died(
     database: sessionmaker[Session], tiny_model: Path, tmp_path: Path, running: Processes
 ) -> None:
     rewards = {
-        "epochs": 12,
+        "epochs": 30,
         "turns": "reasoner",
         "items_per_step": 3,
         "draws_per_item": 4,
