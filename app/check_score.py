@@ -12,8 +12,11 @@ from app.measures import Interval, wilson_interval
 
 @dataclass(frozen=True)
 class CheckCounts:
-    """What a person said of check items: of `n_fit` candidates that fit they picked `n_hits`, and
-    of `n_misfit` that do not they left out `n_rejected`. `n_items`: so many items it was."""
+    """How often a person was right about check items.
+
+    Of `n_fit` candidates that fit they picked `n_hits`, and of `n_misfit` that do not they left out
+    `n_rejected`. `n_items`: so many items it was.
+    """
 
     n_items: int
     n_hits: int

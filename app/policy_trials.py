@@ -1,6 +1,6 @@
 """The JSON of policies that were tried on the votes of a round; a kind of its evidence.
 
-Apart from the other kinds, because pages that only show it need no numpy.
+Apart from the other kinds (app/evidence.py), which say whom to trust and not what is admitted.
 """
 
 from app.run_results import StoredJson, Weighing

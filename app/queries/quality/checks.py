@@ -22,7 +22,8 @@ from app.models import (
     User,
     VerdictRow,
 )
-from app.queries.counted import counted_items, counted_judgements
+from app.queries.admission.votes import votes_statement
+from app.queries.counted import counted_judgements
 
 
 def _n_used() -> ColumnElement[int]:
@@ -268,31 +269,15 @@ def find_judged_round(session: Session, project_id: int) -> int | None:
 
 def list_agreed_items(session: Session, round_id: int, *, n_each: int) -> list[int]:
     """Returns the items of a round of whose candidates several people say the same, and at least
-    `n_each` that they fit and as many that they do not. None that serves already, or is practised.
+    `n_each` that they fit and as many that they do not. None that serves already, is practised, or
+    was set aside since its answer is in doubt.
     """
-    votes = (
-        select(
-            counted_items.item_id,
-            VerdictRow.candidate_id,
-            func.count().filter(VerdictRow.fits).label("n_fits"),
-            func.count().label("n_votes"),
-        )
-        .join(counted_judgements, counted_judgements.id == VerdictRow.judgement_id)
-        .join(counted_items, counted_items.id == counted_judgements.round_item_id)
-        .where(
-            counted_judgements.round_id == round_id,
-            counted_judgements.user_kind == UserKind.PERSON,
-        )
-        .group_by(counted_items.item_id, VerdictRow.candidate_id)
-        .subquery()
-    )
+    votes = votes_statement(round_id, UserKind.PERSON).subquery()
     all_fit, none_fits = votes.c.n_fits == votes.c.n_votes, votes.c.n_fits == 0
     return list(
         session.scalars(
             select(votes.c.item_id)
-            .join(Item, Item.id == votes.c.item_id)
             .where(
-                Item.excluded_at.is_(None),
                 ~exists().where(
                     CheckItem.item_id == votes.c.item_id, CheckItem.retired_at.is_(None)
                 ),

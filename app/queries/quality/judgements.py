@@ -9,8 +9,9 @@ import numpy.typing as npt
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from app.lifecycle import RoundItemState, UserKind
+from app.lifecycle import UserKind
 from app.models import Item
+from app.queries.admission.votes import counts
 from app.queries.counted import counted_items, counted_judgements
 
 ROWS_AT_ONCE = 10_000
@@ -63,13 +64,7 @@ def read_judgements(session: Session, round_id: int) -> RoundJudgements:
         )
         .join(counted_items, counted_items.id == counted_judgements.round_item_id)
         .join(Item, Item.id == counted_items.item_id)
-        .where(
-            counted_judgements.round_id == round_id,
-            counted_judgements.user_kind == UserKind.PERSON,
-            ~counted_judgements.answer_is_wrong,
-            counted_items.state != RoundItemState.SET_ASIDE,
-            Item.excluded_at.is_(None),
-        )
+        .where(counts(round_id, UserKind.PERSON), ~counted_judgements.answer_is_wrong)
         .order_by(counted_items.item_id, counted_judgements.user_id)
     )
     rows = session.execute(statement, execution_options={"yield_per": ROWS_AT_ONCE})
