@@ -1,12 +1,12 @@
 """A model's report as lines for people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from worker.ml.check import CheckedItem, ModelReport
 from worker.ml.types import Sampled
 from worker.strategies import PROCEDURES
 
-_WIDTH = 26
+_WIDTH, _SHOWN = 26, 8
 _MARKS = {True: "ok ", False: "NOT"}
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
@@ -49,6 +49,8 @@ def _use_lines(report: ModelReport) -> Iterator[str]:
             f"{target.n_modules} modules ({', '.join(target.names)}), "
             f"{target.lora_parameters:,} parameters",
         )
+    if report.unread:
+        yield _entry("  nowhere in", f"{_listed(report.unread)}, which the model never reads")
     yield ""
     yield "Memory"
     yield _entry("  weights", f"{_size(report.weight_bytes)} ({report.parameters:,} parameters)")
@@ -85,6 +87,12 @@ def _said(sampled: Sampled) -> str:
     if sampled.is_cut:
         figure += ", cut at the limit of tokens"
     return f"{sampled.text!r}{figure}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names for a line, the first ones of many."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def _entry(name: str, value: str) -> str:

@@ -91,6 +91,24 @@ class TrainingSettings(SettingsModel):
         int, Field(ge=1, le=1024), Shown(Sentence("Gradient accumulation"), is_rare=True)
     ] = 1
     tower: Annotated[bool, Shown(Sentence("Adapt the vision tower too"), is_rare=True)] = False
+    tower_rank: Annotated[
+        int | None,
+        Field(ge=1, le=512),
+        Shown(
+            Sentence("LoRA rank of the vision tower"),
+            Sentence("Empty: that of the language model."),
+            is_rare=True,
+        ),
+    ] = None
+    tower_alpha: Annotated[
+        float | None,
+        Field(gt=0, le=2048),
+        Shown(
+            Sentence("LoRA alpha of the vision tower"),
+            Sentence("With a rank of its own; empty: in proportion to the rank."),
+            is_rare=True,
+        ),
+    ] = None
     projector: Annotated[bool, Shown(Sentence("Adapt the projector too"), is_rare=True)] = False
     rslora: Annotated[bool, Shown(Sentence("Rank-stabilised LoRA"), is_rare=True)] = False
     dora: Annotated[bool, Shown(Sentence("DoRA"), is_rare=True)] = False
@@ -129,6 +147,18 @@ class TrainingSettings(SettingsModel):
             is_rare=True,
         ),
     ] = False
+
+    @model_validator(mode="after")
+    def a_rank_needs_its_tower(self) -> "TrainingSettings":
+        if self.tower_rank is not None and not self.tower:
+            raise ValueError(
+                Sentence("the vision tower has a LoRA rank and is not adapted: choose one of both")
+            )
+        if self.tower_alpha is not None and self.tower_rank is None:
+            raise ValueError(
+                Sentence("the vision tower has a LoRA alpha and no rank of its own: give both")
+            )
+        return self
 
     @model_validator(mode="after")
     def given_rationales_stay_alone(self) -> "TrainingSettings":

@@ -16,6 +16,7 @@ from worker.ml.inputs.prompts import (
     prompt_text,
     train_text,
 )
+from worker.ml.inputs.sight import fit_set, look_into
 from worker.ml.model.loading import Vlm, load_vlm
 from worker.ml.model.lora import find_targets, linear_modules
 from worker.ml.model.memory import row_bytes
@@ -56,8 +57,10 @@ class CheckedItem:
 class ModelReport:
     """Everything `illume model check` prints. Bytes are bytes; `proof`: what was measured, in
     order, the last line being the one that does not hold where `reason` says why the model is
-    refused; then there are no items. lacks: why the model has not an ability that some strategies
-    need, None for one that it has; empty where the model is refused."""
+    refused; then there are no items. unread: linear modules of tower and
+    projector that never get LoRA, since nothing that the model says depends on them. lacks: why the
+    model has not an ability that some strategies need, None for one that it has; empty where the
+    model is refused."""
 
     name: str
     revision: str
@@ -68,6 +71,7 @@ class ModelReport:
     parameters: int
     trainable_parameters: int
     targets: tuple[TargetCount, ...]
+    unread: tuple[str, ...]
     weight_bytes: int
     adapter_training_bytes: int
     bytes_per_sampled_row: int
@@ -111,7 +115,7 @@ def check_model(
     items: tuple[CheckedItem, ...] = ()
     targets: Sequence[str] = ()
     if reason is None:
-        targets = find_targets(vlm.model, settings)
+        targets = find_targets(vlm.model, fit_set(vlm, settings))
         text = train_text(vlm, example, style)
         lines.append(prove_parts(vlm, example, settings, style))
         lines.append(prove_merge(vlm, name, example, settings, style))
@@ -129,6 +133,7 @@ def check_model(
         parameters=sum(p.numel() for p in parameters),
         trainable_parameters=trainable,
         targets=counts,
+        unread=look_into(vlm).unread if reason is None else (),
         weight_bytes=sum(p.numel() * p.element_size() for p in parameters),
         adapter_training_bytes=trainable * 4 * 4,  # weights, gradients and AdamW's two moments
         bytes_per_sampled_row=row_bytes(

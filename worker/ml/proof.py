@@ -21,6 +21,7 @@ from worker.ml.errors import DeviceError, MlError, ModelUnusableError, Stopped, 
 from worker.ml.inputs.encode import RowEncoder, collate, encoder_of
 from worker.ml.inputs.frozen_tower import encoder_for_sampling, image_features
 from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle, explained, train_text
+from worker.ml.inputs.sight import fit_set
 from worker.ml.model.attached import attach_adapter
 from worker.ml.model.contents import adapter_weights, remove_adapters
 from worker.ml.model.loading import Vlm
@@ -329,7 +330,7 @@ def _lora(subject: _Subject) -> ProofLine:
     """Whether the modules that get LoRA are in the parts that were asked for: those that read the
     picture are told by running the vision tower alone."""
     vlm, lora = subject.vlm, subject.lora
-    targets = find_targets(vlm.model, lora)
+    targets = find_targets(vlm.model, fit_set(vlm, lora))
     seeing = _used_by_pictures(subject, targets)
     figure = len(targets)
     if seeing and not (lora.tower or lora.projector):

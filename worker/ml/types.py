@@ -146,7 +146,8 @@ class LoraSettings:
     targets: "all-linear" (every linear layer of the parts that are adapted) or the last parts of
     module names ("q_proj", "v_proj"). language, tower, projector: adapt the language model, the
     vision tower, and what connects them. rslora: scaled by 1/√rank (Kalajdzievski 2023, arXiv
-    2312.03732). dora: with a learned magnitude (Liu et al. 2024, arXiv 2402.09353).
+    2312.03732). dora: with a learned magnitude (Liu et al. 2024, arXiv 2402.09353). left_out: full
+    names of modules that get none although their part is adapted.
     """
 
     rank: int = 8
@@ -158,6 +159,7 @@ class LoraSettings:
     projector: bool = False
     rslora: bool = False
     dora: bool = False
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,11 @@ class AdapterSettings:
         """Returns all sets by name; that of the first one is FIRST."""
         first = {} if self.lora is None else {FIRST: self.lora}
         return first | {name: self.sets[name] for name in sorted(self.sets)}
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Returns the names of the modules that some set leaves out."""
+        return frozenset(name for lora in self.every_set.values() for name in lora.left_out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 from sqlalchemy.orm import Session
 
@@ -43,7 +43,11 @@ from worker.ml.types import Draw, Failed, SampleConfig, Sampled
 from worker.stages.base import load_base, prove_base
 from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
 from worker.stages.train import add_adapter, thin
-from worker.stages.training_settings import lora_settings, reinforce_config
+from worker.stages.training_settings import (
+    adapter_settings,
+    reinforce_config,
+    without_dropout,
+)
 from worker.strategies import get_procedure
 from worker.strategies.contract import Models, Sampler
 
@@ -66,7 +70,7 @@ def reinforce_role(run_id: int, attempt: int, heart: Heart) -> None:
             reinforce_config(inputs.settings),
             get_procedure(inputs.strategy.name).adapt(
                 inputs.role,
-                replace(lora_settings(inputs.settings.training), dropout=0.0),
+                without_dropout(adapter_settings(inputs.settings.training)),
                 inputs.settings,
                 lambda: vocabulary_size(
                     resolve(inputs.settings.base_model), inputs.pinned or inputs.settings.revision

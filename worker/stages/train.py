@@ -36,7 +36,7 @@ from worker.stages.base import check_base, load_base, prove_base
 from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
 from worker.stages.left_out import TrainingInputs, leave_out, owner_of
 from worker.stages.train_together import count_processes, train_in_processes
-from worker.stages.training_settings import lora_settings, train_config
+from worker.stages.training_settings import adapter_settings, train_config
 from worker.strategies import get_procedure
 from worker.strategies.contract import Lesson
 from worker.train_process import TrainJob
@@ -126,7 +126,7 @@ def _adapter_settings(inputs: RunInputs) -> AdapterSettings:
     base = resolve(settings.base_model), inputs.pinned or settings.revision
     return get_procedure(inputs.strategy.name).adapt(
         inputs.role,
-        lora_settings(settings.training),
+        adapter_settings(settings.training),
         settings,
         lambda: vocabulary_size(*base),
     )

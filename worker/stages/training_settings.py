@@ -5,12 +5,21 @@ field of TrainingSettings and one of TrainConfig or LoraSettings.
 """
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Literal
 
 from app.round_settings import LoopSettings, TrainingSettings
 from worker.ml.reinforcement.types import ReinforceConfig
-from worker.ml.types import ANSWER, RATIONALE, LoraSettings, TrainConfig
+from worker.ml.types import (
+    ANSWER,
+    RATIONALE,
+    AdapterSettings,
+    LoraSettings,
+    TrainConfig,
+)
+
+TOWER = "tower"
+"""The name of the set of LoRA of a vision tower that has a rank of its own."""
 
 
 def train_config(settings: LoopSettings, *, balance: float) -> TrainConfig:
@@ -49,6 +58,26 @@ def lora_settings(training: TrainingSettings) -> LoraSettings:
     if training.targets != "all-linear":
         targets = tuple(name.strip() for name in training.targets.split(",") if name.strip())
     return LoraSettings(**_shared(LoraSettings, training) | {"targets": targets})
+
+
+def adapter_settings(training: TrainingSettings) -> AdapterSettings:
+    """Returns what an adapter is to hold: one set of LoRA, or a second one for the vision tower
+    where that has a rank of its own."""
+    lora = lora_settings(training)
+    if not training.tower or training.tower_rank is None:
+        return AdapterSettings(lora)
+    alpha = training.tower_alpha or lora.alpha / lora.rank * training.tower_rank
+    of_tower = replace(lora, rank=training.tower_rank, alpha=alpha, language=False, projector=False)
+    return AdapterSettings(replace(lora, tower=False), {TOWER: of_tower})
+
+
+def without_dropout(adapter: AdapterSettings) -> AdapterSettings:
+    """Returns the same with no dropout in any set."""
+    return replace(
+        adapter,
+        lora=replace(adapter.lora, dropout=0.0) if adapter.lora else None,
+        sets={name: replace(lora, dropout=0.0) for name, lora in adapter.sets.items()},
+    )
 
 
 def _shared(kind: type[TrainConfig | LoraSettings], training: TrainingSettings) -> dict[str, Any]:

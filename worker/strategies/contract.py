@@ -21,7 +21,6 @@ from worker.ml.types import (
     Draw,
     Example,
     Failed,
-    LoraSettings,
     SampleConfig,
     Sampled,
 )
@@ -135,13 +134,13 @@ class Procedure(ABC):
     def adapt(
         self,
         role: str,  # noqa: ARG002
-        lora: LoraSettings,
+        adapter: AdapterSettings,
         settings: LoopSettings,  # noqa: ARG002
         n_words: Callable[[], int],  # noqa: ARG002
     ) -> AdapterSettings:
-        """Returns what the adapter of a role holds, where the settings want this LoRA. n_words says
-        how large the vocabulary of the base is."""
-        return AdapterSettings(lora)
+        """Returns what the adapter of a role holds, where the settings of the training want this.
+        n_words says how large the vocabulary of the base is."""
+        return adapter
 
     def roll(
         self,

@@ -162,8 +162,9 @@ def siglip_tower() -> SiglipVisionConfig:
     )
 
 
-def build_llava(folder: Path, *, seed: int = 0) -> None:
-    """LLaVA: CLIP tower, Llama, plain prompts (no chat template), 4 image tokens."""
+def build_llava(folder: Path, *, seed: int = 0, feature_layer: int = -1) -> None:
+    """LLaVA: CLIP tower, Llama, plain prompts (no chat template), 4 image tokens. feature_layer:
+    which of the tower's layers is read; the real one reads the last but one."""
     tokenizer = tiny_tokenizer(["<image>"])
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(
@@ -177,7 +178,7 @@ def build_llava(folder: Path, *, seed: int = 0) -> None:
         ),
         text_config=LlamaConfig(**text_settings(len(tokenizer))),
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
-        vision_feature_layer=-1,
+        vision_feature_layer=feature_layer,
     )
     torch.manual_seed(seed)
     save(LlavaForConditionalGeneration(config), folder)

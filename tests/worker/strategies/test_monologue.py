@@ -14,6 +14,7 @@ from app.strategies.monologue import MonologueTrace, Outcome, Turn
 from worker.ml.types import (
     ANSWER,
     RATIONALE,
+    AdapterSettings,
     Draw,
     Failed,
     LoraSettings,
@@ -400,9 +401,11 @@ def test_direct_drops_the_turns_of_a_lesson() -> None:
 
 def test_the_reasoner_of_a_base_with_few_words_tunes_its_output_layer() -> None:
     adapt = get_procedure("monologue").adapt
-    lora = LoraSettings(rank=2)
+    lora = AdapterSettings(LoraSettings(rank=2))
     small = adapt("reasoner", lora, SETTINGS, lambda: 700)
-    assert (small.lora, small.modules) == (lora, {"output": ModuleSettings("tuned", "lm_head")})
+    assert small == AdapterSettings(
+        LoraSettings(rank=2), modules={"output": ModuleSettings("tuned", "lm_head")}
+    )
     assert not adapt("reasoner", lora, SETTINGS, lambda: 32_000).modules
     assert not adapt("observer", lora, SETTINGS, lambda: 700).modules
 

@@ -96,7 +96,7 @@ class RowEncoder:
     def _encode(self, image: Path | None, context: str) -> tuple[Tensors, Tensors]:
         picture = read_image(image) if image is not None else None
         try:
-            made = _process(self._vlm, picture, context)
+            made = process(self._vlm, picture, context)
         except Exception as error:  # a family's processor may object in any way it likes
             if is_out_of_memory(error):
                 raise
@@ -145,7 +145,7 @@ class RowEncoder:
 NEUTRAL_QUESTION = "What is it?"
 
 
-def _process(vlm: Vlm | Reader, picture: Image.Image | None, context: str) -> Any:
+def process(vlm: Vlm | Reader, picture: Image.Image | None, context: str) -> Any:
     """Returns what the family's processor makes of a prompt, with or without a picture."""
     bos = vlm.tokenizer.bos_token
     # A chat template that writes the first token itself must not get a second one.
@@ -159,7 +159,7 @@ def _process(vlm: Vlm | Reader, picture: Image.Image | None, context: str) -> An
 
 def _is_taken(vlm: Vlm | Reader, picture: Image.Image | None, context: str) -> bool:
     try:
-        _process(vlm, picture, context)
+        process(vlm, picture, context)
     except Exception as error:  # as above
         if is_out_of_memory(error):
             raise

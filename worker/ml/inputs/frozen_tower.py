@@ -77,6 +77,13 @@ def image_features(vlm: Vlm, image: Tensors) -> Tensors:
     """Returns the features of one row's image by name, on the CPU; `features` is (tokens, width)
     where the family makes a list of them, else (images, tokens, width).
     """
+    with torch.no_grad():
+        features = make_features(vlm, image)
+    return {name: tensor.to("cpu", copy=True) for name, tensor in features.items()}
+
+
+def make_features(vlm: Vlm, image: Tensors) -> Tensors:
+    """Returns the same features where the model is, with gradients where these are wanted."""
     wanted = inspect.signature(vlm.model.base_model.get_image_features).parameters
     inputs = {
         name: (tensor.to(vlm.dtype) if tensor.is_floating_point() else tensor).to(vlm.device)
@@ -86,8 +93,7 @@ def image_features(vlm: Vlm, image: Tensors) -> Tensors:
     was_training = vlm.model.training
     vlm.model.eval()
     try:
-        with torch.no_grad():
-            made = vlm.model.base_model.get_image_features(**inputs, return_dict=True)
+        made = vlm.model.base_model.get_image_features(**inputs, return_dict=True)
     finally:
         vlm.model.train(was_training)
     pooled = made.pooler_output
@@ -95,7 +101,7 @@ def image_features(vlm: Vlm, image: Tensors) -> Tensors:
     features = {FEATURES: torch.cat(list(pooled), dim=0) if vlm.memo[AS_LIST] else pooled}
     for number, deeper in enumerate(getattr(made, "deepstack_features", None) or ()):
         features[f"{FEATURES}.{number}"] = deeper
-    return {name: tensor.to("cpu", copy=True) for name, tensor in features.items()}
+    return features
 
 
 def with_features(vlm: Vlm, batch: Tensors) -> dict[str, Any]:

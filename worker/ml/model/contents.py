@@ -8,7 +8,7 @@ that it names the modules of the bare model.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -206,10 +206,11 @@ def load_weights(model: Any, weights: Mapping[str, torch.Tensor]) -> None:
         raise ValueError(f"{len(left)} tensors are left over, {min(left)} among them.")
 
 
-def fill_from(model: Any, files: AdapterFiles) -> None:
+def fill_from(model: Any, files: AdapterFiles, without: Collection[str] = ()) -> None:
     """Fills the adapter that is on with another one that holds the same parts, or some of them; the
-    others stay as they are. Raises ValueError where it holds a part that is not on the model, or
-    one that is something else there."""
+    others stay as they are. What it holds for the modules named in `without` is left aside. Raises
+    ValueError where it holds a part that is not on the model, or one that is something else
+    there."""
     on = modules_on(model)
     for name, settings in files.modules.items():
         if name in on and on[name].settings != settings:
@@ -220,7 +221,8 @@ def fill_from(model: Any, files: AdapterFiles) -> None:
         for name, tensor in adapter_weights(model).items()
         if _part_of(name) not in theirs
     }
-    load_weights(model, kept | files.weights)
+    given = {name: t for name, t in files.weights.items() if _adapted(name) not in without}
+    load_weights(model, kept | given)
 
 
 def write_adapter(model: Any, folder: Path, base_revision: str) -> None:
@@ -305,6 +307,11 @@ def set_folder(name: str) -> str:
 def _part_of(name: str) -> str:
     """The set's folder, or the module, that a tensor belongs to."""
     return "/".join(name.split("/")[:2]) if name.startswith((f"{SETS}/", "modules/")) else ""
+
+
+def _adapted(name: str) -> str:
+    """The module of the model that a tensor of LoRA belongs to, by the tensor's name."""
+    return name.removeprefix(f"{_part_of(name)}/").partition(".lora_")[0]
 
 
 def _below(where: str, weights: Mapping[str, torch.Tensor]) -> Weights:

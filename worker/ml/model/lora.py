@@ -38,7 +38,14 @@ def find_targets(model: Any, settings: LoraSettings) -> list[str]:
         "tower": settings.tower,
         "projector": settings.projector,
     }
-    names = [name for part, names in by_part.items() if wanted_parts[part] for name in names]
+    left_out = set(settings.left_out)
+    names = [
+        name
+        for part, names in by_part.items()
+        if wanted_parts[part]
+        for name in names
+        if name not in left_out
+    ]
     if settings.targets != "all-linear":
         wanted = tuple(settings.targets)
         names = [n for n in names if any(n == w or n.endswith(f".{w}") for w in wanted)]

@@ -16,6 +16,7 @@ import torch
 from transformers import TrainerCallback
 
 from worker.ml.errors import MlError, Stopped
+from worker.ml.inputs.sight import fit_adapter
 from worker.ml.model.adapters import content_digest
 from worker.ml.model.attached import attach_adapter
 from worker.ml.model.contents import (
@@ -147,7 +148,8 @@ class _Run:
         self.vlm, self.plan, self.config = vlm, plan, config
         self.state_dir, self.mark = state_dir, mark
         torch.manual_seed(derive_seed(config.seed, "adapter"))
-        add_new_adapter(vlm.model, adapter)
+        self.adapter = fit_adapter(vlm, adapter)
+        add_new_adapter(vlm.model, self.adapter)
         for parameter in trainable(vlm.model):  # a half-precision base still learns in float32
             parameter.data = parameter.data.float()
         self.live = LiveAdapter(vlm, state_dir / "live")
@@ -169,7 +171,7 @@ class _Run:
 
     def _fill(self, folder: Path) -> None:
         refuse_folder_of_other_base(folder, self.vlm.revision)
-        fill_from(self.vlm.model, read_adapter(folder))
+        fill_from(self.vlm.model, read_adapter(folder), without=self.adapter.left_out)
 
     def go(
         self,

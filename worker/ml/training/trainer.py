@@ -11,6 +11,7 @@ from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
 
 from worker.ml.errors import AdapterError, DeviceError, MlError
 from worker.ml.inputs.prompts import PromptStyle
+from worker.ml.inputs.sight import fit_adapter
 from worker.ml.model.contents import (
     adapter_weights,
     add_new_adapter,
@@ -57,9 +58,10 @@ class Trainer:
         self.accelerator = _accelerator(vlm, config)
         self.team = Team(self.accelerator)
         torch.manual_seed(derive_seed(config.seed, "adapter"))
+        adapter = fit_adapter(vlm, adapter)
         add_new_adapter(vlm.model, adapter)
         if start_from is not None:
-            _start_from(vlm, start_from)
+            _start_from(vlm, start_from, adapter)
         for parameter in trainable(vlm.model):  # a half-precision base still learns in float32
             parameter.data = parameter.data.float()
         self.is_sharded = config.shard_base and self.team.size > 1
@@ -243,10 +245,10 @@ def _accelerator(vlm: Vlm, config: TrainConfig) -> Accelerator:
     return Accelerator(cpu=vlm.device.type == "cpu", **settings)
 
 
-def _start_from(vlm: Vlm, folder: Path) -> None:
+def _start_from(vlm: Vlm, folder: Path, adapter: AdapterSettings) -> None:
     refuse_folder_of_other_base(folder, vlm.revision)
-    try:
-        fill_from(vlm.model, read_adapter(folder))
+    try:  # an older adapter may hold LoRA where it never learned anything
+        fill_from(vlm.model, read_adapter(folder), without=adapter.left_out)
     except (ValueError, RuntimeError) as error:
         raise AdapterError(
             f"The adapter {folder.name} was trained with other LoRA settings or on another base: "

@@ -1,6 +1,7 @@
 """The inner monologue as a strategy of the loop."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from app.kit.storage import image_path
@@ -19,7 +20,6 @@ from worker.ml.types import (
     AdapterSettings,
     Example,
     Failed,
-    LoraSettings,
     ModuleSettings,
     Sampled,
 )
@@ -106,14 +106,19 @@ class Monologue(Procedure):
         )
 
     def adapt(
-        self, role: str, lora: LoraSettings, settings: LoopSettings, n_words: Callable[[], int]
+        self,
+        role: str,
+        adapter: AdapterSettings,
+        settings: LoopSettings,
+        n_words: Callable[[], int],
     ) -> AdapterSettings:
-        """Returns the LoRA of the settings; with it, for the reasoner of a base that knows few
+        """Returns what the settings want; with it, for the reasoner of a base that knows few
         words, a tuned copy of the output layer."""
         most = settings.monologue.tune_output_up_to
         if role != REASONER or not most or n_words() > most:
-            return AdapterSettings(lora)
-        return AdapterSettings(lora, modules={"output": ModuleSettings("tuned", OUTPUT_LAYER)})
+            return adapter
+        output = {"output": ModuleSettings("tuned", OUTPUT_LAYER)}
+        return replace(adapter, modules={**adapter.modules, **output})
 
     def roll(
         self,

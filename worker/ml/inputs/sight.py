@@ -1,0 +1,151 @@
+"""How a picture goes through a model: found once, by showing a grey one to the bare base.
+
+A family may read its vision tower before the last block (LLaVA: the last but one), or carry parts
+that nothing is made of, such as SigLIP's pooling head. LoRA there gets no gradient, ever. Which
+modules these are is asked of the gradients themselves, not of names or settings.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from PIL import Image
+
+from worker.ml.inputs.encode import NEUTRAL_QUESTION, Tensors, process
+from worker.ml.inputs.frozen_tower import make_features
+from worker.ml.inputs.prompts import frame_of
+from worker.ml.model.loading import Vlm
+from worker.ml.model.lora import linear_modules
+from worker.ml.model.memory import is_out_of_memory
+from worker.ml.model.modules.tuned import find_projectors
+from worker.ml.types import AdapterSettings, LoraSettings
+
+logger = logging.getLogger(__name__)
+
+GREY = Image.new("RGB", (224, 224), (128, 128, 128))
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """unread: the linear modules of tower and projector from which nothing reaches the language
+    model, by their full names. given: the shape of what each projector is given of one picture, by
+    the projector's name; empty where the family could not be looked into."""
+
+    unread: tuple[str, ...]
+    given: Mapping[str, tuple[int, ...]]
+
+
+def look_into(vlm: Vlm) -> Sight:
+    """Returns how a picture goes through this model; tried once per loaded model, which must be
+    bare. A family that cannot be tried has nothing that is known to be unread."""
+    known: Sight | None = vlm.memo.get("sight")
+    if known is None:
+        known = vlm.memo["sight"] = _try(vlm)
+        if known.unread:
+            logger.info("Model %s never reads %s", vlm.name, ", ".join(known.unread))
+    return known
+
+
+def fit_set(vlm: Vlm, lora: LoraSettings) -> LoraSettings:
+    """Returns a set of LoRA without the modules that this model never reads."""
+    if not (lora.tower or lora.projector):
+        return lora
+    return replace(lora, left_out=(*lora.left_out, *look_into(vlm).unread))
+
+
+def fit_adapter(vlm: Vlm, adapter: AdapterSettings) -> AdapterSettings:
+    """Returns what an adapter is to hold as it fits this model, which must be bare."""
+    return AdapterSettings(
+        fit_set(vlm, adapter.lora) if adapter.lora else None,
+        {name: fit_set(vlm, lora) for name, lora in adapter.sets.items()},
+        adapter.modules,
+    )
+
+
+def _try(vlm: Vlm) -> Sight:
+    parts = linear_modules(vlm.model)
+    names = [*parts["tower"], *parts["projector"]]
+    made: dict[str, list[torch.Tensor]] = {name: [] for name in names}
+    given: dict[str, tuple[int, ...]] = {}
+    hooks = [
+        vlm.model.get_submodule(name).register_forward_hook(_keeping(made[name])) for name in names
+    ]
+    for name in find_projectors(vlm.model):
+        module = vlm.model.get_submodule(name)
+        hooks.append(module.register_forward_pre_hook(_noting(given, name), with_kwargs=True))
+    try:
+        with torch.enable_grad():
+            seen = _show(vlm)
+        unread = _without_gradient(made, seen)
+    except Exception as error:  # a family may object in any way it likes
+        if is_out_of_memory(error):
+            raise
+        logger.info("Model %s could not be looked into: %s: %s", vlm.name, type(error), error)
+        return Sight((), given)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return Sight(tuple(sorted(unread)), given)
+
+
+def _show(vlm: Vlm) -> list[torch.Tensor]:
+    """What the language model gets of a picture; its logits where the family does not say."""
+    frame = frame_of(vlm, NEUTRAL_QUESTION)
+    inputs: Tensors = {
+        name: value
+        for name, value in process(vlm, GREY, frame.context).items()
+        if isinstance(value, torch.Tensor)
+    }
+    if hasattr(vlm.model.base_model, "get_image_features"):
+        return list(_tensors(make_features(vlm, inputs).values()))
+    on_device = {
+        name: (value.to(vlm.dtype) if value.is_floating_point() else value).to(vlm.device)
+        for name, value in inputs.items()
+    }
+    return [vlm.model(**on_device, use_cache=False).logits]
+
+
+def _tensors(found: Any) -> Iterator[torch.Tensor]:
+    """The tensors in what a family returns, as deep as they lie."""
+    for one in found:
+        if isinstance(one, torch.Tensor):
+            yield one
+        elif isinstance(one, list | tuple):
+            yield from _tensors(one)
+
+
+def _keeping(kept: list[torch.Tensor]) -> Any:
+    def keep(_: torch.nn.Module, __: Any, made: torch.Tensor) -> None:
+        if not made.requires_grad:  # nothing before it learns: gradients begin here
+            made.requires_grad_()
+        kept.append(made)
+
+    return keep
+
+
+def _noting(given: dict[str, tuple[int, ...]], name: str) -> Any:
+    def note(_: torch.nn.Module, args: Any, kwargs: Any) -> None:
+        first = args[0] if args else next(iter(kwargs.values()), None)
+        if isinstance(first, torch.Tensor):
+            given[name] = tuple(first.shape)
+
+    return note
+
+
+def _without_gradient(
+    made: Mapping[str, list[torch.Tensor]], seen: list[torch.Tensor]
+) -> list[str]:
+    """The modules of which nothing went into what was seen; none where nothing can be told."""
+    outputs = [(name, tensor) for name, tensors in made.items() for tensor in tensors]
+    total = sum((tensor.float().sum() for tensor in seen if tensor.requires_grad), torch.zeros(()))
+    if not outputs or not total.requires_grad:
+        return []
+    found: tuple[torch.Tensor | None, ...] = torch.autograd.grad(
+        total, [tensor for _, tensor in outputs], allow_unused=True
+    )
+    read = {
+        name for (name, _), gradient in zip(outputs, found, strict=True) if gradient is not None
+    }
+    return [name for name in made if name not in read]
