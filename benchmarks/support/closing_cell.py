@@ -2,21 +2,19 @@
 
 import asyncio
 import os
-import signal
 import statistics
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import create_engine, make_url, pool, text
 
 from benchmarks.support.cells import Config, Result
 from benchmarks.support.judging_cell import FILLED, fill, quantiles, web_processes
 from benchmarks.support.judging_load import Connection, Load, run_load
+from benchmarks.support.light_worker import Workers, ask, peak_mb, start_light_worker, worker_pids
 
 LEFT_PER_PERSON = 10
 """Items that each annotator finds when they come: the last ones of the round."""
@@ -46,7 +44,7 @@ def measure(config: Config) -> Result:
         forget_engine()
         with ExitStack() as stack:
             port, _ = stack.enter_context(web_processes(config["web"], Path(name) / "web.log"))
-            people = _start_people(Path(name), stack)
+            people = start_light_worker(Path(name), stack)
             asyncio.run(run_load(config, other_id, port, cookies, WARM_UP_SECONDS))
             pages = asyncio.run(_time_closing_page(round_id, port, cookies[0]))
             n_left = LEFT_PER_PERSON * config["annotators"]
@@ -56,7 +54,7 @@ def measure(config: Config) -> Result:
             meanwhile, steps, killed_at = _watch(
                 config, (round_id, other_id), port, cookies, people
             )
-            peak = max(people.peak_mb, *(_peak_mb(pid) for pid in _worker_pids()))
+            peak = max(people.peak_mb, *(peak_mb(pid) for pid in worker_pids()))
         return _result(round_id, pages, last, meanwhile, steps, killed_at) | {
             "peak_mb": peak,
             "load_average": os.getloadavg()[0],
@@ -138,83 +136,6 @@ def _fill_judgements(config: Config, round_id: int) -> int:
     return int(other_id)
 
 
-# --------------------------------------------------------------------------------------- servers
-
-
-class Workers:
-    """The light worker and the clock, started as the supervisor does, and started again."""
-
-    def __init__(self, home: Path, stack: ExitStack) -> None:
-        self._home, self._stack = home, stack
-        self.peak_mb = 0.0
-
-    def start_worker(self) -> None:
-        from app.supervisor.commands import worker_command
-
-        self._stack.enter_context(_running(worker_command(["cpu"]), self._home / "worker.log"))
-
-    def start_clock(self) -> None:
-        from app.supervisor.commands import beat_command
-
-        self._stack.enter_context(_running(beat_command(self._home), self._home / "beat.log"))
-
-    def log(self) -> str:
-        """Returns the end of what the worker printed."""
-        return (self._home / "worker.log").read_text(errors="replace")[-3000:]
-
-    def kill(self, pid: int) -> None:
-        """Kill the process that does the work; its parent starts another."""
-        self.peak_mb = max(self.peak_mb, _peak_mb(pid))
-        os.kill(pid, signal.SIGKILL)
-
-
-def _start_people(home: Path, stack: ExitStack) -> Workers:
-    workers = Workers(home, stack)
-    workers.start_worker()
-    workers.start_clock()
-    _wait_for_worker()
-    return workers
-
-
-@contextmanager
-def _running(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    from app.kit.processes.children import start_process, stop_process
-
-    with log.open("ab") as output:
-        process = start_process(tuple(command), output=output)
-    try:
-        yield process
-    finally:
-        stop_process(process, (signal.SIGTERM, 10.0), (signal.SIGQUIT, 5.0))
-
-
-def _ask(statement: str, **values: object) -> list[tuple[Any, ...]]:
-    from app.kit.db import get_engine
-
-    with get_engine().connect() as connection:
-        return [tuple(row) for row in connection.execute(text(statement), values)]
-
-
-def _worker_pids() -> list[int]:
-    return [int(str(pid)) for (pid,) in _ask("SELECT pid FROM worker WHERE queues @> '[\"cpu\"]'")]
-
-
-def _wait_for_worker() -> None:
-    deadline = time.monotonic() + 60
-    while not _worker_pids():
-        assert time.monotonic() < deadline, "the worker did not come"
-        time.sleep(0.2)
-
-
-def _peak_mb(pid: int) -> float:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0.0
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
-
-
 # --------------------------------------------------------------------------------------- measure
 
 
@@ -252,11 +173,11 @@ def _watch(
     killed_at: float | None = None
     deadline = time.monotonic() + LONGEST_SECONDS
     while time.monotonic() < deadline:
-        found = _ask(_RUN, round=closing)
+        found = ask(_RUN, round=closing)
         status, _, progress, pid = found[0] if found else ("none", 0, {}, None)
         if status == "succeeded":
             return meanwhile, steps, killed_at
-        assert status != "failed", _ask("SELECT error FROM run WHERE job = 'close'")
+        assert status != "failed", ask("SELECT error FROM run WHERE job = 'close'")
         told = f"{progress.get('step')} {progress.get('done')}" if progress else ""
         if told and told not in steps:
             steps.append(told)
@@ -265,7 +186,7 @@ def _watch(
             killed_at = time.time()
         load = asyncio.run(run_load(config, other, port, cookies, SLICE_SECONDS))
         meanwhile.milliseconds["submit"] += load.milliseconds["submit"]
-    raise AssertionError(f"the round was not closed: {_ask(_RUN, round=closing)}\n{workers.log()}")
+    raise AssertionError(f"the round was not closed: {ask(_RUN, round=closing)}\n{workers.log()}")
 
 
 _END = """
@@ -287,7 +208,7 @@ def _result(  # noqa: PLR0917 - all that was measured
     steps: list[str],
     killed_at: float | None,
 ) -> Result:
-    row = _ask(_END, round=round_id)[0]
+    row = ask(_END, round=round_id)[0]
     asked, worked, ended = (float(str(value)) for value in row[:3])
     attempt, n_admitted, n_fitting, n_rows, status, n_runs = row[3:]
     assert n_admitted == n_fitting, f"{n_admitted} admitted, {n_fitting} fit"

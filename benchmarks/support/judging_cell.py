@@ -100,7 +100,8 @@ def quantiles(load: Load, kind: str) -> dict[str, float] | None:
 
 
 def fill(config: Config) -> tuple[int, list[str]]:
-    """A round in judging with its items open, three candidates each; a session per annotator."""
+    """A round in judging with its items open, three candidates each or `candidates` of them, and
+    a session per annotator."""
     from app.kit.db import session_scope
     from app.kit.settings import get_settings
     from app.models import Membership, Project, Round, User
@@ -148,7 +149,7 @@ SELECT :project, lpad((n % :images + 1)::text, 64, '0'), 'train', 'item-' || n,
   'what color is ball number ' || n || '?', 'red', '[]' FROM generate_series(1, :items) n;
 INSERT INTO candidate (item_id, text_key, text)
 SELECT id, md5(id || '-' || n) || md5(n::text), 'ball ' || id || ' is red for reason ' || n
-FROM item, generate_series(1, 3) n;
+FROM item, generate_series(1, :candidates) n;
 INSERT INTO round_item (round_id, project_id, item_id, split, purpose, state, slots, max_slots,
   priority, taken_weight, random_key)
 SELECT :round, :project, id, 'train', 'training', 'open', :overlap, :overlap,
@@ -170,7 +171,7 @@ def copy_in(config: Config, ids: dict[str, int]) -> None:
     engine = create_engine(url, poolclass=pool.NullPool)
     values = ids | {
         "items": config["items"], "overlap": config["overlap"], "order": config["order"],
-        "images": N_IMAGES,
+        "images": N_IMAGES, "candidates": config.get("candidates", 3),
     }  # fmt: skip
     with engine.begin() as connection:
         connection.execute(text("SET session_replication_role = replica"))

@@ -1,0 +1,190 @@
+"""One cell of benchmarks.large_round: a judged round, real servers, and an admin who looks."""
+
+import asyncio
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from sqlalchemy import create_engine, make_url, pool, text
+
+from benchmarks.support.cells import Config, Result
+from benchmarks.support.judging_cell import FILLED, fill, web_processes
+from benchmarks.support.judging_load import Connection
+from benchmarks.support.light_worker import ask, peak_mb, start_light_worker, worker_pids
+
+N_OPEN = 50
+"""Items that nobody has judged."""
+TIMES = 20
+"""How often a page is asked for, after it was asked for three times."""
+WARM_UP_TIMES = 3
+LONGEST_SECONDS = 600.0
+
+PAGES = (
+    "/rounds/{round}",
+    "/rounds/{round}/status",
+    "/rounds/{round}/close",
+    "/rounds/{round}/policies",
+    "/rounds/{round}/policies?policy=majority&other=unanimous",
+    "/rounds/{round}/mine",
+    "/projects/scenes",
+    "/projects/scenes/items",
+    "/projects/scenes/checks",
+    "/projects/scenes/checks/people/{person}",
+    "/projects/scenes/releases",
+    "/mine",
+    "/",
+)
+
+
+def measure(config: Config) -> Result:
+    from app.embedded import embedded_services
+
+    with tempfile.TemporaryDirectory() as name, embedded_services(Path(name)) as services:
+        os.environ.update(  # noqa: TID251 - the servers that are started inherit it
+            ILLUME_HOME=name,
+            DATABASE_URL=services.database_url or "",
+            REDIS_URL=services.redis_url or "",
+            WEB_PROCESSES=str(config["web"]),
+        )
+        from app.kit.db import forget_engine
+        from app.kit.schema_upgrade import migrate
+
+        migrate()
+        round_id, cookies = fill(config | {"order": "random"})
+        _fill_judgements(config, round_id)
+        forget_engine()
+        result: Result = {
+            "n_verdicts": ask("SELECT count(*) FROM verdict")[0][0],
+            "count_seconds": _time_counting(round_id),
+        }
+        with ExitStack() as stack:
+            port, _ = stack.enter_context(web_processes(config["web"], Path(name) / "web.log"))
+            workers = start_light_worker(Path(name), stack)
+            admin = cookies[0]
+            asyncio.run(_post(port, admin, f"/rounds/{round_id}/evidence"))
+            result["assess_seconds"] = _wait_for("assess", workers.log)
+            result["assess_mb"] = max(peak_mb(pid) for pid in worker_pids())
+            [[person]] = ask('SELECT max(id) FROM "user"')
+            addresses = [page.format(round=round_id, person=person) for page in PAGES]
+            result["pages"] = asyncio.run(_time_pages(port, admin, addresses))
+            asyncio.run(_post(port, admin, f"/rounds/{round_id}/close"))
+            result["closing_seconds"] = _wait_for("close", workers.log)
+            result["closing_mb"] = max(peak_mb(pid) for pid in worker_pids())
+        return result | {"load_average": os.getloadavg()[0]}
+
+
+_JUDGED = """
+CREATE TEMPORARY TABLE said AS
+SELECT place.id AS place_id, who.id AS user_id, turn, shown.candidate_id,
+  (hashint8(shown.candidate_id) % 3 = 0) <> (random() < 0.08) AS fits,
+  row_number() OVER (PARTITION BY place.id, turn ORDER BY random()) AS position
+FROM (SELECT id, item_id, row_number() OVER (ORDER BY id) AS number FROM round_item
+  WHERE round_id = :round ORDER BY id LIMIT :judged) place
+CROSS JOIN generate_series(1, :overlap) turn
+JOIN (SELECT id, row_number() OVER (ORDER BY id) - 1 AS number FROM "user") who
+  ON who.number = (place.number * 7 + turn * (1 + place.number % 5)) % (SELECT count(*) FROM "user")
+JOIN round_candidate shown ON shown.round_id = :round AND shown.item_id = place.item_id;
+INSERT INTO judgement (round_item_id, round_id, user_id, max_slots, shown_order, picked, status,
+  slot, none_fits, submitted_at, active_ms)
+SELECT place_id, :round, user_id, :overlap, array_agg(candidate_id ORDER BY position),
+  coalesce(array_agg(candidate_id ORDER BY position) FILTER (WHERE fits), '{}'), 'submitted',
+  turn, NOT bool_or(fits), now() - random() * interval '10 days', 8000 + random() * 30000
+FROM said GROUP BY place_id, user_id, turn ORDER BY place_id;
+INSERT INTO verdict (judgement_id, candidate_id, round_id, none_fits, answer_is_wrong, fits,
+  position)
+SELECT judgement.id, candidate_id, :round, none_fits, false, fits, position
+FROM judgement JOIN said ON place_id = round_item_id AND said.user_id = judgement.user_id
+ORDER BY judgement.id;
+UPDATE round_item SET state = 'done', n_taken = :overlap, n_submitted = :overlap
+WHERE id IN (SELECT round_item_id FROM judgement);
+INSERT INTO round_annotator (round_id, user_id, n_submitted)
+SELECT round_id, user_id, count(*) FROM judgement GROUP BY round_id, user_id;
+UPDATE "user" SET is_admin = true WHERE id = (SELECT min(id) FROM "user")
+"""
+
+
+def _fill_judgements(config: Config, round_id: int) -> None:
+    """Let all but the last items be judged."""
+    from app.embedded.postgres import SUPERUSER
+    from app.kit.settings import get_settings
+
+    url = make_url(get_settings().resolve_database_url()).set(username=SUPERUSER)
+    engine = create_engine(url, poolclass=pool.NullPool)
+    values = {
+        "round": round_id, "judged": config["items"] - N_OPEN, "overlap": config["overlap"],
+    }  # fmt: skip
+    with engine.begin() as connection:
+        # Triggers and keys are left out while the rows come in; the counters are written above.
+        connection.execute(text("SET session_replication_role = replica"))
+        for statement in _JUDGED.split(";\n"):
+            connection.execute(text(statement), values)
+    tables = (*FILLED, "judgement", "verdict", "round_annotator")
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"VACUUM ANALYZE {', '.join(tables)}"))
+        connection.execute(text("CHECKPOINT"))
+
+
+# --------------------------------------------------------------------------------------- measure
+
+
+def _time_counting(round_id: int) -> float:
+    """Returns the seconds, in the median of five, of counting the votes for all policies."""
+    from app.kit.db import session_scope
+    from app.models import Round
+    from app.services.admission.preview import count_votes
+
+    taken = []
+    for _ in range(5):
+        with session_scope() as session:
+            round_ = session.get_one(Round, round_id)
+            started = time.perf_counter()
+            count_votes(session, round_)
+            taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
+
+
+async def _post(port: int, cookie: str, path: str) -> None:
+    person = Connection(port, cookie)
+    reply = await person.ask("POST", path, script=False)
+    assert reply.status in {200, 303}, reply.body
+    await person.close()
+
+
+async def _time_pages(port: int, cookie: str, addresses: Sequence[str]) -> dict[str, Result]:
+    """Returns the milliseconds of each page, asked for in turn, with the size of what came."""
+    person = Connection(port, cookie)
+    found: dict[str, Result] = {}
+    for address in addresses:
+        taken = []
+        for number in range(-WARM_UP_TIMES, TIMES):
+            started = time.perf_counter()
+            reply = await person.ask("GET", address, script=False)
+            if number >= 0:
+                taken.append((time.perf_counter() - started) * 1000)
+        cuts = statistics.quantiles(taken, n=20, method="inclusive")
+        found[address] = {
+            "status": reply.status, "p50": cuts[9], "p95": cuts[18], "kb": len(reply.body) / 1024,
+        }  # fmt: skip
+    await person.close()
+    return found
+
+
+_RUN = """
+SELECT status, extract(epoch FROM finished_at - started_at), error FROM run WHERE job = :job
+"""
+
+
+def _wait_for(job: str, log: object) -> float:
+    """Returns the seconds that the newest run of a job took, once it has ended well."""
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while time.monotonic() < deadline:
+        found = ask(_RUN, job=job)
+        if found and found[0][0] == "succeeded":
+            return float(found[0][1])
+        assert not found or found[0][0] != "failed", found
+        time.sleep(0.2)
+    raise AssertionError(f"{job} did not end: {ask(_RUN, job=job)} {log}")
