@@ -58,8 +58,22 @@ class EvaluationResult(StoredJson):
     """Why METEOR is not among the scores; None where it is, or was not asked for."""
 
 
+class DrawCounts(StoredJson):
+    """Counts of what was drawn for the items of a round, and of what people see of it."""
+
+    draws: int = 0
+    """Those that came to a candidate."""
+    cut_draws: int = 0
+    """Of these, the ones whose text ended at the limit of tokens."""
+    candidates: int = 0
+    shown: int = 0
+
+
 class SamplingResult(StoredJson):
-    """The result of a sampling: nothing, its draws say it all."""
+    """The result of a sampling: counts of its draws, which change no more."""
+
+    counts: DrawCounts | None = Field(default=None, exclude_if=_is_none)
+    """None where an older version sampled."""
 
 
 class BranchResult(StoredJson):

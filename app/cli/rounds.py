@@ -189,7 +189,7 @@ def describe(session: "Session", round_: "Round") -> dict[str, Any]:
             "resting": progress.n_resting,
             "set aside": progress.n_set_aside,
         },
-        "draws": {"all": progress.n_samples, "cut": progress.n_cut},
+        "draws": {"all": progress.drawn.draws, "cut": progress.drawn.cut_draws},
         **({"episodes": progress.episodes.dump()} if progress.episodes else {}),
         **({"branches": progress.branches.dump()} if progress.branches else {}),
         "n_submitted": progress.n_submitted,

@@ -1,6 +1,7 @@
 """One cell of benchmarks.large_round: a judged round, real servers, and an admin who looks."""
 
 import asyncio
+import json
 import os
 import statistics
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, make_url, pool, text
 
+from app.run_results import DrawCounts, SamplingResult
 from benchmarks.support.cells import Config, Result
 from benchmarks.support.judging_cell import FILLED, fill, web_processes
 from benchmarks.support.judging_load import Connection
@@ -103,6 +105,10 @@ UPDATE round_item SET state = 'done', n_taken = :overlap, n_submitted = :overlap
 WHERE id IN (SELECT round_item_id FROM judgement);
 INSERT INTO round_annotator (round_id, user_id, n_submitted)
 SELECT round_id, user_id, count(*) FROM judgement GROUP BY round_id, user_id;
+INSERT INTO run (project_id, round_id, job, strategy, role, status, parameters, attempt, result,
+  started_at, finished_at)
+SELECT project_id, id, 'generate', 'direct', 'reasoner', 'succeeded', '{}', 1, :counts, now(), now()
+FROM round WHERE id = :round;
 UPDATE "user" SET is_admin = true WHERE id = (SELECT min(id) FROM "user")
 """
 
@@ -114,9 +120,14 @@ def _fill_judgements(config: Config, round_id: int) -> None:
 
     url = make_url(get_settings().resolve_database_url()).set(username=SUPERUSER)
     engine = create_engine(url, poolclass=pool.NullPool)
+    n = config["items"] * config["candidates"]
+    counts = DrawCounts(draws=3 * n, candidates=n, shown=n)
     values = {
-        "round": round_id, "judged": config["items"] - N_OPEN, "overlap": config["overlap"],
-    }  # fmt: skip
+        "round": round_id,
+        "judged": config["items"] - N_OPEN,
+        "overlap": config["overlap"],
+        "counts": json.dumps(SamplingResult(counts=counts).dump()),
+    }
     with engine.begin() as connection:
         # Triggers and keys are left out while the rows come in; the counters are written above.
         connection.execute(text("SET session_replication_role = replica"))

@@ -302,6 +302,11 @@ LONG = (
         says="closing, 8 people, 2 web processes",
     ),
     Step(
+        ("python -m benchmarks.large_round --quick", "python -m benchmarks.large_round"),
+        run="python -m benchmarks.large_round --quick",
+        says="what takes longer",
+    ),
+    Step(
         (
             "python -m worker.demo.recipe --out DIR --seed 0",
             "python -m worker.demo.recipe --out build/demo --seed 0",

@@ -7,6 +7,7 @@ from functools import cache
 from sqlalchemy.orm import Session
 
 from app.models import Run, RunShard
+from app.queries.rounds.candidates import count_draws
 from app.queries.rounds.training_items import list_items
 from app.run_results import SamplingResult
 from app.services.rounds.sampling import store_samples
@@ -73,4 +74,5 @@ class _Sampling(ShardStage[_Made, None]):
         """Measures nothing: what was sampled is read by others."""
 
     def finish(self, session: Session, run: Run, measured: None) -> SamplingResult:  # noqa: ARG002
-        return SamplingResult()
+        assert run.round_id is not None  # noqa: S101 - a generate run belongs to a round
+        return SamplingResult(counts=count_draws(session, run.round_id))

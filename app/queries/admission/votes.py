@@ -8,6 +8,7 @@ from sqlalchemy import (
     and_,
     func,
     select,
+    true,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
@@ -60,8 +61,6 @@ def votes_statement(round_id: int, judge_kind: UserKind) -> Select[int, int, int
 Votes = tuple[tuple[int, int], ...]
 """(votes that it fits, votes) of each candidate of an item."""
 
-_BASE = 1_000_000
-
 
 def count_alike(session: Session, round_id: int, judge_kind: UserKind) -> dict[Votes, int]:
     """Returns how many items of a round have these very votes.
@@ -74,8 +73,9 @@ def count_alike(session: Session, round_id: int, judge_kind: UserKind) -> dict[V
     for n_fits, n_votes, n_items in session.execute(_judged_once(round_id, judge_kind)):
         found[((1, 1),) * n_fits + ((0, 1),) * (n_votes - n_fits)] += n_items
     if judge_kind is UserKind.PERSON:  # a critic judges an item once
-        for encoded, n_items in session.execute(_judged_by_several(round_id)):
-            found[tuple(divmod(both, _BASE) for both in encoded)] += n_items
+        for n_shown, (n_votes, *picked), n_items in session.execute(_judged_by_several(round_id)):
+            nowhere = n_shown - len(picked)
+            found[tuple((n_fits, n_votes) for n_fits in (*picked, *[0] * nowhere))] += n_items
     return found
 
 
@@ -103,14 +103,45 @@ def _judged_once(round_id: int, judge_kind: UserKind) -> Select[int, int, int]:
     )
 
 
-def _judged_by_several(round_id: int) -> Select[list[int], int]:
-    """(votes of an item's candidates, each pair as one number, and items)."""
-    votes = votes_statement(round_id, UserKind.PERSON).where(counted_items.n_submitted > 1)
-    each = votes.subquery()
-    both = each.c.n_fits * _BASE + each.c.n_votes
-    of_item = (
-        select(func.array_agg(aggregate_order_by(both, both.desc())).label("votes"))
-        .group_by(each.c.item_id)
+def _judged_by_several(round_id: int) -> Select[int, list[int], int]:
+    """(candidates of an item, its judgements and then the votes for each that any picks, items).
+
+    Read from what people picked, a third of what verdicts there are: everybody is shown the same
+    candidates of an item. Id 0 stands for the judgement itself, so that all is counted at once.
+    """
+    picked = (
+        func.unnest(func.array_append(counted_judgements.picked, 0))
+        .table_valued("id")
+        .render_derived()
+    )
+    each = (
+        select(
+            counted_judgements.round_item_id.label("place"),
+            picked.c.id.label("picked"),
+            func.count().label("n"),
+            func.max(func.cardinality(counted_judgements.shown_order)).label("n_shown"),
+        )
+        .select_from(counted_judgements)
+        .join(counted_items, counted_items.id == counted_judgements.round_item_id)
+        .join(Item, Item.id == counted_items.item_id)
+        .join(picked, true())
+        .where(
+            counts(round_id, UserKind.PERSON),
+            ~counted_judgements.answer_is_wrong,
+            counted_items.n_submitted > 1,
+        )
+        .group_by(counted_judgements.round_item_id, picked.c.id)
         .subquery()
     )
-    return select(of_item.c.votes, func.count()).group_by(of_item.c.votes)
+    in_order = (each.c.picked != 0, each.c.n.desc())
+    of_item = (
+        select(
+            func.max(each.c.n_shown).label("n_shown"),
+            func.array_agg(aggregate_order_by(each.c.n, *in_order)).label("n"),
+        )
+        .group_by(each.c.place)
+        .subquery()
+    )
+    return select(of_item.c.n_shown, of_item.c.n, func.count()).group_by(
+        of_item.c.n_shown, of_item.c.n
+    )

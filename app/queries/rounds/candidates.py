@@ -15,10 +15,12 @@ from app.models import (
     ProjectImage,
     Round,
     RoundCandidate,
+    Run,
     Sample,
     VerdictRow,
 )
 from app.queries.counted import counted_judgements, is_counted_candidate
+from app.run_results import DrawCounts
 
 
 def list_judged_candidate_ids(
@@ -129,3 +131,21 @@ def insert_round_candidates(session: Session, rows: Sequence[Mapping[str, Any]])
     """Put candidates into a round, each with whether people see it."""
     if rows:
         session.execute(insert(RoundCandidate), rows)
+
+
+def count_draws(session: Session, round_id: int) -> DrawCounts:
+    """Counts what was drawn for the items of a round, and what of it people see."""
+    draws, candidates, shown = session.execute(
+        select(
+            func.coalesce(func.sum(RoundCandidate.n_draws), 0),
+            func.count(),
+            func.count().filter(RoundCandidate.is_shown),
+        ).where(RoundCandidate.round_id == round_id, is_counted_candidate())
+    ).one()
+    cut = session.scalar(
+        select(func.count())
+        .select_from(Sample)
+        .join(Run, Run.id == Sample.run_id)
+        .where(Run.round_id == round_id, Sample.is_cut.is_(True), Sample.candidate_id.is_not(None))
+    )
+    return DrawCounts(draws=int(draws), cut_draws=cut or 0, candidates=candidates, shown=shown)

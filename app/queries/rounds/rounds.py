@@ -1,6 +1,7 @@
 """Rounds: look-ups, what is left to do, and the progress that the pages show."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,22 +31,27 @@ from app.models import (
     Item,
     Judgement,
     Round,
-    RoundCandidate,
+    RoundAnnotator,
     RoundItem,
     RoundModel,
     Run,
     RunShard,
-    Sample,
     Score,
     Worker,
 )
-from app.queries.counted import counted_items, counted_judgements, is_counted_candidate
+from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds.bases import find_base
-from app.queries.rounds.candidates import usable_items_statement
+from app.queries.rounds.candidates import count_draws, usable_items_statement
 from app.queries.rounds.figures import MarkCount, count_branches, count_episodes, count_marks
 from app.reward_results import ReinforcementProgress
 from app.round_settings import LoopSettings
-from app.run_results import BranchTally, EpisodeTally, TrainingProgress
+from app.run_results import (
+    BranchTally,
+    DrawCounts,
+    EpisodeTally,
+    SamplingResult,
+    TrainingProgress,
+)
 from app.strategies import MONOLOGUE
 
 
@@ -73,11 +79,7 @@ class RoundProgress:
     n_slots: int
     n_submitted: int
     n_annotators: int
-    n_samples: int
-    n_cut: int
-    """Of these, the draws whose text ended at the limit of tokens."""
-    n_candidates: int
-    n_shown: int
+    drawn: DrawCounts
     episodes: EpisodeTally | None
     """Of a round of the strategy `monologue`, once it has some."""
     branches: BranchTally | None
@@ -299,57 +301,37 @@ def list_live_workers(session: Session) -> Sequence[Worker]:
 
 
 def get_progress(session: Session, round_: Round) -> RoundProgress:
-    states = dict(
-        session.execute(
-            select(counted_items.state, func.count())
+    states = {
+        row.state: row
+        for row in session.execute(
+            select(
+                counted_items.state,
+                func.count().label("n"),
+                func.sum(counted_items.slots).label("n_slots"),
+                func.sum(counted_items.n_submitted).label("n_submitted"),
+            )
             .where(counted_items.round_id == round_.id)
             .group_by(counted_items.state)
-        ).all()
-    )
-    n_slots, n_submitted = session.execute(
-        select(
-            func.coalesce(func.sum(counted_items.slots), 0),
-            func.coalesce(func.sum(counted_items.n_submitted), 0),
-        ).where(counted_items.round_id == round_.id, counted_items.state != RoundItemState.RESTING)
-    ).one()
-    n_annotators = session.execute(
-        select(func.count(counted_judgements.user_id.distinct())).where(
-            counted_judgements.round_id == round_.id,
-            counted_judgements.user_kind == UserKind.PERSON,
         )
-    ).scalar_one()
-    n_samples, n_candidates, n_shown = session.execute(
-        select(
-            func.coalesce(func.sum(RoundCandidate.n_draws), 0),
-            func.count(),
-            func.count().filter(RoundCandidate.is_shown),
-        ).where(RoundCandidate.round_id == round_.id, is_counted_candidate())
-    ).one()
-    n_cut = session.execute(
-        select(func.count())
-        .select_from(Sample)
-        .join(Run, Run.id == Sample.run_id)
-        .where(Run.round_id == round_.id, Sample.is_cut.is_(True), Sample.candidate_id.is_not(None))
-    ).scalar_one()
+    }
+    asked = [row for state, row in states.items() if state is not RoundItemState.RESTING]
+    n_in = Counter({state: row.n for state, row in states.items()})
     runs = _list_run_progress(session, round_.id)
     settings = LoopSettings.model_validate(round_.settings)
     is_monologue = settings.strategy == MONOLOGUE.name
     baseline = find_baseline_run(session, round_.project_id, settings)
     evaluations = [entry.run.id for entry in runs if entry.run.job is Job.EVALUATE]
     return RoundProgress(
-        n_items=sum(states.values()),
-        n_waiting=states.get(RoundItemState.WAITING, 0),
-        n_open=states.get(RoundItemState.OPEN, 0),
-        n_done=states.get(RoundItemState.DONE, 0),
-        n_resting=states.get(RoundItemState.RESTING, 0),
-        n_set_aside=states.get(RoundItemState.SET_ASIDE, 0),
-        n_slots=int(n_slots),
-        n_submitted=int(n_submitted),
-        n_annotators=n_annotators,
-        n_samples=int(n_samples),
-        n_cut=n_cut,
-        n_candidates=n_candidates,
-        n_shown=n_shown,
+        n_items=n_in.total(),
+        n_waiting=n_in[RoundItemState.WAITING],
+        n_open=n_in[RoundItemState.OPEN],
+        n_done=n_in[RoundItemState.DONE],
+        n_resting=n_in[RoundItemState.RESTING],
+        n_set_aside=n_in[RoundItemState.SET_ASIDE],
+        n_slots=int(sum(row.n_slots for row in asked)),
+        n_submitted=int(sum(row.n_submitted for row in asked)),
+        n_annotators=_count_annotators(session, round_.id),
+        drawn=_find_draw_counts(runs) or count_draws(session, round_.id),
         episodes=count_episodes(session, round_.id) if is_monologue else None,
         branches=count_branches(session, round_.id) if is_monologue else None,
         marks=count_marks(session, round_.id) if is_monologue else {},
@@ -357,6 +339,28 @@ def get_progress(session: Session, round_: Round) -> RoundProgress:
         scores=tuple(list_scores(session, evaluations[-1])) if evaluations else (),
         baseline_scores=tuple(list_scores(session, baseline.id)) if baseline else (),
     )
+
+
+def _count_annotators(session: Session, round_id: int) -> int:
+    """How many people's judgements count in a round. Each is looked up: there are few people, and
+    many judgements."""
+    has_judged = exists().where(
+        counted_judgements.round_id == round_id,
+        counted_judgements.user_id == RoundAnnotator.user_id,
+        counted_judgements.user_kind == UserKind.PERSON,
+    )
+    people = select(func.count()).where(RoundAnnotator.round_id == round_id, has_judged)
+    return session.scalar(people) or 0
+
+
+def _find_draw_counts(runs: Iterable[RunProgress]) -> DrawCounts | None:
+    """The counts of a sampling that has ended, if it kept them."""
+    ended = [
+        SamplingResult.read(entry.run.result).counts
+        for entry in runs
+        if entry.run.job is Job.GENERATE and entry.run.status is RunStatus.SUCCEEDED
+    ]
+    return ended[-1] if ended else None
 
 
 def _list_run_progress(session: Session, round_id: int) -> tuple[RunProgress, ...]:

@@ -21,7 +21,10 @@ from app.models import (
     Score,
     TrainingRow,
 )
+from app.queries.rounds.candidates import count_draws
+from app.queries.rounds.rounds import get_progress
 from app.queries.rounds.training_items import list_manifest
+from app.run_results import SamplingResult
 from app.services.judging import opening
 from tests.support.factories import make_user
 from tests.support.judging import submit
@@ -56,6 +59,11 @@ def test_a_round_goes_from_sampling_to_a_decision(
         assert round_.decision in set(Decision)
         # 6 train items x 1 opener x 2 temperatures x 2 draws, none of a held-out item
         assert session.scalar(select(func.count()).select_from(Sample)) == 24
+        sampling = session.scalars(select(Run).where(Run.job == Job.GENERATE)).one()
+        counts = SamplingResult.read(sampling.result).counts
+        assert counts == count_draws(session, round_id) == get_progress(session, round_).drawn
+        assert counts is not None
+        assert counts.draws == 24
         splits = session.scalars(
             select(Item.split).join(RoundItem, RoundItem.item_id == Item.id)
         ).all()

@@ -248,7 +248,7 @@ def test_the_figures_of_a_round_count_branches_apart(
     tally = BranchTally(asked=3, made=2, explained=1, tokens=18, seconds=1.0)
     assert get_progress(session, round_).branches == tally
     assert collect_figures(session, round_).branches == tally
-    assert get_progress(session, round_).n_samples == 1
+    assert get_progress(session, round_).drawn.draws == 1
 
 
 def test_a_cancelled_round_takes_what_is_waited_for_with_it(
