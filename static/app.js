@@ -166,6 +166,19 @@
     }
   });
 
+  // What somebody unfolded or folded stays so when its part of the page is renewed.
+  const unfolded = new Map();
+  document.addEventListener("click", (event) => {
+    const fold = event.target.closest("summary")?.parentElement;
+    if (fold?.id) unfolded.set(fold.id, !fold.open);
+  });
+  function keepFolds() {
+    for (const [id, isOpen] of unfolded) {
+      const fold = document.getElementById(id);
+      if (fold) fold.open = isOpen;
+    }
+  }
+
   // A piece that is put into this page is in the language of this page.
   document.addEventListener("htmx:configRequest", (event) => {
     event.detail.headers["Page-Language"] = document.documentElement.lang;
@@ -190,11 +203,17 @@
   document.addEventListener("htmx:sendError", notReached);
   document.addEventListener("htmx:timeout", notReached);
   document.addEventListener("htmx:afterSwap", (event) => {
+    keepFolds();
     localTimes(event.detail.elt.parentNode || document);
     for (const toast of document.querySelectorAll("#toasts [data-toast]:not([data-timed])")) {
       toast.dataset.timed = "";
       expire(toast);
     }
+  });
+
+  document.addEventListener("htmx:oobAfterSwap", (event) => {
+    keepFolds();
+    localTimes(event.detail.target || document);
   });
 
   // "Today" begins at midnight where the reader is; the server learns the zone from this cookie.

@@ -60,3 +60,10 @@ def list_evidence(
         )
     )
     return {(row.round_id, row.kind): StoredEvidence(row.figures, row.at) for row in rows}
+
+
+def find_newest(session: Session, round_id: int) -> datetime | None:
+    """Returns when something was last stored about a round; None where nothing is."""
+    return session.scalar(
+        select(func.max(RoundEvidence.at)).where(RoundEvidence.round_id == round_id)
+    )

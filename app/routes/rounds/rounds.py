@@ -13,6 +13,7 @@ from app.web.access.deps import CurrentUser, SessionDep
 from app.web.access.projects import ManagedProject, ManagedRound
 from app.web.http.htmx import is_htmx, redirect, respond
 from app.web.pages.rounds.closing import close_page
+from app.web.pages.rounds.findings import round_findings
 from app.web.pages.rounds.forms import new_round_page
 from app.web.pages.rounds.rounds import round_page, round_state
 
@@ -40,7 +41,12 @@ def create(
 @router.get("/rounds/{round_id}")
 def show(request: Request, round_: ManagedRound, session: SessionDep) -> Response:
     page = round_page(session, _project(session, round_), round_)
-    context = {"project": page.project, "page": page, "state": page.state}
+    context = {
+        "project": page.project,
+        "page": page,
+        "state": page.state,
+        "findings": page.findings,
+    }
     return respond(request, page="round/show.html", context=context)
 
 
@@ -48,14 +54,17 @@ def show(request: Request, round_: ManagedRound, session: SessionDep) -> Respons
 def show_status(
     request: Request, round_: ManagedRound, session: SessionDep, seen: str = ""
 ) -> Response:
-    """The renewing part alone. `seen` is the status on the page: a change is announced."""
-    state = round_state(session, round_)
-    fragments = [STATUS_FRAGMENT]
-    if seen != state.status:
-        fragments.append("round/_announcement.html")
+    """The renewing part alone. `seen` says what the page shows: where that has changed, it is
+    announced, and what is stored about the round comes along."""
     if not is_htmx(request):
         return redirect(request, f"/rounds/{round_.id}")
-    context = {"project": _project(session, round_), "state": state}
+    project = _project(session, round_)
+    state = round_state(session, project, round_)
+    context = {"project": project, "state": state}
+    fragments = [STATUS_FRAGMENT]
+    if seen != state.seen:
+        context["findings"] = round_findings(session, round_, state.progress)
+        fragments += ["round/_announcement.html", "round/_findings.html"]
     return respond(request, page="round/show.html", context=context, fragments=fragments)
 
 

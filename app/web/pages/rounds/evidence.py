@@ -122,9 +122,7 @@ def evidence_part(session: Session, round_: Round, progress: RoundProgress) -> E
     positions = _positions(stored, round_.id)
     names = name_people(session, [entry.user_id for entry in figures.people])
     people = _people(figures, positions, names)
-    is_asked = any(
-        entry.run.job is Job.ASSESS and entry.run.status in LIVE_RUN for entry in progress.runs
-    )
+    is_asked = is_being_measured(progress)
     lines = [line for entry in rounds if (line := _round_line(entry, stored, round_)) is not None]
     return EvidencePart(
         at=own.at if own else None,
@@ -139,6 +137,13 @@ def evidence_part(session: Session, round_: Round, progress: RoundProgress) -> E
         rounds=lines if len(lines) > 1 else (),
         can_ask=progress.n_annotators > 0 and not is_asked,
         is_asked=is_asked,
+    )
+
+
+def is_being_measured(progress: RoundProgress) -> bool:
+    """Whether a run that gathers the evidence of the round is live."""
+    return any(
+        entry.run.job is Job.ASSESS and entry.run.status in LIVE_RUN for entry in progress.runs
     )
 
 

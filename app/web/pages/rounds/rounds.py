@@ -1,8 +1,7 @@
 """The page of a round: where it stands, what runs, what it brought."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -16,18 +15,18 @@ from app.lifecycle import (
     can_advance,
 )
 from app.models import Project, Round, Run
-from app.queries.history import HistoryLine, list_round_events
 from app.queries.projects import overview
+from app.queries.quality.evidence import find_newest
 from app.queries.rounds.rounds import RoundProgress, find_failed_run, get_progress
 from app.queries.runs.failures import list_round_failures
 from app.round_settings import LoopSettings
 from app.run_results import EvaluationResult, RoundFigures, TrainingProgress, TrainingResult
 from app.services.rounds.bases import has_found_another
 from app.strategies.monologue import OBSERVER, REASONER
-from app.web.pages.rounds.evidence import EvidencePart, evidence_part
-from app.web.pages.rounds.policies import Trials, find_trials
+from app.web.pages.rounds.evidence import is_being_measured
+from app.web.pages.rounds.findings import RoundFindings, round_findings
+from app.web.pages.rounds.next_step import RoundStep, next_step
 from app.web.pages.rounds.rewards import reward_charts
-from app.web.pages.rounds.scores import ScoreTable, list_notes, score_tables
 from app.web.pages.runs.runs import RunCard, run_card
 from app.web.render.charts import Chart, line_chart
 
@@ -54,23 +53,22 @@ class RoundState:
 
     round_id: int
     status: RoundStatus
+    seen: str
+    """Changes when the page has something to announce, or to show below this part."""
     announcement: str
     polls: bool
+    next_step: RoundStep
     steps: tuple[Step, ...]
     runs: tuple[RunCard, ...]
+    shows_work: bool
+    """Whether a run is live or has failed, so that somebody should look."""
     progress: RoundProgress
     effort: Effort | None
     """None where a critic judges."""
-    evidence: EvidencePart | None
-    """None where a critic judges, or nobody has judged yet."""
     token_limit: int
     figures: RoundFigures | None
     """None before the round is decided."""
     loss_charts: Sequence[Chart]
-    scores: tuple[ScoreTable, ...]
-    score_notes: Sequence[tuple[str, str]]
-    meteor_note: str
-    fit_critic: str
     workers: Sequence[overview.WorkerLine]
     n_leaked_images: int
     is_judged_by_people: bool
@@ -86,11 +84,8 @@ class RoundState:
 class RoundPage:
     project: Project
     round: Round
-    settings: LoopSettings
-    setting_lines: Sequence[tuple[str, str]]
     state: RoundState
-    trials: Trials
-    events: Sequence[HistoryLine]
+    findings: RoundFindings
 
 
 STEPS = (
@@ -114,6 +109,18 @@ ANNOUNCEMENTS = {
 }
 
 
+def _seen(session: Session, round_: Round, progress: RoundProgress) -> str:
+    """Returns what the status of a round, and what is stored about it, can be told by."""
+    stored_at = find_newest(session, round_.id)
+    marks = [
+        str(round_.status),
+        "judged" if progress.n_annotators else "",
+        "measuring" if is_being_measured(progress) else "",
+        f"{stored_at:%Y%m%d%H%M%S%f}" if stored_at else "",
+    ]
+    return "-".join(filter(None, marks))
+
+
 def _announcement(round_: Round) -> Sentence:
     return Sentence(
         "Round %(number)s %(stands)s.", number=round_.number, stands=ANNOUNCEMENTS[round_.status]
@@ -121,19 +128,16 @@ def _announcement(round_: Round) -> Sentence:
 
 
 def round_page(session: Session, project: Project, round_: Round) -> RoundPage:
-    settings = LoopSettings.model_validate(round_.settings)
+    state = round_state(session, project, round_)
     return RoundPage(
         project=project,
         round=round_,
-        settings=settings,
-        setting_lines=_flat_settings(settings.model_dump(mode="json")),
-        state=round_state(session, round_),
-        trials=find_trials(session, round_),
-        events=list_round_events(session, round_.id),
+        state=state,
+        findings=round_findings(session, round_, state.progress),
     )
 
 
-def round_state(session: Session, round_: Round) -> RoundState:
+def round_state(session: Session, project: Project, round_: Round) -> RoundState:
     settings = LoopSettings.model_validate(round_.settings)
     progress = get_progress(session, round_)
     workers = overview.list_worker_lines(session)
@@ -142,14 +146,22 @@ def round_state(session: Session, round_: Round) -> RoundState:
     is_open = round_.status not in CLOSED_ROUND
     is_by_people = settings.judging.judges.are_people
     has_live_runs = any(entry.run.status in LIVE_RUN for entry in progress.runs)
-    scores = score_tables(progress.baseline_scores, progress.scores)
     figures = RoundFigures.find(round_.figures)
     return RoundState(
         round_id=round_.id,
         status=round_.status,
+        seen=_seen(session, round_, progress),
         announcement=_announcement(round_),
         # A draft changes by hand only; a closed round whose baseline still runs does not end yet.
         polls=has_live_runs or (is_open and round_.status is not RoundStatus.DRAFT),
+        next_step=next_step(
+            session,
+            project,
+            round_,
+            progress,
+            has_failed=has_failed,
+            is_by_people=is_by_people,
+        ),
         steps=_steps(round_.status, settings, has_failed=has_failed and is_open),
         runs=tuple(
             run_card(
@@ -165,16 +177,12 @@ def round_state(session: Session, round_: Round) -> RoundState:
             )
             for entry in progress.runs
         ),
+        shows_work=has_live_runs or has_failed,
         progress=progress,
         effort=_effort(session, round_, figures) if is_by_people else None,
-        evidence=evidence_part(session, round_, progress) if is_by_people else None,
         token_limit=settings.sampling.max_new_tokens,
         figures=figures,
         loss_charts=(*_loss_charts(progress), *reward_charts(progress)),
-        scores=scores,
-        score_notes=list_notes(scores),
-        meteor_note=_meteor_note(progress),
-        fit_critic=settings.evaluation.critic,
         workers=workers,
         n_leaked_images=_count_leaked(progress),
         is_judged_by_people=is_by_people,
@@ -263,22 +271,3 @@ def _loss_chart(run: Run) -> Chart | None:
 def _count_leaked(progress: RoundProgress) -> int:
     run = _find_run(progress, Job.EVALUATE)
     return EvaluationResult.read(run.result).n_leaked_images if run else 0
-
-
-def _meteor_note(progress: RoundProgress) -> str:
-    run = _find_run(progress, Job.EVALUATE) or _find_run(progress, Job.BASELINE)
-    return (EvaluationResult.read(run.result).meteor_note or "") if run else ""
-
-
-def _flat_settings(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Returns settings as (name, value) lines, names of groups joined by dots."""
-    lines: list[tuple[str, str]] = []
-    for name, value in data.items():
-        path = f"{prefix}{name}"
-        if isinstance(value, dict):
-            lines += _flat_settings(value, f"{path}.")
-        elif isinstance(value, list):
-            lines.append((path, " · ".join(str(entry) for entry in value)))
-        else:
-            lines.append((path, "–" if value is None else str(value)))
-    return lines

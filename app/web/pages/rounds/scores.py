@@ -77,6 +77,42 @@ def score_tables(base: Sequence[Score], now: Sequence[Score]) -> tuple[ScoreTabl
     return tuple(tables)
 
 
+@dataclass(frozen=True)
+class Move:
+    """A score of the model before and after, and whether it moved by more than chance explains."""
+
+    split: Split
+    metric: Metric
+    before: Cell
+    after: Cell
+
+    @property
+    def change(self) -> float:
+        return (self.after.value or 0.0) - (self.before.value or 0.0)
+
+    @property
+    def is_beyond(self) -> bool:
+        """Whether each of the two values lies outside the interval of the other."""
+        return _is_outside(self.before, self.after) and _is_outside(self.after, self.before)
+
+
+def _is_outside(cell: Cell, other: Cell) -> bool:
+    if cell.value is None or other.low is None or other.high is None:
+        return False
+    return not other.low <= cell.value <= other.high
+
+
+def list_moves(base: Sequence[Score], now: Sequence[Score]) -> list[Move]:
+    """Returns the scores of the model that were measured before and after, over all items."""
+    before, after = _by_name(base), _by_name(now)
+    return [
+        Move(split, metric, _cell(before[split, metric.name]), _cell(after[split, metric.name]))
+        for split in (Split.VALIDATION, Split.TEST)
+        for metric in METRICS
+        if (split, metric.name) in before and (split, metric.name) in after
+    ]
+
+
 def list_notes(tables: Sequence[ScoreTable]) -> list[tuple[str, str]]:
     """Returns (title, what it means) of the groups that are shown, each once."""
     groups = [group for table in tables for group in table.groups]

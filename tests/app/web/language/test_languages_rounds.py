@@ -206,7 +206,7 @@ def test_every_page_of_a_round_is_german(
     assert "<html" not in fragment.text
     assert english_left(fragment) == []
     shown = page(admin.get(f"/rounds/{round_.id}"))
-    status = " ".join(shown.select_one("#round-status").get_text(" ").split())
+    status = " ".join(shown.select_one("main").get_text(" ").split())
     for part in (
         "2 zurückgehaltene Bilder dieses Projekts kamen",
         "1 Eintrag ließ sich nicht bearbeiten",
@@ -242,7 +242,7 @@ def test_a_decided_round_says_why_in_german(
     session.commit()
     shown = admin.get(f"/rounds/{round_.id}")
     assert_german(shown)
-    assert text_of(shown, ".notice--ok") == (
+    assert text_of(shown, "#next-step .stack") == (
         "Weiter 7 Einträge verbessert, 2 verschlechtert, 5 neu abgedeckt; 28 Trainingseinträge "
         "sind noch ohne passende Begründung."
     )

@@ -1,0 +1,80 @@
+"""What is stored about a round, below the part of its page that renews itself.
+
+It is rendered with the page, and again only when something of it has changed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.lifecycle import Job
+from app.models import Round
+from app.queries.history import HistoryLine, list_round_events
+from app.queries.rounds.rounds import RoundProgress
+from app.round_settings import LoopSettings
+from app.run_results import EvaluationResult
+from app.web.pages.rounds.evidence import EvidencePart, evidence_part
+from app.web.pages.rounds.policies import Trials, find_trials
+from app.web.pages.rounds.scores import Move, ScoreTable, list_moves, list_notes, score_tables
+
+
+@dataclass(frozen=True)
+class RoundFindings:
+    """What a round brought, and how far it can be trusted: a section of the page for each."""
+
+    round_id: int
+    moves: Sequence[Move]
+    """What could have moved since the base model."""
+    scores: tuple[ScoreTable, ...]
+    score_notes: Sequence[tuple[str, str]]
+    meteor_note: str
+    fit_critic: str
+    evidence: EvidencePart | None
+    """None where a critic judges, or nobody has judged yet."""
+    trials: Trials
+    shows_trials: bool
+    events: Sequence[HistoryLine]
+    setting_lines: Sequence[tuple[str, str]]
+
+
+def round_findings(session: Session, round_: Round, progress: RoundProgress) -> RoundFindings:
+    settings = LoopSettings.model_validate(round_.settings)
+    is_by_people = settings.judging.judges.are_people
+    scores = score_tables(progress.baseline_scores, progress.scores)
+    trials = find_trials(session, round_)
+    return RoundFindings(
+        round_id=round_.id,
+        moves=list_moves(progress.baseline_scores, progress.scores),
+        scores=scores,
+        score_notes=list_notes(scores),
+        meteor_note=_meteor_note(progress),
+        fit_critic=settings.evaluation.critic,
+        evidence=evidence_part(session, round_, progress) if is_by_people else None,
+        trials=trials,
+        shows_trials=progress.n_submitted > 0 or trials.found is not None,
+        events=list_round_events(session, round_.id),
+        setting_lines=_flat_settings(settings.model_dump(mode="json")),
+    )
+
+
+def _meteor_note(progress: RoundProgress) -> str:
+    """Returns why there is no METEOR among the scores; nothing where there is, or was no need."""
+    runs = {entry.run.job: entry.run for entry in progress.runs}
+    run = runs.get(Job.EVALUATE) or runs.get(Job.BASELINE)
+    return (EvaluationResult.read(run.result).meteor_note or "") if run else ""
+
+
+def _flat_settings(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Returns settings as (name, value) lines, names of groups joined by dots."""
+    lines: list[tuple[str, str]] = []
+    for name, value in data.items():
+        path = f"{prefix}{name}"
+        if isinstance(value, dict):
+            lines += _flat_settings(value, f"{path}.")
+        elif isinstance(value, list):
+            lines.append((path, " · ".join(str(entry) for entry in value)))
+        else:
+            lines.append((path, "–" if value is None else str(value)))
+    return lines
