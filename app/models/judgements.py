@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
+    ColumnElement,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -13,10 +14,12 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.lifecycle import JudgementStatus, UserKind
 from app.models.base import Base, Json, WithId
+from app.reading_time import LEAST_MS, longest_ms, reading_ms
 from app.same_text import text_key
 
 
@@ -55,6 +58,14 @@ class Judgement(WithId, Base):
     skip_reason: Mapped[str | None]
     guidelines_version: Mapped[int] = mapped_column(server_default="1")
     active_ms: Mapped[int] = mapped_column(server_default="0")
+    """As the page measured it; figures are of `counted_ms`."""
+    n_words: Mapped[int] = mapped_column(server_default="0")
+    """Of question, answer and shown candidates, as they were when the item was handed out. This and
+    the next two are kept by the trigger count_words_of_judgement; 0 for critics."""
+    n_trace_words: Mapped[int] = mapped_column(server_default="0")
+    """Of the turns that led to the candidates, of the most probable draw of each."""
+    n_typed: Mapped[int] = mapped_column(server_default="0")
+    """Of comment, better texts and corrections, when these were longest."""
     leased_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     submitted_at: Mapped[datetime | None]
@@ -107,6 +118,9 @@ class Judgement(WithId, Base):
             "(status = 'submitted') = (submitted_at IS NOT NULL)", name="submitted_has_time"
         ),
         CheckConstraint("active_ms >= 0", name="active_ms_not_negative"),
+        CheckConstraint(
+            "n_words >= 0 AND n_trace_words >= 0 AND n_typed >= 0", name="words_not_negative"
+        ),
         CheckConstraint("jsonb_typeof(faults) = 'object'", name="faults_by_candidate"),
         CheckConstraint("jsonb_typeof(edits) = 'object'", name="edits_by_candidate"),
         CheckConstraint("jsonb_typeof(marks) = 'object'", name="marks_by_draw"),
@@ -123,6 +137,22 @@ class Judgement(WithId, Base):
             postgresql_where=text("status = 'skipped'"),
         ),
     )
+
+    @hybrid_property
+    def counted_ms(self) -> int:
+        """Returns the time at the item that counts: what was measured, up to what it may take."""
+        return min(
+            self.active_ms,
+            longest_ms(
+                n_words=self.n_words, n_trace_words=self.n_trace_words, n_typed=self.n_typed
+            ),
+        )
+
+    @counted_ms.inplace.expression
+    @classmethod
+    def _counted_ms(cls) -> ColumnElement[int]:
+        longest = reading_ms(cls.n_words, cls.n_trace_words, cls.n_typed)
+        return func.least(cls.active_ms, func.greatest(LEAST_MS, longest))
 
 
 class RoundAnnotator(Base):

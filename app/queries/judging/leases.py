@@ -86,14 +86,16 @@ def find_own_work(session: Session, round_id: int, user_id: int) -> Judgement | 
 _COLUMNS = tuple(name for name in Judgement.__table__.c.keys() if name != "id")  # noqa: SIM118
 _INSERT = text(
     f"INSERT INTO judgement ({', '.join(_COLUMNS)})"  # noqa: S608 - made of names of columns
-    f" VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) RETURNING id"
+    f" VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) "
+    "RETURNING id, n_words, n_trace_words, n_typed"
 ).bindparams(*(bindparam(name, type_=Judgement.__table__.c[name].type) for name in _COLUMNS))
 
 
 def insert_judgement(session: Session, **values: object) -> Judgement:
     """Store a judgement at once; what is not given is NULL. The session then knows it as stored."""
     row = {**dict.fromkeys(_COLUMNS), **values}
-    judgement = Judgement(id=session.connection().scalar(_INSERT, row), **row)
+    made_by_database = session.connection().execute(_INSERT, row).one()
+    judgement = Judgement(**{**row, **made_by_database._mapping})
     # The unit of work and reading the row back would cost more than the statement.
     make_transient_to_detached(judgement)
     session.add(judgement)

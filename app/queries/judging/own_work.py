@@ -116,11 +116,11 @@ def find_neighbours(session: Session, judgement: Judgement, *, newest_id: int | 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """Submitted items of a day, and the active time they took in milliseconds."""
+    """Submitted items of a day, and the counted time that they took, in milliseconds."""
 
     day: date
     n_items: int
-    active_ms: int
+    counted_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ def list_days(
     """
     day = cast(func.timezone(zone, Judgement.submitted_at), Date)
     rows = session.execute(
-        select(day, func.count(), func.sum(Judgement.active_ms))
+        select(day, func.count(), func.sum(Judgement.counted_ms))
         .where(_own(user_id, sees_all=sees_all), Judgement.submitted_at >= since)
         .group_by(day)
         .order_by(day.desc())
@@ -160,14 +160,14 @@ def list_days(
     return [Day(row[0], row[1], int(row[2])) for row in rows]
 
 
-def median_active_ms(
+def median_counted_ms(
     session: Session, user_id: int, *, sees_all: bool, since: datetime
 ) -> float | None:
-    """Returns the median active time of the items that a person submitted since a time, in
+    """Returns the median counted time of the items that a person submitted since a time, in
     milliseconds.
     """
     return session.scalar(
-        select(func.percentile_cont(0.5).within_group(Judgement.active_ms)).where(
+        select(func.percentile_cont(0.5).within_group(Judgement.counted_ms)).where(
             _own(user_id, sees_all=sees_all), Judgement.submitted_at >= since
         )
     )

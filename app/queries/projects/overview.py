@@ -49,7 +49,7 @@ def count_project(session: Session, project_id: int) -> ProjectCounts:
         )
     ).scalar_one()
     n_submitted, human_ms = session.execute(
-        select(func.count(), func.coalesce(func.sum(counted_judgements.active_ms), 0))
+        select(func.count(), func.coalesce(func.sum(counted_judgements.counted_ms), 0))
         .join(Round, Round.id == counted_judgements.round_id)
         .where(Round.project_id == project_id, counted_judgements.user_kind == UserKind.PERSON)
     ).one()
@@ -90,10 +90,10 @@ def list_scores_by_round(session: Session, project_id: int) -> list[RoundScore]:
 
 
 def human_ms_of_round(session: Session, round_id: int) -> int:
-    """Returns the active time of people in submitted judgements of the round, in milliseconds."""
+    """Returns the counted time of people in submitted judgements of the round, in milliseconds."""
     return int(
         session.execute(
-            select(func.coalesce(func.sum(counted_judgements.active_ms), 0)).where(
+            select(func.coalesce(func.sum(counted_judgements.counted_ms), 0)).where(
                 counted_judgements.round_id == round_id,
                 counted_judgements.user_kind == UserKind.PERSON,
             )

@@ -25,7 +25,7 @@ class JudgementSource:
     user_name: str
     n_shown: int
     guidelines_version: int
-    active_ms: int
+    counted_ms: int
 
 
 def list_judgements(
@@ -43,7 +43,7 @@ def list_judgements(
             User.name,
             func.cardinality(counted_judgements.shown_order),
             counted_judgements.guidelines_version,
-            counted_judgements.active_ms,
+            counted_judgements.counted_ms,
             *columns,
         )
         .join(counted_items, counted_items.id == counted_judgements.round_item_id)

@@ -45,7 +45,7 @@ class Figures:
     images: set[str] = field(default_factory=set)
     annotator_ids: set[int] = field(default_factory=set)
     critic_names: set[str] = field(default_factory=set)
-    active_ms: int = 0
+    counted_ms: int = 0
 
     def add_candidate(
         self, payload: Json, verdicts: Sequence[tuple[JudgementSource, VerdictSource]]
@@ -100,7 +100,7 @@ class Figures:
                 self.critic_names.add(judgement.user_name.removeprefix("critic "))
                 continue
             self.annotator_ids.add(judgement.user_id)
-            self.active_ms += judgement.active_ms
+            self.counted_ms += judgement.counted_ms
             votes = (judgement.opinion.answer_is_wrong, frozenset(fitting[judgement.id]))
             by_round.setdefault(judgement.round_number, []).append(votes)
         for answers in by_round.values():
@@ -129,7 +129,7 @@ class Figures:
                 "annotators": len(self.annotator_ids),
                 **_said(self.people),
                 "faults": dict(sorted(self.people_faults.items())),
-                "active_minutes": round(self.active_ms / 60_000, 1),
+                "active_minutes": round(self.counted_ms / 60_000, 1),
             },
             "critics": {
                 "names": sorted(self.critic_names),

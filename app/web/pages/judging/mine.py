@@ -10,6 +10,7 @@ from app.models import Project, Round, User
 from app.opinions import remarks_of
 from app.queries.judging import own_work
 from app.queries.judging.own_work import OwnItem, OwnRow
+from app.reading_time import LEAST_MS, PICTURE_MS, READ_PER_MINUTE, TIMES
 from app.services.judging.judgements import N_TAKE_BACK
 from app.services.judging.opinions import opinion_of
 from app.web.assets.image_urls import image_url
@@ -65,16 +66,27 @@ class WorkLine:
 
 
 @dataclass(frozen=True)
+class TimeRule:
+    """How time at an item is counted, for the sentence that says it."""
+
+    times: int = TIMES
+    picture_seconds: int = PICTURE_MS // 1000
+    words_per_minute: int = READ_PER_MINUTE
+    least_seconds: int = LEAST_MS // 1000
+
+
+@dataclass(frozen=True)
 class MyWork:
     n_today: int
     seconds_today: float
     per_hour: float | None
-    """Items per hour of active time, today."""
+    """Items per hour of counted time, today."""
     median_seconds: float | None
     days: tuple[DayLine, ...]
     most_in_a_day: int
     lines: tuple[WorkLine, ...]
     n_take_back: int
+    rule: TimeRule
 
 
 def build_mine(
@@ -105,26 +117,27 @@ def build_my_work(session: Session, user: User, *, today: datetime) -> MyWork:
     )
     now = next((day for day in days if day.day == today.date()), None)
     n_today = now.n_items if now else 0
-    active_ms = now.active_ms if now else 0
-    says_pace = n_today >= LEAST_FOR_PACE and active_ms > 0
+    counted_ms = now.counted_ms if now else 0
+    says_pace = n_today >= LEAST_FOR_PACE and counted_ms > 0
     median = (
-        own_work.median_active_ms(session, user.id, sees_all=user.is_admin, since=today)
+        own_work.median_counted_ms(session, user.id, sees_all=user.is_admin, since=today)
         if says_pace
         else None
     )
     last = own_work.list_last(session, user.id, sees_all=user.is_admin, limit=N_TAKE_BACK)
     return MyWork(
         n_today=n_today,
-        seconds_today=active_ms / 1000,
-        per_hour=n_today / (active_ms / 3_600_000) if says_pace else None,
+        seconds_today=counted_ms / 1000,
+        per_hour=n_today / (counted_ms / 3_600_000) if says_pace else None,
         median_seconds=None if median is None else median / 1000,
         days=tuple(
-            DayLine(day.day, day.day == today.date(), day.n_items, day.active_ms / 60_000)
+            DayLine(day.day, day.day == today.date(), day.n_items, day.counted_ms / 60_000)
             for day in days
         ),
         most_in_a_day=max((day.n_items for day in days), default=0),
         lines=tuple(_line(item) for item in last),
         n_take_back=N_TAKE_BACK,
+        rule=TimeRule(),
     )
 
 
