@@ -266,6 +266,11 @@ LONG = (
         says="majority",
     ),
     Step(
+        ("python -m benchmarks.crowd --train",),
+        run="python -m benchmarks.crowd --train --quick --out crowd-loops.jsonl",
+        says="against majority",
+    ),
+    Step(
         ("python -m benchmarks.checks",),
         run="python -m benchmarks.checks --seeds 2",
         says="seeds that are right",
