@@ -16,7 +16,7 @@ from app.routes.judging import keys as judging_keys
 from app.routes.judging import mine, practice, practice_items
 from app.routes.operation import health
 from app.routes.projects import archive, guidelines, home, members, projects
-from app.routes.quality import checks
+from app.routes.quality import adjudication, checks
 from app.routes.releases import adapters, releases
 from app.routes.rounds import admission, rounds
 from app.routes.runs import runs
@@ -45,6 +45,7 @@ ROUTES = (
     judge,
     images,
     accounts,
+    adjudication,
     archive,
     checks,
     guidelines,

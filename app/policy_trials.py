@@ -3,6 +3,8 @@
 Apart from the other kinds (app/evidence.py), which say whom to trust and not what is admitted.
 """
 
+from datetime import datetime
+
 from app.run_results import StoredJson, Weighing
 
 
@@ -13,6 +15,8 @@ class PolicyTrial(StoredJson):
     """By the name that admissions keep, with its parameter."""
     n_rationales: int = 0
     n_items: int = 0
+    n_overruled: int = 0
+    """Rationales of which adjudicators decided otherwise than the policy would by the votes."""
 
 
 class PolicyDifference(StoredJson):
@@ -47,6 +51,14 @@ class AdmissionTrials(StoredJson):
     n_judged_items: int = 0
     n_judged: int = 0
     """Rationales that anybody judged."""
+    n_disputed: int = 0
+    """Rationales on which people differ."""
+    n_adjudicated: int = 0
+    """Rationales with votes that adjudicators decided, for or against."""
+    n_decisions: int = 0
+    """All decisions of adjudicators at that time, also on what has no votes any more."""
+    decided_at: datetime | None = None
+    """When the last of them was made."""
     policies: tuple[PolicyTrial, ...] = ()
     differences: tuple[PolicyDifference, ...] = ()
     weighing: Weighing | None = None

@@ -5,7 +5,17 @@ them by tag. `app/services/events.py` records them, `read_event` reads a stored 
 """
 
 # Every area is imported, so that each of its events is known whichever is read first.
-from app.events import accounts, dataset, judging, projects, quality, releases, rounds, runs
+from app.events import (
+    accounts,
+    admission,
+    dataset,
+    judging,
+    projects,
+    quality,
+    releases,
+    rounds,
+    runs,
+)
 from app.events.base import EVENTS, BaseEvent, UnknownEvent, read_event
 
 __all__ = [
@@ -13,6 +23,7 @@ __all__ = [
     "BaseEvent",
     "UnknownEvent",
     "accounts",
+    "admission",
     "dataset",
     "judging",
     "projects",

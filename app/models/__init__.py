@@ -30,6 +30,7 @@ from app.models.judgements import (
     WrittenRationale,
 )
 from app.models.outcomes import (
+    Adjudication,
     Admission,
     AdmissionDecision,
     Release,
@@ -58,6 +59,7 @@ from app.models.rounds import Adapter, Round, RoundModel, Run, RunShard
 
 __all__ = [
     "Adapter",
+    "Adjudication",
     "Admission",
     "AdmissionDecision",
     "ApiToken",

@@ -158,6 +158,9 @@ class RoundItem(WithId, Base):
     random_key: Mapped[float]
     check_item_id: Mapped[int | None]
     set_aside_reason: Mapped[str | None] = mapped_column(StoredSentence)
+    disputed: Mapped[list[int]] = mapped_column(server_default=text("'{}'::bigint[]"))
+    """Candidates that some people who submitted the item call fitting and others do not; kept by a
+    trigger on judgement."""
     __table_args__ = (
         ForeignKeyConstraint(
             ["round_id", "project_id"], ["round.id", "round.project_id"], ondelete="CASCADE"
@@ -190,6 +193,12 @@ class RoundItem(WithId, Base):
             postgresql_where=text("state = 'open' AND n_taken < slots"),
         ),
         Index("ix_round_item_item_id", "item_id"),
+        Index(
+            "ix_round_item_disputed",
+            "round_id",
+            "random_key",
+            postgresql_where=text("disputed <> '{}'"),
+        ),
         # Empty, or nearly: see app/queries/counted.py.
         Index("ix_round_item_uncounted", "id", postgresql_where=text("purpose <> 'training'")),
         Index("ix_round_item_round_id_state", "round_id", "state"),

@@ -52,6 +52,8 @@ class CandidateTally(Base):
     n_votes: Mapped[int] = mapped_column(SmallInteger)
     probability: Mapped[float | None]
     """None where a critic judged: then nobody is weighed."""
+    adjudicated: Mapped[bool | None]
+    """What an adjudicator decided of it by then; None where nobody did."""
     __table_args__ = (
         ForeignKeyConstraint(["candidate_id", "item_id"], ["candidate.id", "candidate.item_id"]),
         CheckConstraint("n_fits BETWEEN 0 AND n_votes", name="votes_add_up"),

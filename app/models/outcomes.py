@@ -1,4 +1,6 @@
-"""Results of rounds: admissions, training rows, scores and releases."""
+"""Results of rounds: admissions, what adjudicators decide, training rows, scores and releases."""
+
+from datetime import datetime
 
 from sqlalchemy import (
     CheckConstraint,
@@ -8,6 +10,7 @@ from sqlalchemy import (
     Index,
     String,
     UniqueConstraint,
+    func,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -30,6 +33,8 @@ class Admission(WithCreation, Base):
     n_votes: Mapped[int]
     probability: Mapped[float | None]
     """That it fits, where the policy weighs people; else None."""
+    is_adjudicated: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether an adjudicator decided it, whatever the votes say."""
     __table_args__ = (
         ForeignKeyConstraint(
             ["round_id", "item_id", "purpose"],
@@ -38,7 +43,10 @@ class Admission(WithCreation, Base):
         ),
         ForeignKeyConstraint(["candidate_id", "item_id"], ["candidate.id", "candidate.item_id"]),
         CheckConstraint("purpose = 'training'", name="training_only"),
-        CheckConstraint("n_fits BETWEEN 1 AND n_votes", name="votes_add_up"),
+        # What an adjudicator calls fitting needs no vote for it.
+        CheckConstraint(
+            "n_fits BETWEEN (NOT is_adjudicated)::int AND n_votes", name="votes_add_up"
+        ),
         CheckConstraint("probability BETWEEN 0 AND 1", name="probability_within"),
         CheckConstraint(
             "(policy LIKE 'dawid_skene%') = (probability IS NOT NULL)",
@@ -60,6 +68,10 @@ class AdmissionDecision(WithCreation, Base):
     n_rationales: Mapped[int]
     n_items: Mapped[int]
     n_judged_items: Mapped[int]
+    n_disputed: Mapped[int] = mapped_column(server_default="0")
+    """Candidates on which people differed."""
+    n_adjudicated: Mapped[int] = mapped_column(server_default="0")
+    """Judged candidates that an adjudicator decided, for or against."""
     weighing: Mapped[Json | None]
     """How people were weighed (`Weighing`); None where votes were only counted."""
     __table_args__ = (
@@ -69,6 +81,45 @@ class AdmissionDecision(WithCreation, Base):
         CheckConstraint(
             "(policy LIKE 'dawid_skene%') = (weighing IS NOT NULL)", name="weighing_of_people"
         ),
+    )
+
+
+class Adjudication(Base):
+    """What an adjudicator decided of a candidate on which people differed: it fits, or not.
+
+    Apart from judgements on purpose: it is no vote, and no figure about people reads it.
+    """
+
+    __tablename__ = "adjudication"
+    round_id: Mapped[int] = mapped_column(primary_key=True)
+    item_id: Mapped[int] = mapped_column(primary_key=True)
+    candidate_id: Mapped[int] = mapped_column(primary_key=True)
+    purpose: Mapped[Purpose] = mapped_column(server_default=Purpose.TRAINING.value)
+    is_shown: Mapped[bool] = mapped_column(server_default=text("true"))
+    fits: Mapped[bool]
+    decided_by_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
+    decided_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["round_id", "item_id", "purpose"],
+            ["round_item.round_id", "round_item.item_id", "round_item.purpose"],
+            ondelete="CASCADE",
+        ),
+        ForeignKeyConstraint(["candidate_id", "item_id"], ["candidate.id", "candidate.item_id"]),
+        # What nobody saw, nobody differs on.
+        ForeignKeyConstraint(
+            ["round_id", "candidate_id", "is_shown"],
+            [
+                "round_candidate.round_id",
+                "round_candidate.candidate_id",
+                "round_candidate.is_shown",
+            ],
+        ),
+        CheckConstraint("purpose = 'training'", name="training_only"),
+        CheckConstraint("is_shown", name="shown_only"),
+        UniqueConstraint("round_id", "candidate_id"),
+        Index("ix_adjudication_decided_by_id", "round_id", "decided_by_id", "decided_at"),
+        Index("ix_adjudication_candidate_id", "candidate_id"),
     )
 
 

@@ -158,7 +158,7 @@ class AdmissionSettings(SettingsModel):
     group = JUDGING
 
     policy: Annotated[
-        Literal["any", "majority", "unanimous", "at_least", "dawid_skene"],
+        Literal["any", "majority", "unanimous", "at_least", "dawid_skene", "adjudicated"],
         Shown(
             Sentence("Admitted when"),
             choices={
@@ -167,6 +167,7 @@ class AdmissionSettings(SettingsModel):
                 "unanimous": Sentence("all say it fits"),
                 "at_least": Sentence("at least t say it fits"),
                 "dawid_skene": Sentence("it probably fits, people weighed by Dawid–Skene"),
+                "adjudicated": Sentence("all say it fits or, where they differ, an adjudicator"),
             },
         ),
     ] = "majority"
@@ -191,6 +192,11 @@ class AdmissionSettings(SettingsModel):
     def weighs_people(self) -> bool:
         """Whether the policy must know who said what; the others count votes."""
         return self.policy == "dawid_skene"
+
+    @property
+    def waits_for_adjudicators(self) -> bool:
+        """Whether a round that closes by itself waits until every disputed item is decided."""
+        return self.policy == "adjudicated"
 
     @property
     def name(self) -> str:

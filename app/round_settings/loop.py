@@ -143,6 +143,17 @@ class LoopSettings(SettingsModel):
         return self
 
     @model_validator(mode="after")
+    def people_are_adjudicated(self) -> "LoopSettings":
+        if self.admission.waits_for_adjudicators and not self.judging.judges.are_people:
+            raise ValueError(
+                Sentence(
+                    "Adjudicators decide where people differ, and a critic judges alone: choose "
+                    "another admission policy."
+                )
+            )
+        return self
+
+    @model_validator(mode="after")
     def policy_is_reachable(self) -> "LoopSettings":
         if (
             self.judging.judges.are_people

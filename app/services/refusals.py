@@ -4,7 +4,7 @@ The sentence of a refusal stands where the rule is; here is what stays the same 
 change. docs/errors.md is written from these classes.
 """
 
-from app.kit.errors import AppError, Conflict, InvalidInput, NotFound
+from app.kit.errors import AppError, Conflict, InvalidInput, NotAllowed, NotFound
 
 # --- People ----------------------------------------------------------------------------------
 
@@ -176,6 +176,18 @@ class RoundNotDraft(Conflict):
     """Only a draft of a round can be started."""
 
     code = "round.not_draft"
+
+
+class NotDisputed(Conflict):
+    """There is nothing to adjudicate about the item now."""
+
+    code = "item.not_disputed"
+
+
+class JudgedByOneself(NotAllowed):
+    """Who judged an item does not adjudicate it."""
+
+    code = "item.judged_by_oneself"
 
 
 class RoundNotJudging(Conflict):

@@ -31,6 +31,8 @@ PAGES = (
     "/rounds/{round}/close",
     "/rounds/{round}/policies",
     "/rounds/{round}/policies?policy=majority&other=unanimous",
+    "/rounds/{round}/adjudication",
+    "/rounds/{round}/adjudication/decided",
     "/rounds/{round}/mine",
     "/projects/scenes",
     "/projects/scenes/items",
@@ -103,6 +105,16 @@ FROM judgement JOIN said ON place_id = round_item_id AND said.user_id = judgemen
 ORDER BY judgement.id;
 UPDATE round_item SET state = 'done', n_taken = :overlap, n_submitted = :overlap
 WHERE id IN (SELECT round_item_id FROM judgement);
+UPDATE round_item SET disputed = found.ids FROM (
+  SELECT place_id, array_agg(candidate_id ORDER BY candidate_id) AS ids FROM (
+    SELECT place_id, candidate_id FROM said GROUP BY place_id, candidate_id
+    HAVING bool_or(fits) AND NOT bool_and(fits)
+  ) differing GROUP BY place_id
+) found WHERE found.place_id = round_item.id;
+INSERT INTO adjudication (round_id, item_id, candidate_id, fits, decided_by_id, decided_at)
+SELECT :round, item_id, candidate_id, random() < 0.5, (SELECT min(id) FROM "user"),
+  now() - random_key * interval '1 day'
+FROM round_item, unnest(disputed) AS candidate_id WHERE random_key < 0.5;
 INSERT INTO round_annotator (round_id, user_id, n_submitted)
 SELECT round_id, user_id, count(*) FROM judgement GROUP BY round_id, user_id;
 INSERT INTO run (project_id, round_id, job, strategy, role, status, parameters, attempt, result,
@@ -133,7 +145,7 @@ def _fill_judgements(config: Config, round_id: int) -> None:
         connection.execute(text("SET session_replication_role = replica"))
         for statement in _JUDGED.split(";\n"):
             connection.execute(text(statement), values)
-    tables = (*FILLED, "judgement", "verdict", "round_annotator")
+    tables = (*FILLED, "judgement", "verdict", "round_annotator", "adjudication")
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"VACUUM ANALYZE {', '.join(tables)}"))
         connection.execute(text("CHECKPOINT"))

@@ -8,6 +8,13 @@ REASON = pack(Sentence("The limit of %(n)s rounds is reached.", n=Amount(3)))
 WORDING = {"question": "what is it?", "answer": "a ball"}
 
 STORED: dict[str, list[tuple[dict[str, Any], str]]] = {
+    "item:adjudicated": [
+        (
+            {"item_id": 3, "n_fits": 1, "n_misfits": 2},
+            "Item 3 was adjudicated: 1 fit, 2 do not",
+        )
+    ],
+    "item:adjudication:undone": [({"item_id": 3}, "The adjudication of item 3 was taken back")],
     "user:added": [
         ({"user_id": 5, "is_admin": False}, "Account 5 was added"),
         ({"user_id": 5, "is_admin": True}, "Account 5 was added, as an administrator"),

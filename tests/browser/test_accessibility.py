@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from app.kit.db import session_scope
 from app.lifecycle import Decision, Job, PracticeMode, Role, RoundStatus, RunStatus, Split
 from app.models import Item, Project, Release, Round, Score, User
+from app.queries.admission.adjudications import find_undecided
 from app.round_settings import AdmissionSettings, LoopSettings
 from app.services.accounts import accounts
 from app.services.admission.apply import admit
@@ -39,6 +40,7 @@ from tests.support.factories import (
 )
 from tests.support.judging import gather_now, make_judged_items, make_people
 from tests.support.quality.checks import judge_some, make_checks, settings_with
+from tests.support.quality.disputes import decide_item, make_disputed_round
 
 pytestmark = pytest.mark.browser
 
@@ -140,6 +142,10 @@ def fill(site: Site) -> dict[str, str]:
                     value=value, n=50, low=value - 0.1, high=value + 0.1,
                 )
             )  # fmt: skip
+        disputed = make_disputed_round(session, make_project(session, name="Disputed"))
+        decided = find_undecided(session, disputed.id, 0, start=0)
+        assert decided is not None
+        decide_item(session, disputed, decided, make_user(session, name="A" * 60), True, False)
         failed_project = make_project(session, name="Failed")
         failed = make_round(session, failed_project, status=RoundStatus.TRAINING)
         broken = make_run(session, failed_project, Job.TRAIN, round_=failed)
@@ -177,6 +183,10 @@ def fill(site: Site) -> dict[str, str]:
             "check/index.html": f"/projects/{checked.slug}/checks",
             "check/new.html": f"{base}/checks/new?item={item.external_id}",
             "check/show.html": f"/projects/{checked.slug}/checks/{check.id}",
+            "adjudication/item.html": f"/rounds/{disputed.id}/adjudication",
+            "adjudication/decided.html": f"/rounds/{disputed.id}/adjudication/decided",
+            "adjudication/nothing.html": f"/rounds/{done.id}/adjudication",
+            "round/close.html disputed": f"/rounds/{disputed.id}/close",
             "check/person.html": f"/projects/{checked.slug}/checks/people/{clicker.id}",
             "member/index.html": f"{base}/members",
             "member/remove.html": f"{base}/members/{member.id}/remove",

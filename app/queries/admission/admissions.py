@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ARRAY, BigInteger, Float, bindparam, delete, text
+from sqlalchemy import ARRAY, BigInteger, Boolean, Float, bindparam, delete, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -20,16 +20,18 @@ _IDS = ARRAY(BigInteger)
 _INSERT_ADMISSIONS = text(
     """
     INSERT INTO admission
-      (round_id, candidate_id, item_id, purpose, policy, judge_kind, n_fits, n_votes, probability)
+      (round_id, candidate_id, item_id, purpose, policy, judge_kind, n_fits, n_votes, probability,
+      is_adjudicated)
     SELECT :round_id, candidate_id, item_id, 'training', :policy, :judge_kind, n_fits, n_votes,
-      probability
-    FROM unnest(:candidate_ids, :item_ids, :n_fits, :n_votes, :probabilities)
-      AS admitted (candidate_id, item_id, n_fits, n_votes, probability)
+      probability, is_adjudicated
+    FROM unnest(:candidate_ids, :item_ids, :n_fits, :n_votes, :probabilities, :are_adjudicated)
+      AS admitted (candidate_id, item_id, n_fits, n_votes, probability, is_adjudicated)
     """
 ).bindparams(
     bindparam("round_id", type_=BigInteger),
     *(bindparam(name, type_=_IDS) for name in ("candidate_ids", "item_ids", "n_fits", "n_votes")),
     bindparam("probabilities", type_=ARRAY(Float)),
+    bindparam("are_adjudicated", type_=ARRAY(Boolean)),
 )
 
 
@@ -42,6 +44,7 @@ def insert_admissions(
     n_fits: Sequence[int],
     n_votes: Sequence[int],
     probabilities: Sequence[float | None],
+    are_adjudicated: Sequence[bool],
     policy: str,
     judge_kind: UserKind,
 ) -> None:
@@ -57,6 +60,7 @@ def insert_admissions(
             "n_fits": list(n_fits),
             "n_votes": list(n_votes),
             "probabilities": list(probabilities),
+            "are_adjudicated": list(are_adjudicated),
         },
     )
 
@@ -69,6 +73,8 @@ def store_decision(
     n_rationales: int,
     n_items: int,
     n_judged_items: int,
+    n_disputed: int,
+    n_adjudicated: int,
     weighing: Json | None,
 ) -> None:
     """Keep what the policy of a round decided with, in place of an earlier try."""
@@ -77,6 +83,8 @@ def store_decision(
         "n_rationales": n_rationales,
         "n_items": n_items,
         "n_judged_items": n_judged_items,
+        "n_disputed": n_disputed,
+        "n_adjudicated": n_adjudicated,
         "weighing": weighing,
     }
     session.execute(

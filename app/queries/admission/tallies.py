@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     ColumnElement,
     Float,
     SmallInteger,
@@ -32,10 +33,11 @@ def delete_tallies(session: Session, round_id: int) -> None:
 
 _INSERT = text(
     """
-    INSERT INTO candidate_tally (round_id, item_id, candidate_id, n_fits, n_votes, probability)
-    SELECT :round_id, item_id, candidate_id, n_fits, n_votes, probability
-    FROM unnest(:item_ids, :candidate_ids, :n_fits, :n_votes, :probabilities)
-      AS tally (item_id, candidate_id, n_fits, n_votes, probability)
+    INSERT INTO candidate_tally
+      (round_id, item_id, candidate_id, n_fits, n_votes, probability, adjudicated)
+    SELECT :round_id, item_id, candidate_id, n_fits, n_votes, probability, adjudicated
+    FROM unnest(:item_ids, :candidate_ids, :n_fits, :n_votes, :probabilities, :adjudicated)
+      AS tally (item_id, candidate_id, n_fits, n_votes, probability, adjudicated)
     """
 ).bindparams(
     bindparam("round_id", type_=BigInteger),
@@ -44,6 +46,7 @@ _INSERT = text(
     bindparam("n_fits", type_=ARRAY(SmallInteger)),
     bindparam("n_votes", type_=ARRAY(SmallInteger)),
     bindparam("probabilities", type_=ARRAY(Float)),
+    bindparam("adjudicated", type_=ARRAY(Boolean)),
 )
 
 
@@ -56,6 +59,7 @@ def insert_tallies(
     n_fits: Sequence[int],
     n_votes: Sequence[int],
     probabilities: Sequence[float | None],
+    adjudicated: Sequence[bool | None],
 ) -> None:
     """Store the votes on these candidates, in one statement."""
     session.execute(
@@ -67,6 +71,7 @@ def insert_tallies(
             "n_fits": list(n_fits),
             "n_votes": list(n_votes),
             "probabilities": list(probabilities),
+            "adjudicated": list(adjudicated),
         },
     )
 
@@ -113,13 +118,14 @@ def list_differing(
     session: Session, round_id: int, rule: Rule, other: Rule, *, after: int, limit: int = PAGE_SIZE
 ) -> list[tuple[Item, list[TalliedCandidate]]]:
     """Returns items with candidates that only one of the rules admits, in order of their ids from
-    `after` on, each with those candidates."""
+    `after` on, each with those candidates. What adjudicators decided is the same by every rule."""
+    differs = CandidateTally.adjudicated.is_(None) & (_admits(rule) != _admits(other))
     differ = (
         select(CandidateTally.item_id)
         .where(
             CandidateTally.round_id == round_id,
             CandidateTally.item_id > after,
-            _admits(rule) != _admits(other),
+            differs,
         )
         .distinct()
         .order_by(CandidateTally.item_id)
@@ -133,7 +139,7 @@ def list_differing(
         .where(
             CandidateTally.round_id == round_id,
             CandidateTally.item_id.in_(item_ids),
-            _admits(rule) != _admits(other),
+            differs,
         )
         .order_by(CandidateTally.item_id, CandidateTally.candidate_id)
     )

@@ -1,11 +1,13 @@
 """Votes on the candidates of a round, and the admissions that follow from them."""
 
 from collections import Counter
+from typing import NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Select,
     and_,
+    case,
     func,
     select,
     true,
@@ -14,7 +16,8 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from app.lifecycle import RoundItemState, UserKind
-from app.models import Item, VerdictRow
+from app.models import Adjudication, Item, VerdictRow
+from app.queries.admission.adjudications import has_adjudications
 from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds.item_ranges import ItemRange, list_ranges
 
@@ -58,25 +61,68 @@ def votes_statement(round_id: int, judge_kind: UserKind) -> Select[int, int, int
     )
 
 
-Votes = tuple[tuple[int, int], ...]
-"""(votes that it fits, votes) of each candidate of an item."""
+class Votes(NamedTuple):
+    """Votes on a candidate, and what an adjudicator decided of it, if one did."""
+
+    n_fits: int
+    n_votes: int
+    adjudicated: bool | None = None
 
 
-def count_alike(session: Session, round_id: int, judge_kind: UserKind) -> dict[Votes, int]:
-    """Returns how many items of a round have these very votes.
+_BASE = 1_000
+"""More than any candidate has votes."""
+_ADJUDICATED = (None, False, True)
+
+
+def count_alike(
+    session: Session, round_id: int, judge_kind: UserKind
+) -> dict[tuple[Votes, ...], int]:
+    """Returns how many items of a round have these very votes on their candidates.
 
     Items with the same votes are alike to every policy, and there are few kinds of them however
     many items were judged. Those with one judgement are most, and are counted from it alone: a page
     waits for this.
     """
-    found: Counter[Votes] = Counter()
+    found: Counter[tuple[Votes, ...]] = Counter()
     for n_fits, n_votes, n_items in session.execute(_judged_once(round_id, judge_kind)):
-        found[((1, 1),) * n_fits + ((0, 1),) * (n_votes - n_fits)] += n_items
+        found[(Votes(1, 1),) * n_fits + (Votes(0, 1),) * (n_votes - n_fits)] += n_items
     if judge_kind is UserKind.PERSON:  # a critic judges an item once
         for n_shown, (n_votes, *picked), n_items in session.execute(_judged_by_several(round_id)):
             nowhere = n_shown - len(picked)
-            found[tuple((n_fits, n_votes) for n_fits in (*picked, *[0] * nowhere))] += n_items
+            found[tuple(Votes(n_fits, n_votes) for n_fits in (*picked, *[0] * nowhere))] += n_items
+        for encoded, n_items in session.execute(_adjudicated(round_id)):
+            found[tuple(_decode(all_three) for all_three in encoded)] += n_items
     return found
+
+
+def _decode(encoded: int) -> Votes:
+    rest, n_votes = divmod(encoded, _BASE)
+    decided, n_fits = divmod(rest, _BASE)
+    return Votes(n_fits, n_votes, _ADJUDICATED[decided])
+
+
+def _adjudicated(round_id: int) -> Select[list[int], int]:
+    """(votes on an item's candidates, each with what was decided of it as one number, items), of
+    the items of which anything is decided."""
+    each = (
+        votes_statement(round_id, UserKind.PERSON)
+        .where(has_adjudications(counted_items.item_id, round_id))
+        .subquery()
+    )
+    decided = case((Adjudication.fits, 2), (~Adjudication.fits, 1), else_=0)
+    all_three = (decided * _BASE + each.c.n_fits) * _BASE + each.c.n_votes
+    of_item = (
+        select(func.array_agg(aggregate_order_by(all_three, all_three.desc())).label("votes"))
+        .select_from(each)
+        .outerjoin(
+            Adjudication,
+            (Adjudication.round_id == round_id)
+            & (Adjudication.candidate_id == each.c.candidate_id),
+        )
+        .group_by(each.c.item_id)
+        .subquery()
+    )
+    return select(of_item.c.votes, func.count()).group_by(of_item.c.votes)
 
 
 def _judged_once(round_id: int, judge_kind: UserKind) -> Select[int, int, int]:
@@ -98,6 +144,7 @@ def _judged_once(round_id: int, judge_kind: UserKind) -> Select[int, int, int]:
             counted_items.state != RoundItemState.SET_ASIDE,
             Item.excluded_at.is_(None),
             once,
+            ~has_adjudications(counted_items.item_id, round_id),
         )
         .group_by(n_fits, n_votes)
     )
@@ -129,6 +176,7 @@ def _judged_by_several(round_id: int) -> Select[int, list[int], int]:
             counts(round_id, UserKind.PERSON),
             ~counted_judgements.answer_is_wrong,
             counted_items.n_submitted > 1,
+            ~has_adjudications(counted_items.item_id, round_id),
         )
         .group_by(counted_judgements.round_item_id, picked.c.id)
         .subquery()

@@ -19,6 +19,7 @@ from app.lifecycle import (
 )
 from app.models import (
     Adapter,
+    Adjudication,
     Admission,
     Candidate,
     Item,
@@ -215,6 +216,8 @@ class CandidateInRound:
     n_draws: int
     chosen_by: str
     admission: Admission | None
+    adjudicated: bool | None
+    """What an adjudicator decided of it; None where nobody did."""
 
 
 def list_candidates(session: Session, item_id: int) -> Sequence[Candidate]:
@@ -225,12 +228,17 @@ def list_candidates(session: Session, item_id: int) -> Sequence[Candidate]:
 
 def list_candidate_rounds(session: Session, item_id: int) -> list[CandidateInRound]:
     rows = session.execute(
-        select(RoundCandidate, Round.number, Admission)
+        select(RoundCandidate, Round.number, Admission, Adjudication.fits)
         .join(Round, Round.id == RoundCandidate.round_id)
         .outerjoin(
             Admission,
             (Admission.round_id == RoundCandidate.round_id)
             & (Admission.candidate_id == RoundCandidate.candidate_id),
+        )
+        .outerjoin(
+            Adjudication,
+            (Adjudication.round_id == RoundCandidate.round_id)
+            & (Adjudication.candidate_id == RoundCandidate.candidate_id),
         )
         .where(RoundCandidate.item_id == item_id)
         .order_by(Round.number, RoundCandidate.rank)
@@ -245,8 +253,9 @@ def list_candidate_rounds(session: Session, item_id: int) -> list[CandidateInRou
             n_draws=entry.n_draws,
             chosen_by=entry.chosen_by,
             admission=admission,
+            adjudicated=adjudicated,
         )
-        for entry, number, admission in rows
+        for entry, number, admission, adjudicated in rows
     ]
 
 

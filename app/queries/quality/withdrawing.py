@@ -185,10 +185,15 @@ def _admitted_by(project_id: int, user_id: int) -> Select[Any]:
 
 def count_admitted_votes(
     session: Session, project_id: int, user_id: int
-) -> Sequence[Row[int, int, int, int]]:
-    """Returns (round, votes that it fits, votes, rationales) of what was admitted with a person's
-    vote."""
-    columns = (Admission.round_id, Admission.n_fits, Admission.n_votes)
+) -> Sequence[Row[int, int, int, bool, int]]:
+    """Returns (round, votes that it fits, votes, whether it was adjudicated, rationales) of what
+    was admitted with a person's vote."""
+    columns = (
+        Admission.round_id,
+        Admission.n_fits,
+        Admission.n_votes,
+        Admission.is_adjudicated,
+    )
     return session.execute(
         _admitted_by(project_id, user_id).add_columns(*columns, func.count()).group_by(*columns)
     ).all()

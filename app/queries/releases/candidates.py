@@ -8,7 +8,7 @@ from sqlalchemy import case, select
 from sqlalchemy.orm import Session
 
 from app.lifecycle import AuthorKind, UserKind
-from app.models import Adapter, Admission, Candidate, Round, Run, Sample
+from app.models import Adapter, Adjudication, Admission, Candidate, Round, Run, Sample
 from app.queries.blocks import blocks
 from app.strategies.monologue import MONOLOGUE, MonologueTrace, Outcome
 
@@ -50,6 +50,7 @@ class AdmissionSource:
     n_votes: int
     probability: float | None
     """Where the policy weighs people."""
+    is_adjudicated: bool
 
 
 def list_admissions(
@@ -64,12 +65,33 @@ def list_admissions(
             Admission.n_fits,
             Admission.n_votes,
             Admission.probability,
+            Admission.is_adjudicated,
         )
         .join(Round, Round.id == Admission.round_id)
         .where(Admission.item_id.in_(item_ids), Admission.round_id.in_(round_ids))
         .order_by(Admission.candidate_id, Round.number)
     )
     return [AdmissionSource(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class AdjudicationSource:
+    candidate_id: int
+    round_number: int
+    fits: bool
+
+
+def list_adjudications(
+    session: Session, item_ids: Sequence[int], round_ids: Sequence[int]
+) -> list[AdjudicationSource]:
+    """Returns what adjudicators decided of the candidates of these items in these rounds."""
+    rows = session.execute(
+        select(Adjudication.candidate_id, Round.number, Adjudication.fits)
+        .join(Round, Round.id == Adjudication.round_id)
+        .where(Adjudication.item_id.in_(item_ids), Adjudication.round_id.in_(round_ids))
+        .order_by(Adjudication.candidate_id, Round.number)
+    )
+    return [AdjudicationSource(*row) for row in rows]
 
 
 @dataclass(frozen=True)

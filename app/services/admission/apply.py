@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from app.metrics.dawid_skene import Estimate, RightOfAsked
 from app.models import Round
 from app.queries.admission import admissions as queries
+from app.queries.admission.adjudications import list_adjudicated
 from app.round_settings import AdmissionSettings
 from app.run_results import KnownBefore, WeighedPerson, Weighing
 from app.services.admission.policies import EVERYBODY, SHARE_FITTING, Decisions, decide
@@ -26,12 +27,18 @@ def admit(
     *,
     checked: Mapping[int, RightOfAsked] | None = None,
 ) -> AdmissionPreview:
-    """Admit by a policy in place of what was admitted; returns how much it is.
+    """Admit by a policy in place of what was admitted; returns how much it is. What adjudicators
+    decided outranks it.
 
     Repeating it gives the same rows. on_progress: is told the items done, and of how many.
     checked: by user, right answers about check items, for a policy that weighs people.
     """
-    decisions = decide(load_votes(session, round_, on_progress), settings, checked=checked)
+    decisions = decide(
+        load_votes(session, round_, on_progress),
+        settings,
+        checked=checked,
+        adjudicated=list_adjudicated(session, round_.id),
+    )
     queries.delete_admissions(session, round_.id)
     _store(session, round_, decisions)
     admitted = decisions.count()
@@ -43,6 +50,8 @@ def admit(
         n_rationales=admitted.n_rationales,
         n_items=admitted.n_items,
         n_judged_items=admitted.n_judged_items,
+        n_disputed=decisions.n_disputed,
+        n_adjudicated=int(np.count_nonzero(decisions.is_adjudicated)),
         weighing=weighing.dump() if weighing else None,
     )
     return admitted
@@ -97,6 +106,7 @@ def _store(session: Session, round_: Round, decisions: Decisions) -> None:
             n_fits=decisions.n_fits[some].tolist(),
             n_votes=decisions.n_votes[some].tolist(),
             probabilities=estimate.probability[some].tolist() if estimate else [None] * some.size,
+            are_adjudicated=decisions.is_adjudicated[some].tolist(),
             policy=decisions.policy,
             judge_kind=matrix.judge_kind,
         )

@@ -31,6 +31,10 @@ class Decisions:
     n_fits: Counts
     n_votes: Counts
     is_admitted: Flags
+    by_votes: Flags
+    """What the votes alone would admit."""
+    is_adjudicated: Flags
+    """Whether an adjudicator decided it, whatever the votes say."""
     estimate: Estimate | None = None
     """Where the policy weighs people."""
 
@@ -42,25 +46,52 @@ class Decisions:
             n_judged_items=self.matrix.n_items,
         )
 
+    @property
+    def n_overruled(self) -> int:
+        """Returns of how many candidates an adjudicator decided otherwise than the votes."""
+        return int(np.count_nonzero(self.is_admitted != self.by_votes))
+
+    @property
+    def n_disputed(self) -> int:
+        """Returns of how many candidates some say that they fit and others that they do not."""
+        return int(np.count_nonzero((self.n_fits > 0) & (self.n_fits < self.n_votes)))
+
 
 def decide(
     matrix: VoteMatrix,
     settings: AdmissionSettings,
     *,
     checked: Mapping[int, RightOfAsked] | None = None,
+    adjudicated: Mapping[int, bool] | None = None,
 ) -> Decisions:
     """Returns what the policy of these settings decides of each candidate.
 
     checked: by user, their right answers about check items of known kind, if any were asked.
+    adjudicated: by candidate, whether adjudicators say that it fits: that outranks all votes.
     """
     n_fits, n_votes = count_votes(matrix.votes)
-    if not settings.weighs_people:
-        is_admitted = _are_admitted(n_fits, n_votes, settings)
-        return Decisions(matrix, settings.name, n_fits, n_votes, is_admitted)
-    estimate = weigh(matrix, checked or {})
-    # What nobody calls fitting is never admitted, however little they are trusted.
-    is_admitted = (n_fits > 0) & (estimate.probability >= settings.probability)
-    return Decisions(matrix, settings.name, n_fits, n_votes, is_admitted, estimate)
+    estimate = weigh(matrix, checked or {}) if settings.weighs_people else None
+    if estimate is None:
+        by_votes = _are_admitted(n_fits, n_votes, settings)
+    else:
+        # What nobody calls fitting is never admitted, however little they are trusted.
+        by_votes = (n_fits > 0) & (estimate.probability >= settings.probability)
+    is_adjudicated, fits = _lay_over(matrix, adjudicated or {})
+    is_admitted = np.where(is_adjudicated, fits, by_votes)
+    return Decisions(
+        matrix, settings.name, n_fits, n_votes, is_admitted, by_votes, is_adjudicated, estimate
+    )
+
+
+def _lay_over(matrix: VoteMatrix, adjudicated: Mapping[int, bool]) -> tuple[Flags, Flags]:
+    """Returns of each candidate whether it is decided, and whether it then fits."""
+    decided = np.array(sorted(adjudicated), dtype=np.int64)
+    fits = np.array([adjudicated[one] for one in decided.tolist()], dtype=np.bool_)
+    if not decided.size:
+        nothing = np.zeros(matrix.candidate_ids.size, dtype=np.bool_)
+        return nothing, nothing
+    place = np.minimum(np.searchsorted(decided, matrix.candidate_ids), decided.size - 1)
+    return decided[place] == matrix.candidate_ids, fits[place]
 
 
 def weigh(matrix: VoteMatrix, checked: Mapping[int, RightOfAsked]) -> Estimate:

@@ -26,14 +26,19 @@ class VoteCounts:
     """The votes of a round, items with the same votes together: enough for every policy that asks
     how many, and not who."""
 
-    kinds: Mapping[queries.Votes, int]
+    kinds: Mapping[tuple[queries.Votes, ...], int]
     """How many items have these votes on their candidates."""
 
     def preview(self, settings: AdmissionSettings) -> AdmissionPreview:
-        """Returns what the policy would admit."""
+        """Returns what the policy would admit; what adjudicators decided outranks it."""
         n_rationales = n_items = n_judged = 0
         for votes, n_alike in self.kinds.items():
-            n_admitted = sum(is_admitted(*each, settings) for each in votes)
+            n_admitted = sum(
+                is_admitted(each.n_fits, each.n_votes, settings)
+                if each.adjudicated is None
+                else each.adjudicated
+                for each in votes
+            )
             n_rationales += n_admitted * n_alike
             n_items += n_alike if n_admitted else 0
             n_judged += n_alike
@@ -52,7 +57,8 @@ def is_admitted(n_fits: int, n_votes: int, settings: AdmissionSettings) -> bool:
             return True
         case "majority":
             return 2 * n_fits > n_votes
-        case "unanimous":
+        case "unanimous" | "adjudicated":
+            # Where people differ, an adjudicator decides instead.
             return n_fits == n_votes
         case "at_least":
             return n_fits >= settings.threshold
@@ -91,7 +97,7 @@ def list_policies(settings: LoopSettings) -> list[AdmissionSettings]:
         AdmissionSettings(policy="majority"),
         AdmissionSettings(policy="unanimous"),
     ]
-    if own.policy == "at_least":
+    if own.policy in ("at_least", "adjudicated"):
         policies.append(own)
     if settings.judging.judges.are_people:
         policies.append(own.model_copy(update={"policy": "dawid_skene"}))

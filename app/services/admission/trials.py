@@ -10,6 +10,7 @@ from app.metrics.dawid_skene import RightOfAsked
 from app.models import Round
 from app.policy_trials import AdmissionTrials, PolicyDifference, PolicyTrial
 from app.queries.admission import tallies as queries
+from app.queries.admission.adjudications import count_decisions, list_adjudicated
 from app.round_settings import LoopSettings
 from app.services.admission.apply import STORED_AT_ONCE, describe_weighing
 from app.services.admission.policies import Decisions, decide
@@ -29,13 +30,21 @@ def try_policies(
     n_submitted = queries.count_submitted(session, round_.id)
     matrix = load_votes(session, round_)
     policies = list_policies(settings)
-    tried = [decide(matrix, policy, checked=checked) for policy in policies]
+    n_decisions, decided_at = count_decisions(session, round_.id)
+    adjudicated = list_adjudicated(session, round_.id)
+    tried = [
+        decide(matrix, policy, checked=checked, adjudicated=adjudicated) for policy in policies
+    ]
     weighed = next((entry for entry in tried if entry.estimate is not None), None)
     _store(session, round_, tried[0], weighed)
     return AdmissionTrials(
         n_submitted=n_submitted,
         n_judged_items=matrix.n_items,
         n_judged=matrix.votes.n_candidates,
+        n_disputed=tried[0].n_disputed,
+        n_adjudicated=int(np.count_nonzero(tried[0].is_adjudicated)),
+        n_decisions=n_decisions,
+        decided_at=decided_at,
         policies=tuple(_trial(entry) for entry in tried),
         differences=tuple(_compare(one, other) for one, other in combinations(tried, 2)),
         weighing=describe_weighing(weighed, policies[-1], checked or {}) if weighed else None,
@@ -45,7 +54,10 @@ def try_policies(
 def _trial(tried: Decisions) -> PolicyTrial:
     admitted = tried.count()
     return PolicyTrial(
-        policy=tried.policy, n_rationales=admitted.n_rationales, n_items=admitted.n_items
+        policy=tried.policy,
+        n_rationales=admitted.n_rationales,
+        n_items=admitted.n_items,
+        n_overruled=tried.n_overruled,
     )
 
 
@@ -77,4 +89,10 @@ def _store(session: Session, round_: Round, counted: Decisions, weighed: Decisio
             n_fits=counted.n_fits[some].tolist(),
             n_votes=counted.n_votes[some].tolist(),
             probabilities=estimate.probability[some].tolist() if estimate else [None] * len(ids),
+            adjudicated=[
+                bool(fits) if is_adjudicated else None
+                for is_adjudicated, fits in zip(
+                    counted.is_adjudicated[some], counted.is_admitted[some], strict=True
+                )
+            ],
         )

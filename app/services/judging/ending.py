@@ -11,6 +11,7 @@ from app.kit.db import on_commit, session_scope
 from app.kit.sentences import Sentence
 from app.lifecycle import Job, RoundStatus, RunStatus
 from app.models import Round, Run, User
+from app.queries.admission.adjudications import has_undecided
 from app.queries.rounds import rounds as queries
 from app.queries.runs.runs import find_latest_run
 from app.round_settings import LoopSettings
@@ -50,7 +51,8 @@ def end_judging(session: Session, round_: Round, *, actor: User | None) -> Run:
 
 
 def end_if_all_judged(session: Session, round_id: int) -> bool:
-    """End judging where the round goes on by itself and nothing is left to judge; returns whether.
+    """End judging where the round goes on by itself and nothing is left to judge, nor to adjudicate
+    where its policy waits for that; returns whether.
 
     Items that only people who skipped them could still take are settled first, in every round.
     """
@@ -60,6 +62,8 @@ def end_if_all_judged(session: Session, round_id: int) -> bool:
     settle_skipped(session, round_)
     settings = LoopSettings.model_validate(round_.settings)
     if not settings.auto_advance or queries.has_unjudged_items(session, round_id):
+        return False
+    if settings.admission.waits_for_adjudicators and has_undecided(session, round_id):
         return False
     end_judging(session, round_, actor=None)
     return True

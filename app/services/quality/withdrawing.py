@@ -77,9 +77,12 @@ def count_resting_on(session: Session, project: Project, user: User) -> tuple[in
     """Returns how many admitted rationales of a project carry a person's vote, and how many of them
     its policy would not have admitted without it."""
     n_all = n_alone = 0
-    for round_id, n_fits, n_votes, n in queries.count_admitted_votes(session, project.id, user.id):
+    counted = queries.count_admitted_votes(session, project.id, user.id)
+    for round_id, n_fits, n_votes, is_adjudicated, n in counted:
         settings = LoopSettings.model_validate(session.get_one(Round, round_id).settings)
         n_all += n
+        if is_adjudicated:
+            continue  # it would be admitted whoever voted
         if n_votes == 1 or not is_admitted(n_fits - 1, n_votes - 1, settings.admission):
             n_alone += n
     return n_all, n_alone

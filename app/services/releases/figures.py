@@ -58,6 +58,9 @@ class Figures:
             self.counts["merged"] += 1
             self.counts["merged_draws"] += payload["n_draws"]
         self.counts["cut"] += "is_cut" in payload
+        decided = payload.get("adjudications", ())
+        self.counts["adjudicated"] += bool(decided)
+        self.counts["adjudicated_fits"] += any(one["fits"] for one in decided)
         self.counts["traces"] += "trace" in payload
         self.counts["marks"] += len(payload.get("marks", ()))
         self.counts["corrections"] += len(payload.get("corrections", ()))
@@ -119,6 +122,7 @@ class Figures:
             **({"written": self.counts["written"]} if self.counts["written"] else {}),
             **({"erased": self.counts["erased"]} if self.counts["erased"] else {}),
             **({"cut": self.counts["cut"]} if self.counts["cut"] else {}),
+            **self._adjudicated(),
             **{
                 name: self.counts[name]
                 for name in ("traces", "marks", "corrections", "branches")
@@ -141,6 +145,12 @@ class Figures:
                 "on_items": self.on_items.as_dict(),
             },
         }
+
+    def _adjudicated(self) -> Json:
+        if not self.counts["adjudicated"]:
+            return {}
+        counts = {"candidates": self.counts["adjudicated"], "fit": self.counts["adjudicated_fits"]}
+        return {"adjudicated": counts}
 
     def _merged(self) -> Json:
         if not self.counts["merged"]:

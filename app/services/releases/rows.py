@@ -21,10 +21,12 @@ from app.models import Json, Project
 from app.opinions import REMARKS, Opinion
 from app.queries.releases.branches import BranchSource, list_branches
 from app.queries.releases.candidates import (
+    AdjudicationSource,
     AdmissionSource,
     CandidateSource,
     DrawSource,
     TraceSource,
+    list_adjudications,
     list_admissions,
     list_candidates,
     list_draws,
@@ -66,6 +68,7 @@ class _Page:
     verdicts: Mapping[int, Sequence[tuple[JudgementSource, VerdictSource]]]
     candidates: Mapping[int, Sequence[CandidateSource]]
     admissions: Mapping[int, Sequence[AdmissionSource]]
+    adjudications: Mapping[int, Sequence[AdjudicationSource]]
     draws: Mapping[int, Sequence[DrawSource]]
     traces: Mapping[int, TraceSource]
     turns: Mapping[int, Sequence[tuple[JudgementSource, TurnSource]]]
@@ -115,6 +118,9 @@ def _load_page(session: Session, item_ids: Sequence[int], round_ids: Sequence[in
             list_candidates(session, candidate_ids), lambda candidate: candidate.item_id
         ),
         admissions=_group(admissions, lambda admission: admission.candidate_id),
+        adjudications=_group(
+            list_adjudications(session, item_ids, round_ids), lambda decided: decided.candidate_id
+        ),
         draws=_group(list_draws(session, candidate_ids, round_ids), lambda draw: draw.candidate_id),
         traces=traces,
         turns=_group(
@@ -222,10 +228,19 @@ def _candidate_row(
                 "n_fits": admission.n_fits,
                 "n_votes": admission.n_votes,
                 **({} if admission.probability is None else {"probability": admission.probability}),
+                **({"adjudicated": True} if admission.is_adjudicated else {}),
             }
             for admission in admissions
         ],
+        **_adjudications(page.adjudications.get(candidate.id, [])),
     }
+
+
+def _adjudications(decided: Sequence[AdjudicationSource]) -> Json:
+    """What adjudicators decided, beside the votes; nothing where they decided nothing."""
+    if not decided:
+        return {}
+    return {"adjudications": [{"round": one.round_number, "fits": one.fits} for one in decided]}
 
 
 def _may_be_merged(candidate: CandidateSource, draws: Sequence[Json]) -> bool:

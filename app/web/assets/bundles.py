@@ -53,6 +53,7 @@ BUNDLES = {
         "css/judging/keys.css",
     ),
     "practice.css": ("css/practice/lesson.css",),
+    "adjudicate.css": ("css/adjudicating/dispute.css",),
     "judge.bundle.js": (
         "judge/dom.js",
         "judge/memory.js",
@@ -90,6 +91,15 @@ BUNDLES = {
         "judge/keys.js",
         "judge/selecting.js",
         "judge/practice.js",
+    ),
+    "adjudicate.bundle.js": (
+        "judge/dom.js",
+        "judge/memory.js",
+        "judge/layouts.js",
+        "judge/zoom.js",
+        "judge/keys.js",
+        "judge/selecting.js",
+        "judge/adjudicate.js",
     ),
 }
 """Name under /static, and its parts: what is imported stands before what imports it."""

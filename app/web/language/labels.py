@@ -63,6 +63,7 @@ _WORDS = (
     Sentence("any"),
     Sentence("majority"),
     Sentence("unanimous"),
+    Sentence("adjudicated"),
     # What a worker counts per second.
     Sentence("samples"),
     Sentence("steps"),

@@ -7,6 +7,7 @@ bytes of one.
 from collections.abc import Mapping
 from typing import Any
 
+from app.models import Json
 from app.opinions import REMARKS
 
 _ABOUT = {
@@ -29,7 +30,7 @@ _TEXT = {
     "prompt": _MESSAGES,
     "completion": _MESSAGES,
 }
-_CANDIDATE = {
+_CANDIDATE: dict[str, Any] = {
     **_TEXT,
     "people_fits": "int",
     "people_votes": "int",
@@ -118,7 +119,18 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """The columns by the kind of row."""
+_ADJUDICATED = {
+    "admissions": [{**_CANDIDATE["admissions"][0], "adjudicated": "bool"}],
+    "adjudications": [{"round": "int", "fits": "bool"}],
+}
 _PLAIN = ("string", "int", "float", "bool")
+
+
+def columns_of(kind: str, release: Json) -> Mapping[str, Any]:
+    """Returns the columns of a kind of row of a release; those of adjudication only where anything
+    was adjudicated, so that files of other releases stay as they always were."""
+    is_adjudicated = kind in ("rationale", "candidate") and "adjudicated" in release["figures"]
+    return {**COLUMNS[kind], **_ADJUDICATED} if is_adjudicated else COLUMNS[kind]
 
 
 def plain_columns(kind: str, besides: tuple[str, ...] = ()) -> dict[str, str]:

@@ -49,6 +49,10 @@ BRANCHES = """
 `branches` are JSON texts: where the model went from what a person saw instead of an observation,
 judged by nobody; `outcome` says whether it came to the answer and a `rationale`.
 """
+ADJUDICATED = """
+`adjudications` are JSON texts: where people differed on a text, what an adjudicator decided of it
+(`fits`), round by round; else empty. It outranked the votes, which `verdicts` holds as they were.
+"""
 FOR_TRAINERS = """
 `prompt` and `completion` are the question, and the answer with its rationale, as conversations:
 trl's trainers take the rows as they are. `gold_rationales` and `facts` are what came with the item,
@@ -225,7 +229,9 @@ def _more_columns(release: Json) -> list[str]:
     """Returns the columns that only releases have with something in them; all JSON texts."""
     turns = ["marks", "corrections"] if speaks_of_turns(release) else []
     branches = ["branches"] if release["figures"].get("branches") else []
-    return [*(["trace"] if release["figures"].get("traces") else []), *turns, *branches]
+    decided = ["adjudications"] if release["figures"].get("adjudicated") else []
+    traces = ["trace"] if release["figures"].get("traces") else []
+    return [*traces, *turns, *branches, *decided]
 
 
 def _as_text(value: Json | list[Any] | None) -> str:
@@ -240,6 +246,7 @@ def _describe_files(release: Json, *, has_written: bool) -> str:
     files += TRACE if release["figures"].get("traces") else ""
     files += TURNS if speaks_of_turns(release) else ""
     files += BRANCHES if release["figures"].get("branches") else ""
+    files += ADJUDICATED if release["figures"].get("adjudicated") else ""
     files += PICTURES_FILES if "pictures" in release else ""
     files += WRITTEN_FILES if has_written else ""
     if release["n_rows"]:

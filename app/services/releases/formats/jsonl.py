@@ -67,6 +67,12 @@ seen instead (`corrections`: texts by people, judged by nobody). Each entry name
 and turn, with what was asked and observed: a person may have been shown another draw than `trace`.
 """
 
+ADJUDICATED_README = """
+Where people differed on a text and an adjudicator decided, its row has `adjudications`: the round,
+and whether it `fits`. That outranked the votes, which stay in `verdicts`; an admission that came of
+it has `adjudicated`.
+"""
+
 BRANCHES_README = """
 Where people let the model go on from what they saw, `branches` has what came of it: texts of the
 model that nobody judged, and that may have ended in a wrong answer (`outcome`). Each entry names
@@ -84,6 +90,7 @@ def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[E
         listed += TRACE_README if release["figures"].get("traces") else ""
         listed += TURNS_README if speaks_of_turns(release) else ""
         listed += BRANCHES_README if release["figures"].get("branches") else ""
+        listed += ADJUDICATED_README if release["figures"].get("adjudicated") else ""
         listed += PICTURES_FILES
         if release["figures"]["tombstones"]:
             listed = WITHDRAWN_README + listed

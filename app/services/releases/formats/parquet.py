@@ -15,7 +15,7 @@ from typing import Any, Self
 from app.kit.processes.programs import require_packages
 from app.lifecycle import Split
 from app.models import Json
-from app.services.releases.formats.columns import COLUMNS, plain_columns
+from app.services.releases.formats.columns import COLUMNS, columns_of, plain_columns
 from app.services.releases.formats.conversation import answered, asked, own_opener
 from app.services.releases.formats.croissant import Table, describe_files
 from app.services.releases.formats.front_matter import TAGS, front_matter
@@ -75,7 +75,7 @@ def build_parquet(payloads: Iterable[Json], release: Json, folder: Path) -> list
             if name not in files:
                 path = folder / name
                 path.parent.mkdir(exist_ok=True)
-                files[name] = stack.enter_context(_File(path, COLUMNS[payload["kind"]]))
+                files[name] = stack.enter_context(_File(path, columns_of(payload["kind"], release)))
             row = _row(payload, release)
             files[name].add(row, pictures.of(payload))
         if not any(name.startswith("rationales/") for name in files):
@@ -83,7 +83,7 @@ def build_parquet(payloads: Iterable[Json], release: Json, folder: Path) -> list
             path = folder / "rationales/train.parquet"
             path.parent.mkdir(exist_ok=True)
             files["rationales/train.parquet"] = stack.enter_context(
-                _File(path, COLUMNS["rationale"])
+                _File(path, columns_of("rationale", release))
             )
     splits = {
         split.value: f"rationales/{split.value}.parquet"

@@ -65,6 +65,7 @@ def _summary(release: Json) -> str:
         *_written(figures),
         *_merged(figures),
         *_cut(figures),
+        *_adjudicated(figures),
         f"- {figures['items_in_doubt']:,} items whose answer most annotators called wrong: nothing "
         "of them is among the rationales",
         f"- {figures['tombstones']:,} rows of earlier releases were withdrawn",
@@ -156,6 +157,16 @@ def _erased(figures: Json) -> list[str]:
 def _cut(figures: Json) -> list[str]:
     n = figures.get("cut", 0)
     return [f"- {n:,} of the candidates (`is_cut`) end at the limit of tokens"] if n else []
+
+
+def _adjudicated(figures: Json) -> list[str]:
+    decided = figures.get("adjudicated")
+    if not decided:
+        return []
+    return [
+        f"- on {decided['candidates']:,} of the candidates (`adjudications`) people differed, and "
+        f"an adjudicator decided, whatever the votes say: {decided['fit']:,} fit"
+    ]
 
 
 def _merged(figures: Json) -> list[str]:

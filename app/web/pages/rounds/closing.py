@@ -13,6 +13,7 @@ from app.queries.dataset.items import count_round_items
 from app.round_settings import AdmissionSettings, LoopSettings
 from app.services.admission.preview import AdmissionPreview, count_votes, list_policies
 from app.services.rounds.training_rows import count_written
+from app.web.pages.quality.adjudication import Progress, find_progress
 from app.web.pages.rounds.policies import Trials, find_trials
 
 
@@ -37,6 +38,7 @@ class ClosePage:
     """Whether people can be weighed now: some have judged, and what is stored is not of these
     votes."""
     chosen: AdmissionPreview | None
+    adjudication: Progress
     n_written: int
     """Corrected texts that the training would read as well."""
 
@@ -58,10 +60,11 @@ def close_page(session: Session, project: Project, round_: Round) -> ClosePage:
         can_weigh=(
             settings.judging.judges.are_people
             and not trials.is_live
-            and (trials.found is None or trials.n_since > 0)
+            and not trials.is_fresh
             and count_submitted(session, round_.id) > 0
         ),
         chosen=next(line.preview for line in lines if line.is_chosen),
+        adjudication=find_progress(session, round_),
         n_written=count_written(session, round_, settings),
     )
 
@@ -75,7 +78,7 @@ def _policy_lines(
     policies = list_policies(settings)
     is_fresh = (
         found is not None
-        and trials.n_since == 0
+        and trials.is_fresh
         and all(found.find_trial(policy.name) for policy in policies)
     )
     votes = None if is_fresh else count_votes(session, round_)
@@ -101,6 +104,8 @@ def _label(policy: AdmissionSettings) -> str:
             return Sentence("Most say it fits")
         case "unanimous":
             return Sentence("All say it fits")
+        case "adjudicated":
+            return Sentence("All say it fits or, where they differ, an adjudicator")
         case "at_least":
             return Sentence("At least %(n)s say it fits", n=policy.threshold)
         case "dawid_skene":

@@ -15,6 +15,7 @@ from app.queries.history import HistoryLine, list_round_events
 from app.queries.rounds.rounds import RoundProgress
 from app.round_settings import LoopSettings
 from app.run_results import EvaluationResult
+from app.web.pages.quality.adjudication import Progress, find_progress
 from app.web.pages.rounds.evidence import EvidencePart, evidence_part
 from app.web.pages.rounds.policies import Trials, find_trials
 from app.web.pages.rounds.scores import Move, ScoreTable, list_moves, list_notes, score_tables
@@ -35,6 +36,7 @@ class RoundFindings:
     """None where a critic judges, or nobody has judged yet."""
     trials: Trials
     shows_trials: bool
+    adjudication: Progress
     events: Sequence[HistoryLine]
     setting_lines: Sequence[tuple[str, str]]
 
@@ -54,6 +56,7 @@ def round_findings(session: Session, round_: Round, progress: RoundProgress) -> 
         evidence=evidence_part(session, round_, progress) if is_by_people else None,
         trials=trials,
         shows_trials=progress.n_submitted > 0 or trials.found is not None,
+        adjudication=find_progress(session, round_),
         events=list_round_events(session, round_.id),
         setting_lines=_flat_settings(settings.model_dump(mode="json")),
     )

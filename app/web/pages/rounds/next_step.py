@@ -8,7 +8,9 @@ from sqlalchemy.orm import Session
 from app.kit.sentences import Amount, CountedSentence, Sentence
 from app.lifecycle import CLOSED_ROUND, Decision, RoundStatus
 from app.models import Project, Round
+from app.queries.admission.adjudications import has_undecided
 from app.queries.rounds.rounds import RoundProgress, find_last_round
+from app.round_settings import LoopSettings
 from app.web.language.labels import word
 
 
@@ -42,12 +44,20 @@ def next_step(
             "bad",
         )
     if round_.status is RoundStatus.JUDGING:
-        return _while_judging(progress) if is_by_people else _CRITIC
+        return _while_judging(session, round_, progress) if is_by_people else _CRITIC
     return _WORK[round_.status]
 
 
-def _while_judging(progress: RoundProgress) -> RoundStep:
+def _while_judging(session: Session, round_: Round, progress: RoundProgress) -> RoundStep:
     if not progress.n_open and not progress.n_waiting:
+        admission = LoopSettings.model_validate(round_.settings).admission
+        if admission.waits_for_adjudicators and has_undecided(session, round_.id):
+            return RoundStep(
+                Sentence("Everything is judged, and people differ"),
+                Sentence("Where they do, only what an admin decides can be admitted."),
+                link_label=Sentence("Decide where people differ"),
+                link=f"/rounds/{round_.id}/adjudication",
+            )
         return RoundStep(
             Sentence("Everything is judged"),
             Sentence("Close judging: what fits is admitted, and training starts."),

@@ -11,11 +11,13 @@ from app.lifecycle import LIVE_RUN, Job
 from app.models import Item, Project, Round
 from app.policy_trials import AdmissionTrials, PolicyDifference, PolicyTrial
 from app.queries.admission import tallies as queries
+from app.queries.admission.adjudications import count_decisions
 from app.queries.admission.tallies import TalliedCandidate
 from app.queries.runs.runs import find_latest_run
 from app.round_settings import AdmissionSettings, LoopSettings
 from app.services.admission.preview import list_policies, rule_of
 from app.web.language.labels import policy_words
+from app.web.pages.quality.adjudication import Progress, find_progress
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,13 @@ class Trials:
     """Judgements that were submitted, or taken back, after that."""
     is_live: bool
     """Whether they are being tried right now."""
+    is_decided_since: bool = False
+    """Whether adjudicators decided, or took back, something after that."""
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it is of the votes and decisions that there are now."""
+        return self.found is not None and not self.n_since and not self.is_decided_since
 
 
 def find_trials(session: Session, round_: Round) -> Trials:
@@ -43,6 +52,7 @@ def find_trials(session: Session, round_: Round) -> Trials:
         return Trials(round_.id, (), None, None, 0, is_live)
     found = AdmissionTrials.read(stored.figures)
     own = LoopSettings.model_validate(round_.settings).admission.name
+    n_decisions, decided_at = count_decisions(session, round_.id)
     policies = sorted(found.policies, key=lambda trial: trial.policy != own)
     return Trials(
         round_id=round_.id,
@@ -51,6 +61,7 @@ def find_trials(session: Session, round_: Round) -> Trials:
         at=stored.at,
         n_since=abs(queries.count_submitted(session, round_.id) - found.n_submitted),
         is_live=is_live,
+        is_decided_since=(n_decisions, decided_at) != (found.n_decisions, found.decided_at),
     )
 
 
@@ -86,6 +97,7 @@ class PoliciesPage:
     difference: PolicyDifference | None
     """None where the two are the same, or were not tried."""
     items: Sequence[DifferingItem]
+    adjudication: Progress
     first_url: str
     """Nothing on the first page."""
     next_url: str
@@ -120,6 +132,7 @@ def policies_page(  # noqa: PLR0917 - what the address says
         other_words=policy_words(other),
         difference=difference,
         items=items,
+        adjudication=find_progress(session, round_),
         first_url=base + urlencode(query) if after else "",
         next_url=base + urlencode(query | {"after": items[-1].item.id}) if has_more else "",
     )
