@@ -11,13 +11,18 @@ from sqlalchemy.orm import Session
 
 from app.lifecycle import Purpose, Split
 from app.models import Judgement, Project, Round, RoundItem, User
+from app.queries.admission.adjudications import count_disputes
 from app.queries.counted import counted_items, counted_judgements
 from app.queries.dataset import items as item_queries
 from app.queries.judging.home import list_home_rows
 from app.queries.projects.guidelines import list_versions
 from app.queries.projects.overview import count_project, human_ms_of_round
 from app.queries.projects.projects import list_members
-from app.queries.rounds.candidates import list_judged_candidate_ids, list_round_candidates
+from app.queries.rounds.candidates import (
+    count_draws,
+    list_judged_candidate_ids,
+    list_round_candidates,
+)
 from app.queries.rounds.figures import count_fitting_draws, count_marks, count_sampled
 from app.queries.rounds.rounds import get_progress, has_unjudged_items
 from app.round_settings import AdmissionSettings
@@ -83,7 +88,9 @@ Reader = Callable[[Session, Round, list[User]], Any]
 
 READERS: dict[str, Reader] = {
     "progress of the round": lambda s, r, _: _progress(s, r, "items done open slots submitted"),
-    "shown candidates": lambda s, r, _: _progress(s, r, "samples candidates shown annotators"),
+    "who judges": lambda s, r, _: _progress(s, r, "annotators"),
+    "shown candidates": lambda s, r, _: count_draws(s, r.id),
+    "what is disputed": lambda s, r, _: count_disputes(s, r.id, None),
     "whether something is left": lambda s, r, _: has_unjudged_items(s, r.id),
     "votes by policy": lambda s, r, _: [
         count_votes(s, r).preview(AdmissionSettings(policy=policy))
