@@ -38,6 +38,9 @@ def _strategy_lines(report: ModelReport) -> Iterator[str]:
     for name, procedure in PROCEDURES.items():
         reasons = [reason for one in procedure.needs if (reason := report.lacks[one])]
         yield f"  {_MARKS[not reasons]} {name}{''.join(f': {reason}' for reason in reasons)}"
+        for one in procedure.may_need:
+            reason = report.lacks[one]
+            yield f"  {_MARKS[reason is None]} {name} with {one}{f': {reason}' if reason else ''}"
 
 
 def _use_lines(report: ModelReport) -> Iterator[str]:

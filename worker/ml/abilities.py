@@ -8,12 +8,25 @@ import torch
 
 from worker.ml.errors import MlError, first_line
 from worker.ml.inputs.encode import NEUTRAL_QUESTION, collate, encoder_of
-from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle
+from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle, frame_of
+from worker.ml.inputs.sight import fit_adapter, show_grey
+from worker.ml.model.contents import adapter_weights, add_new_adapter, remove_adapters
 from worker.ml.model.loading import Vlm
 from worker.ml.model.memory import is_out_of_memory
+from worker.ml.same_logits import difference, is_rounding
 from worker.ml.sampling.generate import sample
 from worker.ml.training.losses import encode_example
-from worker.ml.types import Draw, Example, Part, Prompt, SampleConfig, Sampled
+from worker.ml.types import (
+    PROJECTOR,
+    AdapterSettings,
+    Draw,
+    Example,
+    ModuleSettings,
+    Part,
+    Prompt,
+    SampleConfig,
+    Sampled,
+)
 
 N_TOKENS = 4
 CLOSE = 0.05
@@ -26,6 +39,8 @@ class Ability(StrEnum):
 
     WITHOUT_PICTURE = "without_picture"
     """Reads a question without a picture, and goes on from what it said and was told."""
+    PROTOTYPES = "prototypes"
+    """Has a place for prototypes in front of its projector."""
 
 
 def why_not(vlm: Vlm, ability: Ability, style: PromptStyle = DEFAULT_STYLE) -> str | None:
@@ -83,6 +98,45 @@ def _scored(vlm: Vlm, example: Example, made: list[Sampled], style: PromptStyle)
     ]
 
 
+def _try_prototypes(vlm: Vlm, style: PromptStyle) -> str | None:
+    """Fresh prototypes must change nothing, and ones that learned something must change what the
+    model says of a picture."""
+    settings = AdapterSettings(
+        None, modules={"prototypes": ModuleSettings("prototypes", PROJECTOR, {"iterations": 2})}
+    )
+    try:
+        bare = _shown(vlm, style)
+        with torch.random.fork_rng(devices=[]):
+            add_new_adapter(vlm.model, fit_adapter(vlm, settings))
+            fresh = _shown(vlm, style)
+            for tensor in adapter_weights(vlm.model).values():
+                torch.nn.init.normal_(tensor)
+            other = _shown(vlm, style)
+    except MlError as error:
+        return error.message
+    except Exception as error:  # a family may object in any way it likes
+        if is_out_of_memory(error):
+            raise
+        return f"Prototypes cannot be put on: {first_line(error)}"
+    finally:
+        remove_adapters(vlm.model)
+    if not is_rounding(difference(fresh, bare), vlm.dtype):
+        return "Prototypes that learned nothing change what the model says."
+    if is_rounding(difference(other, bare), vlm.dtype):
+        return "What prototypes learn does not reach what the model says."
+    return None
+
+
+@torch.no_grad()
+def _shown(vlm: Vlm, style: PromptStyle) -> torch.Tensor:
+    """The logits after a question about a grey picture."""
+    inputs = show_grey(vlm, frame_of(vlm, NEUTRAL_QUESTION, style).context)
+    vlm.model.eval()
+    logits: torch.Tensor = vlm.model(**inputs, use_cache=False).logits[0, -1:]
+    return logits.float().cpu()
+
+
 _TRIALS: Mapping[Ability, Callable[[Vlm, PromptStyle], str | None]] = {
     Ability.WITHOUT_PICTURE: _try_without_picture,
+    Ability.PROTOTYPES: _try_prototypes,
 }

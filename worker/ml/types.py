@@ -11,6 +11,10 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16", "4bit"]
 ANSWER, RATIONALE = "answer", "rationale"
 """The names of ILLUME's two losses."""
 
+PROJECTOR = "the projector"
+"""The place of a module of an adapter that belongs to the model's projector, whatever that is
+called (sight.fit_adapter)."""
+
 FIRST = ""
 """The name of the set of LoRA at the top of an adapter's folder."""
 
@@ -166,7 +170,8 @@ class LoraSettings:
 class ModuleSettings:
     """A module of an adapter that is no LoRA. kind: what it is, by the name that the program knows
     it by (worker/ml/model/modules/kinds.py); place: the name of the model's module that it has to
-    do with, or any other for one that stands beside the model; options: what the kind wants to know
+    do with, PROJECTOR for one that is found when the adapter is made, or any other for one that
+    stands beside the model; options: what the kind wants to know
     to build it, in what JSON can say."""
 
     kind: str

@@ -89,7 +89,7 @@ def prove_base(inputs: RunInputs, heart: Heart) -> RunInputs:
 
 
 def _refuse_strategy(inputs: RunInputs) -> None:
-    for ability in get_procedure(inputs.strategy.name).needs:
+    for ability in get_procedure(inputs.strategy.name).needed(inputs.settings):
         if reason := why_not(load_base(inputs, None), ability):
             raise ModelRefused(
                 f"{inputs.settings.base_model} cannot be asked by the strategy "

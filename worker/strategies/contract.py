@@ -100,6 +100,12 @@ class Procedure(ABC):
 
     needs: tuple[Ability, ...] = ()
     """What it asks of a base beyond answering about a picture."""
+    may_need: tuple[Ability, ...] = ()
+    """What only some of its settings ask of a base, too."""
+
+    def needed(self, settings: LoopSettings) -> tuple[Ability, ...]:  # noqa: ARG002
+        """Returns what it asks of a base with these settings."""
+        return self.needs
 
     @abstractmethod
     def propose(

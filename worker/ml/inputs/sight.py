@@ -6,21 +6,23 @@ modules these are is asked of the gradients themselves, not of names or settings
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from PIL import Image
 
+from worker.ml.errors import ModelUnusableError
 from worker.ml.inputs.encode import NEUTRAL_QUESTION, Tensors, process
 from worker.ml.inputs.frozen_tower import make_features
 from worker.ml.inputs.prompts import frame_of
 from worker.ml.model.loading import Vlm
 from worker.ml.model.lora import linear_modules
 from worker.ml.model.memory import is_out_of_memory
+from worker.ml.model.modules.prototypes import n_centres
 from worker.ml.model.modules.tuned import find_projectors
-from worker.ml.types import AdapterSettings, LoraSettings
+from worker.ml.types import PROJECTOR, AdapterSettings, LoraSettings, ModuleSettings
 
 logger = logging.getLogger(__name__)
 
@@ -56,12 +58,65 @@ def fit_set(vlm: Vlm, lora: LoraSettings) -> LoraSettings:
 
 
 def fit_adapter(vlm: Vlm, adapter: AdapterSettings) -> AdapterSettings:
-    """Returns what an adapter is to hold as it fits this model, which must be bare."""
+    """Returns what an adapter is to hold as it fits this model, which must be bare: no LoRA where
+    nothing is read, and modules at the projector by its name and of its size. Raises
+    ModelUnusableError where a module has no place there."""
+    modules = {
+        fitted_name: fitted
+        for name, one in adapter.modules.items()
+        for fitted_name, fitted in _fit_module(vlm, name, one)
+    }
     return AdapterSettings(
         fit_set(vlm, adapter.lora) if adapter.lora else None,
         {name: fit_set(vlm, lora) for name, lora in adapter.sets.items()},
-        adapter.modules,
+        modules,
     )
+
+
+def _fit_module(
+    vlm: Vlm, name: str, settings: ModuleSettings
+) -> Iterator[tuple[str, ModuleSettings]]:
+    if settings.place != PROJECTOR:
+        yield name, settings
+        return
+    places = find_projectors(vlm.model)
+    if not places:
+        raise ModelUnusableError(
+            f"{vlm.name} has no projector, where {name} belongs. Leave it out."
+        )
+    if settings.kind == "prototypes":
+        place, n_patches, width = _patches(vlm, places)
+        sizes = {"width": width, "centres": n_centres(n_patches)}
+        yield name, replace(settings, place=place, options={**settings.options, **sizes})
+    elif len(places) == 1:
+        yield name, replace(settings, place=places[0])
+    else:
+        for number, place in enumerate(places, start=1):
+            yield f"{name}_{number}", replace(settings, place=place)
+
+
+def _patches(vlm: Vlm, places: Sequence[str]) -> tuple[str, int, int]:
+    """The one projector, how many patches of a picture it is given together, and how wide each."""
+    shapes = look_into(vlm).given
+    why = ""
+    if len(places) > 1:
+        why = f"between its tower and its language model stand {' and '.join(places)}"
+    elif places[0] not in shapes:
+        why = f"what {places[0]} is given could not be looked at"
+    elif len(shape := shapes[places[0]]) != 3:
+        why = (
+            f"{places[0]} is given numbers in the shape {' × '.join(map(str, shape))} and not the "
+            "patches of one picture after the other"
+        )
+    elif n_centres(shape[1]) < 1:
+        why = f"{places[0]} is given a single patch of each picture"
+    if why:
+        raise ModelUnusableError(
+            f"Prototypes have no place in {vlm.name} ({vlm.model.config.model_type}): {why}. "
+            "Leave them out, or use another model."
+        )
+    _, n_patches, width = shapes[places[0]]
+    return places[0], n_patches, width
 
 
 def _try(vlm: Vlm) -> Sight:
@@ -92,19 +147,20 @@ def _try(vlm: Vlm) -> Sight:
 
 def _show(vlm: Vlm) -> list[torch.Tensor]:
     """What the language model gets of a picture; its logits where the family does not say."""
-    frame = frame_of(vlm, NEUTRAL_QUESTION)
-    inputs: Tensors = {
-        name: value
-        for name, value in process(vlm, GREY, frame.context).items()
-        if isinstance(value, torch.Tensor)
-    }
+    inputs = show_grey(vlm, frame_of(vlm, NEUTRAL_QUESTION).context)
     if hasattr(vlm.model.base_model, "get_image_features"):
         return list(_tensors(make_features(vlm, inputs).values()))
-    on_device = {
+    return [vlm.model(**inputs, use_cache=False).logits]
+
+
+def show_grey(vlm: Vlm, context: str) -> Tensors:
+    """Returns the model's inputs for a prompt with a grey picture, where the model is."""
+    made = process(vlm, GREY, context).items()
+    tensors = {name: value for name, value in made if isinstance(value, torch.Tensor)}
+    return {
         name: (value.to(vlm.dtype) if value.is_floating_point() else value).to(vlm.device)
-        for name, value in inputs.items()
+        for name, value in tensors.items()
     }
-    return [vlm.model(**on_device, use_cache=False).logits]
 
 
 def _tensors(found: Any) -> Iterator[torch.Tensor]:

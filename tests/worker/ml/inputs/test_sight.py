@@ -20,7 +20,14 @@ from worker.ml.model.loading import Vlm, load_vlm
 from worker.ml.model.lora import find_targets, linear_modules
 from worker.ml.training.train import train_lora
 from worker.ml.training.trainer import Trainer
-from worker.ml.types import AdapterSettings, Example, LoraSettings, TrainConfig
+from worker.ml.types import (
+    PROJECTOR,
+    AdapterSettings,
+    Example,
+    LoraSettings,
+    ModuleSettings,
+    TrainConfig,
+)
 from worker.model_report import report_lines
 from worker.stages.training_settings import adapter_settings
 
@@ -85,13 +92,14 @@ def test_every_group_of_parameters_gets_gradients(
         vlm = load_vlm(str(tmp_path / family), device="cpu")
     pictures = write_pictures(tmp_path / "pictures", 1)
     row = explained(pictures[0], "what is it ?", "red", "the cube is red", OPENER)
-    adapter = adapter_settings(WITH_TOWER)
+    prototypes = ModuleSettings("prototypes", PROJECTOR, {"iterations": 2})
+    adapter = replace(adapter_settings(WITH_TOWER), modules={"prototypes": prototypes})
     assert {name: one.rank for name, one in adapter.every_set.items()} == {"": 4, "tower": 2}
     trainer = Trainer(
         vlm, [row], [], config=CONFIG, adapter=adapter, start_from=None, style=DEFAULT_STYLE
     )
     try:
-        for step in (1, 2):  # A learns from the second step on: B begins at zero
+        for step in (1, 2):  # the rest learns from the second step on: B and z begin at zero
             trainer.step(step)
         found = count_gradients(vlm.model)
     finally:
@@ -100,7 +108,11 @@ def test_every_group_of_parameters_gets_gradients(
     parts = linear_modules(vlm.model)
     n_read = len(set(parts["tower"]) - set(look_into(vlm).unread))
     n_other = len(parts["language"]) + len(parts["projector"])
-    assert found == {"": (2 * n_other, 2 * n_other), "sets/tower": (2 * n_read, 2 * n_read)}
+    assert found == {
+        "": (2 * n_other, 2 * n_other),
+        "sets/tower": (2 * n_read, 2 * n_read),
+        "modules/prototypes": (5, 5),
+    }
 
 
 def test_an_older_adapter_with_lora_there_is_sampled_and_trained_on(

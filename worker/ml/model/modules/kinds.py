@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from worker.ml.model.modules.prototypes import build_prototypes
 from worker.ml.model.modules.tuned import copy_of, copy_weights
 
 
@@ -43,4 +44,5 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "tuned": Kind(copy_of, Stands.IN, merge=copy_weights),
+    "prototypes": Kind(build_prototypes, Stands.BEFORE),
 }
