@@ -24,6 +24,7 @@ from app.round_settings.loop import LoopSettings
 from app.round_settings.monologue import MonologueSettings
 from app.round_settings.reinforcement import ReinforcementSettings
 from app.round_settings.sampling import SamplingSettings
+from app.round_settings.self_questioning import SelfQuestioningSettings
 from app.round_settings.training import TrainingSettings
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Order",
     "ReinforcementSettings",
     "SamplingSettings",
+    "SelfQuestioningSettings",
     "SettingField",
     "Shown",
     "StopSettings",

@@ -6,6 +6,7 @@ from app.round_settings.fields import Group
 MODEL = Group(Sentence("Model"), Sentence("More of model"))
 SAMPLING = Group(Sentence("Sampling"), Sentence("More of sampling"))
 MONOLOGUE = Group(Sentence("Inner monologue"), Sentence("More of inner monologue"))
+SELF_QUESTIONING = Group(Sentence("Self-questioning"), Sentence("More of self-questioning"))
 REINFORCEMENT = Group(Sentence("Learning from rewards"), Sentence("More of learning from rewards"))
 JUDGING = Group(Sentence("Judging"), Sentence("More of judging"))
 TRAINING = Group(Sentence("Training"), Sentence("More of training"))

@@ -13,6 +13,7 @@ from app.round_settings.judging import AdmissionSettings, JudgingSettings
 from app.round_settings.monologue import MonologueSettings
 from app.round_settings.reinforcement import ReinforcementSettings
 from app.round_settings.sampling import SamplingSettings
+from app.round_settings.self_questioning import SelfQuestioningSettings
 from app.round_settings.training import TrainingSettings
 
 
@@ -33,13 +34,14 @@ class LoopSettings(SettingsModel):
         Shown(Sentence("Revision"), Sentence("Hub revision to pin; empty takes the newest, once.")),
     ] = None
     strategy: Annotated[
-        Literal["direct", "monologue"],
+        Literal["direct", "monologue", "self_questioning"],
         Shown(
             Sentence("Strategy"),
             Sentence("How the model comes to rationales."),
             choices={
                 "direct": Sentence("direct: it explains its answer in one breath"),
                 "monologue": Sentence("monologue: it asks itself what the picture shows first"),
+                "self_questioning": Sentence("self-questioning: it learns to ask, too"),
             },
             is_rare=True,
         ),
@@ -87,6 +89,7 @@ class LoopSettings(SettingsModel):
         ),
     ] = 0.05
     monologue: MonologueSettings = MonologueSettings()
+    self_questioning: SelfQuestioningSettings = SelfQuestioningSettings()
     judging: JudgingSettings = JudgingSettings()
     admission: AdmissionSettings = AdmissionSettings()
     training: TrainingSettings = TrainingSettings()
@@ -117,6 +120,26 @@ class LoopSettings(SettingsModel):
                     "A monologue goes on from the very tokens that were sampled, which a server "
                     "does not take: let the workers sample and evaluate."
                 )
+            )
+        return self
+
+    @model_validator(mode="after")
+    def a_question_is_local(self) -> "LoopSettings":
+        if self.strategy == "self_questioning" and self.sampling.backend != "local":
+            raise ValueError(
+                Sentence(
+                    "Self-questioning goes on from the very tokens that were sampled, which a "
+                    "server does not take: let the workers sample."
+                )
+            )
+        return self
+
+    @model_validator(mode="after")
+    def a_projector_learns_once(self) -> "LoopSettings":
+        is_tuned = self.strategy == "self_questioning" and self.self_questioning.tune_projector
+        if is_tuned and self.training.projector:
+            raise ValueError(
+                Sentence("The projector gets LoRA and is to be tuned whole: choose one of the two.")
             )
         return self
 

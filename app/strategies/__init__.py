@@ -8,8 +8,9 @@ from app.kit.sentences import Sentence
 from app.strategies.contract import Mark, Strategy, Trace
 from app.strategies.direct import DIRECT
 from app.strategies.monologue import MONOLOGUE
+from app.strategies.self_questioning import SELF_QUESTIONING
 
-STRATEGIES = {strategy.name: strategy for strategy in (DIRECT, MONOLOGUE)}
+STRATEGIES = {strategy.name: strategy for strategy in (DIRECT, MONOLOGUE, SELF_QUESTIONING)}
 """By their names, which rounds, runs, draws and adapters are stored with."""
 
 
@@ -26,4 +27,13 @@ def get_strategy(name: str) -> Strategy:
     return STRATEGIES[name]
 
 
-__all__ = ["DIRECT", "MONOLOGUE", "STRATEGIES", "Mark", "Strategy", "Trace", "get_strategy"]
+__all__ = [
+    "DIRECT",
+    "MONOLOGUE",
+    "SELF_QUESTIONING",
+    "STRATEGIES",
+    "Mark",
+    "Strategy",
+    "Trace",
+    "get_strategy",
+]

@@ -3,13 +3,15 @@ on the model itself, on the bare base and with nothing but its own forward, once
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
 from worker.ml.errors import MlError, first_line
 from worker.ml.inputs.encode import NEUTRAL_QUESTION, collate, encoder_of
 from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle, frame_of
-from worker.ml.inputs.sight import fit_adapter, show_grey
+from worker.ml.inputs.sight import GREY, fit_adapter, show_grey
 from worker.ml.model.contents import adapter_weights, add_new_adapter, remove_adapters
 from worker.ml.model.loading import Vlm
 from worker.ml.model.memory import is_out_of_memory
@@ -17,6 +19,7 @@ from worker.ml.same_logits import difference, is_rounding
 from worker.ml.sampling.generate import sample
 from worker.ml.training.losses import encode_example
 from worker.ml.types import (
+    ASKER,
     PROJECTOR,
     AdapterSettings,
     Draw,
@@ -39,6 +42,8 @@ class Ability(StrEnum):
 
     WITHOUT_PICTURE = "without_picture"
     """Reads a question without a picture, and goes on from what it said and was told."""
+    TURNS = "turns"
+    """Goes on from what it said of a picture with a question of its own."""
     PROTOTYPES = "prototypes"
     """Has a place for prototypes in front of its projector."""
 
@@ -55,31 +60,46 @@ def why_not(vlm: Vlm, ability: Ability, style: PromptStyle = DEFAULT_STYLE) -> s
 
 def _try_without_picture(vlm: Vlm, style: PromptStyle) -> str | None:
     """Two turns are sampled with a text between them, and scored as a training would."""
-    seen = Part(" it is red.", None, is_apart=True)
+    between = (Part(" it is red.", None, is_apart=True),)
+    return _try_two(vlm, None, between, style, "without a picture")
+
+
+def _try_turns(vlm: Vlm, style: PromptStyle) -> str | None:
+    """A description and a question are sampled, and scored as a training would."""
+    with TemporaryDirectory(prefix="illume-turns-") as folder:
+        picture = Path(folder) / "grey.png"
+        GREY.save(picture)
+        between = (Part("", None, turn="user"), Part("", None, turn=ASKER))
+        return _try_two(vlm, picture, between, style, "for a question of its own")
+
+
+def _try_two(
+    vlm: Vlm, picture: Path | None, between: tuple[Part, ...], style: PromptStyle, how: str
+) -> str | None:
     said: list[Part] = []
     made: list[Sampled] = []
     config = SampleConfig(max_new_tokens=N_TOKENS)
     try:
         for turn in range(2):
-            prompt = Prompt(None, NEUTRAL_QUESTION, None, "", said=tuple(said))
+            prompt = Prompt(picture, NEUTRAL_QUESTION, None, "", said=tuple(said))
             [sampled] = sample(vlm, [Draw(prompt, 0.01, turn)], config, style=style)
             tokens = sampled.tokens or ()
             made.append(sampled)
-            said += [Part(sampled.text, "turn", tokens=tokens, is_apart=True), seen]
-        found = _scored(vlm, Example(None, NEUTRAL_QUESTION, tuple(said)), made, style)
+            said += [Part(sampled.text, "turn", tokens=tokens, is_apart=True), *between]
+        found = _scored(vlm, Example(picture, NEUTRAL_QUESTION, tuple(said)), made, style)
     except MlError as error:
         return error.message
     except Exception as error:  # a family may object in any way it likes
         if is_out_of_memory(error):
             raise
-        return f"The model cannot be asked without a picture: {first_line(error)}"
+        return f"The model cannot be asked {how}: {first_line(error)}"
     expected = [one.log_probability for one in made if one.tokens and one.log_probability]
     off = max((abs(x - y) for x, y in zip(found, expected, strict=True)), default=0.0)
     if off <= CLOSE:
         return None
     return (
-        f"Without a picture a training scores what the model said {off:.2f} nats apart from "
-        "sampling: it would learn other sequences than it said."
+        f"Asked {how}, a training scores what the model said {off:.2f} nats apart from sampling: "
+        "it would learn other sequences than it said."
     )
 
 
@@ -138,5 +158,6 @@ def _shown(vlm: Vlm, style: PromptStyle) -> torch.Tensor:
 
 _TRIALS: Mapping[Ability, Callable[[Vlm, PromptStyle], str | None]] = {
     Ability.WITHOUT_PICTURE: _try_without_picture,
+    Ability.TURNS: _try_turns,
     Ability.PROTOTYPES: _try_prototypes,
 }

@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 FailedFor = Literal["image", "prompt", "server"]
+Turn = Literal["user", "assistant", "asker"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16", "4bit"]
+
+ASKER: Turn = "asker"
+"""The role in which a model asks; also the name of the row that stands for it."""
 
 ANSWER, RATIONALE = "answer", "rationale"
 """The names of ILLUME's two losses."""
@@ -14,6 +18,9 @@ ANSWER, RATIONALE = "answer", "rationale"
 PROJECTOR = "the projector"
 """The place of a module of an adapter that belongs to the model's projector, whatever that is
 called (sight.fit_adapter)."""
+
+WORDS = "the words"
+"""The place of a module of an adapter that belongs to the table of words that the model reads."""
 
 FIRST = ""
 """The name of the set of LoRA at the top of an adapter's folder."""
@@ -31,6 +38,9 @@ class Part:
     is_apart: its tokens depend on its text alone; otherwise it is tokenized as the going on of what
     stands before it. What is sampled from turn by turn is apart, in training as in sampling.
     is_open: it was cut before its end, which therefore is not learned; of a piece with tokens.
+    turn: whose turn begins here; the piece is then the model's own words for that (templates.py),
+    which are only read, and has no text. ASKER is no turn of its own: it stands in the user's and
+    says that the model is to ask.
     """
 
     text: str
@@ -38,6 +48,11 @@ class Part:
     tokens: tuple[int, ...] | None = None
     is_apart: bool = False
     is_open: bool = False
+    turn: Turn | None = None
+
+    def __post_init__(self) -> None:
+        if self.turn is not None and (self.text or self.loss or self.tokens):
+            raise ValueError("a turn begins with the model's own words, which nobody learns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +185,9 @@ class LoraSettings:
 class ModuleSettings:
     """A module of an adapter that is no LoRA. kind: what it is, by the name that the program knows
     it by (worker/ml/model/modules/kinds.py); place: the name of the model's module that it has to
-    do with, PROJECTOR for one that is found when the adapter is made, or any other for one that
-    stands beside the model; options: what the kind wants to know
-    to build it, in what JSON can say."""
+    do with, PROJECTOR or WORDS for one that is found when the adapter is made, or any other for one
+    that stands beside the model; options: what the kind wants to know to build it, in what JSON can
+    say."""
 
     kind: str
     place: str

@@ -194,14 +194,12 @@ def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
     # A retry reads its own manifest if it has one, else that of the run it goes on from.
     chain = runs.list_chain(session, inputs.run)
     manifest = next(found for run in chain if (found := list_manifest(session, run.id)))
-    rows = [(example, row) for row in manifest for example in _teach(inputs, row)]
+    rows = _teach(inputs, manifest)
     parent_id = inputs.get_models(session, inputs.role).parent_adapter_id
     if inputs.settings.training.start == "restart":
         parent_id = None
     held_out = _list_validation(session, inputs.project_id)
-    validation = [
-        (example, owner_of(row.item)) for row in held_out for example in _teach(inputs, row)
-    ]
+    validation = [(example, owner_of(row.item)) for example, row in _teach(inputs, held_out)]
     return TrainingInputs(
         rows=[example for example, _ in rows],
         items=[owner_of(row.item) for _, row in rows],
@@ -215,20 +213,25 @@ def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
     )
 
 
-def _teach(inputs: RunInputs, row: ManifestRow) -> Sequence[Example]:
-    """Returns the examples that the run's strategy makes of a row for the role that learns."""
-    lesson = Lesson(
-        image=_path(row.image),
-        question=row.item.question,
-        answer=row.answer,
-        rationale=row.rationale,
-        weight=row.weight,
-        turns=row.turns,
-        answer_tokens=row.answer_tokens,
-        rationale_tokens=row.rationale_tokens,
-    )
+def _teach(inputs: RunInputs, rows: Sequence[ManifestRow]) -> list[tuple[Example, ManifestRow]]:
+    """Returns the examples that the run's strategy makes of some rows for the role that learns,
+    each with its row, or with one of those that it is of."""
+    lessons = [
+        Lesson(
+            image=_path(row.image),
+            question=row.item.question,
+            answer=row.answer,
+            rationale=row.rationale,
+            weight=row.weight,
+            turns=row.turns,
+            answer_tokens=row.answer_tokens,
+            rationale_tokens=row.rationale_tokens,
+        )
+        for row in rows
+    ]
     procedure = get_procedure(inputs.strategy.name)
-    return procedure.teach(inputs.role, lesson, inputs.settings)
+    taught = procedure.teach_all(inputs.role, lessons, inputs.settings)
+    return [(example, rows[place]) for place, example in taught]
 
 
 def _list_validation(session: Session, project_id: int) -> list[ManifestRow]:

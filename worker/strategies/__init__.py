@@ -1,11 +1,16 @@
 """The procedures of the strategies: how each asks its models, and what it teaches them."""
 
-from app.strategies import DIRECT, MONOLOGUE, get_strategy
+from app.strategies import DIRECT, MONOLOGUE, SELF_QUESTIONING, get_strategy
 from worker.strategies.contract import Procedure
 from worker.strategies.direct import Direct
 from worker.strategies.monologue import Monologue
+from worker.strategies.self_questioning import SelfQuestioning
 
-PROCEDURES: dict[str, Procedure] = {DIRECT.name: Direct(), MONOLOGUE.name: Monologue()}
+PROCEDURES: dict[str, Procedure] = {
+    DIRECT.name: Direct(),
+    MONOLOGUE.name: Monologue(),
+    SELF_QUESTIONING.name: SelfQuestioning(),
+}
 """By the name of the strategy; one for each that app/strategies declares."""
 
 

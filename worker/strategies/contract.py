@@ -81,6 +81,7 @@ class Lesson:
     Every strategy can be taught the same lessons, or their results could not be compared: one that
     wants more than a lesson has goes without, and one that does not know its turns leaves them out.
 
+    description: what is said of the picture before anything is asked; is_caption: people said it.
     turns: the looks that led to the answer, where it came of a monologue. answer_tokens,
     rationale_tokens: as they were sampled after these turns; None for texts that were not.
     """
@@ -93,6 +94,8 @@ class Lesson:
     turns: tuple[Turn, ...] = ()
     answer_tokens: tuple[int, ...] | None = None
     rationale_tokens: tuple[int, ...] | None = None
+    description: str | None = None
+    is_caption: bool = False
 
 
 class Procedure(ABC):
@@ -164,3 +167,14 @@ class Procedure(ABC):
     @abstractmethod
     def teach(self, role: str, lesson: Lesson, settings: LoopSettings) -> Sequence[Example]:
         """Returns what the model of a role learns of a lesson; nothing where it is not for it."""
+
+    def teach_all(
+        self, role: str, lessons: Sequence[Lesson], settings: LoopSettings
+    ) -> list[tuple[int, Example]]:
+        """Returns what the model of a role learns of lessons that stand together, each example with
+        the place of the lesson that it is of, or of one of them."""
+        return [
+            (place, example)
+            for place, lesson in enumerate(lessons)
+            for example in self.teach(role, lesson, settings)
+        ]

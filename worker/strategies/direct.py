@@ -35,6 +35,9 @@ class Direct(Procedure):
     """Asks for rationales of the item's answer; of held-out items for an answer, then for the
     rationale of it. A lesson is one example of both."""
 
+    name = DIRECT.name
+    """Of the strategy; part of the seeds of its draws."""
+
     def propose(
         self,
         models: Models,
@@ -46,7 +49,7 @@ class Direct(Procedure):
         config = SampleConfig(
             max_new_tokens=sampling.max_new_tokens, top_k_share=sampling.top_k_share
         )
-        planned = plan_draws(items, settings, round_number)
+        planned = plan_draws(items, settings, round_number, self.name)
         made = make_until_enough(
             planned, lambda wishes: models[MODEL](wishes, config), _text_of, sampling
         )
@@ -81,12 +84,15 @@ class Direct(Procedure):
 
 
 def plan_draws(
-    items: Sequence[tuple[Item, Image]], settings: LoopSettings, round_number: int
+    items: Sequence[tuple[Item, Image]],
+    settings: LoopSettings,
+    round_number: int,
+    strategy: str = DIRECT.name,
 ) -> list[tuple[Place, Draw]]:
     """Returns all draws of some items, each asked for a rationale of the item's answer."""
     return [
         (place, Draw(_prompt(item, image, place.opener), place.temperature, place.seed))
-        for place, item, image in plan_places(items, settings, round_number, DIRECT.name)
+        for place, item, image in plan_places(items, settings, round_number, strategy)
     ]
 
 

@@ -16,20 +16,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from worker.ml.inputs.templates import ASSISTANT, render_chat
+from worker.ml.inputs.templates import ASSISTANT, TurnWords, read_turns, render_chat
 from worker.ml.model.literal import BREAK, literal, token_ids
-from worker.ml.types import ANSWER, RATIONALE, Example, Part, Prompt
+from worker.ml.model.modules.placing import find_row
+from worker.ml.types import ANSWER, ASKER, RATIONALE, Example, Part, Prompt, Turn
 
 
 @dataclass(frozen=True, slots=True)
 class PromptStyle:
     """Templates. `plain_context` may use {image} and {question}; `chat_question` {question}.
-    `image` overrides the family's own mark for "here is the image"."""
+    `image` overrides the family's own mark for "here is the image". asker: what a model reads that
+    is to ask, where its adapter has no row for that."""
 
     plain_context: str = "{image}Q: {question} A:"
     gap: str = " "  # between a plain context and the answer, and before every rationale
     chat_question: str = "{question}"
     image: str | None = None
+    asker: str = "you ask:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,23 +127,21 @@ def explained(
 def train_text(vlm: Any, example: Example, style: PromptStyle = DEFAULT_STYLE) -> TrainText:
     """Returns the pieces of an example as they are written for this model, in their order."""
     frame = _frame(vlm, example, style)
-    return TrainText(frame.context, _written(vlm, frame, example.parts), frame.end)
+    return TrainText(frame.context, _written(vlm, frame, example.parts, style), frame.end)
 
 
 def said_tokens(vlm: Any, prompt: Prompt, style: PromptStyle = DEFAULT_STYLE) -> tuple[int, ...]:
     """Returns the tokens of what a prompt says was said, which follow its context. The same parts
     give the same tokens in an example that learns them (losses.cut_pieces)."""
     frame = _frame(vlm, prompt, style)
-    parts = _written(vlm, frame, prompt.said)
+    parts = _written(vlm, frame, prompt.said, style)
     return tuple(token for part in parts for token in apart_ids(vlm.tokenizer, part))
 
 
 def apart_ids(tokenizer: Any, part: Part) -> tuple[int, ...]:
     """Returns the tokens of a part that stands apart: those that were sampled, or those of its
     text in the middle of any other."""
-    return (
-        part.tokens if part.tokens is not None else tuple(token_ids(tokenizer, BREAK + part.text))
-    )
+    return part.tokens if part.tokens is not None else _apart(tokenizer, part.text)
 
 
 def _frame(vlm: Any, asked: Prompt | Example, style: PromptStyle) -> Frame:
@@ -153,13 +154,44 @@ def _frame(vlm: Any, asked: Prompt | Example, style: PromptStyle) -> Frame:
     )
 
 
-def _written(vlm: Any, frame: Frame, parts: Sequence[Part]) -> tuple[Part, ...]:
+def _written(vlm: Any, frame: Frame, parts: Sequence[Part], style: PromptStyle) -> tuple[Part, ...]:
     """The parts with their texts as they are written for this model."""
     texts = _literal_texts(vlm, [part.text for part in parts])
-    if texts:
-        texts[0] = frame.gap + texts[0]
-    written = zip(texts, parts, strict=True)
-    return tuple(replace(part, text=text) for text, part in written)
+    made: list[Part] = []
+    gap = frame.gap
+    for text, part in zip(texts, parts, strict=True):
+        if part.turn is None:
+            made.append(replace(part, text=gap + text))
+            gap = ""
+            continue
+        words, tokens = _turn_words(vlm, part.turn, gap, style)
+        made.append(replace(part, text=words.words, turn=None, tokens=tokens, is_apart=True))
+        gap = words.gap
+    return tuple(made)
+
+
+def _turn_words(
+    vlm: Any, turn: Turn, gap: str, style: PromptStyle
+) -> tuple[TurnWords, tuple[int, ...]]:
+    """What stands where a turn begins, in words and in tokens; `gap` is the blank that was left to
+    what comes next. The role in which a model asks is the row that its adapter has for it, or
+    words."""
+    if turn == ASKER:
+        row = find_row(vlm.model, ASKER) if hasattr(vlm, "model") else None
+        if row is not None:  # nothing is said in it yet: the blank is that of what is said next
+            return TurnWords("", gap), (row,)
+        words = TurnWords(gap + style.asker, style.gap)
+    elif vlm.is_chat:
+        words = read_turns(vlm)[turn]
+    else:
+        mark = style.plain_context.format(image="", question=BREAK)
+        before, _, after = mark.partition(BREAK)
+        words = TurnWords.of(style.gap + before if turn == "user" else after + style.gap)
+    return words, _apart(vlm.tokenizer, words.words)
+
+
+def _apart(tokenizer: Any, text: str) -> tuple[int, ...]:
+    return tuple(token_ids(tokenizer, BREAK + text))
 
 
 def _literal_texts(vlm: Any, texts: Sequence[str]) -> list[str]:

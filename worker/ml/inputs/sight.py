@@ -22,7 +22,7 @@ from worker.ml.model.lora import linear_modules
 from worker.ml.model.memory import is_out_of_memory
 from worker.ml.model.modules.prototypes import n_centres
 from worker.ml.model.modules.tuned import find_projectors
-from worker.ml.types import PROJECTOR, AdapterSettings, LoraSettings, ModuleSettings
+from worker.ml.types import PROJECTOR, WORDS, AdapterSettings, LoraSettings, ModuleSettings
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +76,14 @@ def fit_adapter(vlm: Vlm, adapter: AdapterSettings) -> AdapterSettings:
 def _fit_module(
     vlm: Vlm, name: str, settings: ModuleSettings
 ) -> Iterator[tuple[str, ModuleSettings]]:
+    if settings.place == WORDS:
+        words = vlm.model.get_input_embeddings()
+        if not isinstance(words, torch.nn.Embedding):  # then words say what a row would
+            logger.info("Model %s has no table of words to which rows can be added", vlm.name)
+            return
+        place = next(name for name, one in vlm.model.named_modules() if one is words)
+        yield name, replace(settings, place=place)
+        return
     if settings.place != PROJECTOR:
         yield name, settings
         return

@@ -1,7 +1,8 @@
 """Chat templates: found fit for a picture, a question and a begun answer once per model, with a
 sentence that says what is wrong where they are not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import TemplateError
@@ -11,6 +12,8 @@ from worker.ml.errors import ModelUnusableError, PromptError, first_line
 # Stands for the assistant's text while a template is taken apart: a noncharacter, so that nobody's
 # text holds it.
 ASSISTANT = "\ufdd1"
+_USER = "\ufdd2"  # stands for the user's text of a later turn
+_ONE_TURN = "The model's chat template takes no second question behind its first answer."
 _PICTURE = {"type": "image"}
 _FAILURES = (TemplateError, TypeError, ValueError, LookupError, AttributeError)
 _NEEDED = "It must take a user turn with an image and a text, and an assistant turn."
@@ -47,6 +50,50 @@ def render_chat(vlm: Any, question: str, *, sees: bool = True) -> str:
         raise PromptError(
             f"The model's chat template fails with the item's question: {first_line(error)}"
         ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class TurnWords:
+    """What a model reads where somebody's turn begins behind other turns: the words, and the blank
+    between them and the first word that is said."""
+
+    words: str
+    gap: str
+
+    @classmethod
+    def of(cls, whole: str) -> "TurnWords":
+        """Returns the words apart from the blanks behind them."""
+        words = whole.rstrip(" ")
+        return cls(words, whole[len(words) :])
+
+
+def read_turns(vlm: Any) -> Mapping[str, TurnWords]:
+    """Returns how the template begins the user's turn and the assistant's behind the first two.
+
+    Raises ModelUnusableError for a template that takes no more than two turns."""
+    known: Mapping[str, TurnWords] | None = vlm.memo.get("turns")
+    if known is None:
+        if "template_form" not in vlm.memo:
+            vlm.memo["template_form"] = _find_form(vlm)
+        known = vlm.memo["turns"] = _find_turns(vlm, vlm.memo["template_form"])
+    return known
+
+
+def _find_turns(vlm: Any, form: Form) -> Mapping[str, TurnWords]:
+    said = {"role": "assistant", "content": form(ASSISTANT)}
+    first = {"role": "user", "content": [_PICTURE, *_as_parts("Is it red?")]}
+    try:
+        whole: str = vlm.processor.apply_chat_template(
+            [first, said, {"role": "user", "content": _as_parts(_USER)}, said]
+        )
+    except _FAILURES as error:
+        raise ModelUnusableError(f"{_ONE_TURN} It fails: {first_line(error)}") from error
+    _, _, after = whole.partition(ASSISTANT)
+    user, found, after = after.partition(_USER)
+    assistant, also_found, _ = after.partition(ASSISTANT)
+    if not found or not also_found:
+        raise ModelUnusableError(f"{_ONE_TURN} It leaves out what follows.")
+    return {"user": TurnWords.of(user), "assistant": TurnWords.of(assistant)}
 
 
 def _find_form(vlm: Any) -> Form:

@@ -1,7 +1,6 @@
 """The inner monologue as a strategy of the loop."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 
 from app.kit.storage import image_path
@@ -20,7 +19,6 @@ from worker.ml.types import (
     AdapterSettings,
     Example,
     Failed,
-    ModuleSettings,
     Sampled,
 )
 from worker.strategies.contract import (
@@ -37,10 +35,8 @@ from worker.strategies.failures import collect_failures
 from worker.strategies.monologue.episodes import Episode, Player, Sizes, Wanted, resume
 from worker.strategies.monologue.lessons import teach_observer, teach_reasoner
 from worker.strategies.monologue.rollouts import Rewarded, Rewards, Rollouts
+from worker.strategies.output import with_output
 from worker.strategies.places import Place, make_until_enough, plan_places
-
-OUTPUT_LAYER = "lm_head"
-"""The name of the layer that makes logits of words, in every family that transformers loads."""
 
 
 class Monologue(Procedure):
@@ -114,11 +110,9 @@ class Monologue(Procedure):
     ) -> AdapterSettings:
         """Returns what the settings want; with it, for the reasoner of a base that knows few
         words, a tuned copy of the output layer."""
-        most = settings.monologue.tune_output_up_to
-        if role != REASONER or not most or n_words() > most:
+        if role != REASONER:
             return adapter
-        output = {"output": ModuleSettings("tuned", OUTPUT_LAYER)}
-        return replace(adapter, modules={**adapter.modules, **output})
+        return with_output(adapter, settings.monologue.tune_output_up_to, n_words)
 
     def roll(
         self,

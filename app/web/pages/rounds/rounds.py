@@ -230,6 +230,7 @@ LOSS_LABELS = {
     "answer": Sentence("answers"),
     "rationale": Sentence("rationales"),
     "question": Sentence("questions"),
+    "description": Sentence("descriptions"),
     "observation": Sentence("observations"),
 }
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from worker.ml.model.modules.prototypes import build_prototypes
+from worker.ml.model.modules.rows import build_rows
 from worker.ml.model.modules.tuned import copy_of, copy_weights
 
 
@@ -20,13 +21,14 @@ class Stands(StrEnum):
 
     IN: in its stead. BEFORE: it gets what that module would be given first, and that module what it
     makes of it. BEHIND: it is given what that module made and what that one was given, and what it
-    returns goes on. BESIDE: the model's own forward does not call it; whoever knows of it does
-    (placing.modules_on).
+    returns goes on. AROUND: both; its `before` is asked first. BESIDE: the model's own forward does
+    not call it; whoever knows of it does (placing.modules_on).
     """
 
     IN = "in"
     BEFORE = "before"
     BEHIND = "behind"
+    AROUND = "around"
     BESIDE = "beside"
 
 
@@ -45,4 +47,5 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "tuned": Kind(copy_of, Stands.IN, merge=copy_weights),
     "prototypes": Kind(build_prototypes, Stands.BEFORE),
+    "rows": Kind(build_rows, Stands.AROUND),
 }

@@ -13,6 +13,7 @@ import torch
 
 from worker.ml.model.lora import refuse_other_tensors, replace_module
 from worker.ml.model.modules.kinds import KINDS, Stands
+from worker.ml.model.modules.rows import AddedRows
 from worker.ml.types import ModuleSettings
 
 _ON = "_adapter_modules"  # of the model: what is on it, and how each goes off again
@@ -103,30 +104,43 @@ def _put_on(model: Any, one: AdapterModule) -> TakeOff:
     model.add_module(child, one.module)
     if one.stands is Stands.BESIDE:
         return lambda: delattr(model, child)
-    hook = _hook(model.get_submodule(place), one)
+    hooks = _hooks(model.get_submodule(place), one)
 
     def take_off() -> None:
-        hook.remove()
+        for hook in hooks:
+            hook.remove()
         delattr(model, child)
 
     return take_off
 
 
-def _hook(at: torch.nn.Module, one: AdapterModule) -> Any:
-    module = one.module
+def _hooks(at: torch.nn.Module, one: AdapterModule) -> list[Any]:
+    module: Any = one.module
+    first_asked = module.before if one.stands is Stands.AROUND else module
 
     def before(_: torch.nn.Module, args: Any, kwargs: Any) -> Any:
         if args:
-            return (module(args[0]), *args[1:]), kwargs
+            return (first_asked(args[0]), *args[1:]), kwargs
         first = next(iter(kwargs))
-        return args, kwargs | {first: module(kwargs[first])}
+        return args, kwargs | {first: first_asked(kwargs[first])}
 
     def behind(_: torch.nn.Module, args: Any, kwargs: Any, made: Any) -> Any:
         return module(made, *args, **kwargs)
 
-    if one.stands is Stands.BEFORE:
-        return at.register_forward_pre_hook(before, with_kwargs=True)
-    return at.register_forward_hook(behind, with_kwargs=True)
+    hooks: list[Any] = []
+    if one.stands in {Stands.BEFORE, Stands.AROUND}:
+        hooks.append(at.register_forward_pre_hook(before, with_kwargs=True))
+    if one.stands in {Stands.BEHIND, Stands.AROUND}:
+        hooks.append(at.register_forward_hook(behind, with_kwargs=True))
+    return hooks
+
+
+def find_row(model: Any, name: str) -> int | None:
+    """Returns the number of a row that the adapter which is on adds to the words, None without."""
+    for one in modules_on(model).values():
+        if isinstance(one.module, AddedRows) and name in one.module.names:
+            return one.module.number_of(name)
+    return None
 
 
 def load_module(one: AdapterModule, weights: Mapping[str, torch.Tensor]) -> None:
