@@ -117,6 +117,31 @@ class PositionFigures(StoredJson):
         return self.p is not None and self.p < LEVEL
 
 
+class AnchorFigures(StoredJson):
+    """What people pick in a round, and of its anchors: texts that they, or others, judged before.
+
+    first_…: of the round in which the anchors were shown first.
+    """
+
+    fit: Figure = Figure()
+    """Of the items that count: the mean share of shown candidates that people picked."""
+    n_anchors: int = 0
+    first_number: int | None = None
+    """None where the round has no anchors."""
+    first_fit: float | None = None
+    anchors: Figure = Figure()
+    first_anchors: Figure = Figure()
+    change: Figure = Figure()
+    """Of the anchors, item by item: now less the first time."""
+
+    @property
+    def gained(self) -> float | None:
+        """Returns what the fit rate rose since the round of the anchors."""
+        if self.fit.value is None or self.first_fit is None:
+            return None
+        return self.fit.value - self.first_fit
+
+
 class AssessmentResult(StoredJson):
     """The result of gathering evidence: how many judgements it is about; the rest are rows."""
 

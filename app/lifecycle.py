@@ -286,6 +286,8 @@ class EvidenceKind(StrEnum):
     """The agreement on candidates of each strategy, over the rounds of the project."""
     ADMISSION = "admission"
     POSITIONS = "positions"
+    ANCHORS = "anchors"
+    """What is picked in the round, and of the texts that are judged again in every round."""
 
 
 def can_advance(

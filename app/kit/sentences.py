@@ -21,6 +21,13 @@ class Share(float):
         return f"{float(self):.1%}"
 
 
+class Points(float):
+    """A difference of two parts of a whole in a sentence, written in percentage points: 3.0."""
+
+    def __str__(self) -> str:
+        return f"{100 * float(self):.1f}"
+
+
 class Sentence(str):
     """A sentence for people: English as a text, with what a translation of it needs.
 
@@ -69,8 +76,8 @@ def pack(part: object) -> Any:
             }
         case Amount():
             return {"amount": int(part)}
-        case Share():
-            return {"share": float(part)}
+        case Share() | Points():
+            return {type(part).__name__.lower(): float(part)}
         case StrEnum():
             return {"text": part.value.replace("_", " "), "parts": {}}  # pages know it as a word
     return part if isinstance(part, int | float | str) else str(part)
@@ -84,6 +91,8 @@ def unpack(packed: Any) -> Any:
         return Amount(packed["amount"])
     if "share" in packed:
         return Share(packed["share"])
+    if "points" in packed:
+        return Points(packed["points"])
     text, many = packed["text"], packed.get("many")
     parts = {str(name): unpack(value) for name, value in packed["parts"].items()}
     if many is None:

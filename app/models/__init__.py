@@ -29,6 +29,7 @@ from app.models.judgements import (
     VerdictRow,
     WrittenRationale,
 )
+from app.models.measuring import AnchorItem
 from app.models.outcomes import (
     Adjudication,
     Admission,
@@ -62,6 +63,7 @@ __all__ = [
     "Adjudication",
     "Admission",
     "AdmissionDecision",
+    "AnchorItem",
     "ApiToken",
     "Base",
     "Branch",

@@ -231,7 +231,8 @@ class RoundCandidate(Base):
         UniqueConstraint("round_id", "candidate_id", "is_shown"),
         UniqueConstraint("round_id", "item_id", "rank"),
         CheckConstraint(
-            "chosen_by IN ('draws', 'random', 'not_shown', 'check')", name="chosen_by_known"
+            "chosen_by IN ('draws', 'random', 'not_shown', 'check', 'anchor')",
+            name="chosen_by_known",
         ),
         CheckConstraint("is_shown = (chosen_by <> 'not_shown')", name="shown_says_why"),
         Index("ix_round_candidate_candidate_id", "candidate_id"),

@@ -122,6 +122,18 @@ class JudgingSettings(SettingsModel):
             is_rare=True,
         ),
     ] = None
+    anchor_items: Annotated[
+        int,
+        Field(ge=0, le=500),
+        Shown(
+            Sentence("Anchor items"),
+            Sentence(
+                "Per round, chosen once: their candidates stay the same and are judged again in "
+                "every round, so that a better model can be told from people who became milder."
+            ),
+            is_rare=True,
+        ),
+    ] = 0
     control: Annotated[
         Literal["none", "permuted"],
         Shown(

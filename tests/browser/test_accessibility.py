@@ -39,6 +39,7 @@ from tests.support.factories import (
     make_user,
 )
 from tests.support.judging import gather_now, make_judged_items, make_people
+from tests.support.quality.anchors import make_drifting_rounds
 from tests.support.quality.checks import judge_some, make_checks, settings_with
 from tests.support.quality.disputes import decide_item, make_disputed_round
 
@@ -203,6 +204,7 @@ def fill(site: Site) -> dict[str, str]:
             "round/show.html": f"/rounds/{site.round_id}",
             "round/show.html finished": f"/rounds/{done.id}",
             "round/show.html failed": f"/rounds/{failed.id}",
+            "round/show.html anchors": f"/rounds/{make_drifting_rounds(session).id}",
             "round/close.html": f"/rounds/{site.round_id}/close",
             "round/policies.html": f"/rounds/{store_trials(session, site.round_id)}/policies",
             "round/cancel.html": f"/rounds/{site.round_id}/cancel",

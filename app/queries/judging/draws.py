@@ -24,19 +24,20 @@ def list_traced_draws(
     """Returns the draws of a round that came to these candidates by a strategy, the most probable
     first; those of which no trace was kept are left out.
 
-    The candidates of a check item were drawn in another round, and show their traces like others.
+    The candidates of a check item or an anchor were drawn in another round, and show their traces
+    like others.
     """
-    is_of_check = exists().where(
+    is_of_another = exists().where(
         RoundCandidate.round_id == round_id,
         RoundCandidate.candidate_id == Sample.candidate_id,
-        RoundCandidate.chosen_by == "check",
+        RoundCandidate.chosen_by.in_(("check", "anchor")),
     )
     rows = session.execute(
         select(Sample.id, Sample.candidate_id, Sample.trace)
         .join(Run, Run.id == Sample.run_id)
         .where(
             Sample.candidate_id.in_(candidate_ids),
-            or_(Run.round_id == round_id, is_of_check),
+            or_(Run.round_id == round_id, is_of_another),
             Sample.strategy == strategy,
             Sample.trace.is_not(None),
         )

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, func, select, text, update
+from sqlalchemy import Row, Select, delete, exists, func, select, text, update
 from sqlalchemy.orm import Session
 
-from app.lifecycle import JudgementStatus, RoundItemState, UserKind
+from app.lifecycle import JudgementStatus, Purpose, RoundItemState, UserKind
 from app.models import (
     Admission,
     Candidate,
@@ -25,16 +25,24 @@ from app.queries.counted import counted_judgements
 
 
 def list_votes_of(session: Session, round_id: int, user_id: int) -> list[int]:
-    """Returns ids of the submitted judgements of a person in a round that count."""
+    """Returns ids of the submitted judgements of a person in a round: those that count, and those
+    of items mixed in to compare. What they said of check items stays, since it is what says that
+    they err.
+    """
+    of_check = exists().where(
+        RoundItem.id == Judgement.round_item_id, RoundItem.purpose == Purpose.CHECK
+    )
     return list(
         session.scalars(
-            select(counted_judgements.id)
+            select(Judgement.id)
             .where(
-                counted_judgements.round_id == round_id,
-                counted_judgements.user_id == user_id,
-                counted_judgements.user_kind == UserKind.PERSON,
+                Judgement.round_id == round_id,
+                Judgement.user_id == user_id,
+                Judgement.user_kind == UserKind.PERSON,
+                Judgement.status == JudgementStatus.SUBMITTED,
+                ~of_check,
             )
-            .order_by(counted_judgements.id)
+            .order_by(Judgement.id)
         )
     )
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, func, select, true
+from sqlalchemy import BigInteger, func, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
 from app.lifecycle import (
     Job,
+    Purpose,
     RoundItemState,
     RoundStatus,
     RunStatus,
@@ -36,8 +37,22 @@ from app.strategies.monologue import Outcome
 
 def count_covered(session: Session, project_id: int, *, round_number: int) -> tuple[int, int, int]:
     """Returns how many train items there are that can be trained on, how many of them have a
-    rationale since this round or before, and how many had one before this round."""
+    rationale since this round or before, and how many had one before this round.
+
+    An anchor of this round that has none is left out: it is not sampled, so it cannot get one.
+    """
     set_aside = aliased(RoundItem)
+    anchored = (
+        select(RoundItem.item_id)
+        .join(Round, Round.id == RoundItem.round_id)
+        .where(
+            Round.project_id == project_id,
+            Round.number == round_number,
+            RoundItem.purpose == Purpose.ANCHOR,
+            # Said beside, so that the small index of what does not count is enough.
+            RoundItem.purpose != Purpose.TRAINING,
+        )
+    )
     trainable = usable_items_statement(project_id).where(
         Item.split == Split.TRAIN,
         ~select(set_aside.id)
@@ -60,6 +75,7 @@ def count_covered(session: Session, project_id: int, *, round_number: int) -> tu
         )
         .select_from(items)
         .outerjoin(first_round, first_round.c.item_id == items.c.id)
+        .where(or_(first_round.c.number.is_not(None), items.c.id.not_in(anchored)))
     ).one()
     return row[0], row[1], row[2]
 

@@ -1,13 +1,17 @@
 """Items of a round as rows: put in, opened, set aside."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from app.lifecycle import Purpose, RoundItemState
 from app.models import RoundItem
+
+MIXED_IN = (Purpose.ANCHOR, Purpose.COMPARISON)
+"""Purposes of items that stand in the queue among those that are sampled."""
 
 
 def insert_round_items(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -24,6 +28,35 @@ def open_items(
         update(RoundItem)
         .where(*_waiting(round_id), RoundItem.item_id.in_(item_ids))
         .values(state=RoundItemState.OPEN, priority=priority)
+    )
+
+
+def open_mixed_in(session: Session, round_id: int, share: float) -> None:
+    """Let people judge a share of the items that are mixed in to measure, in the order in which
+    they were put in. Never waits: what somebody else opens at this moment is theirs to open.
+    """
+    mixed_in = select(RoundItem.id).where(
+        RoundItem.round_id == round_id,
+        RoundItem.purpose.in_(MIXED_IN),
+        # Said beside, so that the small index of what does not count is enough.
+        RoundItem.purpose != Purpose.TRAINING,
+    )
+    ids = session.scalars(mixed_in.order_by(RoundItem.id)).all()
+    if not ids:
+        return
+    waiting = (
+        select(RoundItem.id)
+        .where(
+            RoundItem.id.in_(ids[: math.ceil(share * len(ids))]),
+            RoundItem.state == RoundItemState.WAITING,
+        )
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+    session.execute(
+        update(RoundItem)
+        .where(RoundItem.id.in_(session.scalars(waiting).all()))
+        .values(state=RoundItemState.OPEN)
+        .execution_options(synchronize_session="fetch")
     )
 
 

@@ -224,10 +224,11 @@ def list_train_item_ids(session: Session, project_id: int) -> list[int]:
 
 
 def has_unjudged_items(session: Session, round_id: int) -> bool:
-    """Whether something of the round is waiting for candidates or for a judgement."""
+    """Whether something of the round is waiting for candidates or for a judgement, be it there to
+    train on or mixed in to measure."""
     unjudged = exists().where(
-        counted_items.round_id == round_id,
-        counted_items.state.in_([RoundItemState.WAITING, RoundItemState.OPEN]),
+        RoundItem.round_id == round_id,
+        RoundItem.state.in_([RoundItemState.WAITING, RoundItemState.OPEN]),
     )
     return session.scalar(select(unjudged)) or False
 

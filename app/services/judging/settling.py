@@ -4,7 +4,7 @@ from sqlalchemy.orm import Session
 
 from app.events.dataset import ItemSlotAdded
 from app.kit.sentences import Sentence
-from app.lifecycle import RoundItemState
+from app.lifecycle import Purpose, RoundItemState
 from app.models import Judgement, Round, RoundItem
 from app.queries.judging import settling as queries
 from app.queries.judging.submissions import get_item_votes
@@ -91,6 +91,11 @@ def _finish_item(round_item: RoundItem, *, n_wrong: int, n_submitted: int) -> No
 
 
 def set_aside(round_item: RoundItem, reason: str) -> None:
+    """Set an item aside with the reason. One that measures is done instead: what is said of it may
+    touch nothing that is trained on."""
+    if round_item.purpose is not Purpose.TRAINING:
+        round_item.state = RoundItemState.DONE
+        return
     round_item.state = RoundItemState.SET_ASIDE
     round_item.set_aside_reason = reason
 

@@ -47,6 +47,7 @@ from app.round_settings import LoopSettings
 from app.run_results import StoredJson
 from app.services.admission.checked import list_checked
 from app.services.admission.trials import try_policies
+from app.services.quality.drift import measure_anchors
 from app.services.runs import runs
 
 OnProgress = Callable[[str, int, int], None]
@@ -184,6 +185,7 @@ _KINDS: Mapping[EvidenceKind, Measuring] = {
     EvidenceKind.STRATEGIES: Measuring("measuring agreement", measure_strategies),
     EvidenceKind.POSITIONS: Measuring("testing positions", measure_positions),
     EvidenceKind.ADMISSION: Measuring("trying policies", measure_admission),
+    EvidenceKind.ANCHORS: Measuring("comparing anchors", measure_anchors),
 }
 
 

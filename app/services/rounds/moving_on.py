@@ -13,6 +13,7 @@ from app.kit.sentences import Sentence
 from app.lifecycle import PHASES, Decision, Job, RoundStatus
 from app.models import Project, Round
 from app.queries.rounds import rounds as queries
+from app.queries.rounds.round_items import open_mixed_in
 from app.queries.runs import runs as run_queries
 from app.round_settings import LoopSettings
 from app.run_results import StoredJson
@@ -53,6 +54,8 @@ def finish_round_run(session: Session, run_id: int, *, attempt: int, result: Sto
 
 def _begin_judging(session: Session, round_: Round, settings: LoopSettings) -> None:
     advance(session, round_, RoundStatus.JUDGING, actor=None)
+    # Two shards that ended at the same moment did not know of each other.
+    open_mixed_in(session, round_.id, 1.0)
     if settings.judging.judges.are_people:
         _begin_closing(session, round_, settings)
     else:

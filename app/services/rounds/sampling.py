@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.kit.errors import LostRun
 from app.kit.texts import collapse, unit_hash
-from app.lifecycle import AuthorKind, FailureKind
+from app.lifecycle import AuthorKind, FailureKind, ShardStatus
 from app.models import Run
 from app.queries.rounds import candidates as candidate_queries
 from app.queries.rounds import round_items as item_queries
@@ -60,6 +60,7 @@ def store_samples(
     failures: Sequence[Failure] = (),
 ) -> None:
     """Write a shard's draws, candidates and choice, open its items, and finish it: all or nothing.
+    What is mixed in to measure opens with it, as far as sampling has come.
 
     Raises LostRun when the shard was taken over meanwhile.
     """
@@ -106,6 +107,10 @@ def store_samples(
         tally=tally.dump() if tally.n_episodes else None,
     ):
         raise LostRun(f"Shard {shard_id} of run {run.id} was taken over by another worker.")
+    shards = run_queries.count_shards(session, run.id)
+    item_queries.open_mixed_in(
+        session, run.round_id, shards.get(ShardStatus.DONE, 0) / sum(shards.values())
+    )
 
 
 def count_episodes(drawn: Sequence[Drawn]) -> EpisodeTally:

@@ -19,6 +19,7 @@ from app.queries.rounds import candidates as candidate_queries
 from app.queries.rounds import round_items as item_queries
 from app.queries.rounds import rounds as queries
 from app.round_settings import LoopSettings
+from app.services.quality.anchors import find_serving, put_anchors_in
 from app.services.quality.check_places import put_checks_in
 from app.services.refusals import RoundEmpty, RoundNotDraft
 from app.services.round_status import advance
@@ -114,8 +115,14 @@ def _start_training(
 
 
 def _add_items(session: Session, round_: Round, settings: LoopSettings) -> list[int]:
-    """Put the usable train items in; those with enough rationales rest, but for a control."""
+    """Put the usable train items in; those with enough rationales rest, but for a control.
+
+    One that serves as an anchor is not sampled: nobody shall see it twice in a round.
+    """
     usable = queries.list_train_item_ids(session, round_.project_id)
+    anchors = find_serving(session, round_, settings, frozenset(usable))
+    anchored = {anchor.item_id for anchor in anchors}
+    usable = [item_id for item_id in usable if item_id not in anchored]
     n_admitted = candidate_queries.count_admitted_per_item(session, round_.project_id)
 
     def rests(item_id: int) -> bool:
@@ -149,6 +156,7 @@ def _add_items(session: Session, round_: Round, settings: LoopSettings) -> list[
     ]
     item_queries.insert_round_items(session, rows)
     put_checks_in(session, round_, settings.judging)
+    put_anchors_in(session, round_, settings, anchors)
     return chosen
 
 

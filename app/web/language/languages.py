@@ -20,7 +20,7 @@ from babel.numbers import format_decimal
 from babel.support import NullTranslations, Translations
 from starlette.requests import Request
 
-from app.kit.sentences import Amount, CountedSentence, Sentence, Share
+from app.kit.sentences import Amount, CountedSentence, Points, Sentence, Share
 from app.principal import Principal
 from app.web.assets.bundles import BUNDLES
 
@@ -136,6 +136,8 @@ def _translate_part(part: object) -> object:
             return number(int(part), 0)
         case Share():
             return percent(float(part))
+        case Points():
+            return number(100 * float(part), 1)
     return part
 
 

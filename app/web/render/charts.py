@@ -4,13 +4,14 @@ Colours and strokes come from classes of the stylesheet; the strict CSP allows n
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 480, 210
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 10, 26
 
 Point = tuple[float, float]
+Interval = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,15 @@ class Tick:
 
 @dataclass(frozen=True)
 class Line:
-    """`path` is for a polyline; single points are drawn as `dots`."""
+    """`path` is for a polyline; single points are drawn as `dots`, and what a point may be as a
+    `whisker` from its lower to its upper end."""
 
     name: str
     number: int
     path: str
     dots: tuple[Point, ...]
     last: float
+    whiskers: tuple[tuple[Point, Point], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,14 +56,20 @@ def line_chart(
     x_label: str,
     as_percent: bool = False,
     with_dots: bool = False,
+    intervals: Mapping[str, Sequence[Interval]] | None = None,
 ) -> Chart | None:
-    """Returns a chart of up to four named series of (x, y); None when there is nothing to draw."""
+    """Returns a chart of up to four named series of (x, y); None when there is nothing to draw.
+
+    intervals: by name of a series, (x, lower end, upper end) of its points.
+    """
+    intervals = intervals or {}
     drawn = [(name, [p for p in points if math.isfinite(p[1])]) for name, points in series]
     drawn = [(name, points) for name, points in drawn if points]
     if not drawn:
         return None
     xs = [x for _, points in drawn for x, _ in points]
-    ys = [y for _, points in drawn for _, y in points]
+    ends = [end for name, _ in drawn for _, *both in intervals.get(name, ()) for end in both]
+    ys = [*ends, *(y for _, points in drawn for _, y in points)]
     x_low, x_high = min(xs), max(xs)
     y_step = nice_step(max(ys) - min(0.0, *ys), 4)
     y_low = math.floor(min(0.0, *ys) / y_step) * y_step
@@ -84,6 +93,9 @@ def line_chart(
                 path=" ".join(f"{x:g},{y:g}" for x, y in placed),
                 dots=tuple(placed) if with_dots or len(placed) == 1 else (placed[-1],),
                 last=points[-1][1],
+                whiskers=tuple(
+                    (place((x, low)), place((x, high))) for x, low, high in intervals.get(name, ())
+                ),
             )
         )
     n_y = round((y_high - y_low) / y_step)

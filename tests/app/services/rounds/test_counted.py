@@ -24,10 +24,11 @@ from app.queries.rounds.candidates import (
     list_round_candidates,
 )
 from app.queries.rounds.figures import count_fitting_draws, count_marks, count_sampled
-from app.queries.rounds.rounds import get_progress, has_unjudged_items
+from app.queries.rounds.rounds import get_progress, has_unjudged_items, list_train_item_ids
 from app.round_settings import AdmissionSettings
 from app.services.admission.apply import admit
 from app.services.admission.preview import count_votes
+from app.services.quality.anchors import find_serving, put_anchors_in
 from app.services.rounds.figures import collect_figures
 from tests.support.factories import (
     make_item,
@@ -38,9 +39,12 @@ from tests.support.factories import (
     make_user,
 )
 from tests.support.judging import open_item, submit
+from tests.support.quality.anchors import anchored_settings, complete, open_anchors
 
 OTHERS = (Purpose.MEASURE, Purpose.CHECK, Purpose.ANCHOR, Purpose.COMPARISON)
 N_TRAINING = 3
+N_FIRST = 5
+N_OTHERS = len(OTHERS) + 1
 
 
 def put_in(session: Session, round_: Round, purpose: Purpose) -> RoundItem:
@@ -58,19 +62,39 @@ def judge_all(session: Session, round_: Round, user: User, n: int) -> None:
 
 
 def make_judged(session: Session, *, others: bool) -> tuple[Round, list[User]]:
-    """A round that two people judged, with items of every other purpose mixed in or without."""
+    """A second round that two people judged, with items of every other purpose mixed in or without.
+
+    Anchors are put in as the start of a round does it, chosen from the first round.
+    """
     project = make_project(session)
-    round_ = make_round(session, project)
+    people = [make_user(session), make_user(session)]
+    for user in people:
+        make_membership(session, project, user)
+    first = make_round(session, project)
+    for _ in range(N_FIRST):
+        put_in(session, first, Purpose.TRAINING)
+    for user in people:
+        judge_all(session, first, user, N_FIRST)
+    admit(session, first, AdmissionSettings(policy="any"))
+    complete(session, first)
+    round_ = make_round(session, project, number=2)
     for _ in range(N_TRAINING):
         put_in(session, round_, Purpose.TRAINING)
     if others:
         for purpose in OTHERS:
             put_in(session, round_, purpose)
-    people = [make_user(session), make_user(session)]
+        put_anchor_in(session, round_)
     for user in people:
-        make_membership(session, project, user)
-        judge_all(session, round_, user, N_TRAINING + (len(OTHERS) if others else 0))
+        judge_all(session, round_, user, N_TRAINING + (N_OTHERS if others else 0))
     return round_, people
+
+
+def put_anchor_in(session: Session, round_: Round) -> None:
+    settings = anchored_settings(1, overlap=2)
+    usable = frozenset(list_train_item_ids(session, round_.project_id))
+    anchors = find_serving(session, round_, settings, usable)
+    put_anchors_in(session, round_, settings, anchors)
+    assert len(open_anchors(session, round_)) == 2, "this one, and the row of its own"
 
 
 def _project_counts(session: Session, round_: Round) -> Any:
@@ -118,7 +142,7 @@ READERS: dict[str, Reader] = {
     "texts with a verdict": lambda s, r, _: len(
         list_judged_candidate_ids(
             s,
-            s.scalars(select(RoundItem.item_id).where(RoundItem.round_id == r.id)).all(),
+            s.scalars(select(counted_items.item_id).where(counted_items.round_id == r.id)).all(),
             before_round_id=r.id + 1,
         )
     ),
@@ -133,7 +157,7 @@ def test_every_reader_counts_the_same_with_other_items_mixed_in(
     read = READERS[reader]
     assert read(session, *with_others) == read(session, *without)
     n_judged = select(Judgement.id).where(Judgement.round_id == with_others[0].id)
-    assert len(session.scalars(n_judged).all()) == 2 * (N_TRAINING + len(OTHERS))
+    assert len(session.scalars(n_judged).all()) == 2 * (N_TRAINING + N_OTHERS)
 
 
 def test_a_judgement_counts_only_while_it_is_submitted(session: Session) -> None:

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from app.events import read_event
 from app.events.rounds import RoundCreated, RoundStatusChanged
-from app.kit.sentences import Amount, CountedSentence, Sentence, Share, pack, unpack
+from app.kit.sentences import Amount, CountedSentence, Points, Sentence, Share, pack, unpack
 from app.lifecycle import (
     Decision,
     FailureKind,
@@ -349,10 +349,18 @@ def test_numbers_and_times_are_written_as_the_language_does() -> None:
 def test_a_number_in_a_sentence_is_written_in_the_language_of_the_page() -> None:
     told = Sentence("of %(n)s judged", n=Share(0.5))
     many = Sentence("%(n)s newly", n=Amount(1200))
+    points = Sentence(
+        "%(drift)s of the %(gained)s points gained since then may be drift.",
+        drift=Points(0.03),
+        gained=Points(-0.125),
+    )
     assert (told, many) == ("of 50.0% judged", "1,200 newly")
+    assert points == "3.0 of the -12.5 points gained since then may be drift."
+    assert unpack(pack(points)).parts == {"drift": Points(0.03), "gained": Points(-0.125)}
     with speaking("de"):
         assert translate(told) == "von 50,0\u00a0% beurteilten"
         assert translate(many) == "1.200 neu"
+        assert translate(points).startswith("3,0 der -12,5 Punkte")
 
 
 def test_counted_blocks_group_their_number() -> None:
