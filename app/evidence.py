@@ -142,6 +142,31 @@ class AnchorFigures(StoredJson):
         return self.fit.value - self.first_fit
 
 
+class ComparisonFigures(StoredJson):
+    """How the texts of the adapter that a round made were judged beside those of the one before it.
+
+    Figures are of the items that were judged; `win` is of those that one of the two won.
+    """
+
+    comparison_id: int = 0
+    judged_by: str = "people"
+    """Or the critic of the round."""
+    n_items: int = 0
+    """On which both adapters came to texts."""
+    n_judged: int = 0
+    n_judgements: int = 0
+    n_people: int = 0
+    n_wins: int = 0
+    n_losses: int = 0
+    n_ties: int = 0
+    n_identical: int = 0
+    """Of the ties, those of items on which both drew the very same texts."""
+    win: Figure = Figure()
+    old: Figure = Figure()
+    new: Figure = Figure()
+    change: Figure = Figure()
+
+
 class AssessmentResult(StoredJson):
     """The result of gathering evidence: how many judgements it is about; the rest are rows."""
 

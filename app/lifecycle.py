@@ -48,6 +48,7 @@ class Job(StrEnum):
     IMPORT = "import"
     RELEASE = "release"
     ASSESS = "assess"
+    COMPARE = "compare"
 
 
 class RoundItemState(StrEnum):
@@ -264,16 +265,17 @@ QUEUES: dict[Job, Literal["cpu", "gpu"]] = {
     Job.IMPORT: "cpu",
     Job.RELEASE: "cpu",
     Job.ASSESS: "cpu",
+    Job.COMPARE: "gpu",
 }
 
-SHARDED = frozenset({Job.BASELINE, Job.GENERATE, Job.EVALUATE})
+SHARDED = frozenset({Job.BASELINE, Job.GENERATE, Job.EVALUATE, Job.COMPARE})
 """Jobs that several workers do at once, shard by shard."""
 
 ASIDE = frozenset({Job.BRANCH})
 """Jobs beside a round, asked for by those who judge it: many live at once, no status waits for
 them, and whoever asked, not the round's page, is told how they went."""
 
-LOOKING_ON = frozenset({Job.ASSESS})
+LOOKING_ON = frozenset({Job.ASSESS, Job.COMPARE})
 """Jobs that change nothing of a round: its page shows them, but no status waits for one, and where
 one fails the round goes on and it is asked for anew."""
 
@@ -288,6 +290,8 @@ class EvidenceKind(StrEnum):
     POSITIONS = "positions"
     ANCHORS = "anchors"
     """What is picked in the round, and of the texts that are judged again in every round."""
+    COMPARISON = "comparison"
+    """Whether the adapter that the round made writes better than the one before it."""
 
 
 def can_advance(

@@ -1,4 +1,4 @@
-"""Events of quality: check items, and answers that are set apart."""
+"""Events of quality: check items, answers that are set apart, and comparisons of adapters."""
 
 from typing import ClassVar
 
@@ -56,3 +56,26 @@ class AnswersGivenBack(BaseEvent):
             n=self.n_answers,
             id=self.user_id,
         )
+
+
+class ComparisonRequested(BaseEvent):
+    """An admin asked whether the adapter of a round writes better than the one before it."""
+
+    tag: ClassVar[str] = "round:comparison:requested"
+    n_items: int
+
+    def describe(self) -> str:
+        return CountedSentence(
+            "Comparison of the adapters asked for, on %(n)s test item",
+            "Comparison of the adapters asked for, on %(n)s test items",
+            n=self.n_items,
+        )
+
+
+class ComparisonCancelled(BaseEvent):
+    """A comparison of adapters was stopped; what was said of it counts nowhere."""
+
+    tag: ClassVar[str] = "round:comparison:cancelled"
+
+    def describe(self) -> str:
+        return Sentence("Comparison of the adapters cancelled")

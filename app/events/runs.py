@@ -19,6 +19,7 @@ JOB_NAMES: Mapping[Job, Sentence] = {
     Job.IMPORT: Sentence("Import"),
     Job.RELEASE: Sentence("Release"),
     Job.ASSESS: Sentence("Evidence"),
+    Job.COMPARE: Sentence("Comparison"),
 }
 
 

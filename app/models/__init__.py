@@ -29,7 +29,12 @@ from app.models.judgements import (
     VerdictRow,
     WrittenRationale,
 )
-from app.models.measuring import AnchorItem
+from app.models.measuring import (
+    AnchorItem,
+    Comparison,
+    ComparisonCandidate,
+    ComparisonItem,
+)
 from app.models.outcomes import (
     Adjudication,
     Admission,
@@ -71,6 +76,9 @@ __all__ = [
     "CandidateTally",
     "CheckCandidate",
     "CheckItem",
+    "Comparison",
+    "ComparisonCandidate",
+    "ComparisonItem",
     "CorrectedObservation",
     "Event",
     "GuidelinesDifference",

@@ -231,7 +231,7 @@ class RoundCandidate(Base):
         UniqueConstraint("round_id", "candidate_id", "is_shown"),
         UniqueConstraint("round_id", "item_id", "rank"),
         CheckConstraint(
-            "chosen_by IN ('draws', 'random', 'not_shown', 'check', 'anchor')",
+            "chosen_by IN ('draws', 'random', 'not_shown', 'check', 'anchor', 'comparison')",
             name="chosen_by_known",
         ),
         CheckConstraint("is_shown = (chosen_by <> 'not_shown')", name="shown_says_why"),

@@ -202,6 +202,12 @@ class NothingJudged(Conflict):
     code = "round.nothing_judged"
 
 
+class NothingToCompare(Conflict):
+    """A round's adapter cannot be compared with the one before it, or is being compared already."""
+
+    code = "comparison.refused"
+
+
 class RoundClosed(Conflict):
     """The round cannot be judged: it has not begun, or is closed, completed or cancelled."""
 

@@ -120,6 +120,11 @@ STORED: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"user_id": 3, "n_answers": 1}, "1 answer of person 3 counts again"),
         ({"user_id": 3, "n_answers": 40}, "40 answers of person 3 count again"),
     ],
+    "round:comparison:requested": [
+        ({"n_items": 1}, "Comparison of the adapters asked for, on 1 test item"),
+        ({"n_items": 50}, "Comparison of the adapters asked for, on 50 test items"),
+    ],
+    "round:comparison:cancelled": [({}, "Comparison of the adapters cancelled")],
     "project:created": [({"name": "Scenes"}, "Project “Scenes” made")],
     "project:details:changed": [({}, "Name, description or licence of the project changed")],
     "project:settings:changed": [

@@ -46,6 +46,10 @@ def _work_shards(run: Run, heart: Heart) -> None:
 
         # People judge meanwhile; they need not wait until the last shard is sampled.
         generate(run.id, heart, between=lambda: _do_aside(heart))
+    elif run.job is Job.COMPARE:
+        from worker.stages.compare import compare
+
+        compare(run.id, heart)
     else:
         from worker.stages.evaluate import evaluate
 
@@ -77,7 +81,7 @@ def _work_alone(run: Run, attempt: int, heart: Heart) -> None:
 
             reinforce_role(run.id, attempt, heart)
         case Job.JUDGE:
-            from worker.stages.judge import judge
+            from worker.stages.close import judge
 
             judge(run.id, attempt)
         case Job.BRANCH:

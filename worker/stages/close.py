@@ -1,16 +1,35 @@
-"""What a worker without torch does with a judged round: closes it, and gathers its evidence."""
+"""What a worker without torch does with a round: judges it as a critic, closes it, and gathers its
+evidence."""
 
 import time
 from collections.abc import Callable
 
+from sqlalchemy.orm import Session
+
 from app.kit.errors import LostRun
+from app.models import Round
+from app.queries.runs.runs import get_run
 from app.run_results import WorkProgress
 from app.services.quality.evidence import gather_evidence
 from app.services.rounds.closing import close_round
+from app.services.rounds.critic_judging import judge_round
+from app.services.rounds.moving_on import finish_round_run
 from worker.host.heart import Heart
 from worker.host.persist import persist
 
 SECONDS_BETWEEN_REPORTS = 1.0
+
+
+def judge(run_id: int, attempt: int) -> None:
+    """Judge a whole round in one transaction; a second try after a crash starts clean."""
+
+    def action(session: Session) -> None:
+        run = get_run(session, run_id)
+        round_ = session.get_one(Round, run.round_id)
+        figures = judge_round(session, round_)
+        finish_round_run(session, run_id, attempt=attempt, result=figures)
+
+    persist(action)
 
 
 def close(run_id: int, attempt: int, heart: Heart) -> None:

@@ -14,6 +14,9 @@ from app.models import (
     AnchorItem,
     CandidateTally,
     CheckItem,
+    Comparison,
+    ComparisonCandidate,
+    ComparisonItem,
     GuidelinesPicture,
     Image,
     Item,
@@ -118,6 +121,7 @@ def delete_project(session: Session, project_id: int) -> None:
     runs = select(Run.id).where(Run.project_id == project_id).scalar_subquery()
     places = select(RoundItem.id).where(RoundItem.project_id == project_id).scalar_subquery()
     judgements = select(Judgement.id).where(Judgement.round_id.in_(rounds)).scalar_subquery()
+    comparisons = select(Comparison.id).where(Comparison.project_id == project_id).scalar_subquery()
     for statement in (
         delete(TrainingRow).where(TrainingRow.run_id.in_(runs)),
         delete(WrittenRationale).where(WrittenRationale.judgement_id.in_(judgements)),
@@ -128,6 +132,9 @@ def delete_project(session: Session, project_id: int) -> None:
         delete(Judgement).where(Judgement.round_item_id.in_(places)),
         delete(RoundCandidate).where(RoundCandidate.round_id.in_(rounds)),
         delete(AnchorItem).where(AnchorItem.project_id == project_id),
+        delete(ComparisonCandidate).where(ComparisonCandidate.comparison_id.in_(comparisons)),
+        delete(ComparisonItem).where(ComparisonItem.comparison_id.in_(comparisons)),
+        delete(Comparison).where(Comparison.project_id == project_id),
         delete(RoundItem).where(RoundItem.project_id == project_id),
         delete(Sample).where(Sample.run_id.in_(runs)),
         delete(Prediction).where(Prediction.run_id.in_(runs)),

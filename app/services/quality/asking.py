@@ -6,6 +6,7 @@ from app.kit.sentences import Sentence
 from app.lifecycle import Job
 from app.models import Round, Run, User
 from app.queries.quality import evidence as queries
+from app.queries.quality.comparisons import has_compared
 from app.services.refusals import NothingJudged, RunLive
 from app.services.runs import runs
 
@@ -13,9 +14,11 @@ from app.services.runs import runs
 def request_evidence(session: Session, round_: Round, *, actor: User | None) -> Run:
     """Request the run that gathers the evidence of a round anew; returns it.
 
-    Raises Conflict where no person has judged anything that counts, or such a run lives already.
+    Raises Conflict where no person has judged anything that counts or is compared, or such a run
+    lives already.
     """
-    if not queries.has_judgements(session, round_.id):
+    is_judged = queries.has_judgements(session, round_.id)
+    if not is_judged and not has_compared(session, round_.id):
         raise NothingJudged(
             Sentence(
                 "Nobody has judged anything in round %(number)s so far, so there is nothing to "

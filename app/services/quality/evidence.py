@@ -48,6 +48,7 @@ from app.run_results import StoredJson
 from app.services.admission.checked import list_checked
 from app.services.admission.trials import try_policies
 from app.services.quality.drift import measure_anchors
+from app.services.quality.winning import store_comparisons
 from app.services.runs import runs
 
 OnProgress = Callable[[str, int, int], None]
@@ -78,6 +79,7 @@ def gather_evidence(
         queries.store_evidence(
             session, round_.id, kind, figures.dump(), run_id=run_id, attempt=attempt
         )
+    store_comparisons(session, round_, run_id=run_id, attempt=attempt)
     run = lock_run(session, run_id)
     runs.finish_run(
         session, run, attempt=attempt, result=AssessmentResult(n_judgements=len(judgements))

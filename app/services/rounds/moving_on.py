@@ -19,6 +19,7 @@ from app.round_settings import LoopSettings
 from app.run_results import StoredJson
 from app.services.events import record
 from app.services.judging.ending import end_if_all_judged
+from app.services.quality.comparison_places import put_in_open_round
 from app.services.round_status import advance
 from app.services.rounds.decision import decide, decide_after_prior
 from app.services.rounds.figures import collect_figures, list_history
@@ -42,6 +43,9 @@ def finish_round_run(session: Session, run_id: int, *, attempt: int, result: Sto
     runs.finish_run(session, run, attempt=attempt, result=result)
     session.flush()  # the steps below look at the runs that are still live
     phase = PHASES.get(round_.status)
+    if run.job is Job.COMPARE:
+        put_in_open_round(session, round_.project_id)
+        return
     if phase is None or run.job not in phase.jobs:
         return  # a baseline: no status waits for it
     if run_queries.has_open_runs(session, round_.id, phase.jobs):

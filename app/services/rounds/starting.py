@@ -21,6 +21,7 @@ from app.queries.rounds import rounds as queries
 from app.round_settings import LoopSettings
 from app.services.quality.anchors import find_serving, put_anchors_in
 from app.services.quality.check_places import put_checks_in
+from app.services.quality.comparison_places import put_comparisons_in
 from app.services.refusals import RoundEmpty, RoundNotDraft
 from app.services.round_status import advance
 from app.services.rounds.rounds import settings_of
@@ -157,6 +158,7 @@ def _add_items(session: Session, round_: Round, settings: LoopSettings) -> list[
     item_queries.insert_round_items(session, rows)
     put_checks_in(session, round_, settings.judging)
     put_anchors_in(session, round_, settings, anchors)
+    put_comparisons_in(session, round_)
     return chosen
 
 

@@ -17,6 +17,7 @@ from app.round_settings import LoopSettings
 from app.run_results import EvaluationResult
 from app.web.pages.quality.adjudication import Progress, find_progress
 from app.web.pages.rounds.anchors import AnchorsPart, anchors_part
+from app.web.pages.rounds.comparison import ComparisonPart, comparison_part
 from app.web.pages.rounds.evidence import EvidencePart, evidence_part
 from app.web.pages.rounds.policies import Trials, find_trials
 from app.web.pages.rounds.scores import Move, ScoreTable, list_moves, list_notes, score_tables
@@ -35,6 +36,8 @@ class RoundFindings:
     fit_critic: str
     evidence: EvidencePart | None
     """None where a critic judges, or nobody has judged yet."""
+    comparison: ComparisonPart | None
+    """None where the round made no adapter."""
     anchors: AnchorsPart | None
     """None where a critic judges, or the project has no anchors."""
     trials: Trials
@@ -57,6 +60,7 @@ def round_findings(session: Session, round_: Round, progress: RoundProgress) -> 
         meteor_note=_meteor_note(progress),
         fit_critic=settings.evaluation.critic,
         evidence=evidence_part(session, round_, progress) if is_by_people else None,
+        comparison=comparison_part(session, round_),
         anchors=anchors_part(session, round_) if is_by_people else None,
         trials=trials,
         shows_trials=progress.n_submitted > 0 or trials.found is not None,

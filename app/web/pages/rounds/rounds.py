@@ -23,6 +23,7 @@ from app.round_settings import LoopSettings
 from app.run_results import EvaluationResult, RoundFigures, TrainingProgress, TrainingResult
 from app.services.rounds.bases import has_found_another
 from app.strategies.monologue import OBSERVER, REASONER
+from app.web.pages.rounds.comparison import is_being_compared
 from app.web.pages.rounds.evidence import is_being_measured
 from app.web.pages.rounds.findings import RoundFindings, round_findings
 from app.web.pages.rounds.next_step import RoundStep, next_step
@@ -116,6 +117,7 @@ def _seen(session: Session, round_: Round, progress: RoundProgress) -> str:
         str(round_.status),
         "judged" if progress.n_annotators else "",
         "measuring" if is_being_measured(progress) else "",
+        "comparing" if is_being_compared(progress) else "",
         f"{stored_at:%Y%m%d%H%M%S%f}" if stored_at else "",
     ]
     return "-".join(filter(None, marks))

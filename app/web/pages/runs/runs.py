@@ -27,8 +27,11 @@ JOB_LABELS: dict[Job, Sentence] = {
     Job.IMPORT: Sentence("Import"),
     Job.RELEASE: Sentence("Build the release"),
     Job.ASSESS: Sentence("Gather the evidence"),
+    Job.COMPARE: Sentence("Sample to compare"),
 }
 
+SAMPLING = frozenset({Job.GENERATE, Job.COMPARE})
+"""Jobs whose shards are counted in draws, those of others in items."""
 JOBS_IN_STEPS = (Job.CLOSE, Job.IMPORT, Job.RELEASE, Job.ASSESS)
 """Jobs whose progress names the step that they are at."""
 
@@ -114,8 +117,8 @@ def run_card(
         unit=unit,
         work=Work(
             is_trying=is_running and Preparation.read(run.progress).doing is not None,
-            n_draws=n_written if run.job is Job.GENERATE else 0,
-            n_items=n_written if run.job in SHARDED and run.job is not Job.GENERATE else 0,
+            n_draws=n_written if run.job in SAMPLING else 0,
+            n_items=n_written if run.job in SHARDED - SAMPLING else 0,
             step=_step(run),
             result=TrainingResult.find(run.result) if run.job is Job.TRAIN else None,
             rewarded=_rewarded(run),
