@@ -88,10 +88,13 @@ class Prediction(WithId, Base):
     answer_is_right: Mapped[bool]
     fits: Mapped[bool | None]
     fault: Mapped[str | None]
+    soft_accuracy: Mapped[float | None]
+    """None where too few people's answers came with the item."""
     blank_answer: Mapped[str | None]
     blank_rationale: Mapped[str | None]
     blank_answer_is_right: Mapped[bool | None]
     blank_fits: Mapped[bool | None]
+    blank_soft_accuracy: Mapped[float | None]
     __table_args__ = (
         UniqueConstraint("run_id", "item_id"),
         ForeignKeyConstraint(["item_id", "split"], ["item.id", "item.split"]),
@@ -109,6 +112,10 @@ class Prediction(WithId, Base):
         ),
         CheckConstraint(
             "blank_answer_is_right OR blank_fits IS NOT TRUE", name="blank_wrong_answer_is_no_fit"
+        ),
+        CheckConstraint(
+            "soft_accuracy BETWEEN 0 AND 1 AND blank_soft_accuracy BETWEEN 0 AND 1",
+            name="soft_accuracy_within",
         ),
         Index("ix_prediction_item_id", "item_id"),
         Index("ix_prediction_shard_id", "shard_id"),

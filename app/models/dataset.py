@@ -59,6 +59,8 @@ class Item(WithId, WithCreation, Base):
     question: Mapped[str]
     answer: Mapped[str]
     gold_rationales: Mapped[list[str]] = mapped_column(server_default=text("'[]'::jsonb"))
+    answers: Mapped[list[str]] = mapped_column(server_default=text("'[]'::jsonb"))
+    """What several people answered, where that came with the data; as often as it was said."""
     facts: Mapped[Json | None]
     version: Mapped[int] = mapped_column(server_default="1")
     excluded_at: Mapped[datetime | None]

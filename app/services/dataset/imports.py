@@ -26,7 +26,7 @@ from app.services.archived import require_open
 from app.services.dataset.formats.images import ParsedImage
 from app.services.dataset.formats.reading import ParsedDataset, read_sources
 from app.services.dataset.formats.sources import Progress, SourceFile
-from app.services.dataset.plan import Plan, make_plan, row_content
+from app.services.dataset.plan import Plan, differences, make_plan, row_content
 from app.services.dataset.report import ImportReport
 from app.services.events import record
 from app.services.refusals import ImportUnderWay, WrongFile
@@ -303,11 +303,12 @@ def _add_items(session: Session, project: Project, plan: Plan, progress: Progres
 
 def _update_items(session: Session, project: Project, plan: Plan, actor: User | None) -> None:
     for old, item in plan.updated:
-        new = row_content(item)
-        before = {name: getattr(old, name) for name in new if getattr(old, name) != new[name]}
+        new = differences(old, item)
+        before = {name: getattr(old, name) for name in new}
         for name in before:
             setattr(old, name, new[name])
-        old.version += 1
+        # The version is that of what is judged, which people's answers are no part of.
+        old.version += new.keys() != {"answers"}
         record(
             session,
             ItemContentChanged(
@@ -315,7 +316,7 @@ def _update_items(session: Session, project: Project, plan: Plan, actor: User | 
                 external_id=old.external_id,
                 version=old.version,
                 old=before,
-                new={name: new[name] for name in before},
+                new=new,
             ),
             project_id=project.id,
             actor=actor,

@@ -145,6 +145,7 @@ def _add_replacement(
             question=question,
             answer=answer,
             gold_rationales=gold,
+            answers=item.answers,
             facts=item.facts,
             version=item.version + 1,
         )

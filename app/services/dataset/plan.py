@@ -42,7 +42,7 @@ def make_plan(session: Session, project: Project, parsed: ParsedDataset, *, upda
         if old is None:
             _check_not_withdrawn(item, known, problems)
             plan.added.append(item)
-        elif _is_same(old, item):
+        elif not differences(old, item):
             plan.unchanged.append(item)
         else:
             if splits[item.image_sha256] is not old.split:
@@ -109,19 +109,32 @@ def _check_not_withdrawn(
         )
 
 
-def row_content(item: ParsedItem) -> dict[str, Any]:
-    """Returns the columns of an item that a row decides."""
+def row_content(item: ParsedItem, old: Item | None = None) -> dict[str, Any]:
+    """Returns the columns of an item that a row decides; of a row that does not speak of people's
+    answers, those of the item that is there stay."""
+    answers = item.row.answers
+    if answers is None:
+        answers = tuple(old.answers) if old else ()
     return {
         "image_sha256": item.image_sha256,
         "question": item.row.question,
         "answer": item.row.answer,
         "gold_rationales": list(item.row.gold_rationales),
+        "answers": list(answers),
         "facts": item.row.facts,
     }
 
 
-def _is_same(old: Item, item: ParsedItem) -> bool:
-    return all(getattr(old, name) == value for name, value in row_content(item).items())
+def differences(old: Item, item: ParsedItem) -> dict[str, Any]:
+    """Returns what a row says otherwise than its item, by column."""
+    content = row_content(item, old)
+    return {name: value for name, value in content.items() if getattr(old, name) != value}
+
+
+def _only_adds_answers(old: Item, item: ParsedItem) -> bool:
+    """Whether a row brings people's answers to an item without any: what was judged of it stays
+    what it was."""
+    return not old.answers and differences(old, item).keys() == {"answers"}
 
 
 def _sort_out_changes(
@@ -138,11 +151,12 @@ def _sort_out_changes(
     judged = queries.list_judged_item_ids(session, item_ids)
     busy = queries.list_item_ids_in_open_round(session, item_ids)
     for old, item in differing:
-        if old.id in judged:
+        is_frozen = not _only_adds_answers(old, item)
+        if is_frozen and old.id in judged:
             plan.refused.append(
                 Sentence("%(item)s: has been judged and is not rewritten", item=old.external_id)
             )
-        elif old.id in busy:
+        elif is_frozen and old.id in busy:
             plan.refused.append(
                 Sentence("%(item)s: is in a round that is still open", item=old.external_id)
             )

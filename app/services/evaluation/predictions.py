@@ -18,6 +18,7 @@ from app.queries.runs import runs as run_queries
 from app.round_settings import LoopSettings
 from app.run_results import EvaluationResult
 from app.same_text import is_same_answer
+from app.services.evaluation.soft_accuracy import soft_accuracy
 from app.services.evaluation.text_scores import Figure, Outcome, ScoredItem, measure
 from app.services.runs.failures import Failure, store_failures
 from app.services.runs.runs import list_chain
@@ -100,6 +101,7 @@ def _judge(critic: Critic, item: Item, said: Said) -> dict[str, Any]:
         # A rationale for a wrong answer is no fit, whatever it says.
         "fits": is_right and verdict.fits,
         "fault": verdict.fault.value if verdict.fault else None,
+        "soft_accuracy": soft_accuracy(said.answer, item.answers),
     }
 
 
@@ -119,11 +121,13 @@ def _scored_item(prediction: Prediction, gold_rationales: Sequence[str]) -> Scor
             rationale=prediction.blank_rationale,
             answer_is_right=bool(prediction.blank_answer_is_right),
             fits=bool(prediction.blank_fits),
+            soft_accuracy=prediction.blank_soft_accuracy,
         )
     seen = Outcome(
         rationale=prediction.rationale,
         answer_is_right=prediction.answer_is_right,
         fits=bool(prediction.fits),
+        soft_accuracy=prediction.soft_accuracy,
     )
     return ScoredItem(references=tuple(gold_rationales), seen=seen, blank=blank)
 

@@ -47,6 +47,8 @@ class Outcome:
     rationale: str
     answer_is_right: bool
     fits: bool
+    soft_accuracy: float | None = None
+    """None where too few people's answers came with the item."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def measure(
     words = cache(tokenize)  # a reference stands in many pairs
     found: dict[Split, list[Figure]] = {}
     for split, group in corpora.items():
-        found[split] = _shares(predicted[split])
+        found[split] = [*_shares(predicted[split]), *_soft_accuracies(predicted[split])]
         for corpus in group:
             found[split] += _text_figures(corpus, words)
             if meteor:
@@ -114,6 +116,21 @@ def _shares(items: Sequence[ScoredItem]) -> list[Figure]:
         ):
             interval = wilson_interval(hits, n)
             figures.append(Figure(score_name(series, metric), hits / n, n, interval))
+    return figures
+
+
+def _soft_accuracies(items: Sequence[ScoredItem]) -> list[Figure]:
+    """The mean over the items that came with several people's answers; their number is its n."""
+    blank = [item.blank for item in items if item.blank]
+    figures = []
+    for series, outcomes in ((Series.MODEL, [item.seen for item in items]), (Series.BLANK, blank)):
+        values = [
+            outcome.soft_accuracy for outcome in outcomes if outcome.soft_accuracy is not None
+        ]
+        if values:
+            interval = bootstrap_mean_interval(values, n_resamples=N_RESAMPLES)
+            name = score_name(series, "soft_accuracy")
+            figures.append(Figure(name, sum(values) / len(values), len(values), interval))
     return figures
 
 

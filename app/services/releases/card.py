@@ -14,13 +14,14 @@ PICTURES = "upright, without metadata"
 """How the pictures of a release are given away; releases without this word hold them as imported.
 """
 
-FORMAT = 4
+FORMAT = 5
 """Of the files; releases without this word are of the first. It stays with a release for ever.
 
 1: draws call the opener `prompt`; JSONL has no pictures and always a `withdrawn.jsonl`.
 2: `opener`, `image_name`; JSONL with pictures, and with withdrawn rows only where there are any.
 3: `is_cut`, also of the rows of the folder for `datasets`.
 4: that folder has `prompt`, `completion`, `gold_rationales` and `facts`.
+5: `answers`, what several people answered to the question.
 """
 
 

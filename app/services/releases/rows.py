@@ -331,6 +331,8 @@ def _item_row(
         "row_id": row_id(source.item.external_id),
         **_about_item(source),
         "gold_rationales": source.item.gold_rationales,
+        # Items without any stay as they were in earlier releases.
+        **({"answers": source.item.answers} if source.item.answers else {}),
         "facts": source.item.facts,
         "n_rationales": n_rationales,
         "answer_is_in_doubt": source.is_set_aside,

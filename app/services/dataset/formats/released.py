@@ -43,6 +43,7 @@ def as_item(values: Mapping[str, Any]) -> dict[str, Any]:
         "question": values.get("question"),
         "answer": values.get("answer"),
         "rationales": _json(values.get("gold_rationales")),
+        "answers": _json(values.get("answers")),
         "split": values.get("split"),
         "facts": _json(values.get("facts")),
     }

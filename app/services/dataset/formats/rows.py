@@ -14,10 +14,10 @@ from app.services.dataset.formats.names import find_meant, folded
 from app.services.dataset.formats.problems import Place, Problems
 
 REQUIRED = ("id", "image", "question", "answer")
-OPTIONAL = ("rationales", "rationale", "split", "facts")
+OPTIONAL = ("rationales", "rationale", "answers", "split", "facts")
 EXPECTED = Sentence(
     "expected are id, image, question, answer, and where there are any rationales (or rationale), "
-    "split, facts"
+    "answers, split, facts"
 )
 MAX_LENGTHS = {
     "id": 500,
@@ -35,14 +35,16 @@ OTHER_WORDS = {
     **dict.fromkeys(("img", "picture", "photo", "file", "filename", "file_name"), "image"),
     **dict.fromkeys(("image_name", "image_path", "image_file", "images", "path"), "image"),
     **dict.fromkeys(("prompt", "query", "instruction", "q"), "question"),
-    **dict.fromkeys(("answers", "label", "target", "response", "output", "a"), "answer"),
+    **dict.fromkeys(("label", "target", "response", "output", "a"), "answer"),
     **dict.fromkeys(("explanation", "reason", "justification", "gold"), "rationale"),
     **dict.fromkeys(("explanations", "reasons", "justifications"), "rationales"),
+    **dict.fromkeys(("direct_answers", "human_answers", "annotations"), "answers"),
     **dict.fromkeys(("fold", "subset", "partition", "set"), "split"),
     **dict.fromkeys(("meta", "metadata", "extra"), "facts"),
 }
 """What people call our columns elsewhere; only ever proposed, since it is not certain."""
 MAX_RATIONALES = 50
+MAX_ANSWERS = 50
 _EXACT = 2**53
 """From here on not every whole number is one of JSON's."""
 MAX_FACTS_CHARACTERS = 100_000
@@ -68,6 +70,8 @@ class Row:
     question: str
     answer: str
     gold_rationales: tuple[str, ...] = ()
+    answers: tuple[str, ...] | None = None
+    """What several people answered; None where the row does not speak of that."""
     split: Split | None = None
     facts: Json | None = None
     image_name: str | None = None
@@ -165,6 +169,7 @@ def check_row(place: Place, values: Mapping[str, Any], problems: Problems) -> Ro
         ("question", lambda: check_text(values.get("question"), "question")),
         ("answer", lambda: check_text(values.get("answer"), "answer")),
         ("gold_rationales", lambda: check_rationales(values)),
+        ("answers", lambda: check_answers(values.get("answers"))),
         ("split", lambda: check_split(values.get("split"))),
         ("facts", lambda: check_facts(values.get("facts"))),
     ):
@@ -272,6 +277,34 @@ def check_rationales(values: Mapping[str, Any]) -> tuple[str, ...]:
                 )
             ) from error
     return tuple(dict.fromkeys(checked))
+
+
+def check_answers(value: object) -> tuple[str, ...] | None:
+    """Returns what several people answered, in their order, each as often as it was given.
+
+    None where there are none. An entry is a text, or an object that holds it as `answer`; who
+    answered nothing is left out.
+    """
+    if (value := _or_none(value)) is None:
+        return None
+    if not isinstance(value, list):
+        raise BadField(
+            Sentence(
+                "answers must be a list of what several people answered, but is %(value)s",
+                value=describe(value),
+            )
+        )
+    if len(value) > MAX_ANSWERS:
+        raise BadField(
+            Sentence(
+                "there are %(n)s answers; at most %(most)s are allowed",
+                n=len(value),
+                most=MAX_ANSWERS,
+            )
+        )
+    texts = [entry.get("answer") if isinstance(entry, dict) else entry for entry in value]
+    given = tuple(check_text(text, "answer") for text in texts if _or_none(text) is not None)
+    return given or None
 
 
 def _or_none(value: object) -> object:

@@ -1,9 +1,9 @@
 """CSV: a header line, then one row per item.
 
 Besides the columns of `rows`, numbered columns `rationale_1`, `rationale_2` … are taken; empty
-cells of them are passed over. `rationales` holds a JSON list, `facts` a JSON object. The separator
-is a comma, a semicolon or a tab, whichever makes the header readable. Empty lines, columns at the
-end that hold nothing, and rows that end early mean nothing.
+cells of them are passed over. `rationales` and `answers` hold a JSON list, `facts` a JSON object.
+The separator is a comma, a semicolon or a tab, whichever makes the header readable. Empty lines,
+columns at the end that hold nothing, and rows that end early mean nothing.
 """
 
 import csv
@@ -29,7 +29,7 @@ from app.services.refusals import WrongFile
 
 _SEPARATOR_NOTE = re.compile(r"sep=.", re.IGNORECASE)
 _NUMBERED = re.compile(r"rationale_\d{1,2}")
-_JSON_COLUMNS = ("rationales", "facts")
+_JSON_COLUMNS = ("rationales", "answers", "facts")
 
 
 def read_csv(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row]:

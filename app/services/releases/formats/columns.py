@@ -83,6 +83,7 @@ _CANDIDATE: dict[str, Any] = {
 _ITEM = {
     **_ABOUT,
     "gold_rationales": ["string"],
+    "answers": ["string"],
     "facts": "json",
     "n_rationales": "int",
     "answer_is_in_doubt": "bool",
@@ -128,9 +129,12 @@ _PLAIN = ("string", "int", "float", "bool")
 
 def columns_of(kind: str, release: Json) -> Mapping[str, Any]:
     """Returns the columns of a kind of row of a release; those of adjudication only where anything
-    was adjudicated, so that files of other releases stay as they always were."""
+    was adjudicated, and those of a later format only in releases of it, so that files of other
+    releases stay as they always were."""
     is_adjudicated = kind in ("rationale", "candidate") and "adjudicated" in release["figures"]
-    return {**COLUMNS[kind], **_ADJUDICATED} if is_adjudicated else COLUMNS[kind]
+    columns = {**COLUMNS[kind], **_ADJUDICATED} if is_adjudicated else COLUMNS[kind]
+    without = () if release.get("format", 1) > 4 else ("answers",)
+    return {name: type_ for name, type_ in columns.items() if name not in without}
 
 
 def plain_columns(kind: str, besides: tuple[str, ...] = ()) -> dict[str, str]:

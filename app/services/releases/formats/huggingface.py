@@ -58,6 +58,10 @@ FOR_TRAINERS = """
 trl's trainers take the rows as they are. `gold_rationales` and `facts` are what came with the item,
 as JSON texts (`facts` may be empty).
 """
+ANSWERS = """
+`answers`: what several people answered to the question, as a JSON text; empty where that did not
+come with the data.
+"""
 WRITTEN = "written"
 WRITTEN_FILES = """
 Candidates as annotators corrected them are a configuration of their own (`corrects` is the model's
@@ -143,6 +147,8 @@ def _place(
     """The folder that a row of the manifest stands in, and the row there; None: in none."""
     format = release.get("format", 1)
     trained = _for_trainers(payload, release, item) if format > 3 else {}
+    if format > 4:
+        trained["answers"] = _as_text(item.get("answers"))
     match payload["kind"]:
         case "rationale":
             return payload["split"], {**_flat(payload, format, more), **trained}
@@ -243,6 +249,7 @@ def _describe_files(release: Json, *, has_written: bool) -> str:
     files = FILES.replace("`prompt`", "`opener`") if "format" in release else FILES
     files += IS_CUT if release.get("format", 1) > 2 else ""
     files += FOR_TRAINERS if release.get("format", 1) > 3 else ""
+    files += ANSWERS if release.get("format", 1) > 4 else ""
     files += TRACE if release["figures"].get("traces") else ""
     files += TURNS if speaks_of_turns(release) else ""
     files += BRANCHES if release["figures"].get("branches") else ""

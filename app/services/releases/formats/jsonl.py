@@ -48,6 +48,11 @@ imported (null where that was not kept); `image_sha256` is that of the imported 
 )
 
 
+ANSWERS_README = """
+`answers` of an item is what several people answered to its question, where that came with the data.
+"""
+
+
 IS_CUT_README = """
 A draw has `is_cut` where it is known: true, it ended at the limit of tokens; false, by itself. A
 row has `is_cut` where all its draws ended at the limit.
@@ -87,6 +92,7 @@ def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[E
     is_first_format = "format" not in release
     if not is_first_format:
         listed = README_2 + (IS_CUT_README if release["format"] > 2 else "")
+        listed += ANSWERS_README if release["format"] > 4 else ""
         listed += TRACE_README if release["figures"].get("traces") else ""
         listed += TURNS_README if speaks_of_turns(release) else ""
         listed += BRANCHES_README if release["figures"].get("branches") else ""
@@ -108,6 +114,8 @@ def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[E
         }
         for payload in payloads:
             kind = payload["kind"]
+            if kind == "item" and release.get("format", 1) > 4:
+                payload = {"answers": [], **payload}  # noqa: PLW2901
             row = {name: payload[name] for name in _ordered(payload)}
             if not is_first_format and "image_file" in row:
                 row["image_file"] = f"images/{row['image_file']}"
@@ -152,7 +160,7 @@ _FIRST = (
         "question",
         "answer",
     ),
-    *("rationale", "gold_rationales", "author_kind", "author", "n_rationales"),
+    *("rationale", "gold_rationales", "answers", "author_kind", "author", "n_rationales"),
     *("people_fits", "people_votes", "critic_fits", "critic_votes"),
 )
 

@@ -1,5 +1,6 @@
 """The pages of items: the list, and one item with all that is known of it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -143,6 +144,8 @@ class ItemPage:
     judgements: Sequence[JudgementLine]
     places: Sequence[queries.PlaceInRound]
     predictions: Sequence[queries.PredictionRow]
+    answers: Sequence[tuple[str, int]]
+    """What several people answered and how many of them, the most frequent first."""
     history: Sequence[ItemEventLine]
     is_set_aside: bool
     set_aside_reason: str
@@ -164,6 +167,7 @@ def item_page(session: Session, project: Project, item: Item) -> ItemPage:
         judgements=[_judgement_line(row) for row in judgements],
         places=places,
         predictions=queries.list_predictions(session, item.id),
+        answers=Counter(item.answers).most_common(),
         history=[_event_line(line) for line in list_item_events(session, item)],
         is_set_aside=any(place.round_item.state is RoundItemState.SET_ASIDE for place in places),
         set_aside_reason=next(

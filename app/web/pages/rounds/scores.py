@@ -16,8 +16,10 @@ class Metric:
     as_percent: bool = False
 
 
+SOFT_ACCURACY = "soft_accuracy"
 METRICS = (
     Metric("answer_accuracy", Sentence("Answer is right"), as_percent=True),
+    Metric(SOFT_ACCURACY, Sentence("Soft VQA accuracy"), as_percent=True),
     Metric("fit", Sentence("Rationale fits"), as_percent=True),
     Metric("bleu4", "BLEU-4"),
     Metric("rouge_l", "ROUGE-L"),
@@ -44,6 +46,8 @@ class Line:
     n: int | None = None
     n_explained: int | None = None
     """Items, and of them those that have references where not all do."""
+    n_answered: int | None = None
+    """Of the items, those that came with several people's answers where not all do."""
     is_change: bool = False
 
 
@@ -173,14 +177,20 @@ def _cell(score: Score | None) -> Cell:
     return Cell(score.value, score.low, score.high) if score else Cell()
 
 
-def _counts(metrics: Sequence[Metric], scores: Sequence[Score | None]) -> tuple[int, int | None]:
-    """Says how many items were scored, and how many have references where not all do."""
-    pairs = list(zip(metrics, scores, strict=True))
-    answered = {score.n for metric, score in pairs if score and metric.as_percent}
-    explained = {score.n for metric, score in pairs if score and not metric.as_percent}
-    if answered and explained and answered != explained:
-        return max(answered), max(explained)
-    return max(answered | explained), None
+def _counts(
+    metrics: Sequence[Metric], scores: Sequence[Score | None]
+) -> tuple[int, int | None, int | None]:
+    """Says how many items were scored, how many have references, and how many came with several
+    people's answers; the last two where not all do."""
+    numbers: dict[str, int] = {}
+    for metric, score in zip(metrics, scores, strict=True):
+        if score:
+            kind = "all" if metric.as_percent else "explained"
+            kind = "answered" if metric.name == SOFT_ACCURACY else kind
+            numbers[kind] = max(numbers.get(kind, 0), score.n)
+    n = max(numbers.values())
+    some = {kind: own for kind, own in numbers.items() if own != n}
+    return n, some.get("explained"), some.get("answered")
 
 
 def _change(

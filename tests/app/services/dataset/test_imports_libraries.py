@@ -47,7 +47,10 @@ def load(session: Session, project: Project, *paths: Path) -> ImportReport:
 
 
 def items_of(session: Session, project: Project) -> list[dict[str, Any]]:
-    names = ("external_id", "image_name", "question", "answer", "gold_rationales", "facts", "split")
+    names = (
+        *("external_id", "image_name", "question", "answer", "gold_rationales", "answers"),
+        *("facts", "split"),
+    )
     found = session.scalars(
         select(Item).where(Item.project_id == project.id).order_by(Item.external_id)
     )
@@ -107,7 +110,7 @@ def test_a_okvqa_is_read_as_its_hub_form_has_it(
         "question": "What is it?",
         "choices": ["red", "blue"],
         "correct_choice_idx": 1,
-        "direct_answers": "['red']",
+        "direct_answers": "['red', 'navy', 'red', 'it\\'s blue']",
         "difficult_direct_answer": False,
         "rationales": ["It is blue."],
     }
@@ -115,6 +118,7 @@ def test_a_okvqa_is_read_as_its_hub_form_has_it(
     (item,) = items_of(session, project)
     assert (item["external_id"], item["answer"]) == ("a", "blue")
     assert (item["split"], item["gold_rationales"]) == (Split.VALIDATION, ["It is blue."])
+    assert item["answers"] == ["red", "navy", "red", "it's blue"]
 
 
 def test_wrong_rows_are_named_and_nothing_is_stored(
@@ -202,6 +206,8 @@ def released(session: Session, tmp_path: Path) -> tuple[Project, Release]:
     """The first picture knows where it was taken, so that a release gives away another one."""
     photo = saved(halves(), "PNG", exif=with_position())
     project, _ = make_released_project(session, tmp_path, first_picture=photo)
+    first = session.scalars(select(Item).where(Item.external_id == "q1")).one()
+    first.answers = ["red", "dark red", "red", "red"]
     return project, create_release(session, project, actor=None)
 
 

@@ -66,9 +66,10 @@ def test_wrong_column_in_jsonl(refuse: Refuse, tmp_path: Path) -> None:
     assert error.errors == [
         "data.jsonl, line 1 (and 49 more rows): the column 'img' is not known; did you mean image? "
         "expected are id, image, question, answer, and where there are any rationales (or "
-        "rationale), split, facts",
+        "rationale), answers, split, facts",
         "data.jsonl, line 1 (and 49 more rows): the column 'image' is missing; expected are id, "
-        "image, question, answer, and where there are any rationales (or rationale), split, facts",
+        "image, question, answer, and where there are any rationales (or rationale), answers, "
+        "split, facts",
     ]
     assert error.message.startswith("Nothing was imported: 2 problems. The first is data.jsonl")
 

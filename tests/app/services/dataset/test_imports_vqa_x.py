@@ -73,6 +73,7 @@ def test_layout_by_question(session: Session, project: Project, tmp_path: Path) 
     first, second = load(session, project, path, photos)
     assert (first.external_id, first.answer) == ("70", "yes")
     assert first.gold_rationales == ["there is sand", "and sea"]
+    assert first.answers == ["no"] * 3 + ["yes"] * 7
     # Equally many said both: the one that comes first.
     assert (second.external_id, second.answer) == ("80", "maybe")
     # The file name says which split it is.

@@ -3,8 +3,10 @@
 A list of objects with `question_id`, `image_id`, `question`, `choices`, `correct_choice_idx`,
 `direct_answers`, `rationales` and `split`. The answer is the right one of the choices. The test
 split was published without answers and rationales, so nothing can be explained there.
+`direct_answers` are what ten people answered freely.
 """
 
+import ast
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
@@ -45,6 +47,7 @@ def read_a_okvqa(stream: IO[bytes], name: str, problems: Problems) -> Iterator[R
                 question=row.question,
                 answer=row.answer,
                 gold_rationales=row.gold_rationales,
+                answers=row.answers,
                 split=row.split or split,
             )
 
@@ -55,7 +58,8 @@ def as_item(entry: Mapping[str, Any]) -> dict[str, Any]:
         "id": entry.get("question_id"),
         "question": entry.get("question"),
         "answer": _answer_of(entry),
-        "rationales": entry.get("rationales"),
+        "rationales": _listed(entry.get("rationales")),
+        "answers": _listed(entry.get("direct_answers")),
         "split": entry.get("split"),
     }
 
@@ -64,12 +68,22 @@ def _answer_of(entry: Mapping[str, Any]) -> object:
     choices, index = entry.get("choices"), entry.get("correct_choice_idx")
     if isinstance(choices, list) and isinstance(index, int) and 0 <= index < len(choices):
         return choices[index]
-    answers = entry.get("direct_answers")
+    answers = _listed(entry.get("direct_answers"))
     if isinstance(answers, list) and (texts := [one for one in answers if isinstance(one, str)]):
         return Counter(texts).most_common(1)[0][0]
     raise BadField(
         Sentence("has no answer (the test split of A-OKVQA was published without any)"),
     )
+
+
+def _listed(value: object) -> object:
+    """A list that some copies of the data write as Python would print it."""
+    if not isinstance(value, str) or not value.lstrip().startswith("["):
+        return value
+    try:
+        return ast.literal_eval(value.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return value
 
 
 def _image_of(entry: Mapping[str, Any]) -> str:

@@ -44,12 +44,14 @@ def read_act_x(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row
                 question=row.question,
                 answer=row.answer,
                 gold_rationales=row.gold_rationales,
+                answers=row.answers,
                 split=split,
             )
 
 
 def _from_picture(key: str, entry: dict[str, Any]) -> dict[str, Any]:
     answer = entry.get("answers", entry.get("answer"))
+    answers = answer if isinstance(answer, list) else None
     if isinstance(answer, list):
         texts = [one.get("answer") if isinstance(one, dict) else one for one in answer]
         found = Counter(text for text in texts if isinstance(text, str)).most_common(1)
@@ -64,5 +66,6 @@ def _from_picture(key: str, entry: dict[str, Any]) -> dict[str, Any]:
         "image": entry.get("image_name") or f"{key}.jpg",
         "question": QUESTION,
         "answer": answer,
+        "answers": answers,
         "rationales": [explanation] if isinstance(explanation, str) else explanation,
     }

@@ -58,6 +58,7 @@ def read_vqa_x(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row
                 question=row.question,
                 answer=row.answer,
                 gold_rationales=row.gold_rationales,
+                answers=row.answers,
                 split=split,
             )
 
@@ -124,6 +125,7 @@ def _from_question(key: str, entry: dict[str, Any]) -> tuple[dict[str, Any], tup
         "image": image,
         "question": entry["question"],
         "answer": Counter(texts).most_common(1)[0][0],
+        "answers": texts,
         "rationales": entry["explanation"],
     }
     # The photographs are usually kept in one folder per COCO set.
@@ -156,6 +158,7 @@ def _from_columns(entry: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...
         "image": names[0],
         "question": entry["question"],
         "answer": entry["multiple_choice_answer"],
+        "answers": entry.get("answers"),
         "rationales": [text for text in explanations if text],
     }
     in_sets = [f"{part}/{name}" for part, name in zip(_COCO_SETS, names, strict=True)]
