@@ -34,6 +34,7 @@ BUNDLES = {
         "css/components/prose.css",
         "css/components/text.css",
         "css/components/figure.css",
+        "css/components/changed.css",
         "css/components/chart.css",
         "css/components/menu.css",
         "css/components/fold.css",

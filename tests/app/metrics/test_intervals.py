@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.measures import mean_interval, paired_interval
 from app.metrics import bootstrap_interval, bootstrap_mean_interval, wilson_interval
 
 
@@ -46,3 +47,21 @@ def test_bootstrap_gives_the_same_interval_for_the_same_seed() -> None:
 def test_one_value_has_no_interval() -> None:
     assert bootstrap_mean_interval([0.5]) is None
     assert bootstrap_interval(0, lambda _: 0.0) is None
+
+
+def test_the_interval_of_a_paired_change_is_that_worked_by_hand() -> None:
+    # 20 began and 10 ceased of 100: (20.5 - 10.5) / 102, sqrt(31 - 100 / 102) / 102.
+    low, high = paired_interval(20, 10, 100)
+    assert (low, high) == (pytest.approx(-0.00725, abs=1e-4), pytest.approx(0.20333, abs=1e-4))
+    none = paired_interval(0, 0, 0)
+    assert none[0] < 0 < none[1]
+    with pytest.raises(ValueError, match="3 and 3 of 5"):
+        paired_interval(3, 3, 5)
+
+
+def test_the_interval_of_a_mean_is_the_normal_one() -> None:
+    assert mean_interval(0.1, 0.5, 100) == (
+        pytest.approx(0.1 - 1.959964 * 0.05),
+        pytest.approx(0.1 + 1.959964 * 0.05),
+    )
+    assert mean_interval(0.1, 0.0, 1) is None

@@ -66,7 +66,7 @@ def round_findings(session: Session, round_: Round, progress: RoundProgress) -> 
         shows_trials=progress.n_submitted > 0 or trials.found is not None,
         adjudication=find_progress(session, round_),
         events=list_round_events(session, round_.id),
-        setting_lines=_flat_settings(settings.model_dump(mode="json")),
+        setting_lines=flat_settings(settings.model_dump(mode="json")),
     )
 
 
@@ -77,13 +77,13 @@ def _meteor_note(progress: RoundProgress) -> str:
     return (EvaluationResult.read(run.result).meteor_note or "") if run else ""
 
 
-def _flat_settings(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+def flat_settings(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """Returns settings as (name, value) lines, names of groups joined by dots."""
     lines: list[tuple[str, str]] = []
     for name, value in data.items():
         path = f"{prefix}{name}"
         if isinstance(value, dict):
-            lines += _flat_settings(value, f"{path}.")
+            lines += flat_settings(value, f"{path}.")
         elif isinstance(value, list):
             lines.append((path, " · ".join(str(entry) for entry in value)))
         else:
