@@ -49,6 +49,7 @@ class Job(StrEnum):
     RELEASE = "release"
     ASSESS = "assess"
     COMPARE = "compare"
+    TRY = "try"
 
 
 class RoundItemState(StrEnum):
@@ -266,14 +267,15 @@ QUEUES: dict[Job, Literal["cpu", "gpu"]] = {
     Job.RELEASE: "cpu",
     Job.ASSESS: "cpu",
     Job.COMPARE: "gpu",
+    Job.TRY: "gpu",
 }
 
 SHARDED = frozenset({Job.BASELINE, Job.GENERATE, Job.EVALUATE, Job.COMPARE})
 """Jobs that several workers do at once, shard by shard."""
 
-ASIDE = frozenset({Job.BRANCH})
-"""Jobs beside a round, asked for by those who judge it: many live at once, no status waits for
-them, and whoever asked, not the round's page, is told how they went."""
+ASIDE = frozenset({Job.BRANCH, Job.TRY})
+"""Jobs beside the rounds, which a person waits for: many live at once, no status waits for them, no
+history tells of them, and whoever asked, not the round's page, is told how they went."""
 
 LOOKING_ON = frozenset({Job.ASSESS, Job.COMPARE})
 """Jobs that change nothing of a round: its page shows them, but no status waits for one, and where

@@ -18,8 +18,7 @@ from app.routes.operation import health
 from app.routes.projects import archive, guidelines, home, members, projects
 from app.routes.quality import adjudication, checks
 from app.routes.releases import adapters, releases
-from app.routes.rounds import admission, comparison, rounds
-from app.routes.rounds import admission, comparing, rounds
+from app.routes.rounds import admission, comparing, comparison, playground, rounds
 from app.routes.runs import runs
 from app.services.operation.readiness import check_readiness
 from app.web.access.deps import make_places
@@ -67,6 +66,7 @@ ROUTES = (
     admission,
     comparison,
     comparing,
+    playground,
     runs,
 )
 

@@ -14,6 +14,7 @@ from app.services.accounts import accounts
 from app.services.judging import leases
 from app.services.judging.ending import end_if_all_judged
 from app.services.projects import removal
+from app.services.rounds import tryouts
 from app.services.runs import runs
 from worker.host.persist import persist
 
@@ -29,6 +30,7 @@ def sweep() -> None:
     persist(lambda session: runs.release_dead_workers(session, is_alive))
     persist(runs.forget_old_workers)
     persist(accounts.forget_old_sessions)
+    persist(tryouts.forget_old_tryouts)
     remove_old_uploads(KEPT_UPLOADS)
     removal.delete_requested()
     for round_id in persist(list_rounds_in_judging):

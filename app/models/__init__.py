@@ -62,6 +62,7 @@ from app.models.practice import (
     PracticeItem,
 )
 from app.models.rounds import Adapter, Round, RoundModel, Run, RunShard
+from app.models.tryouts import TriedPicture
 
 __all__ = [
     "Adapter",
@@ -118,6 +119,7 @@ __all__ = [
     "SignInLink",
     "SignInSession",
     "TrainingRow",
+    "TriedPicture",
     "TurnMark",
     "User",
     "VerdictRow",

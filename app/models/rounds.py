@@ -124,6 +124,7 @@ class Run(WithId, WithCreation, Base):
                 "status IN ('queued', 'running') AND round_id IS NOT NULL AND job <> 'branch'"
             ),
         ),
+        Index("ix_run_tried", "project_id", "id", postgresql_where=text("job = 'try'")),
         Index("ix_run_live", "status", postgresql_where=text("status IN ('queued', 'running')")),
         CheckConstraint("(status = 'failed') = (error IS NOT NULL)", name="failed_has_error"),
         CheckConstraint(

@@ -57,6 +57,18 @@ class AccountNotOpen(Conflict):
     code = "account.not_open"
 
 
+class TryoutsWaiting(Conflict):
+    """So many try-outs of the project wait for a worker that no more are taken."""
+
+    code = "tryouts.waiting"
+
+
+class TryoutLive(Conflict):
+    """The try-out is queued or with a worker: it has to be cancelled first."""
+
+    code = "tryout.live"
+
+
 # --- Projects and data -----------------------------------------------------------------------
 
 

@@ -42,6 +42,8 @@ from tests.support.judging import gather_now, make_judged_items, make_people
 from tests.support.quality.anchors import make_drifting_rounds
 from tests.support.quality.checks import judge_some, make_checks, settings_with
 from tests.support.quality.disputes import decide_item, make_disputed_round
+from tests.support.rounds.compared import make_compared_project
+from tests.support.rounds.trained import finish_tryout, make_trained_round, make_tryout
 
 pytestmark = pytest.mark.browser
 
@@ -152,6 +154,13 @@ def fill(site: Site) -> dict[str, str]:
         broken = make_run(session, failed_project, Job.TRAIN, round_=failed)
         broken.status, broken.finished_at = RunStatus.FAILED, func.now()
         broken.error = "OutOfMemory: " + "x" * 300
+        compared = make_compared_project(session)
+        make_trained_round(session, compared, number=3)
+        tried, waits = (
+            make_tryout(session, compared, seed=1),
+            make_tryout(session, compared, seed=2),
+        )
+        finish_tryout(session, tried)
         archived = make_project(session, name="Long over")
         removal.archive_project(session, archived, actor=None)
         release = Release(
@@ -205,6 +214,11 @@ def fill(site: Site) -> dict[str, str]:
             "round/show.html finished": f"/rounds/{done.id}",
             "round/show.html failed": f"/rounds/{failed.id}",
             "round/show.html anchors": f"/rounds/{make_drifting_rounds(session).id}",
+            "round/compare.html": f"/projects/{compared.slug}/compare",
+            "round/changed.html": f"/projects/{compared.slug}/compare/items?change=improved",
+            "playground/index.html": f"/projects/{compared.slug}/playground",
+            "playground/show.html": f"/projects/{compared.slug}/playground/{tried.id}",
+            "playground/show.html waiting": f"/projects/{compared.slug}/playground/{waits.id}",
             "round/close.html": f"/rounds/{site.round_id}/close",
             "round/policies.html": f"/rounds/{store_trials(session, site.round_id)}/policies",
             "round/cancel.html": f"/rounds/{site.round_id}/cancel",

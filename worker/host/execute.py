@@ -22,9 +22,9 @@ MAX_ATTEMPTS = 5
 
 
 def execute(run_id: int, heart: Heart) -> None:
-    """Do what a nudge asks for. A run that is over, or in good hands, is left alone."""
-    run = persist(lambda session: run_queries.get_run(session, run_id))
-    if run.status not in LIVE_RUN:
+    """Do what a nudge asks for. A run that is over, removed, or in good hands, is left alone."""
+    run = persist(lambda session: run_queries.find_run(session, run_id))
+    if run is None or run.status not in LIVE_RUN:
         return
     if run.job in SHARDED:
         _recording_failure(run_id, max(run.attempt, 1), lambda: _work_shards(run, heart))
@@ -85,9 +85,13 @@ def _work_alone(run: Run, attempt: int, heart: Heart) -> None:
 
             judge(run.id, attempt)
         case Job.BRANCH:
-            from worker.stages.branch import branch
+            from worker.stages.aside.branch import branch
 
             branch(run.id, attempt, heart)
+        case Job.TRY:
+            from worker.stages.aside.tryout import try_models
+
+            try_models(run.id, attempt, heart)
         case Job.CLOSE:
             from worker.stages.close import close
 

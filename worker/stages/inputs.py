@@ -23,11 +23,13 @@ class RunInputs:
     settings: LoopSettings
     pinned: str | None
     """The content of the base that the project began with; None before the first load."""
+    own_strategy: str | None = None
+    """Of a run beside the rounds, which names no strategy of its own."""
 
     @property
     def strategy(self) -> Strategy:
         """The strategy of the run; a base model is measured by the direct one."""
-        return get_strategy(self.run.strategy or DIRECT.name)
+        return get_strategy(self.run.strategy or self.own_strategy or DIRECT.name)
 
     @property
     def role(self) -> str:

@@ -140,6 +140,11 @@ class Procedure(ABC):
         pictures made of it.
         """
 
+    def explain(self, models: Models, asked: Sequence[Asked], settings: LoopSettings) -> Answered:
+        """Returns rationales of the items' own answers, as `answer` does of the model's. A strategy
+        whose models cannot be told an answer lets them find it."""
+        return self.answer(models, asked, settings)
+
     def adapt(
         self,
         role: str,  # noqa: ARG002

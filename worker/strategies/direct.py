@@ -66,6 +66,12 @@ class Direct(Procedure):
         said = {item_id: Said(answers[item_id], text) for item_id, text in rationales.items()}
         return Answered(said, [*unanswered, *unexplained])
 
+    def explain(self, models: Models, asked: Sequence[Asked], settings: LoopSettings) -> Answered:
+        answers = {one.item.id: one.item.answer for one in asked}
+        n_tokens = settings.sampling.max_new_tokens
+        texts, failures = _ask(models[MODEL], "rationale", asked, answers, n_tokens, settings)
+        return Answered({id_: Said(answers[id_], text) for id_, text in texts.items()}, failures)
+
     def teach(self, role: str, lesson: Lesson, settings: LoopSettings) -> Sequence[Example]:
         if role != MODEL:
             return ()

@@ -20,6 +20,11 @@ def get_run(session: Session, run_id: int) -> Run:
     return run
 
 
+def find_run(session: Session, run_id: int) -> Run | None:
+    """Returns a run; None where it is not there any more."""
+    return session.get(Run, run_id)
+
+
 def is_retried(session: Session, run_id: int) -> bool:
     """Whether another run, one that was not cancelled, goes on from this one."""
     retry = select(Run.id).where(Run.retry_of_id == run_id, Run.status != RunStatus.CANCELLED)

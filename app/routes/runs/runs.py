@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.kit.sentences import Sentence
+from app.lifecycle import Job
 from app.models import Project, Run
 from app.services.runs import runs
 from app.web.access.deps import CurrentUser, SessionDep
@@ -18,13 +19,16 @@ router = APIRouter(prefix="/runs/{run_id}")
 def show(request: Request, run: ManagedRun, session: SessionDep) -> Response:
     if run.round_id is not None:
         return redirect(request, f"/rounds/{run.round_id}")
+    if run.job is Job.TRY:
+        project = session.get_one(Project, run.project_id)
+        return redirect(request, f"/projects/{project.slug}/playground/{run.id}")
     return _show(request, run, session)
 
 
 @router.get("/status")
 def show_status(request: Request, run: ManagedRun, session: SessionDep) -> Response:
     """The renewing part alone."""
-    if run.round_id is not None or not is_htmx(request):
+    if run.round_id is not None or run.job is Job.TRY or not is_htmx(request):
         return redirect(request, f"/runs/{run.id}")
     return _show(request, run, session)
 

@@ -59,6 +59,7 @@ _WORDS = (
     Sentence("import"),
     Sentence("release"),
     Sentence("assess"),
+    Sentence("try"),
     # Policies.
     Sentence("any"),
     Sentence("majority"),

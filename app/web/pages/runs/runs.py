@@ -28,6 +28,7 @@ JOB_LABELS: dict[Job, Sentence] = {
     Job.RELEASE: Sentence("Build the release"),
     Job.ASSESS: Sentence("Gather the evidence"),
     Job.COMPARE: Sentence("Sample to compare"),
+    Job.TRY: Sentence("Try two models"),
 }
 
 SAMPLING = frozenset({Job.GENERATE, Job.COMPARE})

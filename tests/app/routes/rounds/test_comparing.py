@@ -8,8 +8,8 @@ from app.lifecycle import Role
 from app.models import Project
 from app.services.projects import removal
 from tests.support.browsing import page, sign_in, text_of
-from tests.support.compared_rounds import make_compared_project
 from tests.support.factories import make_membership, make_project, make_user
+from tests.support.rounds.compared import make_compared_project
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_the_page_of_a_round_leads_there(
     links = page(admin.get(f"/projects/{project.slug}")).select('a[href^="/rounds/"]')
     shown = page(admin.get(str(links[-1]["href"])))
     found = [str(link["href"]) for link in shown.select("section:has(#compared-title) a")]
-    assert len(found) == 3
+    assert len(found) == 4
     assert all(admin.get(address).status_code == 200 for address in found)
 
 

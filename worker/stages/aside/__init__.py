@@ -1,0 +1,1 @@
+"""Stages of the jobs beside the rounds, which a person waits for."""
