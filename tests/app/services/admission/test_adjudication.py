@@ -11,6 +11,7 @@ from app.lifecycle import Role, RoundStatus
 from app.models import (
     Adjudication,
     Admission,
+    AdmissionDecision,
     Event,
     Item,
     Judgement,
@@ -31,9 +32,12 @@ from app.services.judging import judgements
 from app.services.judging.ending import end_if_all_judged, end_judging
 from app.services.quality.withdrawing import give_answers_back, withdraw_answers
 from app.services.refusals import JudgedByOneself, NotDisputed, RoundNotJudging
+from app.services.releases.figures import Figures
+from app.services.releases.rows import build_rows
 from tests.support.factories import make_membership, make_project, make_round, make_user
 from tests.support.judging import locked, make_judged_items, make_people
 from tests.support.quality.disputes import decide_item
+from tests.support.rounds_in_process import close_now
 
 POLICIES = [
     AdmissionSettings(policy="any"),
@@ -360,3 +364,29 @@ def test_a_round_whose_policy_is_adjudicated_waits_for_the_last_decision(
     assert end_if_all_judged(session, round_.id)
     session.refresh(round_)
     assert round_.status is RoundStatus.CLOSING
+
+
+# --- Releases -------------------------------------------------------------------------------
+
+
+def test_a_release_tells_what_was_decided_beside_the_votes(
+    session: Session, round_: Round, places: list[RoundItem], admin: User
+) -> None:
+    decide(session, round_, places[0], admin, False, True)
+    close_now(session, round_)
+    decision = session.get_one(AdmissionDecision, round_.id)
+    assert (decision.n_disputed, decision.n_adjudicated) == (4, 2)
+    project = session.get_one(Project, round_.project_id)
+    figures = Figures()
+    rows = [row.payload for row in build_rows(session, project, [round_.id], figures)]
+    told = {
+        (row["kind"], row["people_fits"], row["adjudications"][0]["fits"])
+        for row in rows
+        if "adjudications" in row
+    }
+    assert told == {("candidate", 2, False), ("rationale", 1, True)}
+    (admission,) = (
+        one for row in rows for one in row.get("admissions", ()) if "adjudicated" in one
+    )
+    assert (admission["n_fits"], admission["n_votes"]) == (1, 3)
+    assert figures.as_dict()["adjudicated"] == {"candidates": 2, "fit": 1}
