@@ -682,3 +682,53 @@ def test_admissions_are_kept_when_people_come_to_be_weighed_and_when_that_is_tak
         command.downgrade(alembic, "0032")
         with connected(fresh_database) as connection:
             assert connection.execute(text(admitted)).all() == before
+
+
+# --- Adjudication --------------------------------------------------------------------------
+
+ONE_MORE = """
+INSERT INTO "user" (name, kind, is_admin) VALUES ('Ben', 'person', false);
+UPDATE round_item SET slots = 2, max_slots = 2;
+INSERT INTO judgement (round_item_id, round_id, user_id, max_slots, shown_order, picked, none_fits,
+  status, slot, submitted_at)
+SELECT round_item_id, round_id, (SELECT id FROM "user" WHERE name = 'Ben'), 2, shown_order, '{}',
+  true, 'submitted', 2, now() FROM judgement
+"""
+DECIDED = """
+INSERT INTO adjudication (round_id, item_id, candidate_id, fits, decided_by_id)
+SELECT round_id, item_id, disputed[1], true, (SELECT min(id) FROM "user")
+FROM round_item WHERE disputed <> '{}';
+INSERT INTO admission (round_id, candidate_id, item_id, policy, judge_kind, n_fits, n_votes,
+  is_adjudicated)
+SELECT round_id, candidate_id, item_id, 'majority', 'person', 0, 2, true FROM adjudication
+"""
+
+
+def test_what_people_differ_on_is_known_after_an_upgrade(
+    alembic: Config, fresh_database: str
+) -> None:
+    disputed = """
+        SELECT candidate.text FROM round_item, unnest(disputed) AS candidate_id
+        JOIN candidate ON candidate.id = candidate_id
+    """
+    admitted = "SELECT count(*) FROM admission"
+    command.upgrade(alembic, "0010")
+    fill(fresh_database)
+    with connected(fresh_database) as connection:
+        for statement in [*JUDGING.split(";\n"), *ONE_MORE.split(";\n")]:
+            connection.execute(text(statement.strip() or "SELECT 1"))
+    for _ in range(2):
+        command.upgrade(alembic, "head")
+        with connected(fresh_database) as connection:
+            assert list(connection.execute(text(disputed)).scalars()) == ["3 dogs"]
+            assert connection.execute(text(admitted)).scalar_one() == 0
+            for statement in DECIDED.split(";\n"):
+                connection.execute(text(statement))
+            assert connection.execute(text(admitted)).scalar_one() == 1
+            connection.execute(text("UPDATE judgement SET status = 'withdrawn', slot = NULL, "
+                                    "submitted_at = NULL WHERE none_fits"))  # fmt: skip
+            assert not list(connection.execute(text(disputed)).scalars())
+            connection.execute(text("UPDATE judgement SET status = 'submitted', slot = 2, "
+                                    "submitted_at = now() WHERE none_fits"))  # fmt: skip
+            assert list(connection.execute(text(disputed)).scalars()) == ["3 dogs"]
+        command.downgrade(alembic, "0037")
