@@ -168,6 +168,8 @@ class RoundItem(WithId, Base):
     disputed: Mapped[list[int]] = mapped_column(server_default=text("'{}'::bigint[]"))
     """Candidates that some people who submitted the item call fitting and others do not; kept by a
     trigger on judgement."""
+    is_decided: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether adjudicators decided all of these; kept by triggers here and on adjudication."""
     __table_args__ = (
         ForeignKeyConstraint(
             ["round_id", "project_id"], ["round.id", "round.project_id"], ondelete="CASCADE"
@@ -203,8 +205,15 @@ class RoundItem(WithId, Base):
         Index(
             "ix_round_item_disputed",
             "round_id",
-            "random_key",
+            "item_id",
+            postgresql_include=["state", "is_decided"],
             postgresql_where=text("disputed <> '{}'"),
+        ),
+        Index(
+            "ix_round_item_undecided",
+            "round_id",
+            "random_key",
+            postgresql_where=text("disputed <> '{}' AND NOT is_decided"),
         ),
         # Empty, or nearly: see app/queries/counted.py.
         Index("ix_round_item_uncounted", "id", postgresql_where=text("purpose <> 'training'")),

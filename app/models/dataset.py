@@ -77,6 +77,8 @@ class Item(WithId, WithCreation, Base):
         UniqueConstraint("id", "project_id"),
         Index("ix_item_project_id_split", "project_id", "split"),
         Index("ix_item_project_id_image_sha256", "project_id", "image_sha256"),
+        # Empty, or nearly: for whoever leaves them out of many.
+        Index("ix_item_excluded", "id", postgresql_where=text("excluded_at IS NOT NULL")),
         CheckConstraint("question <> '' AND answer <> ''", name="question_and_answer_given"),
     )
 

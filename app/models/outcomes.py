@@ -119,6 +119,7 @@ class Adjudication(Base):
         CheckConstraint("is_shown", name="shown_only"),
         UniqueConstraint("round_id", "candidate_id"),
         Index("ix_adjudication_decided_by_id", "round_id", "decided_by_id", "decided_at"),
+        Index("ix_adjudication_decided_at", "round_id", "decided_at", "item_id"),
         Index("ix_adjudication_candidate_id", "candidate_id"),
     )
 

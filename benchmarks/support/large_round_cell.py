@@ -115,6 +115,7 @@ INSERT INTO adjudication (round_id, item_id, candidate_id, fits, decided_by_id, 
 SELECT :round, item_id, candidate_id, random() < 0.5, (SELECT min(id) FROM "user"),
   now() - random_key * interval '1 day'
 FROM round_item, unnest(disputed) AS candidate_id WHERE random_key < 0.5;
+UPDATE round_item SET is_decided = true WHERE random_key < 0.5 AND disputed <> '{}';
 INSERT INTO round_annotator (round_id, user_id, n_submitted)
 SELECT round_id, user_id, count(*) FROM judgement GROUP BY round_id, user_id;
 INSERT INTO run (project_id, round_id, job, strategy, role, status, parameters, attempt, result,

@@ -8,10 +8,8 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Select,
-    case,
     delete,
     exists,
-    false,
     func,
     literal_column,
     select,
@@ -38,28 +36,15 @@ _JUDGED = (JudgementStatus.SUBMITTED, JudgementStatus.WITHDRAWN)
 
 
 def _is_disputed(round_id: int) -> ColumnElement[bool]:
-    """Whether an item is for adjudicators: people differ on it, and nobody else will judge it.
-
-    For statements that read `counted_items` and `Item`.
-    """
+    """Whether an item of a round is for adjudicators: people differ on it, nobody else will judge
+    it, and it is not excluded."""
+    excluded = exists().where(Item.id == counted_items.item_id, Item.excluded_at.is_not(None))
     return (
         (counted_items.round_id == round_id)
         & (counted_items.disputed != _NOTHING)
         & (counted_items.state == RoundItemState.DONE)
-        & Item.excluded_at.is_(None)
+        & ~excluded
     )
-
-
-def _is_decided() -> ColumnElement[bool]:
-    """Whether every candidate on which people differ is decided."""
-    decided = select(Adjudication.candidate_id).where(
-        Adjudication.round_id == counted_items.round_id,
-        Adjudication.item_id == counted_items.item_id,
-    )
-    is_decided: ColumnElement[bool] = counted_items.disputed.op("<@", is_comparison=True)(
-        func.array(decided.scalar_subquery())
-    )
-    return is_decided
 
 
 def _judged_by(user_id: int) -> ColumnElement[bool]:
@@ -83,23 +68,16 @@ class DisputeCounts:
 
 def count_disputes(session: Session, round_id: int, user_id: int | None) -> DisputeCounts:
     """Returns how far the adjudication of a round is, for one of its adjudicators or for nobody."""
-    is_decided = _is_decided()
-    is_own = false() if user_id is None else case((is_decided, False), else_=_judged_by(user_id))
-    entries = (
-        select(is_decided.label("is_decided"), is_own.label("is_own"))
-        .join(Item, Item.id == counted_items.item_id)
-        .where(_is_disputed(round_id))
-        .subquery()
-    )
-    return DisputeCounts(
-        *session.execute(
-            select(
-                func.count(),
-                func.count().filter(entries.c.is_decided),
-                func.count().filter(entries.c.is_own),
-            ).select_from(entries)
-        ).one()
-    )
+    n_items, n_decided = session.execute(
+        select(func.count(), func.count().filter(counted_items.is_decided)).where(
+            _is_disputed(round_id)
+        )
+    ).one()
+    n_own = 0
+    if user_id is not None and n_decided < n_items:
+        own = _undecided(round_id).where(_judged_by(user_id))
+        n_own = session.scalar(select(func.count()).select_from(own.subquery())) or 0
+    return DisputeCounts(n_items, n_decided, n_own)
 
 
 def has_undecided(session: Session, round_id: int) -> bool:
@@ -108,11 +86,7 @@ def has_undecided(session: Session, round_id: int) -> bool:
 
 
 def _undecided(round_id: int) -> Select[int]:
-    return (
-        select(counted_items.item_id)
-        .join(Item, Item.id == counted_items.item_id)
-        .where(_is_disputed(round_id), ~_is_decided())
-    )
+    return select(counted_items.item_id).where(_is_disputed(round_id), ~counted_items.is_decided)
 
 
 def find_undecided(session: Session, round_id: int, user_id: int, *, start: float) -> int | None:
@@ -315,28 +289,32 @@ def list_decided(
 ) -> list[DecidedItem]:
     """Returns decided items of a round, newest first: those decided before this time, or at it with
     a lower id."""
-    decided = (
-        select(
-            Adjudication.item_id,
-            func.max(Adjudication.decided_at).label("decided_at"),
-            func.max(Adjudication.decided_by_id).label("decided_by_id"),
-            func.count().filter(Adjudication.fits).label("n_fits"),
-            func.count().label("n_decided"),
-        )
+    newest = (
+        select(Adjudication.decided_at, Adjudication.item_id)
+        .distinct()
         .where(Adjudication.round_id == round_id)
-        .group_by(Adjudication.item_id)
-        .subquery()
-    )
-    statement = (
-        select(Item, User, decided.c.decided_at, decided.c.n_fits, decided.c.n_decided)
-        .join(Item, Item.id == decided.c.item_id)
-        .join(User, User.id == decided.c.decided_by_id)
-        .order_by(decided.c.decided_at.desc(), decided.c.item_id.desc())
+        .order_by(Adjudication.decided_at.desc(), Adjudication.item_id.desc())
         .limit(limit)
     )
     if before is not None:
-        statement = statement.where(tuple_(decided.c.decided_at, decided.c.item_id) < before)
-    return [DecidedItem(*row) for row in session.execute(statement)]
+        newest = newest.where(tuple_(Adjudication.decided_at, Adjudication.item_id) < before)
+    item_ids = [item_id for _, item_id in session.execute(newest)]
+    # All decisions on an item are made at once, by one person.
+    rows = session.execute(
+        select(
+            Item,
+            User,
+            Adjudication.decided_at,
+            func.count().filter(Adjudication.fits),
+            func.count(),
+        )
+        .join(Item, Item.id == Adjudication.item_id)
+        .join(User, User.id == Adjudication.decided_by_id)
+        .where(Adjudication.round_id == round_id, Adjudication.item_id.in_(item_ids))
+        .group_by(Item.id, User.id, Adjudication.decided_at)
+        .order_by(Adjudication.decided_at.desc(), Item.id.desc())
+    )
+    return [DecidedItem(*row) for row in rows]
 
 
 def has_adjudications(item_id: Any, round_id: int) -> ColumnElement[bool]:

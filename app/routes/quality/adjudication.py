@@ -39,7 +39,6 @@ def list_decided(
     *,
     request: Request,
     round_: ManagedRound,
-    user: CurrentUser,
     session: SessionDep,
     before: Annotated[str, Query(max_length=50)] = "",
     item: Whole = 0,
@@ -47,7 +46,7 @@ def list_decided(
     """Lists what was decided, newest first; a time that is none begins anew."""
     time = _read_time(before)
     place = (time, item) if time else None
-    page = decided_page(session, _project(session, round_), round_, user, before=place)
+    page = decided_page(session, _project(session, round_), round_, before=place)
     return respond(request, page="adjudication/decided.html", context={"page": page})
 
 

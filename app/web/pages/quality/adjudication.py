@@ -135,9 +135,9 @@ def next_page(
     session: Session, project: Project, round_: Round, user: User
 ) -> ItemPage | NothingPage:
     """Returns the next item that somebody can decide, or why there is none."""
-    progress = find_progress(session, round_, user)
-    item_id = find_next(session, round_, user) if progress.is_open else None
+    item_id = find_next(session, round_, user) if round_.status in JUDGEABLE_ROUND else None
     if item_id is None:
+        progress = find_progress(session, round_, user)
         last = queries.find_last_decided(session, round_.id, user.id)
         return NothingPage(project, progress, last if progress.is_open else None)
     return item_page(session, project, round_, user, item_id)
@@ -162,7 +162,7 @@ def item_page(
     fits = {one: decision.fits for one, decision in dispute.decisions.items()} | dict(chosen or {})
     candidates = _candidates(dispute, said, fits)
     keys = _keys(user, n_disputed=sum(one.place > 0 for one in candidates))
-    progress = find_progress(session, round_, user)
+    progress = find_progress(session, round_)
     return ItemPage(
         project=project,
         progress=progress,
@@ -243,7 +243,6 @@ def decided_page(
     session: Session,
     project: Project,
     round_: Round,
-    user: User,
     *,
     before: tuple[datetime, int] | None,
 ) -> DecidedPage:
@@ -259,7 +258,7 @@ def decided_page(
         next_url = f"{base}?{urlencode(place)}"
     return DecidedPage(
         project=project,
-        progress=find_progress(session, round_, user),
+        progress=find_progress(session, round_),
         items=items,
         first_url=base if before else "",
         next_url=next_url,
