@@ -79,6 +79,14 @@ class Split(StrEnum):
     TEST = "test"
 
 
+class QuestionState(StrEnum):
+    """What became of a question that a model asked about an image."""
+
+    PROPOSED = "proposed"
+    KEPT = "kept"
+    DROPPED = "dropped"
+
+
 class Purpose(StrEnum):
     """Why an item is in a round; only `training` can be admitted."""
 

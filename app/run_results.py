@@ -336,6 +336,36 @@ class RewardedFigures(StoredJson):
     seconds: float = 0.0
 
 
+class KindTally(StoredJson):
+    """Questions of a kind: all, those that have an answer in their image, and in another one."""
+
+    asked: int = 0
+    grounded: int = 0
+    elsewhere: int = 0
+
+
+class QuestionTally(StoredJson):
+    """What a round asked about images. n_drawn: all draws; n_known: those that asked what was known
+    of the image; n_empty: those that asked nothing. n_proposed: distinct questions; n_over: further
+    ones that were over the limit of an image. kinds: those that a critic could read."""
+
+    n_images: int = 0
+    n_drawn: int = 0
+    n_known: int = 0
+    n_empty: int = 0
+    n_over: int = 0
+    n_proposed: int = 0
+    n_kept: int = 0
+    n_dropped: int = 0
+    kinds: dict[str, KindTally] = Field(default_factory=dict)
+
+    @property
+    def kept_share(self) -> float | None:
+        """Returns the share of the decided questions that was kept; None where none was decided."""
+        n_decided = self.n_kept + self.n_dropped
+        return self.n_kept / n_decided if n_decided else None
+
+
 class RoundFigures(StoredJson):
     """The figures of a round, as they were when it was decided.
 
@@ -362,6 +392,8 @@ class RoundFigures(StoredJson):
     """None where nothing was learned from rewards."""
     branches: BranchTally | None = Field(default=None, exclude_if=_is_none)
     """None where nobody asked for one."""
+    questions: QuestionTally | None = Field(default=None, exclude_if=_is_none)
+    """None where the model asked nothing about images."""
     critic: CriticFigures | None = None
     """None where people judged; stored as keys that begin with `critic_`."""
 

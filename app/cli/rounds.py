@@ -7,7 +7,7 @@ import typer
 from app.cli.console import console, emphasised, get_project, print_json, running_services
 from app.kit.errors import Conflict
 from app.round_settings import LoopSettings
-from app.run_results import EpisodeTally, RewardedFigures
+from app.run_results import EpisodeTally, QuestionTally, RewardedFigures
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -164,6 +164,21 @@ def describe_episodes(episodes: EpisodeTally) -> str:
         f"{episodes.wrong_answer} answered wrongly, {episodes.not_understood} could not be "
         f"understood, {episodes.asked_too_often} asked too often; {turns:.1f} looks each, "
         f"{repeated:.0%} of the questions repeated"
+    )
+
+
+def describe_questions(asked: QuestionTally) -> str:
+    """Returns what a round asked about its images, as a line."""
+    kept = f"{asked.kept_share:.0%}" if asked.kept_share is not None else "none"
+    kinds = ", ".join(
+        f"{kind} {tally.grounded} of {tally.asked} (elsewhere {tally.elsewhere})"
+        for kind, tally in asked.kinds.items()
+    )
+    return (
+        f"Questions: {asked.n_drawn} drawn about {asked.n_images} images, {asked.n_proposed} "
+        f"distinct ones, {asked.n_kept} kept ({kept}); {asked.n_known} asked what was known, "
+        f"{asked.n_empty} asked nothing, {asked.n_over} over the limit"
+        f"{f'. With an answer in their image: {kinds}' if kinds else ''}"
     )
 
 

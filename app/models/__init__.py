@@ -12,7 +12,7 @@ from app.models.candidates import (
     Sample,
 )
 from app.models.checks import CheckCandidate, CheckItem
-from app.models.dataset import Image, Item, PriorEpisode, ProjectImage
+from app.models.dataset import AskedImage, AskedQuestion, Image, Item, PriorEpisode, ProjectImage
 from app.models.evidence import CandidateTally, RoundEvidence
 from app.models.guidelines import (
     GuidelinesDifference,
@@ -71,6 +71,8 @@ __all__ = [
     "AdmissionDecision",
     "AnchorItem",
     "ApiToken",
+    "AskedImage",
+    "AskedQuestion",
     "Base",
     "Branch",
     "Candidate",

@@ -1,4 +1,5 @@
-"""Images and items, and episodes of a prior. The split belongs to the image in a project."""
+"""Images and items, episodes of a prior, and what a model asked about images. The split belongs to
+the image in a project."""
 
 from datetime import datetime
 
@@ -14,7 +15,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.lifecycle import Split
+from app.lifecycle import QuestionState, Split
 from app.models.base import Base, Json, WithCreation, WithId
 
 
@@ -120,4 +121,94 @@ class PriorEpisode(WithId, WithCreation, Base):
             postgresql_where=text("removed_at IS NULL"),
         ),
         Index("ix_prior_episode_project_id_item_id", "project_id", "item_id"),
+    )
+
+
+class AskedImage(WithId, WithCreation, Base):
+    """An image that a run asked about: its description by the model, and what was drawn.
+
+    n_known: draws that asked what was known of the image; n_empty: draws that asked nothing, or
+    were cut; n_over: distinct questions over the limit of the image, which are not kept anywhere.
+    """
+
+    __tablename__ = "asked_image"
+    project_id: Mapped[int]
+    image_sha256: Mapped[str] = mapped_column(String(64))
+    split: Mapped[Split]
+    round_id: Mapped[int]
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
+    shard_id: Mapped[int]
+    shard_attempt: Mapped[int]
+    adapter_id: Mapped[int | None] = mapped_column(ForeignKey("adapter.id"))
+    description: Mapped[str]
+    n_drawn: Mapped[int]
+    n_known: Mapped[int]
+    n_empty: Mapped[int]
+    n_over: Mapped[int]
+    __table_args__ = (
+        UniqueConstraint("run_id", "image_sha256"),
+        UniqueConstraint("id", "project_id", "image_sha256"),
+        ForeignKeyConstraint(
+            ["round_id", "project_id"], ["round.id", "round.project_id"], ondelete="CASCADE"
+        ),
+        # The split is the image's: what is asked about a held-out image stays held out.
+        ForeignKeyConstraint(
+            ["project_id", "image_sha256", "split"],
+            ["project_image.project_id", "project_image.image_sha256", "project_image.split"],
+            onupdate="CASCADE",
+            ondelete="CASCADE",
+        ),
+        # Fencing: only the worker that holds the shard's current attempt can insert.
+        ForeignKeyConstraint(
+            ["shard_id", "shard_attempt"],
+            ["run_shard.id", "run_shard.attempt"],
+            ondelete="CASCADE",
+        ),
+        CheckConstraint("least(n_drawn, n_known, n_empty, n_over) >= 0", name="counts"),
+        Index("ix_asked_image_round_id", "round_id"),
+        Index("ix_asked_image_shard_id", "shard_id"),
+        Index("ix_asked_image_project_id_image", "project_id", "image_sha256"),
+    )
+
+
+class AskedQuestion(WithId, WithCreation, Base):
+    """A distinct question that a model asked about an image, in one wording of those it drew.
+
+    Nobody has decided on it yet, or it was kept and became an item, or dropped. kind, is_grounded
+    and is_grounded_elsewhere are of a critic: whether it has an answer in its image, and in another
+    one. seed, temperature and log_probability are of the draw whose wording it has.
+    """
+
+    __tablename__ = "asked_question"
+    asked_image_id: Mapped[int]
+    project_id: Mapped[int]
+    image_sha256: Mapped[str] = mapped_column(String(64))
+    text: Mapped[str]
+    text_key: Mapped[str] = mapped_column(String(64))
+    n_draws: Mapped[int]
+    seed: Mapped[int]
+    temperature: Mapped[float]
+    log_probability: Mapped[float | None]
+    state: Mapped[QuestionState] = mapped_column(server_default=QuestionState.PROPOSED.value)
+    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    kind: Mapped[str | None] = mapped_column(String(50))
+    is_grounded: Mapped[bool | None]
+    is_grounded_elsewhere: Mapped[bool | None]
+    item_id: Mapped[int | None] = mapped_column(ForeignKey("item.id", ondelete="SET NULL"))
+    __table_args__ = (
+        # Near-duplicates are one question, over all rounds of an image.
+        UniqueConstraint("project_id", "image_sha256", "text_key"),
+        UniqueConstraint("item_id"),
+        ForeignKeyConstraint(
+            ["asked_image_id", "project_id", "image_sha256"],
+            ["asked_image.id", "asked_image.project_id", "asked_image.image_sha256"],
+            ondelete="CASCADE",
+        ),
+        CheckConstraint("text <> ''", name="text_given"),
+        CheckConstraint("n_draws >= 1", name="drawn"),
+        CheckConstraint("item_id IS NULL OR state = 'kept'", name="items_are_kept"),
+        CheckConstraint(
+            "(state = 'proposed') = (decided_by_id IS NULL)", name="decided_by_somebody"
+        ),
+        Index("ix_asked_question_asked_image_id", "asked_image_id"),
     )

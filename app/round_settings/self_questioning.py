@@ -80,6 +80,18 @@ class SelfQuestioningSettings(SettingsModel):
             is_rare=True,
         ),
     ] = 64
+    probe_questions: Annotated[
+        int,
+        Field(ge=0, le=5),
+        Shown(
+            Sentence("Questions about each rationale"),
+            Sentence(
+                "The model asks them itself and answers from the image and from the rationale; "
+                "where these differ, the draw says so. 0: none."
+            ),
+            is_rare=True,
+        ),
+    ] = 0
     question_row: Annotated[
         bool,
         Shown(

@@ -1,25 +1,28 @@
 """What the strategies answer and explain on scenes, beside their controls, over several seeds.
 
     python -m benchmarks.strategies --only monologue
+    python -m benchmarks.strategies --only self_questioning
 
 The model is the demo's; held-out questions are of seven kinds, three of which take two looks. Cells
 (an arm of a seed) are kept in a file and in a folder of models: what was stopped goes on, and a
 cell that is there is not measured again. `--quick` takes one small seed. What each arm is:
-benchmarks/strategies/plan.py.
+benchmarks/strategies/plan.py, and self_questioning/plan.py beside it.
 """
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from app.kit.processes.programs import require_worker_packages
-from benchmarks.strategies.plan import plan
+from benchmarks.strategies.plan import plan as plan_monologue
+from benchmarks.strategies.self_questioning.plan import plan as plan_self_questioning
+from benchmarks.strategies.self_questioning.tables import print_self_questioning
 from benchmarks.strategies.tables import Measured, print_monologue
-from benchmarks.support.cells import Cells, print_result, run_benchmark
+from benchmarks.support.cells import Cells, Config, Result, print_result, run_benchmark
 from benchmarks.support.origin import origin
 
-STRATEGIES = ("monologue",)
+STRATEGIES = ("monologue", "self_questioning")
 
 
 def main() -> None:
@@ -32,37 +35,55 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="one seed, small sizes")
     parser.add_argument("--show", action="store_true", help="print what is there, measure nothing")
-    parser.add_argument("--out", type=Path, default=Path("docs/figures/monologue.jsonl"))
+    parser.add_argument("--out", type=Path, help="docs/figures/STRATEGY.jsonl otherwise")
     parser.add_argument("--models", type=Path, default=Path("benchmarks/results/strategies"))
     parser.add_argument("--cell", help="measure one configuration and print it (used by itself)")
     arguments = parser.parse_args()
     require_worker_packages("This benchmark")
     if arguments.cell:
-        from benchmarks.strategies.arms import measure
-
         config = json.loads(arguments.cell)
-        result = measure(config, arguments.models, arguments.threads)
+        result = _measure_cell(config, arguments.models, arguments.threads)
         print_result(result | origin(arguments.threads))
         return
     scale = "quick" if arguments.quick else "full"
-    out = Path("benchmarks/results/strategies-quick.jsonl") if arguments.quick else arguments.out
+    out = arguments.out or Path(f"docs/figures/{arguments.only}.jsonl")
+    if arguments.quick:
+        out = Path("benchmarks/results/strategies-quick.jsonl")
     options = ("--models", str(arguments.models), "--threads", str(arguments.threads))
     cells = Cells("benchmarks.strategies", out, options)
     seeds = arguments.seeds[:1] if arguments.quick else arguments.seeds
-    measured = _measure(cells, scale, seeds, arguments.arms, is_shown=arguments.show)
-    print_monologue(measured)
-
-
-def _measure(
-    cells: Cells, scale: str, seeds: Sequence[int], arms: Sequence[str] | None, *, is_shown: bool
-) -> list[Measured]:
-    """Returns the cells with their results, measured where they are not there yet."""
+    plan, show = _PLANS[arguments.only]
     wanted = [
         config
         for seed in seeds
         for config in plan(scale, seed)
-        if arms is None or config["arm"] in arms
+        if arguments.arms is None or config["arm"] in arguments.arms
     ]
+    show(_measure(cells, wanted, is_shown=arguments.show))
+
+
+_PLANS: Mapping[
+    str, tuple[Callable[[str, int], list[Config]], Callable[[Sequence[Measured]], None]]
+]
+_PLANS = {
+    "monologue": (plan_monologue, print_monologue),
+    "self_questioning": (plan_self_questioning, print_self_questioning),
+}
+
+
+def _measure_cell(config: Config, folder: Path, threads: int) -> Result:
+    """Returns what a cell comes to; torch is loaded by what measures it."""
+    if config.get("strategy") == "self_questioning":
+        from benchmarks.strategies.self_questioning.arms import measure as measure_asking
+
+        return measure_asking(config, folder, threads)
+    from benchmarks.strategies.arms import measure
+
+    return measure(config, folder, threads)
+
+
+def _measure(cells: Cells, wanted: Sequence[Config], *, is_shown: bool) -> list[Measured]:
+    """Returns the cells with their results, measured where they are not there yet."""
     if not is_shown:
         return [(config, cells.measure(config)) for config in wanted]
     found = ((config, cells.find(config)) for config in wanted)

@@ -257,6 +257,16 @@ LONG = (
         says="share of held-out questions answered rightly",
     ),
     Step(
+        ("illume loop --strategy self_questioning",),
+        run="illume loop asking --demo --strategy self_questioning --rounds 1 --scenes 20",
+        says="Questions: ",
+    ),
+    Step(
+        ("python -m benchmarks.strategies --only self_questioning",),
+        run="python -m benchmarks.strategies --only self_questioning --quick --arms none --show",
+        says="Nothing is measured yet.",
+    ),
+    Step(
         (
             "python -m benchmarks.crowd --quick",
             "python -m benchmarks.crowd --noise 0.1 --overlap 5",

@@ -94,7 +94,7 @@ def look_row(rng: random.Random) -> Row:
 
 def caption_row(rng: random.Random) -> Row:
     scene = training_scene(rng)
-    text = _things(scene, rng) if rng.random() < 0.6 else _tallies(scene, rng)
+    text = list_things(scene, rng) if rng.random() < 0.6 else _tallies(scene, rng)
     return Row(scene, ((f" {text}", True),))
 
 
@@ -163,7 +163,7 @@ def _explained(scene: Scene, question: Question, text: str) -> Row:
     return Row(scene, parts)
 
 
-def _things(scene: Scene, rng: random.Random) -> str:
+def list_things(scene: Scene, rng: random.Random) -> str:
     """Each thing with its place, in random order, so that the next words cannot be guessed."""
     objects = rng.sample(scene.objects, len(scene.objects))
     parts = []

@@ -9,11 +9,13 @@ from sqlalchemy.orm import Session
 from app.kit.errors import LostRun
 from app.models import Round
 from app.queries.runs.runs import get_run
+from app.round_settings import LoopSettings
 from app.run_results import WorkProgress
 from app.services.quality.evidence import gather_evidence
 from app.services.rounds.closing import close_round
 from app.services.rounds.critic_judging import judge_round
 from app.services.rounds.moving_on import finish_round_run
+from app.services.rounds.questions import decide_by_critic
 from worker.host.heart import Heart
 from worker.host.persist import persist
 
@@ -27,6 +29,8 @@ def judge(run_id: int, attempt: int) -> None:
         run = get_run(session, run_id)
         round_ = session.get_one(Round, run.round_id)
         figures = judge_round(session, round_)
+        judges = LoopSettings.model_validate(round_.settings).judging.judges
+        decide_by_critic(session, round_, judges)
         finish_round_run(session, run_id, attempt=attempt, result=figures)
 
     persist(action)

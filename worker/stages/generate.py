@@ -6,10 +6,12 @@ from functools import cache
 
 from sqlalchemy.orm import Session
 
-from app.models import Run, RunShard
+from app.models import Image, Run, RunShard
+from app.queries.rounds import questions
 from app.queries.rounds.candidates import count_draws
 from app.queries.rounds.training_items import list_items
 from app.run_results import SamplingResult
+from app.services.rounds.questions import Inquiry, store_inquiries
 from app.services.rounds.sampling import store_samples
 from worker.host.heart import Heart
 from worker.host.persist import persist
@@ -33,10 +35,11 @@ def generate(run_id: int, heart: Heart, *, between: Callable[[], None] = lambda:
 
 @dataclass(frozen=True)
 class _Made:
-    """The candidates proposed for the items of a shard."""
+    """The candidates proposed for the items of a shard, and what was asked about their images."""
 
     item_ids: Sequence[int]
     proposed: Proposed
+    inquiries: Sequence[Inquiry]
 
 
 class _Sampling(ShardStage[_Made, None]):
@@ -52,10 +55,35 @@ class _Sampling(ShardStage[_Made, None]):
         proposed = self._procedure.propose(
             self._models, items, self.inputs.settings, self.inputs.round_number
         )
-        return _Made(item_ids, proposed)
+        images = persist(lambda session: self._list_images(session, item_ids))
+        inquiries = self._procedure.inquire(
+            self._models, images, self.inputs.settings, self.inputs.round_number
+        )
+        return _Made(item_ids, proposed, inquiries)
+
+    def _list_images(
+        self, session: Session, item_ids: Sequence[int]
+    ) -> list[tuple[Image, Sequence[str]]]:
+        """The images of a shard that are asked about, with what is known of each."""
+        if not self._procedure.inquires:
+            return []
+        images = questions.list_images_to_ask(session, self.inputs.round_id, item_ids)
+        known = questions.list_known_questions(
+            session, self.inputs.project_id, [image.sha256 for image in images]
+        )
+        return [(image, known.get(image.sha256, ())) for image in images]
 
     def write(self, session: Session, shard: RunShard, made: _Made, seconds: float) -> None:
         adapter = self.adapters[self.inputs.role]
+        store_inquiries(
+            session,
+            run=self.inputs.run,
+            shard_id=shard.id,
+            attempt=shard.attempt,
+            inquiries=made.inquiries,
+            adapter_id=adapter[0] if adapter else None,
+            temperature=self.inputs.settings.self_questioning.temperature,
+        )
         store_samples(
             session,
             run=self.inputs.run,

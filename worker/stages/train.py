@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +14,7 @@ from app.kit.settings import get_settings
 from app.kit.storage import adapters_folder, image_path
 from app.lifecycle import Split
 from app.models import Adapter, Image
+from app.queries.rounds import questions
 from app.queries.rounds import rounds as round_queries
 from app.queries.rounds.training_items import ManifestRow, list_items, list_manifest
 from app.queries.runs import runs as run_queries
@@ -194,12 +195,12 @@ def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
     # A retry reads its own manifest if it has one, else that of the run it goes on from.
     chain = runs.list_chain(session, inputs.run)
     manifest = next(found for run in chain if (found := list_manifest(session, run.id)))
-    rows = _teach(inputs, manifest)
+    rows = _teach(inputs, manifest, _list_descriptions(session, inputs, manifest))
     parent_id = inputs.get_models(session, inputs.role).parent_adapter_id
     if inputs.settings.training.start == "restart":
         parent_id = None
     held_out = _list_validation(session, inputs.project_id)
-    validation = [(example, owner_of(row.item)) for example, row in _teach(inputs, held_out)]
+    validation = [(example, owner_of(row.item)) for example, row in _teach(inputs, held_out, {})]
     return TrainingInputs(
         rows=[example for example, _ in rows],
         items=[owner_of(row.item) for _, row in rows],
@@ -213,7 +214,19 @@ def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
     )
 
 
-def _teach(inputs: RunInputs, rows: Sequence[ManifestRow]) -> list[tuple[Example, ManifestRow]]:
+def _list_descriptions(
+    session: Session, inputs: RunInputs, rows: Sequence[ManifestRow]
+) -> dict[str, str]:
+    """What the model said of each image when it was to ask about it, where the strategy asks."""
+    if not get_procedure(inputs.strategy.name).inquires:
+        return {}
+    images = {row.image.sha256 for row in rows}
+    return questions.list_descriptions(session, inputs.project_id, images)
+
+
+def _teach(
+    inputs: RunInputs, rows: Sequence[ManifestRow], descriptions: Mapping[str, str]
+) -> list[tuple[Example, ManifestRow]]:
     """Returns the examples that the run's strategy makes of some rows for the role that learns,
     each with its row, or with one of those that it is of."""
     lessons = [
@@ -226,6 +239,7 @@ def _teach(inputs: RunInputs, rows: Sequence[ManifestRow]) -> list[tuple[Example
             turns=row.turns,
             answer_tokens=row.answer_tokens,
             rationale_tokens=row.rationale_tokens,
+            description=descriptions.get(row.image.sha256),
         )
         for row in rows
     ]

@@ -11,6 +11,7 @@ from app.models import Image, Item
 from app.round_settings import LoopSettings
 from app.services.evaluation.predictions import Said
 from app.services.judging.branches import Branched
+from app.services.rounds.questions import Inquiry
 from app.services.rounds.sampling import Drawn
 from app.services.runs.failures import Failure
 from app.strategies.monologue import Turn
@@ -106,6 +107,9 @@ class Procedure(ABC):
     may_need: tuple[Ability, ...] = ()
     """What only some of its settings ask of a base, too."""
 
+    inquires = False
+    """Whether it asks about images of itself."""
+
     def needed(self, settings: LoopSettings) -> tuple[Ability, ...]:  # noqa: ARG002
         """Returns what it asks of a base with these settings."""
         return self.needs
@@ -123,6 +127,18 @@ class Procedure(ABC):
         What is drawn for an item depends on the item, the settings and the round alone, and not on
         the other items of the call.
         """
+
+    def inquire(
+        self,
+        models: Models,  # noqa: ARG002
+        images: Sequence[tuple[Image, Sequence[str]]],  # noqa: ARG002
+        settings: LoopSettings,
+        round_number: int,
+    ) -> Sequence[Inquiry]:
+        """Returns what the strategy asks about images of itself, each given with the questions that
+        are known of it. It depends on the image, on these, on the settings and the round alone."""
+        del settings, round_number
+        return ()
 
     def branch(self, models: Models, fork: Fork, settings: LoopSettings) -> Branched | Failed:  # noqa: ARG002
         """Returns how a draw goes on from a turn of which a person saw something else, or why it

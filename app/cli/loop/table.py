@@ -5,7 +5,7 @@ from typing import Any
 from rich.table import Table
 
 from app.cli.console import console
-from app.cli.rounds import describe_episodes
+from app.cli.rounds import describe_episodes, describe_questions
 from app.lifecycle import Split
 from app.run_results import RoundFigures
 from app.services.evaluation.score_names import Series, score_name
@@ -28,6 +28,8 @@ def print_table(figures: dict[str, Any]) -> None:
         brought = RoundFigures.find(entry.get("figures", {}))
         if brought and brought.episodes:
             tallies.append(f"Round {entry['round']}: {describe_episodes(brought.episodes)}")
+        if brought and brought.questions:
+            tallies.append(f"Round {entry['round']}: {describe_questions(brought.questions)}")
         share = brought.critic.fitting_share if brought and brought.critic else None
         table.add_row(
             _round_name(entry),

@@ -10,6 +10,7 @@ from app.queries.runs import runs as run_queries
 from app.reward_results import ReinforcementResult
 from app.round_settings import LoopSettings
 from app.run_results import CriticFigures, RewardedFigures, RoundFigures, TrainingResult
+from app.services.rounds.questions import count_questions
 from app.services.runs.runs import list_chain
 
 __all__ = ["collect_figures", "list_history"]
@@ -40,6 +41,7 @@ def collect_figures(session: Session, round_: Round) -> RoundFigures:
         episodes=queries.count_episodes(session, round_.id),
         rewarded=_rewarded_figures(session, round_),
         branches=queries.count_branches(session, round_.id),
+        questions=count_questions(session, round_),
         critic=_critic_figures(session, round_),
     )
 

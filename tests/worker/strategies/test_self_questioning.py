@@ -25,6 +25,7 @@ from worker.strategies import get_procedure
 from worker.strategies.contract import Lesson
 from worker.strategies.self_questioning.asking import Wanted, ask_about
 from worker.strategies.self_questioning.dialogues import describing, make_dialogues
+from worker.strategies.self_questioning.probe import Probed, probe
 from worker.strategies.self_questioning.wording import DESCRIBE
 
 OPENER = ", seeing that"
@@ -243,3 +244,48 @@ def test_settings_that_do_not_go_together_are_refused() -> None:
     }
     with pytest.raises(ValueError, match="is to be tuned whole"):
         LoopSettings.model_validate(twice)
+
+
+# --- Questions about a rationale --------------------------------------------------------------
+
+
+class Doubter:
+    """Asks about every rationale, and says of the picture and of the rationale what it is told."""
+
+    def __init__(self, told: str) -> None:
+        self.told = told
+        self.asked: list[Draw] = []
+
+    def __call__(self, draws: Sequence[Draw], config: SampleConfig) -> list[Sampled | Failed]:
+        self.asked += draws
+        return [Sampled(self._say(draw), 2, -1.0, is_cut=False, tokens=(1,)) for draw in draws]
+
+    def _say(self, draw: Draw) -> str:
+        if draw.prompt.said:
+            return "what color is the ball?"
+        return "red" if draw.prompt.image else self.told
+
+
+@pytest.mark.parametrize(("told", "differs"), [("blue", True), ("Red.", False)])
+def test_a_rationale_is_doubted_where_it_says_something_else_than_the_picture(
+    told: str, differs: bool
+) -> None:
+    model = Doubter(told)
+    one = Probed((1,), Path("a.png"), "is it a ball?", "yes", "the ball is blue")
+    own = SelfQuestioningSettings(probe_questions=3)
+    [[doubt]] = probe(model, [one], own, OPENER, seed=1)
+    assert doubt.dump() == {
+        "asked": "what color is the ball?",
+        "from_picture": "red",
+        "from_rationale": told,
+        "differs": differs,
+    }
+    asking = [draw for draw in model.asked if draw.prompt.said]
+    assert len({draw.seed for draw in asking}) == 3, "what asks the same is answered once"
+    assert [part.turn or part.text for part in asking[0].prompt.said] == [
+        "yes", OPENER, " the ball is blue", "user", ASKER,
+    ]  # fmt: skip
+    seen, told_alone = model.asked[3:]
+    assert (seen.prompt.image, seen.prompt.question) == (Path("a.png"), "what color is the ball?")
+    assert told_alone.prompt.image is None
+    assert told_alone.prompt.question == "the ball is blue. what color is the ball?"

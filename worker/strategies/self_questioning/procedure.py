@@ -3,14 +3,20 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from app.kit.storage import image_path
+from app.models import Image, Item
 from app.round_settings import LoopSettings
+from app.same_text import text_key
+from app.services.rounds.questions import Inquiry, ProposedQuestion
 from app.strategies.self_questioning import MODEL, SELF_QUESTIONING
 from worker.ml.abilities import Ability
 from worker.ml.types import ASKER, PROJECTOR, WORDS, AdapterSettings, Example, ModuleSettings
-from worker.strategies.contract import Lesson
+from worker.strategies.contract import Lesson, Models, Proposed
 from worker.strategies.direct import Direct
 from worker.strategies.output import with_output
+from worker.strategies.self_questioning.asking import AskedAbout, Wanted, ask_about
 from worker.strategies.self_questioning.dialogues import make_dialogues
+from worker.strategies.self_questioning.probe import Probed, probe
 
 
 class SelfQuestioning(Direct):
@@ -20,6 +26,7 @@ class SelfQuestioning(Direct):
     name = SELF_QUESTIONING.name
     needs = (Ability.TURNS,)
     may_need = (Ability.PROTOTYPES,)
+    inquires = True
 
     def needed(self, settings: LoopSettings) -> tuple[Ability, ...]:
         with_prototypes = self.may_need if settings.self_questioning.prototypes else ()
@@ -48,6 +55,65 @@ class SelfQuestioning(Direct):
         more = replace(adapter, modules={**adapter.modules, **modules})
         return with_output(more, own.tune_output_up_to, n_words)
 
+    def propose(
+        self,
+        models: Models,
+        items: Sequence[tuple[Item, Image]],
+        settings: LoopSettings,
+        round_number: int,
+    ) -> Proposed:
+        """Returns a text for each draw of the item's answer; where the settings want it, each with
+        what the model doubts of it."""
+        proposed = super().propose(models, items, settings, round_number)
+        if not settings.self_questioning.probe_questions:
+            return proposed
+        by_id = {item.id: (item, image) for item, image in items}
+        texts = {(draw.item_id, text_key(draw.text)): draw for draw in proposed.drawn if draw.text}
+        probed = [
+            Probed(
+                (round_number, item.external_id, key),
+                image_path(image.sha256, image.media_type),
+                item.question,
+                item.answer,
+                draw.text,
+            )
+            for (item_id, key), draw in texts.items()
+            for item, image in [by_id[item_id]]
+        ]
+        opener, own = settings.sampling.openers[0], settings.self_questioning
+        doubts = probe(models[MODEL], probed, own, opener, seed=settings.seed)
+        traces = {
+            place: {"kind": SELF_QUESTIONING.name, "doubts": [one.dump() for one in some]}
+            for place, some in zip(texts, doubts, strict=True)
+        }
+        drawn = [
+            replace(draw, trace=traces.get((draw.item_id, text_key(draw.text))))
+            for draw in proposed.drawn
+        ]
+        return replace(proposed, drawn=drawn)
+
+    def inquire(
+        self,
+        models: Models,
+        images: Sequence[tuple[Image, Sequence[str]]],
+        settings: LoopSettings,
+        round_number: int,
+    ) -> Sequence[Inquiry]:
+        """Returns what the model asks about each image; nothing of one that it cannot be shown."""
+        wanted = [
+            Wanted(image.sha256, image_path(image.sha256, image.media_type), known)
+            for image, known in images
+        ]
+        asked = ask_about(
+            models[MODEL],
+            wanted,
+            settings.self_questioning,
+            seed=settings.seed,
+            round_number=round_number,
+            top_k_share=settings.sampling.top_k_share,
+        )
+        return [_as_inquiry(one) for one in asked if one.n_drawn]
+
     def teach_all(
         self, role: str, lessons: Sequence[Lesson], settings: LoopSettings
     ) -> list[tuple[int, Example]]:
@@ -58,6 +124,21 @@ class SelfQuestioning(Direct):
         together = make_dialogues(lessons, settings)
         # A dialogue of one turn that nobody described is the lesson alone.
         return [*alone, *((place, one) for place, one in together if _has_turns(one))]
+
+
+def _as_inquiry(asked: AskedAbout) -> Inquiry:
+    return Inquiry(
+        image_sha256=asked.key,
+        description=asked.description,
+        questions=[
+            ProposedQuestion(one.text, one.n_draws, one.seed, one.log_probability)
+            for one in asked.questions
+        ],
+        n_drawn=asked.n_drawn,
+        n_known=asked.n_known,
+        n_empty=asked.n_empty,
+        n_over=asked.n_over,
+    )
 
 
 def _has_turns(example: Example) -> bool:

@@ -1,0 +1,172 @@
+"""What models asked about images: to whom it is to be asked, what was asked, and its fate."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.orm import Session
+
+from app.lifecycle import QuestionState, Split
+from app.models import AskedImage, AskedQuestion, Image, Item, RoundItem
+
+
+def list_images_to_ask(
+    session: Session, round_id: int, item_ids: Collection[int]
+) -> Sequence[Image]:
+    """Returns the train images of some items of a round, in the order of their content, without
+    those that other items come first with: of all items of an image, one shard asks about it."""
+    first = (
+        select(func.min(Item.id))
+        .join(RoundItem, RoundItem.item_id == Item.id)
+        .where(RoundItem.round_id == round_id, Item.split == Split.TRAIN)
+        .group_by(Item.image_sha256)
+    )
+    return session.scalars(
+        select(Image)
+        .join(Item, Item.image_sha256 == Image.sha256)
+        .where(Item.id.in_(item_ids), Item.id.in_(first))
+        .order_by(Image.sha256)
+    ).all()
+
+
+def list_known_questions(
+    session: Session, project_id: int, images: Collection[str]
+) -> dict[str, list[str]]:
+    """Returns what was asked about some images of a project, whoever asked it, by image."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for model, text in ((Item, Item.question), (AskedQuestion, AskedQuestion.text)):
+        rows = session.execute(
+            select(model.image_sha256, text)
+            .where(model.project_id == project_id, model.image_sha256.in_(images))
+            .order_by(model.id)
+        )
+        for image, question in rows:
+            found[image].append(question)
+    return found
+
+
+def insert_image(session: Session, row: Mapping[str, Any]) -> int:
+    """Keep that an image was asked about; returns its row's id."""
+    return session.execute(insert(AskedImage).values(**row).returning(AskedImage.id)).scalar_one()
+
+
+def insert_questions(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keep questions; those that are there already stay as they are."""
+    if rows:
+        session.execute(
+            pg_insert(AskedQuestion).on_conflict_do_nothing(
+                index_elements=["project_id", "image_sha256", "text_key"]
+            ),
+            rows,
+        )
+
+
+def list_proposed(session: Session, round_id: int) -> Sequence[AskedQuestion]:
+    """Returns the questions of a round on which nobody has decided, images in order."""
+    return session.scalars(
+        select(AskedQuestion)
+        .join(AskedImage, AskedImage.id == AskedQuestion.asked_image_id)
+        .where(AskedImage.round_id == round_id, AskedQuestion.state == QuestionState.PROPOSED)
+        .order_by(AskedQuestion.image_sha256, AskedQuestion.id)
+    ).all()
+
+
+def list_facts(
+    session: Session, project_id: int, images: Collection[str]
+) -> dict[str, dict[str, Any]]:
+    """Returns the facts that came with some item of each image, by image."""
+    rows = session.execute(
+        select(Item.image_sha256, Item.facts)
+        .ext(distinct_on(Item.image_sha256))
+        .where(
+            Item.project_id == project_id,
+            Item.image_sha256.in_(images),
+            Item.facts.is_not(None),
+        )
+        .order_by(Item.image_sha256, Item.id)
+    )
+    return {image: facts for image, facts in rows if facts is not None}
+
+
+def insert_item(session: Session, row: Mapping[str, Any]) -> int | None:
+    """Keep an item unless one of its name is there; returns its id, None where it is not new."""
+    return session.execute(
+        pg_insert(Item)
+        .values(**row)
+        .on_conflict_do_nothing(index_elements=["project_id", "external_id"])
+        .returning(Item.id)
+    ).scalar_one_or_none()
+
+
+def decide_questions(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keep what was decided on questions, by their ids."""
+    if rows:
+        session.execute(update(AskedQuestion), rows)
+
+
+def list_splits(session: Session, asked_image_ids: Collection[int]) -> dict[int, Split]:
+    """Returns the split of each image that was asked about, by its row."""
+    rows = session.execute(
+        select(AskedImage.id, AskedImage.split).where(AskedImage.id.in_(asked_image_ids))
+    )
+    return {key: value for key, value in rows}  # noqa: C416 - rows are no pairs to mypy
+
+
+def list_descriptions(session: Session, project_id: int, images: Collection[str]) -> dict[str, str]:
+    """Returns the newest description that a model gave of each image, by image."""
+    rows = session.execute(
+        select(AskedImage.image_sha256, AskedImage.description)
+        .ext(distinct_on(AskedImage.image_sha256))
+        .where(
+            AskedImage.project_id == project_id,
+            AskedImage.image_sha256.in_(images),
+            AskedImage.description != "",
+        )
+        .order_by(AskedImage.image_sha256, AskedImage.id.desc())
+    )
+    return {key: value for key, value in rows}  # noqa: C416 - rows are no pairs to mypy
+
+
+def count_images(session: Session, round_id: int) -> tuple[int, ...]:
+    """Returns of a round how many images were asked about, and what was drawn for them: draws,
+    those of what was known, those that asked nothing, and distinct questions over the limit."""
+    sums = (AskedImage.n_drawn, AskedImage.n_known, AskedImage.n_empty, AskedImage.n_over)
+    found = session.execute(
+        select(func.count(), *(func.coalesce(func.sum(one), 0) for one in sums)).where(
+            AskedImage.round_id == round_id
+        )
+    ).one()
+    return tuple(int(n) for n in found)
+
+
+@dataclass(frozen=True)
+class Fate:
+    """How many questions there are of a kind and a state, that have an answer in their image, and
+    in another one."""
+
+    kind: str | None
+    state: QuestionState
+    is_grounded: bool | None
+    is_elsewhere: bool | None
+    n: int
+
+
+def list_fates(session: Session, round_id: int) -> list[Fate]:
+    """Returns how many questions of a round there are of each kind and fate."""
+    what = (
+        AskedQuestion.kind,
+        AskedQuestion.state,
+        AskedQuestion.is_grounded,
+        AskedQuestion.is_grounded_elsewhere,
+    )
+    rows = session.execute(
+        select(*what, func.count())
+        .join(AskedImage, AskedImage.id == AskedQuestion.asked_image_id)
+        .where(AskedImage.round_id == round_id)
+        .group_by(*what)
+    )
+    return [Fate(*row) for row in rows]

@@ -1,0 +1,181 @@
+"""Questions that a model asks about images: stored, decided on by a critic, and made items."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.lifecycle import QuestionState, Split
+from app.models import AskedQuestion, Round, Run
+from app.queries.rounds import questions as queries
+from app.run_results import KindTally, QuestionTally
+from app.scenes.grounding import answer_about
+from app.scenes.scene import Scene
+from app.services.rounds.critic_judging import critic_user
+from app.strategies.same_question import question_key
+
+KNOWS_SCENES = "exact"
+"""The critic that can tell whether a question has an answer."""
+
+
+@dataclass(frozen=True)
+class ProposedQuestion:
+    """A question about an image, as a worker hands it over."""
+
+    text: str
+    n_draws: int
+    seed: int
+    log_probability: float | None
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """What a worker asked about an image; the counts are those of AskedImage."""
+
+    image_sha256: str
+    description: str
+    questions: Sequence[ProposedQuestion]
+    n_drawn: int = 0
+    n_known: int = 0
+    n_empty: int = 0
+    n_over: int = 0
+
+
+def store_inquiries(
+    session: Session,
+    *,
+    run: Run,
+    shard_id: int,
+    attempt: int,
+    inquiries: Sequence[Inquiry],
+    adapter_id: int | None,
+    temperature: float,
+) -> None:
+    """Keep what was asked about the images of a shard; its own transaction finishes the shard."""
+    for one in inquiries:
+        asked_image_id = queries.insert_image(
+            session,
+            {
+                "project_id": run.project_id,
+                "image_sha256": one.image_sha256,
+                "split": Split.TRAIN,
+                "round_id": run.round_id,
+                "run_id": run.id,
+                "shard_id": shard_id,
+                "shard_attempt": attempt,
+                "adapter_id": adapter_id,
+                "description": one.description,
+                "n_drawn": one.n_drawn,
+                "n_known": one.n_known,
+                "n_empty": one.n_empty,
+                "n_over": one.n_over,
+            },
+        )
+        queries.insert_questions(
+            session,
+            [
+                {
+                    "asked_image_id": asked_image_id,
+                    "project_id": run.project_id,
+                    "image_sha256": one.image_sha256,
+                    "text": question.text,
+                    "text_key": _key(question.text),
+                    "n_draws": question.n_draws,
+                    "seed": question.seed,
+                    "temperature": temperature,
+                    "log_probability": question.log_probability,
+                }
+                for question in one.questions
+            ],
+        )
+
+
+def decide_by_critic(session: Session, round_: Round, critic: str) -> None:
+    """Let the exact critic decide on the questions of a round: one that has an answer in its scene
+    is kept and becomes an item with that answer, others are dropped. Other critics cannot say, and
+    images without facts are left as they are."""
+    proposed = queries.list_proposed(session, round_.id) if critic == KNOWS_SCENES else ()
+    images = sorted({question.image_sha256 for question in proposed})
+    scenes = {
+        image: Scene.from_dict(facts)
+        for image, facts in queries.list_facts(session, round_.project_id, images).items()
+    }
+    splits = queries.list_splits(session, {question.asked_image_id for question in proposed})
+    known = [image for image in images if image in scenes]
+    elsewhere = {image: scenes[known[n - 1]] for n, image in enumerate(known)}
+    decided = [
+        _decide(session, question, scenes[image], elsewhere[image], splits, user_id)
+        for question in proposed
+        if (image := question.image_sha256) in scenes
+        for user_id in [critic_user(session, critic).id]
+    ]
+    queries.decide_questions(session, decided)
+
+
+def _decide(  # noqa: PLR0917 - all that is said of a question
+    session: Session,
+    question: AskedQuestion,
+    scene: Scene,
+    other: Scene,
+    splits: dict[int, Split],
+    user_id: int,
+) -> dict[str, Any]:
+    kind, answer = answer_about(question.text, scene)
+    item_id = None
+    if answer is not None:
+        item_id = queries.insert_item(
+            session,
+            {
+                "project_id": question.project_id,
+                "image_sha256": question.image_sha256,
+                "split": splits[question.asked_image_id],
+                "external_id": f"asked-{question.image_sha256[:16]}-{question.text_key[:16]}",
+                "question": question.text,
+                "answer": answer,
+                "facts": scene.to_dict(),
+            },
+        )
+    is_kept = item_id is not None
+    return {
+        "id": question.id,
+        "state": QuestionState.KEPT if is_kept else QuestionState.DROPPED,
+        "decided_by_id": user_id,
+        "kind": kind,
+        "is_grounded": answer is not None,
+        "is_grounded_elsewhere": answer_about(question.text, other)[1] is not None,
+        "item_id": item_id,
+    }
+
+
+def count_questions(session: Session, round_: Round) -> QuestionTally | None:
+    """Returns what a round asked about its images and what became of it; None where it asked
+    nothing."""
+    n_images, n_drawn, n_known, n_empty, n_over = queries.count_images(session, round_.id)
+    if not n_images:
+        return None
+    kinds: dict[str, dict[str, int]] = {}
+    states = dict.fromkeys(QuestionState, 0)
+    for one in queries.list_fates(session, round_.id):
+        states[one.state] += one.n
+        if one.kind is not None:
+            counts = kinds.setdefault(one.kind, {"asked": 0, "grounded": 0, "elsewhere": 0})
+            counts["asked"] += one.n
+            counts["grounded"] += one.n * bool(one.is_grounded)
+            counts["elsewhere"] += one.n * bool(one.is_elsewhere)
+    return QuestionTally(
+        n_images=n_images,
+        n_drawn=n_drawn,
+        n_known=n_known,
+        n_empty=n_empty,
+        n_over=n_over,
+        n_proposed=sum(states.values()),
+        n_kept=states[QuestionState.KEPT],
+        n_dropped=states[QuestionState.DROPPED],
+        kinds={kind: KindTally(**counts) for kind, counts in sorted(kinds.items())},
+    )
+
+
+def _key(text: str) -> str:
+    return hashlib.sha256(" ".join(question_key(text)).encode()).hexdigest()
