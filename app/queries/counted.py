@@ -27,12 +27,18 @@ def _is_of_another_purpose() -> ColumnElement[bool]:
     return exists().where(place.id == Judgement.round_item_id, place.purpose != _TRAINING)
 
 
+def is_mixed_in() -> ColumnElement[bool]:
+    """Returns the condition that a `RoundItem` is not there for training. Where one of the other
+    purposes is asked for, it is said beside, so that their small index is enough."""
+    return RoundItem.purpose != _TRAINING
+
+
 def is_counted_candidate() -> ColumnElement[bool]:
     """Returns the condition that a `RoundCandidate` is of an item that is there for training."""
     return ~exists().where(
         RoundItem.round_id == RoundCandidate.round_id,
         RoundItem.item_id == RoundCandidate.item_id,
-        RoundItem.purpose != _TRAINING,
+        is_mixed_in(),
     )
 
 

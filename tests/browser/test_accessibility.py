@@ -19,6 +19,7 @@ from app.kit.db import session_scope
 from app.lifecycle import Decision, Job, PracticeMode, Role, RoundStatus, RunStatus, Split
 from app.models import Item, Project, Release, Round, Score, User
 from app.queries.admission.adjudications import find_undecided
+from app.queries.rounds.round_items import open_mixed_in
 from app.round_settings import AdmissionSettings, LoopSettings
 from app.services.accounts import accounts
 from app.services.admission.apply import admit
@@ -39,8 +40,13 @@ from tests.support.factories import (
     make_user,
 )
 from tests.support.judging import gather_now, make_judged_items, make_people
-from tests.support.quality.anchors import make_drifting_rounds
+from tests.support.quality.anchors import make_drifting_rounds, start_next
 from tests.support.quality.checks import judge_some, make_checks, settings_with
+from tests.support.quality.comparisons import (
+    judge_for_the_new,
+    make_compared_round,
+    make_sampled,
+)
 from tests.support.quality.disputes import decide_item, make_disputed_round
 from tests.support.rounds.compared import make_compared_project
 from tests.support.rounds.trained import finish_tryout, make_trained_round, make_tryout
@@ -219,6 +225,8 @@ def fill(site: Site) -> dict[str, str]:
             "playground/index.html": f"/projects/{compared.slug}/playground",
             "playground/show.html": f"/projects/{compared.slug}/playground/{tried.id}",
             "playground/show.html waiting": f"/projects/{compared.slug}/playground/{waits.id}",
+            "round/show.html to compare": f"/rounds/{compared_round(session, judged=False).id}",
+            "round/show.html compared": f"/rounds/{compared_round(session, judged=True).id}",
             "round/close.html": f"/rounds/{site.round_id}/close",
             "round/policies.html": f"/rounds/{store_trials(session, site.round_id)}/policies",
             "round/cancel.html": f"/rounds/{site.round_id}/cancel",
@@ -236,6 +244,19 @@ def judge_checked(session: Session, project: Project) -> User:
     judge_some(session, round_, user, 12)
     admit(session, round_, AdmissionSettings(policy="any"))
     return user
+
+
+def compared_round(session: Session, *, judged: bool) -> Round:
+    """A round whose adapter can be compared with the base, or was: then people judged both."""
+    people = make_people(session, 2)
+    round_ = make_compared_round(session, people)
+    if judged:
+        comparison = make_sampled(session, round_)
+        following = start_next(session, round_)
+        open_mixed_in(session, following.id, 1.0)
+        judge_for_the_new(session, following, people, comparison)
+        gather_now(session, round_)
+    return round_
 
 
 def add_lesson(session: Session, project: Project, item: Item) -> int:

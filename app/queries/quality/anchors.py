@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app.lifecycle import JudgementStatus, Purpose, RoundItemState, UserKind
 from app.models import AnchorItem, Item, Judgement, Round, RoundCandidate, RoundItem
 from app.queries.admission.votes import votes_statement
-from app.queries.counted import counted_items
+from app.queries.counted import counted_items, is_mixed_in
 
 
 def list_anchors(session: Session, project_id: int) -> Sequence[AnchorItem]:
@@ -138,8 +138,7 @@ def count_places(session: Session, round_id: int, purpose: Purpose) -> PlaceCoun
         ).where(
             RoundItem.round_id == round_id,
             RoundItem.purpose == purpose,
-            # Said beside, so that the small index of what does not count is enough.
-            RoundItem.purpose != Purpose.TRAINING,
+            is_mixed_in(),
         )
     ).one()
     return PlaceCounts(*(int(number) for number in row))

@@ -29,7 +29,7 @@ from app.models import (
     TurnMark,
     VerdictRow,
 )
-from app.queries.counted import counted_items, counted_judgements
+from app.queries.counted import counted_items, counted_judgements, is_mixed_in
 from app.queries.rounds.candidates import usable_items_statement
 from app.run_results import BranchTally, EpisodeTally
 from app.strategies.monologue import Outcome
@@ -49,8 +49,7 @@ def count_covered(session: Session, project_id: int, *, round_number: int) -> tu
             Round.project_id == project_id,
             Round.number == round_number,
             RoundItem.purpose == Purpose.ANCHOR,
-            # Said beside, so that the small index of what does not count is enough.
-            RoundItem.purpose != Purpose.TRAINING,
+            is_mixed_in(),
         )
     )
     trainable = usable_items_statement(project_id).where(

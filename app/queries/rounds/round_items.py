@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.lifecycle import Purpose, RoundItemState
 from app.models import RoundItem
+from app.queries.counted import is_mixed_in
 
 MIXED_IN = (Purpose.ANCHOR, Purpose.COMPARISON)
 """Purposes of items that stand in the queue among those that are sampled."""
@@ -38,8 +39,7 @@ def open_mixed_in(session: Session, round_id: int, share: float) -> None:
     mixed_in = select(RoundItem.id).where(
         RoundItem.round_id == round_id,
         RoundItem.purpose.in_(MIXED_IN),
-        # Said beside, so that the small index of what does not count is enough.
-        RoundItem.purpose != Purpose.TRAINING,
+        is_mixed_in(),
     )
     ids = session.scalars(mixed_in.order_by(RoundItem.id)).all()
     if not ids:

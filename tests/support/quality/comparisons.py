@@ -46,6 +46,13 @@ def make_compared_round(
         make_membership(session, project, user)
     for _ in range(n_test):
         make_item(session, project, split=Split.TEST)
+    make_adapter(session, round_)
+    return round_
+
+
+def make_adapter(session: Session, round_: Round) -> None:
+    """Let a round have made an adapter of the base."""
+    project = session.get_one(Project, round_.project_id)
     run = make_run(session, project, Job.TRAIN, round_=round_)
     adapter = Adapter(
         project_id=project.id,
@@ -62,7 +69,6 @@ def make_compared_round(
         RoundModel(round_id=round_.id, strategy="direct", role="model", new_adapter_id=adapter.id)
     )
     session.flush()
-    return round_
 
 
 @dataclass(frozen=True)

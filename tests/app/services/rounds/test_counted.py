@@ -39,12 +39,13 @@ from tests.support.factories import (
     make_user,
 )
 from tests.support.judging import open_item, submit
-from tests.support.quality.anchors import anchored_settings, complete, open_anchors
+from tests.support.quality.anchors import anchored_settings, complete, open_anchors, places_of
+from tests.support.quality.comparisons import make_adapter, make_sampled
 
 OTHERS = (Purpose.MEASURE, Purpose.CHECK, Purpose.ANCHOR, Purpose.COMPARISON)
 N_TRAINING = 3
 N_FIRST = 5
-N_OTHERS = len(OTHERS) + 1
+N_OTHERS = len(OTHERS) + 2
 
 
 def put_in(session: Session, round_: Round, purpose: Purpose) -> RoundItem:
@@ -64,7 +65,8 @@ def judge_all(session: Session, round_: Round, user: User, n: int) -> None:
 def make_judged(session: Session, *, others: bool) -> tuple[Round, list[User]]:
     """A second round that two people judged, with items of every other purpose mixed in or without.
 
-    Anchors are put in as the start of a round does it, chosen from the first round.
+    Anchors are put in as the start of a round does it, chosen from the first round; so is an item
+    on which the adapter of that round is compared with the base.
     """
     project = make_project(session)
     people = [make_user(session), make_user(session)]
@@ -77,13 +79,18 @@ def make_judged(session: Session, *, others: bool) -> tuple[Round, list[User]]:
         judge_all(session, first, user, N_FIRST)
     admit(session, first, AdmissionSettings(policy="any"))
     complete(session, first)
-    round_ = make_round(session, project, number=2)
+    make_adapter(session, first)
+    settings = anchored_settings(0, overlap=2)
+    round_ = make_round(session, project, number=2, settings=settings)
     for _ in range(N_TRAINING):
         put_in(session, round_, Purpose.TRAINING)
     if others:
         for purpose in OTHERS:
             put_in(session, round_, purpose)
         put_anchor_in(session, round_)
+        make_item(session, project, split=Split.TEST)
+        make_sampled(session, first, n_items=1)
+        assert len(places_of(session, round_, Purpose.COMPARISON)) == 2, "and one row of its own"
     for user in people:
         judge_all(session, round_, user, N_TRAINING + (N_OTHERS if others else 0))
     return round_, people
