@@ -29,6 +29,9 @@ SWEEP_TASK_NAME = "illume.sweep"
 # harmless (the claim refuses it); lost ones are found by the sweep long before this.
 VISIBILITY_TIMEOUT_SECONDS = 7 * 24 * 3600
 
+PROCESS_START_SECONDS = 120.0
+"""How long a worker process may take to start; the usual 4 s are too few on a busy machine."""
+
 REST_SECONDS = 5.0
 """How long a broker that was away is not tried again."""
 
@@ -60,6 +63,9 @@ def get_celery() -> "Celery":
         task_default_queue="cpu",
         task_acks_late=True,
         worker_prefetch_multiplier=1,
+        # A model worker loads torch before it says that it is up; one that is killed for that on a
+        # busy machine begins anew, and never comes to its work.
+        worker_proc_alive_timeout=PROCESS_START_SECONDS,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_transport_options=transport,
