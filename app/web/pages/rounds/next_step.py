@@ -9,7 +9,7 @@ from app.kit.sentences import Amount, CountedSentence, Sentence
 from app.lifecycle import CLOSED_ROUND, Decision, RoundStatus
 from app.models import Project, Round
 from app.queries.admission.adjudications import has_undecided
-from app.queries.rounds.rounds import RoundProgress, find_last_round
+from app.queries.rounds.rounds import RoundProgress, find_last_round, has_unjudged_items
 from app.round_settings import LoopSettings
 from app.web.language.labels import word
 
@@ -57,6 +57,14 @@ def _while_judging(session: Session, round_: Round, progress: RoundProgress) -> 
                 Sentence("Where they do, only what an admin decides can be admitted."),
                 link_label=Sentence("Decide where people differ"),
                 link=f"/rounds/{round_.id}/adjudication",
+            )
+        if has_unjudged_items(session, round_.id):
+            return RoundStep(
+                Sentence("Everything to train on is judged"),
+                Sentence(
+                    "What is mixed in to measure people, or adapters, is not yet. Wait for it, or "
+                    "close judging without it."
+                ),
             )
         return RoundStep(
             Sentence("Everything is judged"),

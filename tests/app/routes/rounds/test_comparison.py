@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.evidence import ComparisonFigures, Figure
-from app.lifecycle import JudgementStatus, Purpose, Role, RoundItemState, RunStatus
+from app.lifecycle import JudgementStatus, Purpose, Role, RoundItemState, RoundStatus, RunStatus
 from app.models import Comparison, Judgement, Project, Round, RoundItem, Run, User
 from app.queries.rounds.round_items import open_mixed_in
 from app.services.projects.removal import archive_project
@@ -129,6 +129,23 @@ def test_a_critic_is_named_as_one(admin: TestClient, session: Session, people: l
     owner = make_user(session, is_admin=True)
     shown = text_of(sign_in(admin, session, owner).get(f"/rounds/{first.id}"), "#comparison")
     assert "Judged by a critic (rouge:0.5), not by people." in shown
+
+
+def test_the_page_of_the_round_says_that_what_is_left_measures(
+    admin: TestClient, session: Session, first: Round
+) -> None:
+    make_sampled(session, first)
+    second = start_next(session, first)
+    for place in places_of(session, second, Purpose.TRAINING):
+        place.state = RoundItemState.DONE
+    second.status = RoundStatus.JUDGING
+    open_mixed_in(session, second.id, 1.0)
+    shown = admin.get(f"/rounds/{second.id}").text
+    assert "Everything to train on is judged" in shown
+    for place in places_of(session, second, Purpose.COMPARISON):
+        place.state = RoundItemState.DONE
+    session.flush()
+    assert "Everything is judged" in admin.get(f"/rounds/{second.id}").text
 
 
 def test_the_page_of_a_compared_item_is_that_of_any_other(
