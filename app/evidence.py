@@ -1,12 +1,18 @@
-"""The JSON of a round's evidence: how far people agree, and whether positions draw picks.
+"""The JSON of a round's evidence: how far people agree, if positions draw picks, how they judge.
 
 As the results of runs (`run_results.py`): whoever measures stores what `dump` returns, pages call
 `find`. A new kind of evidence is a member of `EvidenceKind`, a model here and what measures it in
 `app/services/quality/evidence.py`.
 """
 
+from enum import StrEnum
+
 from app.measures import LEVEL, Undefined
+from app.pace import Steps
 from app.run_results import StoredJson
+
+EACH_PERSON = "$.people[*]"
+"""The path, in figures that have one, of the entry of each person with their `user_id`."""
 
 
 class Figure(StoredJson):
@@ -165,6 +171,66 @@ class ComparisonFigures(StoredJson):
     old: Figure = Figure()
     new: Figure = Figure()
     change: Figure = Figure()
+
+
+class Pattern(StrEnum):
+    """What answers that are the same have in common."""
+
+    ALL = "all"
+    NONE = "none"
+    PLACES = "places"
+    """The same places are picked, whatever stands there."""
+
+
+class SameAnswers(StoredJson):
+    """Answers in a row that one person gave faster than their text can be skimmed, all the same."""
+
+    pattern: Pattern
+    places: tuple[int, ...] = ()
+    """Those that are picked, from 1 on."""
+    n: int
+    by_chance: float
+    """How many runs like this are expected in the round from people who read."""
+    seconds: float
+    """The middle of the times that they took,"""
+    skimming_seconds: float
+    """and of those below which nobody can have skimmed the text."""
+    judgement_ids: tuple[int, ...] = ()
+    """Of the first ones, in their order."""
+
+
+class CheckAnswers(StoredJson):
+    """What a person said of the check items of a round, as `CheckCounts`."""
+
+    n_items: int = 0
+    n_hits: int = 0
+    n_fit: int = 0
+    n_rejected: int = 0
+    n_misfit: int = 0
+
+
+class PersonFigures(StoredJson):
+    """How one person judged in a round."""
+
+    user_id: int
+    n_judgements: int = 0
+    n_shown: int = 0
+    """Candidates that they said yes or no of,"""
+    n_picked: int = 0
+    """and those that they picked."""
+    counted_ms: int = 0
+    per_item: Steps = ()
+    """Of the answers whose time was measured: the time for each,"""
+    per_candidate: Steps = ()
+    """and that time shared among its candidates."""
+    checks: CheckAnswers = CheckAnswers()
+    same: tuple[SameAnswers, ...] = ()
+
+
+class PeopleFigures(StoredJson):
+    """How the people of a round judged, those who only judged check items among them."""
+
+    people: tuple[PersonFigures, ...] = ()
 
 
 class AssessmentResult(StoredJson):

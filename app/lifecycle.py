@@ -302,6 +302,8 @@ class EvidenceKind(StrEnum):
     """What is picked in the round, and of the texts that are judged again in every round."""
     COMPARISON = "comparison"
     """Whether the adapter that the round made writes better than the one before it."""
+    PEOPLE = "people"
+    """How long each person took, what they picked, and who answered fast and always the same."""
 
 
 def can_advance(

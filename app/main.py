@@ -17,6 +17,7 @@ from app.routes.judging import mine, practice, practice_items
 from app.routes.operation import health
 from app.routes.projects import archive, guidelines, home, members, projects
 from app.routes.quality import adjudication, checks
+from app.routes.quality import people as people_of_projects
 from app.routes.releases import adapters, releases
 from app.routes.rounds import admission, comparing, comparison, playground, rounds
 from app.routes.runs import runs
@@ -48,6 +49,7 @@ ROUTES = (
     adjudication,
     archive,
     checks,
+    people_of_projects,
     guidelines,
     health,
     home,

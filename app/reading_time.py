@@ -19,8 +19,9 @@ LEAST_MS = 60_000
 SKIMMED_PER_MINUTE = 600
 """Words a minute above which people do not follow a text any more (Rayner 2016)."""
 MUCH_FASTER = 2
-
 _MS = 60_000
+SHORTEST_MS_PER_WORD = _MS / SKIMMED_PER_MINUTE / MUCH_FASTER
+"""An answer that took less came much faster than its text can be skimmed."""
 
 
 def longest_ms(*, n_words: int, n_trace_words: int = 0, n_typed: int = 0) -> int:
@@ -37,8 +38,3 @@ def reading_ms(n_words: Any, n_trace_words: Any, n_typed: Any) -> Any:
     of a statement."""
     reading = PICTURE_MS + (n_words + n_trace_words) * _MS // READ_PER_MINUTE
     return TIMES * reading + n_typed * _MS // TYPED_PER_MINUTE
-
-
-def shortest_ms(n_words: int) -> float:
-    """Returns the time below which an answer came much faster than its words can be skimmed."""
-    return n_words * _MS / SKIMMED_PER_MINUTE / MUCH_FASTER

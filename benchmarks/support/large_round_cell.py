@@ -38,6 +38,8 @@ PAGES = (
     "/projects/scenes/items",
     "/projects/scenes/checks",
     "/projects/scenes/checks/people/{person}",
+    "/projects/scenes/people",
+    "/projects/scenes/people/{person}",
     "/projects/scenes/releases",
     "/mine",
     "/",
@@ -93,10 +95,11 @@ JOIN (SELECT id, row_number() OVER (ORDER BY id) - 1 AS number FROM "user") who
   ON who.number = (place.number * 7 + turn * (1 + place.number % 5)) % (SELECT count(*) FROM "user")
 JOIN round_candidate shown ON shown.round_id = :round AND shown.item_id = place.item_id;
 INSERT INTO judgement (round_item_id, round_id, user_id, max_slots, shown_order, picked, status,
-  slot, none_fits, submitted_at, active_ms)
+  slot, none_fits, submitted_at, active_ms, n_words)
 SELECT place_id, :round, user_id, :overlap, array_agg(candidate_id ORDER BY position),
   coalesce(array_agg(candidate_id ORDER BY position) FILTER (WHERE fits), '{}'), 'submitted',
-  turn, NOT bool_or(fits), now() - random() * interval '10 days', 8000 + random() * 30000
+  turn, NOT bool_or(fits), now() - random() * interval '10 days', 8000 + random() * 30000,
+  108
 FROM said GROUP BY place_id, user_id, turn ORDER BY place_id;
 INSERT INTO verdict (judgement_id, candidate_id, round_id, none_fits, answer_is_wrong, fits,
   position)

@@ -9,7 +9,7 @@ from app.models import Judgement
 from app.opinions import Opinion
 from app.queries.judging.own_work import list_days
 from app.queries.projects.overview import count_project, human_ms_of_round
-from app.reading_time import longest_ms, shortest_ms
+from app.reading_time import longest_ms
 from app.services.judging import judgements
 from tests.support.factories import (
     make_candidate,
@@ -43,10 +43,6 @@ def test_the_limit_grows_with_what_there_is_to_read() -> None:
     assert longest_ms(n_words=108) == 4 * (10_000 + 108 * 60_000 // 238) == 148_904
     assert longest_ms(n_words=8, n_trace_words=100) == longest_ms(n_words=108)
     assert longest_ms(n_words=108, n_typed=36) - longest_ms(n_words=108) == 60_000
-
-
-def test_nobody_skims_faster_than_the_shortest_time() -> None:
-    assert shortest_ms(108) == pytest.approx(5400)
 
 
 def test_words_are_counted_when_an_item_is_handed_out(session: Session) -> None:

@@ -204,6 +204,8 @@ def fill(site: Site) -> dict[str, str]:
             "adjudication/nothing.html": f"/rounds/{done.id}/adjudication",
             "round/close.html disputed": f"/rounds/{disputed.id}/close",
             "check/person.html": f"/projects/{checked.slug}/checks/people/{clicker.id}",
+            "annotator/index.html": f"/projects/{checked.slug}/people",
+            "annotator/show.html": f"/projects/{checked.slug}/people/{clicker.id}",
             "member/index.html": f"{base}/members",
             "member/remove.html": f"{base}/members/{member.id}/remove",
             "item/index.html": f"{base}/items",
@@ -235,13 +237,15 @@ def fill(site: Site) -> dict[str, str]:
 
 
 def judge_checked(session: Session, project: Project) -> User:
-    """A person who clicked at random through check items, in a round that is open."""
+    """A person who clicked through check items and others, in a round that is open."""
     round_ = make_round(session, project, settings=settings_with(0.15, check_floor=0.9))
-    for _ in range(12):
+    for _ in range(16):
         make_round_item(session, round_, make_item(session, project))
     make_checks(session, project, 3)
     user = make_user(session, name="C" * 60)
-    judge_some(session, round_, user, 12)
+    for judgement in judge_some(session, round_, user, 16):
+        judgement.active_ms = 300
+    gather_now(session, round_)
     admit(session, round_, AdmissionSettings(policy="any"))
     return user
 

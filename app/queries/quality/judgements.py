@@ -1,12 +1,12 @@
 """The judgements of a round in compact arrays, for those who measure."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Row, select
+from sqlalchemy import Float, Row, cast, func, select
 from sqlalchemy.orm import Session
 
 from app.lifecycle import UserKind
@@ -34,6 +34,14 @@ class RoundJudgements:
     """Of each verdict."""
     fits: npt.NDArray[np.bool_]
     """Of each verdict."""
+    id: Ints
+    active_ms: Ints
+    """The time at the item as it was measured, 0 where it was not,"""
+    counted_ms: Ints
+    """and as it counts."""
+    n_words: Ints
+    submitted_at: npt.NDArray[np.float64]
+    """In seconds."""
 
     def __len__(self) -> int:
         return len(self.item_id)
@@ -61,6 +69,11 @@ def read_judgements(session: Session, round_id: int) -> RoundJudgements:
             counted_judgements.user_id,
             counted_judgements.shown_order,
             counted_judgements.picked,
+            counted_judgements.id,
+            counted_judgements.active_ms,
+            counted_judgements.counted_ms,
+            counted_judgements.n_words,
+            cast(func.extract("epoch", counted_judgements.submitted_at), Float),
         )
         .join(counted_items, counted_items.id == counted_judgements.round_item_id)
         .join(Item, Item.id == counted_items.item_id)
@@ -72,7 +85,10 @@ def read_judgements(session: Session, round_id: int) -> RoundJudgements:
     return _joined(pieces) if pieces else _compact([])
 
 
-def _compact(rows: Sequence[Row[int, int, list[int], list[int]]]) -> RoundJudgements:
+_Row = Row[int, int, list[int], list[int], int, int, int, int, float]
+
+
+def _compact(rows: Sequence[_Row]) -> RoundJudgements:
     shown_at, picked_at = (
         np.repeat(np.arange(len(rows)), [len(ids) for ids in lists])
         for lists in ([row.shown_order for row in rows], [row.picked for row in rows])
@@ -88,7 +104,16 @@ def _compact(rows: Sequence[Row[int, int, list[int], list[int]]]) -> RoundJudgem
         n_shown=np.array([len(row.shown_order) for row in rows], dtype=np.int64),
         candidate_id=shown,
         fits=np.isin(number[: len(shown)], number[len(shown) :]),
+        id=_column(rows, 4),
+        active_ms=_column(rows, 5),
+        counted_ms=_column(rows, 6),
+        n_words=_column(rows, 7),
+        submitted_at=np.array([row[8] for row in rows], dtype=np.float64),
     )
+
+
+def _column(rows: Sequence[_Row], place: int) -> Ints:
+    return np.array([row[place] for row in rows], dtype=np.int64)
 
 
 def _flat(lists: Iterator[list[int]]) -> Ints:
@@ -96,10 +121,7 @@ def _flat(lists: Iterator[list[int]]) -> Ints:
 
 
 def _joined(pieces: Sequence[RoundJudgements]) -> RoundJudgements:
+    names = [field.name for field in fields(RoundJudgements)]
     return RoundJudgements(
-        item_id=np.concatenate([piece.item_id for piece in pieces]),
-        user_id=np.concatenate([piece.user_id for piece in pieces]),
-        n_shown=np.concatenate([piece.n_shown for piece in pieces]),
-        candidate_id=np.concatenate([piece.candidate_id for piece in pieces]),
-        fits=np.concatenate([piece.fits for piece in pieces]),
+        **{name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in names}
     )

@@ -48,6 +48,7 @@ from app.run_results import StoredJson
 from app.services.admission.checked import list_checked
 from app.services.admission.trials import try_policies
 from app.services.quality.drift import measure_anchors
+from app.services.quality.people import measure_how_people_judge
 from app.services.quality.winning import store_comparisons
 from app.services.runs import runs
 
@@ -186,6 +187,7 @@ _KINDS: Mapping[EvidenceKind, Measuring] = {
     EvidenceKind.AGREEMENT: Measuring("measuring agreement", measure_agreement),
     EvidenceKind.STRATEGIES: Measuring("measuring agreement", measure_strategies),
     EvidenceKind.POSITIONS: Measuring("testing positions", measure_positions),
+    EvidenceKind.PEOPLE: Measuring("looking at how people judge", measure_how_people_judge),
     EvidenceKind.ADMISSION: Measuring("trying policies", measure_admission),
     EvidenceKind.ANCHORS: Measuring("comparing anchors", measure_anchors),
 }

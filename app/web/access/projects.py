@@ -35,6 +35,7 @@ from app.queries.projects.access import (
 )
 from app.queries.projects.guidelines_pictures import find_picture_of
 from app.queries.projects.projects import find_membership_by_id, holds_image_for
+from app.queries.quality.people import find_person
 from app.services.archived import require_open
 from app.services.refusals import RunOfRound
 from app.web.access.deps import CurrentUser, SessionDep, let_in, not_signed_in
@@ -188,6 +189,17 @@ def listed_person(user_id: Id, session: SessionDep) -> User:
 
 
 ListedPerson = Annotated[User, Depends(listed_person)]
+
+
+def managed_person(user_id: Id, project: ManagedProject, session: SessionDep) -> User:
+    """Returns a member of the project, or somebody who was handed something there."""
+    person = find_person(session, project.id, user_id)
+    if person is None:
+        raise NotFound(Sentence("Nobody of that number is a member here, or was handed anything."))
+    return person
+
+
+ManagedPerson = Annotated[User, Depends(managed_person)]
 
 
 def managed_item(request: Request, item_id: Id, session: SessionDep) -> Item:

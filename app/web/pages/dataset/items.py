@@ -117,6 +117,7 @@ class CandidateLine:
 class JudgementLine:
     """A judgement in words: its verdict, and what its author set beside it."""
 
+    id: int
     user_name: str
     round_number: int
     verdict: str
@@ -224,6 +225,7 @@ def _rank(line: CandidateLine) -> tuple[bool, float, int, int]:
 def _judgement_line(row: queries.JudgementRow) -> JudgementLine:
     opinion = opinion_of(row.judgement)
     return JudgementLine(
+        id=row.judgement.id,
         user_name=row.user_name,
         round_number=row.round_number,
         verdict=describe_judgement(row),

@@ -1,5 +1,6 @@
 """A person's own work as pages show it: in one round, and over all with today and their pace."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -14,6 +15,7 @@ from app.reading_time import LEAST_MS, PICTURE_MS, READ_PER_MINUTE, TIMES
 from app.services.judging.judgements import N_TAKE_BACK
 from app.services.judging.opinions import opinion_of
 from app.web.assets.image_urls import image_url
+from app.web.pages.judging.own_figures import OwnRoundLine, build_own_figures
 from app.web.pages.judging.words import STATUS_WORDS, describe
 
 N_DAYS = 14
@@ -87,6 +89,8 @@ class MyWork:
     lines: tuple[WorkLine, ...]
     n_take_back: int
     rule: TimeRule
+    figures: Sequence[OwnRoundLine]
+    """As they were measured; empty where nothing was."""
 
 
 def build_mine(
@@ -138,6 +142,7 @@ def build_my_work(session: Session, user: User, *, today: datetime) -> MyWork:
         lines=tuple(_line(item) for item in last),
         n_take_back=N_TAKE_BACK,
         rule=TimeRule(),
+        figures=build_own_figures(session, user),
     )
 
 

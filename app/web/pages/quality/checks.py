@@ -107,7 +107,7 @@ def build_checks(
 ) -> ChecksPage:
     rows = queries.list_rows(session, project.id)
     return ChecksPage(
-        rules=_rules_of(session, project),
+        rules=rules_of(session, project),
         people=list_checked_people(session, project),
         rows=rows,
         n_serving=sum(row.check_item.retired_at is None for row in rows),
@@ -159,7 +159,7 @@ def build_check(session: Session, project: Project, check_item: CheckItem) -> Ch
 
 def build_person(session: Session, project: Project, user: User) -> PersonPage:
     (person,) = (one for one in list_checked_people(session, project) if one.user.id == user.id)
-    rules = _rules_of(session, project)
+    rules = rules_of(session, project)
     round_ = find_last_round(session, project.id)
     is_open = round_ is not None and rules.is_judged
     n_admitted, n_alone = count_resting_on(session, project, user)
@@ -175,8 +175,8 @@ def build_person(session: Session, project: Project, user: User) -> PersonPage:
     )
 
 
-def _rules_of(session: Session, project: Project) -> CheckRules:
-    """The settings of the newest round; before the first, those of the project."""
+def rules_of(session: Session, project: Project) -> CheckRules:
+    """Returns the settings of the newest round; before the first, those of the project."""
     round_ = find_last_round(session, project.id)
     stored = round_.settings if round_ else project.settings
     judging = LoopSettings.model_validate(stored).judging

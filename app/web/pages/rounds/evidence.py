@@ -48,6 +48,7 @@ class MeasureLine:
 class PersonLine:
     """How far one person agrees with the others, and whether positions matter to them."""
 
+    user_id: int
     name: str
     n_judgements: int
     picked_share: float | None
@@ -239,20 +240,22 @@ def _people(
     tested = {entry.user_id: entry for entry in positions.people}
     lines = [
         PersonLine(
+            user_id=entry.user_id,
             name=names.get(entry.user_id, ""),
             n_judgements=entry.n_judgements,
             picked_share=entry.picked_share,
             figure=entry.alpha,
             words=words_of(entry.alpha),
             positions=tested.get(entry.user_id),
-            positions_words=_words_of_person(tested.get(entry.user_id)),
+            positions_words=words_of_person(tested.get(entry.user_id)),
         )
         for entry in figures.people
     ]
     return tuple(sorted(lines, key=lambda line: _last_if_none(line.figure.value)))
 
 
-def _words_of_person(tested: PersonPositions | None) -> Sentence:
+def words_of_person(tested: PersonPositions | None) -> Sentence:
+    """Returns whether the picks of one person follow positions."""
     if tested is None:
         return Sentence("cannot be tested")
     if not tested.stands_out:
