@@ -103,23 +103,29 @@ def _decode(encoded: int) -> Votes:
 
 def _adjudicated(round_id: int) -> Select[list[int], int]:
     """(votes on an item's candidates, each with what was decided of it as one number, items), of
-    the items of which anything is decided."""
-    each = (
-        votes_statement(round_id, UserKind.PERSON)
-        .where(has_adjudications(counted_items.item_id, round_id))
+    the items of which anything is decided. What nobody picks and nobody decided is left out."""
+    is_meant = has_adjudications(counted_items.item_id, round_id)
+    picked = _count_picks(round_id, is_meant).cte("picked")
+    votes = select(picked.c.item_id, picked.c.n).where(picked.c.picked == 0).subquery()
+    each = select(picked).where(picked.c.picked != 0).subquery()
+    decided = (
+        select(
+            Adjudication.item_id,
+            Adjudication.candidate_id,
+            case((Adjudication.fits, 2), else_=1).label("decision"),
+        )
+        .where(Adjudication.round_id == round_id)
         .subquery()
     )
-    decided = case((Adjudication.fits, 2), (~Adjudication.fits, 1), else_=0)
-    all_three = (decided * _BASE + each.c.n_fits) * _BASE + each.c.n_votes
+    item_id = func.coalesce(each.c.item_id, decided.c.item_id)
+    both = func.coalesce(decided.c.decision, 0) * _BASE + func.coalesce(each.c.n, 0)
+    all_three = both * _BASE + votes.c.n
     of_item = (
         select(func.array_agg(aggregate_order_by(all_three, all_three.desc())).label("votes"))
         .select_from(each)
-        .outerjoin(
-            Adjudication,
-            (Adjudication.round_id == round_id)
-            & (Adjudication.candidate_id == each.c.candidate_id),
-        )
-        .group_by(each.c.item_id)
+        .join(decided, decided.c.candidate_id == each.c.picked, full=True)
+        .join(votes, votes.c.item_id == item_id)
+        .group_by(votes.c.item_id)
         .subquery()
     )
     return select(of_item.c.votes, func.count()).group_by(of_item.c.votes)
@@ -156,31 +162,11 @@ def _judged_by_several(round_id: int) -> Select[int, list[int], int]:
     Read from what people picked, a third of what verdicts there are: everybody is shown the same
     candidates of an item. Id 0 stands for the judgement itself, so that all is counted at once.
     """
-    picked = (
-        func.unnest(func.array_append(counted_judgements.picked, 0))
-        .table_valued("id")
-        .render_derived()
-    )
-    each = (
-        select(
-            counted_judgements.round_item_id.label("place"),
-            picked.c.id.label("picked"),
-            func.count().label("n"),
-            func.max(func.cardinality(counted_judgements.shown_order)).label("n_shown"),
-        )
-        .select_from(counted_judgements)
-        .join(counted_items, counted_items.id == counted_judgements.round_item_id)
-        .join(Item, Item.id == counted_items.item_id)
-        .join(picked, true())
-        .where(
-            counts(round_id, UserKind.PERSON),
-            ~counted_judgements.answer_is_wrong,
-            counted_items.n_submitted > 1,
-            ~has_adjudications(counted_items.item_id, round_id),
-        )
-        .group_by(counted_judgements.round_item_id, picked.c.id)
-        .subquery()
-    )
+    each = _count_picks(
+        round_id,
+        counted_items.n_submitted > 1,
+        ~has_adjudications(counted_items.item_id, round_id),
+    ).subquery()
     in_order = (each.c.picked != 0, each.c.n.desc())
     of_item = (
         select(
@@ -192,4 +178,29 @@ def _judged_by_several(round_id: int) -> Select[int, list[int], int]:
     )
     return select(of_item.c.n_shown, of_item.c.n, func.count()).group_by(
         of_item.c.n_shown, of_item.c.n
+    )
+
+
+def _count_picks(round_id: int, *which: ColumnElement[bool]) -> Select[int, int, int, int, int]:
+    """(place, item, candidate, people who pick it, candidates shown), of what people picked of some
+    items; the people who judged an item are counted as those who pick 0."""
+    picked = (
+        func.unnest(func.array_append(counted_judgements.picked, 0))
+        .table_valued("id")
+        .render_derived()
+    )
+    return (
+        select(
+            counted_judgements.round_item_id.label("place"),
+            counted_items.item_id.label("item_id"),
+            picked.c.id.label("picked"),
+            func.count().label("n"),
+            func.max(func.cardinality(counted_judgements.shown_order)).label("n_shown"),
+        )
+        .select_from(counted_judgements)
+        .join(counted_items, counted_items.id == counted_judgements.round_item_id)
+        .join(Item, Item.id == counted_items.item_id)
+        .join(picked, true())
+        .where(counts(round_id, UserKind.PERSON), ~counted_judgements.answer_is_wrong, *which)
+        .group_by(counted_judgements.round_item_id, counted_items.item_id, picked.c.id)
     )
