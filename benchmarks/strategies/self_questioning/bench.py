@@ -111,7 +111,7 @@ class Bench:
         config = TrainConfig(
             epochs=self.scale.epochs,
             batch_size=32,
-            learning_rate=1e-3,
+            learning_rate=self.scale.learning_rate,
             schedule="cosine",
             patience=None,
             seed=self.seed,

@@ -22,16 +22,21 @@ DELTA = 0.5
 @dataclass(frozen=True)
 class Scale:
     """How much is trained and measured: scenes to train on with three questions each, epochs,
-    held-out scenes to ask about, questions drawn for each, and held-out questions of each kind."""
+    learning rate, held-out scenes to ask about, questions drawn for each, and held-out questions of
+    each kind."""
 
     n_scenes: int
     epochs: int
+    learning_rate: float
     n_asked: int
     n_draws: int
     n_items: int
 
 
-SCALES = {"full": Scale(2000, 6, 300, 8, 100), "quick": Scale(300, 2, 40, 4, 10)}
+SCALES = {
+    "full": Scale(2000, 6, 1e-3, 300, 8, 100),
+    "quick": Scale(250, 8, 2e-3, 40, 4, 10),
+}
 
 
 def plan(scale: str, seed: int) -> list[Config]:
