@@ -177,7 +177,12 @@ def list_last(session: Session, user_id: int, *, sees_all: bool, limit: int) -> 
     """Returns the newest submissions, then what is begun, skipped or lost, as many of
     each at most.
     """
-    base = (
+    own = select(Judgement.id).where(_own(user_id, sees_all=sees_all)).limit(limit)
+    newest = (Judgement.submitted_at.desc(), Judgement.id.desc())
+    submitted = own.where(Judgement.status == JudgementStatus.SUBMITTED).order_by(*newest)
+    others = own.where(Judgement.submitted_at.is_(None)).order_by(Judgement.updated_at.desc())
+    # Chosen before anything is joined: of many thousands, a few are shown.
+    named = (
         select(
             Judgement,
             Item.question,
@@ -191,12 +196,11 @@ def list_last(session: Session, user_id: int, *, sees_all: bool, limit: int) -> 
         .join(Item, Item.id == RoundItem.item_id)
         .join(Round, Round.id == Judgement.round_id)
         .join(Project, Project.id == Round.project_id)
-        .where(_own(user_id, sees_all=sees_all))
-        .limit(limit)
     )
-    submitted = base.where(Judgement.status == JudgementStatus.SUBMITTED).order_by(
-        Judgement.submitted_at.desc(), Judgement.id.desc()
-    )
-    others = base.where(Judgement.submitted_at.is_(None)).order_by(Judgement.updated_at.desc())
-    rows = [*session.execute(submitted), *session.execute(others)]
+    rows = [
+        *session.execute(named.where(Judgement.id.in_(submitted)).order_by(*newest)),
+        *session.execute(
+            named.where(Judgement.id.in_(others)).order_by(Judgement.updated_at.desc())
+        ),
+    ]
     return [OwnItem(OwnRow(*row[:4]), row[4], row[5], row[6]) for row in rows]
