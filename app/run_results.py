@@ -394,6 +394,8 @@ class RoundFigures(StoredJson):
     """None where nobody asked for one."""
     questions: QuestionTally | None = Field(default=None, exclude_if=_is_none)
     """None where the model asked nothing about images."""
+    human_ms: int | None = Field(default=None, exclude_if=_is_none)
+    """The counted time of the people who judged it; None where an older version decided it."""
     critic: CriticFigures | None = None
     """None where people judged; stored as keys that begin with `critic_`."""
 

@@ -205,15 +205,20 @@ class AdmittedOf:
 
 def compare_admissions(session: Session, before_id: int, after_id: int) -> AdmittedOf:
     """Returns of how many items, among those that both rounds judged, each admitted something."""
-    both = _judged_by_both(before_id, after_id)
+    first, second = _judged(before_id), _judged(after_id)
+    before, after = _items_admitted(before_id), _items_admitted(after_id)
     row = session.execute(
         select(
             func.count(),
-            func.count(both.c.before),
-            func.count(both.c.after),
-            func.count().filter(both.c.after.is_(None), both.c.before.is_not(None)),
-            func.count().filter(both.c.before.is_(None), both.c.after.is_not(None)),
-        ).select_from(both)
+            func.count(before.c.item_id),
+            func.count(after.c.item_id),
+            func.count(before.c.item_id).filter(after.c.item_id.is_(None)),
+            func.count(after.c.item_id).filter(before.c.item_id.is_(None)),
+        )
+        .select_from(first)
+        .join(second, second.c.item_id == first.c.item_id)
+        .outerjoin(before, before.c.item_id == first.c.item_id)
+        .outerjoin(after, after.c.item_id == first.c.item_id)
     ).one()
     return AdmittedOf(*row)
 
@@ -242,6 +247,10 @@ def _judged(round_id: int) -> Subquery:
         .where(counted_items.round_id == round_id, counted_items.state == RoundItemState.DONE)
         .subquery()
     )
+
+
+def _items_admitted(round_id: int) -> Subquery:
+    return select(Admission.item_id).where(Admission.round_id == round_id).distinct().subquery()
 
 
 def _admitted(round_id: int) -> Subquery:

@@ -4,6 +4,7 @@ from sqlalchemy.orm import Session
 
 from app.lifecycle import Job, RunStatus, Split
 from app.models import Round, Run
+from app.queries.projects.overview import human_ms_of_round
 from app.queries.rounds import figures as queries
 from app.queries.rounds import rounds as round_queries
 from app.queries.runs import runs as run_queries
@@ -13,7 +14,7 @@ from app.run_results import CriticFigures, RewardedFigures, RoundFigures, Traini
 from app.services.rounds.questions import count_questions
 from app.services.runs.runs import list_chain
 
-__all__ = ["collect_figures", "list_history"]
+__all__ = ["collect_figures", "find_human_ms", "list_history"]
 
 
 def collect_figures(session: Session, round_: Round) -> RoundFigures:
@@ -42,8 +43,17 @@ def collect_figures(session: Session, round_: Round) -> RoundFigures:
         rewarded=_rewarded_figures(session, round_),
         branches=queries.count_branches(session, round_.id),
         questions=count_questions(session, round_),
+        human_ms=human_ms_of_round(session, round_.id),
         critic=_critic_figures(session, round_),
     )
+
+
+def find_human_ms(session: Session, round_: Round) -> int:
+    """Returns the counted time of the people who judged a round, in milliseconds: as it is stored
+    once the round is decided."""
+    figures = RoundFigures.find(round_.figures)
+    stored = figures.human_ms if figures else None
+    return human_ms_of_round(session, round_.id) if stored is None else stored
 
 
 def list_history(session: Session, round_: Round) -> list[RoundFigures]:
