@@ -233,6 +233,29 @@ class PeopleFigures(StoredJson):
     people: tuple[PersonFigures, ...] = ()
 
 
+class YieldLine(StoredJson):
+    """What one way of sampling brought. A text that several drew counts for each by its share of
+    the draws, and so does the time that people spent on it."""
+
+    strategy: str
+    prompt: str
+    temperature: float
+    n_draws: int = 0
+    n_tokens: int = 0
+    """Of the draws of which they are known."""
+    shown: float = 0.0
+    admitted: float = 0.0
+    human_ms: float = 0.0
+
+
+class YieldFigures(StoredJson):
+    """What each way of sampling brought. machine_seconds: of the sampling as a whole."""
+
+    by_people: bool = True
+    machine_seconds: float = 0.0
+    lines: tuple[YieldLine, ...] = ()
+
+
 class AssessmentResult(StoredJson):
     """The result of gathering evidence: how many judgements it is about; the rest are rows."""
 

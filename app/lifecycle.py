@@ -304,6 +304,8 @@ class EvidenceKind(StrEnum):
     """Whether the adapter that the round made writes better than the one before it."""
     PEOPLE = "people"
     """How long each person took, what they picked, and who answered fast and always the same."""
+    YIELD = "yield"
+    """What each way of sampling brought, for the time of people and machines that it took."""
 
 
 def can_advance(

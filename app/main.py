@@ -19,7 +19,7 @@ from app.routes.projects import archive, guidelines, home, members, projects
 from app.routes.quality import adjudication, checks
 from app.routes.quality import people as people_of_projects
 from app.routes.releases import adapters, releases
-from app.routes.rounds import admission, comparing, comparison, playground, rounds
+from app.routes.rounds import admission, comparing, comparison, item_map, playground, rounds
 from app.routes.runs import runs
 from app.services.operation.readiness import check_readiness
 from app.web.access.deps import make_places
@@ -69,6 +69,7 @@ ROUTES = (
     comparison,
     comparing,
     playground,
+    item_map,
     runs,
 )
 

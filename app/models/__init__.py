@@ -13,7 +13,7 @@ from app.models.candidates import (
 )
 from app.models.checks import CheckCandidate, CheckItem
 from app.models.dataset import AskedImage, AskedQuestion, Image, Item, PriorEpisode, ProjectImage
-from app.models.evidence import CandidateTally, RoundEvidence
+from app.models.evidence import CandidateTally, ItemTrail, RoundEvidence
 from app.models.guidelines import (
     GuidelinesDifference,
     GuidelinesPicture,
@@ -92,6 +92,7 @@ __all__ = [
     "Invite",
     "Item",
     "ItemFailure",
+    "ItemTrail",
     "Json",
     "Judgement",
     "JudgementRevision",

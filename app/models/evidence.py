@@ -13,6 +13,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.lifecycle import Split
 from app.models.base import Base, Json
 
 
@@ -59,4 +60,22 @@ class CandidateTally(Base):
         CheckConstraint("n_fits BETWEEN 0 AND n_votes", name="votes_add_up"),
         CheckConstraint("probability BETWEEN 0 AND 1", name="probability_within"),
         Index("ix_candidate_tally_candidate_id", "candidate_id"),
+    )
+
+
+class ItemTrail(Base):
+    """How an item fared in each round of its project, a letter for each (`app/item_trails.py`), as
+    it was when a round was last closed, decided or measured."""
+
+    __tablename__ = "item_trail"
+    item_id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int]
+    split: Mapped[Split]
+    trail: Mapped[str]
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["item_id", "project_id"], ["item.id", "item.project_id"], ondelete="CASCADE"
+        ),
+        CheckConstraint("trail ~ '^[rsuoicz-]+$'", name="letters_known"),
+        Index("ix_item_trail_project_id", "project_id", "split", "trail", "item_id"),
     )

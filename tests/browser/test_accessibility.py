@@ -29,6 +29,7 @@ from app.services.projects import guidelines, projects, removal
 from app.services.releases.releases import create_release
 from tests.architecture.lock import REPOSITORY
 from tests.browser.conftest import DESKTOP, NewContext, Site
+from tests.browser.trails import store_map
 from tests.browser.trials import store_trials
 from tests.support.factories import (
     make_item,
@@ -167,6 +168,7 @@ def fill(site: Site) -> dict[str, str]:
             make_tryout(session, compared, seed=2),
         )
         finish_tryout(session, tried)
+        mapped = store_map(session)
         archived = make_project(session, name="Long over")
         removal.archive_project(session, archived, actor=None)
         release = Release(
@@ -231,6 +233,9 @@ def fill(site: Site) -> dict[str, str]:
             "round/show.html compared": f"/rounds/{compared_round(session, judged=True).id}",
             "round/close.html": f"/rounds/{site.round_id}/close",
             "round/policies.html": f"/rounds/{store_trials(session, site.round_id)}/policies",
+            "round/show.html with a map": f"/rounds/{mapped}",
+            "round/map.html": f"/rounds/{mapped}/map",
+            "round/map.html stretch": f"/rounds/{mapped}/map?split=validation&first=3&last=9",
             "round/cancel.html": f"/rounds/{site.round_id}/cancel",
             "error.html 404": "/nowhere",
         }

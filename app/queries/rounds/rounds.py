@@ -78,6 +78,8 @@ class RoundProgress:
     n_set_aside: int
     n_slots: int
     n_submitted: int
+    n_left: int
+    """Judgements that open items, and those without candidates, still wait for."""
     n_annotators: int
     drawn: DrawCounts
     episodes: EpisodeTally | None
@@ -331,6 +333,13 @@ def get_progress(session: Session, round_: Round) -> RoundProgress:
         n_set_aside=n_in[RoundItemState.SET_ASIDE],
         n_slots=int(sum(row.n_slots for row in asked)),
         n_submitted=int(sum(row.n_submitted for row in asked)),
+        n_left=int(
+            sum(
+                states[state].n_slots - states[state].n_submitted
+                for state in (RoundItemState.WAITING, RoundItemState.OPEN)
+                if state in states
+            )
+        ),
         n_annotators=_count_annotators(session, round_.id),
         drawn=_find_draw_counts(runs) or count_draws(session, round_.id),
         episodes=count_episodes(session, round_.id) if is_monologue else None,

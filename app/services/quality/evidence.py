@@ -24,6 +24,7 @@ from app.evidence import (
     PositionFigures,
     StrategyAgreement,
     StrategyFigures,
+    YieldFigures,
 )
 from app.lifecycle import EvidenceKind
 from app.metrics.agreement import (
@@ -41,6 +42,7 @@ from app.models import Round
 from app.policy_trials import AdmissionTrials
 from app.queries.quality import evidence as queries
 from app.queries.quality.judgements import Ints, RoundJudgements, read_judgements
+from app.queries.quality.trails import renew_trails
 from app.queries.rounds.rounds import list_rounds
 from app.queries.runs.runs import get_run, lock_run
 from app.round_settings import LoopSettings
@@ -50,6 +52,7 @@ from app.services.admission.trials import try_policies
 from app.services.quality.drift import measure_anchors
 from app.services.quality.people import measure_how_people_judge
 from app.services.quality.winning import store_comparisons
+from app.services.quality.yields import measure_yields
 from app.services.runs import runs
 
 OnProgress = Callable[[str, int, int], None]
@@ -81,6 +84,7 @@ def gather_evidence(
             session, round_.id, kind, figures.dump(), run_id=run_id, attempt=attempt
         )
     store_comparisons(session, round_, run_id=run_id, attempt=attempt)
+    renew_trails(session, round_.project_id)
     run = lock_run(session, run_id)
     runs.finish_run(
         session, run, attempt=attempt, result=AssessmentResult(n_judgements=len(judgements))
@@ -183,6 +187,11 @@ def measure_admission(
     return try_policies(session, round_, checked=list_checked(session, round_.project_id))
 
 
+def measure_yield(session: Session, round_: Round, _judgements: RoundJudgements) -> YieldFigures:
+    """Returns what each way of sampling brought for the time of people and machines."""
+    return measure_yields(session, round_)
+
+
 _KINDS: Mapping[EvidenceKind, Measuring] = {
     EvidenceKind.AGREEMENT: Measuring("measuring agreement", measure_agreement),
     EvidenceKind.STRATEGIES: Measuring("measuring agreement", measure_strategies),
@@ -190,6 +199,7 @@ _KINDS: Mapping[EvidenceKind, Measuring] = {
     EvidenceKind.PEOPLE: Measuring("looking at how people judge", measure_how_people_judge),
     EvidenceKind.ADMISSION: Measuring("trying policies", measure_admission),
     EvidenceKind.ANCHORS: Measuring("comparing anchors", measure_anchors),
+    EvidenceKind.YIELD: Measuring("measuring the yield", measure_yield),
 }
 
 

@@ -17,6 +17,7 @@ from app.services.admission.apply import admit
 from app.services.admission.checked import list_checked
 from app.services.events import record
 from app.services.quality.asking import request_where_judged
+from app.services.quality.yields import store_yields
 from app.services.rounds.moving_on import finish_round_run
 from app.services.rounds.rounds import settings_of
 from app.services.rounds.training_rows import plan_trainings
@@ -66,6 +67,8 @@ def close_round(
         on_progress=lambda done, total: on_progress(PLANNING, done, total),
     )
     request_where_judged(session, round_)
+    if not settings.judging.judges.are_people:  # else it is measured with the rest of the evidence
+        store_yields(session, round_, run_id=run_id, attempt=attempt)
     finish_round_run(
         session,
         run_id,

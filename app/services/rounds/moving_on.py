@@ -12,6 +12,7 @@ from app.events.rounds import RoundDecided
 from app.kit.sentences import Sentence
 from app.lifecycle import PHASES, Decision, Job, RoundStatus
 from app.models import Project, Round
+from app.queries.quality.trails import renew_trails
 from app.queries.rounds import rounds as queries
 from app.queries.rounds.round_items import open_mixed_in
 from app.queries.runs import runs as run_queries
@@ -129,6 +130,7 @@ def _complete(session: Session, round_: Round, decision: Decision, reason: str) 
     advance(session, round_, RoundStatus.COMPLETED, actor=None)
     round_.decision = decision
     round_.decision_reason = reason
+    renew_trails(session, round_.project_id)
     record(
         session,
         RoundDecided(decision=decision, reason=reason),

@@ -36,6 +36,7 @@ BUNDLES = {
         "css/components/figure.css",
         "css/components/changed.css",
         "css/components/chart.css",
+        "css/components/map.css",
         "css/components/menu.css",
         "css/components/fold.css",
         "css/helpers.css",

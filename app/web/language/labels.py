@@ -50,6 +50,7 @@ _WORDS = (
     Sentence("measuring agreement"),
     Sentence("testing positions"),
     Sentence("trying policies"),
+    Sentence("measuring the yield"),
     # Jobs; `train` is a split too.
     Sentence("baseline"),
     Sentence("generate"),

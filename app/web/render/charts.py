@@ -4,11 +4,16 @@ Colours and strokes come from classes of the stylesheet; the strict CSP allows n
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from app.kit.sentences import Sentence
+
 WIDTH, HEIGHT = 480, 210
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 10, 26
+MOST_ROWS = 24
+"""In the table beside a chart."""
 
 Point = tuple[float, float]
 Interval = tuple[float, float, float]
@@ -35,18 +40,28 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
+    """Lines, and the same in numbers: `rows` has for each x what each line has there, if anything;
+    of many only some, evenly spread."""
+
     title: str
     x_label: str
     lines: tuple[Line, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     as_percent: bool
+    rows: tuple[tuple[float, tuple[float | None, ...]], ...] = ()
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
     right: int = WIDTH - RIGHT
     top: int = TOP
     bottom: int = HEIGHT - BOTTOM
+
+    @property
+    def key(self) -> str:
+        """Returns the title as a part of an id; it is the same in every language."""
+        title = self.title.template if isinstance(self.title, Sentence) else self.title
+        return re.sub(r"\W+", "-", title.lower())
 
 
 def line_chart(
@@ -107,7 +122,16 @@ def line_chart(
         x_ticks=tuple(Tick(place((x, y_low))[0], x) for x in _x_values(x_low, x_high)),
         y_ticks=tuple(Tick(place((x_low, y))[1], y) for y in y_values),
         as_percent=as_percent,
+        rows=_rows([points for _, points in drawn]),
     )
+
+
+def _rows(lines: Sequence[Sequence[Point]]) -> tuple[tuple[float, tuple[float | None, ...]], ...]:
+    values = [dict(points) for points in lines]
+    xs = sorted({x for points in values for x in points})
+    step = max(1, math.ceil(len(xs) / MOST_ROWS))
+    kept = sorted({*xs[::step], xs[-1]})
+    return tuple((x, tuple(points.get(x) for points in values)) for x in kept)
 
 
 def nice_step(span: float, n_steps: int) -> float:

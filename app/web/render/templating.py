@@ -5,7 +5,7 @@ from collections.abc import Hashable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal, get_decimal_symbol
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -115,6 +115,13 @@ def date_time(at: datetime) -> str:
     return format_datetime(at, pattern, tzinfo=at.tzinfo, locale=language)
 
 
+def day(at: datetime) -> str:
+    """Returns the day of a time, in UTC."""
+    language = languages.current_language()
+    pattern = "yyyy-MM-dd" if language == languages.SOURCE_LANGUAGE else "short"
+    return format_date(at.astimezone(UTC), pattern, locale=language)
+
+
 def say(text: str, /, **parts: object) -> Markup:
     """Returns a text of ours in the language of the page; what people wrote is escaped and put in.
 
@@ -222,6 +229,7 @@ def make_environment() -> Environment:
         file_size=file_size,
         capital=capital,
         date_time=date_time,
+        day=day,
         significant=significant,
         signed=signed,
         written=written,

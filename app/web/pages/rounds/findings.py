@@ -12,10 +12,13 @@ from sqlalchemy.orm import Session
 from app.lifecycle import Job
 from app.models import Round
 from app.queries.history import HistoryLine, list_round_events
-from app.queries.rounds.rounds import RoundProgress
+from app.queries.rounds.rounds import RoundProgress, list_rounds
 from app.round_settings import LoopSettings
 from app.run_results import EvaluationResult
 from app.web.pages.quality.adjudication import Progress, find_progress
+from app.web.pages.quality.coverage import CoveragePart, coverage_part
+from app.web.pages.quality.item_map import MapPart, map_parts
+from app.web.pages.quality.yields import YieldPart, yield_part
 from app.web.pages.rounds.anchors import AnchorsPart, anchors_part
 from app.web.pages.rounds.comparison import ComparisonPart, comparison_part
 from app.web.pages.rounds.evidence import EvidencePart, evidence_part
@@ -28,6 +31,12 @@ class RoundFindings:
     """What a round brought, and how far it can be trusted: a section of the page for each."""
 
     round_id: int
+    coverage: CoveragePart | None
+    """None before a round was decided."""
+    yields: YieldPart | None
+    """None before anything was admitted."""
+    maps: Sequence[MapPart]
+    """How items fared in the rounds up to this one, by split."""
     moves: Sequence[Move]
     """What could have moved since the base model."""
     scores: tuple[ScoreTable, ...]
@@ -54,6 +63,9 @@ def round_findings(session: Session, round_: Round, progress: RoundProgress) -> 
     trials = find_trials(session, round_)
     return RoundFindings(
         round_id=round_.id,
+        coverage=coverage_part(list_rounds(session, round_.project_id), round_),
+        yields=yield_part(session, round_),
+        maps=map_parts(session, round_),
         moves=list_moves(progress.baseline_scores, progress.scores),
         scores=scores,
         score_notes=list_notes(scores),

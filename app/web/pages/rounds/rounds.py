@@ -27,6 +27,7 @@ from app.strategies.monologue import OBSERVER, REASONER
 from app.web.pages.rounds.comparison import is_being_compared
 from app.web.pages.rounds.evidence import is_being_measured
 from app.web.pages.rounds.findings import RoundFindings, round_findings
+from app.web.pages.rounds.forecast import ForecastPart, forecast_part
 from app.web.pages.rounds.next_step import RoundStep, next_step
 from app.web.pages.rounds.rewards import reward_charts
 from app.web.pages.runs.runs import RunCard, run_card
@@ -67,6 +68,8 @@ class RoundState:
     progress: RoundProgress
     effort: Effort | None
     """None where a critic judges."""
+    forecast: ForecastPart | None
+    """None where nothing is left to judge, and where a critic judges."""
     token_limit: int
     figures: RoundFigures | None
     """None before the round is decided."""
@@ -183,6 +186,7 @@ def round_state(session: Session, project: Project, round_: Round) -> RoundState
         shows_work=has_live_runs or has_failed,
         progress=progress,
         effort=_effort(session, round_, figures) if is_by_people else None,
+        forecast=forecast_part(session, round_, progress) if is_by_people else None,
         token_limit=settings.sampling.max_new_tokens,
         figures=figures,
         loss_charts=(*_loss_charts(progress), *reward_charts(progress)),

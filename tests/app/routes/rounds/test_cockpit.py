@@ -5,8 +5,18 @@ from sqlalchemy import func
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.lifecycle import Decision, Job, Role, RoundStatus, RunStatus, Split
-from app.models import Project, Round, Run, Score
+from app.lifecycle import (
+    Decision,
+    Job,
+    JudgementStatus,
+    Purpose,
+    Role,
+    RoundItemState,
+    RoundStatus,
+    RunStatus,
+    Split,
+)
+from app.models import Judgement, Project, Round, Run, Score
 from app.round_settings import JudgingSettings, LoopSettings
 from tests.support.browsing import HTMX, one, page, sign_in, text_of
 from tests.support.factories import (
@@ -18,7 +28,7 @@ from tests.support.factories import (
     make_run,
     make_user,
 )
-from tests.support.judging import gather_now, make_judged_items, make_people
+from tests.support.judging import gather_now, make_judged_items, make_people, open_item, submit
 
 
 @pytest.fixture
@@ -163,3 +173,52 @@ def test_the_scores_begin_with_what_moved_beyond_its_interval(
     else:
         assert "Nothing moved beyond its interval" in words
     assert one(shown, "#all-scores table[data-split=test]")
+
+
+# --- How much judging is left ---------------------------------------------------------------
+
+
+def test_hours_and_end_are_told_while_people_judge(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    round_ = make_round(session, project, settings=LoopSettings(auto_advance=False))
+    for _ in range(6):
+        make_round_item(session, round_, make_item(session, project), slots=2)
+    url = f"/rounds/{round_.id}"
+    assert "12 judgements. How long they take" in text_of(admin.get(url), "#forecast")
+    judge_for(session, round_, 3, ms=20_000)
+    make_checked(session, round_, ms=300_000)
+    shown = " ".join(text_of(admin.get(url), "#forecast").split())
+    # Nine are left, of 20 seconds each; what does not count is not in it.
+    assert "3 min (3 min to 3 min) of people, for 9 judgements of 20.0 s each" in shown
+    assert "judging is over in" in shown
+    assert "With one person" in shown
+    round_.status = RoundStatus.CLOSING
+    session.flush()
+    assert not page(admin.get(url)).select("#forecast")
+
+
+def judge_for(session: Session, round_: Round, n: int, *, ms: int) -> None:
+    """Let somebody judge so many items, with so much time on each."""
+    user = make_user(session)
+    for _ in range(n):
+        judgement = open_item(session, round_, user)
+        submit(session, judgement, active_ms=ms, none_fits=True)
+        judgement.active_ms = ms
+    session.flush()
+
+
+def make_checked(session: Session, round_: Round, *, ms: int) -> None:
+    """A check item that somebody who judged nothing else took long for."""
+    item = make_item(session, session.get_one(Project, round_.project_id))
+    place = make_round_item(
+        session, round_, item, purpose=Purpose.CHECK, state=RoundItemState.STANDING
+    )
+    session.add(
+        Judgement(
+            round_item_id=place.id, round_id=round_.id, user_id=make_user(session).id, slot=1,
+            max_slots=1, status=JudgementStatus.SUBMITTED, shown_order=[], none_fits=True,
+            submitted_at=func.now(), active_ms=ms,
+        )
+    )  # fmt: skip
+    session.flush()

@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from app.web.render.charts import line_chart, nice_step
+from app.kit.sentences import Sentence
+from app.web.render.charts import MOST_ROWS, line_chart, nice_step
 from app.web.render.templating import make_environment
 
 
@@ -47,3 +48,16 @@ def test_nothing_to_draw_is_no_chart_and_one_point_is_one() -> None:
     assert chart is not None
     assert [line.name for line in chart.lines] == ["b"]
     assert len(chart.lines[0].dots) == 1
+
+
+def test_the_numbers_of_a_chart_stand_in_a_table_that_is_thinned() -> None:
+    chart = line_chart(
+        Sentence("Loss, by step"),
+        [("one", [(x, x / 100) for x in range(1, 101)]), ("other", [(1, 0.5)])],
+        x_label="step",
+    )
+    assert chart is not None
+    assert len(chart.rows) <= MOST_ROWS + 1
+    assert chart.rows[0] == (1, (0.01, 0.5))
+    assert chart.rows[-1] == (100, (1.0, None))
+    assert chart.key == "loss-by-step"
