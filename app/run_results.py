@@ -366,6 +366,19 @@ class QuestionTally(StoredJson):
         return self.n_kept / n_decided if n_decided else None
 
 
+class JudgingEffort(StoredJson):
+    """How much people judged, and the counted time that it took them."""
+
+    judgements: int = 0
+    counted_ms: int = 0
+
+    def __add__(self, other: "JudgingEffort") -> "JudgingEffort":
+        return JudgingEffort(
+            judgements=self.judgements + other.judgements,
+            counted_ms=self.counted_ms + other.counted_ms,
+        )
+
+
 class RoundFigures(StoredJson):
     """The figures of a round, as they were when it was decided.
 
@@ -394,8 +407,8 @@ class RoundFigures(StoredJson):
     """None where nobody asked for one."""
     questions: QuestionTally | None = Field(default=None, exclude_if=_is_none)
     """None where the model asked nothing about images."""
-    human_ms: int | None = Field(default=None, exclude_if=_is_none)
-    """The counted time of the people who judged it; None where an older version decided it."""
+    effort: JudgingEffort | None = Field(default=None, exclude_if=_is_none)
+    """Of the people who judged it; None where an older version decided it."""
     critic: CriticFigures | None = None
     """None where people judged; stored as keys that begin with `critic_`."""
 

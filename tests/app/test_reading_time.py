@@ -8,7 +8,7 @@ from app.lifecycle import UserKind
 from app.models import Judgement
 from app.opinions import Opinion
 from app.queries.judging.own_work import list_days
-from app.queries.projects.overview import count_project, human_ms_of_round
+from app.queries.projects.overview import count_project, sum_effort
 from app.reading_time import longest_ms
 from app.services.judging import judgements
 from tests.support.factories import (
@@ -123,7 +123,7 @@ def test_every_figure_of_time_leaves_a_break_out(session: Session) -> None:
     session.flush()  # read by the statements
     expected = 60_000 + 20_000
     assert judgement.submitted_at is not None
-    assert human_ms_of_round(session, round_.id) == expected
-    assert count_project(session, project.id).human_ms == expected
+    assert sum_effort(session, round_.id).counted_ms == expected
+    assert count_project(session, project.id).effort.counted_ms == expected
     (day,) = list_days(session, noor.id, sees_all=True, since=round_.created_at, zone="UTC")
     assert day.counted_ms == expected

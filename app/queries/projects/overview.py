@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from app.lifecycle import Job, RoundItemState, RunStatus, Split, UserKind
@@ -19,6 +19,7 @@ from app.models import (
 from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds.candidates import usable_items_statement
 from app.queries.rounds.rounds import list_live_workers
+from app.run_results import JudgingEffort
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,7 @@ class ProjectCounts:
     n_covered: int
     n_admitted: int
     n_set_aside: int
-    n_submitted: int
-    human_ms: int
+    effort: JudgingEffort
 
 
 def count_project(session: Session, project_id: int) -> ProjectCounts:
@@ -48,12 +48,38 @@ def count_project(session: Session, project_id: int) -> ProjectCounts:
             counted_items.item_id.in_(usable),
         )
     ).scalar_one()
-    n_submitted, human_ms = session.execute(
+    effort = _sum_kept_effort(session, project_id) + _sum_effort(
+        session, Round.project_id == project_id, ~Round.figures.has_key(_EFFORT)
+    )
+    return ProjectCounts(n_train, n_covered, n_admitted, n_set_aside, effort)
+
+
+_EFFORT = "effort"
+"""Its key among the figures of a decided round (`RoundFigures`)."""
+
+
+def _sum_kept_effort(session: Session, project_id: int) -> JudgingEffort:
+    """What decided rounds keep: there it need not be summed up anew."""
+    kept = session.scalars(
+        select(Round.figures[_EFFORT]).where(
+            Round.project_id == project_id, Round.figures.has_key(_EFFORT)
+        )
+    )
+    return sum((JudgingEffort.read(entry) for entry in kept), JudgingEffort())
+
+
+def sum_effort(session: Session, round_id: int) -> JudgingEffort:
+    """Returns how much people judged in a round, and the counted time that it took."""
+    return _sum_effort(session, Round.id == round_id)
+
+
+def _sum_effort(session: Session, *where: ColumnElement[bool]) -> JudgingEffort:
+    judgements, counted_ms = session.execute(
         select(func.count(), func.coalesce(func.sum(counted_judgements.counted_ms), 0))
         .join(Round, Round.id == counted_judgements.round_id)
-        .where(Round.project_id == project_id, counted_judgements.user_kind == UserKind.PERSON)
+        .where(counted_judgements.user_kind == UserKind.PERSON, *where)
     ).one()
-    return ProjectCounts(n_train, n_covered, n_admitted, n_set_aside, n_submitted, int(human_ms))
+    return JudgingEffort(judgements=judgements, counted_ms=int(counted_ms))
 
 
 @dataclass(frozen=True)
@@ -87,18 +113,6 @@ def list_scores_by_round(session: Session, project_id: int) -> list[RoundScore]:
     return [
         RoundScore(0 if job is Job.BASELINE else number or 0, score) for job, number, score in rows
     ]
-
-
-def human_ms_of_round(session: Session, round_id: int) -> int:
-    """Returns the counted time of people in submitted judgements of the round, in milliseconds."""
-    return int(
-        session.execute(
-            select(func.coalesce(func.sum(counted_judgements.counted_ms), 0)).where(
-                counted_judgements.round_id == round_id,
-                counted_judgements.user_kind == UserKind.PERSON,
-            )
-        ).scalar_one()
-    )
 
 
 def count_annotators(session: Session, project_id: int) -> int:

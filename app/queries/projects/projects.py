@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import Integer, cast, exists, func, select
 from sqlalchemy.orm import Session, aliased, joinedload
 
 from app.lifecycle import Role, Split, UserKind
@@ -112,15 +112,24 @@ class SplitCount:
 
 def count_items_by_split(session: Session, project_id: int) -> list[SplitCount]:
     """Returns the number of items per split, always of all three, in the order of use."""
-    rows = session.execute(
+    # By image first: counting distinct ones in each split would sort all items.
+    by_image = (
         select(
             Item.split,
-            func.count(),
-            func.count().filter(Item.excluded_at.is_not(None)),
-            func.count(Item.image_sha256.distinct()),
+            func.count().label("n"),
+            func.count().filter(Item.excluded_at.is_not(None)).label("n_excluded"),
         )
         .where(Item.project_id == project_id)
-        .group_by(Item.split)
+        .group_by(Item.split, Item.image_sha256)
+        .subquery()
+    )
+    rows = session.execute(
+        select(
+            by_image.c.split,
+            cast(func.sum(by_image.c.n), Integer),
+            cast(func.sum(by_image.c.n_excluded), Integer),
+            func.count(),
+        ).group_by(by_image.c.split)
     )
     found = {
         split: SplitCount(split, n, n_excluded, n_images) for split, n, n_excluded, n_images in rows

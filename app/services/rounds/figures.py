@@ -4,17 +4,23 @@ from sqlalchemy.orm import Session
 
 from app.lifecycle import Job, RunStatus, Split
 from app.models import Round, Run
-from app.queries.projects.overview import human_ms_of_round
+from app.queries.projects.overview import sum_effort
 from app.queries.rounds import figures as queries
 from app.queries.rounds import rounds as round_queries
 from app.queries.runs import runs as run_queries
 from app.reward_results import ReinforcementResult
 from app.round_settings import LoopSettings
-from app.run_results import CriticFigures, RewardedFigures, RoundFigures, TrainingResult
+from app.run_results import (
+    CriticFigures,
+    JudgingEffort,
+    RewardedFigures,
+    RoundFigures,
+    TrainingResult,
+)
 from app.services.rounds.questions import count_questions
 from app.services.runs.runs import list_chain
 
-__all__ = ["collect_figures", "find_human_ms", "list_history"]
+__all__ = ["collect_figures", "find_effort", "list_history"]
 
 
 def collect_figures(session: Session, round_: Round) -> RoundFigures:
@@ -43,17 +49,16 @@ def collect_figures(session: Session, round_: Round) -> RoundFigures:
         rewarded=_rewarded_figures(session, round_),
         branches=queries.count_branches(session, round_.id),
         questions=count_questions(session, round_),
-        human_ms=human_ms_of_round(session, round_.id),
+        effort=sum_effort(session, round_.id),
         critic=_critic_figures(session, round_),
     )
 
 
-def find_human_ms(session: Session, round_: Round) -> int:
-    """Returns the counted time of the people who judged a round, in milliseconds: as it is stored
-    once the round is decided."""
+def find_effort(session: Session, round_: Round) -> JudgingEffort:
+    """Returns how much people judged in a round: as it is stored once the round is decided."""
     figures = RoundFigures.find(round_.figures)
-    stored = figures.human_ms if figures else None
-    return human_ms_of_round(session, round_.id) if stored is None else stored
+    stored = figures.effort if figures else None
+    return sum_effort(session, round_.id) if stored is None else stored
 
 
 def list_history(session: Session, round_: Round) -> list[RoundFigures]:

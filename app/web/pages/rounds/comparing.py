@@ -18,7 +18,7 @@ from app.queries.rounds.rounds import list_rounds, list_scores
 from app.round_settings import LoopSettings
 from app.run_results import RoundFigures
 from app.services.rounds.comparing import BASE, Side, find_sides
-from app.services.rounds.figures import find_human_ms
+from app.services.rounds.figures import find_effort
 from app.web.pages.rounds.evidence import WHY_UNDEFINED
 from app.web.pages.rounds.findings import flat_settings
 from app.web.pages.rounds.scores import METRICS, SOFT_ACCURACY, Metric
@@ -306,7 +306,7 @@ def _effort(
 
 
 def _minutes(session: Session, side: Side) -> float | None:
-    return find_human_ms(session, side.round) / 60_000 if side.round else None
+    return find_effort(session, side.round).counted_ms / 60_000 if side.round else None
 
 
 def _each(minutes: float | None, figures: RoundFigures | None) -> float | None:

@@ -16,7 +16,7 @@ from app.queries.counted import counted_items, counted_judgements
 from app.queries.dataset import items as item_queries
 from app.queries.judging.home import list_home_rows
 from app.queries.projects.guidelines import list_versions
-from app.queries.projects.overview import count_project, human_ms_of_round
+from app.queries.projects.overview import count_project, sum_effort
 from app.queries.projects.projects import list_members
 from app.queries.rounds.candidates import (
     count_draws,
@@ -143,7 +143,7 @@ READERS: dict[str, Reader] = {
     "versions of the guidelines": lambda s, r, _: [
         row.n_judgements for row in list_versions(s, r.project_id)
     ],
-    "time of people": lambda s, r, _: human_ms_of_round(s, r.id),
+    "time of people": lambda s, r, _: sum_effort(s, r.id),
     "figures of the project": lambda s, r, _: _project_counts(s, r),
     "candidates for a critic": lambda s, r, _: len(list_round_candidates(s, r.id)),
     "texts with a verdict": lambda s, r, _: len(
