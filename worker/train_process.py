@@ -91,7 +91,11 @@ def _adapter(values: dict[str, Any]) -> AdapterSettings:
 def _lora(values: dict[str, Any]) -> LoraSettings:
     targets = values["targets"]
     return LoraSettings(
-        **values | {"targets": targets if targets == "all-linear" else tuple(targets)}
+        **values
+        | {
+            "targets": targets if targets == "all-linear" else tuple(targets),
+            "left_out": tuple(values["left_out"]),
+        }
     )
 
 

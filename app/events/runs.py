@@ -20,6 +20,7 @@ JOB_NAMES: Mapping[Job, Sentence] = {
     Job.RELEASE: Sentence("Release"),
     Job.ASSESS: Sentence("Evidence"),
     Job.COMPARE: Sentence("Comparison"),
+    Job.TRY: Sentence("Try-out"),
 }
 
 

@@ -48,7 +48,7 @@ from tests.support.worker_processes import (
     wait_for,
     wait_until_closed,
 )
-from tests.worker.stages.test_branch import ask
+from tests.worker.stages.aside.test_branch import ask
 from tests.worker.stages.test_monologue_round import (
     adapters_of,
     assert_same_episodes,

@@ -23,6 +23,7 @@ from app.models import (
     Sample,
 )
 from app.queries.rounds.rounds import list_train_item_ids
+from app.queries.runs.failures import JobFailures
 from app.round_settings import LoopSettings
 from app.services.dataset import items
 from app.services.rounds import rounds
@@ -89,6 +90,12 @@ def damage() -> Iterator[Damage]:
     damage.mend()
 
 
+def failures_shown(session: Session, round_: Round) -> dict[Job, JobFailures | None]:
+    """What the page of a round says of each run's failures."""
+    project = session.get_one(Project, round_.project_id)
+    return {run.job: run.failures for run in round_state(session, project, round_).runs}
+
+
 def test_the_item_is_reported_and_the_round_goes_on(
     database: sessionmaker[Session], project: Project, damage: Damage
 ) -> None:
@@ -110,7 +117,12 @@ def test_the_item_is_reported_and_the_round_goes_on(
         )
         assert set(others) == {RoundItemState.DONE}
 
-        shown = {run.job: run.failures for run in round_state(session, round_).runs}
+        shown = {
+            run.job: run.failures
+            for run in round_state(
+                session, session.get_one(Project, round_.project_id), round_
+            ).runs
+        }
         sampled = shown[Job.GENERATE]
         assert sampled is not None
         assert [(line.external_id, line.kind) for line in sampled.lines] == [
@@ -203,7 +215,12 @@ def test_a_picture_that_the_processor_refuses_costs_its_own_rows_in_training(
         assert [run.error for run in session.scalars(select(Run)) if run.error] == []
         round_ = session.get_one(Round, round_id)
         assert round_.status is RoundStatus.COMPLETED
-        shown = {run.job: run.failures for run in round_state(session, round_).runs}
+        shown = {
+            run.job: run.failures
+            for run in round_state(
+                session, session.get_one(Project, round_.project_id), round_
+            ).runs
+        }
         without = shown[Job.TRAIN]
         assert without is not None
         assert {line.external_id for line in without.lines} == {"strip-train", "strip-validation"}
