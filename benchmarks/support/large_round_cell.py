@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, make_url, pool, text
 
-from app.run_results import DrawCounts, SamplingResult
+from app.run_results import DrawCounts, JudgingEffort, RoundFigures, SamplingResult
 from benchmarks.support.cells import Config, Result
 from benchmarks.support.judging_cell import FILLED, fill, web_processes
 from benchmarks.support.judging_load import Connection
@@ -33,14 +33,17 @@ PAGES = (
     "/rounds/{round}/policies?policy=majority&other=unanimous",
     "/rounds/{round}/adjudication",
     "/rounds/{round}/adjudication/decided",
+    "/rounds/{round}/map",
     "/rounds/{round}/mine",
     "/projects/scenes",
     "/projects/scenes/items",
     "/projects/scenes/checks",
-    "/projects/scenes/checks/people/{person}",
     "/projects/scenes/people",
     "/projects/scenes/people/{person}",
     "/projects/scenes/releases",
+    "/projects/scenes/compare?before=1&after=2",
+    "/projects/scenes/compare/items?before=1&after=2",
+    "/projects/scenes/playground",
     "/mine",
     "/",
 )
@@ -125,7 +128,19 @@ INSERT INTO run (project_id, round_id, job, strategy, role, status, parameters, 
   started_at, finished_at)
 SELECT project_id, id, 'generate', 'direct', 'reasoner', 'succeeded', '{}', 1, :counts, now(), now()
 FROM round WHERE id = :round;
-UPDATE "user" SET is_admin = true WHERE id = (SELECT min(id) FROM "user")
+UPDATE "user" SET is_admin = true WHERE id = (SELECT min(id) FROM "user");
+UPDATE round SET number = 2 WHERE id = :round;
+INSERT INTO round (project_id, number, status, settings, order_key, decision, decision_reason,
+  figures)
+SELECT project_id, 1, 'completed', settings, 'earlier', 'continue', '"It goes on."', :figures
+FROM round WHERE id = :round;
+INSERT INTO round_item (round_id, project_id, item_id, split, purpose, state, slots, max_slots,
+  n_taken, n_submitted, random_key)
+SELECT (SELECT max(id) FROM round), project_id, item_id, split, purpose, 'done', slots, max_slots,
+  slots, slots, random() FROM round_item WHERE round_id = :round;
+INSERT INTO admission (round_id, candidate_id, item_id, policy, judge_kind, n_fits, n_votes)
+SELECT (SELECT max(id) FROM round), id, item_id, 'majority', 'person', 2, 3 FROM candidate
+WHERE hashint8(id) % 6 = 0
 """
 
 
@@ -138,11 +153,13 @@ def _fill_judgements(config: Config, round_id: int) -> None:
     engine = create_engine(url, poolclass=pool.NullPool)
     n = config["items"] * config["candidates"]
     counts = DrawCounts(draws=3 * n, candidates=n, shown=n)
+    effort = JudgingEffort(judgements=n, counted_ms=20_000 * n)
     values = {
         "round": round_id,
         "judged": config["items"] - N_OPEN,
         "overlap": config["overlap"],
         "counts": json.dumps(SamplingResult(counts=counts).dump()),
+        "figures": json.dumps(RoundFigures(n_items=config["items"], effort=effort).dump()),
     }
     with engine.begin() as connection:
         # Triggers and keys are left out while the rows come in; the counters are written above.
