@@ -19,7 +19,7 @@ from app.models import (
 from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds.candidates import usable_items_statement
 from app.queries.rounds.rounds import list_live_workers
-from app.run_results import JudgingEffort
+from app.run_results import JudgingEffort, RoundFigures
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,13 @@ def _sum_kept_effort(session: Session, project_id: int) -> JudgingEffort:
         )
     )
     return sum((JudgingEffort.read(entry) for entry in kept), JudgingEffort())
+
+
+def find_effort(session: Session, round_: Round) -> JudgingEffort:
+    """Returns how much people judged in a round: as it is stored once the round is decided."""
+    figures = RoundFigures.find(round_.figures)
+    stored = figures.effort if figures else None
+    return sum_effort(session, round_.id) if stored is None else stored
 
 
 def sum_effort(session: Session, round_id: int) -> JudgingEffort:

@@ -50,6 +50,12 @@ def find_latest_run(session: Session, round_id: int, job: Job) -> Run | None:
     ).one_or_none()
 
 
+def find_evaluation(session: Session, round_id: int) -> Run | None:
+    """Returns the newest evaluation of a round, if it succeeded."""
+    run = find_latest_run(session, round_id, Job.EVALUATE)
+    return run if run is not None and run.status is RunStatus.SUCCEEDED else None
+
+
 def has_open_runs(session: Session, round_id: int, jobs: Collection[Job]) -> bool:
     """Whether a run of these jobs is queued or running, or has failed and waits for a retry."""
     retry = aliased(Run)

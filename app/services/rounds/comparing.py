@@ -9,8 +9,8 @@ from app.kit.errors import NotFound
 from app.kit.sentences import Sentence
 from app.models import Project, Round, Run
 from app.queries.rounds.rounds import find_baseline_run, list_rounds
+from app.queries.runs import runs as run_queries
 from app.round_settings import LoopSettings
-from app.services.rounds.figures import find_evaluation
 from app.services.runs.runs import list_chain
 
 BASE = 0
@@ -65,6 +65,6 @@ def _side(session: Session, project: Project, round_: Round | None, settings: Lo
     if round_ is None:
         run = find_baseline_run(session, project.id, settings)
     else:
-        run = find_evaluation(session, round_)
+        run = run_queries.find_evaluation(session, round_.id)
     run_ids = [entry.id for entry in list_chain(session, run)] if run else []
     return Side(round_, run, run_ids)

@@ -12,7 +12,6 @@ from app.reward_results import ReinforcementResult
 from app.round_settings import LoopSettings
 from app.run_results import (
     CriticFigures,
-    JudgingEffort,
     RewardedFigures,
     RoundFigures,
     TrainingResult,
@@ -20,7 +19,7 @@ from app.run_results import (
 from app.services.rounds.questions import count_questions
 from app.services.runs.runs import list_chain
 
-__all__ = ["collect_figures", "find_effort", "list_history"]
+__all__ = ["collect_figures", "list_history"]
 
 
 def collect_figures(session: Session, round_: Round) -> RoundFigures:
@@ -39,7 +38,7 @@ def collect_figures(session: Session, round_: Round) -> RoundFigures:
         newly_covered=n_covered - n_before,
         improved=improved + n_covered - n_before,
         regressed=regressed,
-        validation_accuracy=_accuracy(session, find_evaluation(session, round_)),
+        validation_accuracy=_accuracy(session, run_queries.find_evaluation(session, round_.id)),
         baseline_accuracy=_accuracy(session, baseline),
         n_admitted=queries.count_admitted(session, round_.id),
         n_written_trained=_count_written_trained(session, round_),
@@ -54,13 +53,6 @@ def collect_figures(session: Session, round_: Round) -> RoundFigures:
     )
 
 
-def find_effort(session: Session, round_: Round) -> JudgingEffort:
-    """Returns how much people judged in a round: as it is stored once the round is decided."""
-    figures = RoundFigures.find(round_.figures)
-    stored = figures.effort if figures else None
-    return sum_effort(session, round_.id) if stored is None else stored
-
-
 def list_history(session: Session, round_: Round) -> list[RoundFigures]:
     """Returns the figures of the completed rounds of a project up to this one, oldest first.
 
@@ -73,12 +65,6 @@ def list_history(session: Session, round_: Round) -> list[RoundFigures]:
     ]
     history = [RoundFigures.read(entry.figures) for entry in rounds]
     return [figures for figures in history if figures.is_complete]
-
-
-def find_evaluation(session: Session, round_: Round) -> Run | None:
-    """Returns the newest evaluation of a round, if it succeeded."""
-    run = run_queries.find_latest_run(session, round_.id, Job.EVALUATE)
-    return run if run is not None and run.status is RunStatus.SUCCEEDED else None
 
 
 def _count_written_trained(session: Session, round_: Round) -> int:
@@ -105,7 +91,7 @@ def _rewarded_figures(session: Session, round_: Round) -> RewardedFigures | None
 
 def _changed_items(session: Session, round_: Round, settings: LoopSettings) -> tuple[int, int]:
     """Validation items whose rationale began or ceased to fit since the previous evaluation."""
-    now = find_evaluation(session, round_)
+    now = run_queries.find_evaluation(session, round_.id)
     previous = queries.find_previous_evaluation(session, round_) or round_queries.find_baseline_run(
         session, round_.project_id, settings
     )

@@ -11,6 +11,7 @@ from app.kit.sentences import Sentence
 from app.lifecycle import EvidenceKind, Job, Split
 from app.measures import Interval, mean_interval, paired_interval
 from app.models import Project, Score
+from app.queries.projects.overview import find_effort
 from app.queries.quality.evidence import list_evidence
 from app.queries.rounds import comparing as queries
 from app.queries.rounds.comparing import AdmittedOf, Change, Flips, Paired, PairedMean
@@ -18,7 +19,6 @@ from app.queries.rounds.rounds import list_rounds, list_scores
 from app.round_settings import LoopSettings
 from app.run_results import RoundFigures
 from app.services.rounds.comparing import BASE, Side, find_sides
-from app.services.rounds.figures import find_effort
 from app.web.pages.rounds.evidence import WHY_UNDEFINED
 from app.web.pages.rounds.findings import flat_settings
 from app.web.pages.rounds.scores import METRICS, SOFT_ACCURACY, Metric

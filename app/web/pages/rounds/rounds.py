@@ -22,7 +22,6 @@ from app.queries.runs.failures import list_round_failures
 from app.round_settings import LoopSettings
 from app.run_results import EvaluationResult, RoundFigures, TrainingProgress, TrainingResult
 from app.services.rounds.bases import has_found_another
-from app.services.rounds.figures import find_effort
 from app.strategies.monologue import OBSERVER, REASONER
 from app.web.pages.rounds.comparison import is_being_compared
 from app.web.pages.rounds.evidence import is_being_measured
@@ -224,7 +223,7 @@ def _steps(status: RoundStatus, settings: LoopSettings, *, has_failed: bool) -> 
 
 
 def _effort(session: Session, round_: Round, figures: RoundFigures | None) -> Effort:
-    minutes = find_effort(session, round_).counted_ms / 60_000
+    minutes = overview.find_effort(session, round_).counted_ms / 60_000
     n_admitted = figures.n_admitted if figures else 0
     return Effort(minutes, minutes / n_admitted if n_admitted else None)
 

@@ -5,8 +5,8 @@ from sqlalchemy.orm import Session
 
 from app.lifecycle import RoundStatus
 from app.models import Judgement
-from app.queries.projects.overview import count_project
-from app.services.rounds.figures import collect_figures, find_effort
+from app.queries.projects.overview import count_project, find_effort
+from app.services.rounds.figures import collect_figures
 from tests.support.factories import make_project, make_round
 from tests.support.judging import make_judged_items, make_people
 
