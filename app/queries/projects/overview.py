@@ -36,11 +36,7 @@ class ProjectCounts:
 def count_project(session: Session, project_id: int) -> ProjectCounts:
     usable = usable_items_statement(project_id).where(Item.split == Split.TRAIN)
     n_train = session.execute(select(func.count()).select_from(usable.subquery())).scalar_one()
-    n_covered, n_admitted = session.execute(
-        select(
-            func.count(Admission.item_id.distinct()), func.count(Admission.candidate_id.distinct())
-        ).where(Admission.item_id.in_(usable))
-    ).one()
+    n_covered, n_admitted = count_admitted(session, project_id)
     n_set_aside = session.execute(
         select(func.count(counted_items.item_id.distinct())).where(
             counted_items.project_id == project_id,
@@ -52,6 +48,18 @@ def count_project(session: Session, project_id: int) -> ProjectCounts:
         session, Round.project_id == project_id, ~Round.figures.has_key(_EFFORT)
     )
     return ProjectCounts(n_train, n_covered, n_admitted, n_set_aside, effort)
+
+
+def count_admitted(session: Session, project_id: int) -> tuple[int, int]:
+    """Returns how many usable train items have an admitted rationale, and how many rationales are
+    admitted of them."""
+    usable = usable_items_statement(project_id).where(Item.split == Split.TRAIN)
+    n_items, n_rationales = session.execute(
+        select(
+            func.count(Admission.item_id.distinct()), func.count(Admission.candidate_id.distinct())
+        ).where(Admission.item_id.in_(usable))
+    ).one()
+    return n_items, n_rationales
 
 
 _EFFORT = "effort"

@@ -189,6 +189,6 @@ def releases_page(session: Session, project: Project) -> ReleasesPage:
         releases=[release_line(release) for release in list_releases(session, project.id)],
         live_run=newest if newest and newest.status in LIVE_RUN else None,
         failed_run=newest if newest and newest.status is RunStatus.FAILED else None,
-        n_admitted=overview.count_project(session, project.id).n_admitted,
+        n_admitted=overview.count_admitted(session, project.id)[1],
         adapters=list_trained_adapters(session, project.id),
     )
