@@ -174,7 +174,7 @@ class ComparisonFigures(StoredJson):
 
 
 class Pattern(StrEnum):
-    """What answers that are the same have in common."""
+    """The choice that equal answers share: all candidates, none, or those at the same places."""
 
     ALL = "all"
     NONE = "none"
@@ -187,7 +187,7 @@ class SameAnswers(StoredJson):
 
     pattern: Pattern
     places: tuple[int, ...] = ()
-    """Those that are picked, from 1 on."""
+    """The places that are picked, counted from 1; empty unless the pattern is about places."""
     n: int
     by_chance: float
     """How many runs like this are expected in the round from people who read."""
@@ -200,7 +200,7 @@ class SameAnswers(StoredJson):
 
 
 class CheckAnswers(StoredJson):
-    """What a person said of the check items of a round, as `CheckCounts`."""
+    """How often a person was right about check items of a round, in the counts of `CheckCounts`."""
 
     n_items: int = 0
     n_hits: int = 0

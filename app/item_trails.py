@@ -27,7 +27,7 @@ class Fared(StrEnum):
 
 
 ORDER = {fared.value: number for number, fared in enumerate(Fared)}
-"""What needs a look comes first."""
+"""The place of each letter where items are sorted: what needs a look comes first."""
 
 
 def rank_of(trail: str) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ class ItemAdjudicated(ItemEvent):
 
 
 class AdjudicationUndone(ItemEvent):
-    """What an adjudicator had decided of an item was taken back."""
+    """An adjudicator took back what was decided of an item."""
 
     tag: ClassVar[str] = "item:adjudication:undone"
 

@@ -20,7 +20,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.kit.settings import get_settings
-from app.models import Image, Item, ProjectImage
+from app.models import Image, Item, Project, ProjectImage
+from app.services.dataset.imports import ImportReport, import_dataset, read_dataset
 
 Row = dict[str, Any]
 
@@ -99,6 +100,15 @@ def blank_png(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     parts = (chunk(b"IHDR", header), chunk(b"IDAT", packed), chunk(b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def load(session: Session, project: Project, *paths: Path, update: bool = False) -> ImportReport:
+    """Imports files into a project, with the session reading anew what is stored then."""
+    with read_dataset(paths) as parsed:
+        report = import_dataset(session, project, parsed, update=update, actor=None)
+    session.flush()
+    session.expire_all()
+    return report
 
 
 def stored_files(store: Path) -> list[str]:

@@ -15,10 +15,11 @@ from app.lifecycle import JudgementStatus, RoundStatus, Split
 from app.models import Event, Image, Item, Judgement, Project, ProjectImage
 from app.queries.dataset.imports import try_lock_import
 from app.run_results import WorkProgress
-from app.services.dataset.imports import ImportReport, import_dataset, read_dataset
+from app.services.dataset.imports import import_dataset, read_dataset
 from tests.support.dataset_files import (
     count_rows,
     jsonl,
+    load,
     own_store,
     picture,
     row,
@@ -41,14 +42,6 @@ def store(services: object, tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def project(session: Session) -> Project:
     return make_project(session)
-
-
-def load(session: Session, project: Project, *paths: Path, update: bool = False) -> ImportReport:
-    with read_dataset(paths) as parsed:
-        report = import_dataset(session, project, parsed, update=update, actor=None)
-    session.flush()
-    session.expire_all()
-    return report
 
 
 def items_of(session: Session, project: Project) -> dict[str, Item]:

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from app.kit.errors import InvalidInput
 from app.lifecycle import JudgementStatus, RoundStatus
 from app.models import Item, Judgement, Project
-from app.services.dataset.imports import ImportReport, import_dataset, read_dataset
-from tests.support.dataset_files import own_store, row, write_csv, write_images, write_jsonl
+from app.services.dataset.imports import ImportReport, read_dataset
+from tests.support.dataset_files import load, own_store, row, write_csv, write_images, write_jsonl
 from tests.support.factories import make_project, make_round, make_round_item, make_user
 
 
@@ -26,14 +26,6 @@ def store(services: object, tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def project(session: Session) -> Project:
     return make_project(session)
-
-
-def load(session: Session, project: Project, *paths: Path, update: bool = False) -> ImportReport:
-    with read_dataset(paths) as parsed:
-        report = import_dataset(session, project, parsed, update=update, actor=None)
-    session.flush()
-    session.expire_all()
-    return report
 
 
 def load_rows(
