@@ -262,6 +262,11 @@ LONG = (
         says="Questions: ",
     ),
     Step(
+        ("python -m benchmarks.strategies",),
+        run="python -m benchmarks.strategies --quick --arms base --models strategies",
+        says="what a person reads and presses per admitted rationale",
+    ),
+    Step(
         ("python -m benchmarks.strategies --only self_questioning",),
         run="python -m benchmarks.strategies --only self_questioning --quick --arms none --show",
         says="Nothing is measured yet.",

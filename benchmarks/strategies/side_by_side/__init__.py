@@ -1,0 +1,1 @@
+"""All strategies on the same lessons: what they answer, explain and cost."""
