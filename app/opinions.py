@@ -1,4 +1,5 @@
-"""Opinions: all that a person says about one item, as one value.
+"""Opinions: all that a person says about one item, or about the questions that a model asked of one
+image, as one value.
 
 Forms, JSON, the row of a judgement, its revisions, releases and pages take their fields from
 `Opinion`. A new one is a field here, its column in `app/models/judgements.py` with a migration, and
@@ -7,17 +8,20 @@ a control of the same name in `templates/judge/_remarks.html` (a yes or no) or `
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from app.kit.numbers import Whole
 from app.kit.sentences import Sentence
-from app.kit.texts import plain_lines
+from app.kit.texts import collapse, plain_lines
 
 MAX_COMMENT = 2000
 MAX_EDIT = 1000
 MAX_CORRECTION = 300
+MAX_ANSWER = 500
+"""Of the answer to a question, as imports have it."""
 
 
 @dataclass(frozen=True)
@@ -133,3 +137,46 @@ REMARKS: Mapping[str, Remark] = {
 def remarks_of(opinion: Opinion) -> tuple[str, ...]:
     """Returns the labels of the remarks in an opinion."""
     return tuple(remark.label for name, remark in REMARKS.items() if getattr(opinion, name))
+
+
+# --- Questions that a model asked ---------------------------------------------------------------
+
+
+class QuestionFault(StrEnum):
+    """What is wrong with a question that a model asked about an image."""
+
+    NOT_IN_IMAGE = "not_in_image"
+    NOT_WORTH_ASKING = "not_worth_asking"
+
+
+def _collapse_all(texts: Mapping[int, str]) -> dict[int, str]:
+    return {key: collapse(text) for key, text in sorted(texts.items())}
+
+
+def _collapse_given(texts: Mapping[int, str]) -> dict[int, str]:
+    return {key: text for key, text in _collapse_all(texts).items() if text}
+
+
+class QuestionChoices(BaseModel):
+    """What one person says of the questions that a model asked about one image. Choices with the
+    same content are equal.
+
+    Nothing is checked against the questions here.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kept: Annotated[tuple[Whole, ...], AfterValidator(_sort_ids)] = ()
+    """Ids of the questions that are to become items; all others are dropped."""
+    drops_all: bool = False
+    faults: Annotated[dict[int, tuple[str, ...]], AfterValidator(_sort_faults)] = {}
+    """By question: why it is dropped (`QuestionFault`), where the person says so."""
+    edits: Annotated[dict[int, str], AfterValidator(_collapse_given)] = {}
+    """By question: the wording in which it is kept, where that is another one."""
+    answers: Annotated[dict[int, str], AfterValidator(_collapse_all)] = {}
+    """By question: its answer; the model's own holds for one that is not among them."""
+
+    @property
+    def says_something(self) -> bool:
+        """Whether anything is decided, without which it cannot be submitted."""
+        return bool(self.kept) or self.drops_all

@@ -1,7 +1,8 @@
 """Time at an item as it is counted: never more than reading it, judging it and typing may take.
 
 What the page measured stays on the row (`active_ms`). Every figure of people's time is of
-`Judgement.counted_ms`, which follows this rule; docs/evidence.md has it in words, with its sources.
+`counted_ms` (`WithCountedTime`), which follows this rule; docs/evidence.md has it in words, with
+its sources.
 """
 
 from typing import Any

@@ -13,6 +13,7 @@ from app.queries.rounds.rounds import list_rounds_in_judging
 from app.services.accounts import accounts
 from app.services.judging import leases
 from app.services.judging.ending import end_if_all_judged
+from app.services.judging.questions import handing_out
 from app.services.projects import removal
 from app.services.rounds import tryouts
 from app.services.runs import runs
@@ -27,6 +28,7 @@ KEPT_UPLOADS = timedelta(days=7)
 def sweep() -> None:
     """Release expired leases, forget dead workers, end judging that is done, resend lost nudges."""
     persist(leases.free_expired_leases)
+    persist(handing_out.free_expired)
     persist(lambda session: runs.release_dead_workers(session, is_alive))
     persist(runs.forget_old_workers)
     persist(accounts.forget_old_sessions)

@@ -28,6 +28,43 @@ class JudgementStatusChanged(BaseEvent):
         )
 
 
+class QuestionsDecided(BaseEvent):
+    """Somebody decided on the questions that a model asked about an image.
+
+    There is one for each image, so pages of a round leave them out.
+    """
+
+    tag: ClassVar[str] = "questions:decided"
+    review_id: int
+    n_kept: int
+    n_edited: int
+    """Of those that were kept."""
+    n_dropped: int
+
+    def describe(self) -> str:
+        return Sentence(
+            "Questions asked of an image: %(kept)s kept, %(edited)s of them reworded, %(dropped)s "
+            "dropped",
+            kept=self.n_kept,
+            edited=self.n_edited,
+            dropped=self.n_dropped,
+        )
+
+
+class QuestionsTakenBack(BaseEvent):
+    """Somebody took back what they decided on the questions of an image; its new items are gone."""
+
+    tag: ClassVar[str] = "questions:taken_back"
+    review_id: int
+    n_items: int
+
+    def describe(self) -> str:
+        return Sentence(
+            "Decisions on the questions of an image taken back; items that are gone: %(n)s",
+            n=self.n_items,
+        )
+
+
 class PracticeChanged(BaseEvent):
     """Practice before judging was switched off, offered, or made a condition."""
 

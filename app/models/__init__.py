@@ -12,7 +12,15 @@ from app.models.candidates import (
     Sample,
 )
 from app.models.checks import CheckCandidate, CheckItem
-from app.models.dataset import AskedImage, AskedQuestion, Image, Item, PriorEpisode, ProjectImage
+from app.models.dataset import (
+    AskedImage,
+    AskedQuestion,
+    Image,
+    Item,
+    PriorEpisode,
+    ProjectImage,
+    QuestionReview,
+)
 from app.models.evidence import CandidateTally, ItemTrail, RoundEvidence
 from app.models.guidelines import (
     GuidelinesDifference,
@@ -107,6 +115,7 @@ __all__ = [
     "Project",
     "ProjectBase",
     "ProjectImage",
+    "QuestionReview",
     "Release",
     "ReleaseRow",
     "Round",

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     DateTime,
     Dialect,
     Enum,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     func,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from app.kit.sentences import pack, unpack
@@ -36,6 +38,7 @@ from app.lifecycle import (
     Split,
     UserKind,
 )
+from app.reading_time import LEAST_MS, longest_ms, reading_ms
 
 Json = dict[str, Any]
 
@@ -112,3 +115,33 @@ class WithId:
 
 class WithCreation:
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class WithCountedTime:
+    """The time that a person had something in front of them, and what bounds the part of it that
+    counts."""
+
+    active_ms: Mapped[int] = mapped_column(server_default="0")
+    """As the page measured it; figures are of `counted_ms`."""
+    n_words: Mapped[int] = mapped_column(server_default="0")
+    """Of what there was to read."""
+    n_trace_words: Mapped[int] = mapped_column(server_default="0")
+    """Of what led to it."""
+    n_typed: Mapped[int] = mapped_column(server_default="0")
+    """Of what the person wrote, when that was longest."""
+
+    @hybrid_property
+    def counted_ms(self) -> int:
+        """Returns the time that counts: what was measured, up to what it may take."""
+        return min(
+            self.active_ms,
+            longest_ms(
+                n_words=self.n_words, n_trace_words=self.n_trace_words, n_typed=self.n_typed
+            ),
+        )
+
+    @counted_ms.inplace.expression
+    @classmethod
+    def _counted_ms(cls) -> ColumnElement[int]:
+        longest = reading_ms(cls.n_words, cls.n_trace_words, cls.n_typed)
+        return func.least(cls.active_ms, func.greatest(LEAST_MS, longest))

@@ -1,5 +1,5 @@
-"""Images and items, episodes of a prior, and what a model asked about images. The split belongs to
-the image in a project."""
+"""Images and items, episodes of a prior, and what a model asked about images and people said of it.
+The split belongs to the image in a project."""
 
 from datetime import datetime
 
@@ -10,13 +10,14 @@ from sqlalchemy import (
     Index,
     String,
     UniqueConstraint,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.lifecycle import QuestionState, Split
-from app.models.base import Base, Json, WithCreation, WithId
+from app.lifecycle import JudgementStatus, QuestionState, Split
+from app.models.base import Base, Json, WithCountedTime, WithCreation, WithId
 
 
 class Image(WithCreation, Base):
@@ -171,12 +172,14 @@ class AskedImage(WithId, WithCreation, Base):
     )
 
 
+_IS_PROPOSED = text("state = 'proposed'")
+
+
 class AskedQuestion(WithId, WithCreation, Base):
     """A distinct question that a model asked about an image, in one wording of those it drew.
 
-    Nobody has decided on it yet, or it was kept and became an item, or dropped. kind, is_grounded
-    and is_grounded_elsewhere are of a critic: whether it has an answer in its image, and in another
-    one. seed, temperature and log_probability are of the draw whose wording it has.
+    Nobody has decided on it yet, or it was kept and became an item, or dropped. seed, temperature
+    and log_probability are of the draw whose wording it has.
     """
 
     __tablename__ = "asked_question"
@@ -189,9 +192,21 @@ class AskedQuestion(WithId, WithCreation, Base):
     seed: Mapped[int]
     temperature: Mapped[float]
     log_probability: Mapped[float | None]
+    answer: Mapped[str | None]
+    """The model's own, from the picture; none where it gave none, or was not asked for one."""
     state: Mapped[QuestionState] = mapped_column(server_default=QuestionState.PROPOSED.value)
     decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    edited_text: Mapped[str | None]
+    """The wording in which a person kept it, where that is another one."""
+    kept_answer: Mapped[str | None]
+    """The answer with which it was kept."""
+    is_about_image: Mapped[bool | None]
+    """Whether it is about what the image shows, as a person said; none where nobody said so."""
+    is_worth_asking: Mapped[bool | None]
+    """As a person said, too."""
     kind: Mapped[str | None] = mapped_column(String(50))
+    """As a critic reads it, and so are the next two: whether it has an answer in its image, and in
+    another one."""
     is_grounded: Mapped[bool | None]
     is_grounded_elsewhere: Mapped[bool | None]
     item_id: Mapped[int | None] = mapped_column(ForeignKey("item.id", ondelete="SET NULL"))
@@ -210,5 +225,84 @@ class AskedQuestion(WithId, WithCreation, Base):
         CheckConstraint(
             "(state = 'proposed') = (decided_by_id IS NULL)", name="decided_by_somebody"
         ),
+        CheckConstraint(
+            "state <> 'proposed'"
+            " OR num_nonnulls(edited_text, kept_answer, is_about_image, is_worth_asking) = 0",
+            name="undecided_says_nothing",
+        ),
+        CheckConstraint(
+            "state = 'kept' OR num_nonnulls(edited_text, kept_answer) = 0",
+            name="dropped_has_no_text",
+        ),
+        CheckConstraint(
+            "answer <> '' AND edited_text <> '' AND kept_answer <> ''", name="texts_not_empty"
+        ),
         Index("ix_asked_question_asked_image_id", "asked_image_id"),
+        # What waits for people, in the order in which it is handed out.
+        Index(
+            "ix_asked_question_proposed",
+            "project_id",
+            "asked_image_id",
+            postgresql_where=_IS_PROPOSED,
+        ),
+    )
+
+
+class QuestionReview(WithId, WithCountedTime, Base):
+    """One person's place at the questions of an image that was asked about, from lease to
+    submission.
+
+    The statuses are those of judgements. Only one person at a time has an image, whichever rounds
+    asked about it; a lease that ran out keeps its choices. n_words: of the questions and answers;
+    n_trace_words: of the description that led to them.
+    """
+
+    __tablename__ = "question_review"
+    asked_image_id: Mapped[int]
+    project_id: Mapped[int]
+    image_sha256: Mapped[str] = mapped_column(String(64))
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
+    status: Mapped[JudgementStatus] = mapped_column(server_default=JudgementStatus.LEASED.value)
+    lease_until: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(server_default="0")
+    choices: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    """What this person says of the questions; written to them at submission."""
+    leased_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    submitted_at: Mapped[datetime | None]
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["asked_image_id", "project_id", "image_sha256"],
+            ["asked_image.id", "asked_image.project_id", "asked_image.image_sha256"],
+            ondelete="CASCADE",
+        ),
+        UniqueConstraint("asked_image_id", "user_id"),
+        Index(
+            "uq_question_review_held",
+            "project_id",
+            "image_sha256",
+            unique=True,
+            postgresql_where=text("status IN ('leased', 'draft')"),
+        ),
+        Index(
+            "uq_question_review_live",
+            "asked_image_id",
+            unique=True,
+            postgresql_where=text("status IN ('leased', 'draft', 'submitted')"),
+        ),
+        CheckConstraint("status <> 'withdrawn'", name="never_withdrawn"),
+        CheckConstraint(
+            "(lease_until IS NOT NULL) = (status IN ('leased', 'draft'))", name="lease_has_end"
+        ),
+        CheckConstraint(
+            "(status = 'submitted') = (submitted_at IS NOT NULL)", name="submitted_has_time"
+        ),
+        CheckConstraint("least(active_ms, n_words, n_trace_words, n_typed) >= 0", name="counts"),
+        CheckConstraint("jsonb_typeof(choices) = 'object'", name="choices_by_question"),
+        Index("ix_question_review_user_id", "user_id", "project_id", "submitted_at"),
+        Index(
+            "ix_question_review_lease_until",
+            "lease_until",
+            postgresql_where=text("status IN ('leased', 'draft')"),
+        ),
     )

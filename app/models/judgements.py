@@ -5,7 +5,6 @@ from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
-    ColumnElement,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -14,20 +13,22 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.lifecycle import JudgementStatus, UserKind
-from app.models.base import Base, Json, WithId
-from app.reading_time import LEAST_MS, longest_ms, reading_ms
+from app.models.base import Base, Json, WithCountedTime, WithId
 from app.same_text import text_key
 
 
-class Judgement(WithId, Base):
+class Judgement(WithId, WithCountedTime, Base):
     """One annotator's place at an item of a round, from lease to submission.
 
     One row per person (or critic) and item. A person's row holds a slot while it is live; taking
     back keeps the slot; an expired or skipped one loses it and keeps its content.
+
+    The counts of words are kept by the trigger count_words_of_judgement, and are 0 for critics. To
+    read: question, answer and shown candidates, as they were when the item was handed out. What led
+    to it: the turns of the most probable draw of each. Written: comment, better texts, corrections.
     """
 
     __tablename__ = "judgement"
@@ -57,15 +58,6 @@ class Judgement(WithId, Base):
     """By draw and turn: what is to be seen instead."""
     skip_reason: Mapped[str | None]
     guidelines_version: Mapped[int] = mapped_column(server_default="1")
-    active_ms: Mapped[int] = mapped_column(server_default="0")
-    """As the page measured it; figures are of `counted_ms`."""
-    n_words: Mapped[int] = mapped_column(server_default="0")
-    """Of question, answer and shown candidates, as they were when the item was handed out. This and
-    the next two are kept by the trigger count_words_of_judgement; 0 for critics."""
-    n_trace_words: Mapped[int] = mapped_column(server_default="0")
-    """Of the turns that led to the candidates, of the most probable draw of each."""
-    n_typed: Mapped[int] = mapped_column(server_default="0")
-    """Of comment, better texts and corrections, when these were longest."""
     leased_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     submitted_at: Mapped[datetime | None]
@@ -137,22 +129,6 @@ class Judgement(WithId, Base):
             postgresql_where=text("status = 'skipped'"),
         ),
     )
-
-    @hybrid_property
-    def counted_ms(self) -> int:
-        """Returns the time at the item that counts: what was measured, up to what it may take."""
-        return min(
-            self.active_ms,
-            longest_ms(
-                n_words=self.n_words, n_trace_words=self.n_trace_words, n_typed=self.n_typed
-            ),
-        )
-
-    @counted_ms.inplace.expression
-    @classmethod
-    def _counted_ms(cls) -> ColumnElement[int]:
-        longest = reading_ms(cls.n_words, cls.n_trace_words, cls.n_typed)
-        return func.least(cls.active_ms, func.greatest(LEAST_MS, longest))
 
 
 class RoundAnnotator(Base):

@@ -10,8 +10,11 @@ from sqlalchemy.orm import Session
 
 from app.events import BaseEvent, UnknownEvent, read_event
 from app.events.dataset import ItemEvent
-from app.events.judging import JudgementStatusChanged
+from app.events.judging import JudgementStatusChanged, QuestionsDecided, QuestionsTakenBack
 from app.models import Event, Item, User
+
+_OF_ONE_IMAGE = (JudgementStatusChanged.tag, QuestionsDecided.tag, QuestionsTakenBack.tag)
+"""The tags of events of which a round has as many as people answer."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,10 @@ def happened(kind: type[BaseEvent], **details: object) -> ColumnElement[bool]:
 
 
 def list_round_events(session: Session, round_id: int, *, limit: int = 100) -> list[HistoryLine]:
-    """Returns the history of a round without single judgements, the newest first."""
+    """Returns the history of a round without single answers of people, the newest first."""
     return _read(
         session,
-        _lines()
-        .where(Event.round_id == round_id, Event.tag != JudgementStatusChanged.tag)
-        .limit(limit),
+        _lines().where(Event.round_id == round_id, Event.tag.not_in(_OF_ONE_IMAGE)).limit(limit),
     )
 
 

@@ -301,6 +301,18 @@ class TooLateToTakeBack(Conflict):
     code = "judgement.too_late"
 
 
+class SameQuestion(InvalidInput):
+    """An item of the image asks the same already: drop the question, or ask something else."""
+
+    code = "question.known"
+
+
+class QuestionUsed(Conflict):
+    """The item made of a question was sampled, or otherwise used, and stays."""
+
+    code = "question.used"
+
+
 class PracticeOver(Conflict):
     """There is no practice round to answer in: begin one, or another one."""
 

@@ -5,6 +5,8 @@ be the same in the same order. "Left of" and "right of" differ in one word, and 
 have different answers; a question asked twice costs people a click.
 """
 
+import hashlib
+
 from app.same_text import normalise
 
 _SAY_NOTHING = frozenset({"a", "an", "the", "please", "can", "you", "see", "tell", "me", "there"})
@@ -21,3 +23,8 @@ def question_key(question: str) -> tuple[str, ...]:
     if tuple(words[-2:]) in _ENDINGS and len(words) > 2:
         words = words[:-2]
     return tuple(words)
+
+
+def stored_key(question: str) -> str:
+    """Returns `question_key` as it is stored, and compared by the database."""
+    return hashlib.sha256(" ".join(question_key(question)).encode()).hexdigest()

@@ -15,6 +15,18 @@ STORED: dict[str, list[tuple[dict[str, Any], str]]] = {
         )
     ],
     "item:adjudication:undone": [({"item_id": 3}, "The adjudication of item 3 was taken back")],
+    "questions:decided": [
+        (
+            {"review_id": 3, "n_kept": 2, "n_edited": 1, "n_dropped": 4},
+            "Questions asked of an image: 2 kept, 1 of them reworded, 4 dropped",
+        )
+    ],
+    "questions:taken_back": [
+        (
+            {"review_id": 3, "n_items": 2},
+            "Decisions on the questions of an image taken back; items that are gone: 2",
+        )
+    ],
     "user:added": [
         ({"user_id": 5, "is_admin": False}, "Account 5 was added"),
         ({"user_id": 5, "is_admin": True}, "Account 5 was added, as an administrator"),

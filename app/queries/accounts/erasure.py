@@ -37,6 +37,7 @@ from app.models import (
     Membership,
     PracticeAttempt,
     Project,
+    QuestionReview,
     Release,
     ReleaseRow,
     Round,
@@ -168,6 +169,8 @@ def delete_words(
         update(JudgementRevision)
         .where(JudgementRevision.judgement_id.in_(own))
         .values(content=_without(JudgementRevision.content, _REVISED_WORDS)),
+        # A wording that was kept is the question of an item by now, and stays with the data.
+        update(QuestionReview).where(QuestionReview.user_id == user_id).values(choices={}),
         *_without_own_words(user_id),
     ):
         session.execute(statement, execution_options=_QUICK)

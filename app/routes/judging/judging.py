@@ -225,7 +225,7 @@ def leave(
     `lease` is the end that the closed page knew; without it nothing tells who came last.
     """
     if lease is not None:
-        leases.shorten_lease(locked, lease=lease)
+        leases.shorten_lease(locked.judgement, lease=lease)
     return Response(status_code=204)
 
 

@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy.orm import Session
 
@@ -29,6 +29,7 @@ from app.lifecycle import (
 from app.models import Judgement, Project, Round, RoundItem, User
 from app.opinions import NOTHING
 from app.queries.judging import leases as queries
+from app.queries.judging import questions as question_queries
 from app.queries.judging.access import LockedJudgement
 from app.queries.judging.queue import ClaimedItem, claim_open_item
 from app.round_settings import JudgingSettings
@@ -177,9 +178,13 @@ def give_back_item(session: Session, locked: LockedJudgement) -> Judgement:
     return judgement
 
 
-def shorten_lease(
-    locked: LockedJudgement, *, lease: datetime, now: datetime | None = None
-) -> Judgement:
+class Leased(Protocol):
+    """A row that is held until a time."""
+
+    lease_until: datetime | None
+
+
+def shorten_lease(held: Leased, *, lease: datetime, now: datetime | None = None) -> None:
     """Shorten the lease of a page that was closed to what a reload may take.
 
     `lease` is the newest end that the page knew of. Where a later one was given since, another page
@@ -187,20 +192,20 @@ def shorten_lease(
     page that comes back, its heartbeat, or an opinion makes it a whole lease again.
     """
     soon = (now or datetime.now(UTC)) + timedelta(seconds=LEAVE_SECONDS)
-    judgement = locked.judgement
-    if judgement.lease_until is not None and judgement.lease_until <= lease:
-        judgement.lease_until = min(judgement.lease_until, soon)
-    return judgement
+    if held.lease_until is not None and held.lease_until <= lease:
+        held.lease_until = min(held.lease_until, soon)
 
 
 def give_back_all(session: Session, user_id: int, *, project_id: int | None = None) -> int:
-    """End all leases of a person, in one project or everywhere. Returns how many it was.
+    """End all leases of a person, of items and of images with questions, in one project or
+    everywhere. Returns how many it was.
 
     For somebody who signs out, or who may not judge any more: others need not wait for a lease to
     end. What was chosen is kept, and taken up again where the item still has room.
     """
     queries.lock_person(session, user_id)
-    return queries.give_back_held(session, user_id, project_id=project_id)
+    n_images = question_queries.give_back_held(session, user_id, project_id=project_id)
+    return n_images + queries.give_back_held(session, user_id, project_id=project_id)
 
 
 def resume(session: Session, locked: LockedJudgement, *, now: datetime | None = None) -> Judgement:

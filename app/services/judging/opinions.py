@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from sqlalchemy.orm import Session
 
@@ -120,7 +121,14 @@ def store_opinion(judgement: Judgement, opinion: Opinion, *, version: int, now: 
     judgement.updated_at = now
 
 
-def count_time(judgement: Judgement, active_ms: int, now: datetime) -> None:
+class Timed(Protocol):
+    """A row that tells since when it is held, and how long its page was looked at."""
+
+    leased_at: datetime
+    active_ms: int
+
+
+def count_time(held: Timed, active_ms: int, now: datetime) -> None:
     """Raise the active time; it never exceeds the time since the item was handed out."""
-    since_lease = int((now - judgement.leased_at) / timedelta(milliseconds=1))
-    judgement.active_ms = max(judgement.active_ms, min(active_ms, since_lease))
+    since_lease = int((now - held.leased_at) / timedelta(milliseconds=1))
+    held.active_ms = max(held.active_ms, min(active_ms, since_lease))

@@ -1,20 +1,21 @@
 """Questions that a model asks about images: stored, decided on by a critic, and made items."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.kit.texts import collapse
 from app.lifecycle import QuestionState, Split
 from app.models import AskedQuestion, Round, Run
 from app.queries.rounds import questions as queries
 from app.run_results import KindTally, QuestionTally
 from app.scenes.grounding import answer_about
 from app.scenes.scene import Scene
+from app.services.judging.questions.items import keep_as_item
 from app.services.rounds.critic_judging import critic_user
-from app.strategies.same_question import question_key
+from app.strategies.same_question import stored_key
 
 KNOWS_SCENES = "exact"
 """The critic that can tell whether a question has an answer."""
@@ -28,6 +29,8 @@ class ProposedQuestion:
     n_draws: int
     seed: int
     log_probability: float | None
+    answer: str | None = None
+    """The model's own, from the picture alone."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,12 @@ def store_inquiries(
                     "project_id": run.project_id,
                     "image_sha256": one.image_sha256,
                     "text": question.text,
-                    "text_key": _key(question.text),
+                    "text_key": stored_key(question.text),
                     "n_draws": question.n_draws,
                     "seed": question.seed,
                     "temperature": temperature,
                     "log_probability": question.log_probability,
+                    "answer": collapse(question.answer or "") or None,
                 }
                 for question in one.questions
             ],
@@ -125,23 +129,20 @@ def _decide(  # noqa: PLR0917 - all that is said of a question
     kind, answer = answer_about(question.text, scene)
     item_id = None
     if answer is not None:
-        item_id = queries.insert_item(
+        item_id = keep_as_item(
             session,
-            {
-                "project_id": question.project_id,
-                "image_sha256": question.image_sha256,
-                "split": splits[question.asked_image_id],
-                "external_id": f"asked-{question.image_sha256[:16]}-{question.text_key[:16]}",
-                "question": question.text,
-                "answer": answer,
-                "facts": scene.to_dict(),
-            },
+            question,
+            split=splits[question.asked_image_id],
+            wording=question.text,
+            answer=answer,
+            facts=scene.to_dict(),
         )
     is_kept = item_id is not None
     return {
         "id": question.id,
         "state": QuestionState.KEPT if is_kept else QuestionState.DROPPED,
         "decided_by_id": user_id,
+        "kept_answer": answer if is_kept else None,
         "kind": kind,
         "is_grounded": answer is not None,
         "is_grounded_elsewhere": answer_about(question.text, other)[1] is not None,
@@ -175,7 +176,3 @@ def count_questions(session: Session, round_: Round) -> QuestionTally | None:
         n_dropped=states[QuestionState.DROPPED],
         kinds={kind: KindTally(**counts) for kind, counts in sorted(kinds.items())},
     )
-
-
-def _key(text: str) -> str:
-    return hashlib.sha256(" ".join(question_key(text)).encode()).hexdigest()

@@ -64,6 +64,7 @@ def test_it_explains_asks_and_learns_dialogues(
         assert sorted(one.image_sha256 for one in images) == sorted(set(train))
         questions = session.scalars(select(AskedQuestion)).all()
         assert {one.state for one in questions} <= {QuestionState.PROPOSED}
+        assert any(one.answer for one in questions), "the model answers what it asks"
         tally = RoundFigures.read(round_.figures).questions
         assert tally is not None
         assert (tally.n_images, tally.n_drawn) == (len(images), 3 * len(images))

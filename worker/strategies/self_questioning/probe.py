@@ -16,10 +16,8 @@ from app.strategies.same_question import question_key
 from worker.ml.sampling.seeds import derive_seed
 from worker.ml.types import Draw, Prompt, SampleConfig, Sampled
 from worker.strategies.contract import Sampler
+from worker.strategies.self_questioning.answering import answer_each
 from worker.strategies.self_questioning.wording import ASKERS, USERS, answer_parts
-
-ANSWER_TOKENS = 16
-NEAR_GREEDY = 0.01
 
 
 @dataclass(frozen=True)
@@ -68,8 +66,10 @@ def probe(
     the same once; none where nothing could be asked. They depend on the rationale alone."""
     questions = _ask(sampler, probed, settings, opener, seed)
     pairs = [(one, asked) for one, some in zip(probed, questions, strict=True) for asked in some]
-    from_picture = _answer(sampler, [Prompt(one.picture, asked, None, "") for one, asked in pairs])
-    from_rationale = _answer(
+    from_picture = answer_each(
+        sampler, [Prompt(one.picture, asked, None, "") for one, asked in pairs]
+    )
+    from_rationale = answer_each(
         sampler,
         [Prompt(None, f"{_sentence(one.rationale)} {asked}", None, "") for one, asked in pairs],
     )
@@ -119,13 +119,6 @@ def _ask(
         }
         found.append(list(some.values()))
     return found
-
-
-def _answer(sampler: Sampler, prompts: Sequence[Prompt]) -> list[str | None]:
-    draws = [Draw(prompt, NEAR_GREEDY, 0) for prompt in prompts]
-    config = SampleConfig(max_new_tokens=ANSWER_TOKENS, top_k_share=1.0)
-    made = sampler(draws, config) if draws else []
-    return [one.text if isinstance(one, Sampled) and one.text else None for one in made]
 
 
 def _sentence(text: str) -> str:

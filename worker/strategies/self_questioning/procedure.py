@@ -10,10 +10,19 @@ from app.same_text import text_key
 from app.services.rounds.questions import Inquiry, ProposedQuestion
 from app.strategies.self_questioning import MODEL, SELF_QUESTIONING
 from worker.ml.abilities import Ability
-from worker.ml.types import ASKER, PROJECTOR, WORDS, AdapterSettings, Example, ModuleSettings
+from worker.ml.types import (
+    ASKER,
+    PROJECTOR,
+    WORDS,
+    AdapterSettings,
+    Example,
+    ModuleSettings,
+    Prompt,
+)
 from worker.strategies.contract import Lesson, Models, Proposed
 from worker.strategies.direct import Direct
 from worker.strategies.output import with_output
+from worker.strategies.self_questioning.answering import answer_each
 from worker.strategies.self_questioning.asking import AskedAbout, Wanted, ask_about
 from worker.strategies.self_questioning.dialogues import make_dialogues
 from worker.strategies.self_questioning.probe import Probed, probe
@@ -99,7 +108,8 @@ class SelfQuestioning(Direct):
         settings: LoopSettings,
         round_number: int,
     ) -> Sequence[Inquiry]:
-        """Returns what the model asks about each image; nothing of one that it cannot be shown."""
+        """Returns what the model asks about each image, with its own answers; nothing of one that
+        it cannot be shown."""
         wanted = [
             Wanted(image.sha256, image_path(image.sha256, image.media_type), known)
             for image, known in images
@@ -112,7 +122,20 @@ class SelfQuestioning(Direct):
             round_number=round_number,
             top_k_share=settings.sampling.top_k_share,
         )
-        return [_as_inquiry(one) for one in asked if one.n_drawn]
+        pictures = {one.key: one.picture for one in wanted}
+        answers = iter(
+            answer_each(
+                models[MODEL],
+                [
+                    Prompt(pictures[one.key], question.text, None, "")
+                    for one in asked
+                    for question in one.questions
+                ],
+            )
+        )
+        return [
+            _as_inquiry(one, [next(answers) for _ in one.questions]) for one in asked if one.n_drawn
+        ]
 
     def teach_all(
         self, role: str, lessons: Sequence[Lesson], settings: LoopSettings
@@ -126,13 +149,13 @@ class SelfQuestioning(Direct):
         return [*alone, *((place, one) for place, one in together if _has_turns(one))]
 
 
-def _as_inquiry(asked: AskedAbout) -> Inquiry:
+def _as_inquiry(asked: AskedAbout, answers: Sequence[str | None]) -> Inquiry:
     return Inquiry(
         image_sha256=asked.key,
         description=asked.description,
         questions=[
-            ProposedQuestion(one.text, one.n_draws, one.seed, one.log_probability)
-            for one in asked.questions
+            ProposedQuestion(one.text, one.n_draws, one.seed, one.log_probability, answer)
+            for one, answer in zip(asked.questions, answers, strict=True)
         ],
         n_drawn=asked.n_drawn,
         n_known=asked.n_known,

@@ -287,7 +287,7 @@ class TestLeaving:
     def test_frees_the_item_after_a_moment(self, session: Session) -> None:
         round_, (item,), (anna, ben) = open_round(session)
         held = lease(session, round_, anna)
-        leases.shorten_lease(locked(session, held), lease=lease_of(held), now=NOW)
+        leases.shorten_lease(held, lease=lease_of(held), now=NOW)
         session.flush()
         soon = NOW + timedelta(seconds=30)
         assert lease(session, round_, ben, now=soon).round_item_id == item.id
@@ -295,9 +295,9 @@ class TestLeaving:
     def test_a_reload_keeps_it(self, session: Session) -> None:
         round_, _, (anna, _) = open_round(session)
         held = lease(session, round_, anna)
-        left = leases.shorten_lease(locked(session, held), lease=lease_of(held), now=NOW)
+        leases.shorten_lease(held, lease=lease_of(held), now=NOW)
         again = lease(session, round_, anna, now=NOW + timedelta(seconds=2))
-        assert again is left
+        assert again is held
         assert again.lease_until == NOW + timedelta(minutes=5, seconds=2)
 
     def test_that_arrives_after_a_newer_page_or_heartbeat_changes_nothing(
@@ -308,15 +308,17 @@ class TestLeaving:
         old_page = lease_of(held)
         later = NOW + timedelta(seconds=3)
         leases.heartbeat(session, locked(session, held), active_ms=0, now=later)
-        leases.shorten_lease(locked(session, held), lease=old_page, now=later)
+        leases.shorten_lease(held, lease=old_page, now=later)
         assert held.lease_until == later + timedelta(minutes=5)
 
     def test_twice_does_not_make_it_longer(self, session: Session) -> None:
         round_, _, (anna, _) = open_round(session)
         held = lease(session, round_, anna)
         page = lease_of(held)
-        leases.shorten_lease(locked(session, held), lease=page, now=NOW)
-        leases.shorten_lease(locked(session, held), lease=page, now=NOW + timedelta(seconds=9))
+        leases.shorten_lease(held, lease=page, now=NOW)
+        leases.shorten_lease(
+            locked(session, held).judgement, lease=page, now=NOW + timedelta(seconds=9)
+        )
         assert held.lease_until == NOW + timedelta(seconds=20)
 
     def test_for_good_frees_everything_at_once(self, session: Session) -> None:

@@ -339,7 +339,7 @@ class Judging(RuleBasedStateMachine):
 
     def leave(self, taken: LockedItem) -> None:
         lease = taken.judgement.lease_until or self.now
-        leases.shorten_lease(taken, lease=lease, now=self.now)
+        leases.shorten_lease(taken.judgement, lease=lease, now=self.now)
 
     @rule(which=which, says=says, action=st.sampled_from(["resume", "heartbeat", "submit"]))
     def come_back(self, which: int, says: str, action: str) -> None:

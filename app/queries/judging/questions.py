@@ -1,0 +1,303 @@
+"""Questions that wait for people: handed out image by image, held, and what became of them."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.orm import Session, aliased
+
+from app.lifecycle import JUDGEABLE_ROUND, JudgementStatus, QuestionState
+from app.models import (
+    AskedImage,
+    AskedQuestion,
+    CheckItem,
+    Item,
+    PracticeItem,
+    Prediction,
+    PriorEpisode,
+    Project,
+    ProjectImage,
+    QuestionReview,
+    Round,
+    RoundItem,
+)
+from app.queries.judging.leases import HELD
+from app.round_settings import PEOPLE
+
+_LOST = (JudgementStatus.RELEASED,)
+
+
+def waits_for_people() -> ColumnElement[bool]:
+    """Returns the condition that people, and no critic, decide on the questions of a `Round`.
+
+    In a round that a critic judges it decides on what it can tell; the rest is left to people.
+    """
+    return or_(
+        Round.settings["judging"]["judges"].astext == PEOPLE, Round.status.not_in(JUDGEABLE_ROUND)
+    )
+
+
+def _is_held_by_others(user_id: int) -> ColumnElement[bool]:
+    """Whether somebody else has the image of an `AskedImage` before them."""
+    other = aliased(QuestionReview)
+    return exists().where(
+        other.project_id == AskedImage.project_id,
+        other.image_sha256 == AskedImage.image_sha256,
+        other.status.in_(HELD),
+        other.user_id != user_id,
+    )
+
+
+def _is_proposed() -> ColumnElement[bool]:
+    return exists().where(
+        AskedQuestion.project_id == AskedImage.project_id,
+        AskedQuestion.asked_image_id == AskedImage.id,
+        AskedQuestion.state == QuestionState.PROPOSED,
+    )
+
+
+def find_own_work(session: Session, project_id: int, user_id: int) -> QuestionReview | None:
+    """Returns what a person has begun: the image they hold, else one whose lease they lost and that
+    nobody has taken since."""
+    is_held = QuestionReview.status.in_(HELD)
+    return session.scalars(
+        select(QuestionReview)
+        .join(AskedImage, AskedImage.id == QuestionReview.asked_image_id)
+        .where(
+            QuestionReview.user_id == user_id,
+            QuestionReview.project_id == project_id,
+            QuestionReview.submitted_at.is_(None),
+            or_(
+                is_held,
+                and_(
+                    QuestionReview.status.in_(_LOST),
+                    _is_proposed(),
+                    ~_is_held_by_others(user_id),
+                ),
+            ),
+        )
+        .order_by(is_held.desc(), QuestionReview.updated_at.desc(), QuestionReview.id)
+        .limit(1)
+        .with_for_update(of=QuestionReview)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+
+
+def claim_asked_image(session: Session, project_id: int, user_id: int) -> AskedImage | None:
+    """Locks the next image whose questions wait, and returns it; None where none is left.
+
+    Images that others lock at this moment are skipped, and so are those that this person has seen.
+    """
+    mine = exists().where(
+        QuestionReview.asked_image_id == AskedImage.id, QuestionReview.user_id == user_id
+    )
+    return session.scalars(
+        select(AskedImage)
+        .join(AskedQuestion, AskedQuestion.asked_image_id == AskedImage.id)
+        .join(Round, Round.id == AskedImage.round_id)
+        .join(
+            ProjectImage,
+            and_(
+                ProjectImage.project_id == AskedImage.project_id,
+                ProjectImage.image_sha256 == AskedImage.image_sha256,
+            ),
+        )
+        .where(
+            AskedQuestion.project_id == project_id,
+            AskedQuestion.state == QuestionState.PROPOSED,
+            ProjectImage.withdrawn_at.is_(None),
+            waits_for_people(),
+            ~mine,
+            ~_is_held_by_others(user_id),
+        )
+        .order_by(AskedQuestion.asked_image_id, AskedQuestion.id)
+        .limit(1)
+        .with_for_update(of=ProjectImage, key_share=True, skip_locked=True)
+    ).one_or_none()
+
+
+def insert_review(session: Session, row: dict[str, Any]) -> QuestionReview | None:
+    """Store a place at an image; None where somebody else has just taken the image."""
+    return session.scalars(
+        pg_insert(QuestionReview).values(**row).on_conflict_do_nothing().returning(QuestionReview)
+    ).one_or_none()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldReview:
+    """A person's place at an image, locked with the image until the end of the transaction."""
+
+    review: QuestionReview
+    asked_image: AskedImage
+    project: Project
+    round: Round
+
+
+def lock_review(session: Session, review_id: int) -> HeldReview:
+    """Locks a review and its image in the project, which the person is locked for already."""
+    row = session.execute(
+        select(QuestionReview, AskedImage, Project, Round)
+        .join(AskedImage, AskedImage.id == QuestionReview.asked_image_id)
+        .join(Project, Project.id == QuestionReview.project_id)
+        .join(Round, Round.id == AskedImage.round_id)
+        .join(
+            ProjectImage,
+            and_(
+                ProjectImage.project_id == QuestionReview.project_id,
+                ProjectImage.image_sha256 == QuestionReview.image_sha256,
+            ),
+        )
+        .where(QuestionReview.id == review_id)
+        .with_for_update(of=(ProjectImage, QuestionReview), key_share=True)
+        .execution_options(populate_existing=True)
+    ).one()
+    return HeldReview(*row)
+
+
+def find_review(session: Session, review_id: int, user_id: int) -> HeldReview | None:
+    """Returns a person's own review with what hangs on it, not locked; None where it is not
+    theirs."""
+    row = session.execute(
+        select(QuestionReview, AskedImage, Project, Round)
+        .join(AskedImage, AskedImage.id == QuestionReview.asked_image_id)
+        .join(Project, Project.id == QuestionReview.project_id)
+        .join(Round, Round.id == AskedImage.round_id)
+        .where(QuestionReview.id == review_id, QuestionReview.user_id == user_id)
+    ).one_or_none()
+    return HeldReview(*row) if row else None
+
+
+def is_free(session: Session, asked_image: AskedImage, user_id: int) -> bool:
+    """Whether the image has undecided questions and nobody else holds it. It is locked."""
+    return bool(
+        session.scalar(
+            select(and_(_is_proposed(), ~_is_held_by_others(user_id))).where(
+                AskedImage.id == asked_image.id
+            )
+        )
+    )
+
+
+def list_questions(session: Session, asked_image_id: int) -> Sequence[AskedQuestion]:
+    """Returns the distinct questions of an image that was asked about, the most drawn first."""
+    return session.scalars(
+        select(AskedQuestion)
+        .where(AskedQuestion.asked_image_id == asked_image_id)
+        .order_by(AskedQuestion.n_draws.desc(), AskedQuestion.id)
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def list_item_questions(session: Session, project_id: int, image_sha256: str) -> Sequence[str]:
+    """Returns the questions of all items of an image in a project."""
+    return session.scalars(
+        select(Item.question).where(
+            Item.project_id == project_id, Item.image_sha256 == image_sha256
+        )
+    ).all()
+
+
+def list_recent_submissions(
+    session: Session, project_id: int, user_id: int, limit: int
+) -> Sequence[int]:
+    """Returns ids of this person's newest submitted reviews in the project, newest first."""
+    return session.scalars(
+        select(QuestionReview.id)
+        .where(
+            QuestionReview.user_id == user_id,
+            QuestionReview.project_id == project_id,
+            QuestionReview.submitted_at.is_not(None),
+        )
+        .order_by(QuestionReview.submitted_at.desc(), QuestionReview.id.desc())
+        .limit(limit)
+    ).all()
+
+
+def lock_items(session: Session, item_ids: Collection[int]) -> Sequence[Item]:
+    return session.scalars(
+        select(Item)
+        .where(Item.id.in_(item_ids))
+        .order_by(Item.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def are_used(session: Session, item_ids: Collection[int]) -> bool:
+    """Whether one of these items is in a round, or anything else hangs on it."""
+    return bool(
+        session.scalar(
+            select(
+                or_(
+                    *(
+                        exists().where(model.item_id.in_(item_ids))
+                        for model in (RoundItem, Prediction, PriorEpisode, PracticeItem, CheckItem)
+                    )
+                )
+            )
+        )
+    )
+
+
+def delete_items(session: Session, item_ids: Collection[int]) -> None:
+    session.execute(delete(Item).where(Item.id.in_(item_ids)))
+
+
+def undecide_questions(session: Session, ids: Collection[int]) -> None:
+    """Let questions wait again, as if nobody had decided on them."""
+    session.execute(
+        update(AskedQuestion)
+        .where(AskedQuestion.id.in_(ids))
+        .values(
+            state=QuestionState.PROPOSED,
+            decided_by_id=None,
+            edited_text=None,
+            kept_answer=None,
+            is_about_image=None,
+            is_worth_asking=None,
+            item_id=None,
+        )
+    )
+
+
+# --- Leases that end ----------------------------------------------------------------------------
+
+
+def free_expired(session: Session, *, now: datetime, project_id: int | None, limit: int) -> int:
+    """Free images whose leases ran out; how many. What was chosen stays on the rows."""
+    due = (
+        select(QuestionReview.id)
+        .where(QuestionReview.status.in_(HELD), QuestionReview.lease_until < now)
+        .order_by(QuestionReview.lease_until)
+        .limit(limit)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+    if project_id is not None:
+        due = due.where(QuestionReview.project_id == project_id)
+    return _free(session, session.scalars(due).all())
+
+
+def give_back_held(session: Session, user_id: int, *, project_id: int | None) -> int:
+    """Free the images that one person holds, everywhere or in one project; how many."""
+    held = (
+        select(QuestionReview.id)
+        .where(QuestionReview.user_id == user_id, QuestionReview.status.in_(HELD))
+        .order_by(QuestionReview.id)
+        .with_for_update(key_share=True)
+    )
+    if project_id is not None:
+        held = held.where(QuestionReview.project_id == project_id)
+    return _free(session, session.scalars(held).all())
+
+
+def _free(session: Session, ids: Sequence[int]) -> int:
+    if ids:
+        session.execute(
+            update(QuestionReview)
+            .where(QuestionReview.id.in_(ids))
+            .values(status=JudgementStatus.RELEASED, lease_until=None, updated_at=func.now())
+        )
+    return len(ids)
