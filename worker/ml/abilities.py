@@ -9,15 +9,22 @@ from tempfile import TemporaryDirectory
 import torch
 
 from worker.ml.errors import MlError, first_line
-from worker.ml.inputs.encode import NEUTRAL_QUESTION, collate, encoder_of
+from worker.ml.inputs.encode import NEUTRAL_QUESTION, Row, RowEncoder, collate, encoder_of
+from worker.ml.inputs.frozen_tower import can_take_features
+from worker.ml.inputs.perceiving import Request, perceive, perception_modules
 from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle, frame_of
 from worker.ml.inputs.sight import GREY, fit_adapter, show_grey
-from worker.ml.model.contents import adapter_weights, add_new_adapter, remove_adapters
+from worker.ml.model.contents import (
+    adapter_weights,
+    add_new_adapter,
+    count_gradients,
+    remove_adapters,
+)
 from worker.ml.model.loading import Vlm
 from worker.ml.model.memory import is_out_of_memory
 from worker.ml.same_logits import difference, is_rounding
 from worker.ml.sampling.generate import sample
-from worker.ml.training.losses import encode_example
+from worker.ml.training.losses import asked_logits, encode_example
 from worker.ml.types import (
     ASKER,
     PROJECTOR,
@@ -46,6 +53,8 @@ class Ability(StrEnum):
     """Goes on from what it said of a picture with a question of its own."""
     PROTOTYPES = "prototypes"
     """Has a place for prototypes in front of its projector."""
+    PERCEPTION = "perception"
+    """Can be shown of a picture what it asks for."""
 
 
 def why_not(vlm: Vlm, ability: Ability, style: PromptStyle = DEFAULT_STYLE) -> str | None:
@@ -147,6 +156,49 @@ def _try_prototypes(vlm: Vlm, style: PromptStyle) -> str | None:
     return None
 
 
+def _try_perception(vlm: Vlm, style: PromptStyle) -> str | None:
+    """What is asked must reach what is said, and gradients must come back to the request."""
+    settings = AdapterSettings(None, modules=perception_modules())
+    try:
+        with TemporaryDirectory(prefix="illume-perception-") as folder:
+            picture = Path(folder) / "halves.png"
+            halves = GREY.copy()
+            halves.paste((230, 30, 30), (0, 0, 112, 224))
+            halves.save(picture)
+            context = frame_of(vlm, NEUTRAL_QUESTION, style).context
+            row = Row(*RowEncoder(vlm).context(picture, context), ())
+        if not can_take_features(vlm, [row]):
+            return "It takes no features of pictures that were made before, so none can be mixed."
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            add_new_adapter(vlm.model, fit_adapter(vlm, settings))
+            asked = _last_logits(vlm, row, "own")
+            torch.autograd.backward(asked.sum())
+            basic = _last_logits(vlm, row, "none")
+        reached = count_gradients(vlm.model)
+    except MlError as error:
+        return error.message
+    except Exception as error:  # a family may object in any way it likes
+        if is_out_of_memory(error):
+            raise
+        return f"The model cannot be shown what it asks for: {first_line(error)}"
+    finally:
+        remove_adapters(vlm.model)
+        vlm.model.zero_grad(set_to_none=True)
+    if not all(n for n, _ in reached.values()):
+        return "What the model says of a picture does not teach it what to ask for."
+    if is_rounding(difference(asked.detach(), basic.detach()), vlm.dtype):
+        return "What the model asks to see does not reach what it says."
+    return None
+
+
+def _last_logits(vlm: Vlm, row: Row, request: Request) -> torch.Tensor:
+    """The logits after a question about a picture that is shown as a request has it."""
+    vlm.model.eval()
+    [shown] = perceive(vlm, [row], request).rows
+    batch = collate(vlm, [shown], pad="right")
+    return asked_logits(vlm, vlm.model, batch, [(0, row.length - 1)]).float()
+
+
 @torch.no_grad()
 def _shown(vlm: Vlm, style: PromptStyle) -> torch.Tensor:
     """The logits after a question about a grey picture."""
@@ -160,4 +212,5 @@ _TRIALS: Mapping[Ability, Callable[[Vlm, PromptStyle], str | None]] = {
     Ability.WITHOUT_PICTURE: _try_without_picture,
     Ability.TURNS: _try_turns,
     Ability.PROTOTYPES: _try_prototypes,
+    Ability.PERCEPTION: _try_perception,
 }

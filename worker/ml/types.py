@@ -15,6 +15,12 @@ ASKER: Turn = "asker"
 ANSWER, RATIONALE = "answer", "rationale"
 """The names of ILLUME's two losses."""
 
+POINTING = "pointing"
+"""The name of the loss by which a request learns to look into boxes."""
+
+Box = tuple[float, float, float, float]
+"""A part of a picture: left, top, right and bottom, as shares of its width and height."""
+
 PROJECTOR = "the projector"
 """The place of a module of an adapter that belongs to the model's projector, whatever that is
 called (sight.fit_adapter)."""
@@ -138,6 +144,7 @@ class Failed:
 class Example:
     """One thing to train or to validate on: a question, with its picture unless `image` is None,
     and what follows it. weight multiplies all losses of the example; instruction is as in Prompt.
+    boxes: where the question is to look, of a model with a perception.
     """
 
     image: Path | None
@@ -145,6 +152,7 @@ class Example:
     parts: tuple[Part, ...]
     weight: float = 1.0
     instruction: str = ""
+    boxes: tuple[Box, ...] = ()
 
     def __post_init__(self) -> None:
         if self.weight < 0:
@@ -154,8 +162,10 @@ class Example:
 
     @property
     def losses(self) -> tuple[str, ...]:
-        """The name of the loss of each part that is learned, in their order."""
-        return tuple(part.loss for part in self.parts if part.loss is not None)
+        """The name of the loss of each part that is learned, in their order, and then that of the
+        boxes."""
+        of_parts = tuple(part.loss for part in self.parts if part.loss is not None)
+        return (*of_parts, POINTING) if self.boxes else of_parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,9 @@ def _fit_module(
         raise ModelUnusableError(
             f"{vlm.name} has no projector, where {name} belongs. Leave it out."
         )
-    if settings.kind == "prototypes":
+    if settings.kind == "perception":
+        yield name, replace(settings, options={**settings.options, **_perception_sizes(vlm)})
+    elif settings.kind == "prototypes":
         place, n_patches, width = _patches(vlm, places)
         sizes = {"width": width, "centres": n_centres(n_patches)}
         yield name, replace(settings, place=place, options={**settings.options, **sizes})
@@ -101,6 +103,14 @@ def _fit_module(
     else:
         for number, place in enumerate(places, start=1):
             yield f"{name}_{number}", replace(settings, place=place)
+
+
+def _perception_sizes(vlm: Vlm) -> dict[str, int]:
+    """How wide the features are that the language model is given, and which of its layers is the
+    middle one."""
+    width = int(vlm.model.get_input_embeddings().weight.shape[1])
+    n_layers = int(vlm.model.config.get_text_config(decoder=True).num_hidden_layers)
+    return {"width": width, "layer": max(1, n_layers // 2)}
 
 
 def _patches(vlm: Vlm, places: Sequence[str]) -> tuple[str, int, int]:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from itertools import count, islice
 
 import torch
@@ -9,6 +10,8 @@ import torch
 from worker.ml.errors import ImageError, ModelUnusableError, PromptError, Stopped
 from worker.ml.inputs.encode import end_ids
 from worker.ml.inputs.frozen_tower import encoder_for_sampling
+from worker.ml.inputs.perceiving import Request, perceive
+from worker.ml.inputs.places import trace_of
 from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle, frame_of, prompt_text, said_tokens
 from worker.ml.model.loading import Vlm
 from worker.ml.model.memory import (
@@ -42,18 +45,21 @@ def sample(
     should_stop: ShouldStop | None = None,
     style: PromptStyle = DEFAULT_STYLE,
     on_refused: OnRefused | None = None,
+    request: Request = "own",
 ) -> list[Sampled]:
     """Returns one text per draw, in the order of `draws`.
 
     A text depends on the weights, the prompt, the temperature and the draw's seed alone: row-wise
     random numbers come from the seed and the token's place (seeds.uniforms). Between other batch
     partners floating point may differ in the last digits (about 4e-6 in a float32 logit), which
-    almost never moves a choice. Draws of one prompt share one pass over image and prompt.
+    almost never moves a choice. Draws of one prompt share one pass over image and prompt, and where
+    the model asks what to see of the image, one request; the trace then says where it looked.
 
     on_done(n): n more draws are done. should_stop is asked before each token and raises Stopped.
     When memory runs out the batch is halved. Raises DeviceError if not even one row fits,
     ImageError for an image and PromptError for texts that cannot be given to the model; where
-    `on_refused` is given it is told of these instead, and the prompt's draws are left out.
+    `on_refused` is given it is told of these instead, and the prompt's draws are left out. request:
+    for which request a model that asks is shown the image (perceiving.py).
     """
     if "ends" not in vlm.memo:
         sees = not draws or draws[0].prompt.image is not None
@@ -67,12 +73,13 @@ def sample(
     vlm.model.eval()
     try:
         for window in _windows(vlm, by_prompt, style, config.max_new_tokens, on_refused):
+            groups, traces = _perceived(vlm, window, request)
             for numbers, texts in _sample_groups(
-                vlm, window, draws, config,
+                vlm, groups, draws, config,
                 on_done=on_done or _nobody_asks, should_stop=should_stop,
             ):  # fmt: skip
                 for number, text in zip(numbers, texts, strict=True):
-                    results[number] = text
+                    results[number] = replace(text, trace=traces.get(number))
     finally:
         vlm.model.train(was_training)
     return [result for result in results if result is not None]
@@ -106,6 +113,23 @@ def _windows(
             yield window
             window, n_bytes = [], 0
     yield window
+
+
+@torch.no_grad()
+def _perceived(
+    vlm: Vlm, groups: Sequence[Group], request: Request
+) -> tuple[list[Group], dict[int, Mapping[str, object]]]:
+    """The groups as the model is shown them, and where it looked for each draw, by its number;
+    nothing for draws of a model that does not ask."""
+    perceived = perceive(vlm, [group.row for group in groups], request)
+    shown = [replace(group, row=row) for group, row in zip(groups, perceived.rows, strict=True)]
+    traces = {
+        number: trace_of(looked)
+        for group, looked in zip(groups, perceived.looked, strict=True)
+        if looked is not None and looked.attention is not None
+        for number in group.numbers
+    }
+    return shown, traces
 
 
 def _sample_groups(

@@ -23,10 +23,13 @@ from typing import Any
 import torch
 
 from worker.ml.inputs.encode import Row, Tensors, collate
+from worker.ml.inputs.perceiving import perceive
 from worker.ml.model.loading import Vlm
 from worker.ml.model.memory import is_out_of_memory
 from worker.ml.same_logits import difference, is_rounding
 from worker.ml.training.losses import Encoded, Losses, Piece, Targets, asked_logits, mean_losses
+from worker.ml.training.pointing import point_losses
+from worker.ml.types import POINTING, Box
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +55,13 @@ class Node:
 @dataclass(frozen=True, eq=False)
 class Tree:
     """Token sequences of one context as a single one: `row` is the context and the tokens of all
-    nodes, each before those that follow it. indices: the example of each path."""
+    nodes, each before those that follow it. indices: the example of each path; boxes: where the
+    question of each is to look."""
 
     row: Row
     nodes: tuple[Node, ...]
     indices: tuple[int, ...]
+    boxes: tuple[tuple[Box, ...], ...]
 
     @property
     def n_context(self) -> int:
@@ -112,6 +117,7 @@ def join(sequences: Sequence[Encoded]) -> Tree:
         row=replace(first.row, continuation=tokens),
         nodes=tuple(nodes),
         indices=tuple(sequence.index for sequence in sequences),
+        boxes=tuple(sequence.boxes for sequence in sequences),
     )
 
 
@@ -121,6 +127,8 @@ def tree_losses(
     """Returns the losses of the examples of some trees of equal signature, by one forward, and the
     examples' indices in the same order. An example that needed two sequences stands there twice.
     Differentiable. names: the losses of the set that is trained on."""
+    perceived = perceive(vlm, [tree.row for tree in forward])
+    forward = [replace(tree, row=row) for tree, row in zip(forward, perceived.rows, strict=True)]
     asked = []
     slots, places = [], []  # which mean goes where in (names, rows)
     n_means, n_rows = 0, 0
@@ -137,8 +145,12 @@ def tree_losses(
         n_rows += len(tree.indices)
     means = mean_losses(vlm, model, tree_batch(vlm, forward), asked, n_means)
     flat = torch.zeros(len(names) * n_rows, device=vlm.device)
-    where = torch.tensor(places, device=vlm.device)
     given = means.index_select(0, torch.tensor(slots, device=vlm.device))
+    pointed = point_losses(perceived.looked, [tree.boxes for tree in forward])
+    if pointed and POINTING in names:
+        places += [names.index(POINTING) * len(indices) + row for row in pointed]
+        given = torch.cat([given, torch.stack(list(pointed.values()))])
+    where = torch.tensor(places, device=vlm.device)
     losses = Losses(
         names=tuple(names),
         values=flat.index_add(0, where, given).view(len(names), n_rows),

@@ -32,7 +32,7 @@ from worker.ml.inputs.encode import Row, RowEncoder, Tensors, continuation_ids, 
 from worker.ml.inputs.frozen_tower import with_features
 from worker.ml.inputs.prompts import PromptStyle, PromptText, TrainText, apart_ids, train_text
 from worker.ml.model.loading import Vlm
-from worker.ml.types import Example
+from worker.ml.types import Box, Example
 
 Ids = tuple[int, ...]
 Targets = tuple[tuple[int, int], ...]  # (position whose logits are asked, token id they should say)
@@ -59,11 +59,12 @@ class Piece:
 @dataclass(frozen=True, eq=False)
 class Encoded:
     """A token sequence of an example: `row` is its context followed by the pieces' tokens. index:
-    the number of the example among the caller's."""
+    the number of the example among the caller's; boxes: where its question is to look."""
 
     row: Row
     pieces: tuple[Piece, ...]
     index: int
+    boxes: tuple[Box, ...] = ()
 
     @property
     def n_context(self) -> int:
@@ -169,7 +170,8 @@ def encode_example(
         return Encoded(encoder.fitting_row(example.image, context, tokens), pieces, index)
 
     end, _ = end_ids(vlm, text.end)
-    return [encoded(pieces) for pieces in cut_pieces(vlm.tokenizer, text, end)]
+    first, *others = [encoded(pieces) for pieces in cut_pieces(vlm.tokenizer, text, end)]
+    return [replace(first, boxes=example.boxes), *others]
 
 
 def cut_pieces(tokenizer: Any, text: TrainText, end: int) -> list[tuple[Piece, ...]]:

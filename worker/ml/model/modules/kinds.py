@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from worker.ml.model.modules.perception import build_perception
 from worker.ml.model.modules.prototypes import build_prototypes
 from worker.ml.model.modules.rows import build_rows
 from worker.ml.model.modules.tuned import copy_of, copy_weights
@@ -48,4 +49,5 @@ KINDS: dict[str, Kind] = {
     "tuned": Kind(copy_of, Stands.IN, merge=copy_weights),
     "prototypes": Kind(build_prototypes, Stands.BEFORE),
     "rows": Kind(build_rows, Stands.AROUND),
+    "perception": Kind(build_perception, Stands.BESIDE),
 }
