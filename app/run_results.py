@@ -25,6 +25,10 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
+def _is_empty(value: object) -> bool:
+    return not value
+
+
 class StoredJson(BaseModel):
     """A value that a row keeps as JSON."""
 
@@ -379,6 +383,26 @@ class JudgingEffort(StoredJson):
         )
 
 
+class StrategyFigures(StoredJson):
+    """What a strategy of a mixed round comes to on held-out items, as the round was decided.
+
+    floor: the answer accuracy under which it sits out the next round.
+    """
+
+    strategy: str
+    validation_accuracy: float | None = None
+    floor: float | None = None
+    sat_out: bool = False
+    """Whether it was not sampled in this round."""
+
+    @property
+    def is_under_floor(self) -> bool:
+        """Whether its answers are right so seldom that it is not sampled in the next round."""
+        if self.floor is None or self.validation_accuracy is None:
+            return False
+        return self.validation_accuracy < self.floor
+
+
 class RoundFigures(StoredJson):
     """The figures of a round, as they were when it was decided.
 
@@ -409,6 +433,8 @@ class RoundFigures(StoredJson):
     """None where the model asked nothing about images."""
     effort: JudgingEffort | None = Field(default=None, exclude_if=_is_none)
     """Of the people who judged it; None where an older version decided it."""
+    strategies: tuple[StrategyFigures, ...] = Field(default=(), exclude_if=_is_empty)
+    """Of a round in which several took part."""
     critic: CriticFigures | None = None
     """None where people judged; stored as keys that begin with `critic_`."""
 

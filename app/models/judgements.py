@@ -61,6 +61,9 @@ class Judgement(WithId, WithCountedTime, Base):
     leased_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     submitted_at: Mapped[datetime | None]
+    traces_opened_at: Mapped[datetime | None]
+    """When its author first looked at how the candidates came about, of a round in which that is
+    hidden until they have judged. From then on the verdicts stand."""
     __table_args__ = (
         ForeignKeyConstraint(
             ["round_item_id", "round_id"],
@@ -109,6 +112,10 @@ class Judgement(WithId, WithCountedTime, Base):
         CheckConstraint(
             "(status = 'submitted') = (submitted_at IS NOT NULL)", name="submitted_has_time"
         ),
+        CheckConstraint(
+            "traces_opened_at IS NULL OR status IN ('submitted', 'withdrawn')",
+            name="opened_traces_stay",
+        ),
         CheckConstraint("active_ms >= 0", name="active_ms_not_negative"),
         CheckConstraint(
             "n_words >= 0 AND n_trace_words >= 0 AND n_typed >= 0", name="words_not_negative"
@@ -155,7 +162,8 @@ class RoundAnnotator(Base):
 
 
 class JudgementRevision(WithId, Base):
-    """Append-only: one row per submission and per take-back (trigger)."""
+    """Append-only: one row per submission, per take-back, and per change of what is said of traces
+    that were opened after a submission (trigger)."""
 
     __tablename__ = "judgement_revision"
     judgement_id: Mapped[int] = mapped_column(ForeignKey("judgement.id", ondelete="CASCADE"))
@@ -165,7 +173,7 @@ class JudgementRevision(WithId, Base):
     at: Mapped[datetime] = mapped_column(server_default=func.now())
     __table_args__ = (
         UniqueConstraint("judgement_id", "number"),
-        CheckConstraint("action IN ('submit', 'take_back')", name="action_known"),
+        CheckConstraint("action IN ('submit', 'take_back', 'mark')", name="action_known"),
     )
 
 

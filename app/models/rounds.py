@@ -79,6 +79,9 @@ class RoundModel(Base):
     role: Mapped[str] = mapped_column(String(50), primary_key=True)
     parent_adapter_id: Mapped[int | None] = mapped_column(ForeignKey("adapter.id"))
     new_adapter_id: Mapped[int | None] = mapped_column(ForeignKey("adapter.id"))
+    sits_out: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Its strategy is not sampled in this round, for its answers were too often wrong before; it is
+    trained and measured with the others."""
 
 
 class Run(WithId, WithCreation, Base):
@@ -149,6 +152,8 @@ class RunShard(WithId, Base):
     seconds: Mapped[float | None]
     # Whole numbers by name: what the strategy counted of its draws (run_results.EpisodeTally).
     tally: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    # Of a sampling by several strategies: the seconds of each, by its name.
+    strategy_seconds: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     error: Mapped[str | None]
     __table_args__ = (
         UniqueConstraint("run_id", "number"),

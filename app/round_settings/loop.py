@@ -1,8 +1,9 @@
 """All settings of a loop together, and the rules that concern more than one part of them."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from app.kit.numbers import LARGEST
 from app.kit.sentences import Sentence
@@ -10,6 +11,7 @@ from app.round_settings.evaluation import EvaluationSettings, StopSettings
 from app.round_settings.fields import SettingsModel, Shown
 from app.round_settings.groups import END, MODEL, SAMPLING
 from app.round_settings.judging import AdmissionSettings, JudgingSettings
+from app.round_settings.mix import StrategyName, read_mix, shares_of, split_draws
 from app.round_settings.monologue import MonologueSettings
 from app.round_settings.reinforcement import ReinforcementSettings
 from app.round_settings.sampling import SamplingSettings
@@ -34,7 +36,7 @@ class LoopSettings(SettingsModel):
         Shown(Sentence("Revision"), Sentence("Hub revision to pin; empty takes the newest, once.")),
     ] = None
     strategy: Annotated[
-        Literal["direct", "monologue", "self_questioning"],
+        StrategyName,
         Shown(
             Sentence("Strategy"),
             Sentence("How the model comes to rationales."),
@@ -46,6 +48,19 @@ class LoopSettings(SettingsModel):
             is_rare=True,
         ),
     ] = "direct"
+    strategies: Annotated[
+        tuple[str, ...],
+        Field(max_length=10),
+        AfterValidator(read_mix),
+        Shown(
+            Sentence("Several strategies"),
+            Sentence(
+                "In one round, judged without knowing which; each with its share of an item's "
+                "draws, one per line: direct:1. Empty: the strategy above alone."
+            ),
+            is_rare=True,
+        ),
+    ] = ()
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16", "4bit"],
         Shown(
@@ -103,6 +118,45 @@ class LoopSettings(SettingsModel):
         bool, Shown(Sentence("Start the next round without asking"), group=END)
     ] = False
 
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """Returns the strategies of a round, each with its share of the draws of an item."""
+        return shares_of(self.strategies) if self.strategies else {self.strategy: 1.0}
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether several strategies take part in a round."""
+        return len(self.strategies) > 1
+
+    def draws_of(self, strategy: str) -> int:
+        """Returns how many draws of an item are a strategy's: all, unless it shares them."""
+        n_draws = self.sampling.draws_per_item
+        return split_draws(n_draws, self.shares).get(strategy, n_draws)
+
+    @model_validator(mode="before")
+    @classmethod
+    def the_first_of_several_is_the_strategy(cls, given: Any) -> Any:
+        """Whatever asks for one strategy gets one that takes part."""
+        mix = given.get("strategies") if isinstance(given, Mapping) else None
+        if not isinstance(mix, list | tuple) or not mix or not isinstance(mix[0], str):
+            return given
+        return {**given, "strategy": mix[0].partition(":")[0].strip()}
+
+    @model_validator(mode="after")
+    def each_strategy_draws(self) -> "LoopSettings":
+        draws = split_draws(self.sampling.draws_per_item, self.shares)
+        for name, n_draws in draws.items():
+            if n_draws == 0:
+                raise ValueError(
+                    Sentence(
+                        "Of %(n)s draws per item none is left for %(strategy)s: raise the draws, "
+                        "or its share.",
+                        n=self.sampling.draws_per_item,
+                        strategy=name,
+                    )
+                )
+        return self
+
     @model_validator(mode="after")
     def a_packed_base_stays_whole(self) -> "LoopSettings":
         if self.dtype == "4bit" and self.training.shard_base:
@@ -114,7 +168,7 @@ class LoopSettings(SettingsModel):
     @model_validator(mode="after")
     def a_monologue_is_local(self) -> "LoopSettings":
         backends = {self.sampling.backend, self.evaluation.backend}
-        if self.strategy == "monologue" and backends != {"local"}:
+        if "monologue" in self.shares and backends != {"local"}:
             raise ValueError(
                 Sentence(
                     "A monologue goes on from the very tokens that were sampled, which a server "
@@ -125,7 +179,7 @@ class LoopSettings(SettingsModel):
 
     @model_validator(mode="after")
     def a_question_is_local(self) -> "LoopSettings":
-        if self.strategy == "self_questioning" and self.sampling.backend != "local":
+        if "self_questioning" in self.shares and self.sampling.backend != "local":
             raise ValueError(
                 Sentence(
                     "Self-questioning goes on from the very tokens that were sampled, which a "
@@ -136,7 +190,7 @@ class LoopSettings(SettingsModel):
 
     @model_validator(mode="after")
     def a_projector_learns_once(self) -> "LoopSettings":
-        is_tuned = self.strategy == "self_questioning" and self.self_questioning.tune_projector
+        is_tuned = "self_questioning" in self.shares and self.self_questioning.tune_projector
         if is_tuned and self.training.projector:
             raise ValueError(
                 Sentence("The projector gets LoRA and is to be tuned whole: choose one of the two.")
@@ -145,7 +199,7 @@ class LoopSettings(SettingsModel):
 
     @model_validator(mode="after")
     def rewards_are_of_a_monologue(self) -> "LoopSettings":
-        if self.reinforcement.epochs and self.strategy != "monologue":
+        if self.reinforcement.epochs and "monologue" not in self.shares:
             raise ValueError(
                 Sentence(
                     "Only the strategy monologue learns from rewards: choose it, or 0 epochs of "

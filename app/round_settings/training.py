@@ -51,6 +51,17 @@ class TrainingSettings(SettingsModel):
             is_rare=True,
         ),
     ] = "admitted"
+    learns_from: Annotated[
+        Literal["all", "own"],
+        Shown(
+            Sentence("Each of several strategies learns from"),
+            choices={
+                "all": Sentence("what is admitted of all of them"),
+                "own": Sentence("what is admitted of its own draws"),
+            },
+            is_rare=True,
+        ),
+    ] = "all"
     alpha: Annotated[float, Field(gt=0, le=2048), Shown(Sentence("LoRA alpha"), is_rare=True)] = 16
     dropout: Annotated[float, Field(ge=0, lt=1), Shown(Sentence("LoRA dropout"), is_rare=True)] = (
         0.05

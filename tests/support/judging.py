@@ -21,7 +21,7 @@ from app.services.judging import branches, judgements, opening
 from app.services.judging.branches import Branched
 from app.services.quality.asking import request_evidence
 from app.services.quality.evidence import gather_evidence
-from app.services.rounds.sampling import Drawn, store_samples
+from app.services.rounds.sampling import Drawing, Drawn, store_samples
 from app.strategies.monologue import MONOLOGUE, MonologueTrace, Outcome, Turn
 from tests.support.factories import (
     make_item,
@@ -161,9 +161,7 @@ def make_episodes(
         shard_id=shard.id,
         attempt=1,
         item_ids=[item.id],
-        strategy=MONOLOGUE.name,
-        drawn=drawn,
-        adapter_id=None,
+        drawings=[Drawing(MONOLOGUE.name, drawn)],
         settings=LoopSettings.model_validate(round_.settings),
         seconds=1.0,
     )

@@ -232,6 +232,12 @@ LONG = (
         says="Monologues: ",
     ),
     Step(
+        ("illume loop scenes --demo --strategy direct --strategy monologue",),
+        run="illume loop mixed --demo --strategy direct --strategy monologue --rounds 1 "
+        "--scenes 20",
+        says="2 monologue",
+    ),
+    Step(
         (
             "illume model merge scenes merged/illume-0123456789abcdef",
             "illume model merge scenes merged/",

@@ -1,65 +1,97 @@
-"""Sample candidates for the items of a round."""
+"""Sample candidates for the items of a round.
 
+Where several strategies take part, all of them draw for the items of a shard before it is stored:
+an item opens with everything that was drawn for it, and one transaction holds it all.
+"""
+
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from sqlalchemy.orm import Session
 
-from app.models import Image, Run, RunShard
+from app.models import Image, Item, Run, RunShard
 from app.queries.rounds import questions
 from app.queries.rounds.candidates import count_draws
+from app.queries.rounds.rounds import list_sampled_strategies
 from app.queries.rounds.training_items import list_items
 from app.run_results import SamplingResult
 from app.services.rounds.questions import Inquiry, store_inquiries
-from app.services.rounds.sampling import store_samples
+from app.services.rounds.sampling import Drawing, store_samples
+from app.services.runs.failures import Failure
 from worker.host.heart import Heart
 from worker.host.persist import persist
 from worker.stages.base import prove_base
 from worker.stages.inputs import RunInputs, load_inputs
-from worker.stages.sampler import Adapters, open_models
+from worker.stages.sampler import open_models
 from worker.stages.shards import ShardStage, work_shards
 from worker.strategies import get_procedure
-from worker.strategies.contract import Proposed
 
 
 def generate(run_id: int, heart: Heart, *, between: Callable[[], None] = lambda: None) -> None:
     """Work on a generate run: all draws of all items of each shard this worker can claim. `between`
     is called after each shard."""
     inputs = persist(lambda session: load_inputs(session, run_id))
-    adapters = persist(
-        lambda session: inputs.list_adapters(session, lambda models: models.parent_adapter_id)
+    strategies = persist(lambda session: _list_strategies(session, inputs))
+    work_shards(
+        run_id,
+        heart,
+        _Sampling(inputs, [_Drawer(one, heart) for one in strategies]),
+        between=between,
     )
-    work_shards(run_id, heart, _Sampling(inputs, adapters, heart), between=between)
+
+
+def _list_strategies(session: Session, inputs: RunInputs) -> list[RunInputs]:
+    """The inputs of each strategy that draws: of the run's own, or of those of a mixed round that
+    do not sit out, in the order of the settings."""
+    if inputs.run.strategy is not None:
+        return [inputs]
+    sampled = list_sampled_strategies(session, inputs.round_id)
+    return [
+        replace(inputs, own_strategy=name) for name in inputs.settings.shares if name in sampled
+    ]
 
 
 @dataclass(frozen=True)
 class _Made:
-    """The candidates proposed for the items of a shard, and what was asked about their images."""
+    """What was drawn for the items of a shard, what was asked about their images, by the adapter
+    that asked, and the items of which draws failed."""
 
     item_ids: Sequence[int]
-    proposed: Proposed
-    inquiries: Sequence[Inquiry]
+    drawings: Sequence[Drawing]
+    inquiries: Sequence[tuple[int | None, Sequence[Inquiry]]]
+    failures: Sequence[Failure]
 
 
-class _Sampling(ShardStage[_Made, None]):
-    def __init__(self, inputs: RunInputs, adapters: Adapters, heart: Heart) -> None:
-        self.inputs, self.adapters = inputs, adapters
+class _Drawer:
+    """One strategy with its models."""
+
+    def __init__(self, inputs: RunInputs, heart: Heart) -> None:
+        self._inputs = inputs
         self._procedure = get_procedure(inputs.strategy.name)
+        adapters = persist(
+            lambda session: inputs.list_adapters(session, lambda models: models.parent_adapter_id)
+        )
         self._models = open_models(inputs, inputs.settings.sampling.backend, adapters, heart)
-        self._prove = cache(lambda: prove_base(inputs, heart))
+        first = adapters[inputs.role]
+        self.adapter_id = first[0] if first else None
+        self.prove = cache(lambda: prove_base(inputs, heart))
 
-    def compute(self, item_ids: Sequence[int]) -> _Made:
-        self._prove()  # only now is a shard held
-        items = persist(lambda session: list_items(session, item_ids))
-        proposed = self._procedure.propose(
-            self._models, items, self.inputs.settings, self.inputs.round_number
+    def draw(self, items: Sequence[tuple[Item, Image]]) -> tuple[Drawing, Sequence[Failure]]:
+        started = time.monotonic()
+        made = self._procedure.propose(
+            self._models, items, self._inputs.settings, self._inputs.round_number
         )
+        seconds = round(time.monotonic() - started, 3)
+        drawing = Drawing(self._inputs.strategy.name, made.drawn, self.adapter_id, seconds)
+        return drawing, made.failures
+
+    def inquire(self, item_ids: Sequence[int]) -> Sequence[Inquiry]:
         images = persist(lambda session: self._list_images(session, item_ids))
-        inquiries = self._procedure.inquire(
-            self._models, images, self.inputs.settings, self.inputs.round_number
+        return self._procedure.inquire(
+            self._models, images, self._inputs.settings, self._inputs.round_number
         )
-        return _Made(item_ids, proposed, inquiries)
 
     def _list_images(
         self, session: Session, item_ids: Sequence[int]
@@ -67,35 +99,48 @@ class _Sampling(ShardStage[_Made, None]):
         """The images of a shard that are asked about, with what is known of each."""
         if not self._procedure.inquires:
             return []
-        images = questions.list_images_to_ask(session, self.inputs.round_id, item_ids)
+        images = questions.list_images_to_ask(session, self._inputs.round_id, item_ids)
         known = questions.list_known_questions(
-            session, self.inputs.project_id, [image.sha256 for image in images]
+            session, self._inputs.project_id, [image.sha256 for image in images]
         )
         return [(image, known.get(image.sha256, ())) for image in images]
 
+
+class _Sampling(ShardStage[_Made, None]):
+    def __init__(self, inputs: RunInputs, drawers: Sequence[_Drawer]) -> None:
+        self.inputs, self._drawers = inputs, drawers
+
+    def compute(self, item_ids: Sequence[int]) -> _Made:
+        for drawer in self._drawers:
+            drawer.prove()  # only now is a shard held
+        items = persist(lambda session: list_items(session, item_ids))
+        made = [drawer.draw(items) for drawer in self._drawers]
+        inquiries = [(drawer.adapter_id, drawer.inquire(item_ids)) for drawer in self._drawers]
+        failed = {failure.item_id: failure for _, failures in made for failure in failures}
+        drawings = [drawing for drawing, _ in made]
+        return _Made(item_ids, drawings, inquiries, list(failed.values()))
+
     def write(self, session: Session, shard: RunShard, made: _Made, seconds: float) -> None:
-        adapter = self.adapters[self.inputs.role]
-        store_inquiries(
-            session,
-            run=self.inputs.run,
-            shard_id=shard.id,
-            attempt=shard.attempt,
-            inquiries=made.inquiries,
-            adapter_id=adapter[0] if adapter else None,
-            temperature=self.inputs.settings.self_questioning.temperature,
-        )
+        for adapter_id, inquiries in made.inquiries:
+            store_inquiries(
+                session,
+                run=self.inputs.run,
+                shard_id=shard.id,
+                attempt=shard.attempt,
+                inquiries=inquiries,
+                adapter_id=adapter_id,
+                temperature=self.inputs.settings.self_questioning.temperature,
+            )
         store_samples(
             session,
             run=self.inputs.run,
             shard_id=shard.id,
             attempt=shard.attempt,
             item_ids=made.item_ids,
-            strategy=self.inputs.strategy.name,
-            drawn=made.proposed.drawn,
-            adapter_id=adapter[0] if adapter else None,
+            drawings=made.drawings,
             settings=self.inputs.settings,
             seconds=seconds,
-            failures=made.proposed.failures,
+            failures=made.failures,
         )
 
     def measure(self) -> None:

@@ -36,12 +36,9 @@ def plan_places(
     The seed is made of the item's own id in the data, not of a row number: the same data in
     another database gives the same texts.
     """
-    sampling = settings.sampling
-    numbers = range(1, sampling.n_samples + 1)
+    ways = list(plan_ways(settings, strategy))
     for item, image in items:
-        for opener, temperature, number in product(
-            sampling.openers, sampling.temperatures, numbers
-        ):
+        for opener, temperature, number in ways:
             seed = derive_seed(
                 settings.seed,
                 round_number,
@@ -52,6 +49,17 @@ def plan_places(
                 number,
             )
             yield Place(item.id, opener, temperature, number, seed), item, image
+
+
+def plan_ways(settings: LoopSettings, strategy: str) -> Iterator[tuple[str, float, int]]:
+    """Yields opener, temperature and number of all draws of an item that are a strategy's, the same
+    number of each opener and temperature as far as its share allows."""
+    sampling, n_draws = settings.sampling, settings.draws_of(strategy)
+    pairs = list(product(sampling.openers, sampling.temperatures))
+    for place, (opener, temperature) in enumerate(pairs):
+        n_own = n_draws * (place + 1) // len(pairs) - n_draws * place // len(pairs)
+        for number in range(1, n_own + 1):
+            yield opener, temperature, number
 
 
 def make_until_enough(

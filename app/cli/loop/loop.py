@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,9 +17,9 @@ from app.kit.errors import AppError, Conflict, SetupError
 from app.kit.processes.children import is_alive, start_process, stop_process
 from app.kit.processes.programs import require_worker_packages
 from app.kit.settings import environment_for_children, get_settings
-from app.lifecycle import Job
 from app.round_settings import LoopSettings, find_field
 from app.round_settings.changing import read_changes, with_changes
+from app.round_settings.mix import read_mix
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -36,8 +36,13 @@ def loop(
     project: Annotated[str, typer.Argument(help="The project's short name.")],
     critic: Annotated[str, typer.Option(help="Who judges: exact, rouge:0.5 …")] = "exact",
     n_rounds: Annotated[int, typer.Option("--rounds", help="At most so many rounds.", min=1)] = 3,
-    strategy: Annotated[
-        str | None, typer.Option(help=find_field(LoopSettings, "strategy").help)
+    strategies: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--strategy",
+            help=f"{find_field(LoopSettings, 'strategy').help} Repeatable: several take part in "
+            "each round, with equal shares or as in `direct:2`.",
+        ),
     ] = None,
     control: Annotated[
         str,
@@ -96,6 +101,8 @@ def loop(
     Example: illume loop scenes --demo --critic exact --rounds 3 --json figures.json
     Example: illume loop scenes --set training.learning_rate=0.002 --set training.rank=16
 
+    Example: illume loop scenes --demo --strategy direct --strategy monologue
+
     With the strategy monologue, a project with a prior begins with a round that trains on it alone.
     A loop that was broken off goes on where it was when it is started again, with its own settings.
     """
@@ -106,17 +113,14 @@ def loop(
     from app.critics import get_critic
     from app.kit.db import session_scope
     from app.queries.projects.projects import find_project
-    from app.strategies import get_strategy
 
     if control not in {"none", "permuted", "gold"}:
         raise AppError(f"Unknown control `{control}`: use none, permuted or gold.")
     # Wrong names are told before anything starts.
     get_critic(critic)
-    if strategy is not None:
-        get_strategy(strategy)
     values = read_changes(changes or ())
-    if strategy is not None:  # before the others are looked at, some of which go with it alone
-        values["strategy"] = strategy
+    # Before the others are looked at, some of which go with a strategy alone.
+    values |= read_strategies(strategies or ())
     started = time.monotonic()
     with running_services():
         if "gpu" not in _live_queues():
@@ -133,7 +137,6 @@ def loop(
                 with_changes(LoopSettings.model_validate(owner.settings), values),
                 critic=critic,
                 n_rounds=_last_number(session, owner) + n_rounds,
-                strategy=strategy,
                 control=control,
                 seed=seed,
                 dtype=dtype,
@@ -184,7 +187,6 @@ def loop_settings(
     *,
     critic: str,
     n_rounds: int,
-    strategy: str | None,
     control: str,
     seed: int | None,
     dtype: str | None,
@@ -206,13 +208,27 @@ def loop_settings(
     changed["stop"] |= {"round_limit": n_rounds}
     if not stop_early:
         changed["stop"] |= {"patience": 100, "accuracy_floor": 0.0, "enough_covered": 1.0}
-    if strategy is not None:
-        changed["strategy"] = strategy
     if seed is not None:
         changed["seed"] = seed
     if dtype is not None:
         changed["dtype"] = dtype
     return LoopSettings.model_validate(changed)
+
+
+def read_strategies(given: Sequence[str]) -> dict[str, Any]:
+    """Returns what settings become of the strategies of a command line: one alone, or several with
+    their shares. Raises AppError for an unknown one and for an odd share."""
+    from app.strategies import get_strategy
+
+    wanted = [part.strip() for text in given for part in text.split(",") if part.strip()]
+    if not wanted:
+        return {}
+    if len(wanted) == 1 and ":" not in wanted[0]:
+        return {"strategy": get_strategy(wanted[0]).name, "strategies": []}
+    try:
+        return {"strategies": list(read_mix(wanted))}
+    except ValueError as error:
+        raise AppError(str(error)) from error
 
 
 def _control_of(settings: LoopSettings) -> str:
@@ -251,7 +267,7 @@ def collect(
 ) -> dict[str, Any]:
     """Returns the figures of the rounds since `first_number`, and of the base model before them."""
     from app.queries.rounds import rounds as queries
-    from app.queries.runs.runs import find_latest_run
+    from app.queries.runs.runs import find_evaluation
 
     baseline = queries.find_baseline_run(session, project_id, settings)
     entries: list[dict[str, Any]] = []
@@ -261,16 +277,22 @@ def collect(
     for round_ in queries.list_rounds(session, project_id):
         if round_.number < first_number:
             continue
-        run = find_latest_run(session, round_.id, Job.EVALUATE)
+        own = LoopSettings.model_validate(round_.settings)
+        measured = {
+            name: _scores(queries.list_scores(session, run.id))
+            for name in own.shares
+            if (run := find_evaluation(session, round_.id, name)) is not None
+        }
         entries.append(
             {
                 "round": round_.number,
-                "source": LoopSettings.model_validate(round_.settings).training.source,
+                "source": own.training.source,
                 "status": round_.status.value,
                 "decision": round_.decision.value if round_.decision else None,
                 "reason": round_.decision_reason,
                 "figures": round_.figures,
-                "scores": _scores(queries.list_scores(session, run.id)) if run else {},
+                "scores": measured.get(own.strategy, {}),
+                **({"strategies": measured} if own.is_mixed else {}),
             }
         )
     return {"rounds": entries}

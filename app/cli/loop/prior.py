@@ -28,8 +28,10 @@ def begin_with_prior(
     A project of scenes that has no prior gets one of `n_episodes` (None: one per train item).
     Raises AppError where episodes are wanted of a project that is not about scenes.
     """
-    strategy = get_strategy(settings.strategy)
-    if not strategy.learns_from_prior or settings.training.source != "admitted":
+    learning = [
+        strategy for strategy in map(get_strategy, settings.shares) if strategy.learns_from_prior
+    ]
+    if not learning or settings.training.source != "admitted":
         return settings
     n_present = count_prior(session, project.id).n_episodes
     if not n_present and n_episodes != 0:
@@ -45,11 +47,14 @@ def begin_with_prior(
                 f"{project.slug} is not about rendered scenes, so no prior can be made of it: "
                 f"bring one with illume prior import {project.slug} FILE, or leave --prior out."
             )
-    has_learned = any(
-        find_newest_adapter(
-            session, project.id, settings.base_model, strategy=strategy.name, role=role
+    has_learned = all(
+        any(
+            find_newest_adapter(
+                session, project.id, settings.base_model, strategy=strategy.name, role=role
+            )
+            for role in strategy.roles
         )
-        for role in strategy.roles
+        for strategy in learning
     )
     if has_learned or not n_present:
         return settings

@@ -31,12 +31,17 @@ def print_table(figures: dict[str, Any]) -> None:
         if brought and brought.questions:
             tallies.append(f"Round {entry['round']}: {describe_questions(brought.questions)}")
         share = brought.critic.fitting_share if brought and brought.critic else None
+        by_strategy = entry.get("strategies", {})
+        scores = {} if by_strategy else _test_scores(entry)
         table.add_row(
             _round_name(entry),
             f"{brought.n_covered}/{brought.n_items}" if brought else "",
             f"{share:.1%}" if share is not None else "",
-            *_cells(_test_scores(entry), Series.MODEL),
+            *_cells(scores, Series.MODEL),
         )
+        for name, measured in by_strategy.items():
+            own = measured.get(Split.TEST.value, {})
+            table.add_row(f"{entry['round']} {name}", "", "", *_cells(own, Series.MODEL))
     table.add_section()
     evaluated = [entry for entry in rounds if _test_scores(entry)]
     if evaluated:

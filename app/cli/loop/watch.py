@@ -16,6 +16,7 @@ from app.models import Round, Run
 from app.queries.rounds import rounds as queries
 from app.queries.runs.runs import find_latest_run
 from app.reward_results import ReinforcementProgress
+from app.round_settings import LoopSettings
 from app.run_results import TrainingProgress, WorkProgress
 from app.strategies import get_strategy
 
@@ -88,10 +89,13 @@ def _phases(session: Session, round_: Round) -> list[Phase]:
 
 
 def _name(round_: Round, run: Run) -> str:
-    """Returns the name of a phase; of several trainings each has that of its role."""
+    """Returns the name of a phase; of several runs each has that of its strategy
+    and role."""
     has_roles = run.strategy is not None and len(get_strategy(run.strategy).roles) > 1
     role = f" {run.role}" if has_roles and run.role else ""
-    return f"round {round_.number} {run.job.value}{role}"
+    is_mixed = LoopSettings.model_validate(round_.settings).is_mixed
+    strategy = f" {run.strategy}" if is_mixed and run.strategy else ""
+    return f"round {round_.number} {run.job.value}{strategy}{role}"
 
 
 def _extent(entry: queries.RunProgress) -> tuple[int, int]:

@@ -132,6 +132,25 @@ def find_previous_evaluation(session: Session, round_: Round) -> Run | None:
     ).one_or_none()
 
 
+def find_evaluation_of(session: Session, round_: Round, strategy: str, *, up_to: int) -> Run | None:
+    """Returns the newest evaluation of a strategy in the project that succeeded, in a round up to
+    the one with this number. Evaluations of rounds on another base model are left out."""
+    return session.scalars(
+        select(Run)
+        .join(Round, Round.id == Run.round_id)
+        .where(
+            Run.project_id == round_.project_id,
+            Run.job == Job.EVALUATE,
+            Run.strategy == strategy,
+            Run.status == RunStatus.SUCCEEDED,
+            Round.number <= up_to,
+            Round.settings["base_model"].astext == round_.settings["base_model"],
+        )
+        .order_by(Run.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
 def list_validation_fits(session: Session, run_ids: Sequence[int]) -> dict[int, bool]:
     """Returns whether the rationale of each validation item fits, as these runs found."""
     rows = session.execute(

@@ -29,6 +29,7 @@ from app.models import (
     ProjectImage,
     Round,
     RoundItem,
+    Sample,
     TrainingRow,
     VerdictRow,
     WrittenRationale,
@@ -50,8 +51,11 @@ def list_train_ranges(session: Session, project_id: int) -> list[ItemRange]:
     return list_ranges(session, ids)
 
 
-def list_admitted(session: Session, project_id: int, range_: ItemRange) -> Sequence[Row[int, int]]:
-    """Returns (item, candidate) admitted in any round so far, of usable items, each once.
+def list_admitted(
+    session: Session, project_id: int, range_: ItemRange, *, drawn_by: str | None = None
+) -> Sequence[Row[int, int]]:
+    """Returns (item, candidate) admitted in any round so far, of usable items, each once; with
+    `drawn_by` those alone that this strategy drew, in whichever round.
 
     Items that the newest judgements set aside are left out until an admin resolves them.
     """
@@ -63,10 +67,15 @@ def list_admitted(session: Session, project_id: int, range_: ItemRange) -> Seque
             is_in_range(Admission.item_id, range_),
             is_usable(Admission.item_id),
             ~_is_set_aside(Admission.item_id),
+            *([] if drawn_by is None else [_is_drawn_by(Admission.candidate_id, drawn_by)]),
         )
         .distinct()
         .order_by(Admission.item_id, Admission.candidate_id)
     ).all()
+
+
+def _is_drawn_by(candidate_id: InstrumentedAttribute[int], strategy: str) -> ColumnElement[bool]:
+    return exists().where(Sample.candidate_id == candidate_id, Sample.strategy == strategy)
 
 
 def list_gold_texts(session: Session, project_id: int, range_: ItemRange) -> list[tuple[int, str]]:
@@ -106,9 +115,15 @@ def list_prior(session: Session, project_id: int, range_: ItemRange) -> Sequence
 
 
 def list_written(
-    session: Session, project_id: int, closing_round_id: int, range_: ItemRange
+    session: Session,
+    project_id: int,
+    closing_round_id: int,
+    range_: ItemRange,
+    *,
+    drawn_by: str | None = None,
 ) -> Sequence[Row[int, int, int]]:
-    """Returns (item, judgement, mended candidate) of the texts that people wrote, items in order.
+    """Returns (item, judgement, mended candidate) of the texts that people wrote, items in order;
+    with `drawn_by` those alone that mend what this strategy drew.
 
     Each text once per item, by who wrote it first, and only those that were never judged as a
     candidate. They are of the same items as `list_admitted`, and of judgements that count in
@@ -116,6 +131,8 @@ def list_written(
     before it admitted anything is none.
     """
     statement = _written_statement(project_id, closing_round_id)
+    if drawn_by is not None:
+        statement = statement.where(_is_drawn_by(WrittenRationale.candidate_id, drawn_by))
     return session.execute(statement.where(is_in_range(WrittenRationale.item_id, range_))).all()
 
 

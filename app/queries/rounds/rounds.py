@@ -126,6 +126,20 @@ def find_last_round(session: Session, project_id: int) -> Round | None:
     ).one_or_none()
 
 
+def find_round_before(session: Session, round_: Round) -> Round | None:
+    """Returns the newest completed round of the project before this one."""
+    return session.scalars(
+        select(Round)
+        .where(
+            Round.project_id == round_.project_id,
+            Round.number < round_.number,
+            Round.status == RoundStatus.COMPLETED,
+        )
+        .order_by(Round.number.desc())
+        .limit(1)
+    ).one_or_none()
+
+
 def find_open_round(session: Session, project_id: int) -> Round | None:
     return session.scalars(
         select(Round).where(Round.project_id == project_id, Round.status.not_in(CLOSED_ROUND))
@@ -167,6 +181,17 @@ def list_round_models(session: Session, round_id: int) -> Sequence[RoundModel]:
         .where(RoundModel.round_id == round_id)
         .order_by(RoundModel.strategy, RoundModel.role)
     ).all()
+
+
+def list_sampled_strategies(session: Session, round_id: int) -> frozenset[str]:
+    """Returns the names of the strategies of a round that do not sit out."""
+    return frozenset(
+        session.scalars(
+            select(RoundModel.strategy)
+            .where(RoundModel.round_id == round_id, ~RoundModel.sits_out)
+            .distinct()
+        )
+    )
 
 
 def find_newest_adapter(
@@ -321,7 +346,7 @@ def get_progress(session: Session, round_: Round) -> RoundProgress:
     n_in = Counter({state: row.n for state, row in states.items()})
     runs = _list_run_progress(session, round_.id)
     settings = LoopSettings.model_validate(round_.settings)
-    is_monologue = settings.strategy == MONOLOGUE.name
+    is_monologue = MONOLOGUE.name in settings.shares
     baseline = find_baseline_run(session, round_.project_id, settings)
     evaluations = [entry.run.id for entry in runs if entry.run.job is Job.EVALUATE]
     return RoundProgress(

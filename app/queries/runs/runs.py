@@ -50,9 +50,15 @@ def find_latest_run(session: Session, round_id: int, job: Job) -> Run | None:
     ).one_or_none()
 
 
-def find_evaluation(session: Session, round_id: int) -> Run | None:
-    """Returns the newest evaluation of a round, if it succeeded."""
-    run = find_latest_run(session, round_id, Job.EVALUATE)
+def find_evaluation(session: Session, round_id: int, strategy: str | None = None) -> Run | None:
+    """Returns the newest evaluation of a round, or of one of its strategies, if it succeeded."""
+    of_strategy = [] if strategy is None else [Run.strategy == strategy]
+    run = session.scalars(
+        select(Run)
+        .where(Run.round_id == round_id, Run.job == Job.EVALUATE, *of_strategy)
+        .order_by(Run.id.desc())
+        .limit(1)
+    ).one_or_none()
     return run if run is not None and run.status is RunStatus.SUCCEEDED else None
 
 
@@ -168,6 +174,7 @@ def finish_shard(
     n_written: int,
     seconds: float,
     tally: Mapping[str, int] | None = None,
+    strategy_seconds: Mapping[str, float] | None = None,
 ) -> bool:
     """Marks a shard as done, with what was counted; False when another worker has taken it."""
     return bool(
@@ -184,6 +191,7 @@ def finish_shard(
                 n_written=n_written,
                 seconds=seconds,
                 tally=dict(tally or {}),
+                strategy_seconds=dict(strategy_seconds or {}),
                 error=None,
             )
             .returning(RunShard.id)

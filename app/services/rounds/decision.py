@@ -21,19 +21,8 @@ def decide(number: int, history: list[RoundFigures], stop: StopSettings) -> tupl
             covered=Amount(last.n_covered),
             n=Amount(last.n_items),
         )
-    floor = stop.accuracy_floor
-    if floor is None and last.baseline_accuracy is not None:
-        floor = last.baseline_accuracy - DEFAULT_FLOOR_DROP
-    accuracy = last.validation_accuracy
-    if floor is not None and accuracy is not None and accuracy < floor:
-        return (
-            Decision.UNDER_FLOOR,
-            Sentence(
-                "Validation answer accuracy %(accuracy)s is under the floor of %(floor)s.",
-                accuracy=Share(accuracy),
-                floor=Share(floor),
-            ),
-        )
+    if under_floor := _why_under_floor(last, stop):
+        return Decision.UNDER_FLOOR, under_floor
     recent = history[-stop.patience :]
     if len(recent) == stop.patience and not any(
         _has_progress(figures, stop.min_progress) for figures in recent
@@ -65,6 +54,38 @@ def decide(number: int, history: list[RoundFigures], stop: StopSettings) -> tupl
             covered=Amount(last.newly_covered),
             left=Amount(last.n_items - last.n_covered),
         ),
+    )
+
+
+def floor_of(stop: StopSettings, baseline_accuracy: float | None) -> float | None:
+    """Returns the answer accuracy that a model is not to fall under; None where nothing says."""
+    if stop.accuracy_floor is None and baseline_accuracy is not None:
+        return baseline_accuracy - DEFAULT_FLOOR_DROP
+    return stop.accuracy_floor
+
+
+def _why_under_floor(figures: RoundFigures, stop: StopSettings) -> Sentence | None:
+    """Returns why the loop ends for wrong answers; None where it does not. Of several strategies
+    one that is over the floor is enough to go on; the others sit out."""
+    if figures.strategies:
+        best = max(figures.strategies, key=lambda one: one.validation_accuracy or 0.0)
+        if not all(one.is_under_floor for one in figures.strategies):
+            return None
+        return Sentence(
+            "Validation answer accuracy is under the floor of %(floor)s for every strategy; "
+            "%(best)s comes closest with %(accuracy)s.",
+            floor=Share(best.floor or 0.0),
+            best=best.strategy,
+            accuracy=Share(best.validation_accuracy or 0.0),
+        )
+    floor = floor_of(stop, figures.baseline_accuracy)
+    accuracy = figures.validation_accuracy
+    if floor is None or accuracy is None or accuracy >= floor:
+        return None
+    return Sentence(
+        "Validation answer accuracy %(accuracy)s is under the floor of %(floor)s.",
+        accuracy=Share(accuracy),
+        floor=Share(floor),
     )
 
 

@@ -1,5 +1,7 @@
 """Collects the figures of a round, which are stored with it when it is decided."""
 
+from collections.abc import Sequence
+
 from sqlalchemy.orm import Session
 
 from app.lifecycle import Job, RunStatus, Split
@@ -14,8 +16,10 @@ from app.run_results import (
     CriticFigures,
     RewardedFigures,
     RoundFigures,
+    StrategyFigures,
     TrainingResult,
 )
+from app.services.rounds.decision import floor_of
 from app.services.rounds.questions import count_questions
 from app.services.runs.runs import list_chain
 
@@ -28,8 +32,10 @@ def collect_figures(session: Session, round_: Round) -> RoundFigures:
     n_items, n_covered, n_before = queries.count_covered(
         session, round_.project_id, round_number=round_.number
     )
-    improved, regressed = _changed_items(session, round_, settings)
     baseline = round_queries.find_baseline_run(session, round_.project_id, settings)
+    improved, regressed = _changed_items(session, round_, settings, baseline)
+    baseline_accuracy = _accuracy(session, baseline)
+    strategies = _strategy_figures(session, round_, settings, baseline_accuracy)
     fits, judged = queries.count_fitting_draws(session, round_.id)
     return RoundFigures(
         n_items=n_items,
@@ -38,8 +44,8 @@ def collect_figures(session: Session, round_: Round) -> RoundFigures:
         newly_covered=n_covered - n_before,
         improved=improved + n_covered - n_before,
         regressed=regressed,
-        validation_accuracy=_accuracy(session, run_queries.find_evaluation(session, round_.id)),
-        baseline_accuracy=_accuracy(session, baseline),
+        validation_accuracy=_validation_accuracy(session, round_, settings, strategies),
+        baseline_accuracy=baseline_accuracy,
         n_admitted=queries.count_admitted(session, round_.id),
         n_written_trained=_count_written_trained(session, round_),
         n_draws_fitting=fits,
@@ -49,6 +55,7 @@ def collect_figures(session: Session, round_: Round) -> RoundFigures:
         branches=queries.count_branches(session, round_.id),
         questions=count_questions(session, round_),
         effort=sum_effort(session, round_.id),
+        strategies=strategies,
         critic=_critic_figures(session, round_),
     )
 
@@ -89,19 +96,72 @@ def _rewarded_figures(session: Session, round_: Round) -> RewardedFigures | None
     )
 
 
-def _changed_items(session: Session, round_: Round, settings: LoopSettings) -> tuple[int, int]:
-    """Validation items whose rationale began or ceased to fit since the previous evaluation."""
-    now = run_queries.find_evaluation(session, round_.id)
-    previous = queries.find_previous_evaluation(session, round_) or round_queries.find_baseline_run(
-        session, round_.project_id, settings
+def _validation_accuracy(
+    session: Session,
+    round_: Round,
+    settings: LoopSettings,
+    strategies: Sequence[StrategyFigures],
+) -> float | None:
+    """Of several strategies the mean: the floor is asked of each, and no decision goes by this."""
+    if not settings.is_mixed:
+        return _accuracy(session, run_queries.find_evaluation(session, round_.id))
+    known = [one.validation_accuracy for one in strategies if one.validation_accuracy is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _strategy_figures(
+    session: Session, round_: Round, settings: LoopSettings, baseline_accuracy: float | None
+) -> tuple[StrategyFigures, ...]:
+    """Returns what each strategy of a mixed round comes to, as it was measured last."""
+    if not settings.is_mixed:
+        return ()
+    sampled = round_queries.list_sampled_strategies(session, round_.id)
+    return tuple(
+        StrategyFigures(
+            strategy=name,
+            validation_accuracy=_accuracy(
+                session, queries.find_evaluation_of(session, round_, name, up_to=round_.number)
+            ),
+            floor=floor_of(settings.stop, baseline_accuracy),
+            sat_out=name not in sampled,
+        )
+        for name in settings.shares
     )
-    if now is None or previous is None:
-        return 0, 0
-    old, new = _fits(session, previous), _fits(session, now)
+
+
+def _changed_items(
+    session: Session, round_: Round, settings: LoopSettings, baseline: Run | None
+) -> tuple[int, int]:
+    """Validation items whose rationale began or ceased to fit since the previous evaluation. Of
+    several strategies an item fits where the rationale of one of them does."""
+    if settings.is_mixed:
+        old, new = (
+            _fits_of_any(session, round_, settings, baseline, up_to=round_.number - back)
+            for back in (1, 0)
+        )
+    else:
+        now = run_queries.find_evaluation(session, round_.id)
+        previous = queries.find_previous_evaluation(session, round_) or baseline
+        if now is None or previous is None:
+            return 0, 0
+        old, new = _fits(session, previous), _fits(session, now)
     both = old.keys() & new.keys()
     improved = sum(new[item_id] > old[item_id] for item_id in both)
     regressed = sum(new[item_id] < old[item_id] for item_id in both)
     return improved, regressed
+
+
+def _fits_of_any(
+    session: Session, round_: Round, settings: LoopSettings, baseline: Run | None, *, up_to: int
+) -> dict[int, bool]:
+    """Whether a strategy's rationale fits, by item, each strategy as it was measured last up to a
+    round, or as the base model before that."""
+    found: dict[int, bool] = {}
+    for name in settings.shares:
+        run = queries.find_evaluation_of(session, round_, name, up_to=up_to) or baseline
+        for item_id, fits in (_fits(session, run) if run is not None else {}).items():
+            found[item_id] = found.get(item_id, False) or fits
+    return found
 
 
 def _fits(session: Session, run: Run) -> dict[int, bool]:

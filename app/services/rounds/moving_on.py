@@ -93,14 +93,28 @@ def _begin_evaluation(session: Session, round_: Round, settings: LoopSettings) -
     if not blocks:
         _decide(session, round_, settings)
         return
-    runs.request_run(
-        session,
-        project_id=round_.project_id,
-        round_id=round_.id,
-        job=Job.EVALUATE,
-        strategy=settings.strategy,
-        item_blocks=blocks,
-    )
+    for strategy in _list_trained(session, round_, settings):
+        runs.request_run(
+            session,
+            project_id=round_.project_id,
+            round_id=round_.id,
+            job=Job.EVALUATE,
+            strategy=strategy,
+            item_blocks=blocks,
+        )
+
+
+def _list_trained(session: Session, round_: Round, settings: LoopSettings) -> list[str]:
+    """The strategies of the round that were trained in it; the models of others are as they were
+    when they were measured last."""
+    if not settings.is_mixed:
+        return [settings.strategy]
+    of_runs = {
+        run.strategy
+        for run in run_queries.list_round_runs(session, round_.id)
+        if run.job is Job.TRAIN
+    }
+    return [strategy for strategy in settings.shares if strategy in of_runs]
 
 
 def _decide(session: Session, round_: Round, settings: LoopSettings) -> None:

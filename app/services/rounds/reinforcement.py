@@ -19,7 +19,7 @@ from app.queries.runs import runs as run_queries
 from app.reward_results import ReinforcementPlan
 from app.round_settings import LoopSettings, ReinforcementSettings
 from app.services.runs import runs
-from app.strategies import get_strategy
+from app.strategies import Strategy, get_strategy
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,23 @@ def plan_stretches(
 def request_next(session: Session, round_: Round, settings: LoopSettings) -> Run | None:
     """Request the next run of a round that learns from rewards; returns None, and requests nothing,
     where none is left, or where nothing was ever trained that could go on."""
-    strategy = get_strategy(settings.strategy)
-    if not strategy.learns_from_rewards:
-        return None
+    for strategy in map(get_strategy, settings.shares):
+        if strategy.learns_from_rewards:
+            run = _request_next_of(session, round_, settings, strategy)
+            if run is not None:
+                return run
+    return None
+
+
+def _request_next_of(
+    session: Session, round_: Round, settings: LoopSettings, strategy: Strategy
+) -> Run | None:
     done = [
         run
         for run in run_queries.list_round_runs(session, round_.id)
-        if run.job is Job.REINFORCE and run.status is RunStatus.SUCCEEDED
+        if run.job is Job.REINFORCE
+        and run.status is RunStatus.SUCCEEDED
+        and run.strategy == strategy.name
     ]
     stretches = plan_stretches(settings.reinforcement, strategy.roles, round_.number)
     for stretch in stretches[len(done) :]:
@@ -61,19 +71,24 @@ def request_next(session: Session, round_: Round, settings: LoopSettings) -> Run
             return None
         before = next((run for run in done if run.role == stretch.role), None)
         reference = ReinforcementPlan.read(before.parameters).reference_id if before else None
-        return _request(session, round_, settings, stretch, reference or adapter_id)
+        return _request(session, round_, settings, strategy, stretch, reference or adapter_id)
     return None
 
 
-def _request(
-    session: Session, round_: Round, settings: LoopSettings, stretch: Stretch, reference_id: int
+def _request(  # noqa: PLR0917 - what the run is of, and where it begins
+    session: Session,
+    round_: Round,
+    settings: LoopSettings,
+    strategy: Strategy,
+    stretch: Stretch,
+    reference_id: int,
 ) -> Run | None:
     run = runs.request_run(
         session,
         project_id=round_.project_id,
         round_id=round_.id,
         job=Job.REINFORCE,
-        strategy=settings.strategy,
+        strategy=strategy.name,
         role=stretch.role,
     )
     n_items = _write_manifest(session, round_, settings, run)

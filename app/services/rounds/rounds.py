@@ -16,6 +16,7 @@ from app.queries.rounds import rounds as queries
 from app.queries.rounds.bases import find_base
 from app.queries.runs import runs as run_queries
 from app.round_settings import LoopSettings
+from app.run_results import RoundFigures
 from app.services.archived import require_open
 from app.services.events import record
 from app.services.refusals import NothingToRetry, RoundOpen
@@ -63,26 +64,37 @@ def create_round(
 
 
 def _add_models(session: Session, round_: Round, settings: LoopSettings) -> None:
-    """Let the round go on, for each role of its strategy, from the newest adapter on its base."""
-    strategy = get_strategy(settings.strategy)
+    """Let the round go on, for each role of its strategies, from the newest adapter on its base."""
     base = find_base(session, round_.project_id, settings)
-    for role in strategy.roles:
-        parent = queries.find_newest_adapter(
-            session,
-            round_.project_id,
-            settings.base_model,
-            base.digest if base else None,
-            strategy=strategy.name,
-            role=role,
-        )
-        session.add(
-            RoundModel(
-                round_id=round_.id,
+    sitting_out = find_sitting_out(session, round_, settings)
+    for strategy in map(get_strategy, settings.shares):
+        for role in strategy.roles:
+            parent = queries.find_newest_adapter(
+                session,
+                round_.project_id,
+                settings.base_model,
+                base.digest if base else None,
                 strategy=strategy.name,
                 role=role,
-                parent_adapter_id=parent.id if parent else None,
             )
-        )
+            session.add(
+                RoundModel(
+                    round_id=round_.id,
+                    strategy=strategy.name,
+                    role=role,
+                    parent_adapter_id=parent.id if parent else None,
+                    sits_out=strategy.name in sitting_out,
+                )
+            )
+
+
+def find_sitting_out(session: Session, round_: Round, settings: LoopSettings) -> frozenset[str]:
+    """Returns the strategies of a round that are not sampled in it: those whose answers were under
+    the floor after the round before. Where all were, all take part, as one alone does."""
+    before = queries.find_round_before(session, round_)
+    figures = RoundFigures.read(before.figures if before else {}).strategies
+    under = frozenset(one.strategy for one in figures if one.is_under_floor) & set(settings.shares)
+    return under if len(under) < len(settings.shares) else frozenset()
 
 
 def retry_round(session: Session, round_: Round, *, actor: User | None) -> Run:

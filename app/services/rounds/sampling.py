@@ -45,6 +45,16 @@ class Drawn:
     trace: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """What one strategy drew for the items of a shard, with which adapter and in how long."""
+
+    strategy: str
+    drawn: Sequence[Drawn]
+    adapter_id: int | None = None
+    seconds: float = 0.0
+
+
 def store_samples(
     session: Session,
     *,
@@ -52,9 +62,7 @@ def store_samples(
     shard_id: int,
     attempt: int,
     item_ids: Sequence[int],
-    strategy: str,
-    drawn: Sequence[Drawn],
-    adapter_id: int | None,
+    drawings: Sequence[Drawing],
     settings: LoopSettings,
     seconds: float,
     failures: Sequence[Failure] = (),
@@ -62,9 +70,14 @@ def store_samples(
     """Write a shard's draws, candidates and choice, open its items, and finish it: all or nothing.
     What is mixed in to measure opens with it, as far as sampling has come.
 
+    The same text of several strategies is one candidate, and what is shown is chosen from all: an
+    item opens with what every strategy drew for it.
+
     Raises LostRun when the shard was taken over meanwhile.
     """
     assert run.round_id is not None  # noqa: S101 - a generate run belongs to a round
+    drawn = [draw for drawing in drawings for draw in drawing.drawn]
+    # All in one go: their numbers are in the order of their keys, and tell nobody who drew them.
     candidate_ids = _store_candidates(session, drawn, settings.sampling.min_characters)
     candidate_queries.insert_samples(
         session,
@@ -75,8 +88,8 @@ def store_samples(
                 "shard_attempt": attempt,
                 "item_id": draw.item_id,
                 "candidate_id": candidate_ids.get((draw.item_id, text_key(draw.text))),
-                "adapter_id": adapter_id,
-                "strategy": strategy,
+                "adapter_id": drawing.adapter_id,
+                "strategy": drawing.strategy,
                 "prompt": draw.prompt,
                 "temperature": draw.temperature,
                 "number": draw.number,
@@ -86,7 +99,8 @@ def store_samples(
                 "is_cut": draw.is_cut,
                 "trace": draw.trace,
             }
-            for draw in drawn
+            for drawing in drawings
+            for draw in drawing.drawn
         ],
     )
     store_failures(session, run=run, shard_id=shard_id, attempt=attempt, failures=failures)
@@ -105,6 +119,11 @@ def store_samples(
         n_written=len(drawn),
         seconds=seconds,
         tally=tally.dump() if tally.n_episodes else None,
+        strategy_seconds=(
+            {drawing.strategy: drawing.seconds for drawing in drawings}
+            if len(drawings) > 1
+            else None
+        ),
     ):
         raise LostRun(f"Shard {shard_id} of run {run.id} was taken over by another worker.")
     shards = run_queries.count_shards(session, run.id)

@@ -76,7 +76,8 @@ def start_round(session: Session, round_: Round, *, actor: User | None) -> None:
         project_id=round_.project_id,
         round_id=round_.id,
         job=Job.GENERATE,
-        strategy=settings.strategy,
+        # A mixed round is sampled by one run: an item opens with what all its strategies drew.
+        strategy=None if settings.is_mixed else settings.strategy,
         item_blocks=split_into_blocks(item_ids, settings.sampling.items_per_shard),
         actor=actor,
     )
@@ -89,11 +90,11 @@ def find_prior_fault(session: Session, project_id: int, settings: LoopSettings) 
     is not to."""
     if settings.training.source != "prior":
         return None
-    if not get_strategy(settings.strategy).learns_from_prior:
+    if not any(get_strategy(name).learns_from_prior for name in settings.shares):
         return Sentence(
             "The strategy %(strategy)s learns nothing from a prior: choose another strategy, or "
             "train on admitted rationales (training.source).",
-            strategy=settings.strategy,
+            strategy=", ".join(settings.shares),
         )
     if not count_prior(session, project_id).n_episodes:
         return Sentence(

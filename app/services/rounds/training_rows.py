@@ -25,11 +25,14 @@ def plan_trainings(
     actor: User | None,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[Run]:
-    """Plan one training for each role of the round's strategy; returns their runs, none where there
-    is no rationale to train on."""
+    """Plan one training for each role of each strategy of the round, those that sit out among them;
+    returns their runs, none where there is no rationale to train on."""
     planned = (
-        plan_training(session, round_, settings, role, actor=actor, on_progress=on_progress)
-        for role in get_strategy(settings.strategy).roles
+        plan_training(
+            session, round_, settings, strategy, role, actor=actor, on_progress=on_progress
+        )
+        for strategy in settings.shares
+        for role in get_strategy(strategy).roles
     )
     return [run for run in planned if run is not None]
 
@@ -38,12 +41,13 @@ def plan_training(
     session: Session,
     round_: Round,
     settings: LoopSettings,
+    strategy: str,
     role: str,
     *,
     actor: User | None,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Run | None:
-    """Request the training of one role of a round and write what it is to read; returns its run.
+    """Request the training of one role of a strategy and write what it is to read; returns its run.
 
     Returns None, and requests nothing, where there is no rationale to train on.
 
@@ -58,9 +62,9 @@ def plan_training(
     run: Run | None = None
     for range_ in ranges:
         on_progress(n_done, n_all)
-        rows = list_rationale_rows(session, round_, settings, range_)
+        rows = list_rationale_rows(session, round_, settings, range_, strategy)
         if rows and run is None:
-            run = _request(session, round_, settings.strategy, role, actor)
+            run = _request(session, round_, strategy, role, actor)
         if run is not None:
             queries.insert_rationale_rows(session, run.id, rows)
         n_done += range_.size
@@ -83,25 +87,29 @@ def plan_training(
 
 
 def list_rationale_rows(
-    session: Session, round_: Round, settings: LoopSettings, range_: ItemRange
+    session: Session, round_: Round, settings: LoopSettings, range_: ItemRange, strategy: str
 ) -> list[PlannedRow]:
-    """Returns what a training of this round reads of some items, items in order: what is admitted
+    """Returns what a training of a strategy reads of some items, items in order: what is admitted
     so far (or gold, or the prior alone), and, where the settings say so, what people wrote and the
-    prior."""
+    prior. Of several strategies each reads what is admitted of all, unless the settings leave it
+    what it drew itself."""
     rows: list[PlannedRow] = []
+    drawn_by = strategy if settings.is_mixed and settings.training.learns_from == "own" else None
     if settings.training.source == "gold":
         pairs = _add_gold_candidates(session, round_.project_id, range_)
         rows += [PlannedRow(item_id, candidate_id) for item_id, candidate_id in pairs]
     elif settings.training.source == "admitted":
-        admitted = queries.list_admitted(session, round_.project_id, range_)
+        admitted = queries.list_admitted(session, round_.project_id, range_, drawn_by=drawn_by)
         rows += [PlannedRow(row.item_id, row.candidate_id) for row in admitted]
     if settings.training.written:
-        written = queries.list_written(session, round_.project_id, round_.id, range_)
+        written = queries.list_written(
+            session, round_.project_id, round_.id, range_, drawn_by=drawn_by
+        )
         rows += [
             PlannedRow(item_id, judgement_id=judgement_id, mended_id=mended_id)
             for item_id, judgement_id, mended_id in sorted(tuple(row) for row in written)
         ]
-    if learns_from_prior(settings):
+    if learns_from_prior(settings, strategy):
         rows += [
             PlannedRow(item_id, episode_id=episode_id)
             for item_id, episode_id in queries.list_prior(session, round_.project_id, range_)
@@ -109,13 +117,13 @@ def list_rationale_rows(
     return sorted(rows, key=lambda row: row.item_id)
 
 
-def learns_from_prior(settings: LoopSettings) -> bool:
-    """Whether trainings by these settings read the project's prior."""
+def learns_from_prior(settings: LoopSettings, strategy: str) -> bool:
+    """Whether trainings of a strategy by these settings read the project's prior."""
     if settings.training.source == "admitted":
         is_wanted = settings.monologue.with_prior
     else:
         is_wanted = settings.training.source == "prior"
-    return is_wanted and get_strategy(settings.strategy).learns_from_prior
+    return is_wanted and get_strategy(strategy).learns_from_prior
 
 
 def count_written(session: Session, round_: Round, settings: LoopSettings) -> int:

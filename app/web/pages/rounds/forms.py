@@ -66,7 +66,7 @@ def new_round_page(session: Session, project: Project) -> NewRoundPage:
 
 
 def _count_episodes(session: Session, project: Project, settings: LoopSettings) -> int:
-    if not learns_from_prior(settings):
+    if not any(learns_from_prior(settings, strategy) for strategy in settings.shares):
         return 0
     prior = count_prior(session, project.id)
     return prior.n_episodes - prior.n_outdated

@@ -35,7 +35,7 @@ from app.services.dataset.items import exclude_item
 from app.services.judging.ending import end_judging
 from app.services.quality.withdrawing import withdraw_answers
 from app.services.rounds.rounds import settings_of
-from app.services.rounds.sampling import store_samples
+from app.services.rounds.sampling import Drawing, store_samples
 from tests.support.factories import make_item
 from tests.support.judging import (
     gather_now,
@@ -198,9 +198,7 @@ class TestHowTheyAreJudged:
                 shard_id=one.id,
                 attempt=1,
                 item_ids=[],
-                strategy="direct",
-                drawn=[],
-                adapter_id=None,
+                drawings=[Drawing("direct", [])],
                 settings=settings_of(second),
                 seconds=0.1,
             )

@@ -6,7 +6,7 @@ import pytest
 
 from app.lifecycle import Decision
 from app.round_settings import StopSettings
-from app.run_results import RoundFigures
+from app.run_results import RoundFigures, StrategyFigures
 from app.services.rounds.decision import decide
 
 GOOD = RoundFigures(
@@ -97,3 +97,26 @@ def test_the_round_limit_ends_the_loop() -> None:
     decision, reason = decide(3, [GOOD], StopSettings(round_limit=3))
     assert decision is Decision.ROUND_LIMIT
     assert "limit of 3 rounds" in reason
+
+
+def measured(**accuracies: float) -> RoundFigures:
+    return replace(
+        GOOD,
+        strategies=tuple(
+            StrategyFigures(strategy=name, validation_accuracy=accuracy, floor=0.77)
+            for name, accuracy in accuracies.items()
+        ),
+    )
+
+
+def test_one_strategy_over_the_floor_is_enough_to_go_on() -> None:
+    figures = measured(direct=0.80, monologue=0.40)
+    assert decide(1, [figures], StopSettings())[0] is Decision.CONTINUE
+    assert [one.is_under_floor for one in figures.strategies] == [False, True]
+
+
+def test_the_loop_ends_where_all_strategies_are_under_the_floor() -> None:
+    decision, reason = decide(1, [measured(direct=0.70, monologue=0.40)], StopSettings())
+    assert decision is Decision.UNDER_FLOOR
+    assert "0.7" in reason or "70" in reason
+    assert "direct comes closest" in reason

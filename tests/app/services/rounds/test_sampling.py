@@ -22,7 +22,7 @@ from app.models import (
 )
 from app.queries.rounds.figures import count_episodes
 from app.round_settings import JudgingSettings, LoopSettings, Order
-from app.services.rounds.sampling import Drawn, choose_shown, store_samples
+from app.services.rounds.sampling import Drawing, Drawn, choose_shown, store_samples
 from app.services.runs.failures import Failure
 from app.strategies.monologue import MonologueTrace, Outcome, Turn
 from tests.support.factories import make_item, make_project, make_round, make_round_item, make_run
@@ -78,22 +78,25 @@ def store(
         shard_id=shard.id,
         attempt=attempt,
         item_ids=shard.item_ids,
-        drawn=[
-            Drawn(
-                item_id=shard.item_ids[0],
-                prompt=", seeing that",
-                temperature=0.3,
-                number=number,
-                seed=number,
-                text=text,
-                log_probability=-1.0,
-                n_tokens=3,
-                is_cut=mark,
+        drawings=[
+            Drawing(
+                "direct",
+                [
+                    Drawn(
+                        item_id=shard.item_ids[0],
+                        prompt=", seeing that",
+                        temperature=0.3,
+                        number=number,
+                        seed=number,
+                        text=text,
+                        log_probability=-1.0,
+                        n_tokens=3,
+                        is_cut=mark,
+                    )
+                    for number, (text, mark) in enumerate(zip_longest(texts, cut), start=1)
+                ],
             )
-            for number, (text, mark) in enumerate(zip_longest(texts, cut), start=1)
         ],
-        strategy="direct",
-        adapter_id=None,
         settings=settings or LoopSettings(),
         seconds=0.1,
         failures=failures,
@@ -229,9 +232,7 @@ def test_monologues_without_a_rationale_are_kept_and_counted_and_make_no_candida
         shard_id=shard.id,
         attempt=1,
         item_ids=[item.id],
-        drawn=[replace(draw, item_id=item.id) for draw in drawn],
-        strategy="monologue",
-        adapter_id=None,
+        drawings=[Drawing("monologue", [replace(draw, item_id=item.id) for draw in drawn])],
         settings=LoopSettings(),
         seconds=0.1,
     )
