@@ -25,6 +25,11 @@ class Figure(StoredJson):
     """Candidates, or items, that two or more people judged."""
     undefined: Undefined | None = None
 
+    @classmethod
+    def of(cls, measured: object) -> "Figure":
+        """Returns a measure as it is stored, of what has fields of these names."""
+        return cls.model_validate(measured, from_attributes=True)
+
 
 class PersonAgreement(StoredJson):
     """How far one person agrees with the others of a round."""
@@ -254,6 +259,31 @@ class YieldFigures(StoredJson):
     by_people: bool = True
     machine_seconds: float = 0.0
     lines: tuple[YieldLine, ...] = ()
+
+
+class DoubtFigures(StoredJson):
+    """How far what a model doubts of its own rationales is judged not to fit, over verdicts.
+
+    precision: of the verdicts on what is doubted, the share that say that it does not fit; recall:
+    of those that say so, the share that is on what is doubted. …_by_chance: of as many doubts at
+    random. above: precision less that by chance.
+    """
+
+    by_people: bool = True
+    was_shown: bool = False
+    """Whether people saw the warning while they judged."""
+    n_candidates: int = 0
+    """Judged candidates that the model asked itself something about,"""
+    n_items: int = 0
+    n_doubted: int = 0
+    """and those of which an answer differed."""
+    n_verdicts: int = 0
+    n_against: int = 0
+    precision: Figure = Figure()
+    recall: Figure = Figure()
+    above: Figure = Figure()
+    precision_by_chance: float | None = None
+    recall_by_chance: float | None = None
 
 
 class AssessmentResult(StoredJson):

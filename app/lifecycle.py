@@ -306,6 +306,8 @@ class EvidenceKind(StrEnum):
     """How long each person took, what they picked, and who answered fast and always the same."""
     YIELD = "yield"
     """What each way of sampling brought, for the time of people and machines that it took."""
+    DOUBTS = "doubts"
+    """Whether what a model doubts of its own rationales is what is judged not to fit."""
 
 
 def can_advance(

@@ -5,7 +5,7 @@ measure that the data cannot give has no value but a reason. Intervals come from
 since the verdicts on one item hang together; the same data always gives the same interval.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import krippendorff
@@ -13,27 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from app.measures import Undefined
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-
-N_RESAMPLES = 1000
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A measure with its interval, over `n` candidates or items that two or more people judged.
-
-    value: None where `undefined` says why. low, high: None where an interval cannot be given.
-    """
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
-    undefined: Undefined | None = None
+from app.metrics.resampling import (
+    N_RESAMPLES,
+    Bools,
+    Floats,
+    Ints,
+    Measured,
+    Resampling,
+    divided,
+    draws,
+    with_interval,
+)
 
 
 @dataclass(frozen=True)
@@ -89,13 +79,13 @@ def measure_verdicts(
     if picked is None or why in (Undefined.ONE_PERSON, Undefined.NO_OVERLAP):
         none = Measured(undefined=why)
         return VerdictAgreement(none, none, none, none, None, picked)
-    resampling = _Resampling(n_resamples, seed)
+    resampling = Resampling(n_resamples, seed)
     votes = _Votes.of(verdicts)
     return VerdictAgreement(
         alpha=_alpha_of(votes, resampling, why),
         fleiss=_fleiss_of(votes, resampling),
         cohen=_cohen_of(verdicts, resampling),
-        share_same=resampling.measure(votes.item, (votes.share_same, votes.ones), _divided),
+        share_same=resampling.measure(votes.item, (votes.share_same, votes.ones), divided),
         share_by_chance=picked**2 + (1 - picked) ** 2,
         picked_share=picked,
     )
@@ -110,7 +100,7 @@ def resample_alpha(verdicts: Verdicts, *, n_resamples: int = N_RESAMPLES, seed: 
     _, number = np.unique(votes.item, return_inverse=True)
     columns = (votes.apart / (votes.n - 1), votes.n_fits, votes.n)
     per_item = np.stack([np.bincount(number, weights=column) for column in columns], axis=1)
-    drawn = [weights @ per_item for weights in _draws(len(per_item), n_resamples, seed)]
+    drawn = [weights @ per_item for weights in draws(len(per_item), n_resamples, seed)]
     return np.vstack([per_item.sum(axis=0), *drawn])
 
 
@@ -126,7 +116,7 @@ def pool_alpha(sums: Sequence[Floats]) -> Measured:
     alphas = _alpha(*all_.T)
     if not np.isfinite(alphas[0]):
         return Measured(n=n, undefined=Undefined.ALL_SAME)
-    return replace(_with_interval(float(alphas[0]), alphas[1:], n), n=n)
+    return replace(with_interval(float(alphas[0]), alphas[1:], n), n=n)
 
 
 def measure_people(
@@ -142,7 +132,7 @@ def measure_people(
     others = (n_fits - own) / np.maximum(n_votes - 1, 1)
     apart = np.abs(own - others)
     people = np.unique(verdicts.person)
-    resampling = _Resampling(n_resamples, seed)
+    resampling = Resampling(n_resamples, seed)
     found: dict[int, Measured] = {}
     for person in people.tolist():
         mine = (verdicts.person == person) & (n_votes >= 2)
@@ -187,7 +177,7 @@ class _Votes:
         return np.ones(len(self.n))
 
 
-def _alpha_of(votes: _Votes, resampling: "_Resampling", why: Undefined | None) -> Measured:
+def _alpha_of(votes: _Votes, resampling: Resampling, why: Undefined | None) -> Measured:
     """Krippendorff's alpha: its value from the package of that name, its interval from counts."""
     if why is not None:
         return Measured(n=len(votes.n), undefined=why)
@@ -197,7 +187,7 @@ def _alpha_of(votes: _Votes, resampling: "_Resampling", why: Undefined | None) -
     return resampling.measure(votes.item, columns, _alpha, value=value)
 
 
-def _fleiss_of(votes: _Votes, resampling: "_Resampling") -> Measured:
+def _fleiss_of(votes: _Votes, resampling: Resampling) -> Measured:
     """Fleiss' kappa, which asks for as many verdicts on each candidate."""
     usual = votes.n == np.bincount(votes.n.astype(np.int64)).argmax()
     columns = (votes.share_same, votes.n_fits, votes.n, votes.ones)
@@ -205,12 +195,12 @@ def _fleiss_of(votes: _Votes, resampling: "_Resampling") -> Measured:
         votes.item[usual],
         tuple(column[usual] for column in columns),
         lambda same, fits, all_, units: _kappa(
-            _divided(same, units), _by_chance(_divided(fits, all_), _divided(fits, all_))
+            divided(same, units), _by_chance(divided(fits, all_), divided(fits, all_))
         ),
     )
 
 
-def _cohen_of(verdicts: Verdicts, resampling: "_Resampling") -> Measured:
+def _cohen_of(verdicts: Verdicts, resampling: Resampling) -> Measured:
     first, last = verdicts.person.min(), verdicts.person.max()
     if not ((verdicts.person == first) | (verdicts.person == last)).all():
         return Measured(undefined=Undefined.NOT_TWO)
@@ -224,7 +214,7 @@ def _cohen_of(verdicts: Verdicts, resampling: "_Resampling") -> Measured:
         item[both],
         (one == other, one, other, np.ones(len(one))),
         lambda same, one, other, n: _kappa(
-            _divided(same, n), _by_chance(_divided(one, n), _divided(other, n))
+            divided(same, n), _by_chance(divided(one, n), divided(other, n))
         ),
     )
 
@@ -232,11 +222,11 @@ def _cohen_of(verdicts: Verdicts, resampling: "_Resampling") -> Measured:
 def _alpha(apart: Floats, fits: Floats, n: Floats) -> Floats:
     """From sums over candidates: pairs apart over one less than the verdicts, those that say that
     it fits, and all."""
-    return 1 - _divided(_divided(apart, n), _divided(2 * fits * (n - fits), n * (n - 1)))
+    return 1 - divided(divided(apart, n), divided(2 * fits * (n - fits), n * (n - 1)))
 
 
 def _kappa(share_same: Floats, by_chance: Floats) -> Floats:
-    return 1 - _divided(1 - share_same, 1 - by_chance)
+    return 1 - divided(1 - share_same, 1 - by_chance)
 
 
 def _by_chance(one: Floats, other: Floats) -> Floats:
@@ -268,10 +258,10 @@ def measure_picks(picks: Picks, *, n_resamples: int = N_RESAMPLES, seed: int = 0
         # An answer that was drawn twice is not two people who agree.
         n_pairs = n * (n - 1) - (weights * (weights - 1) * n_votes).sum()
         by_chance = counts @ distance @ counts / n_pairs
-        return 1 - _divided((weights * apart).sum() / n, by_chance)
+        return 1 - divided((weights * apart).sum() / n, by_chance)
 
-    resampled = [alpha(weights) for weights in _draws(len(apart), n_resamples, seed)]
-    return _with_interval(float(alpha(np.ones(len(apart)))), np.array(resampled), len(apart))
+    resampled = [alpha(weights) for weights in draws(len(apart), n_resamples, seed)]
+    return with_interval(float(alpha(np.ones(len(apart)))), np.array(resampled), len(apart))
 
 
 def masi_distances(sets: Ints) -> Floats:
@@ -308,36 +298,6 @@ def _apart_within(item: Ints, value: Ints, distance: Floats) -> Floats:
 # --- Shared ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Resampling:
-    """Measures sums over candidates, and the same over resamples of their items."""
-
-    n_resamples: int
-    seed: int
-
-    def measure(
-        self,
-        item: Ints,
-        columns: Sequence[npt.NDArray[np.generic]],
-        of: Callable[..., Floats],
-        *,
-        value: float | None = None,
-    ) -> Measured:
-        """Returns what `of` makes of the sums of the columns, which have one entry per candidate.
-
-        item: the item of each candidate. value: the measure itself, where it is known already.
-        """
-        _, number = np.unique(item, return_inverse=True)
-        per_item = np.stack([np.bincount(number, weights=column) for column in columns], axis=1)
-        if value is None:
-            value = float(of(*per_item.sum(axis=0)))
-        if not np.isfinite(value):
-            return Measured(n=len(item), undefined=Undefined.ALL_SAME)
-        sums = [drawn @ per_item for drawn in _draws(len(per_item), self.n_resamples, self.seed)]
-        found = _with_interval(value, of(*np.array(sums).T), len(per_item))
-        return replace(found, n=len(item))
-
-
 def _why_undefined(person: Ints, unit: Ints, value: npt.NDArray[np.generic]) -> Undefined | None:
     if not len(value):
         return Undefined.NOTHING
@@ -348,31 +308,3 @@ def _why_undefined(person: Ints, unit: Ints, value: npt.NDArray[np.generic]) -> 
         return Undefined.NO_OVERLAP
     values = value[is_shared]
     return Undefined.ALL_SAME if (values == values[0]).all() else None
-
-
-def _draws(n_items: int, n_resamples: int, seed: int) -> Iterator[Floats]:
-    """Yield how often each item is drawn, for one resample after the other."""
-    generator = np.random.default_rng(seed)
-    for _ in range(n_resamples):
-        drawn = generator.integers(0, n_items, size=n_items)
-        yield np.bincount(drawn, minlength=n_items).astype(np.float64)
-
-
-def _with_interval(value: float, resampled: Floats, n_items: int) -> Measured:
-    """Returns a value with its percentile interval (Efron 1979), from what resamples gave.
-
-    Without one for a single item, and where one resample in ten has no value: what is left of them
-    would look too sure.
-    """
-    finite = resampled[np.isfinite(resampled)]
-    if n_items < 2 or len(finite) < 0.9 * len(resampled):
-        return Measured(value, n=n_items)
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(finite, [tail, 100 - tail])
-    # The value itself is inside, also where all resamples give the same up to rounding.
-    return Measured(value, min(float(low), value), max(float(high), value), n_items)
-
-
-def _divided(above: Floats, below: Floats) -> Floats:
-    """Returns the quotient, and nan where nothing is divided by."""
-    return np.where(below > 0, above / np.where(below > 0, below, 1.0), np.nan)

@@ -92,6 +92,14 @@ class SelfQuestioningSettings(SettingsModel):
             is_rare=True,
         ),
     ] = 0
+    probe_warns: Annotated[
+        bool,
+        Shown(
+            Sentence("Warn people where its answers differ"),
+            Sentence("Off: what it asked is only measured, and sways nobody."),
+            is_rare=True,
+        ),
+    ] = True
     question_row: Annotated[
         bool,
         Shown(

@@ -1,8 +1,9 @@
 """The declaration of a strategy."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -46,7 +47,8 @@ class Strategy:
     row of models per role, and a training run is of one role. `settings`: its own group of settings
     (in LoopSettings under the strategy's name), None where it has none. `trace` and
     `trace_template`: how a draw came to its text, and the template that shows it to people beside
-    the text; None where there is nothing to show. `marks`: what people may say of the turns of a
+    the text; None where there is nothing to show. `shows_traces`: whether people see the traces of
+    a round with these settings, as they are stored. `marks`: what people may say of the turns of a
     draw. `learns_from_prior`: whether it can be trained on imported episodes, with their looks.
     `learns_from_rewards`: whether its roles can learn from how draws of their own ended.
     `branch_template`: shows a draw that was played on from a turn that a person corrected; None
@@ -58,6 +60,7 @@ class Strategy:
     settings: type[SettingsModel] | None = None
     trace: type[Trace] | None = None
     trace_template: str | None = None
+    shows_traces: Callable[[Mapping[str, Any]], bool] = lambda _settings: True
     marks: tuple[Mark, ...] = ()
     learns_from_prior: bool = False
     learns_from_rewards: bool = False

@@ -22,6 +22,7 @@ from app.services.judging.branches import Branched
 from app.services.quality.asking import request_evidence
 from app.services.quality.evidence import gather_evidence
 from app.services.rounds.sampling import Drawing, Drawn, store_samples
+from app.strategies import Trace
 from app.strategies.monologue import MONOLOGUE, MonologueTrace, Outcome, Turn
 from tests.support.factories import (
     make_item,
@@ -129,6 +130,21 @@ def make_episodes(
     item = item or make_item(
         session, project, question="is the cone the same size as the ball?", answer="no"
     )
+    traces = {text: [trace_of(looks) for looks in ways] for text, ways in texts.items()}
+    return make_traced(session, round_, item, traces, slots=slots)
+
+
+def make_traced(
+    session: Session,
+    round_: Round,
+    item: Item,
+    traces: Mapping[str, Sequence[Trace | None]],
+    *,
+    slots: int = 1,
+) -> RoundItem:
+    """An open item of a round, with a draw for each trace of a text: the first one of a text is the
+    most probable."""
+    project = session.get_one(Project, round_.project_id)
     round_item = make_round_item(
         session, round_, item, texts=(), slots=slots, state=RoundItemState.WAITING
     )
@@ -138,6 +154,7 @@ def make_episodes(
     )
     session.add(shard)
     session.flush()
+    settings = LoopSettings.model_validate(round_.settings)
     # Least probable first, so that the order of rows says nothing.
     drawn = [
         Drawn(
@@ -150,10 +167,10 @@ def make_episodes(
             log_probability=-1.0 - place,
             n_tokens=12,
             is_cut=False,
-            trace=trace_of(looks).model_dump(mode="json"),
+            trace=trace.model_dump(mode="json") if trace else None,
         )
-        for text, ways in texts.items()
-        for place, looks in reversed(list(enumerate(ways)))
+        for text, ways in traces.items()
+        for place, trace in reversed(list(enumerate(ways)))
     ]
     store_samples(
         session,
@@ -161,8 +178,8 @@ def make_episodes(
         shard_id=shard.id,
         attempt=1,
         item_ids=[item.id],
-        drawings=[Drawing(MONOLOGUE.name, drawn)],
-        settings=LoopSettings.model_validate(round_.settings),
+        drawings=[Drawing(settings.strategy, drawn)],
+        settings=settings,
         seconds=1.0,
     )
     run.status, run.finished_at = RunStatus.SUCCEEDED, func.now()

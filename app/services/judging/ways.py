@@ -27,10 +27,17 @@ def strategy_of(round_: Round) -> Strategy:
     return STRATEGIES.get(round_.settings.get("strategy", DIRECT.name), DIRECT)
 
 
-def find_ways(session: Session, round_: Round, candidate_ids: Sequence[int]) -> dict[int, Way]:
-    """Returns the ways by candidate; none, and without a look-up, where draws leave no trace."""
+def trace_template_of(round_: Round) -> str | None:
+    """Returns the template that shows people how the candidates of a round came about; None where
+    they see nothing of it."""
     strategy = strategy_of(round_)
-    if strategy.trace is None:
+    return strategy.trace_template if strategy.shows_traces(round_.settings) else None
+
+
+def find_ways(session: Session, round_: Round, candidate_ids: Sequence[int]) -> dict[int, Way]:
+    """Returns the ways by candidate; none, and without a look-up, where people see no trace."""
+    strategy = strategy_of(round_)
+    if strategy.trace is None or trace_template_of(round_) is None:
         return {}
     traced: dict[int, list[tuple[int, Trace]]] = defaultdict(list)
     for draw in list_traced_draws(session, round_.id, candidate_ids, strategy=strategy.name):

@@ -28,7 +28,6 @@ from app.evidence import (
 )
 from app.lifecycle import EvidenceKind
 from app.metrics.agreement import (
-    Measured,
     Picks,
     Verdicts,
     measure_people,
@@ -49,6 +48,7 @@ from app.round_settings import LoopSettings
 from app.run_results import StoredJson
 from app.services.admission.checked import list_checked
 from app.services.admission.trials import try_policies
+from app.services.quality.doubts import measure_doubts
 from app.services.quality.drift import measure_anchors
 from app.services.quality.people import measure_how_people_judge
 from app.services.quality.winning import store_comparisons
@@ -114,17 +114,17 @@ def measure_agreement(
         n_judgements=len(judgements),
         n_items=len(np.unique(judgements.item_id)),
         n_people=len(people),
-        alpha=_figure(found.alpha),
-        masi=_figure(measure_picks(picks_of(judgements, verdicts))),
-        fleiss=_figure(found.fleiss),
-        cohen=_figure(found.cohen),
-        share_same=_figure(found.share_same),
+        alpha=Figure.of(found.alpha),
+        masi=Figure.of(measure_picks(picks_of(judgements, verdicts))),
+        fleiss=Figure.of(found.fleiss),
+        cohen=Figure.of(found.cohen),
+        share_same=Figure.of(found.share_same),
         share_by_chance=found.share_by_chance,
         picked_share=found.picked_share,
         people=tuple(
             PersonAgreement(
                 user_id=int(user_id),
-                alpha=_figure(own[number]),
+                alpha=Figure.of(own[number]),
                 n_judgements=int(n_judgements[number]),
                 picked_share=float(verdicts.fits[verdicts.person == number].mean()),
             )
@@ -149,7 +149,7 @@ def measure_strategies(
         strategy=strategy,
         sums=tuple((row[0], row[1], row[2]) for row in own.round(3).tolist()),
         strategies=tuple(
-            StrategyAgreement(strategy=name, n_rounds=len(each), alpha=_figure(pool_alpha(each)))
+            StrategyAgreement(strategy=name, n_rounds=len(each), alpha=Figure.of(pool_alpha(each)))
             for name, each in sorted(sums.items())
         ),
     )
@@ -200,6 +200,9 @@ _KINDS: Mapping[EvidenceKind, Measuring] = {
     EvidenceKind.ADMISSION: Measuring("trying policies", measure_admission),
     EvidenceKind.ANCHORS: Measuring("comparing anchors", measure_anchors),
     EvidenceKind.YIELD: Measuring("measuring the yield", measure_yield),
+    EvidenceKind.DOUBTS: Measuring(
+        "comparing doubts with verdicts", lambda session, round_, _: measure_doubts(session, round_)
+    ),
 }
 
 
@@ -230,16 +233,6 @@ def picks_of(judgements: RoundJudgements, verdicts: Verdicts) -> Picks:
         item=verdicts.item[first_verdict],
         person=verdicts.person[first_verdict],
         picked=np.add.reduceat(bits, first_verdict) if len(bits) else bits,
-    )
-
-
-def _figure(measured: Measured) -> Figure:
-    return Figure(
-        value=measured.value,
-        low=measured.low,
-        high=measured.high,
-        n=measured.n,
-        undefined=measured.undefined,
     )
 
 

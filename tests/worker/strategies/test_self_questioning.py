@@ -274,7 +274,7 @@ def test_a_rationale_is_doubted_where_it_says_something_else_than_the_picture(
     one = Probed((1,), Path("a.png"), "is it a ball?", "yes", "the ball is blue")
     own = SelfQuestioningSettings(probe_questions=3)
     [[doubt]] = probe(model, [one], own, OPENER, seed=1)
-    assert doubt.dump() == {
+    assert doubt.model_dump() == {
         "asked": "what color is the ball?",
         "from_picture": "red",
         "from_rationale": told,

@@ -7,12 +7,12 @@ A warning is no verdict: the rationale may be right and say nothing of what was 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from app.kit.texts import collapse
 from app.round_settings import SelfQuestioningSettings
 from app.same_text import is_same_answer
 from app.strategies.same_question import question_key
+from app.strategies.self_questioning import Doubt
 from worker.ml.sampling.seeds import derive_seed
 from worker.ml.types import Draw, Prompt, SampleConfig, Sampled
 from worker.strategies.contract import Sampler
@@ -29,29 +29,6 @@ class Probed:
     question: str
     answer: str
     rationale: str
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """A question about a rationale, and what the picture alone and the rationale alone say."""
-
-    asked: str
-    from_picture: str
-    from_rationale: str
-
-    @property
-    def differs(self) -> bool:
-        """Returns whether the two say different things."""
-        return not is_same_answer(self.from_rationale, self.from_picture)
-
-    def dump(self) -> dict[str, Any]:
-        """Returns it as it is stored with a draw."""
-        return {
-            "asked": self.asked,
-            "from_picture": self.from_picture,
-            "from_rationale": self.from_rationale,
-            "differs": self.differs,
-        }
 
 
 def probe(
@@ -76,7 +53,12 @@ def probe(
     answered = iter(zip(pairs, from_picture, from_rationale, strict=True))
     return [
         tuple(
-            Doubt(asked, seen, told)
+            Doubt(
+                asked=asked,
+                from_picture=seen,
+                from_rationale=told,
+                differs=not is_same_answer(told, seen),
+            )
             for (_, asked), seen, told in (next(answered) for _ in some)
             if seen is not None and told is not None
         )

@@ -8,7 +8,7 @@ from app.models import Image, Item
 from app.round_settings import LoopSettings
 from app.same_text import text_key
 from app.services.rounds.questions import Inquiry, ProposedQuestion
-from app.strategies.self_questioning import MODEL, SELF_QUESTIONING
+from app.strategies.self_questioning import MODEL, SELF_QUESTIONING, ProbedTrace
 from worker.ml.abilities import Ability
 from worker.ml.types import (
     ASKER,
@@ -92,7 +92,7 @@ class SelfQuestioning(Direct):
         opener, own = settings.sampling.openers[0], settings.self_questioning
         doubts = probe(models[MODEL], probed, own, opener, seed=settings.seed)
         traces = {
-            place: {"kind": SELF_QUESTIONING.name, "doubts": [one.dump() for one in some]}
+            place: ProbedTrace(doubts=some).model_dump(mode="json")
             for place, some in zip(texts, doubts, strict=True)
         }
         drawn = [

@@ -21,11 +21,11 @@ from app.queries.judging.submissions import list_recent_submissions
 from app.services.judging import practice
 from app.services.judging.checks import find_upcoming_check
 from app.services.judging.judgements import MAX_SKIP_REASON
-from app.services.judging.keys import TRACED, Key, keys_with
+from app.services.judging.keys import CONTINUE, TRACED, Key, keys_with
 from app.services.judging.leases import judging_settings
 from app.services.judging.opinions import edit_limit, opinion_of
 from app.services.judging.skip_reasons import SKIP_REASONS
-from app.services.judging.ways import Way, find_ways, strategy_of
+from app.services.judging.ways import Way, find_ways, strategy_of, trace_template_of
 from app.services.projects.guidelines import Change, find_unread_change
 from app.strategies import Mark
 from app.web.assets.image_urls import image_url, srcset
@@ -140,9 +140,13 @@ class Controls:
 
 
 @lru_cache(maxsize=256)
-def _controls_with(own_keys: tuple[tuple[str, str], ...], *, has_traces: bool) -> Controls:
-    own = keys_with(dict(own_keys))
-    keys = tuple(key for key in own if has_traces or key.action not in TRACED)
+def _controls_with(
+    own_keys: tuple[tuple[str, str], ...], *, has_traces: bool, has_branches: bool
+) -> Controls:
+    unused = set() if has_traces else set(TRACED)
+    if not has_branches:
+        unused.add(CONTINUE)
+    keys = tuple(key for key in keys_with(dict(own_keys)) if key.action not in unused)
     return Controls(keys, {key.action: key.shown for key in keys}, FAULT_LABELS)
 
 
@@ -277,7 +281,7 @@ def build_work(
             (image_url(project.slug, sha256), srcset(project.slug, sha256, width))
             for sha256, width in item.upcoming
         ),
-        trace_template=strategy.trace_template,
+        trace_template=trace_template_of(round_),
         marks={mark.of: mark for mark in strategy.marks},
         branch_template=strategy.branch_template,
         branches=build_branches(session, judgement, round_, shown),
@@ -339,7 +343,8 @@ def build_page(
         has_checks=judging_settings(round_).check_share > 0,
         controls=_controls_with(
             tuple(user.judging_keys.items()),
-            has_traces=strategy_of(round_).trace_template is not None,
+            has_traces=trace_template_of(round_) is not None,
+            has_branches=strategy_of(round_).branch_template is not None,
         ),
     )
 

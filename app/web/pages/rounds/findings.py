@@ -17,6 +17,7 @@ from app.round_settings import LoopSettings
 from app.run_results import EvaluationResult
 from app.web.pages.quality.adjudication import Progress, find_progress
 from app.web.pages.quality.coverage import CoveragePart, coverage_part
+from app.web.pages.quality.doubts import DoubtsPart, doubts_part
 from app.web.pages.quality.item_map import MapPart, map_parts
 from app.web.pages.quality.yields import YieldPart, yield_part
 from app.web.pages.rounds.anchors import AnchorsPart, anchors_part
@@ -49,6 +50,8 @@ class RoundFindings:
     """None where the round made no adapter."""
     anchors: AnchorsPart | None
     """None where a critic judges, or the project has no anchors."""
+    doubts: DoubtsPart | None
+    """None where the model doubted nothing that was judged."""
     trials: Trials
     shows_trials: bool
     adjudication: Progress
@@ -74,6 +77,7 @@ def round_findings(session: Session, round_: Round, progress: RoundProgress) -> 
         evidence=evidence_part(session, round_, progress) if is_by_people else None,
         comparison=comparison_part(session, round_),
         anchors=anchors_part(session, round_) if is_by_people else None,
+        doubts=doubts_part(session, round_),
         trials=trials,
         shows_trials=progress.n_submitted > 0 or trials.found is not None,
         adjudication=find_progress(session, round_),
