@@ -14,7 +14,7 @@ PICTURES = "upright, without metadata"
 """How the pictures of a release are given away; releases without this word hold them as imported.
 """
 
-FORMAT = 5
+FORMAT = 6
 """Of the files; releases without this word are of the first. It stays with a release for ever.
 
 1: draws call the opener `prompt`; JSONL has no pictures and always a `withdrawn.jsonl`.
@@ -22,6 +22,7 @@ FORMAT = 5
 3: `is_cut`, also of the rows of the folder for `datasets`.
 4: that folder has `prompt`, `completion`, `gold_rationales` and `facts`.
 5: `answers`, what several people answered to the question.
+6: Parquet tells the `probability` of an admission, as the other forms do.
 """
 
 

@@ -71,6 +71,7 @@ _CANDIDATE: dict[str, Any] = {
             "judge_kind": "string",
             "n_fits": "int",
             "n_votes": "int",
+            "probability": "float",
         }
     ],
     "merged_by_older_rule": "bool",
@@ -120,10 +121,6 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """The columns by the kind of row."""
-_ADJUDICATED = {
-    "admissions": [{**_CANDIDATE["admissions"][0], "adjudicated": "bool"}],
-    "adjudications": [{"round": "int", "fits": "bool"}],
-}
 _PLAIN = ("string", "int", "float", "bool")
 
 
@@ -131,10 +128,19 @@ def columns_of(kind: str, release: Json) -> Mapping[str, Any]:
     """Returns the columns of a kind of row of a release; those of adjudication only where anything
     was adjudicated, and those of a later format only in releases of it, so that files of other
     releases stay as they always were."""
-    is_adjudicated = kind in ("rationale", "candidate") and "adjudicated" in release["figures"]
-    columns = {**COLUMNS[kind], **_ADJUDICATED} if is_adjudicated else COLUMNS[kind]
-    without = () if release.get("format", 1) > 4 else ("answers",)
-    return {name: type_ for name, type_ in columns.items() if name not in without}
+    columns = dict(COLUMNS[kind])
+    format = release.get("format", 1)
+    if format < 5:
+        columns.pop("answers", None)
+    if kind in ("rationale", "candidate"):
+        admission = dict(columns["admissions"][0])
+        if format < 6:
+            del admission["probability"]
+        if "adjudicated" in release["figures"]:
+            admission["adjudicated"] = "bool"
+            columns["adjudications"] = [{"round": "int", "fits": "bool"}]
+        columns["admissions"] = [admission]
+    return columns
 
 
 def plain_columns(kind: str, besides: tuple[str, ...] = ()) -> dict[str, str]:

@@ -9,8 +9,10 @@ import pandas
 import pyarrow.parquet
 import pytest
 from PIL import Image as PillowImage
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.models import Admission
 from app.services.releases.formats import parquet
 from app.services.releases.releases import ReleaseFormat, create_release, write_release
 from tests.support.command_line import hide, run_python
@@ -60,6 +62,28 @@ def test_pandas_and_pyarrow_read_typed_columns(out: Path) -> None:
     content = table.column("image").to_pylist()[0]["bytes"]
     with PillowImage.open(io.BytesIO(content)) as image:
         assert image.size == (64, 48)
+
+
+def test_an_admission_keeps_the_probability_that_it_came_from(
+    session: Session, tmp_path: Path
+) -> None:
+    project, _ = make_released_project(session, tmp_path)
+    weighed, counted = session.scalars(select(Admission).order_by(Admission.candidate_id))
+    weighed.policy, weighed.probability = "dawid_skene_0.9", 0.9375
+    release = create_release(session, project, actor=None)
+
+    def read(name: str) -> list[float | None]:
+        write_release(session, release, format=ReleaseFormat.PARQUET, out=tmp_path / name)
+        table = pyarrow.parquet.read_table(tmp_path / name / "rationales/train.parquet")
+        admissions = table.column("admissions").to_pylist()
+        return [one.get("probability", "absent") for (one,) in admissions]
+
+    assert read("now") == [0.9375, None]
+    assert counted.probability is None
+    release.card = {**release.card, "format": 5}  # kept in memory: a release never changes
+    with session.no_autoflush:
+        assert read("before") == ["absent", "absent"]
+    session.expire(release)
 
 
 def test_rows_are_written_a_group_at_a_time(
