@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from app.lifecycle import JudgementStatus, RoundItemState
-from app.models import Judgement, RoundItem
+from app.models import Adjudication, Judgement, RoundItem
 from app.queries.judging.leases import HELD, count_submitted
 
 
@@ -32,6 +32,11 @@ def get_queue_figures(
     """
     mine = aliased(Judgement)
     is_open = RoundItem.state == RoundItemState.OPEN
+    decided = exists().where(
+        Adjudication.round_id == RoundItem.round_id,
+        Adjudication.item_id == RoundItem.item_id,
+        Adjudication.decided_by_id == user_id,
+    )
     has_room = RoundItem.n_taken < RoundItem.slots
     counts = session.execute(
         select(
@@ -42,7 +47,9 @@ def get_queue_figures(
                 or_(mine.id.is_(None), mine.status == JudgementStatus.RELEASED),
             ),
             func.count().filter(is_open, mine.status == JudgementStatus.SKIPPED),
-            func.count().filter(is_open, has_room, mine.status == JudgementStatus.SUBMITTED),
+            func.count().filter(
+                is_open, has_room, or_(mine.status == JudgementStatus.SUBMITTED, decided)
+            ),
         )
         .select_from(RoundItem)
         .outerjoin(mine, and_(mine.round_item_id == RoundItem.id, mine.user_id == user_id))

@@ -7,7 +7,7 @@ from sqlalchemy import Select, and_, bindparam, func, or_, select, text, update
 from sqlalchemy.orm import Session, make_transient_to_detached
 
 from app.lifecycle import JUDGEABLE_ITEM, JudgementStatus
-from app.models import Judgement, RoundAnnotator, RoundItem, User
+from app.models import Adjudication, Judgement, RoundAnnotator, RoundItem, User
 from app.queries.judging.own_work import ROUND_ID, USER_ID
 
 HELD = (JudgementStatus.LEASED, JudgementStatus.DRAFT)
@@ -178,3 +178,19 @@ def count_held(session: Session, round_id: int, user_id: int) -> int:
             Judgement.status.in_(HELD),
         )
     ).one()
+
+
+def has_decided(session: Session, round_item: RoundItem, user_id: int) -> bool:
+    """Whether a person decided something of an item as an adjudicator: others judge it then."""
+    return (
+        session.scalars(
+            select(Adjudication.candidate_id)
+            .where(
+                Adjudication.round_id == round_item.round_id,
+                Adjudication.item_id == round_item.item_id,
+                Adjudication.decided_by_id == user_id,
+            )
+            .limit(1)
+        ).first()
+        is not None
+    )

@@ -32,6 +32,9 @@ def _found(direction: str, limit: int, lock: str) -> str:
          AND q.random_key {direction} (SELECT place FROM person)
          AND (SELECT mine.id FROM judgement mine
               WHERE mine.round_item_id = q.id AND mine.user_id = :user_id) IS NULL
+         AND (SELECT decided.candidate_id FROM adjudication decided
+              WHERE decided.round_id = q.round_id AND decided.item_id = q.item_id
+                AND decided.decided_by_id = :user_id LIMIT 1) IS NULL
        ORDER BY q.random_key DESC LIMIT {limit} {lock}) AS arm"""  # noqa: S608 - made of constants
 
 
@@ -123,7 +126,8 @@ def claim_open_item(
     max_per_annotator: int | None,
     even_if_begun: bool,
 ) -> ClaimedItem | None:
-    """Lock the next item with a free slot that this person has not had. Never waits.
+    """Lock the next item with a free slot that this person has not had, nor decided as an
+    adjudicator. Never waits.
 
     None also for who has submitted `max_per_annotator` items of the round, and, unless
     `even_if_begun`, for who has begun another item and could go on with it.

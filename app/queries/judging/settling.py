@@ -15,7 +15,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from app.lifecycle import JudgementStatus, Role, RoundItemState
-from app.models import Judgement, Membership, RoundAnnotator, RoundItem, User
+from app.models import Adjudication, Judgement, Membership, RoundAnnotator, RoundItem, User
 
 _UNJUDGED = (RoundItemState.WAITING, RoundItemState.OPEN)
 # Written into the statement, so that PostgreSQL can tell that ix_judgement_skipped covers it.
@@ -29,13 +29,15 @@ _MAX_PER_ANNOTATOR = bindparam("max_per_annotator", type_=BigInteger)
 
 
 def _somebody_is_left() -> ColumnElement[bool]:
-    """Whether a member could still take the item: one who neither submitted nor skipped it.
+    """Whether a member could still take the item: one who neither submitted nor skipped it, nor
+    decided it as an adjudicator.
 
     Members are the project's annotators, and those of its admins who judge in this round; without
     those who have judged `max_per_annotator` items.
     """
     had = aliased(Judgement)
     part = aliased(RoundAnnotator)
+    decided = aliased(Adjudication)
     takes_part = exists().where(
         part.round_id == RoundItem.round_id, part.user_id == Membership.user_id
     )
@@ -48,6 +50,11 @@ def _somebody_is_left() -> ColumnElement[bool]:
             had.round_item_id == RoundItem.id,
             had.user_id == Membership.user_id,
             had.status.in_(_HAD_IT),
+        ),
+        ~exists().where(
+            decided.round_id == RoundItem.round_id,
+            decided.item_id == RoundItem.item_id,
+            decided.decided_by_id == Membership.user_id,
         ),
         ~takes_part.where(part.n_submitted >= _MAX_PER_ANNOTATOR),
     )

@@ -292,6 +292,7 @@ def renew_lease(session: Session, judgement: Judgement, now: datetime, *, waits:
         or round_item.state not in JUDGEABLE_ITEM
         or round_item.n_taken >= round_item.slots
         or has_reached_limit(session, judgement)
+        or queries.has_decided(session, round_item, judgement.user_id)
     ):
         return False
     slot = _free_slot(session, round_item)
@@ -316,6 +317,8 @@ def renew_lease_or_explain(
         reason = Sentence("an admin set your answers of this round apart")
     elif has_reached_limit(session, judgement):
         reason = Sentence("you have judged as many items of this round as one person may")
+    elif queries.has_decided(session, round_item, judgement.user_id):
+        reason = Sentence("you decided it as an adjudicator, so others judge it")
     elif round_item.state in (*JUDGEABLE_ITEM, RoundItemState.DONE):
         reason = Sentence("its last place went to somebody else")
     else:

@@ -28,10 +28,10 @@ from app.services.admission.apply import admit
 from app.services.admission.preview import count_votes, list_policies, rule_of
 from app.services.admission.trials import try_policies
 from app.services.dataset.items import exclude_item
-from app.services.judging import judgements
+from app.services.judging import judgements, leases, opening
 from app.services.judging.ending import end_if_all_judged, end_judging
 from app.services.quality.withdrawing import give_answers_back, withdraw_answers
-from app.services.refusals import JudgedByOneself, NotDisputed, RoundNotJudging
+from app.services.refusals import JudgedByOneself, LeaseLost, NotDisputed, RoundNotJudging
 from app.services.releases.figures import Figures
 from app.services.releases.rows import build_rows
 from tests.support.factories import make_membership, make_project, make_round, make_user
@@ -188,6 +188,25 @@ def test_who_judged_an_item_does_not_decide_it(
     withdraw_answers(session, round_, people[2], actor=admin)
     with pytest.raises(JudgedByOneself):  # nor does it where the answer counts no more
         find_dispute(session, round_, places[0].item_id, people[2])
+
+
+def test_who_decided_an_item_is_not_asked_to_judge_it(
+    session: Session, round_: Round, places: list[RoundItem], people: list[User], admin: User
+) -> None:
+    decide(session, round_, places[0], admin, True, False)
+    withdraw_answers(session, round_, people[2], actor=admin)  # both are open again
+    handed = opening.open_next_item(session, round_, admin)
+    assert handed is not None
+    assert handed.round_item_id == places[1].id
+    judgements.skip(session, locked(session, handed), reason="unsure")
+    assert opening.open_next_item(session, round_, admin) is None
+    give_answers_back(session, round_, people[2], actor=admin)
+    session.refresh(places[1])
+    decide(session, round_, places[1], admin, True, False)
+    withdraw_answers(session, round_, people[2], actor=admin)
+    with pytest.raises(LeaseLost, match="you decided it as an adjudicator"):
+        leases.resume(session, locked(session, handed))
+    assert opening.open_next_item(session, round_, make_user(session)) is not None
 
 
 def test_the_order_of_people_differs_from_item_to_item(
