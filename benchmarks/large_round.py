@@ -2,16 +2,22 @@
 
     python -m benchmarks.large_round             # 100,000 items of eight candidates
     python -m benchmarks.large_round --quick     # a small one, in a minute
+    python -m benchmarks.large_round --screenshots build/looks
 
 Twenty people have judged all items but the last ones, three each: 2.4 million verdicts. The
 statement that counts votes for the policies is timed alone. Then a light worker gathers the
 evidence, every page of the round is asked for in turn, and judging is closed while its page is
 asked for. Web server, worker and database are real and share the machine's cores.
+
+With --screenshots nothing is measured: the round is filled with pictures of rendered scenes,
+scores, check items, a comparison and releases, and each page is photographed wide and narrow, in
+the light and in the dark (needs Chromium and Playwright).
 """
 
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 
 from app.embedded.programs import postgres_programs, redis_program
@@ -28,6 +34,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=20, help="people who judged it")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/large_round.jsonl"))
     parser.add_argument("--quick", action="store_true", help="1,000 items")
+    parser.add_argument("--screenshots", type=Path, metavar="DIR", help="photograph the pages")
     parser.add_argument("--cell", help="measure one configuration and print it (used by itself)")
     arguments = parser.parse_args()
     postgres_programs(None)  # what is missing is said before anything is measured
@@ -44,6 +51,12 @@ def main() -> None:
         "candidates": 8,
         "web": 1,
     }
+    if arguments.screenshots:
+        from benchmarks.support.large_round_looks import take_pictures
+
+        taken = take_pictures(config, arguments.screenshots)
+        sys.stdout.write(f"{len(taken)} pictures of pages in {arguments.screenshots}\n")
+        return
     _print(config, Cells("benchmarks.large_round", arguments.out).measure(config))
 
 

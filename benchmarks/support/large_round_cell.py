@@ -6,9 +6,11 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import create_engine, make_url, pool, text
 
@@ -30,7 +32,7 @@ PAGES = (
     "/rounds/{round}/status",
     "/rounds/{round}/close",
     "/rounds/{round}/policies",
-    "/rounds/{round}/policies?policy=majority&other=unanimous",
+    "/rounds/{round}/policies?one=majority&other=unanimous",
     "/rounds/{round}/adjudication",
     "/rounds/{round}/adjudication/decided",
     "/rounds/{round}/map",
@@ -41,15 +43,26 @@ PAGES = (
     "/projects/scenes/people",
     "/projects/scenes/people/{person}",
     "/projects/scenes/releases",
-    "/projects/scenes/compare?before=1&after=2",
-    "/projects/scenes/compare/items?before=1&after=2",
+    "/projects/scenes/side-by-side?before=1&after=2",
+    "/projects/scenes/side-by-side/items?before=1&after=2",
     "/projects/scenes/playground",
     "/mine",
     "/",
 )
 
 
-def measure(config: Config) -> Result:
+@dataclass(frozen=True)
+class FilledRound:
+    """An installation with a large round that people have judged, and an admin's session."""
+
+    home: Path
+    round_id: int
+    cookie: str
+
+
+@contextmanager
+def filled_round(config: Config) -> Iterator[FilledRound]:
+    """Gives PostgreSQL and Redis of its own with the round in it, as long as the block lasts."""
     from app.embedded import embedded_services
 
     with tempfile.TemporaryDirectory() as name, embedded_services(Path(name)) as services:
@@ -66,31 +79,36 @@ def measure(config: Config) -> Result:
         round_id, cookies = fill(config | {"order": "random"})
         _fill_judgements(config, round_id)
         forget_engine()
+        yield FilledRound(Path(name), round_id, cookies[0])
+
+
+def measure(config: Config) -> Result:
+    with filled_round(config) as filled, ExitStack() as stack:
+        round_id, admin = filled.round_id, filled.cookie
         result: Result = {
             "n_verdicts": ask("SELECT count(*) FROM verdict")[0][0],
             "count_seconds": _time_counting(round_id),
         }
-        with ExitStack() as stack:
-            port, _ = stack.enter_context(web_processes(config["web"], Path(name) / "web.log"))
-            workers = start_light_worker(Path(name), stack)
-            admin = cookies[0]
-            asyncio.run(_post(port, admin, f"/rounds/{round_id}/evidence"))
-            result["assess_seconds"] = _wait_for("assess", workers.log)
-            result["assess_mb"] = max(peak_mb(pid) for pid in worker_pids())
-            [[person]] = ask('SELECT max(id) FROM "user"')
-            addresses = [page.format(round=round_id, person=person) for page in PAGES]
-            result["pages"] = asyncio.run(_time_pages(port, admin, addresses))
-            asyncio.run(_post(port, admin, f"/rounds/{round_id}/close"))
-            result["closing_seconds"] = _wait_for("close", workers.log)
-            result["closing_mb"] = max(peak_mb(pid) for pid in worker_pids())
+        port, _ = stack.enter_context(web_processes(config["web"], filled.home / "web.log"))
+        workers = start_light_worker(filled.home, stack)
+        asyncio.run(post(port, admin, f"/rounds/{round_id}/evidence"))
+        result["assess_seconds"] = wait_for("assess", workers.log)
+        result["assess_mb"] = max(peak_mb(pid) for pid in worker_pids())
+        [[person]] = ask('SELECT max(id) FROM "user"')
+        addresses = [page.format(round=round_id, person=person) for page in PAGES]
+        result["pages"] = asyncio.run(_time_pages(port, admin, addresses))
+        asyncio.run(post(port, admin, f"/rounds/{round_id}/close"))
+        result["closing_seconds"] = wait_for("close", workers.log)
+        result["closing_mb"] = max(peak_mb(pid) for pid in worker_pids())
         return result | {"load_average": os.getloadavg()[0]}
 
 
-_JUDGED = """
+JUDGED = """
 CREATE TEMPORARY TABLE said AS
 SELECT place.id AS place_id, who.id AS user_id, turn, shown.candidate_id,
   (hashint8(shown.candidate_id) % 3 = 0) <> (random() < 0.08) AS fits,
-  row_number() OVER (PARTITION BY place.id, turn ORDER BY random()) AS position
+  row_number() OVER (PARTITION BY place.id, turn
+    ORDER BY hashint8extended(shown.candidate_id, turn)) AS position
 FROM (SELECT id, item_id, row_number() OVER (ORDER BY id) AS number FROM round_item
   WHERE round_id = :round ORDER BY id LIMIT :judged) place
 CROSS JOIN generate_series(1, :overlap) turn
@@ -110,20 +128,26 @@ SELECT judgement.id, candidate_id, :round, none_fits, false, fits, position
 FROM judgement JOIN said ON place_id = round_item_id AND said.user_id = judgement.user_id
 ORDER BY judgement.id;
 UPDATE round_item SET state = 'done', n_taken = :overlap, n_submitted = :overlap
-WHERE id IN (SELECT round_item_id FROM judgement);
+WHERE id IN (SELECT place_id FROM said);
 UPDATE round_item SET disputed = found.ids FROM (
   SELECT place_id, array_agg(candidate_id ORDER BY candidate_id) AS ids FROM (
     SELECT place_id, candidate_id FROM said GROUP BY place_id, candidate_id
     HAVING bool_or(fits) AND NOT bool_and(fits)
   ) differing GROUP BY place_id
 ) found WHERE found.place_id = round_item.id;
+INSERT INTO round_annotator (round_id, user_id, n_submitted)
+SELECT :round, user_id, count(DISTINCT place_id) FROM said GROUP BY user_id;
+DROP TABLE said
+"""
+"""Lets people judge the first items of a round, each in an order of their own. 8 % of what they say
+is otherwise than the rest says."""
+
+_AROUND = """
 INSERT INTO adjudication (round_id, item_id, candidate_id, fits, decided_by_id, decided_at)
 SELECT :round, item_id, candidate_id, random() < 0.5, (SELECT min(id) FROM "user"),
   now() - random_key * interval '1 day'
 FROM round_item, unnest(disputed) AS candidate_id WHERE random_key < 0.5;
 UPDATE round_item SET is_decided = true WHERE random_key < 0.5 AND disputed <> '{}';
-INSERT INTO round_annotator (round_id, user_id, n_submitted)
-SELECT round_id, user_id, count(*) FROM judgement GROUP BY round_id, user_id;
 INSERT INTO run (project_id, round_id, job, strategy, role, status, parameters, attempt, result,
   started_at, finished_at)
 SELECT project_id, id, 'generate', 'direct', 'reasoner', 'succeeded', '{}', 1, :counts, now(), now()
@@ -146,11 +170,6 @@ WHERE hashint8(id) % 6 = 0
 
 def _fill_judgements(config: Config, round_id: int) -> None:
     """Let all but the last items be judged."""
-    from app.embedded.postgres import SUPERUSER
-    from app.kit.settings import get_settings
-
-    url = make_url(get_settings().resolve_database_url()).set(username=SUPERUSER)
-    engine = create_engine(url, poolclass=pool.NullPool)
     n = config["items"] * config["candidates"]
     counts = DrawCounts(draws=3 * n, candidates=n, shown=n)
     effort = JudgingEffort(judgements=n, counted_ms=20_000 * n)
@@ -161,12 +180,22 @@ def _fill_judgements(config: Config, round_id: int) -> None:
         "counts": json.dumps(SamplingResult(counts=counts).dump()),
         "figures": json.dumps(RoundFigures(n_items=config["items"], effort=effort).dump()),
     }
-    with engine.begin() as connection:
-        # Triggers and keys are left out while the rows come in; the counters are written above.
-        connection.execute(text("SET session_replication_role = replica"))
-        for statement in _JUDGED.split(";\n"):
-            connection.execute(text(statement), values)
     tables = (*FILLED, "judgement", "verdict", "round_annotator", "adjudication")
+    put_in(f"{JUDGED};\n{_AROUND}", values, tables)
+
+
+def put_in(statements: str, values: Mapping[str, Any], tables: Sequence[str]) -> None:
+    """Runs statements without triggers and keys, which leaves out counters too, and tells the
+    planner of the tables that they have filled."""
+    from app.embedded.postgres import SUPERUSER
+    from app.kit.settings import get_settings
+
+    url = make_url(get_settings().resolve_database_url()).set(username=SUPERUSER)
+    engine = create_engine(url, poolclass=pool.NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("SET session_replication_role = replica"))
+        for statement in statements.split(";\n"):
+            connection.execute(text(statement), dict(values))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"VACUUM ANALYZE {', '.join(tables)}"))
         connection.execute(text("CHECKPOINT"))
@@ -191,7 +220,7 @@ def _time_counting(round_id: int) -> float:
     return statistics.median(taken)
 
 
-async def _post(port: int, cookie: str, path: str) -> None:
+async def post(port: int, cookie: str, path: str) -> None:
     person = Connection(port, cookie)
     reply = await person.ask("POST", path, script=False)
     assert reply.status in {200, 303}, reply.body
@@ -219,10 +248,11 @@ async def _time_pages(port: int, cookie: str, addresses: Sequence[str]) -> dict[
 
 _RUN = """
 SELECT status, extract(epoch FROM finished_at - started_at), error FROM run WHERE job = :job
+ORDER BY id DESC LIMIT 1
 """
 
 
-def _wait_for(job: str, log: object) -> float:
+def wait_for(job: str, log: object) -> float:
     """Returns the seconds that the newest run of a job took, once it has ended well."""
     deadline = time.monotonic() + LONGEST_SECONDS
     while time.monotonic() < deadline:

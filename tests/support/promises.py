@@ -334,6 +334,14 @@ LONG = (
     ),
     Step(
         (
+            "python -m benchmarks.large_round --screenshots DIR",
+            "python -m benchmarks.large_round --screenshots build/looks",
+        ),
+        run="python -m benchmarks.large_round --quick --screenshots looks",
+        says="148 pictures of pages in looks",
+    ),
+    Step(
+        (
             "python -m worker.demo.recipe --out DIR --seed 0",
             "python -m worker.demo.recipe --out build/demo --seed 0",
         ),
