@@ -1,8 +1,8 @@
-"""The JSON of a round's evidence: how far people agree, if positions draw picks, how they judge.
+"""The stored figures of a round's evidence: agreement, positions, anchors, people, yield and more.
 
-As the results of runs (`run_results.py`): whoever measures stores what `dump` returns, pages call
-`find`. A new kind of evidence is a member of `EvidenceKind`, a model here and what measures it in
-`app/services/quality/evidence.py`.
+Whoever measures stores what `dump` returns, and pages call `find`, as with the results of runs
+(`run_results.py`). A new kind of evidence is a member of `EvidenceKind`, a model here and what
+measures it in `app/services/quality/evidence.py`.
 """
 
 from enum import StrEnum
@@ -129,9 +129,9 @@ class PositionFigures(StoredJson):
 
 
 class AnchorFigures(StoredJson):
-    """What people pick in a round, and of its anchors: texts that they, or others, judged before.
+    """The fit rate of a round's items, and of its anchors now and the first time.
 
-    first_…: of the round in which the anchors were shown first.
+    Anchors are texts that were judged before; first_…: in the round that showed them first.
     """
 
     fit: Figure = Figure()
@@ -233,14 +233,17 @@ class PersonFigures(StoredJson):
 
 
 class PeopleFigures(StoredJson):
-    """How the people of a round judged, those who only judged check items among them."""
+    """The figures of everybody who judged in a round, also of those who saw check items only."""
 
     people: tuple[PersonFigures, ...] = ()
 
 
 class YieldLine(StoredJson):
-    """What one way of sampling brought. A text that several drew counts for each by its share of
-    the draws, and so does the time that people spent on it."""
+    """What one opener at one temperature brought: draws, shown and admitted texts, people's time.
+
+    A text that several of them drew counts for each by its share of the draws, and so does the time
+    that people spent on it.
+    """
 
     strategy: str
     prompt: str
@@ -254,7 +257,7 @@ class YieldLine(StoredJson):
 
 
 class YieldFigures(StoredJson):
-    """What each way of sampling brought. machine_seconds: of the sampling as a whole."""
+    """A line for each way in which a round sampled, and the workers' time of all together."""
 
     by_people: bool = True
     machine_seconds: float = 0.0
@@ -287,6 +290,6 @@ class DoubtFigures(StoredJson):
 
 
 class AssessmentResult(StoredJson):
-    """The result of gathering evidence: how many judgements it is about; the rest are rows."""
+    """The result of a run that gathers evidence: how many judgements it read."""
 
     n_judgements: int = 0

@@ -19,7 +19,7 @@ from app.routes.projects import archive, guidelines, home, members, projects
 from app.routes.quality import adjudication, checks
 from app.routes.quality import people as people_of_projects
 from app.routes.releases import adapters, releases
-from app.routes.rounds import admission, comparing, comparison, item_map, playground, rounds
+from app.routes.rounds import admission, comparison, item_map, playground, rounds, side_by_side
 from app.routes.runs import runs
 from app.services.operation.readiness import check_readiness
 from app.web.access.deps import make_places
@@ -67,7 +67,7 @@ ROUTES = (
     rounds,
     admission,
     comparison,
-    comparing,
+    side_by_side,
     playground,
     item_map,
     runs,

@@ -40,7 +40,7 @@ def main() -> None:
     postgres_programs(None)  # what is missing is said before anything is measured
     redis_program(None)
     if arguments.cell:
-        from benchmarks.support.large_round_cell import measure
+        from benchmarks.support.large_round.cell import measure
 
         print_result(measure(json.loads(arguments.cell)))
         return
@@ -52,7 +52,7 @@ def main() -> None:
         "web": 1,
     }
     if arguments.screenshots:
-        from benchmarks.support.large_round_looks import take_pictures
+        from benchmarks.support.large_round.looks import take_pictures
 
         taken = take_pictures(config, arguments.screenshots)
         sys.stdout.write(f"{len(taken)} pictures of pages in {arguments.screenshots}\n")

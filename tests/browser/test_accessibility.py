@@ -49,7 +49,7 @@ from tests.support.quality.comparisons import (
     make_sampled,
 )
 from tests.support.quality.disputes import decide_item, make_disputed_round
-from tests.support.rounds.compared import make_compared_project
+from tests.support.rounds.side_by_side import make_compared_project
 from tests.support.rounds.trained import finish_tryout, make_trained_round, make_tryout
 
 pytestmark = pytest.mark.browser
@@ -163,6 +163,7 @@ def fill(site: Site) -> dict[str, str]:
         broken.error = "OutOfMemory: " + "x" * 300
         compared = make_compared_project(session)
         make_trained_round(session, compared, number=3)
+        sampled = sampled_round(session)
         tried, waits = (
             make_tryout(session, compared, seed=1),
             make_tryout(session, compared, seed=2),
@@ -224,13 +225,14 @@ def fill(site: Site) -> dict[str, str]:
             "round/show.html finished": f"/rounds/{done.id}",
             "round/show.html failed": f"/rounds/{failed.id}",
             "round/show.html anchors": f"/rounds/{make_drifting_rounds(session).id}",
-            "round/compare.html": f"/projects/{compared.slug}/compare",
-            "round/changed.html": f"/projects/{compared.slug}/compare/items?change=improved",
+            "round/side_by_side.html": f"/projects/{compared.slug}/side-by-side",
+            "round/changed.html": f"/projects/{compared.slug}/side-by-side/items?change=improved",
             "playground/index.html": f"/projects/{compared.slug}/playground",
             "playground/show.html": f"/projects/{compared.slug}/playground/{tried.id}",
             "playground/show.html waiting": f"/projects/{compared.slug}/playground/{waits.id}",
             "round/show.html to compare": f"/rounds/{compared_round(session, judged=False).id}",
             "round/show.html compared": f"/rounds/{compared_round(session, judged=True).id}",
+            "round/cancel_comparison.html": f"/rounds/{sampled.id}/comparison/cancel",
             "round/close.html": f"/rounds/{site.round_id}/close",
             "round/policies.html": f"/rounds/{store_trials(session, site.round_id)}/policies",
             "round/show.html with a map": f"/rounds/{mapped}",
@@ -265,6 +267,13 @@ def compared_round(session: Session, *, judged: bool) -> Round:
         open_mixed_in(session, following.id, 1.0)
         judge_for_the_new(session, following, people, comparison)
         gather_now(session, round_)
+    return round_
+
+
+def sampled_round(session: Session) -> Round:
+    """A round with a comparison that nobody has judged yet."""
+    round_ = compared_round(session, judged=False)
+    make_sampled(session, round_)
     return round_
 
 

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from app.kit.sentences import CountedSentence, Sentence
-from app.models import Round
+from app.models import Project, Round
 from app.queries.quality.comparisons import count_progress
 from app.services.quality import comparisons
 from app.web.access.deps import CurrentUser, SessionDep
 from app.web.access.projects import ManagedRound
-from app.web.http.htmx import redirect
+from app.web.http.htmx import redirect, respond
 from app.web.http.inputs import read_whole
 
 router = APIRouter()
@@ -43,6 +43,14 @@ def retry_comparison(
 ) -> Response:
     comparisons.retry_comparison(session, round_, actor=user)
     return _back(request, round_, Sentence("Retried: it goes on where it stopped."))
+
+
+@router.get("/rounds/{round_id}/comparison/cancel")
+def confirm_cancel(request: Request, round_: ManagedRound, session: SessionDep) -> Response:
+    _, progress = comparisons.find_cancellable(session, round_)
+    project = session.get_one(Project, round_.project_id)
+    context = {"project": project, "round": round_, "progress": progress}
+    return respond(request, page="round/cancel_comparison.html", context=context)
 
 
 @router.post("/rounds/{round_id}/comparison/cancel")

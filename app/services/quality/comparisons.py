@@ -94,10 +94,11 @@ def request_comparison(
     return comparison
 
 
-def cancel_comparison(session: Session, round_: Round, *, actor: User | None) -> None:
-    """Stop the comparison of a round: its run, and handing out its items. What was said stays on
-    record and counts nowhere. Raises Conflict where there is none, or all of it is judged."""
-    round_ = round_queries.lock_round(session, round_.id)
+def find_cancellable(
+    session: Session, round_: Round
+) -> tuple[Comparison, queries.ComparisonCounts]:
+    """Returns the comparison of a round, and how far it is. Raises Conflict where there is none,
+    or all of it is judged."""
     comparison = _get(session, round_)
     counts = queries.count_progress(session, comparison.id)
     run = get_run(session, comparison.run_id) if comparison.run_id else None
@@ -106,7 +107,16 @@ def cancel_comparison(session: Session, round_: Round, *, actor: User | None) ->
         raise NothingToCompare(
             Sentence("All items of this comparison are judged; its result stays.")
         )
-    if run is not None and is_live:
+    return comparison, counts
+
+
+def cancel_comparison(session: Session, round_: Round, *, actor: User | None) -> None:
+    """Stop the comparison of a round: its run, and handing out its items. What was said stays on
+    record and counts nowhere. Raises Conflict where there is none, or all of it is judged."""
+    round_ = round_queries.lock_round(session, round_.id)
+    comparison, _ = find_cancellable(session, round_)
+    run = get_run(session, comparison.run_id) if comparison.run_id else None
+    if run is not None and run.status in LIVE_RUN:
         runs.cancel_run(session, run, actor=actor)
     queries.cancel_now(session, comparison, datetime.now(UTC))
     queries.stop_handing_out(session, comparison.id)

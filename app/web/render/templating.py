@@ -96,6 +96,17 @@ def duration(span: timedelta | float | None) -> str:
     return f"{number(seconds, 0)} s"
 
 
+def work_time(milliseconds: float | None) -> str:
+    """Returns people's time in minutes or, from two hours on, in hours: a day of work has no fixed
+    number of these.
+    """
+    if milliseconds is None:
+        return "–"
+    minutes = milliseconds / 60_000
+    unit, value = ("h", minutes / 60) if minutes >= 2 * 60 else ("min", minutes)
+    return f"{number(value, 1 if value < 10 else 0)} {languages.translate(_UNITS[unit])}"
+
+
 _UNITS = {"d": Sentence("d"), "h": Sentence("h"), "min": Sentence("min")}
 
 
@@ -226,6 +237,7 @@ def make_environment() -> Environment:
         number=number,
         ago=ago,
         duration=duration,
+        work_time=work_time,
         file_size=file_size,
         capital=capital,
         date_time=date_time,

@@ -95,6 +95,7 @@ Key = Callable[[PersonLine], float | str | None]
 
 _COLUMNS: Mapping[str, tuple[Sentence, Key]] = {
     "name": (Sentence("Name"), lambda line: line.user.name.casefold()),
+    "warnings": (Sentence("Warnings"), lambda line: -line.n_warnings),
     "judged": (Sentence("Judged"), lambda line: line.record.n_judgements),
     "item": (Sentence("One item"), lambda line: _median(line.record.per_item)),
     "candidate": (Sentence("One candidate"), lambda line: _median(line.record.per_candidate)),
@@ -104,7 +105,6 @@ _COLUMNS: Mapping[str, tuple[Sentence, Key]] = {
         lambda line: line.record.newest.alpha if line.record.newest else None,
     ),
     "checks": (Sentence("Check score"), lambda line: line.score.value if line.score else None),
-    "warnings": (Sentence("Warnings"), lambda line: -line.n_warnings),
 }
 DEFAULT_ORDER = "warnings"
 _BACKWARDS = "-"

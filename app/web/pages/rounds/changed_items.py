@@ -8,11 +8,11 @@ from sqlalchemy.orm import Session
 from app.kit.errors import NotFound
 from app.kit.sentences import Sentence
 from app.models import Item, Prediction, Project
-from app.queries.rounds import comparing as queries
-from app.queries.rounds.comparing import PAGE_SIZE, Change, JudgedText
-from app.services.rounds.comparing import Side, find_sides
+from app.queries.rounds import side_by_side as queries
+from app.queries.rounds.side_by_side import PAGE_SIZE, Change, JudgedText
+from app.services.rounds.side_by_side import Side, find_sides
 from app.web.language.labels import word
-from app.web.pages.rounds.comparing import (
+from app.web.pages.rounds.side_by_side import (
     CHANGE_LABELS,
     changes_url,
     compare_url,

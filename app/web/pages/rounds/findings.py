@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.lifecycle import Job
+from app.kit.sentences import Sentence
+from app.lifecycle import JUDGEABLE_ROUND, Job
 from app.models import Round
 from app.queries.history import HistoryLine, list_round_events
 from app.queries.rounds.rounds import RoundProgress, list_rounds
@@ -28,10 +29,38 @@ from app.web.pages.rounds.scores import Move, ScoreTable, list_moves, list_notes
 
 
 @dataclass(frozen=True)
+class Section:
+    """A section of a round's page: its id there, its heading and its file."""
+
+    id: str
+    title: Sentence
+    template: str
+
+
+SECTIONS = (
+    Section("coverage", Sentence("Coverage over the rounds"), "round/_coverage.html"),
+    Section("scores", Sentence("Scores on held-out items"), "round/_scores.html"),
+    Section("comparison", Sentence("New adapter against the one before"), "round/_comparison.html"),
+    Section("agreement", Sentence("Agreement"), "round/_evidence.html"),
+    Section("anchors", Sentence("Better model, or milder people?"), "round/_anchors.html"),
+    Section("doubts", Sentence("Does the model know when it is wrong?"), "round/_doubts.html"),
+    Section("adjudication", Sentence("Adjudication"), "round/_adjudication.html"),
+    Section("policies", Sentence("What policies would admit"), "round/_policies.html"),
+    Section("map", Sentence("Items over the rounds"), "round/_map.html"),
+    Section("yield", Sentence("Yield of the sampling"), "round/_yield.html"),
+)
+"""In the order in which the decision on the next round needs them."""
+OF_JUDGING = ("agreement", "adjudication", "policies", "anchors")
+"""What the decision to close judging needs: these come first while people judge."""
+
+
+@dataclass(frozen=True)
 class RoundFindings:
     """What a round brought, and how far it can be trusted: a section of the page for each."""
 
     round_id: int
+    is_judged: bool
+    """Whether judging is over."""
     coverage: CoveragePart | None
     """None before a round was decided."""
     yields: YieldPart | None
@@ -58,6 +87,26 @@ class RoundFindings:
     events: Sequence[HistoryLine]
     setting_lines: Sequence[tuple[str, str]]
 
+    @property
+    def sections(self) -> list[Section]:
+        """Returns the sections that have something to show, what decides in front."""
+        is_there = {
+            "coverage": self.coverage,
+            "scores": self.scores,
+            "comparison": self.comparison,
+            "agreement": self.evidence,
+            "anchors": self.anchors,
+            "doubts": self.doubts,
+            "adjudication": self.adjudication.counts.n_items,
+            "policies": self.shows_trials,
+            "map": self.maps,
+            "yield": self.yields,
+        }
+        found = [section for section in SECTIONS if is_there[section.id]]
+        if not self.is_judged:
+            found.sort(key=lambda section: section.id not in OF_JUDGING)
+        return found
+
 
 def round_findings(session: Session, round_: Round, progress: RoundProgress) -> RoundFindings:
     settings = LoopSettings.model_validate(round_.settings)
@@ -66,6 +115,7 @@ def round_findings(session: Session, round_: Round, progress: RoundProgress) -> 
     trials = find_trials(session, round_)
     return RoundFindings(
         round_id=round_.id,
+        is_judged=round_.status not in JUDGEABLE_ROUND,
         coverage=coverage_part(list_rounds(session, round_.project_id), round_),
         yields=yield_part(session, round_),
         maps=map_parts(session, round_),

@@ -15,7 +15,7 @@ from app.queries.rounds import tryouts as queries
 from app.round_settings import LoopSettings
 from app.services.rounds import tryouts
 from app.services.rounds.tryouts import BASE, Asked, Tried, TryoutResult
-from app.web.pages.rounds.comparing import side_label
+from app.web.pages.rounds.side_by_side import side_label
 from app.web.pages.runs.runs import RunCard, run_card
 
 N_LISTED = 30

@@ -71,6 +71,12 @@ class Work:
     silent_seconds: float | None
     stale_seconds: float
 
+    @property
+    def resumed_from_step(self) -> int | None:
+        """Returns the step from which a training went on; None where it did not stop."""
+        trained = self.result or self.rewarded
+        return trained.resumed_from_step if trained else None
+
 
 @dataclass(frozen=True)
 class RunCard:

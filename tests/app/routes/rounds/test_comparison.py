@@ -102,8 +102,13 @@ def test_it_can_be_cancelled_and_a_failed_sampling_retried(
     admin.post(f"{url}/comparison/retry")
     assert "being sampled" in said(admin, first)
     assert admin.post(f"{url}/comparison/retry").status_code == 409
+    asked = admin.get(f"{url}/comparison/cancel")
+    assert text_of(asked, "h1") == f"Cancel the comparison of round {first.number}?"
+    assert "0 of 2 items are judged." in text_of(asked, "main")
+    assert "being sampled" in said(admin, first), "nothing is cancelled by looking"
     admin.post(f"{url}/comparison/cancel")
     assert page(admin.get(url)).select_one("#ask-comparison") is not None
+    assert admin.get(f"{url}/comparison/cancel").status_code == 409
 
 
 def test_an_annotator_and_a_stranger_cannot_ask(
@@ -113,6 +118,7 @@ def test_an_annotator_and_a_stranger_cannot_ask(
         browser = sign_in(client, session, user)
         for act in ("", "/cancel", "/retry"):
             assert browser.post(f"/rounds/{first.id}/comparison{act}").status_code == status
+        assert browser.get(f"/rounds/{first.id}/comparison/cancel").status_code == status
 
 
 def test_an_archived_project_shows_no_form(

@@ -21,6 +21,7 @@ from app.web.render.templating import (
     piece,
     piece_with_id,
     static_url,
+    work_time,
 )
 
 FILES = sorted(TEMPLATES.rglob("*.html"))
@@ -164,6 +165,9 @@ def test_words_for_numbers() -> None:
     ]  # fmt: skip
     assert [file_size(n) for n in (999, 1500, 2_400_000, 3_200_000_000)] == [
         "999 bytes", "2 KB", "2 MB", "3.2 GB",
+    ]  # fmt: skip
+    assert [work_time(minutes * 60_000) for minutes in (0.44, 59.9, 119, 120, 2_667)] == [
+        "0.4 min", "60 min", "119 min", "2.0 h", "44 h",
     ]  # fmt: skip
     assert ago(None) == "never"
 

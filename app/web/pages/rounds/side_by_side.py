@@ -13,12 +13,12 @@ from app.measures import Interval, mean_interval, paired_interval
 from app.models import Project, Score
 from app.queries.projects.overview import find_effort
 from app.queries.quality.evidence import list_evidence
-from app.queries.rounds import comparing as queries
-from app.queries.rounds.comparing import AdmittedOf, Change, Flips, Paired, PairedMean
+from app.queries.rounds import side_by_side as queries
 from app.queries.rounds.rounds import list_rounds, list_scores
+from app.queries.rounds.side_by_side import AdmittedOf, Change, Flips, Paired, PairedMean
 from app.round_settings import LoopSettings
 from app.run_results import RoundFigures
-from app.services.rounds.comparing import BASE, Side, find_sides
+from app.services.rounds.side_by_side import BASE, Side, find_sides
 from app.web.pages.rounds.evidence import WHY_UNDEFINED
 from app.web.pages.rounds.findings import flat_settings
 from app.web.pages.rounds.scores import METRICS, SOFT_ACCURACY, Metric
@@ -86,7 +86,7 @@ class SettingLine:
 
 
 @dataclass(frozen=True)
-class ComparePage:
+class SideBySidePage:
     project: Project
     choices: Sequence[tuple[int, Sentence]]
     before: Side
@@ -99,9 +99,9 @@ class ComparePage:
     settings: Sequence[SettingLine]
 
 
-def compare_page(
+def side_by_side_page(
     session: Session, project: Project, *, before: int | None, after: int | None
-) -> ComparePage | None:
+) -> SideBySidePage | None:
     """Builds the page; None where the project has no round. Raises NotFound as `find_sides`."""
     sides = find_sides(session, project, before=before, after=after)
     if sides is None:
@@ -111,7 +111,7 @@ def compare_page(
     admitted = None
     if first.round and second.round and first.round is not second.round:
         admitted = queries.compare_admissions(session, first.round.id, second.round.id)
-    return ComparePage(
+    return SideBySidePage(
         project=project,
         choices=round_choices(session, project),
         before=first,
@@ -140,7 +140,7 @@ def side_label(number: int) -> Sentence:
 def compare_url(project: Project, before: int, after: int) -> str:
     """Returns the address of the comparison of two rounds, by their numbers."""
     query = urlencode({"before": before, "after": after})
-    return f"/projects/{project.slug}/compare?{query}"
+    return f"/projects/{project.slug}/side-by-side?{query}"
 
 
 def changes_url(project: Project, before: int, after: int, change: Change, *, page: int = 1) -> str:
@@ -148,7 +148,7 @@ def changes_url(project: Project, before: int, after: int, change: Change, *, pa
     query: dict[str, object] = {"before": before, "after": after, "change": change.value}
     if page > 1:
         query["page"] = page
-    return f"/projects/{project.slug}/compare/items?{urlencode(query)}"
+    return f"/projects/{project.slug}/side-by-side/items?{urlencode(query)}"
 
 
 # --- Scores ---------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from pathlib import Path
 from app.kit.errors import AppError
 from benchmarks.support.cells import Config
 from benchmarks.support.judging_cell import web_processes
-from benchmarks.support.large_round_cell import FilledRound, filled_round, post, wait_for
-from benchmarks.support.large_round_dress import dress, end_round
+from benchmarks.support.large_round.cell import FilledRound, filled_round, post, wait_for
+from benchmarks.support.large_round.dress import dress, end_round
 from benchmarks.support.light_worker import ask, start_light_worker
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -9,7 +9,7 @@ from app.models import Project
 from app.services.projects import removal
 from tests.support.browsing import page, sign_in, text_of
 from tests.support.factories import make_membership, make_project, make_user
-from tests.support.rounds.compared import make_compared_project
+from tests.support.rounds.side_by_side import make_compared_project
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def signed_in(client: TestClient, session: Session, project: Project, role: Role
 
 
 def base(project: Project) -> str:
-    return f"/projects/{project.slug}/compare"
+    return f"/projects/{project.slug}/side-by-side"
 
 
 def test_the_newest_round_is_held_beside_the_one_before(
@@ -50,6 +50,12 @@ def test_the_newest_round_is_held_beside_the_one_before(
     assert "overlap" not in settings
     figures = text_of(shown, "section:has(#figures-title)")
     assert "Covered so far 2 2" in figures
+
+
+@pytest.mark.parametrize("rest", ["?before=1", "/items?change=regressed&after=2"])
+def test_addresses_of_before_lead_on(admin: TestClient, project: Project, rest: str) -> None:
+    sent = admin.get(f"/projects/{project.slug}/compare{rest}", follow_redirects=False)
+    assert (sent.status_code, sent.headers["location"]) == (303, f"{base(project)}{rest}")
 
 
 def test_it_counts_the_items_that_changed_and_links_to_them(

@@ -29,7 +29,7 @@ from app.services.quality.checks import ExpectedVerdict, make_check
 from app.services.rounds import tryouts
 from app.services.rounds.moving_on import finish_round_run
 from benchmarks.support.cells import Config
-from benchmarks.support.large_round_cell import JUDGED, FilledRound, put_in
+from benchmarks.support.large_round.cell import JUDGED, FilledRound, put_in
 from benchmarks.support.light_worker import ask as look
 
 N_SCENES = {"train": 60, "validation": 20, "test": 10}
@@ -40,7 +40,7 @@ JUDGED_BEFORE = 0.1
 """The share of the items that people judged in round 1."""
 NAMES = (
     "Ada Ferreira", "Bo Lindqvist", "Chiamaka Okafor", "Dmitri Volkov", "Elif Yildiz",
-    "Farid Amini", "Grace Mbeki", "Hiroshi Tanaka", "Ines Duarte", "Jonas Weber",
+    "Farid Amini", "Grace Mbeki", "Hiroshi Tanaka", "Irene Duarte", "Jonas Weber",
     "Kavya Raman", "Liam O'Brien",
     "Maja Kowalska", "Noor Haddad", "Omar Benali", "Priya Nair", "Quentin Lefebvre", "Rosa Jimenez",
     "Sofia Papadopoulou", "Tomas Novak",
