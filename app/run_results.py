@@ -21,6 +21,10 @@ from app.kit.sentences import Told
 from app.lifecycle import FailureKind
 
 
+def _is_zero(value: object) -> bool:
+    return value == 0
+
+
 def _is_none(value: object) -> bool:
     return value is None
 
@@ -213,6 +217,10 @@ class ImportResult(StoredJson):
     """Images that are new in the project."""
     splits: Mapping[str, int] = Field(default_factory=dict)
     """Rows per split."""
+    n_pictures: int = 0
+    """Images that came without a question, new or not."""
+    n_pictures_added: int = 0
+    picture_splits: Mapping[str, int] = Field(default_factory=dict)
     changed: tuple[str, ...] = ()
     """Ids of rows that differ from their items and were left alone."""
     refused: tuple[Told, ...] = ()
@@ -364,6 +372,11 @@ class QuestionTally(StoredJson):
     kinds: dict[str, KindTally] = Field(default_factory=dict)
 
     @property
+    def n_waiting(self) -> int:
+        """Returns how many nobody has decided on."""
+        return self.n_proposed - self.n_kept - self.n_dropped
+
+    @property
     def kept_share(self) -> float | None:
         """Returns the share of the decided questions that was kept; None where none was decided."""
         n_decided = self.n_kept + self.n_dropped
@@ -431,6 +444,8 @@ class RoundFigures(StoredJson):
     """None where nobody asked for one."""
     questions: QuestionTally | None = Field(default=None, exclude_if=_is_none)
     """None where the model asked nothing about images."""
+    n_alone: int = Field(default=0, exclude_if=_is_zero)
+    """Train images without any question that the next round could ask about, where it asks."""
     effort: JudgingEffort | None = Field(default=None, exclude_if=_is_none)
     """Of the people who judged it; None where an older version decided it."""
     strategies: tuple[StrategyFigures, ...] = Field(default=(), exclude_if=_is_empty)

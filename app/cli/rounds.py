@@ -174,9 +174,11 @@ def describe_questions(asked: QuestionTally) -> str:
         f"{kind} {tally.grounded} of {tally.asked} (elsewhere {tally.elsewhere})"
         for kind, tally in asked.kinds.items()
     )
+    n_read = sum(tally.asked for tally in asked.kinds.values())
     return (
         f"Questions: {asked.n_drawn} drawn about {asked.n_images} images, {asked.n_proposed} "
-        f"distinct ones, {asked.n_kept} kept ({kept}); {asked.n_known} asked what was known, "
+        f"distinct ones, {n_read} of them well-formed, {asked.n_kept} kept as items ({kept}), "
+        f"{asked.n_waiting} waiting; {asked.n_known} asked what was known, "
         f"{asked.n_empty} asked nothing, {asked.n_over} over the limit"
         f"{f'. With an answer in their image: {kinds}' if kinds else ''}"
     )

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from app.events.base import BaseEvent
-from app.kit.sentences import CountedSentence, Sentence
+from app.kit.sentences import Amount, CountedSentence, Sentence
 
 
 class ImportFinished(BaseEvent):
@@ -13,8 +13,19 @@ class ImportFinished(BaseEvent):
     n_added: int
     n_updated: int
     n_images: int
+    n_pictures: int = 0
+    """Those of the images that came without a question."""
 
     def describe(self) -> str:
+        if self.n_pictures:
+            return Sentence(
+                "Import finished: %(added)s added, %(updated)s changed, %(images)s stored, "
+                "%(pictures)s without questions",
+                added=CountedSentence("%(n)s item", "%(n)s items", n=self.n_added),
+                updated=CountedSentence("%(n)s item", "%(n)s items", n=self.n_updated),
+                images=CountedSentence("%(n)s image", "%(n)s images", n=self.n_images),
+                pictures=Amount(self.n_pictures),
+            )
         return Sentence(
             "Import finished: %(added)s added, %(updated)s changed, %(images)s stored",
             added=CountedSentence("%(n)s item", "%(n)s items", n=self.n_added),

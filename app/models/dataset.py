@@ -42,8 +42,20 @@ class ProjectImage(Base):
     image_sha256: Mapped[str] = mapped_column(ForeignKey("image.sha256"), primary_key=True)
     split: Mapped[Split]
     withdrawn_at: Mapped[datetime | None]
+    image_name: Mapped[str | None]
+    """As the file was called, with its folders, of an image that came without a question; of others
+    their items say it."""
+    facts: Mapped[Json | None]
+    """What a critic may read of an image that came without a question."""
     __table_args__ = (
         UniqueConstraint("project_id", "image_sha256", "split"),
+        Index(
+            "ix_project_image_alone",
+            "project_id",
+            "split",
+            "image_sha256",
+            postgresql_where=text("image_name IS NOT NULL"),
+        ),
         Index("ix_project_image_image_sha256", "image_sha256"),
     )
 

@@ -144,6 +144,8 @@ class RunShard(WithId, Base):
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
     number: Mapped[int]
     item_ids: Mapped[list[int]]
+    images: Mapped[list[str]] = mapped_column(server_default=text("'[]'::jsonb"))
+    """Images without any item that the run asks about, by their content."""
     status: Mapped[ShardStatus] = mapped_column(server_default=ShardStatus.WAITING.value)
     attempt: Mapped[int] = mapped_column(server_default="0")
     worker_id: Mapped[int | None] = mapped_column(ForeignKey("worker.id", ondelete="SET NULL"))

@@ -65,6 +65,17 @@ class SelfQuestioningSettings(SettingsModel):
             is_rare=True,
         ),
     ] = 6
+    ask_untaught: Annotated[
+        bool,
+        Shown(
+            Sentence("Ask before it has learned to"),
+            Sentence(
+                "A base that follows orders can ask at once; off: a round before the first "
+                "training asks nothing."
+            ),
+            is_rare=True,
+        ),
+    ] = True
     description_temperature: Annotated[
         float,
         Field(ge=0, le=5),

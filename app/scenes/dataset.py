@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,6 +48,25 @@ def write_demo_dataset(
     path = folder / "items.jsonl"
     path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     return path
+
+
+def write_demo_pictures(folder: Path, *, seed: int, n_pictures: int, besides: Path) -> Path:
+    """Write so many pictures into `folder` about which nothing is asked, with `metadata.jsonl`,
+    which says the scene behind each, all of them to train on; returns the folder. No scene of
+    theirs is one of the items in the file `besides`. The same arguments give the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = random.Random(f"demo-pictures-{seed}")  # noqa: S311 - draws pictures, no secrets
+    lines = besides.read_text(encoding="utf-8").splitlines()
+    taken = {Scene.from_dict(json.loads(line)["facts"]) for line in lines}
+    scenes = (scene for scene in _new_scenes(rng) if scene not in taken)
+    entries: list[dict[str, Any]] = []
+    for number, scene in enumerate(islice(scenes, n_pictures), start=1):
+        name = f"alone-{number:05d}.png"
+        (folder / name).write_bytes(render_png(scene))
+        entries.append({"file_name": name, "split": "train", "facts": scene.to_dict()})
+    text = "".join(json.dumps(entry, allow_nan=False) + "\n" for entry in entries)
+    (folder / "metadata.jsonl").write_text(text, encoding="utf-8")
+    return folder
 
 
 def _new_scenes(rng: random.Random) -> Iterator[Scene]:

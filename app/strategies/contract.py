@@ -50,7 +50,8 @@ class Strategy:
     the text; None where there is nothing to show. `shows_traces`: whether people see the traces of
     a round with these settings, as they are stored. `marks`: what people may say of the turns of a
     draw. `learns_from_prior`: whether it can be trained on imported episodes, with their looks.
-    `learns_from_rewards`: whether its roles can learn from how draws of their own ended.
+    `asks_about_images`: whether its models ask about images, also about those that came without a
+    question. `learns_from_rewards`: whether its roles can learn from how draws of their own ended.
     `branch_template`: shows a draw that was played on from a turn that a person corrected; None
     where draws cannot be.
     """
@@ -63,6 +64,7 @@ class Strategy:
     shows_traces: Callable[[Mapping[str, Any]], bool] = lambda _settings: True
     marks: tuple[Mark, ...] = ()
     learns_from_prior: bool = False
+    asks_about_images: bool = False
     learns_from_rewards: bool = False
     branch_template: str | None = None
 

@@ -61,6 +61,7 @@ SELF_QUESTIONING = Strategy(
     name="self_questioning",
     roles=(MODEL,),
     settings=SelfQuestioningSettings,
+    asks_about_images=True,
     trace=ProbedTrace,
     trace_template="judge/traces/self_questioning.html",
     shows_traces=_warns,

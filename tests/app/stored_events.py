@@ -64,7 +64,12 @@ STORED: dict[str, list[tuple[dict[str, Any], str]]] = {
         (
             {"n_added": 2, "n_updated": 1, "n_images": 0},
             "Import finished: 2 items added, 1 item changed, 0 images stored",
-        )
+        ),
+        (
+            {"n_added": 0, "n_updated": 0, "n_images": 1200, "n_pictures": 1200},
+            "Import finished: 0 items added, 0 items changed, 1,200 images stored, 1,200 without "
+            "questions",
+        ),
     ],
     "prior:imported": [
         (

@@ -212,6 +212,7 @@ def fill(site: Site) -> dict[str, str]:
             "member/index.html": f"{base}/members",
             "member/remove.html": f"{base}/members/{member.id}/remove",
             "item/index.html": f"{base}/items",
+            "image/index.html": f"{base}/images",
             "item/show.html": f"/items/{item.id}",
             "item/correct.html": f"/items/{item.id}/correct",
             "item/exclude.html": f"/items/{item.id}/exclude",

@@ -98,6 +98,11 @@ JOURNEY = (
         says="1 added",
     ),
     Step(
+        ("illume import PROJECT FOLDER",),
+        run="illume import street-scenes unasked",
+        says="2 images without questions",
+    ),
+    Step(
         ("illume prior import scenes episodes.jsonl", "illume prior import PROJECT FILE"),
         run="illume prior import street-scenes episodes.jsonl",
         says="1 added",
@@ -263,8 +268,12 @@ LONG = (
         says="share of held-out questions answered rightly",
     ),
     Step(
-        ("illume loop --strategy self_questioning",),
-        run="illume loop asking --demo --strategy self_questioning --rounds 1 --scenes 20",
+        (
+            "illume loop --strategy self_questioning",
+            "illume loop scenes --demo --strategy self_questioning --pictures 200 --rounds 3",
+        ),
+        run="illume loop asking --demo --strategy self_questioning --rounds 2 --scenes 20 "
+        "--pictures 4",
         says="Questions: ",
     ),
     Step(

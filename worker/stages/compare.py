@@ -51,10 +51,10 @@ class _Comparing(ShardStage[_Made, None]):
         self._new = open_models(inputs, backend, new, heart)
         self._prove = cache(lambda: prove_base(inputs, heart))
 
-    def compute(self, item_ids: Sequence[int]) -> _Made:
+    def compute(self, shard: RunShard) -> _Made:
         """Draws with the same seeds and settings for both, since these depend on item and round."""
         self._prove()  # only now is a shard held
-        items = persist(lambda session: list_items(session, item_ids))
+        items = persist(lambda session: list_items(session, shard.item_ids))
         settings, number = self.inputs.settings, self.inputs.round_number
         old = self._procedure.propose(self._old, items, settings, number)
         new = self._procedure.propose(self._new, items, settings, number)

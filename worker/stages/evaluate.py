@@ -54,9 +54,9 @@ class _Evaluation(ShardStage[_Made, Measured]):
         self._models = open_models(inputs, inputs.settings.evaluation.backend, adapters, heart)
         self._prove = cache(lambda: prove_base(inputs, heart))
 
-    def compute(self, item_ids: Sequence[int]) -> _Made:
+    def compute(self, shard: RunShard) -> _Made:
         self._prove()  # only now is a shard held
-        items = persist(lambda session: list_items(session, item_ids))
+        items = persist(lambda session: list_items(session, shard.item_ids))
         seen = self._answer(
             [Asked(item, image_path(image.sha256, image.media_type)) for item, image in items]
         )

@@ -17,6 +17,7 @@ from app.queries.rounds.candidates import count_draws
 from app.queries.rounds.rounds import list_sampled_strategies
 from app.queries.rounds.training_items import list_items
 from app.run_results import SamplingResult
+from app.services.dataset.alone import may_ask
 from app.services.rounds.questions import Inquiry, store_inquiries
 from app.services.rounds.sampling import Drawing, store_samples
 from app.services.runs.failures import Failure
@@ -55,8 +56,8 @@ def _list_strategies(session: Session, inputs: RunInputs) -> list[RunInputs]:
 
 @dataclass(frozen=True)
 class _Made:
-    """What was drawn for the items of a shard, what was asked about their images, by the adapter
-    that asked, and the items of which draws failed."""
+    """What was drawn for the items of a shard, what was asked about their images and about those
+    of the shard, by the adapter that asked, and the items of which draws failed."""
 
     item_ids: Sequence[int]
     drawings: Sequence[Drawing]
@@ -87,19 +88,22 @@ class _Drawer:
         drawing = Drawing(self._inputs.strategy.name, made.drawn, self.adapter_id, seconds)
         return drawing, made.failures
 
-    def inquire(self, item_ids: Sequence[int]) -> Sequence[Inquiry]:
-        images = persist(lambda session: self._list_images(session, item_ids))
+    def inquire(self, shard: RunShard) -> Sequence[Inquiry]:
+        images = persist(lambda session: self._list_images(session, shard))
         return self._procedure.inquire(
             self._models, images, self._inputs.settings, self._inputs.round_number
         )
 
-    def _list_images(
-        self, session: Session, item_ids: Sequence[int]
-    ) -> list[tuple[Image, Sequence[str]]]:
-        """The images of a shard that are asked about, with what is known of each."""
-        if not self._procedure.inquires:
+    def _list_images(self, session: Session, shard: RunShard) -> list[tuple[Image, Sequence[str]]]:
+        """The images of a shard that are asked about, with what is known of each: those of its
+        items, and those that no item is about."""
+        settings, name = self._inputs.settings, self._inputs.strategy.name
+        if not may_ask(settings, name, has_learned=self.adapter_id is not None):
             return []
-        images = questions.list_images_to_ask(session, self._inputs.round_id, item_ids)
+        images = [
+            *questions.list_images_to_ask(session, self._inputs.round_id, shard.item_ids),
+            *questions.list_images(session, shard.images),
+        ]
         known = questions.list_known_questions(
             session, self._inputs.project_id, [image.sha256 for image in images]
         )
@@ -110,15 +114,15 @@ class _Sampling(ShardStage[_Made, None]):
     def __init__(self, inputs: RunInputs, drawers: Sequence[_Drawer]) -> None:
         self.inputs, self._drawers = inputs, drawers
 
-    def compute(self, item_ids: Sequence[int]) -> _Made:
+    def compute(self, shard: RunShard) -> _Made:
         for drawer in self._drawers:
             drawer.prove()  # only now is a shard held
-        items = persist(lambda session: list_items(session, item_ids))
+        items = persist(lambda session: list_items(session, shard.item_ids))
         made = [drawer.draw(items) for drawer in self._drawers]
-        inquiries = [(drawer.adapter_id, drawer.inquire(item_ids)) for drawer in self._drawers]
+        inquiries = [(drawer.adapter_id, drawer.inquire(shard)) for drawer in self._drawers]
         failed = {failure.item_id: failure for _, failures in made for failure in failures}
         drawings = [drawing for drawing, _ in made]
-        return _Made(item_ids, drawings, inquiries, list(failed.values()))
+        return _Made(shard.item_ids, drawings, inquiries, list(failed.values()))
 
     def write(self, session: Session, shard: RunShard, made: _Made, seconds: float) -> None:
         for adapter_id, inquiries in made.inquiries:

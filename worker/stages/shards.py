@@ -10,7 +10,7 @@
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from sqlalchemy.orm import Session
@@ -40,8 +40,9 @@ class ShardStage(ABC, Generic[Made, Measured]):
     """What `compute` counts on the heart's pace."""
 
     @abstractmethod
-    def compute(self, item_ids: Sequence[int]) -> Made:
-        """Returns what comes of the items of a shard. No transaction is open; the shard is held."""
+    def compute(self, shard: RunShard) -> Made:
+        """Returns what comes of the items or images of a shard. No transaction is open; the shard
+        is held."""
 
     @abstractmethod
     def write(self, session: Session, shard: RunShard, made: Made, seconds: float) -> None:
@@ -84,7 +85,7 @@ def work_shards(
 def _do(run_id: int, heart: Heart, stage: ShardStage[Made, Measured], shard: RunShard) -> None:
     with heart.holding_shard(run_id, shard.id, shard.attempt):
         started = time.monotonic()
-        made = stage.compute(shard.item_ids)
+        made = stage.compute(shard)
         seconds = time.monotonic() - started
         persist(lambda session: stage.write(session, shard, made, seconds))
 

@@ -24,9 +24,10 @@ from app.round_settings import (
     LoopSettings,
     MonologueSettings,
     SamplingSettings,
+    SelfQuestioningSettings,
     TrainingSettings,
 )
-from app.scenes.dataset import write_demo_dataset
+from app.scenes.dataset import write_demo_dataset, write_demo_pictures
 from app.services.accounts import accounts
 from app.services.dataset import imports
 from app.services.projects import projects
@@ -75,6 +76,8 @@ class Sizes:
     n_train: int = 120
     n_validation: int = 60
     n_test: int = 60
+    n_pictures: int = 0
+    """Further scenes to train on, about which nothing is asked."""
 
 
 def demo_settings(seed: int) -> LoopSettings:
@@ -85,6 +88,7 @@ def demo_settings(seed: int) -> LoopSettings:
         sampling=SamplingSettings(max_new_tokens=32),
         # Trained on scenes alone, it follows no orders.
         monologue=MonologueSettings(instruct=False),
+        self_questioning=SelfQuestioningSettings(ask_untaught=False),
         training=TrainingSettings(dropout=0.0),
         evaluation=EvaluationSettings(critic="exact"),
     )
@@ -98,15 +102,22 @@ def create_demo_project(session: Session, *, name: str, seed: int, sizes: Sizes)
         session, name=name, actor=None, guidelines=GUIDELINES, settings=demo_settings(seed)
     )
     with tempfile.TemporaryDirectory(prefix="illume-demo-") as folder:
-        write_demo_dataset(
-            Path(folder),
+        items = write_demo_dataset(
+            Path(folder) / "items",
             seed=seed,
             n_train=sizes.n_train,
             n_validation=sizes.n_validation,
             n_test=sizes.n_test,
         )
-        with closing(imports.read_dataset([Path(folder) / "items.jsonl"])) as parsed:
-            imports.import_dataset(session, project, parsed, update=False, actor=None)
+        paths = [items]
+        if sizes.n_pictures:
+            pictures = Path(folder) / "pictures"
+            paths.append(
+                write_demo_pictures(pictures, seed=seed, n_pictures=sizes.n_pictures, besides=items)
+            )
+        for path in paths:
+            with closing(imports.read_dataset([path])) as parsed:
+                imports.import_dataset(session, project, parsed, update=False, actor=None)
     return project
 
 

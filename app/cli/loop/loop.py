@@ -77,6 +77,15 @@ def loop(
             min=20,
         ),
     ] = 400,
+    n_pictures: Annotated[
+        int,
+        typer.Option(
+            "--pictures",
+            help="With --demo: further scenes that come without any question, for the strategy "
+            "self_questioning to ask about. Of a folder of your own: illume import PROJECT FOLDER.",
+            min=0,
+        ),
+    ] = 0,
     n_episodes: Annotated[
         int | None,
         typer.Option(
@@ -129,7 +138,7 @@ def loop(
         with session_scope() as session:
             if is_demo and find_project(session, project) is None:
                 console.print("Rendering the scenes of", emphasised(project), "…")
-                sizes = demo.Sizes(n_scenes, n_scenes // 2, n_scenes * 3 // 2)
+                sizes = demo.Sizes(n_scenes, n_scenes // 2, n_scenes * 3 // 2, n_pictures)
                 demo.create_demo_project(session, name=project, seed=seed or 0, sizes=sizes)
         with session_scope() as session:
             owner = get_project(session, project)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.cli.console import console, is_terminal
 from app.kit.db import session_scope
 from app.kit.errors import AppError
-from app.lifecycle import CLOSED_ROUND, RUN_TRANSITIONS, Decision, Job, RoundStatus, RunStatus
+from app.lifecycle import CLOSED_ROUND, RUN_TRANSITIONS, Job, RunStatus
 from app.models import Round, Run
 from app.queries.rounds import rounds as queries
 from app.queries.runs.runs import find_latest_run
@@ -68,10 +68,8 @@ def _has_ended(project_id: int, view: View) -> bool:
                 f"Round {round_.number}: {failed.job} failed. {failed.error}\n"
                 "Mend the cause, then: illume round retry, or illume round cancel."
             )
-        is_over = round_.status is RoundStatus.CANCELLED or (
-            round_.status in CLOSED_ROUND and round_.decision is not Decision.CONTINUE
-        )
-        return is_over and not _is_baseline_live(session, project_id)
+        # Where another round follows, it begins with the end of the one before.
+        return round_.status in CLOSED_ROUND and not _is_baseline_live(session, project_id)
 
 
 def _phases(session: Session, round_: Round) -> list[Phase]:

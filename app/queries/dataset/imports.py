@@ -44,6 +44,22 @@ def find_project_images(
     return found
 
 
+def list_image_names(session: Session, project_id: int, names: Sequence[str]) -> set[str]:
+    """Returns those of some names that images of a project have which came without a question."""
+    found: set[str] = set()
+    for block in blocks(names):
+        found.update(
+            name
+            for name in session.scalars(
+                select(ProjectImage.image_name).where(
+                    ProjectImage.project_id == project_id, ProjectImage.image_name.in_(block)
+                )
+            )
+            if name is not None
+        )
+    return found
+
+
 def lock_items(session: Session, item_ids: Sequence[int]) -> None:
     """Hold items so that no round can take them in before the transaction ends."""
     for block in blocks(sorted(item_ids)):

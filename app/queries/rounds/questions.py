@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
 from app.lifecycle import QuestionState, Split
-from app.models import AskedImage, AskedQuestion, Image, Item, RoundItem
+from app.models import AskedImage, AskedQuestion, Image, Item, ProjectImage, RoundItem
 
 
 def list_images_to_ask(
@@ -30,6 +30,13 @@ def list_images_to_ask(
         .join(Item, Item.image_sha256 == Image.sha256)
         .where(Item.id.in_(item_ids), Item.id.in_(first))
         .order_by(Image.sha256)
+    ).all()
+
+
+def list_images(session: Session, digests: Collection[str]) -> Sequence[Image]:
+    """Returns images by their content, in order."""
+    return session.scalars(
+        select(Image).where(Image.sha256.in_(digests)).order_by(Image.sha256)
     ).all()
 
 
@@ -78,7 +85,16 @@ def list_proposed(session: Session, round_id: int) -> Sequence[AskedQuestion]:
 def list_facts(
     session: Session, project_id: int, images: Collection[str]
 ) -> dict[str, dict[str, Any]]:
-    """Returns the facts that came with some item of each image, by image."""
+    """Returns the facts that came with some item of each image, or with the image itself where it
+    came without a question, by image."""
+    alone = session.execute(
+        select(ProjectImage.image_sha256, ProjectImage.facts).where(
+            ProjectImage.project_id == project_id,
+            ProjectImage.image_sha256.in_(images),
+            ProjectImage.facts.is_not(None),
+        )
+    )
+    found = {image: facts for image, facts in alone if facts is not None}
     rows = session.execute(
         select(Item.image_sha256, Item.facts)
         .ext(distinct_on(Item.image_sha256))
@@ -89,7 +105,7 @@ def list_facts(
         )
         .order_by(Item.image_sha256, Item.id)
     )
-    return {image: facts for image, facts in rows if facts is not None}
+    return found | {image: facts for image, facts in rows if facts is not None}
 
 
 def insert_item(session: Session, row: Mapping[str, Any]) -> int | None:

@@ -255,11 +255,18 @@ def add_run(session: Session, run: Run) -> bool:
     return True
 
 
-def insert_shards(session: Session, run_id: int, item_blocks: Sequence[Sequence[int]]) -> None:
-    """Add a waiting shard for each block of items."""
+def insert_shards(
+    session: Session,
+    run_id: int,
+    item_blocks: Sequence[Sequence[int]],
+    image_blocks: Sequence[Sequence[str]] = (),
+) -> None:
+    """Add a waiting shard for each block of items, and then for each block of images."""
+    blocks: list[tuple[Sequence[int], Sequence[str]]] = [(block, ()) for block in item_blocks]
+    blocks += [((), block) for block in image_blocks]
     rows = [
-        {"run_id": run_id, "number": number, "item_ids": list(block)}
-        for number, block in enumerate(item_blocks, start=1)
+        {"run_id": run_id, "number": number, "item_ids": list(items), "images": list(images)}
+        for number, (items, images) in enumerate(blocks, start=1)
     ]
     if rows:
         session.execute(insert(RunShard), rows)
@@ -294,6 +301,20 @@ def list_undone_blocks(session: Session, run_id: int) -> Sequence[list[int]]:
     """Returns the items of the shards of a run that are not done, shard by shard."""
     return session.scalars(
         select(RunShard.item_ids)
-        .where(RunShard.run_id == run_id, RunShard.status != ShardStatus.DONE)
+        .where(
+            RunShard.run_id == run_id,
+            RunShard.status != ShardStatus.DONE,
+            func.cardinality(RunShard.item_ids) > 0,
+        )
         .order_by(RunShard.number)
     ).all()
+
+
+def list_undone_images(session: Session, run_id: int) -> list[list[str]]:
+    """Returns the images of the shards of a run that are not done, shard by shard."""
+    shards = session.scalars(
+        select(RunShard.images)
+        .where(RunShard.run_id == run_id, RunShard.status != ShardStatus.DONE)
+        .order_by(RunShard.number)
+    )
+    return [images for images in shards if images]

@@ -101,7 +101,10 @@ def import_dataset(
     n_images = _store_images(session, project, parsed, plan, progress)
     _add_items(session, project, plan, progress)
     _update_items(session, project, plan, actor)
+    for image, picture in plan.retold:
+        image.facts = picture.row.facts
     splits = Counter(plan.splits[item.image_sha256].value for item in parsed.items)
+    alone = Counter(plan.splits[one.image_sha256].value for one in parsed.pictures)
     report = ImportReport(
         n_rows=len(parsed.items),
         n_added=len(plan.added),
@@ -111,13 +114,19 @@ def import_dataset(
         splits=dict(sorted(splits.items())),
         changed=plan.changed,
         refused=plan.refused,
-        warnings=list(parsed.warnings),
+        warnings=[*parsed.warnings, *plan.notes],
+        n_pictures=len(parsed.pictures),
+        n_pictures_added=len(plan.pictures),
+        picture_splits=dict(sorted(alone.items())),
     )
-    if plan.added or plan.updated:
+    if plan.added or plan.updated or plan.pictures or plan.retold:
         record(
             session,
             ImportFinished(
-                n_added=report.n_added, n_updated=report.n_updated, n_images=report.n_images
+                n_added=report.n_added,
+                n_updated=report.n_updated,
+                n_images=report.n_images,
+                n_pictures=report.n_pictures_added,
             ),
             project_id=project.id,
             actor=actor,
@@ -229,8 +238,11 @@ def _store_images(
     takes neither; returns the number of images new here."""
     needed = {item.image_sha256 for item in plan.added}
     needed.update(item.image_sha256 for _, item in plan.updated)
+    alone = {picture.image_sha256: picture.row for picture in plan.pictures}
+    needed.update(alone)
     # A file that the store has lost comes back with the import that brought it.
-    lost = {item.image_sha256 for item in plan.unchanged} - needed
+    there = {item.image_sha256 for item in plan.unchanged}
+    lost = there.union(picture.image_sha256 for picture in parsed.pictures) - needed
     for sha256 in sorted(lost):
         image = parsed.images[sha256]
         if not image_path(sha256, image.media_type).is_file():
@@ -248,8 +260,11 @@ def _store_images(
                     "project_id": project.id,
                     "image_sha256": image.sha256,
                     "split": plan.splits[image.sha256],
+                    "image_name": row.images[0] if row else None,
+                    "facts": row.facts if row else None,
                 }
                 for image in block
+                for row in [alone.get(image.sha256)]
             ],
         )
         if progress:

@@ -2,17 +2,18 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.kit.sentences import Sentence
+from app.kit.sentences import CountedSentence, Sentence
 from app.lifecycle import Split
 from app.models import Item, Project, ProjectImage
 from app.queries.dataset import imports as queries
+from app.services.dataset.formats.pictures import name_some
 from app.services.dataset.formats.problems import Problems
-from app.services.dataset.formats.reading import ParsedDataset, ParsedItem
+from app.services.dataset.formats.reading import ParsedDataset, ParsedItem, ParsedPicture
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Plan:
     splits: dict[str, Split]
     """The split of every image of the file."""
     known: Mapping[str, ProjectImage]
+    pictures: list[ParsedPicture] = field(default_factory=list)
+    """Pictures without a question that are new here."""
+    retold: list[tuple[ProjectImage, ParsedPicture]] = field(default_factory=list)
+    """Those that are here, whose facts are written anew."""
+    notes: list[Sentence] = field(default_factory=list)
 
 
 def make_plan(session: Session, project: Project, parsed: ParsedDataset, *, update: bool) -> Plan:
@@ -58,9 +64,42 @@ def make_plan(session: Session, project: Project, parsed: ParsedDataset, *, upda
                 )
             _check_not_withdrawn(item, known, problems)
             differing.append((old, item))
+    _plan_pictures(plan, parsed, problems, update=update)
     problems.raise_if_any()
     _sort_out_changes(session, plan, differing, update=update)
+    _note_same_names(session, project, plan)
     return plan
+
+
+def _plan_pictures(plan: Plan, parsed: ParsedDataset, problems: Problems, *, update: bool) -> None:
+    """A picture that the project has already stays what it is; other facts of it wait for
+    `update`."""
+    for picture in parsed.pictures:
+        image = plan.known.get(picture.image_sha256)
+        _check_not_withdrawn(picture, plan.known, problems)
+        if image is None:
+            plan.pictures.append(picture)
+        elif picture.row.facts is not None and picture.row.facts != image.facts:
+            if update:
+                plan.retold.append((image, picture))
+            else:
+                plan.changed.append(picture.row.images[0])
+
+
+def _note_same_names(session: Session, project: Project, plan: Plan) -> None:
+    names = [picture.row.images[0] for picture in plan.pictures]
+    taken = sorted(queries.list_image_names(session, project.id, names))
+    if taken:
+        plan.notes.append(
+            CountedSentence(
+                "%(n)s picture has the name of another one that is here already; both are kept: "
+                "%(names)s",
+                "%(n)s pictures have the names of others that are here already; all are kept: "
+                "%(names)s",
+                n=len(taken),
+                names=name_some(taken),
+            )
+        )
 
 
 def _decide_splits(
@@ -100,7 +139,7 @@ def _decide_splits(
 
 
 def _check_not_withdrawn(
-    item: ParsedItem, known: Mapping[str, ProjectImage], problems: Problems
+    item: ParsedItem | ParsedPicture, known: Mapping[str, ProjectImage], problems: Problems
 ) -> None:
     image = known.get(item.image_sha256)
     if image is not None and image.withdrawn_at is not None:

@@ -1,6 +1,6 @@
 """The report of an import, in numbers and names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from app.models import Json
@@ -27,6 +27,11 @@ class ImportReport:
     refused: list[str] = field(default_factory=list)
     """Ids whose rows differ but may not be rewritten, each with the reason."""
     warnings: list[str] = field(default_factory=list)
+    n_pictures: int = 0
+    """Images that came without a question."""
+    n_pictures_added: int = 0
+    """Those of them that are new in the project."""
+    picture_splits: dict[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> Json:
         """Returns the report for `--json`; long lists are cut, their lengths are told."""
@@ -42,11 +47,20 @@ class ImportReport:
 
     def as_lines(self) -> list[str]:
         """Returns the report as lines for a terminal."""
-        splits = ", ".join(f"{n:,} {split}" for split, n in self.splits.items())
-        lines = [
-            f"{self.n_rows:,} rows ({splits}): {self.n_added:,} added, {self.n_updated:,} updated, "
-            f"{self.n_unchanged:,} unchanged; {self.n_images:,} new images."
-        ]
+        lines = []
+        if self.n_rows or not self.n_pictures:
+            lines.append(
+                f"{self.n_rows:,} rows ({_listed(self.splits)}): {self.n_added:,} added, "
+                f"{self.n_updated:,} updated, {self.n_unchanged:,} unchanged; "
+                f"{self.n_images:,} new images."
+            )
+        if self.n_pictures:
+            n_there = self.n_pictures - self.n_pictures_added
+            lines.append(
+                f"{self.n_pictures:,} images without questions ({_listed(self.picture_splits)}): "
+                f"{self.n_pictures_added:,} added, {n_there:,} there already. The strategy "
+                "self_questioning asks about those to train on."
+            )
         if self.changed:
             lines.append(
                 f"{len(self.changed):,} rows differ from their items and were left alone; import "
@@ -56,6 +70,10 @@ class ImportReport:
         if len(self.refused) > MAX_SHOWN:
             lines.append(f"… and {len(self.refused) - MAX_SHOWN:,} more.")
         return lines + [f"Note: {warning}" for warning in self.warnings]
+
+
+def _listed(splits: Mapping[str, int]) -> str:
+    return ", ".join(f"{n:,} {split}" for split, n in splits.items())
 
 
 def _name_some(names: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from app.run_results import (
     StrategyFigures,
     TrainingResult,
 )
+from app.services.dataset.alone import list_askable
 from app.services.rounds.decision import floor_of
 from app.services.rounds.questions import count_questions
 from app.services.runs.runs import list_chain
@@ -54,10 +55,17 @@ def collect_figures(session: Session, round_: Round) -> RoundFigures:
         rewarded=_rewarded_figures(session, round_),
         branches=queries.count_branches(session, round_.id),
         questions=count_questions(session, round_),
+        n_alone=_count_alone(session, round_, settings),
         effort=sum_effort(session, round_.id),
         strategies=strategies,
         critic=_critic_figures(session, round_),
     )
+
+
+def _count_alone(session: Session, round_: Round, settings: LoopSettings) -> int:
+    models = round_queries.list_round_models(session, round_.id)
+    learned = {one.strategy for one in models if one.parent_adapter_id or one.new_adapter_id}
+    return len(list_askable(session, round_.project_id, settings, learned=learned))
 
 
 def list_history(session: Session, round_: Round) -> list[RoundFigures]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from sqlalchemy.orm import Session
 
 from app.events.rounds import RoundDecided
-from app.kit.sentences import Sentence
 from app.lifecycle import PHASES, Decision, Job, RoundStatus
 from app.models import Project, Round
 from app.queries.quality.trails import renew_trails
@@ -17,12 +16,17 @@ from app.queries.rounds import rounds as queries
 from app.queries.rounds.round_items import open_mixed_in
 from app.queries.runs import runs as run_queries
 from app.round_settings import LoopSettings
-from app.run_results import StoredJson
+from app.run_results import RoundFigures, StoredJson
 from app.services.events import record
 from app.services.judging.ending import end_if_all_judged
 from app.services.quality.comparison_places import put_in_open_round
 from app.services.round_status import advance
-from app.services.rounds.decision import decide, decide_after_prior
+from app.services.rounds.decision import (
+    can_go_on,
+    decide,
+    decide_after_prior,
+    decide_untrained,
+)
 from app.services.rounds.figures import collect_figures, list_history
 from app.services.rounds.reinforcement import request_next
 from app.services.rounds.rounds import create_round, settings_of
@@ -71,18 +75,16 @@ def _begin_closing(session: Session, round_: Round, _settings: LoopSettings) -> 
     end_if_all_judged(session, round_.id)
 
 
-def _begin_training(session: Session, round_: Round, _settings: LoopSettings) -> None:
+def _begin_training(session: Session, round_: Round, settings: LoopSettings) -> None:
     """The run that closed the round has requested the training, unless there is nothing for one."""
     if run_queries.has_open_runs(session, round_.id, PHASES[RoundStatus.TRAINING].jobs):
         advance(session, round_, RoundStatus.TRAINING, actor=None)
         return
-    round_.figures = collect_figures(session, round_).dump()
-    _complete(
-        session,
-        round_,
-        Decision.NO_PROGRESS,
-        Sentence("No rationale has been admitted so far, so there is nothing to train on."),
-    )
+    figures = collect_figures(session, round_)
+    round_.figures = figures.dump()
+    decision, reason = decide_untrained(round_.number, figures, settings.stop)
+    _complete(session, round_, decision, reason)
+    _go_on(session, round_, decision, settings, figures)
 
 
 def _begin_evaluation(session: Session, round_: Round, settings: LoopSettings) -> None:
@@ -118,17 +120,30 @@ def _list_trained(session: Session, round_: Round, settings: LoopSettings) -> li
 
 
 def _decide(session: Session, round_: Round, settings: LoopSettings) -> None:
-    round_.figures = collect_figures(session, round_).dump()
+    figures = collect_figures(session, round_)
+    round_.figures = figures.dump()
     if settings.training.source == "prior":
         decision, reason = decide_after_prior(round_.number, settings.stop)
     else:
         decision, reason = decide(round_.number, list_history(session, round_), settings.stop)
     _complete(session, round_, decision, reason)
-    if decision is Decision.CONTINUE and settings.auto_continue:
-        session.flush()  # the next round may only open when this one is closed in the table
-        project = session.get_one(Project, round_.project_id)
-        following = create_round(session, project, settings=settings_after(settings), actor=None)
-        start_round(session, following, actor=None)
+    _go_on(session, round_, decision, settings, figures)
+
+
+def _go_on(
+    session: Session,
+    round_: Round,
+    decision: Decision,
+    settings: LoopSettings,
+    figures: RoundFigures,
+) -> None:
+    """Begin the next round where it is to begin by itself and has something to begin with."""
+    if decision is not Decision.CONTINUE or not settings.auto_continue or not can_go_on(figures):
+        return
+    session.flush()  # the next round may only open when this one is closed in the table
+    project = session.get_one(Project, round_.project_id)
+    following = create_round(session, project, settings=settings_after(settings), actor=None)
+    start_round(session, following, actor=None)
 
 
 def settings_after(settings: LoopSettings) -> LoopSettings:

@@ -1,6 +1,7 @@
 """A round starts: its items are put in, and its first runs are requested."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -14,11 +15,13 @@ from app.lifecycle import (
     Split,
 )
 from app.models import Round, User
+from app.queries.dataset.pictures import count_alone
 from app.queries.dataset.prior import count_prior
 from app.queries.rounds import candidates as candidate_queries
 from app.queries.rounds import round_items as item_queries
 from app.queries.rounds import rounds as queries
 from app.round_settings import LoopSettings
+from app.services.dataset.alone import list_askable
 from app.services.quality.anchors import find_serving, put_anchors_in
 from app.services.quality.check_places import put_checks_in
 from app.services.quality.comparison_places import put_comparisons_in
@@ -28,6 +31,8 @@ from app.services.rounds.rounds import settings_of
 from app.services.rounds.training_rows import plan_trainings
 from app.services.runs import runs
 from app.strategies import get_strategy
+
+Key = TypeVar("Key", int, str)
 
 _NOTHING_TO_TRAIN_ON = {
     "gold": Sentence(
@@ -63,13 +68,9 @@ def start_round(session: Session, round_: Round, *, actor: User | None) -> None:
         _start_training(session, round_, settings, actor)
         return
     item_ids = _add_items(session, round_, settings)
-    if not item_ids:
-        raise RoundEmpty(
-            Sentence(
-                "There is nothing to sample: no train item is left that is neither excluded nor "
-                "resting. Import items with the split `train`, or raise `rest_after`."
-            )
-        )
+    images = _choose_images(session, round_, settings)
+    if not item_ids and not images:
+        raise RoundEmpty(why_empty(session, round_.project_id, settings))
     advance(session, round_, RoundStatus.GENERATING, actor=actor)
     runs.request_run(
         session,
@@ -79,6 +80,7 @@ def start_round(session: Session, round_: Round, *, actor: User | None) -> None:
         # A mixed round is sampled by one run: an item opens with what all its strategies drew.
         strategy=None if settings.is_mixed else settings.strategy,
         item_blocks=split_into_blocks(item_ids, settings.sampling.items_per_shard),
+        image_blocks=split_into_blocks(images, settings.sampling.items_per_shard),
         actor=actor,
     )
     # After sampling in the queue: people wait for candidates, nobody waits for the baseline yet.
@@ -163,6 +165,40 @@ def _add_items(session: Session, round_: Round, settings: LoopSettings) -> list[
     return chosen
 
 
+def _choose_images(session: Session, round_: Round, settings: LoopSettings) -> list[str]:
+    """The train images that nobody has asked about, where the round's model is to ask about them:
+    as many as a round takes items at most."""
+    models = queries.list_round_models(session, round_.id)
+    learned = {one.strategy for one in models if one.parent_adapter_id is not None}
+    images = list_askable(session, round_.project_id, settings, learned=learned)
+    images.sort(key=lambda image: unit_hash("ask", settings.seed, round_.number, image))
+    return sorted(images[: settings.max_items])
+
+
+def why_empty(session: Session, project_id: int, settings: LoopSettings) -> Sentence:
+    """Returns why a round by these settings has nothing to sample, and what to do."""
+    if not count_alone(session, project_id).get(Split.TRAIN):
+        return Sentence(
+            "There is nothing to sample: no train item is left that is neither excluded nor "
+            "resting. Import items with the split `train`, or raise `rest_after`."
+        )
+    if not any(get_strategy(name).asks_about_images for name in settings.shares):
+        return Sentence(
+            "There is nothing to sample: the train images have no questions. Choose the strategy "
+            "self_questioning, which asks about them, or import questions and answers."
+        )
+    if not settings.self_questioning.ask_untaught:
+        return Sentence(
+            "There is nothing to sample: the model has not learned to ask yet, and no train item "
+            "could teach it. Import some questions and answers, or let it ask all the same "
+            "(self_questioning.ask_untaught)."
+        )
+    return Sentence(
+        "There is nothing to ask: of each train image as many questions are known as it may have. "
+        "Raise `self_questioning.max_per_image`, or import questions and answers."
+    )
+
+
 def request_baseline(
     session: Session, round_: Round, settings: LoopSettings, actor: User | None
 ) -> None:
@@ -197,6 +233,6 @@ def held_out_blocks(
     return blocks
 
 
-def split_into_blocks(item_ids: Sequence[int], size: int) -> list[Sequence[int]]:
-    """Returns the ids cut into blocks of `size`; the last one may be shorter."""
-    return [item_ids[start : start + size] for start in range(0, len(item_ids), size)]
+def split_into_blocks(keys: Sequence[Key], size: int) -> list[Sequence[Key]]:
+    """Returns keys cut into blocks of `size`; the last one may be shorter."""
+    return [keys[start : start + size] for start in range(0, len(keys), size)]

@@ -76,6 +76,7 @@ def request_run(
     role: str | None = None,
     parameters: dict[str, Any] | None = None,
     item_blocks: Sequence[Sequence[int]] | None = None,
+    image_blocks: Sequence[Sequence[str]] = (),
     retry_of: Run | None = None,
     actor: User | None = None,
 ) -> Run:
@@ -97,7 +98,7 @@ def request_run(
             Sentence("A %(job)s run of this round is already queued or running.", job=job)
         )
     if job in SHARDED:
-        queries.insert_shards(session, run.id, item_blocks or [])
+        queries.insert_shards(session, run.id, item_blocks or [], image_blocks)
     _tell(session, run, RunQueued(run_id=run.id, job=job, role=_role_of(run)), actor)
     n_workers = count_live_workers(session, job)
     jobs.enqueue(session, job, run.id, max(1, n_workers) if job in SHARDED else 1)
@@ -219,6 +220,7 @@ def retry_run(session: Session, run: Run, *, actor: User | None) -> Run:
         role=run.role,
         parameters=run.parameters,
         item_blocks=queries.list_undone_blocks(session, run.id),
+        image_blocks=queries.list_undone_images(session, run.id),
         retry_of=run,
         actor=actor,
     )

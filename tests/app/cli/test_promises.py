@@ -94,6 +94,9 @@ def desk(tmp_path: Path) -> Path:
     (tmp_path / "more.csv").write_text(
         "id,image,question,answer,rationale,split\nq4,4.png,what is it?,a ball,it is round,train\n"
     )
+    (tmp_path / "unasked").mkdir()
+    for number in (1, 2):
+        (tmp_path / "unasked" / f"{number}.png").write_bytes(picture(40 + number))
     with zipfile.ZipFile(tmp_path / "packed.zip", "w") as packed:
         packed.writestr("items.jsonl", json.dumps(row(5)) + "\n")
         packed.write(tmp_path / "images" / "5.png", "images/5.png")

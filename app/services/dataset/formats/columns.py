@@ -9,9 +9,10 @@ from typing import Any
 
 from app.kit.sentences import Sentence
 from app.lifecycle import Split
+from app.services.dataset.formats.pictures import Picture, asks_nothing, check_picture
 from app.services.dataset.formats.problems import Place, Problems
 from app.services.dataset.formats.published import a_okvqa
-from app.services.dataset.formats.released import as_item, is_released, refuse_partial
+from app.services.dataset.formats.published.released import as_item, is_released, refuse_partial
 from app.services.dataset.formats.rows import (
     SPLITS,
     BadField,
@@ -32,9 +33,10 @@ def read_values(
     problems: Problems,
     *,
     may_be_published: bool = False,
-) -> Row | None:
-    """Returns the checked row of values by their column, or None after its problems were added.
-    may_be_published: columns of A-OKVQA are read, too."""
+) -> Row | Picture | None:
+    """Returns the checked row of values by their column, a picture where the row asks nothing of
+    it, or None after its problems were added. may_be_published: columns of A-OKVQA are read,
+    too."""
     names = frozenset(values)
     try:
         refuse_partial(names)
@@ -47,6 +49,8 @@ def read_values(
         problems.add(place, error.problem)
         return None
     named = _with_our_names(values)
+    if asks_nothing(named):
+        return check_picture(place, named, problems)
     return check_row(place, named, problems) if columns.look_at(place, named) else None
 
 

@@ -7,11 +7,12 @@ from app.kit.sentences import Sentence
 from app.services.dataset.formats.columns import read_values
 from app.services.dataset.formats.lines import read_lines
 from app.services.dataset.formats.parsing import parse_json
+from app.services.dataset.formats.pictures import Picture
 from app.services.dataset.formats.problems import Place, Problems
 from app.services.dataset.formats.rows import ColumnCheck, Row, describe
 
 
-def read_jsonl(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row]:
+def read_jsonl(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row | Picture]:
     """Yields checked rows; empty lines are passed over."""
     columns = ColumnCheck(problems)
     for place, values in read_objects(stream, name, problems):

@@ -16,6 +16,7 @@ from app.kit.sentences import Amount, Sentence
 from app.services.dataset.formats.columns import read_values
 from app.services.dataset.formats.images import MAX_IMAGE_BYTES, BadImage
 from app.services.dataset.formats.names import NameIndex
+from app.services.dataset.formats.pictures import Picture
 from app.services.dataset.formats.problems import Place, Problems
 from app.services.dataset.formats.rows import ColumnCheck, Row
 from app.services.refusals import WrongFile
@@ -50,7 +51,7 @@ class ParquetFile:
         """Lets go of the file; its pictures cannot be read any more."""
         self._file.close()
 
-    def read_rows(self, problems: Problems) -> Iterator[Row]:
+    def read_rows(self, problems: Problems) -> Iterator[Row | Picture]:
         """Yields the checked rows."""
         import pyarrow
 

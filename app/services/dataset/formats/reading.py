@@ -22,6 +22,7 @@ from app.services.dataset.formats.images import (
     as_imported,
     verify_image,
 )
+from app.services.dataset.formats.pictures import Picture, note_doubles
 from app.services.dataset.formats.problems import Place as FilePlace
 from app.services.dataset.formats.problems import Problems
 from app.services.dataset.formats.rows import Row
@@ -37,11 +38,21 @@ class ParsedItem:
     image_sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class ParsedPicture:
+    """A picture that came without a question."""
+
+    row: Picture
+    image_sha256: str
+
+
 @dataclass(frozen=True)
 class ParsedDataset:
     """Checked items with verified images. Close it: it keeps the zip files open."""
 
     items: tuple[ParsedItem, ...]
+    pictures: tuple[ParsedPicture, ...]
+    """Those without a question, each once, and none that an item shows."""
     images: Mapping[str, ParsedImage]
     splits: Mapping[str, tuple[Split, FilePlace]]
     """The split of each image that the file names one for, and the row that does."""
@@ -69,34 +80,45 @@ def read_sources(
     """Read and check everything. Raises InvalidInput with all that is wrong."""
     with ExitStack() as stack:
         problems = Problems()
-        rows = _without_repeated(read_rows(sources, format, problems, stack))
+        notes: list[str] = []
+        rows = _without_repeated(read_rows(sources, format, problems, notes, stack))
         if not rows and not problems.count:
             names = ", ".join(source.name for source in sources)
             raise WrongFile(
                 Sentence(
                     "Nothing was imported: there are no rows in %(files)s. Rows come from files "
-                    "that end in .jsonl, .csv, .json or .parquet, alone, in a folder or in a zip.",
+                    "that end in .jsonl, .csv, .json or .parquet, alone, in a folder or in a zip. "
+                    "A folder or zip of pictures alone is read, too: PNG, JPEG, WebP, GIF or TIFF.",
                     files=names,
                 )
             )
-        _check_ids([row for row, _ in rows], problems)
+        _check_ids([row for row, _ in rows if isinstance(row, Row)], problems)
         places = _find_images(rows, problems)
         problems.raise_if_any()
 
         images = _verify_images(rows, places, problems, progress)
         problems.raise_if_any()
-        items = tuple(
-            ParsedItem(row, images[place].sha256)
+        shown = [
+            (row, images[place].sha256)
             for (row, _), place in zip(rows, places, strict=True)
             if place is not None
-        )
-        splits = _collect_splits(items, problems)
+        ]
+        items = tuple(ParsedItem(row, sha256) for row, sha256 in shown if isinstance(row, Row))
+        splits = _collect_splits(shown, problems)
         problems.raise_if_any()
         return ParsedDataset(
             items=items,
+            pictures=_without_question(shown),
             images={image.sha256: image for image in images.values()},
             splits=splits,
-            warnings=(*_warnings(items), *_notes_on_images(list(images.values()))),
+            warnings=(
+                *notes,
+                *note_doubles(
+                    (row.images[0], sha) for row, sha in shown if isinstance(row, Picture)
+                ),
+                *_warnings(items),
+                *_notes_on_images(list(images.values())),
+            ),
             resources=stack.pop_all(),
         )
 
@@ -104,8 +126,11 @@ def read_sources(
 def _without_repeated(rows: Sequence[SourcedRow]) -> list[SourcedRow]:
     """A release has a row per rationale: those that say the same of one item are one."""
     seen: dict[str, Row] = {}
-    kept = []
+    kept: list[SourcedRow] = []
     for row, sources in rows:
+        if isinstance(row, Picture):
+            kept.append((row, sources))
+            continue
         first = seen.setdefault(row.external_id, row)
         if first is row or row.made_from is None or not first.says_the_same(row):
             kept.append((row, sources))
@@ -141,7 +166,7 @@ def _find_images(rows: Sequence[SourcedRow], problems: Problems) -> list[Place |
     return places
 
 
-def _missing(row: Row, sources: Sequence[ImageSource]) -> Sentence:
+def _missing(row: Row | Picture, sources: Sequence[ImageSource]) -> Sentence:
     """Says where the image was looked for, and names a file that may be meant."""
     if not sources:
         return Sentence("came without a folder or zip of images")
@@ -152,7 +177,7 @@ def _missing(row: Row, sources: Sequence[ImageSource]) -> Sentence:
     return Sentence("is not in %(places)s; there is %(near)s", places=listed, near=near)
 
 
-def _about_image(row: Row, fault: Sentence) -> Sentence:
+def _about_image(row: Row | Picture, fault: Sentence) -> Sentence:
     return Sentence("the image %(subject)s %(fault)s", subject=row.images[0], fault=fault)
 
 
@@ -164,7 +189,7 @@ def _listed(labels: Sequence[str]) -> str:
     return listed
 
 
-def _find_image(row: Row, sources: Sequence[ImageSource]) -> Place | None:
+def _find_image(row: Row | Picture, sources: Sequence[ImageSource]) -> Place | None:
     for source in sources:
         name = source.find(row.images)
         if name is not None:
@@ -179,7 +204,7 @@ def _verify_images(
     progress: Progress | None,
 ) -> dict[Place, ParsedImage]:
     """Decode every image once; several at a time, since decoding leaves Python's lock."""
-    first_row: dict[Place, Row] = {}
+    first_row: dict[Place, Row | Picture] = {}
     for (row, _), place in zip(rows, places, strict=True):
         if place is not None:
             first_row.setdefault(place, row)
@@ -208,15 +233,14 @@ def _verify_images(
 
 
 def _collect_splits(
-    items: Sequence[ParsedItem], problems: Problems
+    shown: Sequence[tuple[Row | Picture, str]], problems: Problems
 ) -> dict[str, tuple[Split, FilePlace]]:
     """The split of each image that has one; two rows that differ are told, both of them."""
     splits: dict[str, tuple[Split, FilePlace]] = {}
-    for item in items:
-        row = item.row
+    for row, sha256 in shown:
         if row.split is None:
             continue
-        split, place = splits.setdefault(item.image_sha256, (row.split, row.place))
+        split, place = splits.setdefault(sha256, (row.split, row.place))
         if split is not row.split:
             problems.add(
                 row.place,
@@ -230,6 +254,15 @@ def _collect_splits(
                 ),
             )
     return splits
+
+
+def _without_question(shown: Sequence[tuple[Row | Picture, str]]) -> tuple[ParsedPicture, ...]:
+    has_item = {sha256 for row, sha256 in shown if isinstance(row, Row)}
+    found: dict[str, ParsedPicture] = {}
+    for row, sha256 in shown:
+        if isinstance(row, Picture) and sha256 not in has_item:
+            found.setdefault(sha256, ParsedPicture(row, sha256))
+    return tuple(found.values())
 
 
 def _warnings(items: Sequence[ParsedItem]) -> Iterator[str]:

@@ -27,21 +27,22 @@ from app.services.dataset.formats.images import ArchiveSource, FolderSource, Ima
 from app.services.dataset.formats.jsonl import read_jsonl
 from app.services.dataset.formats.names import NameIndex, composed
 from app.services.dataset.formats.parquet import ParquetFile, ParquetImages
+from app.services.dataset.formats.pictures import Picture, list_pictures
 from app.services.dataset.formats.problems import Problems
 from app.services.dataset.formats.published.a_okvqa import read_a_okvqa
 from app.services.dataset.formats.published.act_x import read_act_x
 from app.services.dataset.formats.published.clevr_x import read_clevr_x
 from app.services.dataset.formats.published.layouts import read_published
+from app.services.dataset.formats.published.released import files_with_items, is_called
 from app.services.dataset.formats.published.vqa_x import MAX_FILE_BYTES, read_vqa_x
-from app.services.dataset.formats.released import files_with_items, is_called
 from app.services.dataset.formats.rows import Row
 from app.services.dataset.formats.table import read_csv
 from app.services.refusals import WrongFile
 
 Progress = Callable[[WorkProgress], None]
-Reader = Callable[[IO[bytes], str, Problems], Iterator[Row]]
-SourcedRow = tuple[Row, list[ImageSource]]
-"""A row with the places in which its picture may lie."""
+Reader = Callable[[IO[bytes], str, Problems], Iterator[Row | Picture]]
+SourcedRow = tuple[Row | Picture, list[ImageSource]]
+"""A row, or a picture without a question, with the places in which its picture may lie."""
 
 READERS: dict[DataFormat, Reader] = {
     DataFormat.JSONL: read_jsonl,
@@ -136,9 +137,15 @@ def check_file(source: SourceFile) -> None:
 
 
 def read_rows(
-    sources: Sequence[SourceFile], format: DataFormat, problems: Problems, stack: ExitStack
+    sources: Sequence[SourceFile],
+    format: DataFormat,
+    problems: Problems,
+    notes: list[str],
+    stack: ExitStack,
 ) -> list[SourcedRow]:
     """Returns the rows of all files; what is wrong with single ones is added to the problems.
+    Where no file holds rows, the pictures of folders and zips are what is imported, and `notes`
+    gets what was left out.
 
     `stack` holds what must stay open for as long as pictures are read.
     """
@@ -152,6 +159,8 @@ def read_rows(
             rows += _read_archive(opened[source], others, format, problems, stack)
         else:
             rows += _read_file(source, format, shared, problems, stack)
+    if len(opened) == len(sources) and not any(map(_data_files, opened.values())):
+        rows = [found for archive in opened.values() for found in list_pictures(archive, notes)]
     return rows
 
 

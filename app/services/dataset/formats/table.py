@@ -16,6 +16,7 @@ from app.kit.sentences import Sentence
 from app.services.dataset.formats.columns import our_names
 from app.services.dataset.formats.lines import read_lines
 from app.services.dataset.formats.parsing import parse_json
+from app.services.dataset.formats.pictures import Picture, asks_nothing, check_picture
 from app.services.dataset.formats.problems import Place, Problems
 from app.services.dataset.formats.rows import (
     OPTIONAL,
@@ -32,7 +33,7 @@ _NUMBERED = re.compile(r"rationale_\d{1,2}")
 _JSON_COLUMNS = ("rationales", "answers", "facts")
 
 
-def read_csv(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row]:
+def read_csv(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Row | Picture]:
     """Yields the checked rows of a CSV file. A wrong header is one problem, and ends
     the reading.
     """
@@ -104,6 +105,8 @@ def _check_header(header: Sequence[str], place: Place, problems: Problems) -> bo
         fault = Sentence("the column %(column)s is there twice", column=repr(double[0]))
         problems.add(place, fault)
         return False
+    if asks_nothing(header):
+        return True
     columns = ColumnCheck(problems)
     is_right = columns.look_at(place, [cell for cell in header if not _NUMBERED.fullmatch(cell)])
     columns.report()
@@ -112,7 +115,7 @@ def _check_header(header: Sequence[str], place: Place, problems: Problems) -> bo
 
 def _check_cells(
     place: Place, header: Sequence[str], cells: Sequence[str], problems: Problems
-) -> Row | None:
+) -> Row | Picture | None:
     if not any(cell.strip() for cell in cells):
         return None
     n_header = len(header)
@@ -142,6 +145,8 @@ def _check_cells(
                 problems.add(place, fault)
     if problems.count > before:
         return None
+    if asks_nothing(header):
+        return check_picture(place, values, problems)
     numbered = [given[column] for column in header if column in given and column not in values]
     if numbered and isinstance(values.get("rationales", []), list):
         values["rationales"] = [*values.get("rationales", []), *numbered]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from app.kit.sentences import Amount, Sentence
+from app.kit.sentences import Amount, CountedSentence, Sentence
 from app.lifecycle import LIVE_RUN, DecidedBy, Job, ReleaseFormat, RunStatus, Split
 from app.models import Project, Release, Run
 from app.queries.projects import overview
@@ -22,6 +22,13 @@ SPLIT_LABELS: Mapping[str, str] = {
     Split.VALIDATION: Sentence("Validation rows"),
     Split.TEST: Sentence("Test rows"),
 }
+
+PICTURE_SPLIT_LABELS: Mapping[str, str] = {
+    Split.TRAIN: Sentence("to train on"),
+    Split.VALIDATION: Sentence("to validate"),
+    Split.TEST: Sentence("to test"),
+}
+"""Of images without questions."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,7 @@ class RunPage:
     changed: tuple[str, ...]
     refused: tuple[str, ...]
     split_labels: Mapping[str, str]
+    picture_split_labels: Mapping[str, str]
     release_id: int | None
 
 
@@ -65,6 +73,7 @@ def run_page(session: Session, project: Project, run: Run) -> RunPage:
         changed=report.changed[:MAX_SHOWN_NAMES] if report else (),
         refused=report.refused[:MAX_SHOWN_NAMES] if report else (),
         split_labels=SPLIT_LABELS,
+        picture_split_labels=PICTURE_SPLIT_LABELS,
         release_id=ReleaseResult.read(run.result).release_id,
     )
 
@@ -84,12 +93,18 @@ def _import_summary(run: Run) -> str:
     if run.status is not RunStatus.SUCCEEDED:
         return ""
     result = ImportResult.read(run.result)
-    return Sentence(
+    rows = Sentence(
         "%(added)s added, %(updated)s updated, %(unchanged)s unchanged",
         added=Amount(result.n_added),
         updated=Amount(result.n_updated),
         unchanged=Amount(result.n_unchanged),
     )
+    if not result.n_pictures:
+        return rows
+    alone = CountedSentence(
+        "%(n)s image without questions", "%(n)s images without questions", n=result.n_pictures
+    )
+    return Sentence("%(first)s, %(last)s", first=rows, last=alone) if result.n_rows else alone
 
 
 @dataclass(frozen=True)

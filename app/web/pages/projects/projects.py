@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from app.kit.sentences import Sentence
+from app.kit.sentences import CountedSentence, Sentence
 from app.lifecycle import (
     CLOSED_ROUND,
     JUDGEABLE_ROUND,
@@ -14,6 +14,7 @@ from app.lifecycle import (
     Split,
 )
 from app.models import Project, Round, Score
+from app.queries.dataset.pictures import count_alone
 from app.queries.dataset.prior import PriorCount, count_prior
 from app.queries.projects import overview
 from app.queries.projects.projects import (
@@ -24,6 +25,7 @@ from app.queries.rounds.rounds import find_failed_run, list_rounds
 from app.round_settings import PEOPLE, Judges, LoopSettings
 from app.run_results import RoundFigures
 from app.services.projects.projects import settings_of
+from app.strategies import get_strategy
 from app.web.render.charts import Chart, line_chart
 from app.web.render.guidelines_text import render_guidelines
 
@@ -66,6 +68,8 @@ class ProjectPage:
     counts: overview.ProjectCounts
     splits: Sequence[SplitCount]
     prior: PriorCount
+    alone: Mapping[Split, int]
+    """Images that nobody has asked about."""
     next_step: NextStep
     rounds: Sequence[RoundLine]
     chart: Chart | None
@@ -95,6 +99,7 @@ def member_project_page(session: Session, project: Project) -> MemberProjectPage
 def project_page(session: Session, project: Project) -> ProjectPage:
     rounds = list_rounds(session, project.id)
     splits = count_items_by_split(session, project.id)
+    alone = count_alone(session, project.id)
     scores = _by_round(overview.list_scores_by_round(session, project.id))
     lines = [_base_line(scores.get(0, {}))] if scores.get(0) else []
     lines += [_round_line(round_, scores.get(round_.number, {})) for round_ in rounds]
@@ -103,7 +108,8 @@ def project_page(session: Session, project: Project) -> ProjectPage:
         counts=overview.count_project(session, project.id),
         splits=splits,
         prior=count_prior(session, project.id),
-        next_step=_next_step(session, project, rounds, splits),
+        alone=alone,
+        next_step=_next_step(session, project, rounds, splits, alone.get(Split.TRAIN, 0)),
         rounds=lines,
         chart=_chart(lines),
         judged_by=_judged_by(project, rounds),
@@ -217,7 +223,11 @@ def _open_round(rounds: Sequence[Round]) -> Round | None:
 
 
 def _next_step(
-    session: Session, project: Project, rounds: Sequence[Round], splits: Sequence[SplitCount]
+    session: Session,
+    project: Project,
+    rounds: Sequence[Round],
+    splits: Sequence[SplitCount],
+    n_alone: int,
 ) -> NextStep:
     base = f"/projects/{project.slug}"
     n_train = next(
@@ -226,6 +236,8 @@ def _next_step(
     open_round = _open_round(rounds)
     if open_round is not None:
         return _step_of_open_round(session, project, open_round)
+    if n_train == 0 and n_alone:
+        return _step_of_images_alone(project, n_alone)
     if n_train == 0:
         return NextStep(
             Sentence("Bring the data"),
@@ -260,6 +272,36 @@ def _next_step(
         last.decision_reason or "",
         Sentence("Make a release"),
         f"{base}/releases",
+    )
+
+
+def _step_of_images_alone(project: Project, n_alone: int) -> NextStep:
+    """There is nothing to judge, but there are images that the model can ask about."""
+    base = f"/projects/{project.slug}"
+    if any(get_strategy(name).asks_about_images for name in settings_of(project).shares):
+        return NextStep(
+            Sentence("Let the model ask"),
+            CountedSentence(
+                "%(n)s train image has no question yet. In a round the model asks about it; the "
+                "questions that are kept become items.",
+                "%(n)s train images have no question yet. In a round the model asks about them; "
+                "the questions that are kept become items.",
+                n=n_alone,
+            ),
+            Sentence("Look at the next round"),
+            f"{base}/rounds/new",
+        )
+    return NextStep(
+        Sentence("Let the model ask, or bring questions"),
+        CountedSentence(
+            "%(n)s train image has no question yet. The strategy self_questioning asks about it; "
+            "choose it in the settings, or import questions and answers.",
+            "%(n)s train images have no question yet. The strategy self_questioning asks about "
+            "them; choose it in the settings, or import questions and answers.",
+            n=n_alone,
+        ),
+        Sentence("Open the settings"),
+        f"{base}/settings",
     )
 
 

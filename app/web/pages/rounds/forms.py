@@ -7,14 +7,17 @@ from sqlalchemy.orm import Session
 from app.kit.sentences import Sentence
 from app.lifecycle import Split
 from app.models import Project, Round
+from app.queries.dataset.pictures import count_alone
 from app.queries.dataset.prior import count_prior
 from app.queries.projects import overview
 from app.queries.projects.projects import count_items_by_split
-from app.queries.rounds.rounds import find_last_round, find_open_round
+from app.queries.rounds.rounds import find_last_round, find_newest_adapter, find_open_round
 from app.round_settings import LoopSettings
+from app.services.dataset.alone import list_askable
 from app.services.projects.projects import settings_of
-from app.services.rounds.starting import find_prior_fault
+from app.services.rounds.starting import find_prior_fault, why_empty
 from app.services.rounds.training_rows import learns_from_prior
+from app.strategies import get_strategy
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class NewRoundPage:
     n_train: int
     n_held_out: int
     n_draws: int
+    n_asked: int
+    """Images without any question that the model is to ask about."""
     n_episodes: int
     """Of the prior, where the training reads it."""
     open_round: Round | None
@@ -48,8 +53,9 @@ def new_round_page(session: Session, project: Project) -> NewRoundPage:
                 number=open_round.number,
             )
         )
-    if usable[Split.TRAIN] == 0:
-        problems.append(Sentence("There are no train items: import a dataset first."))
+    n_asked = _count_asked(session, project, settings)
+    if usable[Split.TRAIN] == 0 and not n_asked:
+        problems.append(_why_empty(session, project, settings))
     elif (fault := find_prior_fault(session, project.id, settings)) is not None:
         problems.append(fault)
     return NewRoundPage(
@@ -57,12 +63,30 @@ def new_round_page(session: Session, project: Project) -> NewRoundPage:
         settings=settings,
         n_train=n_train,
         n_held_out=usable[Split.VALIDATION] + usable[Split.TEST],
+        n_asked=n_asked,
         n_episodes=_count_episodes(session, project, settings),
         n_draws=n_train * settings.sampling.draws_per_item,
         open_round=open_round,
         problems=tuple(problems),
         warnings=tuple(_warnings(session, project, settings, usable)),
     )
+
+
+def _count_asked(session: Session, project: Project, settings: LoopSettings) -> int:
+    learned = {
+        name
+        for name in settings.shares
+        for role in get_strategy(name).roles
+        if find_newest_adapter(session, project.id, settings.base_model, strategy=name, role=role)
+    }
+    images = list_askable(session, project.id, settings, learned=learned)
+    return len(images[: settings.max_items])
+
+
+def _why_empty(session: Session, project: Project, settings: LoopSettings) -> Sentence:
+    if count_alone(session, project.id):
+        return why_empty(session, project.id, settings)
+    return Sentence("There are no train items: import a dataset first.")
 
 
 def _count_episodes(session: Session, project: Project, settings: LoopSettings) -> int:

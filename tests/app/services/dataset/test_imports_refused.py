@@ -265,7 +265,7 @@ def test_encrypted_zip(refuse: Refuse, tmp_path: Path) -> None:
 
 
 def test_zip_without_data(refuse: Refuse, tmp_path: Path) -> None:
-    path = write_zip(tmp_path / "photos.zip", {"1.png": picture(1)})
+    path = write_zip(tmp_path / "photos.zip", {"notes.txt": b"none"})
     assert "there are no rows in photos.zip" in refuse(path).message
 
 
