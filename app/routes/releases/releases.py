@@ -23,6 +23,7 @@ from app.web.pages.dataset.imports import (
     releases_page,
 )
 from app.web.pages.releases.differences import differences_page
+from app.web.pages.releases.trust import trust_lines
 
 router = APIRouter()
 
@@ -57,6 +58,7 @@ def show(request: Request, release: ManagedRelease, session: SessionDep) -> Resp
     context = {
         "project": session.get_one(Project, release.project_id),
         "line": release_line(release),
+        "trust": trust_lines(release),
         "figure_labels": FIGURE_LABELS,
     }
     return respond(request, page="release/show.html", context=context)

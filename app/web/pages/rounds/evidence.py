@@ -23,6 +23,7 @@ from app.models import Round
 from app.queries.accounts.users import name_people
 from app.queries.quality.evidence import StoredEvidence, list_evidence
 from app.queries.rounds.rounds import RoundProgress, list_rounds
+from app.web.render.charts import Chart, line_chart
 
 WHY_UNDEFINED: Mapping[Undefined, Sentence] = {
     Undefined.NOTHING: Sentence("undefined: nothing judged"),
@@ -98,6 +99,8 @@ class EvidencePart:
     """Of the project, where more than one round was measured."""
     rounds: Sequence[RoundLine]
     """Of the project, oldest first; where there is more than this one."""
+    chart: Chart | None
+    """Alpha over the rounds."""
     can_ask: bool
     is_asked: bool
     low_mark: float = 0.667
@@ -136,6 +139,7 @@ def evidence_part(session: Session, round_: Round, progress: RoundProgress) -> E
         people=people,
         strategies=_strategies(by_strategy.get((round_.id, EvidenceKind.STRATEGIES))),
         rounds=lines if len(lines) > 1 else (),
+        chart=_chart(lines) if len(lines) > 1 else None,
         can_ask=progress.n_annotators > 0 and not is_asked,
         is_asked=is_asked,
     )
@@ -300,4 +304,22 @@ def _round_line(
         is_shown=entry.id == shown.id,
         figures=AgreementFigures.read(own.figures),
         position_p=_positions(stored, entry.id).p,
+    )
+
+
+def _chart(lines: Sequence[RoundLine]) -> Chart | None:
+    alphas = [(line.number, line.figures.alpha) for line in lines]
+    name = Sentence("Krippendorff's alpha")
+    return line_chart(
+        Sentence("Agreement over the rounds"),
+        [(name, [(x, alpha.value) for x, alpha in alphas if alpha.value is not None])],
+        x_label=Sentence("by round; 0 is chance"),
+        with_dots=True,
+        intervals={
+            name: [
+                (x, alpha.low, alpha.high)
+                for x, alpha in alphas
+                if alpha.low is not None and alpha.high is not None
+            ]
+        },
     )

@@ -175,6 +175,20 @@ def test_the_scores_begin_with_what_moved_beyond_its_interval(
     assert one(shown, "#all-scores table[data-split=test]")
 
 
+def test_before_a_round_is_measured_the_base_model_is_told_in_one_line(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    round_ = make_round(session, project, settings=LoopSettings(auto_advance=False))
+    run = make_run(session, project, Job.BASELINE, round_=round_)
+    run.status, run.finished_at = RunStatus.SUCCEEDED, func.now()
+    run.parameters = {"base_model": "demo", "revision": None}
+    measure(session, run, 0.4, width=0.05)
+    session.flush()
+    shown = admin.get(f"/rounds/{round_.id}")
+    assert " ".join(text_of(shown, "#moves").split()) == "Base model, test: Rationale fits 40.0 % ."
+    assert "open" not in one(shown, "#all-scores").attrs
+
+
 # --- How much judging is left ---------------------------------------------------------------
 
 

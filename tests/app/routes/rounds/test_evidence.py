@@ -148,7 +148,13 @@ def test_rounds_stand_beside_each_other(
     make_judged_items(session, second, people, n_items=2)
     gather_now(session, second)
     rows = rows_of(admin, second, "agreement-rounds")
-    assert [row[:3] for row in rows] == [["1", "direct", "1.000"], ["2", "direct", "1.000"]]
+    assert [[*row[:2], row[2].split()[0]] for row in rows] == [
+        ["1", "direct", "1.000"],
+        ["2", "direct", "1.000"],
+    ]
+    drawn = page(admin.get(f"/rounds/{second.id}")).select_one("#agreement svg.chart")
+    assert drawn is not None
+    assert drawn["aria-label"] == "Agreement over the rounds: Krippendorff's alpha 1"
 
 
 def test_strategies_stand_beside_each_other_once_several_rounds_are_measured(
