@@ -290,6 +290,10 @@ class TrainingResult(StoredJson):
     """Rows whose rationale a person wrote."""
     n_prior_rows: int = 0
     """Rows of imported episodes."""
+    n_first_rows: int = Field(default=0, exclude_if=_is_empty)
+    """Rows of the first stage, where the strategy has one and the adapter began afresh."""
+    are_requests_cut: bool = Field(default=False, exclude_if=_is_empty)
+    """Whether no gradient went through the pass in which the model asks what to see."""
     n_unreadable: int = 0
     """Rows of the items that were left out, of which the first are named."""
     n_left_out: int = 0

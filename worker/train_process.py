@@ -102,7 +102,8 @@ def _lora(values: dict[str, Any]) -> LoraSettings:
 def _example(values: dict[str, Any]) -> Example:
     image = Path(values["image"]) if values["image"] is not None else None
     parts = tuple(_part(**part) for part in values["parts"])
-    return Example(**values | {"image": image, "parts": parts})
+    boxes = tuple((left, top, right, bottom) for left, top, right, bottom in values["boxes"])
+    return Example(**values | {"image": image, "parts": parts, "boxes": boxes})
 
 
 def _part(tokens: list[int] | None, **others: Any) -> Part:

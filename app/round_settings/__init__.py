@@ -22,6 +22,7 @@ from app.round_settings.judging import (
 )
 from app.round_settings.loop import LoopSettings
 from app.round_settings.monologue import MonologueSettings
+from app.round_settings.perception import PerceptionSettings
 from app.round_settings.reinforcement import ReinforcementSettings
 from app.round_settings.sampling import SamplingSettings
 from app.round_settings.self_questioning import SelfQuestioningSettings
@@ -37,6 +38,7 @@ __all__ = [
     "LoopSettings",
     "MonologueSettings",
     "Order",
+    "PerceptionSettings",
     "ReinforcementSettings",
     "SamplingSettings",
     "SelfQuestioningSettings",

@@ -13,6 +13,7 @@ from app.round_settings.groups import END, MODEL, SAMPLING
 from app.round_settings.judging import AdmissionSettings, JudgingSettings
 from app.round_settings.mix import StrategyName, read_mix, shares_of, split_draws
 from app.round_settings.monologue import MonologueSettings
+from app.round_settings.perception import PerceptionSettings
 from app.round_settings.reinforcement import ReinforcementSettings
 from app.round_settings.sampling import SamplingSettings
 from app.round_settings.self_questioning import SelfQuestioningSettings
@@ -44,6 +45,7 @@ class LoopSettings(SettingsModel):
                 "direct": Sentence("direct: it explains its answer in one breath"),
                 "monologue": Sentence("monologue: it asks itself what the picture shows first"),
                 "self_questioning": Sentence("self-questioning: it learns to ask, too"),
+                "perception": Sentence("perception: it asks what to see of the picture"),
             },
             is_rare=True,
         ),
@@ -105,6 +107,7 @@ class LoopSettings(SettingsModel):
     ] = 0.05
     monologue: MonologueSettings = MonologueSettings()
     self_questioning: SelfQuestioningSettings = SelfQuestioningSettings()
+    perception: PerceptionSettings = PerceptionSettings()
     judging: JudgingSettings = JudgingSettings()
     admission: AdmissionSettings = AdmissionSettings()
     training: TrainingSettings = TrainingSettings()
@@ -184,6 +187,18 @@ class LoopSettings(SettingsModel):
                 Sentence(
                     "Self-questioning goes on from the very tokens that were sampled, which a "
                     "server does not take: let the workers sample."
+                )
+            )
+        return self
+
+    @model_validator(mode="after")
+    def a_request_is_local(self) -> "LoopSettings":
+        backends = {self.sampling.backend, self.evaluation.backend}
+        if "perception" in self.shares and backends != {"local"}:
+            raise ValueError(
+                Sentence(
+                    "A server shows a model whole pictures and not what it asks for: let the "
+                    "workers sample and evaluate."
                 )
             )
         return self

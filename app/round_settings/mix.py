@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from app.kit.sentences import Sentence
 
-StrategyName = Literal["direct", "monologue", "self_questioning"]
+StrategyName = Literal["direct", "monologue", "self_questioning", "perception"]
 """The strategies that rounds can be run with (app/strategies)."""
 
 MOST_WEIGHT = 1_000_000

@@ -8,9 +8,12 @@ from app.kit.sentences import Sentence
 from app.strategies.contract import Mark, Strategy, Trace
 from app.strategies.direct import DIRECT
 from app.strategies.monologue import MONOLOGUE
+from app.strategies.perception import PERCEPTION
 from app.strategies.self_questioning import SELF_QUESTIONING
 
-STRATEGIES = {strategy.name: strategy for strategy in (DIRECT, MONOLOGUE, SELF_QUESTIONING)}
+STRATEGIES = {
+    strategy.name: strategy for strategy in (DIRECT, MONOLOGUE, SELF_QUESTIONING, PERCEPTION)
+}
 """By their names, which rounds, runs, draws and adapters are stored with."""
 
 
@@ -30,6 +33,7 @@ def get_strategy(name: str) -> Strategy:
 __all__ = [
     "DIRECT",
     "MONOLOGUE",
+    "PERCEPTION",
     "SELF_QUESTIONING",
     "STRATEGIES",
     "Mark",

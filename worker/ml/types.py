@@ -248,6 +248,8 @@ class TrainConfig:
     features of images whose tower and projector stay frozen (frozen_tower.py); 0 computes them
     every time.
     shard_base: processes that train together share the base out among them (sharding.py).
+    cut_requests: whether no gradient goes through the pass in which a model asks what to see; auto
+    where memory is short.
     """
 
     epochs: int = 5
@@ -268,6 +270,7 @@ class TrainConfig:
     share_prefixes: bool = True
     feature_cache_mb: int = 4096
     shard_base: bool = False
+    cut_requests: Literal["auto", "on", "off"] = "auto"
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch_size, self.gradient_accumulation) < 1:
@@ -311,7 +314,7 @@ class Validation:
 @dataclass(frozen=True, slots=True)
 class TrainReport:
     """chosen_epoch: counted from 1, the one written to out_dir. n_rows: examples; n_parts: how many
-    parts are learned by each loss. curve: one entry per step."""
+    parts are learned by each loss. curve: one entry per step. are_requests_cut: of TrainConfig."""
 
     chosen_epoch: int
     n_steps: int
@@ -324,3 +327,4 @@ class TrainReport:
     validations: tuple[Validation, ...]
     curve: tuple[TrainProgress, ...]
     seconds: float
+    are_requests_cut: bool = False

@@ -41,6 +41,8 @@ class TrainingInputs:
     is_of_prior: list[bool]
     """Of each row, whether a person wrote its rationale, and whether it is an imported episode."""
     left_out: tuple[LeftOutItem, ...] = ()
+    first: tuple[Example, ...] = ()
+    """What a fresh adapter learns before the rows, whoever they are of."""
 
     @property
     def everything(self) -> list[Example]:
@@ -88,6 +90,7 @@ def leave_out(data: TrainingInputs, unusable: Mapping[int, Unusable]) -> Trainin
         raise too_many_for_training(
             len(counted or left_out), n_items, item=first.external_id, reason=first.reason
         )
+    lost = {data.everything[place].image for place in unusable}
     kept_validation = [
         place for place in range(len(data.validation)) if n_rows + place not in unusable
     ]
@@ -100,6 +103,7 @@ def leave_out(data: TrainingInputs, unusable: Mapping[int, Unusable]) -> Trainin
         validation=[data.validation[place] for place in kept_validation],
         validation_items=[data.validation_items[place] for place in kept_validation],
         left_out=tuple(left_out),
+        first=tuple(one for one in data.first if one.image not in lost),
     )
 
 

@@ -34,6 +34,7 @@ from worker.ml.training.readable import find_unusable
 from worker.ml.training.train import train_lora
 from worker.ml.types import RATIONALE, AdapterSettings, Example, TrainProgress, TrainReport
 from worker.stages.base import check_base, load_base, prove_base
+from worker.stages.first_stage import after_first_stage, forget_first_stage
 from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
 from worker.stages.left_out import TrainingInputs, leave_out, owner_of
 from worker.stages.train_together import count_processes, train_in_processes
@@ -81,6 +82,7 @@ def train(run_id: int, attempt: int, heart: Heart) -> None:
     digest, _ = publish_adapter(trained.folder, adapters_folder(), _meta(inputs, data, trained))
     persist(lambda session: _finish(session, inputs, data, trained, attempt=attempt, digest=digest))
     shutil.rmtree(trained.folder.parent, ignore_errors=True)
+    forget_first_stage(trained.folder.parent)
 
 
 @dataclass(frozen=True)
@@ -111,13 +113,18 @@ def _train(inputs: RunInputs, data: TrainingInputs, n_processes: int, heart: Hea
         state_dir=state_dir,
         out_dir=state_dir / "adapter",
     )
-    on_progress, should_stop = _teller(heart), stop_when_lost(heart)
-    if n_processes > 1:
-        report, revision = train_in_processes(
-            job, n_processes, on_progress=on_progress, should_stop=should_stop
-        )
-    else:
-        report, revision = _train_here(inputs, job, on_progress, should_stop)
+    should_stop = stop_when_lost(heart)
+
+    def train_job(job: TrainJob) -> tuple[TrainReport, str]:
+        on_progress = _teller(heart)
+        if n_processes > 1:
+            return train_in_processes(
+                job, n_processes, on_progress=on_progress, should_stop=should_stop
+            )
+        return _train_here(inputs, job, on_progress, should_stop)
+
+    job = after_first_stage(job, data, settings.perception.alignment_epochs, train_job)
+    report, revision = train_job(job)
     return Trained(job.out_dir, report, revision)
 
 
@@ -195,12 +202,17 @@ def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
     # A retry reads its own manifest if it has one, else that of the run it goes on from.
     chain = runs.list_chain(session, inputs.run)
     manifest = next(found for run in chain if (found := list_manifest(session, run.id)))
-    rows = _teach(inputs, manifest, _list_descriptions(session, inputs, manifest))
+    lessons = _lessons(manifest, _list_descriptions(session, inputs, manifest))
+    rows = _teach(inputs, manifest, lessons)
     parent_id = inputs.get_models(session, inputs.role).parent_adapter_id
     if inputs.settings.training.start == "restart":
         parent_id = None
     held_out = _list_validation(session, inputs.project_id)
-    validation = [(example, owner_of(row.item)) for example, row in _teach(inputs, held_out, {})]
+    validation = [
+        (example, owner_of(row.item))
+        for example, row in _teach(inputs, held_out, _lessons(held_out, {}))
+    ]
+    procedure = get_procedure(inputs.strategy.name)
     return TrainingInputs(
         rows=[example for example, _ in rows],
         items=[owner_of(row.item) for _, row in rows],
@@ -211,6 +223,7 @@ def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
         state_name=f"train-{chain[-1].id}",
         is_written=[row.is_written for _, row in rows],
         is_of_prior=[row.is_of_prior for _, row in rows],
+        first=tuple(procedure.first_stage(inputs.role, lessons, inputs.settings)),
     )
 
 
@@ -224,12 +237,9 @@ def _list_descriptions(
     return questions.list_descriptions(session, inputs.project_id, images)
 
 
-def _teach(
-    inputs: RunInputs, rows: Sequence[ManifestRow], descriptions: Mapping[str, str]
-) -> list[tuple[Example, ManifestRow]]:
-    """Returns the examples that the run's strategy makes of some rows for the role that learns,
-    each with its row, or with one of those that it is of."""
-    lessons = [
+def _lessons(rows: Sequence[ManifestRow], descriptions: Mapping[str, str]) -> list[Lesson]:
+    """Returns what some rows teach, one for one."""
+    return [
         Lesson(
             image=_path(row.image),
             question=row.item.question,
@@ -243,6 +253,13 @@ def _teach(
         )
         for row in rows
     ]
+
+
+def _teach(
+    inputs: RunInputs, rows: Sequence[ManifestRow], lessons: Sequence[Lesson]
+) -> list[tuple[Example, ManifestRow]]:
+    """Returns the examples that the run's strategy makes of some lessons for the role that learns,
+    each with its row, or with one of those that it is of."""
     procedure = get_procedure(inputs.strategy.name)
     taught = procedure.teach_all(inputs.role, lessons, inputs.settings)
     return [(example, rows[place]) for place, example in taught]
@@ -351,6 +368,8 @@ def _result(data: TrainingInputs, report: TrainReport) -> TrainingResult:
         n_rationale_rows=report.n_parts.get(RATIONALE, 0),
         n_written_rows=sum(data.is_written),
         n_prior_rows=sum(data.is_of_prior),
+        n_first_rows=len(data.first) if data.parent is None else 0,
+        are_requests_cut=report.are_requests_cut,
         n_unreadable=sum(entry.n_rows for entry in data.left_out),
         n_left_out=len(data.left_out),
         left_out=data.left_out[:MAX_LISTED],

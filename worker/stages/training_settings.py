@@ -12,6 +12,7 @@ from app.round_settings import LoopSettings, TrainingSettings
 from worker.ml.reinforcement.types import ReinforceConfig
 from worker.ml.types import (
     ANSWER,
+    POINTING,
     RATIONALE,
     AdapterSettings,
     LoraSettings,
@@ -28,7 +29,8 @@ def train_config(settings: LoopSettings, *, balance: float) -> TrainConfig:
         **_shared(TrainConfig, settings.training),
         seed=settings.seed,
         dtype=settings.dtype,
-        loss_weights=loss_weights(settings.training, balance),
+        loss_weights=loss_weights(settings, balance),
+        cut_requests=settings.perception.detach,
     )
 
 
@@ -47,9 +49,13 @@ def reinforce_config(settings: LoopSettings) -> ReinforceConfig:
     )
 
 
-def loss_weights(training: TrainingSettings, balance: float) -> Mapping[str, float]:
-    """Returns what each loss of ILLUME counts, by its name."""
-    return {ANSWER: 1.0, RATIONALE: training.rationale_weight * balance}
+def loss_weights(settings: LoopSettings, balance: float) -> Mapping[str, float]:
+    """Returns what each loss counts, by its name: ILLUME's two, and that of boxes."""
+    return {
+        ANSWER: 1.0,
+        RATIONALE: settings.training.rationale_weight * balance,
+        POINTING: settings.perception.pointing_weight,
+    }
 
 
 def lora_settings(training: TrainingSettings) -> LoraSettings:

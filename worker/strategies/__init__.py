@@ -1,15 +1,17 @@
 """The procedures of the strategies: how each asks its models, and what it teaches them."""
 
-from app.strategies import DIRECT, MONOLOGUE, SELF_QUESTIONING, get_strategy
+from app.strategies import DIRECT, MONOLOGUE, PERCEPTION, SELF_QUESTIONING, get_strategy
 from worker.strategies.contract import Procedure
 from worker.strategies.direct import Direct
 from worker.strategies.monologue import Monologue
+from worker.strategies.perception import InteractivePerception
 from worker.strategies.self_questioning import SelfQuestioning
 
 PROCEDURES: dict[str, Procedure] = {
     DIRECT.name: Direct(),
     MONOLOGUE.name: Monologue(),
     SELF_QUESTIONING.name: SelfQuestioning(),
+    PERCEPTION.name: InteractivePerception(),
 }
 """By the name of the strategy; one for each that app/strategies declares."""
 

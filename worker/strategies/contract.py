@@ -19,6 +19,7 @@ from worker.ml.abilities import Ability
 from worker.ml.reinforcement.types import Rollout
 from worker.ml.types import (
     AdapterSettings,
+    Box,
     Draw,
     Example,
     Failed,
@@ -83,6 +84,7 @@ class Lesson:
     wants more than a lesson has goes without, and one that does not know its turns leaves them out.
 
     description: what is said of the picture before anything is asked; is_caption: people said it.
+    boxes: where people drew that one has to look.
     turns: the looks that led to the answer, where it came of a monologue. answer_tokens,
     rationale_tokens: as they were sampled after these turns; None for texts that were not.
     """
@@ -97,6 +99,7 @@ class Lesson:
     rationale_tokens: tuple[int, ...] | None = None
     description: str | None = None
     is_caption: bool = False
+    boxes: tuple[Box, ...] = ()
 
 
 class Procedure(ABC):
@@ -199,3 +202,13 @@ class Procedure(ABC):
             for place, lesson in enumerate(lessons)
             for example in self.teach(role, lesson, settings)
         ]
+
+    def first_stage(
+        self,
+        role: str,  # noqa: ARG002
+        lessons: Sequence[Lesson],  # noqa: ARG002
+        settings: LoopSettings,  # noqa: ARG002
+    ) -> Sequence[Example]:
+        """Returns what a fresh adapter of a role learns before everything else; nothing where there
+        is no such stage."""
+        return ()

@@ -226,6 +226,7 @@ class _Loop:
             validations=tuple(state.validations),
             curve=tuple(state.curve),
             seconds=state.seconds,
+            are_requests_cut=self.trainer.are_requests_cut,
         )
 
 

@@ -10,6 +10,7 @@ from accelerate import Accelerator  # type: ignore[import-untyped]
 from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
 
 from worker.ml.errors import AdapterError, DeviceError, MlError
+from worker.ml.inputs.perceiving import DETACHED, find_perception
 from worker.ml.inputs.prompts import PromptStyle
 from worker.ml.inputs.sight import fit_adapter
 from worker.ml.model.contents import (
@@ -26,6 +27,7 @@ from worker.ml.sampling.seeds import derive_seed
 from worker.ml.training.branches import Tree, tree_losses
 from worker.ml.training.forwards import cut, find_form
 from worker.ml.training.losses import Losses, Scale
+from worker.ml.training.requests import cuts_requests
 from worker.ml.training.schedule import epoch_batches, learning_rate, steps_per_epoch
 from worker.ml.training.sharding import shard_base
 from worker.ml.training.state import State
@@ -69,6 +71,8 @@ class Trainer:
             shard_base(vlm, self.accelerator.device, self.team.size)
         self.parameters = trainable(vlm.model)
         self.form = find_form(vlm, examples, config, adapter, style)
+        self.are_requests_cut = cuts_requests(vlm, config, find_perception(vlm.model))
+        vlm.memo[DETACHED] = self.are_requests_cut
         self._plain_forward = vlm.model.__dict__.get("forward")
         optimizer = torch.optim.AdamW(
             self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay
@@ -84,6 +88,7 @@ class Trainer:
 
     def close(self) -> None:
         """Takes off what accelerate and checkpointing put on the model."""
+        self.vlm.memo.pop(DETACHED, None)
         if self.config.gradient_checkpointing:
             self.vlm.model.activation_checkpointing_disable()
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)

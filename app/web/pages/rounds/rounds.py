@@ -238,6 +238,7 @@ LOSS_LABELS = {
     "question": Sentence("questions"),
     "description": Sentence("descriptions"),
     "observation": Sentence("observations"),
+    "pointing": Sentence("pointing at places"),
 }
 
 

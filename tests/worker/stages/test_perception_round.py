@@ -1,0 +1,74 @@
+"""Rounds of interactive perception on a tiny random model: an adapter, and draws that say where it
+looked."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.kit.storage import adapter_folder
+from app.lifecycle import Job, RoundStatus
+from app.models import Adapter, Item, Project, Round, Run, Sample
+from app.run_results import TrainingResult
+from app.services.rounds import rounds
+from app.services.rounds.starting import start_round
+from app.strategies.perception import PerceptionTrace
+from tests.support.models.families import build_llava
+from tests.support.rounds_in_process import (
+    make_picture_project,
+    start_first_round,
+    tiny_settings,
+    work_until_done,
+)
+from worker.ml.model.modules.files import read_list
+
+pytestmark = pytest.mark.slow
+
+
+def test_it_aligns_once_and_then_asks_where_to_look(
+    database: sessionmaker[Session], tmp_path: Path
+) -> None:
+    build_llava(tmp_path / "model")
+    settings = tiny_settings(
+        tmp_path / "model",
+        strategy="perception",
+        perception={"alignment_epochs": 1, "detach": "on"},
+        stop={"accuracy_floor": 0.0, "round_limit": 2},
+    )
+    with database.begin() as session:
+        project = make_picture_project(session, settings, tmp_path)
+        for item in session.scalars(select(Item)):
+            item.question = "what color is the thing in the top left?"
+    start_first_round(database, project)
+    work_until_done(database)
+    with database.begin() as session:
+        second = rounds.create_round(
+            session, session.get_one(Project, project.id), settings=settings, actor=None
+        )
+        start_round(session, second, actor=None)
+    work_until_done(database)
+    with database() as session:
+        assert {run.error for run in session.scalars(select(Run))} == {None}
+        assert {one.status for one in session.scalars(select(Round))} == {RoundStatus.COMPLETED}
+        by_round: dict[int, list[Sample]] = {}
+        for sample, number in session.execute(
+            select(Sample, Round.number)
+            .join(Run, Run.id == Sample.run_id)
+            .join(Round, Round.id == Run.round_id)
+        ):
+            by_round.setdefault(number, []).append(sample)
+        assert all(sample.trace is None for sample in by_round[1]), "the base asks nothing"
+        for sample in by_round[2]:
+            (look,) = PerceptionTrace.model_validate(sample.trace).looks
+            assert (look.rows, look.columns, look.occlusion) == (2, 2, None)
+        trained = session.scalars(select(Run).where(Run.job == Job.TRAIN).order_by(Run.id)).all()
+        first, later = (TrainingResult.read(run.result) for run in trained)
+        assert first.n_first_rows > 0
+        assert later.n_first_rows == 0, "only a fresh adapter has a first stage"
+        assert first.are_requests_cut
+        assert {name for step in first.curve for name in step.losses} == {"answer", "rationale"}
+        adapter = session.scalars(select(Adapter).order_by(Adapter.id)).first()
+        assert adapter is not None
+        held = read_list(adapter_folder(adapter.digest)).settings
+        assert {one.kind for one in held.values()} == {"rows", "perception"}
