@@ -3,13 +3,14 @@
     python -m benchmarks.strategies
     python -m benchmarks.strategies --only monologue
     python -m benchmarks.strategies --only self_questioning
+    python -m benchmarks.strategies --only perception
 
 Without `--only`, all strategies are taught the same lessons and stand side by side; with it, one
 stands beside its controls. The model is the demo's; held-out questions are of seven kinds, three of
 which take two looks. Cells (an arm of a seed) are kept in a file and in a folder of models: what
 was stopped goes on, and a cell that is there is not measured again. `--quick` takes one small seed.
-What each arm is: plan.py of side_by_side, of self_questioning, and, of the monologue, the one
-beside these folders.
+What each arm is: plan.py of side_by_side, of self_questioning, of perception, and, of the
+monologue, the one beside these folders.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from app.kit.processes.programs import require_worker_packages
+from benchmarks.strategies.perception.plan import plan as plan_perception
+from benchmarks.strategies.perception.tables import print_perception
 from benchmarks.strategies.plan import plan as plan_monologue
 from benchmarks.strategies.self_questioning.plan import plan as plan_self_questioning
 from benchmarks.strategies.self_questioning.tables import print_self_questioning
@@ -28,7 +31,7 @@ from benchmarks.strategies.tables import Measured, print_monologue
 from benchmarks.support.cells import Cells, Config, Result, print_result, run_benchmark
 from benchmarks.support.origin import origin
 
-STRATEGIES = ("monologue", "self_questioning")
+STRATEGIES = ("monologue", "self_questioning", "perception")
 
 
 def main() -> None:
@@ -75,6 +78,7 @@ _PLANS: Mapping[
 _PLANS = {
     "monologue": (plan_monologue, print_monologue),
     "self_questioning": (plan_self_questioning, print_self_questioning),
+    "perception": (plan_perception, print_perception),
     SIDE_BY_SIDE: (plan_side_by_side, print_side_by_side),
 }
 
@@ -85,6 +89,10 @@ def _measure_cell(config: Config, folder: Path, threads: int) -> Result:
         from benchmarks.strategies.self_questioning.arms import measure as measure_asking
 
         return measure_asking(config, folder, threads)
+    if config.get("strategy") == "perception":
+        from benchmarks.strategies.perception.arms import measure as measure_perception
+
+        return measure_perception(config, folder, threads)
     if config.get("strategy") == SIDE_BY_SIDE:
         from benchmarks.strategies.side_by_side.arms import measure as measure_side_by_side
 

@@ -282,6 +282,15 @@ LONG = (
         says="what a person reads and presses per admitted rationale",
     ),
     Step(
+        (
+            "python -m benchmarks.strategies --only perception",
+            "python -m benchmarks.strategies --only perception --quick",
+            "python -m benchmarks.strategies --only perception --show",
+        ),
+        run="python -m benchmarks.strategies --only perception --quick --arms none --show",
+        says="Nothing is measured yet.",
+    ),
+    Step(
         ("python -m benchmarks.strategies --only self_questioning",),
         run="python -m benchmarks.strategies --only self_questioning --quick --arms none --show",
         says="Nothing is measured yet.",

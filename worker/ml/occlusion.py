@@ -81,7 +81,7 @@ def make_map(
     n_hidden = int(blocks(grid).max()) + 1
     rows = [
         encoded.row,
-        *(with_picture(vlm, encoded.row, _hide(features, grid, n)) for n in range(n_hidden)),
+        *(with_picture(vlm, encoded.row, hide(features, grid, n)) for n in range(n_hidden)),
     ]
     perceived = perceive(vlm, rows)
     places = [(row, at) for row in range(len(rows)) for at, _ in encoded.targets]
@@ -106,8 +106,8 @@ def make_map(
     )
 
 
-def _hide(features: Mapping[str, torch.Tensor], grid: Grid, block: int) -> dict[str, torch.Tensor]:
-    """The features of a picture of which one block of the map is hidden."""
+def hide(features: Mapping[str, torch.Tensor], grid: Grid, block: int) -> dict[str, torch.Tensor]:
+    """Returns the features of a picture of which one block of the map is hidden."""
     made = {}
     for name, tensor in features.items():
         hidden = torch.zeros(grid.n_tokens, dtype=torch.bool, device=tensor.device)

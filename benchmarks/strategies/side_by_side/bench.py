@@ -128,7 +128,22 @@ class Bench:
                 patience=None,
                 seed=self.seed,
             )
-            trained = self.shop.train(f"{self.strategy.name}-{role}", examples, adapter, config)
+            name, start_from = f"{self.strategy.name}-{role}", None
+            first = self.procedure.first_stage(role, lessons, self.settings)
+            if first:
+                epochs = self.settings.perception.alignment_epochs
+                aligned = self.shop.train(
+                    f"{name}-first",
+                    lambda first=first: first,  # type: ignore[misc]
+                    adapter,
+                    replace(config, epochs=epochs),
+                )
+                seconds, n_supervised = (
+                    seconds + aligned.seconds,
+                    n_supervised + aligned.n_supervised,
+                )
+                start_from = aligned.folder
+            trained = self.shop.train(name, examples, adapter, config, start_from=start_from)
             models[role] = self.shop.sampler(trained.folder)
             seconds += trained.seconds
             n_supervised += trained.n_supervised
