@@ -104,7 +104,8 @@ def work_time(milliseconds: float | None) -> str:
         return "–"
     minutes = milliseconds / 60_000
     unit, value = ("h", minutes / 60) if minutes >= 2 * 60 else ("min", minutes)
-    return f"{number(value, 1 if value < 10 else 0)} {languages.translate(_UNITS[unit])}"
+    amount = number(value, 1 if value < 10 else 0)
+    return f"{amount}\N{NO-BREAK SPACE}{languages.translate(_UNITS[unit])}"
 
 
 _UNITS = {"d": Sentence("d"), "h": Sentence("h"), "min": Sentence("min")}
