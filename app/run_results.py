@@ -290,6 +290,8 @@ class TrainingResult(StoredJson):
     """Rows whose rationale a person wrote."""
     n_prior_rows: int = 0
     """Rows of imported episodes."""
+    n_dropped: int = Field(default=0, exclude_if=_is_empty)
+    """Dropped questions that it learned to ask less."""
     n_first_rows: int = Field(default=0, exclude_if=_is_empty)
     """Rows of the first stage, where the strategy has one and the adapter began afresh."""
     are_requests_cut: bool = Field(default=False, exclude_if=_is_empty)
@@ -330,6 +332,8 @@ class TrainingProgress(StoredJson):
     n_steps: int = 0
     seconds_left: float | None = None
     curve: tuple[TrainingStep, ...] = ()
+    is_first_stage: bool = False
+    """Whether it is at the first stage, which has steps of its own."""
 
 
 class Preparation(StoredJson):

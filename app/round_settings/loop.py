@@ -213,6 +213,18 @@ class LoopSettings(SettingsModel):
         return self
 
     @model_validator(mode="after")
+    def captions_teach_something(self) -> "LoopSettings":
+        own = self.self_questioning
+        if own.caption_epochs and not (own.prototypes or own.tune_projector):
+            raise ValueError(
+                Sentence(
+                    "Captions teach prototypes and a projector that is tuned whole: choose one of "
+                    "the two, or 0 epochs on captions."
+                )
+            )
+        return self
+
+    @model_validator(mode="after")
     def rewards_are_of_a_monologue(self) -> "LoopSettings":
         if self.reinforcement.epochs and "monologue" not in self.shares:
             raise ValueError(

@@ -32,6 +32,30 @@ class SelfQuestioningSettings(SettingsModel):
             is_rare=True,
         ),
     ] = 4
+    dropped_weight: Annotated[
+        float,
+        Field(ge=0, le=100),
+        Shown(
+            Sentence("Weight of dropped questions"),
+            Sentence(
+                "It learns to ask them less, of the images that it is trained on. 0: they play no "
+                "part."
+            ),
+            is_rare=True,
+        ),
+    ] = 0.0
+    caption_epochs: Annotated[
+        int,
+        Field(ge=0, le=100),
+        Shown(
+            Sentence("Epochs on captions first"),
+            Sentence(
+                "Prototypes and projector alone learn, before a training that starts from the "
+                "base. 0: none."
+            ),
+            is_rare=True,
+        ),
+    ] = 0
     n_questions: Annotated[
         int,
         Field(ge=1, le=50),

@@ -21,6 +21,9 @@ POINTING = "pointing"
 Box = tuple[float, float, float, float]
 """A part of a picture: left, top, right and bottom, as shares of its width and height."""
 
+DROPPED = "dropped"
+"""The name of the loss of what is to be said less (worker/ml/training/unlearning.py)."""
+
 PROJECTOR = "the projector"
 """The place of a module of an adapter that belongs to the model's projector, whatever that is
 called (sight.fit_adapter)."""

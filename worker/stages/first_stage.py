@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from worker.ml.types import AdapterSettings
 from worker.stages.left_out import TrainingInputs
 from worker.train_process import TrainJob
 
@@ -12,10 +13,14 @@ _SUFFIX = "-first"
 
 
 def after_first_stage(
-    job: TrainJob, data: TrainingInputs, epochs: int, train: Callable[[TrainJob], object]
+    job: TrainJob,
+    data: TrainingInputs,
+    epochs: int,
+    adapter: AdapterSettings,
+    train: Callable[[TrainJob], object],
 ) -> TrainJob:
     """Returns the job as it goes on from the first stage, which is trained here; the job itself
-    where there is none, or where its adapter is no fresh one.
+    where there is none, or where its adapter is no fresh one. adapter: what learns in it.
 
     A loss that counts nothing in the job counts as much as an answer here: what leads attention is
     the matter of this stage. A retry goes on from where the stage was, and it ends the same.
@@ -28,6 +33,7 @@ def after_first_stage(
         rows=list(data.first),
         validation=[],
         config=replace(job.config, epochs=epochs, loss_weights={}, patience=None),
+        adapter=adapter,
         state_dir=folder,
         out_dir=folder / "adapter",
     )

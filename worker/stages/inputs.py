@@ -1,17 +1,28 @@
-"""Loads what every stage of a round reads first."""
+"""Loads what every stage of a round reads first, and what a training learns."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from app.models import Adapter, Round, RoundModel, Run
+from app.kit.storage import image_path
+from app.lifecycle import Split
+from app.models import Adapter, Image, Round, RoundModel, Run
+from app.queries.rounds import questions
+from app.queries.rounds import rounds as round_queries
 from app.queries.rounds.bases import find_base
 from app.queries.rounds.rounds import get_round_model
+from app.queries.rounds.training_items import ManifestRow, list_dropped_questions, list_items
 from app.queries.runs.runs import get_run
 from app.round_settings import LoopSettings
 from app.strategies import DIRECT, Strategy, get_strategy
 from worker.host.heart import Heart
+from worker.ml.types import Example
+from worker.strategies import get_procedure
+from worker.strategies.contract import Lesson
+
+MAX_VALIDATION_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -77,3 +88,76 @@ def load_inputs(session: Session, run_id: int) -> RunInputs:
 def stop_when_lost(heart: Heart) -> Callable[[], bool]:
     """Returns the question of every step of worker.ml: is the run lost or cancelled?"""
     return heart.lost.is_set
+
+
+# --- What a training learns -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of images beside their items, by image: what the model said of each when it was
+    to ask about it, and the questions that it asked and that were dropped."""
+
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+    dropped: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+UNKNOWN = Known()
+
+
+def find_known(session: Session, inputs: RunInputs, rows: Sequence[ManifestRow]) -> Known:
+    """Returns what is known of the images of some rows, where the strategy asks about images."""
+    if not get_procedure(inputs.strategy.name).inquires:
+        return UNKNOWN
+    images = {row.image.sha256 for row in rows}
+    return Known(
+        questions.list_descriptions(session, inputs.project_id, images),
+        list_dropped_questions(session, inputs.project_id, images),
+    )
+
+
+def make_lessons(rows: Sequence[ManifestRow], known: Known = UNKNOWN) -> list[Lesson]:
+    """Returns what some rows teach, one for one."""
+    return [
+        Lesson(
+            image=path_of(row.image),
+            question=row.item.question,
+            answer=row.answer,
+            rationale=row.rationale,
+            weight=row.weight,
+            turns=row.turns,
+            answer_tokens=row.answer_tokens,
+            rationale_tokens=row.rationale_tokens,
+            description=known.descriptions.get(row.image.sha256),
+            dropped=tuple(known.dropped.get(row.image.sha256, ())),
+            facts=row.item.facts,
+        )
+        for row in rows
+    ]
+
+
+def teach(
+    inputs: RunInputs, rows: Sequence[ManifestRow], lessons: Sequence[Lesson]
+) -> list[tuple[Example, ManifestRow]]:
+    """Returns the examples that the run's strategy makes of the lessons of some rows for the role
+    that learns, each with its row, or with one of those that it is of."""
+    procedure = get_procedure(inputs.strategy.name)
+    taught = procedure.teach_all(inputs.role, lessons, inputs.settings)
+    return [(example, rows[place]) for place, example in taught]
+
+
+def list_validation(session: Session, project_id: int) -> list[ManifestRow]:
+    """Returns the validation items that a training looks at, each with a gold rationale if it has
+    one."""
+    item_ids = round_queries.list_usable_item_ids(
+        session, project_id, Split.VALIDATION, limit=MAX_VALIDATION_ROWS
+    )
+    return [
+        ManifestRow(item, image, item.answer, next(iter(item.gold_rationales), None), weight=1.0)
+        for item, image in list_items(session, item_ids)
+    ]
+
+
+def path_of(image: Image) -> Path:
+    """Returns where the file of an image lies."""
+    return image_path(image.sha256, image.media_type)

@@ -2,8 +2,9 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,12 +12,10 @@ import torch
 from sqlalchemy.orm import Session
 
 from app.kit.settings import get_settings
-from app.kit.storage import adapters_folder, image_path
-from app.lifecycle import Split
-from app.models import Adapter, Image
-from app.queries.rounds import questions
+from app.kit.storage import adapters_folder
+from app.models import Adapter
 from app.queries.rounds import rounds as round_queries
-from app.queries.rounds.training_items import ManifestRow, list_items, list_manifest
+from app.queries.rounds.training_items import list_manifest
 from app.queries.runs import runs as run_queries
 from app.queries.runs.failures import MAX_LISTED
 from app.run_results import TrainingProgress, TrainingResult, TrainingStep, Validated
@@ -32,15 +31,23 @@ from worker.ml.model.loading import load_reader
 from worker.ml.model.vocabulary import vocabulary_size
 from worker.ml.training.readable import find_unusable
 from worker.ml.training.train import train_lora
-from worker.ml.types import RATIONALE, AdapterSettings, Example, TrainProgress, TrainReport
+from worker.ml.types import DROPPED, RATIONALE, AdapterSettings, TrainProgress, TrainReport
 from worker.stages.base import check_base, load_base, prove_base
 from worker.stages.first_stage import after_first_stage, forget_first_stage
-from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
+from worker.stages.inputs import (
+    RunInputs,
+    find_known,
+    list_validation,
+    load_inputs,
+    make_lessons,
+    path_of,
+    stop_when_lost,
+    teach,
+)
 from worker.stages.left_out import TrainingInputs, leave_out, owner_of
 from worker.stages.train_together import count_processes, train_in_processes
 from worker.stages.training_settings import adapter_settings, train_config
 from worker.strategies import get_procedure
-from worker.strategies.contract import Lesson
 from worker.train_process import TrainJob
 
 logger = logging.getLogger(__name__)
@@ -49,7 +56,6 @@ Point = TypeVar("Point")
 
 CURVE_POINTS = 200
 """Points of the loss curve kept with the run: more cannot be told apart on a page."""
-MAX_VALIDATION_ROWS = 512
 
 
 def train(run_id: int, attempt: int, heart: Heart) -> None:
@@ -115,15 +121,22 @@ def _train(inputs: RunInputs, data: TrainingInputs, n_processes: int, heart: Hea
     )
     should_stop = stop_when_lost(heart)
 
-    def train_job(job: TrainJob) -> tuple[TrainReport, str]:
-        on_progress = _teller(heart)
+    def train_job(job: TrainJob, *, is_first: bool = False) -> tuple[TrainReport, str]:
+        on_progress = _teller(heart, is_first=is_first)
         if n_processes > 1:
             return train_in_processes(
                 job, n_processes, on_progress=on_progress, should_stop=should_stop
             )
         return _train_here(inputs, job, on_progress, should_stop)
 
-    job = after_first_stage(job, data, settings.perception.alignment_epochs, train_job)
+    procedure = get_procedure(inputs.strategy.name)
+    job = after_first_stage(
+        job,
+        data,
+        procedure.first_epochs(settings),
+        procedure.first_adapter(job.adapter),
+        partial(train_job, is_first=True),
+    )
     report, revision = train_job(job)
     return Trained(job.out_dir, report, revision)
 
@@ -140,8 +153,8 @@ def _adapter_settings(inputs: RunInputs) -> AdapterSettings:
     )
 
 
-def _teller(heart: Heart) -> Callable[[TrainProgress], None]:
-    """Returns the function that tells the heart of each step."""
+def _teller(heart: Heart, *, is_first: bool) -> Callable[[TrainProgress], None]:
+    """Returns the function that tells the heart of each step. is_first: of a first stage."""
     curve: list[TrainingStep] = []
     time_left = TimeLeft()
 
@@ -154,6 +167,7 @@ def _teller(heart: Heart) -> Callable[[TrainProgress], None]:
                 n_steps=progress.n_steps,
                 seconds_left=time_left.estimate(progress.step, progress.n_steps),
                 curve=thin(curve),
+                is_first_stage=is_first,
             )
         )
 
@@ -202,15 +216,15 @@ def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
     # A retry reads its own manifest if it has one, else that of the run it goes on from.
     chain = runs.list_chain(session, inputs.run)
     manifest = next(found for run in chain if (found := list_manifest(session, run.id)))
-    lessons = _lessons(manifest, _list_descriptions(session, inputs, manifest))
-    rows = _teach(inputs, manifest, lessons)
+    lessons = make_lessons(manifest, find_known(session, inputs, manifest))
+    rows = teach(inputs, manifest, lessons)
     parent_id = inputs.get_models(session, inputs.role).parent_adapter_id
     if inputs.settings.training.start == "restart":
         parent_id = None
-    held_out = _list_validation(session, inputs.project_id)
+    held_out = list_validation(session, inputs.project_id)
     validation = [
         (example, owner_of(row.item))
-        for example, row in _teach(inputs, held_out, _lessons(held_out, {}))
+        for example, row in teach(inputs, held_out, make_lessons(held_out))
     ]
     procedure = get_procedure(inputs.strategy.name)
     return TrainingInputs(
@@ -218,67 +232,13 @@ def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
         items=[owner_of(row.item) for _, row in rows],
         validation=[example for example, _ in validation],
         validation_items=[owner for _, owner in validation],
-        n_bytes={_path(row.image): row.image.n_bytes for row in [*manifest, *held_out]},
+        n_bytes={path_of(row.image): row.image.n_bytes for row in [*manifest, *held_out]},
         parent=inputs.find_adapter(session, parent_id),
         state_name=f"train-{chain[-1].id}",
         is_written=[row.is_written for _, row in rows],
         is_of_prior=[row.is_of_prior for _, row in rows],
         first=tuple(procedure.first_stage(inputs.role, lessons, inputs.settings)),
     )
-
-
-def _list_descriptions(
-    session: Session, inputs: RunInputs, rows: Sequence[ManifestRow]
-) -> dict[str, str]:
-    """What the model said of each image when it was to ask about it, where the strategy asks."""
-    if not get_procedure(inputs.strategy.name).inquires:
-        return {}
-    images = {row.image.sha256 for row in rows}
-    return questions.list_descriptions(session, inputs.project_id, images)
-
-
-def _lessons(rows: Sequence[ManifestRow], descriptions: Mapping[str, str]) -> list[Lesson]:
-    """Returns what some rows teach, one for one."""
-    return [
-        Lesson(
-            image=_path(row.image),
-            question=row.item.question,
-            answer=row.answer,
-            rationale=row.rationale,
-            weight=row.weight,
-            turns=row.turns,
-            answer_tokens=row.answer_tokens,
-            rationale_tokens=row.rationale_tokens,
-            description=descriptions.get(row.image.sha256),
-        )
-        for row in rows
-    ]
-
-
-def _teach(
-    inputs: RunInputs, rows: Sequence[ManifestRow], lessons: Sequence[Lesson]
-) -> list[tuple[Example, ManifestRow]]:
-    """Returns the examples that the run's strategy makes of some lessons for the role that learns,
-    each with its row, or with one of those that it is of."""
-    procedure = get_procedure(inputs.strategy.name)
-    taught = procedure.teach_all(inputs.role, lessons, inputs.settings)
-    return [(example, rows[place]) for place, example in taught]
-
-
-def _list_validation(session: Session, project_id: int) -> list[ManifestRow]:
-    """Returns the validation items that a training looks at, each with a gold rationale if it has
-    one."""
-    item_ids = round_queries.list_usable_item_ids(
-        session, project_id, Split.VALIDATION, limit=MAX_VALIDATION_ROWS
-    )
-    return [
-        ManifestRow(item, image, item.answer, next(iter(item.gold_rationales), None), weight=1.0)
-        for item, image in list_items(session, item_ids)
-    ]
-
-
-def _path(image: Image) -> Path:
-    return image_path(image.sha256, image.media_type)
 
 
 def _meta(inputs: RunInputs, data: TrainingInputs, trained: Trained) -> dict[str, object]:
@@ -294,6 +254,7 @@ def _meta(inputs: RunInputs, data: TrainingInputs, trained: Trained) -> dict[str
         "n_rationale_rows": report.n_parts.get(RATIONALE, 0),
         "n_written_rows": sum(data.is_written),
         **({"n_prior_rows": n_prior} if (n_prior := sum(data.is_of_prior)) else {}),
+        **({"n_dropped": n_dropped} if (n_dropped := report.n_parts.get(DROPPED, 0)) else {}),
         "chosen_epoch": report.chosen_epoch,
     }
 
@@ -368,6 +329,7 @@ def _result(data: TrainingInputs, report: TrainReport) -> TrainingResult:
         n_rationale_rows=report.n_parts.get(RATIONALE, 0),
         n_written_rows=sum(data.is_written),
         n_prior_rows=sum(data.is_of_prior),
+        n_dropped=report.n_parts.get(DROPPED, 0),
         n_first_rows=len(data.first) if data.parent is None else 0,
         are_requests_cut=report.are_requests_cut,
         n_unreadable=sum(entry.n_rows for entry in data.left_out),

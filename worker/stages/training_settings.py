@@ -12,6 +12,7 @@ from app.round_settings import LoopSettings, TrainingSettings
 from worker.ml.reinforcement.types import ReinforceConfig
 from worker.ml.types import (
     ANSWER,
+    DROPPED,
     POINTING,
     RATIONALE,
     AdapterSettings,
@@ -50,11 +51,14 @@ def reinforce_config(settings: LoopSettings) -> ReinforceConfig:
 
 
 def loss_weights(settings: LoopSettings, balance: float) -> Mapping[str, float]:
-    """Returns what each loss counts, by its name: ILLUME's two, and that of boxes."""
+    """Returns what each loss counts, by its name: ILLUME's two, that of boxes, and that of dropped
+    questions where these play a part."""
+    dropped = settings.self_questioning.dropped_weight
     return {
         ANSWER: 1.0,
         RATIONALE: settings.training.rationale_weight * balance,
         POINTING: settings.perception.pointing_weight,
+        **({DROPPED: dropped} if dropped else {}),
     }
 
 

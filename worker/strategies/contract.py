@@ -84,7 +84,8 @@ class Lesson:
     wants more than a lesson has goes without, and one that does not know its turns leaves them out.
 
     description: what is said of the picture before anything is asked; is_caption: people said it.
-    boxes: where people drew that one has to look.
+    boxes: where people drew that one has to look. dropped: questions about the picture that the
+    model asked and that were dropped. facts: what came with the item.
     turns: the looks that led to the answer, where it came of a monologue. answer_tokens,
     rationale_tokens: as they were sampled after these turns; None for texts that were not.
     """
@@ -100,6 +101,8 @@ class Lesson:
     description: str | None = None
     is_caption: bool = False
     boxes: tuple[Box, ...] = ()
+    dropped: tuple[str, ...] = ()
+    facts: Mapping[str, Any] | None = None
 
 
 class Procedure(ABC):
@@ -212,3 +215,12 @@ class Procedure(ABC):
         """Returns what a fresh adapter of a role learns before everything else; nothing where there
         is no such stage."""
         return ()
+
+    def first_epochs(self, settings: LoopSettings) -> int:  # noqa: ARG002
+        """Returns how often it learns that."""
+        return 1
+
+    def first_adapter(self, adapter: AdapterSettings) -> AdapterSettings:
+        """Returns what of an adapter learns in the first stage: all, unless a strategy says else.
+        The rest begins afresh with the training itself."""
+        return adapter

@@ -1,13 +1,25 @@
 """Items as trainings and evaluations read them."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from app.models import Candidate, Image, Item, PriorEpisode, Sample, TrainingRow, WrittenRationale
+from app.lifecycle import QuestionState
+from app.models import (
+    AskedQuestion,
+    Candidate,
+    Image,
+    Item,
+    PriorEpisode,
+    Sample,
+    TrainingRow,
+    WrittenRationale,
+)
+from app.queries.blocks import blocks
 from app.strategies.monologue import MONOLOGUE, MonologueTrace, Outcome, Turn
 
 
@@ -111,3 +123,24 @@ def _find_best_traces(session: Session, run_id: int) -> dict[int | None, Monolog
         .order_by(Sample.candidate_id, Sample.log_probability.desc().nulls_last(), Sample.id)
     )
     return {candidate_id: MonologueTrace.model_validate(trace) for candidate_id, trace in rows}
+
+
+def list_dropped_questions(
+    session: Session, project_id: int, images: Collection[str]
+) -> dict[str, list[str]]:
+    """Returns the questions about some images that models of a project asked and that were dropped,
+    by image, in the order in which they were asked."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for block in blocks(sorted(images)):
+        rows = session.execute(
+            select(AskedQuestion.image_sha256, AskedQuestion.text)
+            .where(
+                AskedQuestion.project_id == project_id,
+                AskedQuestion.image_sha256.in_(block),
+                AskedQuestion.state == QuestionState.DROPPED,
+            )
+            .order_by(AskedQuestion.id)
+        )
+        for image, text in rows:
+            found[image].append(text)
+    return found

@@ -1,16 +1,21 @@
 """Self-questioning: dialogues in which the model asks, and questions folded and counted."""
 
+import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from app.round_settings import LoopSettings, SelfQuestioningSettings
+from app.scenes.scene import random_scene
 from app.strategies.same_question import question_key
 from worker.ml.abilities import Ability
 from worker.ml.types import (
     ASKER,
+    DROPPED,
     PROJECTOR,
     AdapterSettings,
     Draw,
@@ -21,6 +26,7 @@ from worker.ml.types import (
     SampleConfig,
     Sampled,
 )
+from worker.stages.training_settings import train_config
 from worker.strategies import get_procedure
 from worker.strategies.contract import Lesson
 from worker.strategies.self_questioning.asking import Wanted, ask_about
@@ -131,6 +137,61 @@ def test_what_its_adapter_holds() -> None:
     needed = get_procedure("self_questioning").needed
     assert needed(settings()) == (Ability.TURNS,)
     assert needed(settings(prototypes=True)) == (Ability.TURNS, Ability.PROTOTYPES)
+
+
+# --- What was asked in vain, and what is learned first ----------------------------------------
+
+
+def test_dropped_questions_are_learned_where_the_model_asks_and_only_if_wanted() -> None:
+    procedure = get_procedure("self_questioning")
+    lessons = [
+        lesson("a.png", 0, description="a red ball", dropped=("is it blue ?", "is it small ?")),
+        lesson("b.png", 1, dropped=("is it big ?",)),
+        lesson("a.png", 2, description="a red ball", dropped=("is it blue ?", "is it small ?")),
+    ]
+    taught = procedure.teach_all("model", lessons, settings(dropped_weight=1.0))
+    found = [(place, said(one), one.losses) for place, one in taught if DROPPED in one.losses]
+    assert found == [
+        (0, f"{DESCRIBE} a red ball <user> <asker> is it blue ?", (DROPPED,)),
+        (0, f"{DESCRIBE} a red ball <user> <asker> is it small ?", (DROPPED,)),
+        (1, "question 1 ? answer 1 <user> <asker> is it big ?", (DROPPED,)),
+    ]
+    untouched = [replace(one, dropped=()) for one in lessons]
+    off = procedure.teach_all("model", lessons, settings())
+    assert off == procedure.teach_all("model", untouched, settings())
+    assert train_config(settings(dropped_weight=2.0), balance=1.0).loss_weights[DROPPED] == 2.0
+    assert DROPPED not in train_config(settings(), balance=1.0).loss_weights
+
+
+def test_captions_teach_prototypes_and_projector_alone_and_first() -> None:
+    procedure = get_procedure("self_questioning")
+    scene = random_scene(random.Random(3))
+    lessons = [
+        lesson("b.png", 0, facts={"caption": " a  red ball "}),
+        lesson("a.png", 1, facts=scene.to_dict()),
+        lesson("c.png", 2, facts={"weather": "rain"}),
+        lesson("d.png", 3),
+        lesson("b.png", 4, facts={"caption": " a  red ball "}),
+    ]
+    wanted = settings(caption_epochs=2, prototypes=True, tune_projector=True)
+    first = procedure.first_stage("model", lessons, wanted)
+    assert procedure.first_epochs(wanted) == 2
+    described = {one.image: one.parts for one in first}
+    assert [one.image for one in first] == [Path("a.png"), Path("b.png")]
+    assert [one.losses for one in first] == [("description",)] * 2
+    assert described[Path("b.png")][0].text == "a red ball"
+    assert described[Path("a.png")][0].text.count(" and ") == len(scene.objects) - 1
+    assert procedure.first_stage("model", lessons, wanted) == first
+    assert procedure.first_stage("model", lessons, settings(prototypes=True)) == ()
+    whole = procedure.adapt("model", AdapterSettings(LoraSettings()), wanted, lambda: 100)
+    alone = procedure.first_adapter(whole)
+    assert (alone.lora, alone.sets) == (None, {})
+    assert alone.modules.keys() == {"prototypes", "projector"}
+
+
+def test_captions_with_nothing_to_teach_are_refused() -> None:
+    with pytest.raises(ValidationError, match="Captions teach prototypes and a projector"):
+        settings(caption_epochs=1)
 
 
 # --- What is asked ---------------------------------------------------------------------------

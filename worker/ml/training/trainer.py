@@ -32,6 +32,7 @@ from worker.ml.training.schedule import epoch_batches, learning_rate, steps_per_
 from worker.ml.training.sharding import shard_base
 from worker.ml.training.state import State
 from worker.ml.training.team import Team
+from worker.ml.training.unlearning import look_back
 from worker.ml.types import AdapterSettings, Example, TrainConfig, TrainProgress
 
 
@@ -85,6 +86,8 @@ class Trainer:
             # Only the reentrant kind needs gradients at the embeddings, and they would make the
             # backward pass run through the frozen tower.
             vlm.model.disable_input_require_grads()
+        # Before a saved state is taken back: what is said less is compared with how it began.
+        self.unlearning = look_back(vlm, self.model, self.form, examples, self.accelerator.autocast)
 
     def close(self) -> None:
         """Takes off what accelerate and checkpointing put on the model."""
@@ -202,6 +205,8 @@ class Trainer:
         for number, forward in enumerate(forwards):
             with autocast():
                 losses, rows = tree_losses(self.vlm, self.model, forward, scale.names)
+                if examples is self.examples:
+                    losses = self.unlearning.weigh(losses, forward, rows)
             weights = torch.tensor([examples[row].weight for row in rows], device=self.vlm.device)
             if n_own is None or number < n_own:
                 yield losses, weights, sum(tree.row.length for tree in forward)

@@ -54,3 +54,6 @@ class InteractivePerception(Direct):
         self, role: str, lessons: Sequence[Lesson], settings: LoopSettings
     ) -> Sequence[Example]:
         return align(lessons, settings) if role == MODEL else ()
+
+    def first_epochs(self, settings: LoopSettings) -> int:
+        return settings.perception.alignment_epochs

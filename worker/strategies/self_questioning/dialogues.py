@@ -12,11 +12,13 @@ from pathlib import Path
 
 from app.round_settings import LoopSettings
 from worker.ml.sampling.seeds import derive_seed
-from worker.ml.types import Example, Part
+from worker.ml.types import DROPPED, Example, Part
 from worker.strategies.contract import Lesson
 from worker.strategies.self_questioning.wording import (
+    ASKERS,
     DESCRIBE,
     DESCRIPTION,
+    USERS,
     answer_parts,
     described,
     turn_parts,
@@ -40,6 +42,31 @@ def make_dialogues(lessons: Sequence[Lesson], settings: LoopSettings) -> list[tu
 def describing(picture: Path, caption: str, weight: float = 1.0) -> Example:
     """Returns what is learned of a caption that people gave: the first stage."""
     return Example(picture, DESCRIBE, (described(caption, loss=DESCRIPTION),), weight)
+
+
+def make_dropped(lessons: Sequence[Lesson]) -> list[tuple[int, Example]]:
+    """Returns what is to be asked less, each with the place of the first lesson about its picture:
+    the questions that were dropped, where the model asks them in a dialogue."""
+    firsts: dict[Path, int] = {}
+    dropped: dict[Path, dict[str, None]] = defaultdict(dict)
+    for place, lesson in enumerate(lessons):
+        firsts.setdefault(lesson.image, place)
+        dropped[lesson.image] |= dict.fromkeys(lesson.dropped)
+    return [
+        (firsts[image], _asked_in_vain(lessons[firsts[image]], question))
+        for image, questions in dropped.items()
+        for question in questions
+    ]
+
+
+def _asked_in_vain(first: Lesson, question: str) -> Example:
+    """A dropped question behind the description, or behind an answered one where there is none."""
+    if first.description:
+        opening, before = DESCRIBE, described(first.description)
+    else:
+        opening, before = first.question, Part(first.answer, None, is_apart=True)
+    asked = Part(question, DROPPED, is_apart=True)
+    return Example(first.image, opening, (before, USERS, ASKERS, asked))
 
 
 def _chance(image: Path, settings: LoopSettings) -> random.Random:

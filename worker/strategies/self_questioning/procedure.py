@@ -10,6 +10,7 @@ from app.same_text import text_key
 from app.services.rounds.questions import Inquiry, ProposedQuestion
 from app.strategies.self_questioning import MODEL, SELF_QUESTIONING, ProbedTrace
 from worker.ml.abilities import Ability
+from worker.ml.sampling.seeds import derive_seed
 from worker.ml.types import (
     ASKER,
     PROJECTOR,
@@ -24,7 +25,12 @@ from worker.strategies.direct import Direct
 from worker.strategies.output import with_output
 from worker.strategies.self_questioning.answering import answer_each
 from worker.strategies.self_questioning.asking import AskedAbout, Wanted, ask_about
-from worker.strategies.self_questioning.dialogues import make_dialogues
+from worker.strategies.self_questioning.captions import caption_of
+from worker.strategies.self_questioning.dialogues import (
+    describing,
+    make_dialogues,
+    make_dropped,
+)
 from worker.strategies.self_questioning.probe import Probed, probe
 
 
@@ -140,13 +146,38 @@ class SelfQuestioning(Direct):
     def teach_all(
         self, role: str, lessons: Sequence[Lesson], settings: LoopSettings
     ) -> list[tuple[int, Example]]:
-        """Returns each lesson as it is asked for in sampling, and all of them as dialogues."""
+        """Returns each lesson as it is asked for in sampling, and all of them as dialogues; where
+        the settings want it, also what was asked in vain."""
         alone = super().teach_all(role, lessons, settings)
         if role != MODEL:
             return alone
         together = make_dialogues(lessons, settings)
         # A dialogue of one turn that nobody described is the lesson alone.
-        return [*alone, *((place, one) for place, one in together if _has_turns(one))]
+        learned = [*alone, *((place, one) for place, one in together if _has_turns(one))]
+        if not settings.self_questioning.dropped_weight:
+            return learned
+        return [*learned, *make_dropped(lessons)]
+
+    def first_stage(
+        self, role: str, lessons: Sequence[Lesson], settings: LoopSettings
+    ) -> Sequence[Example]:
+        """Returns the captions of pictures, where the settings want that they are learned first."""
+        if role != MODEL or not settings.self_questioning.caption_epochs:
+            return ()
+        facts = {lesson.image: lesson.facts for lesson in lessons if lesson.facts}
+        return [
+            describing(picture, caption)
+            for picture, said in sorted(facts.items())
+            if (caption := caption_of(said, derive_seed(settings.seed, "caption", picture.name)))
+        ]
+
+    def first_epochs(self, settings: LoopSettings) -> int:
+        return settings.self_questioning.caption_epochs
+
+    def first_adapter(self, adapter: AdapterSettings) -> AdapterSettings:
+        """Returns prototypes and a tuned projector alone: tower and language model rest."""
+        modules = {name: one for name, one in adapter.modules.items() if one.place == PROJECTOR}
+        return AdapterSettings(None, {}, modules)
 
 
 def _as_inquiry(asked: AskedAbout, answers: Sequence[str | None]) -> Inquiry:

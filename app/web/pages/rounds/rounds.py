@@ -237,6 +237,7 @@ LOSS_LABELS = {
     "rationale": Sentence("rationales"),
     "question": Sentence("questions"),
     "description": Sentence("descriptions"),
+    "dropped": Sentence("dropped questions (0.5 at first)"),
     "observation": Sentence("observations"),
     "pointing": Sentence("pointing at places"),
 }

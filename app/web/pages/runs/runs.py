@@ -185,6 +185,9 @@ def _rewarded(run: Run) -> ReinforcementResult | None:
 
 def _step(run: Run) -> str:
     """Returns what a run of several steps is doing now."""
+    if run.job is Job.TRAIN and run.status in LIVE_RUN:
+        is_first = TrainingProgress.read(run.progress).is_first_stage
+        return Sentence("at the first stage") if is_first else ""
     if run.job not in JOBS_IN_STEPS or run.status not in LIVE_RUN:
         return ""
     step = WorkProgress.read(run.progress).step

@@ -1,10 +1,12 @@
 """LoRA goes where gradients come: every tensor of an adapter learns, in tower, projector and
 language model, and what a model never reads is left out and named."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from app.round_settings import TrainingSettings
 from tests.support.models.families import FAMILIES, build_llava, write_pictures
@@ -34,6 +36,27 @@ from worker.stages.training_settings import adapter_settings
 CONFIG = TrainConfig(epochs=2, batch_size=1, learning_rate=1e-2, patience=None, seed=4)
 LAST_BLOCK = "model.vision_tower.encoder.layers.1."
 NAMES = ("mlp.fc1", "mlp.fc2", *(f"self_attn.{one}_proj" for one in ("k", "out", "q", "v")))
+WORDS_OF = ("mlp.down_proj", "mlp.gate_proj", "mlp.up_proj")
+OF_LANGUAGE = (*WORDS_OF, *(f"self_attn.{one}_proj" for one in ("k", "o", "q", "v")))
+OF_PROTOTYPES = ("centres", *(f"{one}.weight" for one in ("k", "q", "v", "z")))
+PLACES = {
+    "last_but_one": (
+        "model.vision_tower.encoder.layers.N",
+        ("model.multi_modal_projector.linear_1", "model.multi_modal_projector.linear_2"),
+        "model.language_model.layers.N",
+    ),
+    "idefics3": (
+        "model.vision_model.encoder.layers.N",
+        ("model.connector.modality_projection.proj",),
+        "model.text_model.layers.N",
+    ),
+    "paligemma": (
+        "model.vision_tower.encoder.layers.N",
+        ("model.multi_modal_projector.linear",),
+        "model.language_model.layers.N",
+    ),
+}
+"""By family: the blocks of its tower, its projector, and the blocks of its language model."""
 WITH_TOWER = TrainingSettings(tower=True, projector=True, rank=4, alpha=8, tower_rank=2, dropout=0)
 
 
@@ -102,6 +125,7 @@ def test_every_group_of_parameters_gets_gradients(
         for step in (1, 2):  # the rest learns from the second step on: B and z begin at zero
             trainer.step(step)
         found = count_gradients(vlm.model)
+        names = {name for name, p in vlm.model.named_parameters() if _learned(p)}
     finally:
         trainer.close()
         remove_adapters(vlm.model)
@@ -113,6 +137,24 @@ def test_every_group_of_parameters_gets_gradients(
         "sets/tower": (2 * n_read, 2 * n_read),
         "modules/prototypes": (5, 5),
     }
+    if family in PLACES:
+        tower, projector, language = PLACES[family]
+        assert {_group_of(name) for name in names} == {
+            *(f"{tower}.{one}" for one in NAMES),
+            *projector,
+            *(f"{language}.{one}" for one in OF_LANGUAGE),
+            *(f"adapter_module_prototypes.{one}" for one in OF_PROTOTYPES),
+        }
+
+
+def _learned(parameter: torch.nn.Parameter) -> bool:
+    return parameter.grad is not None and bool(parameter.grad.any())
+
+
+def _group_of(name: str) -> str:
+    """The module that a tensor of LoRA is at, or the tensor of another module of the adapter, the
+    blocks of a model together."""
+    return re.sub(r"\.lora_[AB]\..*", "", re.sub(r"layers\.\d+", "layers.N", name))
 
 
 def test_an_older_adapter_with_lora_there_is_sampled_and_trained_on(
