@@ -12,7 +12,7 @@ from PIL import Image
 
 from app.critics.base import CriticItem
 from app.critics.exact import ExactCritic
-from app.scenes.dataset import IMAGE_LICENCE, write_demo_dataset
+from app.scenes.dataset import IMAGE_LICENCE, write_demo_dataset, write_demo_pictures
 from app.scenes.scene import Scene, is_held_out
 
 
@@ -84,3 +84,18 @@ def test_scenes_and_critic_need_no_torch() -> None:
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformers')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_pictures_without_questions_show_other_scenes(written: Path, tmp_path: Path) -> None:
+    folder = write_demo_pictures(tmp_path / "a", seed=5, n_pictures=12, besides=written)
+    entries = items_in(folder / "metadata.jsonl")
+    assert len(entries) == 12
+    assert all(entry.keys() == {"file_name", "split", "facts"} for entry in entries)
+    assert {entry["split"] for entry in entries} == {"train"}
+    scenes = {Scene.from_dict(entry["facts"]) for entry in entries}
+    assert len(scenes) == 12
+    assert not scenes & {Scene.from_dict(item["facts"]) for item in items_in(written)}
+    assert all(is_held_out(scene) for scene in scenes)
+    assert all((folder / entry["file_name"]).is_file() for entry in entries)
+    again = write_demo_pictures(tmp_path / "b", seed=5, n_pictures=12, besides=written)
+    assert digest(again) == digest(folder)
