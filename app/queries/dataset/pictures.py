@@ -45,7 +45,8 @@ def count_alone(session: Session, project_id: int) -> dict[Split, int]:
         .where(*is_alone(project_id))
         .group_by(ProjectImage.split)
     )
-    return {split: n for split, n in rows}  # noqa: C416 - typed unpacking
+    found = dict(rows.all())
+    return {split: found[split] for split in Split if split in found}
 
 
 def list_alone(session: Session, project_id: int, *, after: str, limit: int) -> list[AloneRow]:
@@ -74,6 +75,17 @@ def list_alone(session: Session, project_id: int, *, after: str, limit: int) -> 
 def list_to_ask(session: Session, project_id: int, *, limit: int) -> list[str]:
     """Returns the train images that nobody has asked about, by their content, without those of
     which so many questions are known that the limit of an image is reached."""
+    images = select(ProjectImage.image_sha256).where(*_may_be_asked(project_id, limit))
+    return list(session.scalars(images.order_by(ProjectImage.image_sha256)))
+
+
+def count_to_ask(session: Session, project_id: int, *, limit: int) -> int:
+    """Returns how many images `list_to_ask` would return."""
+    n_images = select(func.count()).select_from(ProjectImage)
+    return session.execute(n_images.where(*_may_be_asked(project_id, limit))).scalar_one()
+
+
+def _may_be_asked(project_id: int, limit: int) -> tuple[ColumnElement[bool], ...]:
     n_known = (
         select(func.count())
         .where(
@@ -82,10 +94,4 @@ def list_to_ask(session: Session, project_id: int, *, limit: int) -> list[str]:
         )
         .scalar_subquery()
     )
-    return list(
-        session.scalars(
-            select(ProjectImage.image_sha256)
-            .where(*is_alone(project_id), ProjectImage.split == Split.TRAIN, n_known < limit)
-            .order_by(ProjectImage.image_sha256)
-        )
-    )
+    return *is_alone(project_id), ProjectImage.split == Split.TRAIN, n_known < limit

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from sqlalchemy.orm import Session
 
-from app.queries.dataset.pictures import list_to_ask
+from app.queries.dataset.pictures import count_to_ask, list_to_ask
 from app.round_settings import LoopSettings
 from app.strategies import get_strategy
 
@@ -21,6 +21,19 @@ def list_askable(
 ) -> list[str]:
     """Returns the train images without any question that a round by these settings could ask about,
     by their content. learned: the strategies that have an adapter."""
-    if not any(may_ask(settings, one, has_learned=one in learned) for one in settings.shares):
+    if not _asks(settings, learned):
         return []
     return list_to_ask(session, project_id, limit=settings.self_questioning.max_per_image)
+
+
+def count_askable(
+    session: Session, project_id: int, settings: LoopSettings, *, learned: Collection[str]
+) -> int:
+    """Returns how many images `list_askable` would return."""
+    if not _asks(settings, learned):
+        return 0
+    return count_to_ask(session, project_id, limit=settings.self_questioning.max_per_image)
+
+
+def _asks(settings: LoopSettings, learned: Collection[str]) -> bool:
+    return any(may_ask(settings, one, has_learned=one in learned) for one in settings.shares)

@@ -17,7 +17,7 @@ from app.kit.db import session_scope
 from app.kit.errors import InvalidInput, LostRun, NotFound
 from app.kit.sentences import Sentence
 from app.kit.storage import Upload, image_path, put_image, upload_path
-from app.lifecycle import DataFormat, Job, RunStatus
+from app.lifecycle import DataFormat, Job, RunStatus, Split
 from app.models import Project, Run, User
 from app.queries.dataset import imports as queries
 from app.queries.runs.runs import get_run, lock_run
@@ -117,7 +117,7 @@ def import_dataset(
         warnings=[*parsed.warnings, *plan.notes],
         n_pictures=len(parsed.pictures),
         n_pictures_added=len(plan.pictures),
-        picture_splits=dict(sorted(alone.items())),
+        picture_splits={name: alone[name] for name in map(str, Split) if alone[name]},
     )
     if plan.added or plan.updated or plan.pictures or plan.retold:
         record(

@@ -19,7 +19,7 @@ from app.run_results import (
     StrategyFigures,
     TrainingResult,
 )
-from app.services.dataset.alone import list_askable
+from app.services.dataset.alone import count_askable
 from app.services.rounds.decision import floor_of
 from app.services.rounds.questions import count_questions
 from app.services.runs.runs import list_chain
@@ -65,7 +65,7 @@ def collect_figures(session: Session, round_: Round) -> RoundFigures:
 def _count_alone(session: Session, round_: Round, settings: LoopSettings) -> int:
     models = round_queries.list_round_models(session, round_.id)
     learned = {one.strategy for one in models if one.parent_adapter_id or one.new_adapter_id}
-    return len(list_askable(session, round_.project_id, settings, learned=learned))
+    return count_askable(session, round_.project_id, settings, learned=learned)
 
 
 def list_history(session: Session, round_: Round) -> list[RoundFigures]:

@@ -23,13 +23,6 @@ SPLIT_LABELS: Mapping[str, str] = {
     Split.TEST: Sentence("Test rows"),
 }
 
-PICTURE_SPLIT_LABELS: Mapping[str, str] = {
-    Split.TRAIN: Sentence("to train on"),
-    Split.VALIDATION: Sentence("to validate"),
-    Split.TEST: Sentence("to test"),
-}
-"""Of images without questions."""
-
 
 @dataclass(frozen=True)
 class RunLine:
@@ -53,7 +46,6 @@ class RunPage:
     changed: tuple[str, ...]
     refused: tuple[str, ...]
     split_labels: Mapping[str, str]
-    picture_split_labels: Mapping[str, str]
     release_id: int | None
 
 
@@ -73,7 +65,6 @@ def run_page(session: Session, project: Project, run: Run) -> RunPage:
         changed=report.changed[:MAX_SHOWN_NAMES] if report else (),
         refused=report.refused[:MAX_SHOWN_NAMES] if report else (),
         split_labels=SPLIT_LABELS,
-        picture_split_labels=PICTURE_SPLIT_LABELS,
         release_id=ReleaseResult.read(run.result).release_id,
     )
 

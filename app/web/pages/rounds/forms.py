@@ -13,7 +13,7 @@ from app.queries.projects import overview
 from app.queries.projects.projects import count_items_by_split
 from app.queries.rounds.rounds import find_last_round, find_newest_adapter, find_open_round
 from app.round_settings import LoopSettings
-from app.services.dataset.alone import list_askable
+from app.services.dataset.alone import count_askable
 from app.services.projects.projects import settings_of
 from app.services.rounds.starting import find_prior_fault, why_empty
 from app.services.rounds.training_rows import learns_from_prior
@@ -79,8 +79,8 @@ def _count_asked(session: Session, project: Project, settings: LoopSettings) -> 
         for role in get_strategy(name).roles
         if find_newest_adapter(session, project.id, settings.base_model, strategy=name, role=role)
     }
-    images = list_askable(session, project.id, settings, learned=learned)
-    return len(images[: settings.max_items])
+    n_images = count_askable(session, project.id, settings, learned=learned)
+    return min(n_images, settings.max_items or n_images)
 
 
 def _why_empty(session: Session, project: Project, settings: LoopSettings) -> Sentence:

@@ -6,16 +6,18 @@ import pytest
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.lifecycle import Job, Role, RunStatus, Split
+from app.lifecycle import Job, Role, RoundStatus, RunStatus, Split
 from app.models import Project, ProjectImage
-from app.round_settings import LoopSettings
-from app.run_results import ImportResult
+from app.round_settings import LoopSettings, StopSettings
+from app.run_results import ImportResult, QuestionTally, RoundFigures
+from app.services.rounds.decision import decide_untrained
 from tests.support.browsing import one, page, sign_in, text_of
 from tests.support.factories import (
     make_image,
     make_item,
     make_membership,
     make_project,
+    make_round,
     make_run,
     make_user,
 )
@@ -107,6 +109,27 @@ def test_an_import_tells_how_many_came_without_questions(
     shown = admin.get(f"/runs/{run.id}")
     tiles = " ".join(page(shown).select_one("dl.tiles").get_text(" ").split())  # type: ignore[union-attr]
     assert "Images without questions 3 2 of them new" in tiles
-    assert "to test 3" in tiles
+    assert "Rows" not in tiles
+    assert "test: 3. Nobody has asked" in text_of(shown, "#run-status")
     former = admin.get(f"/projects/{project.slug}/imports")
     assert "3 images without questions" in page(former).select_one("tbody").text  # type: ignore[union-attr]
+
+
+def test_a_round_without_any_item_that_is_over_can_be_looked_at(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    add_alone(session, project, 2)
+    round_ = make_round(session, project, status=RoundStatus.CLOSING)
+    asked = QuestionTally(n_images=2, n_drawn=10, n_proposed=4)
+    figures = RoundFigures(
+        n_items=0, n_open=0, n_covered=0, newly_covered=0, improved=0, regressed=0, questions=asked,
+        n_alone=2,
+    )  # fmt: skip
+    round_.figures = figures.dump()
+    round_.status = RoundStatus.COMPLETED
+    round_.decision, round_.decision_reason = decide_untrained(1, figures, StopSettings())
+    session.commit()
+    assert "4 wait for people" in text_of(admin.get(f"/rounds/{round_.id}"), "main")
+    shown = admin.get(f"/projects/{project.slug}")
+    assert shown.status_code == 200
+    assert text_of(shown, "#next-title").startswith("Let the model ask")
