@@ -13,7 +13,7 @@ from app.routes.accounts import accounts, people
 from app.routes.dataset import images, imports, items
 from app.routes.judging import judging as judge
 from app.routes.judging import keys as judging_keys
-from app.routes.judging import mine, practice, practice_items
+from app.routes.judging import mine, practice, practice_items, questions
 from app.routes.operation import health
 from app.routes.projects import archive, guidelines, home, members, projects
 from app.routes.quality import adjudication, checks
@@ -62,6 +62,7 @@ ROUTES = (
     practice,
     practice_items,
     projects,
+    questions,
     releases,
     adapters,
     rounds,

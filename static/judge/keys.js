@@ -6,7 +6,7 @@ import { recall, remember } from "./memory.js";
 import { zoomByKey } from "./zoom.js";
 
 /** What keys open of one rationale. */
-const OPENS = { mend: openMend, trace: toggleTrace, continue: continueFrom };
+const OPENS = { mend: openMend, trace: toggleTrace, continue: continueFrom, answer: correctAnswer };
 
 let choosing = null; // after such a key: what it opens, and the hint that the next one says of which
 
@@ -26,7 +26,7 @@ function press(action) {
   const target = $(`[data-action="${action}"]`);
   if (!target || target.disabled || target.closest("fieldset:disabled")) return;
   target.click();
-  if (action === "skip" && $("#skip").open) $("#skip [name=reason]").focus();
+  if (action === "skip" && $("#skip")?.open) $("#skip [name=reason]").focus();
 }
 
 // --- Faults and a better text; how a rationale came about
@@ -37,7 +37,8 @@ function chooseOffer(open) {
   if (focused) {
     open(focused);
   } else if ($(".offer")) {
-    choosing = { open, hint: toast(_("Press the number of the rationale."), "info") };
+    const hint = $("[data-number-hint]")?.dataset.numberHint || _("Press the number of the rationale.");
+    choosing = { open, hint: toast(hint, "info") };
   }
 }
 
@@ -65,6 +66,13 @@ function toggleTrace(offer) {
   } else {
     $("#question").focus({ preventScroll: true });
   }
+}
+
+/** Where questions have answers of their own. */
+function correctAnswer(offer) {
+  const answer = $("[name=answer]", offer);
+  answer.focus();
+  answer.select();
 }
 
 /** From the look with the focus, else from the last one that is corrected; where the new way is there, to its text. */

@@ -216,6 +216,49 @@ def list_recent_submissions(
     ).all()
 
 
+def count_own_since(session: Session, project_id: int, user_id: int, since: datetime) -> int:
+    """Returns on how many images of a project a person has decided since a time."""
+    return session.scalars(
+        select(func.count()).where(
+            QuestionReview.user_id == user_id,
+            QuestionReview.project_id == project_id,
+            QuestionReview.submitted_at >= since,
+        )
+    ).one()
+
+
+def list_skipped(session: Session, project_id: int, user_id: int, *, limit: int) -> Sequence[int]:
+    """Returns ids of the reviews that a person skipped and that nobody has taken since, the newest
+    first."""
+    return session.scalars(
+        select(QuestionReview.id)
+        .join(AskedImage, AskedImage.id == QuestionReview.asked_image_id)
+        .where(
+            QuestionReview.user_id == user_id,
+            QuestionReview.project_id == project_id,
+            QuestionReview.status == JudgementStatus.SKIPPED,
+            _is_proposed(),
+            ~_is_held_by_others(user_id),
+        )
+        .order_by(QuestionReview.updated_at.desc(), QuestionReview.id)
+        .limit(limit)
+    ).all()
+
+
+def count_waiting(session: Session, project_id: int) -> int:
+    """Returns how many images of a project have questions that wait for people."""
+    return session.scalars(
+        select(func.count(AskedQuestion.asked_image_id.distinct()))
+        .join(AskedImage, AskedImage.id == AskedQuestion.asked_image_id)
+        .join(Round, Round.id == AskedImage.round_id)
+        .where(
+            AskedQuestion.project_id == project_id,
+            AskedQuestion.state == QuestionState.PROPOSED,
+            waits_for_people(),
+        )
+    ).one()
+
+
 def lock_items(session: Session, item_ids: Collection[int]) -> Sequence[Item]:
     return session.scalars(
         select(Item)

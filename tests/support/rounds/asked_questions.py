@@ -10,6 +10,7 @@ from app.lifecycle import Job, RoundStatus, RunStatus
 from app.models import (
     AskedImage,
     AskedQuestion,
+    Image,
     Item,
     Project,
     QuestionReview,
@@ -47,6 +48,7 @@ class AskedRound:
         n_images: int = 1,
         number: int = 1,
         settings: LoopSettings | None = None,
+        images: Sequence[Image] = (),
     ) -> None:
         self.session = session
         self.project = project or make_project(session)
@@ -57,8 +59,9 @@ class AskedRound:
         self.run.status, self.run.finished_at = RunStatus.SUCCEEDED, datetime.now(UTC)
         self.n_shards = 0
         self.items: list[Item] = []
-        for _ in range(n_images):
-            self.items.append(make_item(session, self.project))
+        for place in range(n_images):
+            image = images[place] if images else None
+            self.items.append(make_item(session, self.project, image=image))
             make_round_item(session, self.round, self.items[-1])
 
     def ask(

@@ -4,7 +4,7 @@ dropped; taken back as long as nothing was done with the items.
 The same request twice does the same as once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -67,8 +67,9 @@ def submit(
 ) -> None:
     """Make choices count: kept questions become items of the image, all others are dropped.
 
-    The same choices again are a success that changes nothing. Raises as `save_draft` does, and
-    NothingChosen, InvalidInput or SameQuestion for questions that cannot be kept as they are.
+    The same choices again are a success that changes nothing. Raises as `save_draft` does; and
+    NothingChosen, InvalidInput or SameQuestion for questions that cannot be kept as they are, which
+    then stay a draft.
     """
     now = now or datetime.now(UTC)
     review = held.review
@@ -76,22 +77,16 @@ def submit(
     _take(session, held, choices, questions, version=version, active_ms=active_ms, now=now)
     if review.status is JudgementStatus.SUBMITTED:
         return
+    if review.status is JudgementStatus.LEASED:
+        change_status(review, JudgementStatus.DRAFT)
     choices = choices_of(review)
     if not choices.says_something:
         raise NothingChosen(
             Sentence("Nothing is chosen yet: keep a question, or drop all of them.")
         )
     wordings = final_wordings(session, choices, questions)
-    image = held.asked_image.image_sha256
-    facts = list_facts(session, review.project_id, [image]).get(image)
-    decide_questions(
-        session,
-        [
-            _decision(question, choices, review.user_id)
-            | _kept(session, held, question, wordings.get(question.id), facts)
-            for question in questions
-        ],
-    )
+    with session.begin_nested():  # all of them, or, where one is refused, none
+        _decide(session, held, choices, questions, wordings)
     change_status(review, JudgementStatus.SUBMITTED)
     review.submitted_at, review.lease_until = now, None
     record(
@@ -105,6 +100,25 @@ def submit(
         project_id=review.project_id,
         round_id=held.round.id,
         actor=review.user_id,
+    )
+
+
+def _decide(
+    session: Session,
+    held: HeldReview,
+    choices: QuestionChoices,
+    questions: Sequence[AskedQuestion],
+    wordings: Mapping[int, tuple[str, str]],
+) -> None:
+    review, image = held.review, held.asked_image.image_sha256
+    facts = list_facts(session, review.project_id, [image]).get(image)
+    decide_questions(
+        session,
+        [
+            _decision(question, choices, review.user_id)
+            | _kept(session, held, question, wordings.get(question.id), facts)
+            for question in questions
+        ],
     )
 
 

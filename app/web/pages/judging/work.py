@@ -22,7 +22,7 @@ from app.services.judging import practice
 from app.services.judging.checks import find_upcoming_check
 from app.services.judging.judgements import MAX_SKIP_REASON
 from app.services.judging.keys import CONTINUE, TRACED, Key, keys_with
-from app.services.judging.leases import judging_settings
+from app.services.judging.leases import Leased, judging_settings
 from app.services.judging.opinions import edit_limit, opinion_of
 from app.services.judging.skip_reasons import SKIP_REASONS
 from app.services.judging.ways import Way, find_ways, strategy_of, trace_template_of
@@ -218,9 +218,9 @@ def look_up(session: Session, judgement: Judgement, round_: Round, *, today: dat
     return replace(shown, upcoming=[check, *shown.upcoming[:-1]]) if check else shown
 
 
-def lease_mark(judgement: Judgement) -> str:
+def lease_mark(held: Leased) -> str:
     """Returns the end of the lease to the microsecond, or nothing: pages give it back as it is."""
-    until = judgement.lease_until
+    until = held.lease_until
     return until.astimezone(UTC).isoformat(timespec="microseconds") if until else ""
 
 
