@@ -17,7 +17,7 @@ export class Presence {
   /** `id` is that of a judgement, or the path of something else that is held. */
   constructor(id, lease, clock, leaseSeconds) {
     this.id = id;
-    this.place = id.startsWith("/") ? id : `/judgements/${id}`;
+    this.place = id.startsWith("/") ? address(id) : address(`/judgements/${id}`);
     this.lease = lease;
     this.clock = clock;
     this.isOver = false;
@@ -68,7 +68,7 @@ export class Presence {
     this.beatAt = performance.now();
     const body = new URLSearchParams({ active_ms: this.clock.count() });
     try {
-      const { html } = await send(address(`${this.place}/heartbeat`), body, {
+      const { html } = await send(`${this.place}/heartbeat`, body, {
         carries: "[data-lease]",
       });
       const { lease } = $("[data-lease]", parse(html)).dataset;
@@ -101,7 +101,7 @@ export class Presence {
     this.tell("left");
     if (staysHere || this.hasOthers) return;
     const body = new URLSearchParams({ lease: this.lease });
-    navigator.sendBeacon(address(`${this.place}/leave`), body);
+    navigator.sendBeacon(`${this.place}/leave`, body);
   }
 
   // --- The same item in another tab of this browser

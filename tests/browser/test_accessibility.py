@@ -49,6 +49,7 @@ from tests.support.quality.comparisons import (
     make_sampled,
 )
 from tests.support.quality.disputes import decide_item, make_disputed_round
+from tests.support.rounds.asked_questions import QUESTIONS, AskedRound
 from tests.support.rounds.side_by_side import make_compared_project
 from tests.support.rounds.trained import finish_tryout, make_trained_round, make_tryout
 
@@ -206,6 +207,9 @@ def fill(site: Site) -> dict[str, str]:
             "adjudication/decided.html": f"/rounds/{disputed.id}/adjudication/decided",
             "adjudication/nothing.html": f"/rounds/{done.id}/adjudication",
             "round/close.html disputed": f"/rounds/{disputed.id}/close",
+            "questions/show.html": f"/projects/{asked_project(session)}/questions",
+            "questions/show.html nothing": f"{base}/questions",
+            "project/show.html questions": f"/projects/{asked_project(session)}",
             "check/person.html": f"/projects/{checked.slug}/checks/people/{clicker.id}",
             "annotator/index.html": f"/projects/{checked.slug}/people",
             "annotator/show.html": f"/projects/{checked.slug}/people/{clicker.id}",
@@ -256,6 +260,16 @@ def judge_checked(session: Session, project: Project) -> User:
     gather_now(session, round_)
     admit(session, round_, AdmissionSettings(policy="any"))
     return user
+
+
+def asked_project(session: Session) -> str:
+    """The address of a project with questions of the model about two images."""
+    asked = AskedRound(session, n_images=2)
+    for place in range(2):
+        asked.ask(
+            place, (*QUESTIONS, (ARABIC, None), ("what is " + "very " * 20 + "odd?", "x" * 60))
+        )
+    return asked.project.slug
 
 
 def compared_round(session: Session, *, judged: bool) -> Round:

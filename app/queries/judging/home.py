@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from app.lifecycle import CLOSED_ROUND, Role, RoundItemState, RoundStatus
 from app.models import Judgement, Membership, Project, Round
 from app.queries.counted import counted_items
+from app.queries.judging.questions import questions_wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class HomeRow:
     n_judged: int
     n_mine: int
     n_mine_since: int
+    questions_wait: bool
+    """Whether the model asked questions that wait for people."""
 
 
 def list_home_rows(
@@ -73,6 +76,7 @@ def list_home_rows(
             judged.scalar_subquery().label("n_judged"),
             mine.scalar_subquery().label("n_mine"),
             mine.where(Judgement.submitted_at >= since).scalar_subquery().label("n_mine_since"),
+            questions_wait().label("questions_wait"),
         )
         .select_from(Project)
         .outerjoin(

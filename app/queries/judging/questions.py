@@ -30,13 +30,27 @@ from app.round_settings import PEOPLE
 _LOST = (JudgementStatus.RELEASED,)
 
 
-def waits_for_people() -> ColumnElement[bool]:
-    """Returns the condition that people, and no critic, decide on the questions of a `Round`.
+def waits_for_people(round_: type[Round] = Round) -> ColumnElement[bool]:
+    """Returns the condition that people, and no critic, decide on the questions of a round.
 
     In a round that a critic judges it decides on what it can tell; the rest is left to people.
     """
     return or_(
-        Round.settings["judging"]["judges"].astext == PEOPLE, Round.status.not_in(JUDGEABLE_ROUND)
+        round_.settings["judging"]["judges"].astext == PEOPLE,
+        round_.status.not_in(JUDGEABLE_ROUND),
+    )
+
+
+def questions_wait() -> ColumnElement[bool]:
+    """Returns the condition that a `Project` has questions that wait for people."""
+    asked_in = aliased(Round)
+    return exists().where(
+        AskedQuestion.project_id == Project.id,
+        AskedQuestion.state == QuestionState.PROPOSED,
+        AskedImage.id == AskedQuestion.asked_image_id,
+        asked_in.id == AskedImage.round_id,
+        waits_for_people(asked_in),
+        Project.archived_at.is_(None),
     )
 
 

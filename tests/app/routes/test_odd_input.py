@@ -25,14 +25,12 @@ from app.services.releases.releases import request_release
 from app.web.pages.judging.work import day_start
 from tests.support.browsing import HTMX, page, sign_in, text_of
 from tests.support.factories import (
-    make_item,
     make_membership,
     make_project,
-    make_round,
-    make_round_item,
     make_user,
 )
 from tests.support.quality.checks import make_checks
+from tests.support.rounds.asked_questions import AskedRound, open_image
 
 ODD_NUMBERS = [str(LARGEST + 1), "9" * 5000, "²"]
 ODD_TEXTS = ["a\0b"]
@@ -99,9 +97,9 @@ def addresses(session: Session) -> dict[str, object]:
     admin = make_user(session, name="Ada", is_admin=True)
     project = make_project(session)
     membership = make_membership(session, project, admin, Role.ADMIN)
-    round_ = make_round(session, project)
-    item = make_item(session, project)
-    make_round_item(session, round_, item)
+    asked = AskedRound(session, project)
+    asked.ask()
+    round_, (item,) = asked.round, asked.items
     judgement = opening.open_next_item(session, round_, admin)
     assert judgement is not None
     (check_item,) = make_checks(session, project, 1)
@@ -116,6 +114,7 @@ def addresses(session: Session) -> dict[str, object]:
         "invite_id": session.scalars(select(Invite.id)).one(),
         "round_id": round_.id,
         "judgement_id": judgement.id,
+        "review_id": open_image(session, project, admin).id,
         "item_id": item.id,
         "practice_item_id": practice_item.id,
         "check_item_id": check_item.id,

@@ -241,7 +241,8 @@ def _keys(user: User, n_offers: int) -> list[Key]:
     """Returns the keys of the page as this person has them on the judging page."""
     own = {key.action: key for key in keys_of(user)}
     picks = [own[f"pick-{place}"] for place in range(1, n_offers + 1) if f"pick-{place}" in own]
+    actions = _ACTIONS if n_offers else {name: _ACTIONS[name] for name in ("take-back", "keys")}
     return [
         *picks,
-        *(Key(action, own[same].key, label) for action, (same, label) in _ACTIONS.items()),
+        *(Key(action, own[same].key, label) for action, (same, label) in actions.items()),
     ]

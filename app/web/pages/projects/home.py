@@ -27,6 +27,7 @@ class ProjectCard:
     n_judged: int
     n_mine: int
     n_mine_today: int
+    questions_wait: bool
     practice: PracticeOffer | None
     """Where it is not passed yet."""
 
@@ -76,6 +77,7 @@ def _card(row: HomeRow, user: User, offer: PracticeOffer | None) -> ProjectCard:
         n_judged=row.n_judged,
         n_mine=row.n_mine,
         n_mine_today=row.n_mine_since,
+        questions_wait=row.questions_wait,
         practice=None if offer is None or offer.has_passed else offer,
     )
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from app.kit.sentences import CountedSentence, Sentence
+from app.kit.sentences import Sentence
 from app.lifecycle import (
-    CLOSED_ROUND,
     JUDGEABLE_ROUND,
     Decision,
     RoundStatus,
@@ -16,29 +15,19 @@ from app.lifecycle import (
 from app.models import Project, Round, Score
 from app.queries.dataset.pictures import count_alone
 from app.queries.dataset.prior import PriorCount, count_prior
+from app.queries.judging.questions import count_waiting
 from app.queries.projects import overview
 from app.queries.projects.projects import (
     SplitCount,
     count_items_by_split,
 )
-from app.queries.rounds.rounds import find_failed_run, list_rounds
+from app.queries.rounds.rounds import list_rounds
 from app.round_settings import PEOPLE, Judges, LoopSettings
 from app.run_results import RoundFigures
 from app.services.projects.projects import settings_of
-from app.strategies import get_strategy
+from app.web.pages.projects.next_step import NextStep, find_open, next_step
 from app.web.render.charts import Chart, line_chart
 from app.web.render.guidelines_text import render_guidelines
-
-
-@dataclass(frozen=True)
-class NextStep:
-    """The one thing that brings the project further now."""
-
-    title: str
-    text: str
-    label: str
-    url: str
-    is_problem: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +63,8 @@ class ProjectPage:
     rounds: Sequence[RoundLine]
     chart: Chart | None
     judged_by: str
+    n_question_images: int
+    """Images with questions of the model that wait for people; none of an archived project."""
 
 
 @dataclass(frozen=True)
@@ -84,22 +75,29 @@ class MemberProjectPage:
     guidelines: str
     open_round: Round | None
     can_judge: bool
+    n_question_images: int
 
 
 def member_project_page(session: Session, project: Project) -> MemberProjectPage:
-    open_round = _open_round(list_rounds(session, project.id))
+    open_round = find_open(list_rounds(session, project.id))
     return MemberProjectPage(
         project=project,
         guidelines=render_guidelines(session, project),
         open_round=open_round,
         can_judge=open_round is not None and open_round.status in JUDGEABLE_ROUND,
+        n_question_images=_count_question_images(session, project),
     )
+
+
+def _count_question_images(session: Session, project: Project) -> int:
+    return 0 if project.archived_at is not None else count_waiting(session, project.id)
 
 
 def project_page(session: Session, project: Project) -> ProjectPage:
     rounds = list_rounds(session, project.id)
     splits = count_items_by_split(session, project.id)
     alone = count_alone(session, project.id)
+    n_question_images = _count_question_images(session, project)
     scores = _by_round(overview.list_scores_by_round(session, project.id))
     lines = [_base_line(scores.get(0, {}))] if scores.get(0) else []
     lines += [_round_line(round_, scores.get(round_.number, {})) for round_ in rounds]
@@ -109,10 +107,18 @@ def project_page(session: Session, project: Project) -> ProjectPage:
         splits=splits,
         prior=count_prior(session, project.id),
         alone=alone,
-        next_step=_next_step(session, project, rounds, splits, alone.get(Split.TRAIN, 0)),
+        next_step=next_step(
+            session,
+            project,
+            rounds,
+            splits,
+            alone.get(Split.TRAIN, 0),
+            asked=n_question_images > 0,
+        ),
         rounds=lines,
         chart=_chart(lines),
         judged_by=_judged_by(project, rounds),
+        n_question_images=n_question_images,
     )
 
 
@@ -216,142 +222,3 @@ def _chart(lines: Sequence[RoundLine]) -> Chart | None:
         as_percent=True,
         with_dots=True,
     )
-
-
-def _open_round(rounds: Sequence[Round]) -> Round | None:
-    return next((round_ for round_ in rounds if round_.status not in CLOSED_ROUND), None)
-
-
-def _next_step(
-    session: Session,
-    project: Project,
-    rounds: Sequence[Round],
-    splits: Sequence[SplitCount],
-    n_alone: int,
-) -> NextStep:
-    base = f"/projects/{project.slug}"
-    n_train = next(
-        split.n_items - split.n_excluded for split in splits if split.split is Split.TRAIN
-    )
-    open_round = _open_round(rounds)
-    if open_round is not None:
-        return _step_of_open_round(session, project, open_round)
-    if n_train == 0 and n_alone:
-        return _step_of_images_alone(project, n_alone)
-    if n_train == 0:
-        return NextStep(
-            Sentence("Bring the data"),
-            Sentence(
-                "Images with questions and answers. The items of the split “train” are what people "
-                "judge and the model learns from; validation and test items measure it."
-            ),
-            Sentence("Import a dataset"),
-            f"{base}/imports",
-        )
-    if not rounds:
-        return NextStep(
-            Sentence("Start the first round"),
-            Sentence(
-                "The model writes candidate rationales, people pick those that fit, and the model "
-                "is tuned on what they picked."
-            ),
-            Sentence("Look at round 1"),
-            f"{base}/rounds/new",
-        )
-    last = rounds[-1]
-    if last.status is RoundStatus.CANCELLED or last.decision is Decision.CONTINUE:
-        cancelled = Sentence("Round %(number)s was cancelled.", number=last.number)
-        return NextStep(
-            Sentence("Start the next round"),
-            last.decision_reason or cancelled,
-            Sentence("Look at the next round"),
-            f"{base}/rounds/new",
-        )
-    return NextStep(
-        Sentence("The loop has ended: release the dataset"),
-        last.decision_reason or "",
-        Sentence("Make a release"),
-        f"{base}/releases",
-    )
-
-
-def _step_of_images_alone(project: Project, n_alone: int) -> NextStep:
-    """There is nothing to judge, but there are images that the model can ask about."""
-    base = f"/projects/{project.slug}"
-    if any(get_strategy(name).asks_about_images for name in settings_of(project).shares):
-        return NextStep(
-            Sentence("Let the model ask"),
-            CountedSentence(
-                "%(n)s train image has no question yet. In a round the model asks about it; the "
-                "questions that are kept become items.",
-                "%(n)s train images have no question yet. In a round the model asks about them; "
-                "the questions that are kept become items.",
-                n=n_alone,
-            ),
-            Sentence("Look at the next round"),
-            f"{base}/rounds/new",
-        )
-    return NextStep(
-        Sentence("Let the model ask, or bring questions"),
-        CountedSentence(
-            "%(n)s train image has no question yet. The strategy self_questioning asks about it; "
-            "choose it in the settings, or import questions and answers.",
-            "%(n)s train images have no question yet. The strategy self_questioning asks about "
-            "them; choose it in the settings, or import questions and answers.",
-            n=n_alone,
-        ),
-        Sentence("Open the settings"),
-        f"{base}/settings",
-    )
-
-
-def _step_of_open_round(session: Session, project: Project, round_: Round) -> NextStep:
-    number, url = round_.number, f"/rounds/{round_.id}"
-    if find_failed_run(session, round_.id) is not None:
-        return NextStep(
-            Sentence("Round %(number)s needs you", number=number),
-            Sentence("A run has failed. Its page says why; a retry goes on where it stopped."),
-            Sentence("See what failed"),
-            url,
-            is_problem=True,
-        )
-    if round_.status is RoundStatus.JUDGING:
-        waits = Sentence("Round %(number)s waits for judgements", number=number)
-        if overview.count_annotators(session, project.id) < 2:
-            return NextStep(
-                waits,
-                Sentence(
-                    "Fewer than two people are members: make an invite link, or judge yourself."
-                ),
-                Sentence("Invite annotators"),
-                f"/projects/{project.slug}/members",
-            )
-        return NextStep(
-            waits,
-            Sentence("People pick the rationales that fit. Close judging when enough is judged."),
-            Sentence("Watch the round"),
-            url,
-        )
-    return _step_of_work(round_.status, number, url)
-
-
-def _step_of_work(status: RoundStatus, number: int, url: str) -> NextStep:
-    """While the round is not started, or the machines have it."""
-    watch = Sentence("Watch the round")
-    if status is RoundStatus.GENERATING:
-        title = Sentence("Round %(number)s is being sampled", number=number)
-        text = Sentence("Items can be judged as soon as their candidates are stored.")
-    elif status is RoundStatus.CLOSING:
-        title = Sentence("Round %(number)s is being closed", number=number)
-        text = Sentence("What fits by the policy is admitted, and the training is planned.")
-    elif status is RoundStatus.TRAINING:
-        title = Sentence("Round %(number)s trains the model", number=number)
-        text = Sentence("The model is tuned on the admitted rationales.")
-    elif status is RoundStatus.EVALUATING:
-        title = Sentence("Round %(number)s is being evaluated", number=number)
-        text = Sentence("The new adapter answers and explains the held-out items.")
-    else:
-        title = Sentence("Round %(number)s is not started yet", number=number)
-        text = Sentence("Everything is set: start it.")
-        watch = Sentence("Open the round")
-    return NextStep(title, text, watch, url)

@@ -8,7 +8,7 @@ from httpx2 import Response
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.lifecycle import JudgementStatus
+from app.lifecycle import JudgementStatus, RoundStatus
 from app.models import QuestionReview, User
 from app.services.judging.questions import handing_out
 from tests.support.browsing import HTMX, filled_in, one, page, sign_in, text_of
@@ -163,7 +163,7 @@ def test_the_last_image_can_be_taken_back_until_its_items_are_used(
     assert asked.made_items() == []
     send(annas, back, keep=[SOFA])
     session.expire_all()
-    asked.round.status = "cancelled"  # type: ignore[assignment]
+    asked.round.status = RoundStatus.CANCELLED
     make_round_item(session, make_round(session, asked.project, number=2), asked.made_items()[0])
     session.commit()
     refused = annas.post(str(form["action"]))
@@ -241,3 +241,35 @@ def test_programs_get_the_problem_itself(
         f"{base}/submit", data={"version": "0"}, headers={"Accept": "application/json"}
     )
     assert (refused.status_code, refused.json()["code"]) == (422, "opinion.empty")
+
+
+def test_the_pages_of_a_project_lead_to_what_waits_and_say_nothing_once_it_is_decided(
+    annas: TestClient, session: Session, asked: AskedRound, anna: User
+) -> None:
+    home, project = "/", f"/projects/{asked.project.slug}"
+    link = f"a[href='{url_of(asked)}']"
+    for path in (home, project):
+        assert len(page(annas.get(path)).select(link)) == 1
+    assert "Questions about 1 image wait" in annas.get(project).text
+    asked.project.archived_at = asked.round.created_at
+    session.commit()
+    for path in (home, project):
+        assert page(annas.get(path)).select(link) == []
+    asked.project.archived_at = None
+    review = handing_out.open_next(session, asked.project, anna)
+    assert review is not None
+    submit(session, review, choose(session, review, drops_all=True))
+    session.commit()
+    for path in (home, project):
+        assert page(annas.get(path)).select(link) == []
+
+
+def test_a_project_without_items_is_led_to_its_questions(
+    client: TestClient, session: Session, asked: AskedRound
+) -> None:
+    sign_in(client, session, make_user(session, is_admin=True))
+    asked.round.status = RoundStatus.CANCELLED
+    asked.items[0].excluded_at = asked.round.created_at
+    session.commit()
+    step = one(client.get(f"/projects/{asked.project.slug}"), "[aria-labelledby=next-title]")
+    assert "The model asked questions" in step.get_text()

@@ -41,9 +41,10 @@ def test_what_a_part_imports_stands_before_it(name: str) -> None:
 
 def test_every_part_is_in_the_bundle_of_a_page() -> None:
     parts = {f"judge/{path.name}" for path in (STATIC / "judge").glob("*.js")}
-    others = {"judge/practice.js", "judge/adjudicate.js"}
+    own = ("practice", "adjudicate", "questions")
+    others = {f"judge/{name}.js" for name in own}
     assert parts - others == set(BUNDLES["judge.bundle.js"])
-    assert others < {*BUNDLES["practice.bundle.js"], *BUNDLES["adjudicate.bundle.js"]} <= parts
+    assert others < {part for name in own for part in BUNDLES[f"{name}.bundle.js"]} <= parts
 
 
 def test_the_address_of_a_bundle_is_its_content() -> None:
