@@ -20,6 +20,7 @@ from benchmarks.support.light_worker import ask, start_light_worker
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SIZES = ((1280, 900), (390, 844))
 SCHEMES = ("light", "dark")
+LONGEST_RELEASE_SECONDS = 3600.0
 
 SHOW_ALL = "document.querySelectorAll('img').forEach((one) => { one.loading = 'eager'; })"
 
@@ -85,13 +86,13 @@ def take_pictures(config: Config, folder: Path) -> Sequence[Path]:
             asyncio.run(post(port, admin, f"/rounds/{round_id}/evidence"))
             wait_for("assess", workers.log)
         asyncio.run(post(port, admin, "/projects/scenes/releases"))
-        wait_for("release", workers.log)
+        wait_for("release", workers.log, LONGEST_RELEASE_SECONDS)
         _visit(filled, browser, port, folder, OPEN_PAGES)
         asyncio.run(post(port, admin, f"/rounds/{filled.round_id}/close"))
         wait_for("close", workers.log)
         end_round(filled.round_id)
         asyncio.run(post(port, admin, "/projects/scenes/releases"))
-        wait_for("release", workers.log)
+        wait_for("release", workers.log, LONGEST_RELEASE_SECONDS)
         _visit(filled, browser, port, folder, DECIDED_PAGES)
     return sorted(folder.glob("*.png"))
 
