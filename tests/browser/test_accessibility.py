@@ -16,8 +16,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.kit.db import session_scope
+from app.kit.storage import put_image
 from app.lifecycle import Decision, Job, PracticeMode, Role, RoundStatus, RunStatus, Split
-from app.models import Item, Project, Release, Round, Score, User
+from app.models import Item, Project, ProjectImage, Release, Round, Score, User
 from app.queries.admission.adjudications import find_undecided
 from app.queries.rounds.round_items import open_mixed_in
 from app.round_settings import AdmissionSettings, LoopSettings
@@ -32,6 +33,7 @@ from tests.browser.conftest import DESKTOP, NewContext, Site
 from tests.browser.trails import store_map
 from tests.browser.trials import store_trials
 from tests.support.factories import (
+    make_image,
     make_item,
     make_membership,
     make_project,
@@ -39,6 +41,7 @@ from tests.support.factories import (
     make_round_item,
     make_run,
     make_user,
+    png_bytes,
 )
 from tests.support.judging import gather_now, make_judged_items, make_people
 from tests.support.quality.anchors import make_drifting_rounds, start_next
@@ -127,6 +130,7 @@ def fill(site: Site) -> dict[str, str]:
             actor=None,
         )
         lesson = add_lesson(session, project, item)
+        add_unasked(session, project)
         checked = make_project(session, name="Checked")
         make_item(session, checked)
         create_release(session, checked, actor=None)
@@ -303,6 +307,21 @@ def add_lesson(session: Session, project: Project, item: Item) -> int:
 # --- Pages ----------------------------------------------------------------------------------
 
 Visit = Iterator[tuple[str, Page]]
+
+
+def add_unasked(session: Session, project: Project) -> None:
+    """An image that came without a question."""
+    content = png_bytes((120, 60, 90))
+    put_image(content, "image/png")
+    image = make_image(session, content=content)
+    session.add(
+        ProjectImage(
+            project_id=project.id,
+            image_sha256=image.sha256,
+            split=Split.TRAIN,
+            image_name="holidays/" + "z" * 80 + ".png",
+        )
+    )
 
 
 def admin_pages(page: Page, site: Site, addresses: dict[str, str]) -> Visit:
