@@ -273,7 +273,7 @@ LONG = (
             "illume loop scenes --demo --strategy self_questioning --pictures 200 --rounds 3",
         ),
         run="illume loop asking --demo --strategy self_questioning --rounds 2 --scenes 20 "
-        "--pictures 4",
+        "--pictures 4 --no-stop-early",
         says="Questions: ",
     ),
     Step(

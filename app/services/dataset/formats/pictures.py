@@ -67,13 +67,18 @@ class _Listed(ArchiveSource):
         return names[0]
 
 
+def is_picture(name: str) -> bool:
+    """Whether a file is a picture by its name."""
+    return PurePosixPath(name).suffix.lower() in _ENDINGS
+
+
 def list_pictures(archive: Members, notes: list[str]) -> list[tuple[Picture, list[ImageSource]]]:
     """Returns every picture of a folder or zip that holds no rows, each with where it lies; the
     split is that of the nearest folder that is called as one. Other files are left out, and
     noted."""
     source: ImageSource = _Listed(archive)
     names = sorted(archive.members)
-    pictures = [name for name in names if PurePosixPath(name).suffix.lower() in _ENDINGS]
+    pictures = [name for name in names if is_picture(name)]
     left_out = sorted(set(names).difference(pictures))
     if pictures and left_out:
         notes.append(

@@ -27,7 +27,7 @@ from app.services.dataset.formats.images import ArchiveSource, FolderSource, Ima
 from app.services.dataset.formats.jsonl import read_jsonl
 from app.services.dataset.formats.names import NameIndex, composed
 from app.services.dataset.formats.parquet import ParquetFile, ParquetImages
-from app.services.dataset.formats.pictures import Picture, list_pictures
+from app.services.dataset.formats.pictures import Picture, is_picture, list_pictures
 from app.services.dataset.formats.problems import Problems
 from app.services.dataset.formats.published.a_okvqa import read_a_okvqa
 from app.services.dataset.formats.published.act_x import read_act_x
@@ -184,6 +184,14 @@ def _reader_of(name: str, format: DataFormat) -> Reader:
     if format in READERS:
         return READERS[format]
     known = READER_OF_SUFFIX.get(PurePosixPath(name).suffix.lower())
+    if known is None and is_picture(name):
+        raise WrongFile(
+            Sentence(
+                "%(file)s is a picture. Put pictures that come without rows into a zip, or into a "
+                "folder, and import that.",
+                file=name,
+            )
+        )
     if known is None:
         raise WrongFile(
             Sentence(

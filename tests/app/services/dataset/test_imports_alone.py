@@ -220,6 +220,28 @@ def test_a_folder_without_pictures(
     assert "A folder or zip of pictures alone is read, too" in error.message
 
 
+def test_a_loose_picture_is_told_where_to_go(
+    session: Session, project: Project, tmp_path: Path
+) -> None:
+    folder = write_pictures(tmp_path, {"a.JPG": picture(1, format="JPEG")})
+    assert "Put pictures that come without rows into a zip" in (
+        refused(session, project, folder / "a.JPG").message
+    )
+
+
+def test_parquet_with_pictures_in_its_rows(
+    session: Session, project: Project, tmp_path: Path
+) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rows = [{"bytes": picture(number), "path": f"{number}.png"} for number in (1, 2)]
+    table = pyarrow.table({"image": rows, "split": ["train", "test"]})
+    parquet.write_table(table, tmp_path / "pictures.parquet")
+    report = load(session, project, tmp_path / "pictures.parquet")
+    assert report.picture_splits == {"train": 1, "test": 1}
+    assert set(images_of(session, project)) == {"1.png", "2.png"}
+
+
 def test_a_zip_that_leads_out_or_would_burst(
     session: Session, project: Project, tmp_path: Path
 ) -> None:
