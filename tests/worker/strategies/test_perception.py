@@ -71,6 +71,10 @@ def test_captions_are_asked_for_piece_by_piece() -> None:
     assert (first.question, first.parts[0].text) == ("what is in the top left?", "a red cube")
     assert (second.question, second.parts[0].text) == ("what is in the center?", "a cone")
     assert not first.boxes
+    told = replace(BY_PLACE, facts={"caption": "a cone in the center"})
+    assert [one.question for one in align([told], settings(alignment="captions"))] == [
+        "what is in the center?"
+    ]
     own = replace(caption, is_caption=False)
     assert not align([own], settings(alignment="captions")), "the model's own words teach nothing"
     assert not align([caption, BY_NAME], settings(alignment="none"))

@@ -2,9 +2,10 @@
 
 From answers alone a request learns to look somewhere, and hardly where it is asked to: what is
 shown of a picture only says a little less wherever it looks. Texts that name places say where.
-Captions are cut into pieces that name one place each, and asked for piece by piece: "what is in the
-top left?". With pointing, which is ours and of no paper, lessons whose question or rationale names
-one place, or about which people drew boxes, lead the attention there.
+Captions, of people or of rendered scenes, and rationales are cut into pieces that name one place
+each, and asked for piece by piece: "what is in the top left?". With pointing, which is ours and of
+no paper, lessons whose question or rationale names one place, or about which people drew boxes,
+lead the attention there.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from dataclasses import replace
 from app.round_settings import LoopSettings
 from worker.ml.inputs.prompts import explained
 from worker.ml.types import ANSWER, Box, Example, Part
+from worker.strategies.captions import caption_of
 from worker.strategies.contract import Lesson
 from worker.strategies.perception.naming import pieces_with_places, the_place
 
@@ -24,7 +26,7 @@ def align(lessons: Sequence[Lesson], settings: LoopSettings) -> list[Example]:
     if way == "pointing":
         return [one for lesson in lessons for one in _pointing(lesson, settings)]
     if way == "captions":
-        made = (one for lesson in lessons for one in _captions(lesson))
+        made = (one for lesson in lessons for one in _captions(lesson, settings.seed))
         return list(dict.fromkeys(made))
     return []
 
@@ -51,8 +53,8 @@ def _pointing(lesson: Lesson, settings: LoopSettings) -> Iterator[Example]:
         yield replace(example, boxes=boxes)
 
 
-def _captions(lesson: Lesson) -> Iterator[Example]:
-    texts = (lesson.description if lesson.is_caption else None, lesson.rationale)
-    for text in texts:
+def _captions(lesson: Lesson, seed: int) -> Iterator[Example]:
+    caption = lesson.description if lesson.is_caption else caption_of(lesson.facts or {}, seed)
+    for text in (caption, lesson.rationale):
         for place, said in pieces_with_places(text or ""):
             yield Example(lesson.image, f"what is {place.words}?", (Part(said, ANSWER),))

@@ -20,12 +20,12 @@ from worker.ml.types import (
     ModuleSettings,
     Prompt,
 )
+from worker.strategies.captions import caption_of
 from worker.strategies.contract import Lesson, Models, Proposed
 from worker.strategies.direct import Direct
 from worker.strategies.output import with_output
 from worker.strategies.self_questioning.answering import answer_each
 from worker.strategies.self_questioning.asking import AskedAbout, Wanted, ask_about
-from worker.strategies.self_questioning.captions import caption_of
 from worker.strategies.self_questioning.dialogues import (
     describing,
     make_dialogues,
