@@ -11,7 +11,7 @@ from app.scenes.questions import Kind, ask
 from app.scenes.rationales import explain
 from app.scenes.scene import Scene
 from benchmarks.strategies.data import Asked, Pictures, draw_questions
-from benchmarks.strategies.models import SEEING, Trained, Workshop
+from benchmarks.strategies.models import LORA, Trained, Workshop
 from benchmarks.strategies.plan import KINDS
 from benchmarks.strategies.self_questioning.plan import SCALES
 from benchmarks.strategies.self_questioning.residual import KIND, know_residuals
@@ -107,10 +107,10 @@ class Bench:
             return [one for _, one in procedure.teach_all("model", lessons, settings)]
 
         n_words = self.shop.vlm.model.config.get_text_config().vocab_size
-        adapter = procedure.adapt("model", SEEING, settings, lambda: n_words)
+        adapter = procedure.adapt("model", AdapterSettings(LORA), settings, lambda: n_words)
         config = TrainConfig(
             epochs=self.scale.epochs,
-            batch_size=32,
+            batch_size=self.scale.batch_size,
             learning_rate=self.scale.learning_rate,
             schedule="cosine",
             patience=None,

@@ -1,7 +1,9 @@
 """The arms of self-questioning: each is trained and measured in a cell of its own.
 
 All arms of a seed learn from the same scenes and are asked about the same held-out ones; they go on
-from the same base with LoRA of the same size.
+from the same base with LoRA of the same size in the language model and an output layer that is
+tuned whole. The tower rests: the demo model sees and describes already what it is to ask about, and
+its features are then computed once.
 
 dialogues  learned with `delta`, the share of later questions that the model asks itself (0: the
            control without the loss of questions); `in_front`: what stands in front of the
@@ -22,11 +24,12 @@ DELTA = 0.5
 @dataclass(frozen=True)
 class Scale:
     """How much is trained and measured: scenes to train on with three questions each, epochs,
-    learning rate, held-out scenes to ask about, questions drawn for each, and held-out questions of
-    each kind."""
+    examples per step, learning rate, held-out scenes to ask about, questions drawn for each, and
+    held-out questions of each kind."""
 
     n_scenes: int
     epochs: int
+    batch_size: int
     learning_rate: float
     n_asked: int
     n_draws: int
@@ -34,8 +37,8 @@ class Scale:
 
 
 SCALES = {
-    "full": Scale(2000, 6, 1e-3, 300, 8, 100),
-    "quick": Scale(250, 8, 2e-3, 40, 4, 10),
+    "full": Scale(800, 8, 32, 2e-3, n_asked=100, n_draws=8, n_items=60),
+    "quick": Scale(250, 8, 16, 2e-3, n_asked=40, n_draws=4, n_items=10),
 }
 
 

@@ -10,7 +10,13 @@ from tests.browser.conftest import PHONE, NewContext, Site, stored_picture
 from tests.browser.judging.test_judging import answer_id, expect_next, expect_saved
 from tests.browser.test_accessibility import check
 from tests.support.factories import make_item
-from tests.support.quality.doubts import make_probed, make_probed_round, probed
+from tests.support.judging import gather_now
+from tests.support.quality.doubts import (
+    make_doubted_round,
+    make_probed,
+    make_probed_round,
+    probed,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -71,3 +77,17 @@ def test_a_doubt_is_read_on_a_phone_with_and_without_a_script(
     expect(page.locator(".trace[open]")).to_contain_text("From the rationale")
     if javascript:
         assert check(page, "judge/show.html with a doubt") == []
+
+
+def test_what_warnings_are_worth_is_read_on_the_page_of_the_round(
+    doubting: Site, new_context: NewContext
+) -> None:
+    with session_scope() as session:
+        round_ = make_doubted_round(session)
+        gather_now(session, round_)
+        address = f"{doubting.web.url}/rounds/{round_.id}"
+    page = new_context(PHONE).new_page()
+    page.goto(doubting.link("Ada", is_admin=True))
+    page.goto(address)
+    expect(page.locator("#doubts")).to_contain_text("A warning says something")
+    assert check(page, "round/show.html with doubts") == []

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from sqlalchemy.orm import Session
 
 from app.models import Item, Project, Round, RoundItem
+from app.queries.judging.shown_item import get_candidate_texts
 from app.round_settings import LoopSettings
 from app.strategies.self_questioning import Doubt, ProbedTrace
 from tests.support.factories import make_item, make_project, make_round
-from tests.support.judging import make_traced
+from tests.support.judging import make_people, make_traced, open_item, submit
 
 SEEN = "red"
 
@@ -64,3 +65,18 @@ def make_probed(
     item = item or make_item(session, session.get_one(Project, round_.project_id))
     traces = {text: [trace, trace] for text, trace in texts.items()}
     return make_traced(session, round_, item, traces, slots=slots)
+
+
+def make_doubted_round(session: Session, *, n_items: int = 10) -> Round:
+    """A judged round whose evidence nobody has gathered yet: of what is doubted one text fits, of
+    the rest all but one do."""
+    round_ = make_probed_round(session)
+    (user,) = make_people(session, 1)
+    for number in range(n_items):
+        make_probed(session, round_, {"it is blue": probed("blue"), "it is red": probed("red")})
+        judgement = open_item(session, round_, user)
+        texts = get_candidate_texts(session, judgement.shown_order)
+        right = "it is red" if number else "it is blue"
+        picked = [each for each in judgement.shown_order if texts[each] == right]
+        submit(session, judgement, picked=picked)
+    return round_

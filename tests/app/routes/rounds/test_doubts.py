@@ -7,27 +7,17 @@ from starlette.testclient import TestClient
 from app.evidence import DoubtFigures, Figure
 from app.lifecycle import Role
 from app.models import Project, Round
-from app.queries.judging.shown_item import get_candidate_texts
 from app.web.pages.quality.doubts import words_of_doubts
 from tests.support.browsing import page, sign_in, text_of
 from tests.support.factories import make_membership, make_user
-from tests.support.judging import gather_now, make_people, open_item, submit
-from tests.support.quality.doubts import make_probed, make_probed_round, probed, probed_settings
+from tests.support.judging import gather_now
+from tests.support.quality.doubts import make_doubted_round
 
 
 @pytest.fixture
 def round_(session: Session) -> Round:
     """Ten items: of what is doubted nine of ten do not fit, of the rest one of ten."""
-    round_ = make_probed_round(session, probed_settings())
-    (user,) = make_people(session, 1)
-    for number in range(10):
-        make_probed(session, round_, {"it is blue": probed("blue"), "it is red": probed("red")})
-        judgement = open_item(session, round_, user)
-        texts = get_candidate_texts(session, judgement.shown_order)
-        right = "it is red" if number else "it is blue"
-        picked = [each for each in judgement.shown_order if texts[each] == right]
-        submit(session, judgement, picked=picked)
-    return round_
+    return make_doubted_round(session)
 
 
 @pytest.fixture
