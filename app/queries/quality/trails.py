@@ -155,6 +155,11 @@ def count_trails(session: Session, project_id: int) -> dict[Split, dict[str, int
     return found
 
 
+def find_trail(session: Session, item_id: int) -> str:
+    """Returns the trail of an item; nothing before one was written down."""
+    return session.scalar(select(ItemTrail.trail).where(ItemTrail.item_id == item_id)) or ""
+
+
 def list_by_trail(
     session: Session,
     project_id: int,

@@ -21,6 +21,7 @@ from app.same_text import is_cut
 from app.services.judging.opinions import opinion_of
 from app.services.judging.skip_reasons import shown_reason
 from app.web.language.labels import policy_words, word
+from app.web.pages.quality.item_map import TrailStep, trail_steps
 
 FILTER_LABELS: dict[ItemFilter, str] = {
     ItemFilter.ALL: Sentence("all items"),
@@ -144,6 +145,7 @@ class ItemPage:
     candidates: Sequence[CandidateLine]
     judgements: Sequence[JudgementLine]
     places: Sequence[queries.PlaceInRound]
+    trail: Sequence[TrailStep]
     predictions: Sequence[queries.PredictionRow]
     answers: Sequence[tuple[str, int]]
     """What several people answered and how many of them, the most frequent first."""
@@ -167,6 +169,7 @@ def item_page(session: Session, project: Project, item: Item) -> ItemPage:
         candidates=_candidates(session, item),
         judgements=[_judgement_line(row) for row in judgements],
         places=places,
+        trail=trail_steps(session, item),
         predictions=queries.list_predictions(session, item.id),
         answers=Counter(item.answers).most_common(),
         history=[_event_line(line) for line in list_item_events(session, item)],

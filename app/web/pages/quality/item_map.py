@@ -11,7 +11,7 @@ from app.item_trails import Fared, rank_of
 from app.kit.sentences import Sentence
 from app.lifecycle import Split
 from app.models import Item, Project, Round
-from app.queries.quality.trails import count_trails, list_by_trail
+from app.queries.quality.trails import count_trails, find_trail, list_by_trail
 from app.queries.rounds.rounds import list_rounds
 from app.web.render.maps import LETTERS, ItemMap, count_by_round, lay_out
 
@@ -263,6 +263,31 @@ def _list_items(  # noqa: PLR0917 - a stretch of a list
         MapItem(item, [_told(split, Fared(letter)) for letter in shown[stored]])
         for item, stored in rows
     ]
+
+
+@dataclass(frozen=True)
+class TrailStep:
+    """How one item fared in one round of its project."""
+
+    round: Round
+    kind: str
+    letter: str
+    words: Sentence
+
+
+def trail_steps(session: Session, item: Item) -> list[TrailStep]:
+    """Returns how an item fared in each round that it was part of, the newest first; nothing before
+    that was written down, and for test items."""
+    trail = find_trail(session, item.id)
+    if not trail or item.split not in WORDS:
+        return []
+    rounds = list_rounds(session, item.project_id)
+    steps = [
+        TrailStep(round_, *_told(item.split, Fared(letter)))
+        for round_, letter in zip(rounds, trail, strict=False)
+        if letter != Fared.ABSENT
+    ]
+    return steps[::-1]
 
 
 def _told(split: Split, fared: Fared) -> tuple[str, str, Sentence]:

@@ -79,6 +79,28 @@ def test_the_round_shows_picture_and_numbers_and_leads_to_the_items(
     assert len(page(admin.get(f"/rounds/{first.id}")).select("#map thead th")) == 4
 
 
+def test_the_page_of_an_item_tells_its_trail(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    _, last = make_rounds(session, project)
+    train, _ = make_trails(session, project, "ui", "--")
+    (measured,) = make_trails(session, project, "cr", split=Split.VALIDATION)
+    told = {
+        item.id: [" ".join(li.get_text(" ").split()) for li in shown.select("#trail li")]
+        for item in (train, measured)
+        for shown in [page(admin.get(f"/items/{item.id}"))]
+    }
+    assert told[train.id] == [
+        "+ Round 2 : improved: newly covered",
+        "· Round 1 : judged, nothing admitted",
+    ]
+    assert told[measured.id][0].endswith("Round 2 : regressed: ceased to fit")
+    link = one(admin.get(f"/items/{train.id}"), "#trail li:first-child a")
+    assert link["href"] == f"/rounds/{last.id}#map"
+    test_item = make_item(session, project, split=Split.TEST)
+    assert page(admin.get(f"/items/{test_item.id}")).select("#trail") == []
+
+
 def test_a_stretch_of_the_map_lists_its_items_page_by_page(
     admin: TestClient, session: Session, project: Project
 ) -> None:
