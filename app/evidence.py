@@ -289,6 +289,46 @@ class DoubtFigures(StoredJson):
     recall_by_chance: float | None = None
 
 
+class StrategyFind(StoredJson):
+    """What one strategy of a mixed round found, and what that cost.
+
+    A text that several drew counts for each in `n_shown` and `n_admitted`. In what is said of an
+    admitted rationale it counts for each by its share of the draws, as the time of people does.
+    """
+
+    strategy: str
+    n_draws: int = 0
+    n_texts: int = 0
+    """Distinct texts among them."""
+    n_shown: int = 0
+    n_admitted: int = 0
+    n_admitted_alone: int = 0
+    """Of these, the ones that no other strategy drew."""
+    n_only: int = 0
+    """Items of which nothing was admitted but what this strategy alone drew."""
+    fit_rate: Figure = Figure()
+    """The mean over items of the share of its shown texts that fit by a majority."""
+    words: Figure = Figure()
+    """The mean length of its shown texts."""
+    tokens: Figure = Figure()
+    """Generated, for each admitted rationale."""
+    seconds: Figure = Figure()
+    """Of workers that sampled, likewise; its interval is over shards."""
+    minutes: Figure = Figure()
+    """Of people, likewise; without a value where a critic judged."""
+
+
+class StrategyFinds(StoredJson):
+    """The strategies of a mixed round; none in a round of one strategy."""
+
+    by_people: bool = True
+    n_items: int = 0
+    """Items of which something was admitted."""
+    n_shared: int = 0
+    """Of these, the ones in which several strategies drew what was admitted."""
+    strategies: tuple[StrategyFind, ...] = ()
+
+
 class AssessmentResult(StoredJson):
     """The result of a run that gathers evidence: how many judgements it read."""
 

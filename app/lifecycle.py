@@ -308,6 +308,8 @@ class EvidenceKind(StrEnum):
     """What each way of sampling brought, for the time of people and machines that it took."""
     DOUBTS = "doubts"
     """Whether what a model doubts of its own rationales is what is judged not to fit."""
+    FOUND = "found"
+    """What each strategy of a mixed round found, and what that cost."""
 
 
 def can_advance(

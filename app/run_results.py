@@ -404,7 +404,7 @@ class JudgingEffort(StoredJson):
         )
 
 
-class StrategyFigures(StoredJson):
+class MixedStrategy(StoredJson):
     """What a strategy of a mixed round comes to on held-out items, as the round was decided.
 
     floor: the answer accuracy under which it sits out the next round.
@@ -456,7 +456,7 @@ class RoundFigures(StoredJson):
     """Train images without any question that the next round could ask about, where it asks."""
     effort: JudgingEffort | None = Field(default=None, exclude_if=_is_none)
     """Of the people who judged it; None where an older version decided it."""
-    strategies: tuple[StrategyFigures, ...] = Field(default=(), exclude_if=_is_empty)
+    strategies: tuple[MixedStrategy, ...] = Field(default=(), exclude_if=_is_empty)
     """Of a round in which several took part."""
     critic: CriticFigures | None = None
     """None where people judged; stored as keys that begin with `critic_`."""

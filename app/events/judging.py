@@ -28,6 +28,22 @@ class JudgementStatusChanged(BaseEvent):
         )
 
 
+class TracesOpened(BaseEvent):
+    """Somebody who had submitted a judgement looked at how its candidates came about, in a round of
+    several strategies; from then on their verdicts stand.
+
+    There is one for each judgement, so pages of a round leave them out.
+    """
+
+    tag: ClassVar[str] = "judgement:traces:opened"
+    judgement_id: int
+
+    def describe(self) -> str:
+        return Sentence(
+            "Judgement %(id)s: its author saw how the rationales came about", id=self.judgement_id
+        )
+
+
 class QuestionsDecided(BaseEvent):
     """Somebody decided on the questions that a model asked about an image.
 

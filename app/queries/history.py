@@ -10,10 +10,20 @@ from sqlalchemy.orm import Session
 
 from app.events import BaseEvent, UnknownEvent, read_event
 from app.events.dataset import ItemEvent
-from app.events.judging import JudgementStatusChanged, QuestionsDecided, QuestionsTakenBack
+from app.events.judging import (
+    JudgementStatusChanged,
+    QuestionsDecided,
+    QuestionsTakenBack,
+    TracesOpened,
+)
 from app.models import Event, Item, User
 
-_OF_ONE_IMAGE = (JudgementStatusChanged.tag, QuestionsDecided.tag, QuestionsTakenBack.tag)
+_OF_ONE_IMAGE = (
+    JudgementStatusChanged.tag,
+    TracesOpened.tag,
+    QuestionsDecided.tag,
+    QuestionsTakenBack.tag,
+)
 """The tags of events of which a round has as many as people answer."""
 
 

@@ -301,6 +301,18 @@ class TooLateToTakeBack(Conflict):
     code = "judgement.too_late"
 
 
+class TracesAreOpen(Conflict):
+    """Whoever has seen how the rationales of an item came about cannot take back what they said."""
+
+    code = "judgement.traces_open"
+
+
+class NotSubmitted(Conflict):
+    """How the rationales of an item came about is shown once the item is submitted."""
+
+    code = "judgement.not_submitted"
+
+
 class SameQuestion(InvalidInput):
     """An item of the image asks the same already: drop the question, or ask something else."""
 

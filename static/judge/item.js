@@ -20,6 +20,8 @@ export class Item {
     this.page = page;
     this.id = judgementId;
     this.isEditable = editable === "yes";
+    // What is judged stays; what is said of how it came about is saved like a draft.
+    this.saves = this.isEditable ? "draft" : "marks" in form.dataset ? "marks" : "";
     this.content = new Content(form);
     this.saving = new Saving(this, page.outbox);
     this.clock = new Clock(Number(form.elements.active_ms.value));
@@ -53,11 +55,11 @@ export class Item {
   }
 
   typed() {
-    if (this.isEditable) this.saving.typed();
+    if (this.saves) this.saving.typed();
   }
 
   changed(nClicks = 1) {
-    if (this.isEditable) this.saving.changed(nClicks);
+    if (this.saves) this.saving.changed(nClicks);
   }
 
   /** Put back what an earlier visit to this page had chosen and could not send. */
@@ -77,9 +79,9 @@ export class Item {
 
   // --- What saving asks for, and what it tells
 
-  /** Send it as a draft; returns the server's line about it. */
+  /** Send it, unless it is for good; returns the server's line about it. */
   async store(body) {
-    const { html } = await sendJudgement(this.id, "draft", body);
+    const { html } = await sendJudgement(this.id, this.saves, body);
     const saved = $("[data-version]", parse(html));
     this.content.setVersion(saved.dataset.version);
     return saved;
@@ -89,7 +91,7 @@ export class Item {
     this.trouble = null;
     signedIn();
     if (this.isGone) return;
-    this.presence?.renewed(saved.dataset.lease);
+    if (this.isEditable) this.presence?.renewed(saved.dataset.lease);
     if (isNewest) $("#saved").replaceWith(document.adoptNode(saved));
   }
 

@@ -27,9 +27,11 @@ document.addEventListener("submit", (event) => {
       branches.ask(event.submitter);
     } else if (event.submitter?.matches("[data-uses-branch]")) {
       branches.use(event.submitter);
-    } else {
+    } else if (page.item.isEditable) {
       page.endErrand();
       page.item.submit();
+    } else {
+      page.item.saving.settle();
     }
   } else if (form.matches("[data-signs-in]")) {
     event.preventDefault();
@@ -72,6 +74,11 @@ document.addEventListener("click", (event) => {
   if (event.target.closest("[data-action=comment]")) {
     $("#remark").open = true;
     $("#comment").focus();
+  }
+  const next = event.target.closest("[data-goes-on]");
+  if (next && !(event.ctrlKey || event.metaKey || event.shiftKey || event.button > 0)) {
+    event.preventDefault();
+    page.goOn(next.getAttribute("href"));
   }
   if (event.target.closest("[data-send-again]")) {
     signedIn();

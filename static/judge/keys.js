@@ -19,11 +19,12 @@ function readRegistry() {
 }
 
 function press(action) {
-  if (action in OPENS) {
+  const target = $(`[data-action="${action}"]`);
+  // Of an item that was judged blind, the key shows how all of it came about; then that of each.
+  if (action in OPENS && !target) {
     chooseOffer(OPENS[action]);
     return;
   }
-  const target = $(`[data-action="${action}"]`);
   if (!target || target.disabled || target.closest("fieldset:disabled")) return;
   target.click();
   if (action === "skip" && $("#skip")?.open) $("#skip [name=reason]").focus();

@@ -32,7 +32,7 @@ export class Outbox {
     this.memory.remember(this.name, isEmpty ? null : JSON.stringify(entries));
   }
 
-  /** `act` is "draft", "submit" or "skip"; `n` is how many clicks wait. */
+  /** `act` is "draft", "marks", "submit" or "skip"; `n` is how many clicks wait. */
   put(id, body, act, n) {
     this.write({ ...this.read(), [id]: { body: body.toString(), act, n } });
   }

@@ -73,10 +73,27 @@ export class JudgingPage {
     $("#work").replaceWith(document.adoptNode($("#work", answered)));
     this.start();
     window.scrollTo(0, 0);
-    const heading = $("#question");
+    this.begun();
+  }
+
+  /** Leads to what has come: the next item, or what there is to read of one that was judged. */
+  begun() {
+    const heading = $("#work [data-arrives]") || $("#question");
     heading.focus({ preventScroll: true });
-    const question = heading.textContent;
-    $("#announce").textContent = this.item ? _("Next: %(question)s", { question }) : question;
+    const notice = $("#work .notice");
+    const text = heading.textContent;
+    if (this.item?.isEditable) $("#announce").textContent = _("Next: %(question)s", { question: text });
+    else $("#announce").textContent = this.item && notice ? notice.textContent.trim() : text;
+  }
+
+  /** From an item that was judged to the next one, once what was marked is stored. */
+  async goOn(url) {
+    try {
+      await this.item?.delivered();
+      this.arrive(await send(url, undefined, { method: "GET", carries: "#work" }));
+    } catch {
+      location.assign(url); // the browser, or the page there, says what is wrong
+    }
   }
 
   /** An empty queue: look again, but take nothing while nobody is looking at the page. */

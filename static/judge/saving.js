@@ -4,8 +4,8 @@ const TYPING_MS = 600;
 
 export class Saving {
   /**
-   * `owner` is the item: its `id`, its `body()`, `show(state)` while something is under way. It
-   * sends with `store(body)`, and hears stored(reply, isNewest) or failed(error) of each save.
+   * `owner` is the item: its `id`, its `body()`, what it `saves` ("draft" or "marks"), `show(state)`
+   * while something is under way. It sends with `store(body)`, and hears stored(reply, isNewest) or failed(error) of each save.
    */
   constructor(owner, outbox) {
     this.owner = owner;
@@ -41,7 +41,7 @@ export class Saving {
     if (this.isStopped) return;
     this.isDirty = true;
     this.nWaiting += nClicks;
-    this.outbox.put(this.owner.id, this.owner.body(), "draft", this.nWaiting);
+    this.outbox.put(this.owner.id, this.owner.body(), this.owner.saves, this.nWaiting);
     this.owner.show();
     this.save();
   }

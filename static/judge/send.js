@@ -81,9 +81,9 @@ export async function send(url, body, { method = "POST", carries = "", through =
   return { html, movedTo };
 }
 
-/** What is done with a judgement: `act` is "draft", "submit" or "skip". */
+/** What is done with a judgement: `act` is "draft", "marks", "submit" or "skip". */
 export function sendJudgement(id, act, body) {
-  const carries = act === "draft" ? "[data-version]" : "#work";
+  const carries = act === "draft" || act === "marks" ? "[data-version]" : "#work";
   return send(address(`/judgements/${id}/${act}`), body, { carries });
 }
 

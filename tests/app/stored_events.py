@@ -21,6 +21,12 @@ STORED: dict[str, list[tuple[dict[str, Any], str]]] = {
             "Questions asked of an image: 2 kept, 1 of them reworded, 4 dropped",
         )
     ],
+    "judgement:traces:opened": [
+        (
+            {"judgement_id": 7},
+            "Judgement 7: its author saw how the rationales came about",
+        )
+    ],
     "questions:taken_back": [
         (
             {"review_id": 3, "n_items": 2},

@@ -15,6 +15,7 @@ function itemWith(...answers) {
   };
   const item = {
     id: "7",
+    saves: "draft",
     text: "",
     sent: [],
     heard: [],

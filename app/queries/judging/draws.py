@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.models import Json, RoundCandidate, Run, Sample
@@ -18,6 +18,36 @@ class TracedDraw:
     trace: Json
 
 
+def count_draws_by_strategy(
+    session: Session, round_id: int, candidate_ids: Sequence[int]
+) -> dict[int, list[tuple[str, int]]]:
+    """Returns, by candidate, the strategies that drew it in a round, each with how often, the most
+    first. Those of a check item or an anchor were drawn in another round, and are counted there."""
+    rows = session.execute(
+        select(Sample.candidate_id, Sample.strategy, func.count().label("n"))
+        .join(Run, Run.id == Sample.run_id)
+        .where(
+            Sample.candidate_id.in_(candidate_ids),
+            or_(Run.round_id == round_id, _is_of_another(round_id)),
+        )
+        .group_by(Sample.candidate_id, Sample.strategy)
+        .order_by(Sample.candidate_id, func.count().desc(), Sample.strategy)
+    )
+    found: dict[int, list[tuple[str, int]]] = {}
+    for candidate_id, strategy, n in rows:
+        if candidate_id is not None:
+            found.setdefault(candidate_id, []).append((strategy, n))
+    return found
+
+
+def _is_of_another(round_id: int) -> ColumnElement[bool]:
+    return exists().where(
+        RoundCandidate.round_id == round_id,
+        RoundCandidate.candidate_id == Sample.candidate_id,
+        RoundCandidate.chosen_by.in_(("check", "anchor")),
+    )
+
+
 def list_traced_draws(
     session: Session, round_id: int, candidate_ids: Sequence[int], *, strategy: str
 ) -> list[TracedDraw]:
@@ -27,17 +57,12 @@ def list_traced_draws(
     The candidates of a check item or an anchor were drawn in another round, and show their traces
     like others.
     """
-    is_of_another = exists().where(
-        RoundCandidate.round_id == round_id,
-        RoundCandidate.candidate_id == Sample.candidate_id,
-        RoundCandidate.chosen_by.in_(("check", "anchor")),
-    )
     rows = session.execute(
         select(Sample.id, Sample.candidate_id, Sample.trace)
         .join(Run, Run.id == Sample.run_id)
         .where(
             Sample.candidate_id.in_(candidate_ids),
-            or_(Run.round_id == round_id, is_of_another),
+            or_(Run.round_id == round_id, _is_of_another(round_id)),
             Sample.strategy == strategy,
             Sample.trace.is_not(None),
         )

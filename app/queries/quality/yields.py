@@ -1,6 +1,6 @@
 """What each way of sampling brought in a round, and what it cost people and machines."""
 
-from sqlalchemy import Float, cast, func, select
+from sqlalchemy import Float, Subquery, cast, func, select
 from sqlalchemy.orm import Session
 
 from app.evidence import YieldLine
@@ -15,25 +15,7 @@ def list_yields(session: Session, round_: Round) -> list[YieldLine]:
     Of what was drawn alike, each draw has its share: of the text, of its admission, and of the time
     that people spent on it, which is that on the item by the number of texts that they saw there.
     """
-    shown = (
-        select(RoundCandidate.item_id, func.count().label("n"))
-        .where(RoundCandidate.round_id == round_.id, RoundCandidate.is_shown)
-        .group_by(RoundCandidate.item_id)
-        .subquery()
-    )
-    times = (
-        select(
-            counted_items.item_id,
-            (func.sum(counted_judgements.counted_ms) / cast(func.max(shown.c.n), Float)).label(
-                "ms"
-            ),
-        )
-        .join(counted_judgements, counted_judgements.round_item_id == counted_items.id)
-        .join(shown, shown.c.item_id == counted_items.item_id)
-        .where(counted_items.round_id == round_.id, counted_judgements.user_kind == UserKind.PERSON)
-        .group_by(counted_items.item_id)
-        .subquery()
-    )
+    times = time_per_text(round_.id)
     share = 1 / cast(func.greatest(RoundCandidate.n_draws, 1), Float)
     way = (Sample.strategy, Sample.prompt, Sample.temperature)
     rows = session.execute(
@@ -65,6 +47,29 @@ def list_yields(session: Session, round_: Round) -> list[YieldLine]:
         .order_by(*way)
     )
     return [YieldLine.model_validate(dict(row._mapping)) for row in rows]
+
+
+def time_per_text(round_id: int) -> Subquery:
+    """Returns, by item, the milliseconds of people for each text that they saw there (`ms`)."""
+    shown = (
+        select(RoundCandidate.item_id, func.count().label("n"))
+        .where(RoundCandidate.round_id == round_id, RoundCandidate.is_shown)
+        .group_by(RoundCandidate.item_id)
+        .subquery()
+    )
+    return (
+        select(
+            counted_items.item_id,
+            (func.sum(counted_judgements.counted_ms) / cast(func.max(shown.c.n), Float)).label(
+                "ms"
+            ),
+        )
+        .join(counted_judgements, counted_judgements.round_item_id == counted_items.id)
+        .join(shown, shown.c.item_id == counted_items.item_id)
+        .where(counted_items.round_id == round_id, counted_judgements.user_kind == UserKind.PERSON)
+        .group_by(counted_items.item_id)
+        .subquery()
+    )
 
 
 def sum_sampling_seconds(session: Session, round_id: int) -> float:

@@ -24,6 +24,7 @@ class AdapterSource:
     role: str
     parent_digest: str | None
     new_digest: str | None
+    strategy: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,15 @@ def list_judged_rounds(session: Session, project_id: int) -> list[RoundSource]:
         TrainingRow.prior_episode_id.is_not(None),
     )
     rows = session.execute(
-        select(Round, RoundModel.role, parent.c.digest, new.c.digest, base, read_episodes)
+        select(
+            Round,
+            RoundModel.strategy,
+            RoundModel.role,
+            parent.c.digest,
+            new.c.digest,
+            base,
+            read_episodes,
+        )
         .outerjoin(ProjectBase, pinned)
         .outerjoin(RoundModel, RoundModel.round_id == Round.id)
         .outerjoin(parent, parent.c.id == RoundModel.parent_adapter_id)
@@ -67,8 +76,11 @@ def list_judged_rounds(session: Session, project_id: int) -> list[RoundSource]:
     found: list[RoundSource] = []
     for _, group in groupby(rows, key=lambda row: row[0].id):
         of_round = list(group)
-        adapters = [AdapterSource(role or "", old, made) for _, role, old, made, _, _ in of_round]
-        digests = [digest for _, _, _, _, digest, _ in of_round if digest is not None]
+        adapters = [
+            AdapterSource(role or "", old, made, strategy or "")
+            for _, strategy, role, old, made, _, _ in of_round
+        ]
+        digests = [digest for *_, digest, _ in of_round if digest is not None]
         round_, *_, has_learned = of_round[0]
         source = RoundSource(round_, tuple(adapters), next(iter(digests), None), has_learned)
         found.append(source)

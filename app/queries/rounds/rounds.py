@@ -348,7 +348,13 @@ def get_progress(session: Session, round_: Round) -> RoundProgress:
     settings = LoopSettings.model_validate(round_.settings)
     is_monologue = MONOLOGUE.name in settings.shares
     baseline = find_baseline_run(session, round_.project_id, settings)
-    evaluations = [entry.run.id for entry in runs if entry.run.job is Job.EVALUATE]
+    # Of several strategies those of the first; all stand side by side on the page of the round.
+    evaluations = [
+        entry.run.id
+        for entry in runs
+        if entry.run.job is Job.EVALUATE
+        and (not settings.is_mixed or entry.run.strategy == settings.strategy)
+    ]
     return RoundProgress(
         n_items=n_in.total(),
         n_waiting=n_in[RoundItemState.WAITING],

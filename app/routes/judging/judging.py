@@ -16,7 +16,15 @@ from app.lifecycle import JUDGEABLE_ROUND
 from app.models import Judgement
 from app.opinions import Opinion
 from app.routes.judging.opinion_form import OpinionForm
-from app.services.judging import branches, judgements, leases, opening, practice
+from app.services.judging import (
+    branches,
+    judgements,
+    leases,
+    opening,
+    practice,
+    traces,
+    ways,
+)
 from app.services.judging.opinions import Kept, Stored
 from app.services.projects import guidelines
 from app.services.refusals import LeaseLost, PartlyStored
@@ -169,7 +177,29 @@ def submit(
         return _kept(view, outcome, opinion)
     if outcome.too_long:
         return _too_long(view, outcome, opinion)
+    if ways.is_blind(view.round_):  # how its rationales came about may be looked at now
+        return _show_changed(view, outcome.judgement, "")
     return _show_following(view)
+
+
+@router.post("/judgements/{judgement_id}/traces")
+def open_traces(locked: AtLockedJudgement, session: SessionDep, request: Request) -> Response:
+    """Show how the rationales of a submitted item came about; from now on its verdicts stand."""
+    judgement = traces.open_traces(session, locked)
+    return _show_changed(JudgeView(request, session, locked), judgement, "")
+
+
+@router.post("/judgements/{judgement_id}/marks")
+@drops_odd_characters
+def mark_traces(
+    locked: AtLockedJudgement, form: OpinionFormData, session: SessionDep, request: Request
+) -> Response:
+    """Store what is said of opened traces; the verdicts stay."""
+    judgement = traces.mark_traces(session, locked, form.read(), version=form.version)
+    if is_htmx(request):
+        return JudgeView(request, session, locked).saved(judgement)
+    url = f"/judgements/{judgement.id}"
+    return redirect(request, url, toast_text=Sentence("Marks saved"))
 
 
 @router.post("/judgements/{judgement_id}/skip")

@@ -25,7 +25,7 @@ from app.queries.runs.runs import lock_run
 from app.run_results import BranchResult
 from app.services.judging.leases import require_judgeable
 from app.services.judging.opinions import opinion_of
-from app.services.judging.ways import strategy_of
+from app.services.judging.ways import is_blind, strategy_of
 from app.services.refusals import AlreadySubmitted, LeaseLost, NothingCorrected
 from app.services.runs import runs
 
@@ -56,7 +56,7 @@ def ask_for_branch(
     """
     judgement, round_ = locked.judgement, locked.round_
     _require_held(judgement, round_)
-    if strategy_of(round_).branch_template is None:
+    if is_blind(round_) or strategy_of(round_).branch_template is None:
         raise InvalidInput(
             Sentence("Rationales of this round came without looks: there is none to continue from.")
         )

@@ -41,6 +41,7 @@ from app.services.refusals import (
     ItemTakenOut,
     NothingChosen,
     TooLateToTakeBack,
+    TracesAreOpen,
 )
 
 N_TAKE_BACK = 10
@@ -109,7 +110,7 @@ def submit(
         session,
         judgement,
         locked.round_item,
-        content=_revision_content(judgement, stored),
+        content=revision_content(judgement, stored),
         event=row_of(
             JudgementStatusChanged(
                 judgement_id=judgement.id, old=old, new=JudgementStatus.SUBMITTED
@@ -175,12 +176,23 @@ def _make_draft(session: Session, judgement: Judgement) -> None:
 
 
 def take_back(session: Session, locked: LockedItem, *, now: datetime | None = None) -> Judgement:
-    """Turn one of the newest own submissions into a draft again. It keeps its slot."""
+    """Turn one of the newest own submissions into a draft again. It keeps its slot.
+
+    Raises Conflict where the round is closed, the submission too old, or its author has seen how
+    the candidates came about, of a round in which that is hidden until they have judged.
+    """
     now = now or datetime.now(UTC)
     round_, round_item, judgement = locked.round_, locked.round_item, locked.judgement
     if judgement.status is not JudgementStatus.SUBMITTED:
         return judgement  # asked twice: it is a draft already
     require_judgeable(round_)
+    if judgement.traces_opened_at is not None:
+        raise TracesAreOpen(
+            Sentence(
+                "You have seen how these rationales came about, so what you said of them stands. "
+                "An admin can set your answers apart."
+            )
+        )
     newest = queries.list_recent_submissions(
         session, judgement.round_id, judgement.user_id, N_TAKE_BACK
     )
@@ -197,7 +209,7 @@ def take_back(session: Session, locked: LockedItem, *, now: datetime | None = No
             judgement_id=judgement.id,
             number=queries.last_revision_number(session, judgement.id) + 1,
             action="take_back",
-            content=_revision_content(judgement, opinion_of(judgement)),
+            content=revision_content(judgement, opinion_of(judgement)),
         )
     )
     queries.delete_verdicts(session, judgement.id)
@@ -279,7 +291,8 @@ def _write_edits(session: Session, judgement: Judgement, item_id: int, opinion: 
     )
 
 
-def _revision_content(judgement: Judgement, opinion: Opinion) -> Json:
+def revision_content(judgement: Judgement, opinion: Opinion) -> Json:
+    """Returns what a revision keeps of a judgement."""
     return {
         **opinion.model_dump(mode="json"),
         "shown_order": judgement.shown_order,

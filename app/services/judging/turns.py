@@ -1,6 +1,7 @@
 """What people say of the turns of draws: checked, and written apart when it is submitted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
@@ -11,7 +12,7 @@ from app.models import Judgement, Round
 from app.opinions import MAX_CORRECTION, Opinion
 from app.queries.judging import submissions as queries
 from app.queries.judging.draws import list_traced_draws
-from app.services.judging.ways import strategy_of
+from app.services.judging.ways import list_strategies, may_see_traces
 from app.strategies import Strategy
 
 
@@ -19,15 +20,20 @@ def check_turns(session: Session, round_: Round, judgement: Judgement, opinion: 
     """Returns an opinion with the corrections to keep: none that say what was observed.
 
     Raises InvalidInput for what is said of something else than a turn of a draw that led to a
-    rationale of the item, for an unknown mark or value, and for a correction that is too long.
+    rationale of the item, or of one that its author has not opened yet, for an unknown mark or
+    value, and for a correction that is too long.
     """
     if not (opinion.marks or opinion.corrections):
         return opinion
-    strategy = strategy_of(round_)
-    observed = _find_observed(session, round_, judgement, strategy)
-    known = {mark.of: mark.values for mark in strategy.marks}
+    if not may_see_traces(round_, judgement):
+        raise InvalidInput(
+            Sentence("How a rationale came about can be marked once it is judged and opened.")
+        )
+    strategies = list_strategies(round_)
+    observed = _find_observed(session, round_, judgement, strategies)
     for draw, turn, of, value in opinion.each_mark():
         _look_up(observed, draw, turn)
+        known = {mark.of: mark.values for mark in observed[draw].strategy.marks}
         if value not in known.get(of, {}):
             raise InvalidInput(
                 Sentence(
@@ -62,23 +68,33 @@ def write_turns(session: Session, judgement: Judgement, opinion: Opinion) -> Non
     )
 
 
-Observed = Mapping[int, tuple[str, ...]]
-"""By draw: what was observed in each of its turns."""
+@dataclass(frozen=True)
+class _Draw:
+    """A draw that can be spoken of: whose it is, and what was observed in each of its turns."""
+
+    strategy: Strategy
+    observed: tuple[str, ...]
+
+
+Observed = Mapping[int, _Draw]
+"""By the number of the draw."""
 
 
 def _find_observed(
-    session: Session, round_: Round, judgement: Judgement, strategy: Strategy
+    session: Session, round_: Round, judgement: Judgement, strategies: Sequence[Strategy]
 ) -> Observed:
-    if strategy.trace is None:
-        return {}
-    draws = list_traced_draws(session, round_.id, judgement.shown_order, strategy=strategy.name)
     return {
-        draw.sample_id: tuple(strategy.trace.model_validate(draw.trace).observed) for draw in draws
+        draw.sample_id: _Draw(strategy, tuple(strategy.trace.model_validate(draw.trace).observed))
+        for strategy in strategies
+        if strategy.trace is not None
+        for draw in list_traced_draws(
+            session, round_.id, judgement.shown_order, strategy=strategy.name
+        )
     }
 
 
 def _look_up(observed: Observed, draw: int, turn: int) -> str:
-    turns = observed.get(draw, ())
+    turns = observed[draw].observed if draw in observed else ()
     if not 1 <= turn <= len(turns):
         raise InvalidInput(Sentence("A mark does not belong to this item. Reload the page."))
     return turns[turn - 1]

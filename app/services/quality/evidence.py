@@ -24,6 +24,7 @@ from app.evidence import (
     PositionFigures,
     StrategyAgreement,
     StrategyFigures,
+    StrategyFinds,
     YieldFigures,
 )
 from app.lifecycle import EvidenceKind
@@ -50,6 +51,7 @@ from app.services.admission.checked import list_checked
 from app.services.admission.trials import try_policies
 from app.services.quality.doubts import measure_doubts
 from app.services.quality.drift import measure_anchors
+from app.services.quality.found import measure_found
 from app.services.quality.people import measure_how_people_judge
 from app.services.quality.winning import store_comparisons
 from app.services.quality.yields import measure_yields
@@ -139,7 +141,8 @@ def measure_strategies(
     """Returns how far people agree by strategy, over this round and those measured before it."""
     verdicts, _ = verdicts_of(judgements)
     own = resample_alpha(verdicts, seed=round_.id)
-    strategy: str = LoopSettings.model_validate(round_.settings).strategy
+    # The texts of a mixed round are judged beside each other: its agreement is that of all.
+    strategy = " + ".join(LoopSettings.model_validate(round_.settings).shares)
     sums = {strategy: [own]}
     others = [entry.id for entry in list_rounds(session, round_.project_id) if entry != round_]
     for stored in queries.list_evidence(session, others, [EvidenceKind.STRATEGIES]).values():
@@ -192,6 +195,10 @@ def measure_yield(session: Session, round_: Round, _judgements: RoundJudgements)
     return measure_yields(session, round_)
 
 
+def measure_finds(session: Session, round_: Round, _judgements: RoundJudgements) -> StrategyFinds:
+    return measure_found(session, round_)
+
+
 _KINDS: Mapping[EvidenceKind, Measuring] = {
     EvidenceKind.AGREEMENT: Measuring("measuring agreement", measure_agreement),
     EvidenceKind.STRATEGIES: Measuring("measuring agreement", measure_strategies),
@@ -203,6 +210,7 @@ _KINDS: Mapping[EvidenceKind, Measuring] = {
     EvidenceKind.DOUBTS: Measuring(
         "comparing doubts with verdicts", lambda session, round_, _: measure_doubts(session, round_)
     ),
+    EvidenceKind.FOUND: Measuring("measuring the yield", measure_finds),
 }
 
 

@@ -80,15 +80,27 @@ def _describe_round(source: RoundSource) -> Json:
         # A round without such texts is described as it always was.
         **({"trained_on_written": True} if settings.training.written else {}),
         **({"trained_on_prior": True} if source.learned_from_prior else {}),
-        **({} if settings.strategy == DIRECT.name else {"strategy": settings.strategy}),
+        **_describe_strategies(settings),
     }
 
 
+def _describe_strategies(settings: LoopSettings) -> Json:
+    """Several with their shares; such a round is judged blind. ILLUME's own goes without saying."""
+    if settings.is_mixed:
+        return {"strategies": dict(settings.shares), "judged_blind": True}
+    return {} if settings.strategy == DIRECT.name else {"strategy": settings.strategy}
+
+
 def _describe_adapters(adapters: Sequence[AdapterSource]) -> Json:
-    """Those of a strategy with several roles stand under `roles`."""
+    """Those of a strategy with several roles stand under `roles`, and so do those of several
+    strategies, each with the name of its strategy in front."""
     if len(adapters) > 1:
+        is_mixed = len({entry.strategy for entry in adapters}) > 1
         roles = {
-            entry.role: {"sampled_from": entry.parent_digest, "trained": entry.new_digest}
+            f"{entry.strategy}/{entry.role}" if is_mixed else entry.role: {
+                "sampled_from": entry.parent_digest,
+                "trained": entry.new_digest,
+            }
             for entry in adapters
         }
         return {"sampled_from": None, "trained": None, "roles": roles}

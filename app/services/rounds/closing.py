@@ -18,6 +18,7 @@ from app.services.admission.checked import list_checked
 from app.services.events import record
 from app.services.quality.asking import request_where_judged
 from app.services.quality.doubts import store_doubts
+from app.services.quality.found import store_found
 from app.services.quality.yields import store_yields
 from app.services.rounds.moving_on import finish_round_run
 from app.services.rounds.rounds import settings_of
@@ -71,6 +72,8 @@ def close_round(
     if not settings.judging.judges.are_people:  # else it is measured with the rest of the evidence
         store_yields(session, round_, run_id=run_id, attempt=attempt)
         store_doubts(session, round_, run_id=run_id, attempt=attempt)
+        if settings.is_mixed:
+            store_found(session, round_, run_id=run_id, attempt=attempt)
     finish_round_run(
         session,
         run_id,

@@ -14,9 +14,9 @@ from app.reward_results import ReinforcementResult
 from app.round_settings import LoopSettings
 from app.run_results import (
     CriticFigures,
+    MixedStrategy,
     RewardedFigures,
     RoundFigures,
-    StrategyFigures,
     TrainingResult,
 )
 from app.services.dataset.alone import count_askable
@@ -108,7 +108,7 @@ def _validation_accuracy(
     session: Session,
     round_: Round,
     settings: LoopSettings,
-    strategies: Sequence[StrategyFigures],
+    strategies: Sequence[MixedStrategy],
 ) -> float | None:
     """Of several strategies the mean: the floor is asked of each, and no decision goes by this."""
     if not settings.is_mixed:
@@ -119,13 +119,13 @@ def _validation_accuracy(
 
 def _strategy_figures(
     session: Session, round_: Round, settings: LoopSettings, baseline_accuracy: float | None
-) -> tuple[StrategyFigures, ...]:
+) -> tuple[MixedStrategy, ...]:
     """Returns what each strategy of a mixed round comes to, as it was measured last."""
     if not settings.is_mixed:
         return ()
     sampled = round_queries.list_sampled_strategies(session, round_.id)
     return tuple(
-        StrategyFigures(
+        MixedStrategy(
             strategy=name,
             validation_accuracy=_accuracy(
                 session, queries.find_evaluation_of(session, round_, name, up_to=round_.number)

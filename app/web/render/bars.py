@@ -37,18 +37,19 @@ class Bars:
     text_x: int = WIDTH - RIGHT + 8
 
 
-def lay_out_bars(title: str, bars: Sequence[Bar], *, as_percent: bool) -> Bars:
-    """Returns the bars below each other, as long as their values; the longest whisker fits."""
+def lay_out_bars(title: str, bars: Sequence[Bar], *, as_percent: bool, left: int = LEFT) -> Bars:
+    """Returns the bars below each other, as long as their values; the longest whisker fits. left:
+    the room for their labels."""
     most = max((bar.high for bar in bars), default=0.0) or 1.0
-    per_unit = (WIDTH - LEFT - RIGHT) / most
+    per_unit = (WIDTH - left - RIGHT) / most
     drawn = tuple(
         DrawnBar(
             bar=bar,
             y=number * ROW + (ROW - HEIGHT) // 2,
             width=round(bar.value * per_unit, 1),
-            low_x=round(LEFT + bar.low * per_unit, 1),
-            high_x=round(LEFT + bar.high * per_unit, 1),
+            low_x=round(left + bar.low * per_unit, 1),
+            high_x=round(left + bar.high * per_unit, 1),
         )
         for number, bar in enumerate(bars)
     )
-    return Bars(title, drawn, as_percent, height=len(bars) * ROW)
+    return Bars(title, drawn, as_percent, height=len(bars) * ROW, left=left)

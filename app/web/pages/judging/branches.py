@@ -10,7 +10,7 @@ from app.models import Judgement, Round
 from app.opinions import Opinion
 from app.queries.judging.branches import BranchWithRun, list_branches
 from app.queries.judging.leases import HELD
-from app.services.judging.ways import strategy_of
+from app.services.judging.ways import is_blind, strategy_of
 from app.services.runs.runs import count_live_workers
 from app.strategies import Trace
 from app.web.pages.runs.runs import split_error
@@ -39,7 +39,7 @@ def build_branches(
     """Returns, by draw and turn, the branches of the corrections in an opinion. Those of other
     words than are written now stay stored, and are shown when these words are written again."""
     strategy = strategy_of(round_)
-    if strategy.branch_template is None or not opinion.corrections:
+    if is_blind(round_) or strategy.branch_template is None or not opinion.corrections:
         return {}
     found: dict[int, dict[int, ShownBranch]] = {}
     for asked in list_branches(session, judgement.id):

@@ -25,11 +25,20 @@ from app.services.judging.keys import CONTINUE, TRACED, Key, keys_with
 from app.services.judging.leases import Leased, judging_settings
 from app.services.judging.opinions import edit_limit, opinion_of
 from app.services.judging.skip_reasons import SKIP_REASONS
-from app.services.judging.ways import Way, find_ways, strategy_of, trace_template_of
+from app.services.judging.ways import (
+    Way,
+    find_ways,
+    is_blind,
+    list_strategies,
+    may_see_traces,
+    strategy_of,
+    trace_template_of,
+)
 from app.services.projects.guidelines import Change, find_unread_change
 from app.strategies import Mark
 from app.web.assets.image_urls import image_url, srcset
 from app.web.pages.judging.branches import ShownBranch, build_branches
+from app.web.pages.judging.traces import Opened, build_opened
 from app.web.pages.judging.words import (
     FAULT_LABELS,
     explain_empty,
@@ -96,6 +105,12 @@ class Work:
     """Shows how a draw continued from a corrected turn; none where draws cannot."""
     branches: Mapping[int, Mapping[int, ShownBranch]]
     """By draw and turn: those of the corrections as they stand."""
+    is_blind: bool
+    """Whether how the candidates came about is hidden until they are judged."""
+    can_open: bool
+    """Whether that may be seen now, and was not yet."""
+    opened: Opened | None
+    """How they came about, once that was asked for; None before, and where nothing is hidden."""
     max_edit: int
     n_in_round: int
     n_today: int
@@ -241,7 +256,11 @@ def build_work(
     neighbours = own_work.find_neighbours(session, judgement, newest_id=own.newest_id)
     shown = opinion or opinion_of(judgement)
     strategy = strategy_of(round_)
-    ways = find_ways(session, round_, judgement.shown_order)
+    hides = is_blind(round_)
+    is_open = may_see_traces(round_, judgement)
+    ways = find_ways(session, round_, judgement)
+    is_submitted = judgement.status is JudgementStatus.SUBMITTED
+    is_judged = round_.status in JUDGEABLE_ROUND
     return Work(
         judgement_id=judgement.id,
         status=judgement.status,
@@ -259,11 +278,12 @@ def build_work(
                 place,
                 item.texts[candidate_id],
                 candidate_id in shown.picked,
-                candidate_id in item.cut,
+                # Of draws, as all that could tell them apart.
+                candidate_id in item.cut and is_open,
                 shown.faults.get(candidate_id, ()),
                 shown.edits.get(candidate_id, ""),
                 candidate_id in too_long,
-                ways.get(candidate_id),
+                None if hides else next(iter(ways.get(candidate_id, ())), None),
             )
             for place, candidate_id in enumerate(judgement.shown_order, start=1)
         ),
@@ -272,8 +292,7 @@ def build_work(
         lease_seconds=get_settings().lease_minutes * 60,
         lease_until=lease_mark(judgement),
         is_editable=judgement.status in HELD,
-        can_take_back=judgement.status is JudgementStatus.SUBMITTED
-        and round_.status in JUDGEABLE_ROUND,
+        can_take_back=is_submitted and is_judged and judgement.traces_opened_at is None,
         previous_id=neighbours.previous_id,
         next_id=neighbours.next_id,
         last_submitted_id=neighbours.newest_id,
@@ -283,8 +302,15 @@ def build_work(
         ),
         trace_template=trace_template_of(round_),
         marks={mark.of: mark for mark in strategy.marks},
-        branch_template=strategy.branch_template,
+        branch_template=None if hides else strategy.branch_template,
         branches=build_branches(session, judgement, round_, shown),
+        is_blind=hides,
+        can_open=is_submitted and is_judged and not is_open,
+        opened=(
+            build_opened(session, round_, judgement, item.texts, shown, ways)
+            if hides and is_open
+            else None
+        ),
         max_edit=edit_limit(item.texts.values()),
         n_in_round=own.n_in_round,
         n_today=own.n_since,
@@ -343,8 +369,9 @@ def build_page(
         has_checks=judging_settings(round_).check_share > 0,
         controls=_controls_with(
             tuple(user.judging_keys.items()),
-            has_traces=trace_template_of(round_) is not None,
-            has_branches=strategy_of(round_).branch_template is not None,
+            # Of what takes part, not of what is shown: it is the same beside every item.
+            has_traces=is_blind(round_) or trace_template_of(round_) is not None,
+            has_branches=not is_blind(round_) and strategy_of(round_).branch_template is not None,
         ),
     )
 
@@ -363,9 +390,11 @@ def build_conflict(
     stored = opinion_of(judgement)
     ways = {}
     if any((stored.marks, stored.corrections, here.marks, here.corrections)):
-        ways = find_ways(session, round_, judgement.shown_order)
-    of_draws = {way.sample_id: texts[candidate_id] for candidate_id, way in ways.items()}
-    marks = strategy_of(round_).marks
+        ways = find_ways(session, round_, judgement)
+    of_draws = {
+        way.sample_id: texts[candidate_id] for candidate_id, own in ways.items() for way in own
+    }
+    marks = [mark for strategy in list_strategies(round_) for mark in strategy.marks]
 
     def lines(opinion: Opinion) -> tuple[str, ...]:
         return opinion_lines(opinion, texts, of_draws=of_draws, marks=marks)

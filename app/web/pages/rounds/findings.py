@@ -19,6 +19,7 @@ from app.run_results import EvaluationResult
 from app.web.pages.quality.adjudication import Progress, find_progress
 from app.web.pages.quality.coverage import CoveragePart, coverage_part
 from app.web.pages.quality.doubts import DoubtsPart, doubts_part
+from app.web.pages.quality.found import FoundPart, found_part
 from app.web.pages.quality.item_map import MapPart, map_parts
 from app.web.pages.quality.yields import YieldPart, yield_part
 from app.web.pages.rounds.anchors import AnchorsPart, anchors_part
@@ -40,6 +41,7 @@ class Section:
 SECTIONS = (
     Section("coverage", Sentence("Coverage over the rounds"), "round/_coverage.html"),
     Section("scores", Sentence("Scores on held-out items"), "round/_scores.html"),
+    Section("strategies", Sentence("The strategies of this round"), "round/_found.html"),
     Section("comparison", Sentence("New adapter against the one before"), "round/_comparison.html"),
     Section("agreement", Sentence("Agreement"), "round/_evidence.html"),
     Section("anchors", Sentence("Better model, or milder people?"), "round/_anchors.html"),
@@ -75,6 +77,8 @@ class RoundFindings:
     fit_critic: str
     evidence: EvidencePart | None
     """None where a critic judges, or nobody has judged yet."""
+    found: FoundPart | None
+    """None in a round of one strategy."""
     comparison: ComparisonPart | None
     """None where the round made no adapter."""
     anchors: AnchorsPart | None
@@ -93,6 +97,7 @@ class RoundFindings:
         is_there = {
             "coverage": self.coverage,
             "scores": self.scores,
+            "strategies": self.found,
             "comparison": self.comparison,
             "agreement": self.evidence,
             "anchors": self.anchors,
@@ -125,6 +130,7 @@ def round_findings(session: Session, round_: Round, progress: RoundProgress) -> 
         meteor_note=_meteor_note(progress),
         fit_critic=settings.evaluation.critic,
         evidence=evidence_part(session, round_, progress) if is_by_people else None,
+        found=found_part(session, round_),
         comparison=comparison_part(session, round_),
         anchors=anchors_part(session, round_) if is_by_people else None,
         doubts=doubts_part(session, round_),

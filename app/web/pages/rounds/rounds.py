@@ -179,6 +179,7 @@ def round_state(session: Session, project: Project, round_: Round) -> RoundState
                 seconds_left=entry.seconds_left,
                 worker_names=entry.worker_names,
                 failures=failures.get(entry.run.job),
+                is_mixed=settings.is_mixed,
             )
             for entry in progress.runs
         ),
@@ -252,11 +253,13 @@ LOSS_TITLES = {
 
 def _loss_charts(progress: RoundProgress) -> tuple[Chart, ...]:
     """Returns a chart for each training of the round that has a loss to show."""
-    charts = (_loss_chart(entry.run) for entry in progress.runs if entry.run.job is Job.TRAIN)
+    trainings = [entry.run for entry in progress.runs if entry.run.job is Job.TRAIN]
+    is_mixed = len({run.strategy for run in trainings}) > 1
+    charts = (_loss_chart(run, is_mixed=is_mixed) for run in trainings)
     return tuple(chart for chart in charts if chart is not None)
 
 
-def _loss_chart(run: Run) -> Chart | None:
+def _loss_chart(run: Run, *, is_mixed: bool) -> Chart | None:
     result = TrainingResult.read(run.result)
     points: dict[str, list[tuple[float, float]]] = {}
     for point in result.curve or TrainingProgress.read(run.progress).curve:
@@ -267,8 +270,11 @@ def _loss_chart(run: Run) -> Chart | None:
         for entry in result.validations
         if points and entry.loss is not None
     ]
+    title = LOSS_TITLES.get(run.role or "", Sentence("Training loss"))
+    if is_mixed and run.strategy:
+        title = Sentence("%(what)s: %(strategy)s", what=title, strategy=run.strategy)
     return line_chart(
-        LOSS_TITLES.get(run.role or "", Sentence("Training loss")),
+        title,
         [
             *((LOSS_LABELS.get(name, name), line) for name, line in points.items()),
             (Sentence("validation"), validation),

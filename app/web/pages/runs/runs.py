@@ -108,6 +108,7 @@ def run_card(
     seconds_left: float | None = None,
     worker_names: Sequence[str] = (),
     failures: JobFailures | None = None,
+    is_mixed: bool = False,
 ) -> RunCard:
     n_done, n_total, unit = _extent(run, n_shards, n_shards_done)
     error, details = split_error(run.error)
@@ -116,7 +117,7 @@ def run_card(
     return RunCard(
         id=run.id,
         job=run.job,
-        label=run_label(run),
+        label=run_label(run, is_mixed=is_mixed),
         status=run.status,
         is_live=run.status in LIVE_RUN,
         n_done=n_done,
@@ -145,8 +146,11 @@ def run_card(
     )
 
 
-def run_label(run: Run) -> Sentence:
-    """Returns what a run does, and for which role where its strategy has several."""
+def run_label(run: Run, *, is_mixed: bool = False) -> Sentence:
+    """Returns what a run does, and for which role where its strategy has several; in a mixed round
+    for which strategy, too."""
+    if is_mixed and run.strategy:
+        return Sentence("%(what)s: %(strategy)s", what=run_label(run), strategy=run.strategy)
     labels = {Job.TRAIN: TRAINING_LABELS, Job.REINFORCE: REWARD_LABELS}.get(run.job, {})
     return labels.get(run.role or "") or JOB_LABELS[run.job]
 

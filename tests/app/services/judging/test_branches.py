@@ -62,7 +62,7 @@ def judgement(session: Session, round_: Round) -> Judgement:
 
 @pytest.fixture
 def way(session: Session, round_: Round, judgement: Judgement) -> Way:
-    (way,) = find_ways(session, round_, judgement.shown_order).values()
+    ((way,),) = find_ways(session, round_, judgement).values()
     return way
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from app.lifecycle import Decision
 from app.round_settings import StopSettings
-from app.run_results import RoundFigures, StrategyFigures
+from app.run_results import MixedStrategy, RoundFigures
 from app.services.rounds.decision import decide
 
 GOOD = RoundFigures(
@@ -103,7 +103,7 @@ def measured(**accuracies: float) -> RoundFigures:
     return replace(
         GOOD,
         strategies=tuple(
-            StrategyFigures(strategy=name, validation_accuracy=accuracy, floor=0.77)
+            MixedStrategy(strategy=name, validation_accuracy=accuracy, floor=0.77)
             for name, accuracy in accuracies.items()
         ),
     )

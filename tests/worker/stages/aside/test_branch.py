@@ -72,7 +72,7 @@ def ask_of(session: Session, round_: Round, item: Item, n_people: int = 1) -> No
     make_episodes(session, round_, {"it is so": [looks]}, item=item, slots=n_people)
     for _ in range(n_people):
         judgement = open_item(session, round_, make_user(session))
-        (way,) = find_ways(session, round_, judgement.shown_order).values()
+        ((way,),) = find_ways(session, round_, judgement).values()
         corrected = Opinion(corrections={way.sample_id: {1: "very bright"}})
         judgements.save_draft(session, locked(session, judgement), corrected, version=0)
         branches.ask_for_branch(session, locked(session, judgement), draw=way.sample_id, turn=1)

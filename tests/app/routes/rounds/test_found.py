@@ -1,0 +1,120 @@
+"""The strategies of a mixed round, as its page shows them."""
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from app.lifecycle import Decision, Job, Role, RoundStatus
+from app.models import Candidate, Project, Round, RoundModel, Run
+from app.run_results import MixedStrategy, RoundFigures
+from app.services.admission.apply import admit
+from app.services.rounds.rounds import find_sitting_out, settings_of
+from app.web.pages.runs.runs import run_label
+from tests.support.browsing import one, page, sign_in, text_of
+from tests.support.factories import make_membership, make_project, make_round, make_user
+from tests.support.judging import gather_now, open_item, submit
+from tests.support.rounds.mixed import DIRECT, make_drawn_item, make_mixed_round
+
+
+@pytest.fixture
+def round_(session: Session) -> Round:
+    round_ = make_mixed_round(session)
+    for name, role in (("direct", "model"), ("monologue", "reasoner"), ("monologue", "observer")):
+        session.add(RoundModel(round_id=round_.id, strategy=name, role=role))
+    noor = make_user(session, name="Noor")
+    for _ in range(3):
+        make_drawn_item(session, round_)
+    for _ in range(3):
+        judgement = open_item(session, round_, noor)
+        texts = session.scalars(select(Candidate).where(Candidate.id.in_(judgement.shown_order)))
+        picked = [candidate.id for candidate in texts if candidate.text in DIRECT]
+        submit(session, judgement, picked=picked, active_ms=4000)
+    admit(session, round_, settings_of(round_).admission)
+    round_.status = RoundStatus.TRAINING
+    session.flush()
+    gather_now(session, round_)
+    return round_
+
+
+@pytest.fixture
+def admin(client: TestClient, session: Session, round_: Round) -> TestClient:
+    user = make_user(session, name="Ada")
+    project = session.get_one(Project, round_.project_id)
+    make_membership(session, project, user, role=Role.ADMIN)
+    return sign_in(client, session, user)
+
+
+def test_the_page_tells_what_each_found_with_intervals_and_a_drawing(
+    admin: TestClient, round_: Round
+) -> None:
+    response = admin.get(f"/rounds/{round_.id}")
+    section = one(response, "#strategies")
+    assert [row.th.get_text() for row in section.select("#strategies-found tbody tr")] == [
+        "direct",
+        "monologue",
+    ]
+    assert "50%" in text_of(response, "#strategies-found").replace(" ", "").replace("\u202f", "")
+    assert len(section.select("svg.chart")) == 2
+    assert "not measured in this round" in text_of(response, "#strategies-answers")
+    assert page(response).select("nav.contents a[href='#strategies']")
+
+
+def test_who_sits_out_is_told_with_what_to_do(
+    admin: TestClient, session: Session, round_: Round
+) -> None:
+    round_.figures = RoundFigures(
+        n_items=3,
+        n_open=3,
+        n_covered=3,
+        newly_covered=3,
+        improved=3,
+        regressed=0,
+        strategies=(
+            MixedStrategy(strategy="direct", validation_accuracy=0.9, floor=0.8),
+            MixedStrategy(strategy="monologue", validation_accuracy=0.4, floor=0.8),
+        ),
+    ).dump()
+    round_.status, round_.decision = RoundStatus.COMPLETED, Decision.CONTINUE
+    session.flush()
+    told = text_of(admin.get(f"/rounds/{round_.id}"), "#strategies")
+    assert "monologue answers 40.0" in told
+    assert "it sits out the next round" in told
+    assert "restart its training from the base" in told
+
+    project = session.get_one(Project, round_.project_id)
+    second = make_mixed_round(session, project, number=2)
+    assert find_sitting_out(session, second, settings_of(second)) == {"monologue"}
+    session.add(RoundModel(round_id=second.id, strategy="direct", role="model"))
+    session.add(
+        RoundModel(round_id=second.id, strategy="monologue", role="reasoner", sits_out=True)
+    )
+    session.flush()
+    told = text_of(admin.get(f"/rounds/{second.id}"), "#strategies")
+    assert "monologue sits out this round" in told
+    assert "measured when judging is over" in told
+
+
+def test_where_all_are_under_the_floor_nobody_sits_out(session: Session, round_: Round) -> None:
+    low = [MixedStrategy(strategy=name, validation_accuracy=0.1, floor=0.8)
+           for name in ("direct", "monologue")]  # fmt: skip
+    round_.figures = RoundFigures(strategies=tuple(low)).dump()
+    round_.status, round_.decision = RoundStatus.COMPLETED, Decision.UNDER_FLOOR
+    session.flush()
+    second = make_mixed_round(session, session.get_one(Project, round_.project_id), number=2)
+    assert find_sitting_out(session, second, settings_of(second)) == frozenset()
+
+
+def test_a_round_of_one_strategy_has_no_such_section(client: TestClient, session: Session) -> None:
+    project = make_project(session)
+    admin = make_user(session, name="Ada")
+    make_membership(session, project, admin, role=Role.ADMIN)
+    round_ = make_round(session, project)
+    response = sign_in(client, session, admin).get(f"/rounds/{round_.id}")
+    assert page(response).select("#strategies") == []
+
+
+def test_runs_are_told_apart_by_their_strategy() -> None:
+    run = Run(job=Job.TRAIN, strategy="direct", role="model")
+    assert run_label(run, is_mixed=True) == f"{run_label(run)}: direct"
+    assert "direct" not in run_label(run)
