@@ -31,15 +31,15 @@ class PerceptionSettings(SettingsModel):
             is_rare=True,
         ),
     ] = "pointing"
-    alignment_epochs: Annotated[
+    alignment_steps: Annotated[
         int,
-        Field(ge=1, le=100),
+        Field(ge=1, le=100_000),
         Shown(
-            Sentence("Epochs of the first stage"),
-            Sentence("Of an adapter that begins afresh; later rounds go on with the second."),
+            Sentence("Steps of the first stage"),
+            Sentence("At least; few rows come again. Later rounds go on with the second stage."),
             is_rare=True,
         ),
-    ] = 3
+    ] = 200
     basic_tokens: Annotated[
         int,
         Field(ge=1, le=64),

@@ -133,7 +133,7 @@ def _train(inputs: RunInputs, data: TrainingInputs, n_processes: int, heart: Hea
     job = after_first_stage(
         job,
         data,
-        procedure.first_epochs(settings),
+        procedure.first_epochs(settings, len(data.first)),
         procedure.first_adapter(job.adapter),
         partial(train_job, is_first=True),
     )

@@ -216,8 +216,8 @@ class Procedure(ABC):
         is no such stage."""
         return ()
 
-    def first_epochs(self, settings: LoopSettings) -> int:  # noqa: ARG002
-        """Returns how often it learns that."""
+    def first_epochs(self, settings: LoopSettings, n_examples: int) -> int:  # noqa: ARG002
+        """Returns how often it learns so many examples of that."""
         return 1
 
     def first_adapter(self, adapter: AdapterSettings) -> AdapterSettings:

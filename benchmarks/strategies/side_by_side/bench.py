@@ -131,7 +131,7 @@ class Bench:
             name, start_from = f"{self.strategy.name}-{role}", None
             first = self.procedure.first_stage(role, lessons, self.settings)
             if first:
-                epochs = self.settings.perception.alignment_epochs
+                epochs = self.procedure.first_epochs(self.settings, len(first))
                 aligned = self.shop.train(
                     f"{name}-first",
                     lambda first=first: first,  # type: ignore[misc]

@@ -33,7 +33,7 @@ def test_it_aligns_once_and_then_asks_where_to_look(
     settings = tiny_settings(
         tmp_path / "model",
         strategy="perception",
-        perception={"alignment_epochs": 1, "detach": "on"},
+        perception={"alignment_steps": 1, "detach": "on"},
         stop={"accuracy_floor": 0.0, "round_limit": 2},
     )
     with database.begin() as session:

@@ -80,6 +80,15 @@ def test_captions_are_asked_for_piece_by_piece() -> None:
     assert not align([caption, BY_NAME], settings(alignment="none"))
 
 
+def test_few_rows_come_again_until_the_steps_are_done() -> None:
+    procedure = get_procedure("perception")
+    wanted = settings(alignment_steps=100)
+    assert wanted.training.batch_size == 32
+    assert procedure.first_epochs(wanted, 64) == 50
+    assert procedure.first_epochs(wanted, 40) == 50
+    assert procedure.first_epochs(wanted, 320_000) == 1
+
+
 def test_drawn_boxes_count_later_only_where_the_settings_say_so() -> None:
     drawn = replace(BY_PLACE, boxes=(CENTER,))
     procedure = get_procedure("perception")

@@ -175,7 +175,7 @@ def test_captions_teach_prototypes_and_projector_alone_and_first() -> None:
     ]
     wanted = settings(caption_epochs=2, prototypes=True, tune_projector=True)
     first = procedure.first_stage("model", lessons, wanted)
-    assert procedure.first_epochs(wanted) == 2
+    assert procedure.first_epochs(wanted, 10) == 2
     described = {one.image: one.parts for one in first}
     assert [one.image for one in first] == [Path("a.png"), Path("b.png")]
     assert [one.losses for one in first] == [("description",)] * 2

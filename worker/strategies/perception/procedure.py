@@ -1,5 +1,6 @@
 """Interactive perception as a strategy of the loop."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -55,5 +56,7 @@ class InteractivePerception(Direct):
     ) -> Sequence[Example]:
         return align(lessons, settings) if role == MODEL else ()
 
-    def first_epochs(self, settings: LoopSettings) -> int:
-        return settings.perception.alignment_epochs
+    def first_epochs(self, settings: LoopSettings, n_examples: int) -> int:
+        training = settings.training
+        per_epoch = math.ceil(n_examples / (training.batch_size * training.gradient_accumulation))
+        return math.ceil(settings.perception.alignment_steps / max(1, per_epoch))

@@ -171,7 +171,7 @@ class SelfQuestioning(Direct):
             if (caption := caption_of(said, derive_seed(settings.seed, "caption", picture.name)))
         ]
 
-    def first_epochs(self, settings: LoopSettings) -> int:
+    def first_epochs(self, settings: LoopSettings, n_examples: int) -> int:  # noqa: ARG002
         return settings.self_questioning.caption_epochs
 
     def first_adapter(self, adapter: AdapterSettings) -> AdapterSettings:
