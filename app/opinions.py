@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, FiniteFloat
 
 from app.kit.numbers import Whole
 from app.kit.sentences import Sentence
@@ -22,6 +22,8 @@ MAX_EDIT = 1000
 MAX_CORRECTION = 300
 MAX_ANSWER = 500
 """Of the answer to a question, as imports have it."""
+LEAST_SIDE = 0.02
+"""So much of a picture's width and height does a drawn box have at least."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,35 @@ def _clean_corrections(
     return {draw: turns for draw, turns in found.items() if turns}
 
 
+def _sort_boxes(boxes: Mapping[int, Mapping[int, "Box"]]) -> dict[int, dict[int, "Box"]]:
+    return {draw: dict(sorted(turns.items())) for draw, turns in sorted(boxes.items()) if turns}
+
+
+Share = Annotated[FiniteFloat, AfterValidator(lambda value: round(value, 4) + 0.0)]
+"""A share of a side of a picture, as exact as anybody can draw."""
+
+
+class Box(BaseModel):
+    """A rectangle on a picture: its edges, as shares of the picture's width or height."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    left: Share
+    top: Share
+    right: Share
+    bottom: Share
+
+    @property
+    def lies_within(self) -> bool:
+        """Whether it lies on the picture, with its edges the right way round."""
+        return 0 <= self.left < self.right <= 1 and 0 <= self.top < self.bottom <= 1
+
+    @property
+    def least_side(self) -> float:
+        """Returns its width or its height, whichever is less."""
+        return round(min(self.right - self.left, self.bottom - self.top), 4)
+
+
 class Opinion(BaseModel):
     """The opinion of one person about one item. Opinions with the same content are equal.
 
@@ -94,6 +125,8 @@ class Opinion(BaseModel):
     """By draw and number of its turn: the values of the strategy's marks (app/strategies/)."""
     corrections: Annotated[dict[int, dict[int, str]], AfterValidator(_clean_corrections)] = {}
     """By draw and number of its turn: what this person sees instead of what was observed."""
+    boxes: Annotated[dict[int, dict[int, Box]], AfterValidator(_sort_boxes)] = {}
+    """By draw and number of its look: where on the picture it should have looked."""
 
     @property
     def says_something(self) -> bool:
@@ -117,6 +150,17 @@ class Opinion(BaseModel):
         for draw, turns in self.corrections.items():
             for turn, text in turns.items():
                 yield draw, turn, text
+
+    def each_box(self) -> Iterator[tuple[int, int, Box]]:
+        """Yields draw, look, and the box."""
+        for draw, turns in self.boxes.items():
+            for turn, box in turns.items():
+                yield draw, turn, box
+
+    @property
+    def speaks_of_turns(self) -> bool:
+        """Whether it says something of how a rationale came about."""
+        return bool(self.marks or self.corrections or self.boxes)
 
 
 FACTS = {"picked", "none_fits", "answer_is_wrong"}

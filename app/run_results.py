@@ -77,11 +77,21 @@ class DrawCounts(StoredJson):
     shown: int = 0
 
 
+class MapTally(StoredJson):
+    """Counts of the occlusion maps of a round, and what it took to measure them."""
+
+    looks: int = 0
+    seconds: float = 0.0
+    """Of workers."""
+
+
 class SamplingResult(StoredJson):
     """The result of a sampling: counts of its draws, which change no more."""
 
     counts: DrawCounts | None = Field(default=None, exclude_if=_is_none)
     """None where an older version sampled."""
+    maps: MapTally | None = Field(default=None, exclude_if=_is_none)
+    """What people were shown of where draws looked; None where nothing was measured."""
 
 
 class BranchResult(StoredJson):
@@ -450,6 +460,8 @@ class RoundFigures(StoredJson):
     """None where nothing was learned from rewards."""
     branches: BranchTally | None = Field(default=None, exclude_if=_is_none)
     """None where nobody asked for one."""
+    maps: MapTally | None = Field(default=None, exclude_if=_is_none)
+    """None where nothing was looked at that could be hidden."""
     questions: QuestionTally | None = Field(default=None, exclude_if=_is_none)
     """None where the model asked nothing about images."""
     n_alone: int = Field(default=0, exclude_if=_is_zero)

@@ -7,7 +7,7 @@ import typer
 from app.cli.console import console, emphasised, get_project, print_json, running_services
 from app.kit.errors import Conflict
 from app.round_settings import LoopSettings
-from app.run_results import EpisodeTally, QuestionTally, RewardedFigures
+from app.run_results import EpisodeTally, MapTally, QuestionTally, RewardedFigures
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -81,6 +81,8 @@ def status(project: ProjectName, as_json: AsJson = False) -> None:
         )
     if episodes := data.get("episodes"):
         console.print(describe_episodes(EpisodeTally.read(episodes)), highlight=False)
+    if maps := data.get("maps"):
+        console.print(describe_maps(MapTally.read(maps)), highlight=False)
     if rewarded := (data["figures"] or {}).get("rewarded"):
         console.print(describe_rewarded(RewardedFigures.read(rewarded)), highlight=False)
     table = Table("job", "status", "shards", "written", "attempt", "worker", "error")
@@ -184,6 +186,11 @@ def describe_questions(asked: QuestionTally) -> str:
     )
 
 
+def describe_maps(maps: MapTally) -> str:
+    """Returns what was measured of the looks of a round, as a line."""
+    return f"Looks: {maps.looks} measured by hiding places, in {maps.seconds:.1f} s"
+
+
 def describe_rewarded(figures: RewardedFigures) -> str:
     """Returns what a round drew to learn from rewards, as a line."""
     return f"Rewards: {figures.n_draws} draws, {figures.n_tokens} tokens, {figures.seconds:.0f} s"
@@ -209,6 +216,7 @@ def describe(session: "Session", round_: "Round") -> dict[str, Any]:
         "draws": {"all": progress.drawn.draws, "cut": progress.drawn.cut_draws},
         **({"episodes": progress.episodes.dump()} if progress.episodes else {}),
         **({"branches": progress.branches.dump()} if progress.branches else {}),
+        **({"maps": progress.maps.dump()} if progress.maps else {}),
         "n_submitted": progress.n_submitted,
         "figures": round_.figures,
         "runs": [

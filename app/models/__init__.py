@@ -2,7 +2,6 @@
 
 from app.models.base import Base, Json
 from app.models.bases import ModelProof, ProjectBase
-from app.models.branches import Branch
 from app.models.candidates import (
     Candidate,
     ItemFailure,
@@ -29,11 +28,9 @@ from app.models.guidelines import (
     GuidelinesVersion,
 )
 from app.models.judgements import (
-    CorrectedObservation,
     Judgement,
     JudgementRevision,
     RoundAnnotator,
-    TurnMark,
     VerdictRow,
     WrittenRationale,
 )
@@ -71,6 +68,13 @@ from app.models.practice import (
 )
 from app.models.rounds import Adapter, Round, RoundModel, Run, RunShard
 from app.models.tryouts import TriedPicture
+from app.models.turns import (
+    Branch,
+    CorrectedObservation,
+    DrawnBox,
+    OcclusionMap,
+    TurnMark,
+)
 
 __all__ = [
     "Adapter",
@@ -91,6 +95,7 @@ __all__ = [
     "ComparisonCandidate",
     "ComparisonItem",
     "CorrectedObservation",
+    "DrawnBox",
     "Event",
     "GuidelinesDifference",
     "GuidelinesPicture",
@@ -106,6 +111,7 @@ __all__ = [
     "JudgementRevision",
     "Membership",
     "ModelProof",
+    "OcclusionMap",
     "PracticeAnswer",
     "PracticeAttempt",
     "PracticeCandidate",

@@ -56,6 +56,8 @@ class Judgement(WithId, WithCountedTime, Base):
     """By draw and turn: what is said of the turn. Written apart at submission, and so are:"""
     corrections: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     """By draw and turn: what is to be seen instead."""
+    boxes: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    """By draw and turn: the edges of the box that was drawn."""
     skip_reason: Mapped[str | None]
     guidelines_version: Mapped[int] = mapped_column(server_default="1")
     leased_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -124,6 +126,7 @@ class Judgement(WithId, WithCountedTime, Base):
         CheckConstraint("jsonb_typeof(edits) = 'object'", name="edits_by_candidate"),
         CheckConstraint("jsonb_typeof(marks) = 'object'", name="marks_by_draw"),
         CheckConstraint("jsonb_typeof(corrections) = 'object'", name="corrections_by_draw"),
+        CheckConstraint("jsonb_typeof(boxes) = 'object'", name="boxes_by_draw"),
         Index("ix_judgement_round_id_user_id", "round_id", "user_id", "submitted_at"),
         Index(
             "ix_judgement_lease_until",
@@ -260,53 +263,4 @@ class WrittenRationale(Base):
         CheckConstraint("(text_key = '') = (erased_at IS NOT NULL)", name="key_given"),
         Index("ix_written_rationale_item_id", "item_id"),
         Index("ix_written_rationale_candidate_id", "candidate_id"),
-    )
-
-
-class TurnMark(Base):
-    """One thing that a submitted judgement says of a turn of a draw, such as that its question is
-    useful. `of` and `value` are those of a mark of the draw's strategy.
-
-    That the draw led to a candidate of the judgement, and has such a turn, is checked by a trigger.
-    """
-
-    __tablename__ = "mark"
-    judgement_id: Mapped[int] = mapped_column(
-        ForeignKey("judgement.id", ondelete="CASCADE"), primary_key=True
-    )
-    sample_id: Mapped[int] = mapped_column(
-        ForeignKey("sample.id", ondelete="CASCADE"), primary_key=True
-    )
-    turn: Mapped[int] = mapped_column(primary_key=True)
-    of: Mapped[str] = mapped_column(String(50), primary_key=True)
-    value: Mapped[str] = mapped_column(String(50))
-    __table_args__ = (
-        CheckConstraint("turn >= 1", name="turn_from_one"),
-        CheckConstraint("of ~ '^[a-z_]+$'", name="of_is_a_name"),
-        CheckConstraint("value ~ '^[a-z_]+$'", name="value_is_a_name"),
-        Index("ix_mark_sample_id", "sample_id"),
-    )
-
-
-class CorrectedObservation(Base):
-    """What is to be seen, as a person says, where a turn of a draw observed something else.
-
-    As unjudged as a written rationale. The text never changes (trigger), and goes with its author.
-    Its draw is checked as that of a mark.
-    """
-
-    __tablename__ = "corrected_observation"
-    judgement_id: Mapped[int] = mapped_column(
-        ForeignKey("judgement.id", ondelete="CASCADE"), primary_key=True
-    )
-    sample_id: Mapped[int] = mapped_column(
-        ForeignKey("sample.id", ondelete="CASCADE"), primary_key=True
-    )
-    turn: Mapped[int] = mapped_column(primary_key=True)
-    text: Mapped[str]
-    at: Mapped[datetime] = mapped_column(server_default=func.now())
-    __table_args__ = (
-        CheckConstraint("turn >= 1", name="turn_from_one"),
-        CheckConstraint("text <> ''", name="text_given"),
-        Index("ix_corrected_observation_sample_id", "sample_id"),
     )

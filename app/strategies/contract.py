@@ -52,6 +52,7 @@ class Strategy:
     draw. `learns_from_prior`: whether it can be trained on imported episodes, with their looks.
     `asks_about_images`: whether its models ask about images, also about those that came without a
     question. `learns_from_rewards`: whether its roles can learn from how draws of their own ended.
+    `draws_boxes`: whether people may draw where on the picture a look should have been.
     `branch_template`: shows a draw that was played on from a turn that a person corrected; None
     where draws cannot be.
     """
@@ -66,6 +67,7 @@ class Strategy:
     learns_from_prior: bool = False
     asks_about_images: bool = False
     learns_from_rewards: bool = False
+    draws_boxes: bool = False
     branch_template: str | None = None
 
 
@@ -75,3 +77,9 @@ USEFUL_OR_NOT = {
     "cannot_tell": Sentence("cannot tell"),
 }
 """The values of a mark that is a yes or a no."""
+RIGHT_OR_WRONG = {
+    "right": Sentence("right"),
+    "partly": Sentence("partly"),
+    "wrong": Sentence("wrong"),
+}
+"""The values of a mark that says how far something is right."""

@@ -10,8 +10,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from app.kit.sentences import Sentence
 from app.round_settings.perception import PerceptionSettings
-from app.strategies.contract import Strategy, Trace
+from app.strategies.contract import RIGHT_OR_WRONG, Mark, Strategy, Trace
 from app.strategies.direct import MODEL
 
 __all__ = ["MODEL", "MOST_PLACES", "PERCEPTION", "Look", "PerceptionTrace"]
@@ -20,12 +21,17 @@ MOST_PLACES = 9
 """Rows and columns of a map at most; a finer grid of patches is put together to fewer places."""
 
 
+PLACE_MARK = "place"
+"""What of a look people may mark: where it was, as right, partly right or wrong."""
+
+
 class Look(BaseModel):
     """One request, and where the model looked for it: a grid over the whole picture.
 
     attention: how much it attended to each place, row by row from the top left; sums to 1.
     occlusion: how much the log-probability of the answer falls, in nats, when the place is hidden;
-    below 0 where it rises. None until it is measured. served: the part of the text for which it
+    below 0 where it rises. None until it is measured. probability: of the answer, with nothing
+    hidden. served: the part of the text for which it
     looked; None where one request served all of it.
     """
 
@@ -35,6 +41,7 @@ class Look(BaseModel):
     columns: int = Field(ge=1, le=MOST_PLACES)
     attention: tuple[float, ...]
     occlusion: tuple[float, ...] | None = None
+    probability: float | None = None
     served: str | None = None
 
     @model_validator(mode="after")
@@ -55,6 +62,18 @@ class Look(BaseModel):
         numbers = self.attention if self.occlusion is None else self.occlusion
         return divmod(numbers.index(max(numbers)), self.columns)
 
+    @property
+    def most_attended(self) -> tuple[int, int]:
+        """Returns the row and the column, from 0, of the place with the most attention."""
+        return divmod(self.attention.index(max(self.attention)), self.columns)
+
+    @property
+    def hidden(self) -> tuple[float, ...] | None:
+        """Returns the probability of the answer with each place hidden; None until measured."""
+        if self.occlusion is None or self.probability is None:
+            return None
+        return tuple(min(1.0, self.probability * math.exp(-fall)) for fall in self.occlusion)
+
 
 class PerceptionTrace(Trace):
     """How a draw came to its text: its looks, in order. without: what the model answers without any
@@ -66,8 +85,8 @@ class PerceptionTrace(Trace):
 
     @property
     def way(self) -> tuple[tuple[int, int], ...]:
-        """Returns where each look went."""
-        return tuple(look.peak for look in self.looks)
+        """Returns where each look went, by attention: only draws that people see are measured."""
+        return tuple(look.most_attended for look in self.looks)
 
     @property
     def observed(self) -> Sequence[str]:
@@ -76,5 +95,11 @@ class PerceptionTrace(Trace):
 
 
 PERCEPTION = Strategy(
-    name="perception", roles=(MODEL,), settings=PerceptionSettings, trace=PerceptionTrace
+    name="perception",
+    roles=(MODEL,),
+    settings=PerceptionSettings,
+    trace=PerceptionTrace,
+    trace_template="judge/traces/perception.html",
+    marks=(Mark(PLACE_MARK, Sentence("Did it look at the right place?"), RIGHT_OR_WRONG),),
+    draws_boxes=True,
 )

@@ -1,5 +1,6 @@
 // What is chosen and written in the form of an item: read for the server, put back after a visit.
 
+import { dropUnfinished, showAllFields, showUnfinished } from "./boxes.js";
 import { $ } from "./dom.js";
 
 const collapse = (text) => text.normalize("NFC").replace(/\s+/g, " ").trim();
@@ -49,6 +50,7 @@ export class Content {
     const edits = [...this.form.querySelectorAll("[name=edit]")];
     data.delete("edit");
     for (const edit of edits) data.append("edit", isSameText(edit) ? "" : edit.value);
+    dropUnfinished(this.form, data);
     return new URLSearchParams(data);
   }
 
@@ -58,10 +60,10 @@ export class Content {
     return none.checked || wrong.checked || Boolean($("[name=picked]:checked", this.form));
   }
 
-  /** Leads to the first better text that is too long. True when there is one. */
-  showTooLong() {
+  /** Leads to the first better text that is too long, or box that is none. True when there is one. */
+  showUnsendable() {
     const tooLong = $("[name=edit][aria-invalid]", this.form);
-    if (!tooLong) return false;
+    if (!tooLong) return showUnfinished(this.form);
     tooLong.closest(".mend").open = true;
     tooLong.focus();
     return true;
@@ -69,6 +71,7 @@ export class Content {
 
   restore(kept) {
     putBack(this.form.elements, kept);
+    showAllFields(this.form);
     if (this.form.elements.comment.value) $("#remark").open = true;
   }
 

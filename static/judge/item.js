@@ -106,7 +106,7 @@ export class Item {
       );
       return;
     }
-    if (this.content.showTooLong()) return;
+    if (this.content.showUnsendable()) return;
     this.isSubmitting = true;
     const work = $("#work");
     const busy = setTimeout(() => work.classList.add("is-busy"), BUSY_MS);

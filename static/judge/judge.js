@@ -4,11 +4,13 @@
 // Every change is saved at once, always with the whole state (saving.js). What could not be sent stays
 // in the page and in this browser's storage until it was (outbox.js).
 
+import { listenForBoxes, showFields } from "./boxes.js";
 import { checkLength } from "./content.js";
 import { $, address } from "./dom.js";
 import { keepApart } from "./facts.js";
 import { listenForGuidelines } from "./guide.js";
 import { listenForKeys } from "./keys.js";
+import { listenForLayers } from "./layers.js";
 import { JudgingPage } from "./page.js";
 import { listenForSelecting } from "./selecting.js";
 import { signedIn, signInHere } from "./signing-in.js";
@@ -54,7 +56,8 @@ document.addEventListener("change", (event) => {
 document.addEventListener("input", (event) => {
   if (event.target.matches("[name=edit]")) checkLength(event.target);
   if (event.target.matches("[name^=correction-]")) page.item.branches.typed(event.target);
-  if (event.target.matches("#comment, [name=edit], [name^=correction-]")) page.item.typed();
+  if (event.target.matches("[name^=box-]")) showFields(event.target.closest("[data-boxing]"));
+  if (event.target.matches("#comment, [name=edit], [name^=correction-], [name^=box-]")) page.item.typed();
 });
 
 // A better text begins as the text that it corrects; left as that, it is none.
@@ -119,7 +122,9 @@ for (const name of ["pointermove", "pointerdown", "keydown", "scroll", "touchsta
 // ------------------------------------------------------------------------------------- begin
 
 listenForGuidelines();
+listenForBoxes();
 listenForKeys();
+listenForLayers();
 listenForSelecting();
 listenForZoom();
 page.start();

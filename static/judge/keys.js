@@ -6,7 +6,16 @@ import { recall, remember } from "./memory.js";
 import { zoomByKey } from "./zoom.js";
 
 /** What keys open of one rationale. */
-const OPENS = { mend: openMend, trace: toggleTrace, continue: continueFrom, answer: correctAnswer };
+const OPENS = {
+  mend: openMend,
+  trace: toggleTrace,
+  continue: continueFrom,
+  box: drawBox,
+  answer: correctAnswer,
+};
+
+/** What keys do that no one button of the page does. */
+const DOES = { layer: () => document.dispatchEvent(new Event("nextlayer")) };
 
 let choosing = null; // after such a key: what it opens, and the hint that the next one says of which
 
@@ -23,6 +32,10 @@ function press(action) {
   // Of an item that was judged blind, the key shows how all of it came about; then that of each.
   if (action in OPENS && !target) {
     chooseOffer(OPENS[action]);
+    return;
+  }
+  if (action in DOES) {
+    DOES[action]();
     return;
   }
   if (!target || target.disabled || target.closest("fieldset:disabled")) return;
@@ -92,6 +105,15 @@ function continueFrom(offer) {
   if (!use) button.click();
 }
 
+/** Of the look with the focus, else of the first one. */
+function drawBox(offer) {
+  const turn = document.activeElement.closest(".turn") || $(".trace .turn", offer);
+  const button = turn && $("[data-draws]", turn);
+  if (!button) return; // to look at only
+  $(".trace", offer).open = true;
+  button.click();
+}
+
 /** In what is open, digits choose by place. True when there was something to choose. */
 function chooseInOpened(event) {
   const digit = keyNames(event).find((name) => /^[1-9]$/.test(name));
@@ -130,7 +152,7 @@ function onKey(event) {
   if (event.key === "Enter" && event.target.closest("button, a, summary")) return;
   const actions = readRegistry();
   const action = actions.get(keyNames(event).find((name) => actions.has(name)));
-  const isTaken = Boolean(action) && (action in OPENS || Boolean($(`[data-action="${action}"]`)));
+  const isTaken = Boolean(action) && (action in OPENS || action in DOES || Boolean($(`[data-action="${action}"]`)));
   if (zoomByKey(event, isTaken)) {
     event.preventDefault();
     return;

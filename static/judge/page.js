@@ -4,6 +4,7 @@ import { $, _, address, pageData, parse, toast } from "./dom.js";
 import { Errand, skipUrl } from "./errand.js";
 import { swapGuidelines } from "./guide.js";
 import { Item } from "./item.js";
+import { showChosenLayer } from "./layers.js";
 import { recall, remember } from "./memory.js";
 import { Outbox } from "./outbox.js";
 import { Presence } from "./presence.js";
@@ -41,6 +42,7 @@ export class JudgingPage {
     const form = $("#answer");
     this.item = form ? new Item(form, this) : null;
     if (!this.item) Presence.forget();
+    showChosenLayer();
     const seconds = Number($("#work").dataset.refreshSeconds);
     if (seconds) this.refreshTimer = setTimeout(() => this.lookForItems(), seconds * 1000);
     if (document.readyState === "complete") this.loadUpcoming();

@@ -8,14 +8,17 @@ from sqlalchemy.orm import Session
 
 from app.kit.errors import InvalidInput
 from app.models import Judgement
-from app.opinions import NOTHING, REMARKS, Opinion, remarks_of
+from app.opinions import NOTHING, REMARKS, Box, Opinion, remarks_of
 from app.routes.judging.judging import OpinionForm
 from app.services.judging.opinions import opinion_of
 from tests.architecture.lock import REPOSITORY
 from tests.support.factories import make_item, make_project, make_round, make_round_item, make_user
 from tests.support.judging import open_item, submit
 
-IN_FORMS = {"faults": "fault", "edits": "edit", "marks": "mark", "corrections": "correction"}
+IN_FORMS = {
+    **{"faults": "fault", "edits": "edit"},
+    **{"marks": "mark", "corrections": "correction", "boxes": "box"},
+}
 """Fields that a form spells in a way of its own."""
 
 
@@ -28,7 +31,8 @@ def test_an_opinion_is_the_same_however_it_was_written() -> None:
 
 def test_an_opinion_comes_back_from_json_as_it_was() -> None:
     opinion = Opinion(none_fits=True, faults={7: ("unclear",)}, edits={7: "“better”"}, comment="x",
-        marks={5: {2: {"question": "yes"}}}, corrections={5: {1: "blue"}})  # fmt: skip
+        marks={5: {2: {"question": "yes"}}}, corrections={5: {1: "blue"}},
+        boxes={5: {1: Box(left=0.1, top=0.2, right=0.33333, bottom=1)}})  # fmt: skip
     assert Opinion.model_validate_json(opinion.model_dump_json()) == opinion
     form = OpinionForm.model_validate({"version": 1, "opinion": opinion.model_dump_json()})
     assert form.read() == opinion
@@ -48,6 +52,8 @@ def test_a_form_says_the_same_field_by_field() -> None:
             "mark-5-2-observation": "",
             "correction-5-1": " blue ",
             "correction-5-2": "",
+            **{"box-5-1-left": "10", "box-5-1-top": " 20,5 ", "box-5-1-right": "100"},
+            **{f"box-5-2-{edge}": "" for edge in ("left", "top", "right", "bottom")},
         }
     )
     assert form.read() == Opinion(
@@ -57,15 +63,31 @@ def test_a_form_says_the_same_field_by_field() -> None:
         edits={7: "better"},
         marks={5: {2: {"question": "yes"}}},
         corrections={5: {1: "blue"}},
+        boxes={5: {1: Box(left=0.1, top=0.205, right=1, bottom=1)}},
     )
 
 
 @pytest.mark.parametrize(
-    "name", ["mark-5-question", "mark-x-1-question", "mark-5--question", "correction-5", "mark-"]
+    "name",
+    [
+        "mark-5-question",
+        "mark-x-1-question",
+        "mark-5--question",
+        "correction-5",
+        "mark-",
+        "box-5-1",
+    ],
 )
 def test_a_field_about_no_turn_is_refused(name: str) -> None:
     form = OpinionForm.model_validate({"version": "1", name: "yes"})
     with pytest.raises(InvalidInput, match="does not name its turn"):
+        form.read()
+
+
+@pytest.mark.parametrize("edge", ["x", "inf", "nan", "1e999"])
+def test_an_edge_that_is_no_number_is_refused(edge: str) -> None:
+    form = OpinionForm.model_validate({"version": "1", "box-5-1-left": edge})
+    with pytest.raises(InvalidInput, match="are numbers"):
         form.read()
 
 

@@ -40,15 +40,16 @@ class LookMap:
     """Where a model looked for an answer, on a grid of at most nine rows and columns, row by row.
 
     occlusion: how much the log-probability of the answer falls, in nats, when the place is hidden;
-    below 0 where it rises. attention: sums to 1; None where no place was looked at (pooled path).
-    without: what the model answers without any request. seconds, n_passes and n_rows: what the map
-    took, passes of batches through the language model (words of `without` are one each) and rows
-    in them.
+    below 0 where it rises. probability: of the answer, with nothing hidden. attention: sums to 1;
+    None where no place was looked at (pooled path). without: what the model answers without any
+    request. seconds, n_passes and n_rows: what the map took, passes of batches through the language
+    model (words of `without` are one each) and rows in them.
     """
 
     rows: int
     columns: int
     occlusion: tuple[float, ...]
+    probability: float
     attention: tuple[float, ...] | None
     without: str
     seconds: float
@@ -98,6 +99,7 @@ def make_map(
         rows=n_rows,
         columns=n_columns,
         occlusion=tuple(round(fall, _DIGITS) for fall in (scores[0] - scores[1:]).tolist()),
+        probability=min(1.0, float(scores[0].exp())),
         attention=attention_of(looked) if looked and looked.attention is not None else None,
         without=without.text,
         seconds=time.monotonic() - began,

@@ -12,6 +12,7 @@ from functools import cache
 from sqlalchemy.orm import Session
 
 from app.models import Image, Item, Run, RunShard
+from app.queries.judging.draws import count_maps
 from app.queries.rounds import questions
 from app.queries.rounds.candidates import count_draws
 from app.queries.rounds.rounds import list_sampled_strategies
@@ -23,6 +24,7 @@ from app.services.rounds.sampling import Drawing, store_samples
 from app.services.runs.failures import Failure
 from worker.host.heart import Heart
 from worker.host.persist import persist
+from worker.stages.aside.maps import map_shown
 from worker.stages.base import prove_base
 from worker.stages.inputs import RunInputs, load_inputs
 from worker.stages.sampler import open_models
@@ -77,6 +79,8 @@ class _Drawer:
         self._models = open_models(inputs, inputs.settings.sampling.backend, adapters, heart)
         first = adapters[inputs.role]
         self.adapter_id = first[0] if first else None
+        self._digest = first[1] if first else None
+        self._heart = heart
         self.prove = cache(lambda: prove_base(inputs, heart))
 
     def draw(self, items: Sequence[tuple[Item, Image]]) -> tuple[Drawing, Sequence[Failure]]:
@@ -87,6 +91,10 @@ class _Drawer:
         seconds = round(time.monotonic() - started, 3)
         drawing = Drawing(self._inputs.strategy.name, made.drawn, self.adapter_id, seconds)
         return drawing, made.failures
+
+    def map_shown(self, item_ids: Sequence[int] | None = None) -> None:
+        """Measure what people are shown of where draws looked; of these items alone, if given."""
+        map_shown(self._inputs, self._digest, self._heart, item_ids)
 
     def inquire(self, shard: RunShard) -> Sequence[Inquiry]:
         images = persist(lambda session: self._list_images(session, shard))
@@ -147,9 +155,17 @@ class _Sampling(ShardStage[_Made, None]):
             failures=made.failures,
         )
 
+    def follow(self, shard: RunShard) -> None:
+        for drawer in self._drawers:
+            drawer.map_shown(shard.item_ids)
+
     def measure(self) -> None:
-        """Measures nothing: what was sampled is read by others."""
+        """Measures the looks that were left out when their shards were stored."""
+        for drawer in self._drawers:
+            drawer.map_shown()
 
     def finish(self, session: Session, run: Run, measured: None) -> SamplingResult:  # noqa: ARG002
         assert run.round_id is not None  # noqa: S101 - a generate run belongs to a round
-        return SamplingResult(counts=count_draws(session, run.round_id))
+        return SamplingResult(
+            counts=count_draws(session, run.round_id), maps=count_maps(session, run.round_id)
+        )

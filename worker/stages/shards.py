@@ -2,7 +2,7 @@
 
 1. Claim a shard (conditional update; its attempt rises).
 2. `compute` with no session open; the heart keeps the shard ours.
-3. `write` rows and finish the shard in one transaction, fenced by the attempt.
+3. `write` rows and finish the shard in one transaction, fenced by the attempt; then `follow`.
 4. Whoever finds all shards done calls `measure`, still without a lock, and then `finish`, which
    ends the run; the first to lock it wins.
 """
@@ -48,6 +48,10 @@ class ShardStage(ABC, Generic[Made, Measured]):
     def write(self, session: Session, shard: RunShard, made: Made, seconds: float) -> None:
         """Stores what was made in `seconds` and finishes the shard, in one transaction."""
 
+    def follow(self, shard: RunShard) -> None:
+        """Does what stored items of a shard make possible, with no shard held and no transaction
+        open. What it leaves out because its worker ends, `measure` has to take up."""
+
     @abstractmethod
     def measure(self) -> Measured:
         """Returns what all shards come to, once they are done. No transaction is open."""
@@ -74,6 +78,7 @@ def work_shards(
         while shard := persist(lambda session: _claim(session, run_id, heart)):
             try:
                 _do(run_id, heart, stage, shard)
+                stage.follow(shard)
             except LostRun as loss:
                 logger.warning("%s", loss.message)
             between()

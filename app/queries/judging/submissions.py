@@ -10,6 +10,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from app.lifecycle import JudgementStatus, UserKind
 from app.models import (
     CorrectedObservation,
+    DrawnBox,
     Event,
     Item,
     Json,
@@ -147,18 +148,25 @@ def delete_written_rationales(session: Session, judgement_id: int) -> None:
     session.execute(delete(WrittenRationale).where(WrittenRationale.judgement_id == judgement_id))
 
 
+SAID_OF_TURNS = (TurnMark, CorrectedObservation, DrawnBox)
+"""The tables of what submitted judgements say of turns."""
+
+
 def insert_turns(
-    session: Session, *, marks: list[dict[str, object]], corrections: list[dict[str, object]]
+    session: Session,
+    *,
+    marks: list[dict[str, object]],
+    corrections: list[dict[str, object]],
+    boxes: list[dict[str, object]],
 ) -> None:
     """Store what a submitted judgement says of turns; without any statement where it is nothing."""
-    if marks:
-        session.execute(insert(TurnMark), marks)
-    if corrections:
-        session.execute(insert(CorrectedObservation), corrections)
+    for model, rows in zip(SAID_OF_TURNS, (marks, corrections, boxes), strict=True):
+        if rows:
+            session.execute(insert(model), rows)
 
 
 def delete_turns(session: Session, judgement_id: int) -> None:
-    for model in (TurnMark, CorrectedObservation):
+    for model in SAID_OF_TURNS:
         session.execute(delete(model).where(model.judgement_id == judgement_id))
 
 

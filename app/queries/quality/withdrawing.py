@@ -12,16 +12,15 @@ from app.lifecycle import JudgementStatus, Purpose, RoundItemState, UserKind
 from app.models import (
     Admission,
     Candidate,
-    CorrectedObservation,
     Item,
     Judgement,
     Round,
     RoundItem,
-    TurnMark,
     VerdictRow,
     WrittenRationale,
 )
 from app.queries.counted import counted_judgements
+from app.queries.judging.submissions import SAID_OF_TURNS
 
 
 def list_votes_of(session: Session, round_id: int, user_id: int) -> list[int]:
@@ -67,7 +66,7 @@ def withdraw(session: Session, judgement_ids: Sequence[int], *, now: datetime) -
 
     What was said stays on the rows, so that it can count again.
     """
-    for model in (VerdictRow, WrittenRationale, TurnMark, CorrectedObservation):
+    for model in (VerdictRow, WrittenRationale, *SAID_OF_TURNS):
         session.execute(delete(model).where(model.judgement_id.in_(judgement_ids)))
     session.execute(
         update(Judgement)

@@ -208,7 +208,7 @@ def count_branches(session: Session, round_id: int) -> BranchTally | None:
 
 @dataclass(frozen=True)
 class MarkCount:
-    """How often people said yes and no of what a mark is about. Who could not tell is left out."""
+    """How often people said yes, or right, of what a mark is about, of all who could tell."""
 
     n_yes: int
     n_said: int
@@ -221,15 +221,15 @@ class MarkCount:
 
 def count_marks(session: Session, round_id: int) -> dict[str, MarkCount]:
     """Returns how people marked the turns of a round, by what of a turn was marked; what nobody
-    said yes or no of is left out."""
-    is_yes = TurnMark.value == "yes"
+    could tell of is left out."""
+    is_yes = TurnMark.value.in_(("yes", "right"))
     rows = session.execute(
         select(TurnMark.of, func.count().filter(is_yes), func.count())
         .join(counted_judgements, counted_judgements.id == TurnMark.judgement_id)
         .where(
             counted_judgements.round_id == round_id,
             counted_judgements.user_kind == UserKind.PERSON,
-            TurnMark.value.in_(("yes", "no")),
+            TurnMark.value != "cannot_tell",
         )
         .group_by(TurnMark.of)
     )

@@ -49,10 +49,12 @@ from app.run_results import (
     BranchTally,
     DrawCounts,
     EpisodeTally,
+    MapTally,
     SamplingResult,
     TrainingProgress,
 )
 from app.strategies import MONOLOGUE
+from app.strategies.perception import PERCEPTION
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,9 @@ class RoundProgress:
     branches: BranchTally | None
     """Of such a round, once somebody asked for one."""
     marks: Mapping[str, MarkCount]
-    """Of such a round: what people said of its looks, by what they were asked about."""
+    """Of a round with looks: what people said of them, by what they were asked about."""
+    maps: MapTally | None
+    """What its sampling measured of looks that people are shown; None where that was nothing."""
     runs: tuple[RunProgress, ...]
     scores: tuple[Score, ...]
     baseline_scores: tuple[Score, ...]
@@ -346,7 +350,10 @@ def get_progress(session: Session, round_: Round) -> RoundProgress:
     n_in = Counter({state: row.n for state, row in states.items()})
     runs = _list_run_progress(session, round_.id)
     settings = LoopSettings.model_validate(round_.settings)
-    is_monologue = MONOLOGUE.name in settings.shares
+    is_monologue, is_perception = (
+        strategy.name in settings.shares for strategy in (MONOLOGUE, PERCEPTION)
+    )
+    sampled = _find_sampled(runs)
     baseline = find_baseline_run(session, round_.project_id, settings)
     # Of several strategies those of the first; all stand side by side on the page of the round.
     evaluations = [
@@ -372,10 +379,11 @@ def get_progress(session: Session, round_: Round) -> RoundProgress:
             )
         ),
         n_annotators=_count_annotators(session, round_.id),
-        drawn=_find_draw_counts(runs) or count_draws(session, round_.id),
+        drawn=(sampled.counts if sampled else None) or count_draws(session, round_.id),
         episodes=count_episodes(session, round_.id) if is_monologue else None,
         branches=count_branches(session, round_.id) if is_monologue else None,
-        marks=count_marks(session, round_.id) if is_monologue else {},
+        marks=count_marks(session, round_.id) if is_monologue or is_perception else {},
+        maps=sampled.maps if sampled else None,
         runs=runs,
         scores=tuple(list_scores(session, evaluations[-1])) if evaluations else (),
         baseline_scores=tuple(list_scores(session, baseline.id)) if baseline else (),
@@ -394,10 +402,10 @@ def _count_annotators(session: Session, round_id: int) -> int:
     return session.scalar(people) or 0
 
 
-def _find_draw_counts(runs: Iterable[RunProgress]) -> DrawCounts | None:
-    """The counts of a sampling that has ended, if it kept them."""
+def _find_sampled(runs: Iterable[RunProgress]) -> SamplingResult | None:
+    """The result of a sampling that has ended."""
     ended = [
-        SamplingResult.read(entry.run.result).counts
+        SamplingResult.read(entry.run.result)
         for entry in runs
         if entry.run.job is Job.GENERATE and entry.run.status is RunStatus.SUCCEEDED
     ]

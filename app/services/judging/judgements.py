@@ -214,7 +214,7 @@ def take_back(session: Session, locked: LockedItem, *, now: datetime | None = No
     )
     queries.delete_verdicts(session, judgement.id)
     queries.delete_written_rationales(session, judgement.id)
-    if judgement.marks or judgement.corrections:
+    if judgement.marks or judgement.corrections or judgement.boxes:
         queries.delete_turns(session, judgement.id)
     change_status(session, judgement, JudgementStatus.DRAFT, round_=round_)
     judgement.submitted_at = None

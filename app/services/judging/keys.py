@@ -10,6 +10,7 @@ from functools import reduce
 from app.kit.errors import InvalidInput
 from app.kit.sentences import Sentence
 from app.models import User
+from app.strategies import Strategy
 
 NAMED_KEYS = {
     "Enter": "Enter",
@@ -23,9 +24,20 @@ NAMED_KEYS = {
 
 N_PICKS = 10
 
-SHOW_TRACE, CONTINUE = "trace", "continue"
-TRACED = frozenset({SHOW_TRACE, CONTINUE})
+SHOW_TRACE, CONTINUE, LAYER, BOX = "trace", "continue", "layer", "box"
+TRACED = frozenset({SHOW_TRACE, CONTINUE, LAYER, BOX})
 """The actions that only rounds have whose strategy leaves traces."""
+
+
+def traced_actions(strategy: Strategy, *, shows_traces: bool) -> frozenset[str]:
+    """Returns the actions that rounds of a strategy have because of what people see of traces."""
+    is_there = {
+        SHOW_TRACE: shows_traces,
+        CONTINUE: shows_traces and strategy.branch_template is not None,
+        LAYER: shows_traces and strategy.draws_boxes,
+        BOX: shows_traces and strategy.draws_boxes,
+    }
+    return frozenset(action for action, there in is_there.items() if there)
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,10 @@ USUAL_KEYS = (
         "b",
         Sentence("Let the model continue from the look that you corrected: then its number"),
     ),
+    Key(
+        LAYER, "m", Sentence("What lies over the picture: what hiding changes, attention, nothing")
+    ),
+    Key(BOX, "d", Sentence("Draw where it should have looked: then the rationale's number")),
     Key("flag", "f", Sentence("Flag for the admins")),
     Key("unsure", "i", Sentence("I am unsure")),
     Key("comment", "c", Sentence("Write a comment (Esc leaves it)")),

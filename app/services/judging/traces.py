@@ -63,8 +63,8 @@ def mark_traces(
     version: int,
     now: datetime | None = None,
 ) -> Judgement:
-    """Store what somebody says of opened traces: the marks and corrections of `said`, and nothing
-    else of it. The same again changes nothing.
+    """Store what somebody says of opened traces: the marks, corrections and boxes of `said`, and
+    nothing else of it. The same again changes nothing.
 
     Raises InvalidInput where the traces are not open or something is said of another draw,
     StaleVersion where another page said something else since `version`, and Conflict where the
@@ -76,7 +76,7 @@ def mark_traces(
             Sentence("How a rationale came about can be marked once it is judged and opened.")
         )
     stored = opinion_of(judgement)
-    changed = {"marks": said.marks, "corrections": said.corrections}
+    changed = {"marks": said.marks, "corrections": said.corrections, "boxes": said.boxes}
     opinion = check_turns(session, round_, judgement, stored.model_copy(update=changed))
     if opinion == stored:
         return judgement

@@ -9,7 +9,7 @@ from app.kit.errors import InvalidInput
 from app.kit.sentences import Sentence
 from app.kit.texts import collapse
 from app.models import Judgement, Round
-from app.opinions import MAX_CORRECTION, Opinion
+from app.opinions import LEAST_SIDE, MAX_CORRECTION, Box, Opinion
 from app.queries.judging import submissions as queries
 from app.queries.judging.draws import list_traced_draws
 from app.services.judging.ways import list_strategies, may_see_traces
@@ -21,9 +21,10 @@ def check_turns(session: Session, round_: Round, judgement: Judgement, opinion: 
 
     Raises InvalidInput for what is said of something else than a turn of a draw that led to a
     rationale of the item, or of one that its author has not opened yet, for an unknown mark or
-    value, and for a correction that is too long.
+    value, for a correction that is too long, and for a box that is too small or lies beside the
+    picture.
     """
-    if not (opinion.marks or opinion.corrections):
+    if not opinion.speaks_of_turns:
         return opinion
     if not may_see_traces(round_, judgement):
         raise InvalidInput(
@@ -42,13 +43,21 @@ def check_turns(session: Session, round_: Round, judgement: Judgement, opinion: 
             )
     corrections: dict[int, dict[int, str]] = {}
     for draw, turn, text in opinion.each_correction():
-        if collapse(text) != collapse(_look_up(observed, draw, turn)):
+        seen = _look_up(observed, draw, turn)
+        if observed[draw].strategy.draws_boxes:
+            raise InvalidInput(
+                Sentence("Looks of this round saw no words that could be corrected.")
+            )
+        if collapse(text) != collapse(seen):
             corrections.setdefault(draw, {})[turn] = _check_length(text)
+    for draw, turn, box in opinion.each_box():
+        _look_up(observed, draw, turn)
+        _check_box(box, observed[draw].strategy)
     return opinion.model_copy(update={"corrections": corrections})
 
 
 def write_turns(session: Session, judgement: Judgement, opinion: Opinion) -> None:
-    """Write the marks and corrections of a judgement that was just submitted, if there are any."""
+    """Write the marks, corrections and boxes of a judgement that was just submitted, if any."""
     queries.insert_turns(
         session,
         marks=[
@@ -64,6 +73,10 @@ def write_turns(session: Session, judgement: Judgement, opinion: Opinion) -> Non
         corrections=[
             {"judgement_id": judgement.id, "sample_id": draw, "turn": turn, "text": text}
             for draw, turn, text in opinion.each_correction()
+        ],
+        boxes=[
+            {"judgement_id": judgement.id, "sample_id": draw, "turn": turn, **box.model_dump()}
+            for draw, turn, box in opinion.each_box()
         ],
     )
 
@@ -106,3 +119,22 @@ def _check_length(text: str) -> str:
             Sentence("What you see instead is longer than %(n)s characters.", n=MAX_CORRECTION)
         )
     return text
+
+
+def _check_box(box: Box, strategy: Strategy) -> None:
+    if not strategy.draws_boxes:
+        raise InvalidInput(Sentence("Looks of this round have no place on the picture to draw."))
+    if not box.lies_within:
+        raise InvalidInput(
+            Sentence(
+                "A box lies on the picture: its edges are between 0 and 100 %%, the left one "
+                "before the right one, and the top one above the bottom one."
+            )
+        )
+    if box.least_side < LEAST_SIDE:
+        raise InvalidInput(
+            Sentence(
+                "A box is at least %(n)s %% of the picture wide and high.",
+                n=round(100 * LEAST_SIDE),
+            )
+        )

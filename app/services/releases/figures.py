@@ -65,6 +65,8 @@ class Figures:
         self.counts["marks"] += len(payload.get("marks", ()))
         self.counts["corrections"] += len(payload.get("corrections", ()))
         self.counts["branches"] += len(payload.get("branches", ()))
+        self.counts["looks"] += "looks" in payload
+        self.counts["boxes"] += len(payload.get("boxes", ()))
         by_round: dict[int, list[bool]] = {}
         for judgement, verdict in verdicts:
             is_person = judgement.user_kind is UserKind.PERSON
@@ -125,7 +127,7 @@ class Figures:
             **self._adjudicated(),
             **{
                 name: self.counts[name]
-                for name in ("traces", "marks", "corrections", "branches")
+                for name in ("traces", "marks", "corrections", "branches", "looks", "boxes")
                 if self.counts[name]
             },
             **self._merged(),

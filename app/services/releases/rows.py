@@ -41,13 +41,16 @@ from app.queries.releases.judgements import (
     list_verdicts,
     list_written_rationales,
 )
+from app.queries.releases.looks import BoxSource, LooksSource, list_boxes, list_looks
 from app.queries.releases.turns import TurnSource, list_turns
 from app.same_text import is_cut
 from app.services.accounts.pseudonyms import pseudonym
 from app.services.releases.figures import Figures
 from app.services.releases.names import public_judge_name, public_model_name
 from app.services.releases.turns import (
+    describe_boxes,
     describe_branches,
+    describe_looks,
     describe_trace,
     describe_turns,
     rounded,
@@ -73,6 +76,8 @@ class _Page:
     traces: Mapping[int, TraceSource]
     turns: Mapping[int, Sequence[tuple[JudgementSource, TurnSource]]]
     branches: Mapping[int, Sequence[tuple[JudgementSource, BranchSource]]]
+    looks: Mapping[int, LooksSource]
+    boxes: Mapping[int, Sequence[tuple[JudgementSource, BoxSource]]]
     written: Mapping[int, Sequence[tuple[JudgementSource, WrittenSource]]]
 
 
@@ -105,6 +110,7 @@ def _load_page(session: Session, item_ids: Sequence[int], round_ids: Sequence[in
         {verdict.candidate_id for verdict in verdicts}
         | {admission.candidate_id for admission in admissions}
     )
+    speaking = _that_speak_of_turns(judgements)
     traces = {
         source.candidate_id: source for source in list_traces(session, candidate_ids, round_ids)
     }
@@ -124,10 +130,7 @@ def _load_page(session: Session, item_ids: Sequence[int], round_ids: Sequence[in
         draws=_group(list_draws(session, candidate_ids, round_ids), lambda draw: draw.candidate_id),
         traces=traces,
         turns=_group(
-            [
-                (by_id[said.judgement_id], said)
-                for said in list_turns(session, _that_speak_of_turns(judgements))
-            ],
+            [(by_id[said.judgement_id], said) for said in list_turns(session, speaking)],
             lambda pair: pair[1].candidate_id,
         ),
         branches=_group(
@@ -135,6 +138,13 @@ def _load_page(session: Session, item_ids: Sequence[int], round_ids: Sequence[in
                 (by_id[source.branch.judgement_id], source)
                 for source in list_branches(session, list(by_id) if traces else [])
             ],
+            lambda pair: pair[1].candidate_id,
+        ),
+        looks={
+            source.candidate_id: source for source in list_looks(session, candidate_ids, round_ids)
+        },
+        boxes=_group(
+            [(by_id[one.judgement_id], one) for one in list_boxes(session, speaking)],
             lambda pair: pair[1].candidate_id,
         ),
         written=_group(
@@ -149,7 +159,7 @@ def _load_page(session: Session, item_ids: Sequence[int], round_ids: Sequence[in
 
 def _that_speak_of_turns(judgements: Iterable[JudgementSource]) -> list[int]:
     """Returns the ids of those judgements; there are none where draws leave no trace."""
-    return [one.id for one in judgements if one.opinion.marks or one.opinion.corrections]
+    return [one.id for one in judgements if one.opinion.speaks_of_turns]
 
 
 def _rows_of_item(
@@ -213,7 +223,9 @@ def _candidate_row(
         **({"merged_by_older_rule": True} if _may_be_merged(candidate, draws) else {}),
         **({"is_cut": True} if is_cut(draw.is_cut for draw in drawn) else {}),
         **({"trace": describe_trace(trace)} if (trace := page.traces.get(candidate.id)) else {}),
+        **({"looks": describe_looks(looks)} if (looks := page.looks.get(candidate.id)) else {}),
         **describe_turns(project, page.turns.get(candidate.id, [])),
+        **describe_boxes(project, page.boxes.get(candidate.id, [])),
         **describe_branches(project, page.branches.get(candidate.id, [])),
         **_count_votes(verdicts),
         "verdicts": sorted(

@@ -1,5 +1,5 @@
-"""Writes the turns of draws into a release: those that led to a text, the marks and corrections of
-people, and the branches that the model played from a correction."""
+"""Writes the turns and looks of draws into a release: those that led to a text, the marks,
+corrections and boxes of people, and the branches that the model played from a correction."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,9 +7,11 @@ from app.models import Json, Project
 from app.queries.releases.branches import BranchSource
 from app.queries.releases.candidates import TraceSource
 from app.queries.releases.judgements import JudgementSource
+from app.queries.releases.looks import BoxSource, LooksSource
 from app.queries.releases.turns import TurnSource
 from app.services.releases.names import public_judge_name
 from app.strategies.monologue import Turn
+from app.strategies.perception import Look
 
 
 def describe_trace(source: TraceSource) -> Json:
@@ -21,6 +23,29 @@ def describe_trace(source: TraceSource) -> Json:
         "answer": source.trace.answer,
         "n_ways": source.n_ways,
     }
+
+
+def describe_looks(source: LooksSource) -> Json:
+    """Returns where the model looked for the text of a row, on grids row by row from the top left.
+    What nobody measured is null."""
+    return {
+        "round": source.round_number,
+        "looks": [look.model_dump(mode="json") for look in source.trace.looks],
+        "without": source.trace.without,
+        "n_ways": source.n_ways,
+    }
+
+
+def describe_boxes(
+    project: Project, boxes: Sequence[tuple[JudgementSource, BoxSource]]
+) -> dict[str, list[Json]]:
+    """Returns where people say that the model should have looked, which nobody judged. Rows without
+    any stay as they always were."""
+    entries = [
+        {**_of_turn(project, judgement, one.number, one.look), **one.box.model_dump()}
+        for judgement, one in boxes
+    ]
+    return {"boxes": sorted(entries, key=_place_of_turn)} if entries else {}
 
 
 def describe_turns(
@@ -76,15 +101,24 @@ def rounded(log_probability: float | None) -> float | None:
     return None if log_probability is None else round(log_probability, 6) + 0.0
 
 
-def _of_turn(project: Project, judgement: JudgementSource, number: int, turn: Turn) -> Json:
+def _of_turn(project: Project, judgement: JudgementSource, number: int, turn: Turn | Look) -> Json:
     return {
         "round": judgement.round_number,
         "judge": public_judge_name(project, judgement),
         "judge_kind": judgement.user_kind.value,
         "turn": number,
-        "asked": turn.asked,
-        "observed": turn.observed,
+        **_what(turn),
     }
+
+
+def _what(turn: Turn | Look) -> Json:
+    """What a turn asked and saw; of a look its grid and the place in it that counted most, both
+    from 1 on."""
+    if isinstance(turn, Turn):
+        return {"asked": turn.asked, "observed": turn.observed}
+    row, column = turn.peak
+    looked = {"rows": turn.rows, "columns": turn.columns, "row": row + 1, "column": column + 1}
+    return {"looked": looked}
 
 
 def _turns(turns: Iterable[Turn]) -> list[Json]:

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from app.lifecycle import Job, RunStatus, Split
 from app.models import Round, Run
+from app.queries.judging.draws import count_maps
 from app.queries.projects.overview import sum_effort
 from app.queries.rounds import figures as queries
 from app.queries.rounds import rounds as round_queries
@@ -54,6 +55,7 @@ def collect_figures(session: Session, round_: Round) -> RoundFigures:
         episodes=queries.count_episodes(session, round_.id),
         rewarded=_rewarded_figures(session, round_),
         branches=queries.count_branches(session, round_.id),
+        maps=count_maps(session, round_.id),
         questions=count_questions(session, round_),
         n_alone=_count_alone(session, round_, settings),
         effort=sum_effort(session, round_.id),

@@ -9,8 +9,17 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.kit.storage import adapter_folder
 from app.lifecycle import Job, RoundStatus
-from app.models import Adapter, Item, Project, Round, Run, Sample
-from app.run_results import TrainingResult
+from app.models import (
+    Adapter,
+    Item,
+    OcclusionMap,
+    Project,
+    Round,
+    RoundCandidate,
+    Run,
+    Sample,
+)
+from app.run_results import RoundFigures, SamplingResult, TrainingResult
 from app.services.rounds import rounds
 from app.services.rounds.starting import start_round
 from app.strategies.perception import PerceptionTrace
@@ -62,6 +71,7 @@ def test_it_aligns_once_and_then_asks_where_to_look(
         for sample in by_round[2]:
             (look,) = PerceptionTrace.model_validate(sample.trace).looks
             assert (look.rows, look.columns, look.occlusion) == (2, 2, None)
+        check_maps(session, by_round[2])
         trained = session.scalars(select(Run).where(Run.job == Job.TRAIN).order_by(Run.id)).all()
         first, later = (TrainingResult.read(run.result) for run in trained)
         assert first.n_first_rows > 0
@@ -72,3 +82,28 @@ def test_it_aligns_once_and_then_asks_where_to_look(
         assert adapter is not None
         held = read_list(adapter_folder(adapter.digest)).settings
         assert {one.kind for one in held.values()} == {"rows", "perception"}
+
+
+def check_maps(session: Session, samples: list[Sample]) -> None:
+    """Of each shown candidate the most probable draw is measured, and of no other one."""
+    shown = set(session.scalars(select(RoundCandidate.candidate_id).where(RoundCandidate.is_shown)))
+    best: dict[int, Sample] = {}
+    for sample in sorted(samples, key=lambda one: (-(one.log_probability or 0), one.id)):
+        if sample.candidate_id in shown:
+            best.setdefault(sample.candidate_id or 0, sample)
+    maps = session.scalars(select(OcclusionMap)).all()
+    assert {one.sample_id for one in maps} == {one.id for one in best.values()}
+    assert maps
+    for one in maps:
+        assert (one.turn, one.n_rows, one.n_columns, len(one.falls)) == (1, 2, 2, 4)
+        assert 0 < one.probability < 1
+        assert one.seconds > 0
+    result = session.scalars(
+        select(Run.result).where(Run.job == Job.GENERATE).order_by(Run.id.desc()).limit(1)
+    ).one()
+    told = SamplingResult.read(result).maps
+    assert told is not None
+    assert told.looks == len(maps)
+    assert told.seconds == pytest.approx(sum(one.seconds for one in maps))
+    newest = session.scalars(select(Round).order_by(Round.number.desc()).limit(1)).one()
+    assert RoundFigures.read(newest.figures).maps == told

@@ -121,14 +121,27 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """The columns by the kind of row."""
+_LOOKS = {"looks": "json"}
+_BOXES = {
+    "boxes": [
+        {
+            "round": "int",
+            "judge": "string",
+            "judge_kind": "string",
+            "turn": "int",
+            "looked": dict.fromkeys(("rows", "columns", "row", "column"), "int"),
+            **dict.fromkeys(("left", "top", "right", "bottom"), "float"),
+        }
+    ]
+}
 _PLAIN = ("string", "int", "float", "bool")
 
 
 def columns_of(kind: str, release: Json) -> Mapping[str, Any]:
-    """Returns the columns of a kind of row of a release; those of adjudication only where anything
-    was adjudicated, and those of a later format only in releases of it, so that files of other
-    releases stay as they always were."""
-    columns = dict(COLUMNS[kind])
+    """Returns the columns of a kind of row of a release; those of adjudication, looks and boxes
+    only where it has any, and those of a later format only in releases of it, so that files of
+    other releases stay as they always were."""
+    columns: dict[str, Any] = dict(COLUMNS[kind])
     format = release.get("format", 1)
     if format < 5:
         columns.pop("answers", None)
@@ -140,6 +153,8 @@ def columns_of(kind: str, release: Json) -> Mapping[str, Any]:
             admission["adjudicated"] = "bool"
             columns["adjudications"] = [{"round": "int", "fits": "bool"}]
         columns["admissions"] = [admission]
+        columns.update(_LOOKS if release["figures"].get("looks") else {})
+        columns.update(_BOXES if release["figures"].get("boxes") else {})
     return columns
 
 

@@ -49,6 +49,16 @@ BRANCHES = """
 `branches` are JSON texts: where the model went from what a person saw instead of an observation,
 judged by nobody; `outcome` says whether it came to the answer and a `rationale`.
 """
+LOOKS = """
+`looks`: where a model looked for the text, a JSON text: grids over the picture with the
+`attention` of each place and, where it was measured, by how much the log-probability of the answer
+fell with the place hidden (`occlusion`, in nats); else empty. `marks` of the `place` say whether
+that was right.
+"""
+BOXES = """
+`boxes` are JSON texts: where people say that the model should have looked, as shares of the
+picture's width and height (`left`, `top`, `right`, `bottom`); judged by nobody.
+"""
 ADJUDICATED = """
 `adjudications` are JSON texts: where people differed on a text, what an adjudicator decided of it
 (`fits`), round by round; else empty. It outranked the votes, which `verdicts` holds as they were.
@@ -237,7 +247,8 @@ def _more_columns(release: Json) -> list[str]:
     branches = ["branches"] if release["figures"].get("branches") else []
     decided = ["adjudications"] if release["figures"].get("adjudicated") else []
     traces = ["trace"] if release["figures"].get("traces") else []
-    return [*traces, *turns, *branches, *decided]
+    looks = [name for name in ("looks", "boxes") if release["figures"].get(name)]
+    return [*traces, *turns, *branches, *looks, *decided]
 
 
 def _as_text(value: Json | list[Any] | None) -> str:
@@ -253,6 +264,8 @@ def _describe_files(release: Json, *, has_written: bool) -> str:
     files += TRACE if release["figures"].get("traces") else ""
     files += TURNS if speaks_of_turns(release) else ""
     files += BRANCHES if release["figures"].get("branches") else ""
+    files += LOOKS if release["figures"].get("looks") else ""
+    files += BOXES if release["figures"].get("boxes") else ""
     files += ADJUDICATED if release["figures"].get("adjudicated") else ""
     files += PICTURES_FILES if "pictures" in release else ""
     files += WRITTEN_FILES if has_written else ""

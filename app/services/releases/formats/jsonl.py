@@ -86,6 +86,22 @@ its `draw` among those of the row, the turn, what was observed there and what th
 """
 
 
+LOOKS_README = """
+A row for which a model asked where to look has its `looks`: each a grid of `rows` and `columns`
+over the picture and, row by row from the top left, the `attention`, and by how many nats the
+log-probability of the item's answer fell with each place hidden (`occlusion`; `probability`: of the
+answer with nothing hidden; null where nobody measured it). `without` is the answer without any
+look.
+People may have marked a look (`marks` of the `place`: `right`, `partly` or `wrong`); an entry names
+the place that counted most (`looked`, rows and columns from 1).
+"""
+
+BOXES_README = """
+Where people drew where the model should have looked, a row has `boxes`: the edges as shares of the
+picture's width and height, from its top left corner. Nobody judged them.
+"""
+
+
 def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[Entry]:
     files = dict(FILES)
     listed = README
@@ -95,6 +111,8 @@ def build_jsonl(payloads: Iterable[Json], release: Json, folder: Path) -> list[E
         listed += ANSWERS_README if release["format"] > 4 else ""
         listed += TRACE_README if release["figures"].get("traces") else ""
         listed += TURNS_README if speaks_of_turns(release) else ""
+        listed += LOOKS_README if release["figures"].get("looks") else ""
+        listed += BOXES_README if release["figures"].get("boxes") else ""
         listed += BRANCHES_README if release["figures"].get("branches") else ""
         listed += ADJUDICATED_README if release["figures"].get("adjudicated") else ""
         listed += PICTURES_FILES

@@ -49,6 +49,16 @@ items = load_dataset("path/to/this/folder", "items", split="train")
 ```
 """
 
+LOOKS = """
+`looks`: where a model looked for the text, a JSON text: grids over the picture with the
+`attention` of each place and, where it was measured, by how much the log-probability of the answer
+fell with the place hidden (`occlusion`, in nats); empty where no model asked where to look.
+"""
+BOXES = """
+`boxes`: where people say that the model should have looked, as shares of the picture's width and
+height; `looked` names the place of the grid that counted most. Nobody judged them.
+"""
+
 NAMES = {
     "candidate": "candidates",
     "item": "items",
@@ -96,7 +106,9 @@ def build_parquet(payloads: Iterable[Json], release: Json, folder: Path) -> list
         *((name, {Split.TRAIN.value: f"{name}.parquet"}) for name in others),
     ]
     write_json(folder / "release.json", release)
-    listed = FILES + (PICTURES_FILES if "pictures" in release else "")
+    listed = FILES + (LOOKS if release["figures"].get("looks") else "")
+    listed += BOXES if release["figures"].get("boxes") else ""
+    listed += PICTURES_FILES if "pictures" in release else ""
     text = render_readme(
         release,
         front_matter=front_matter(release, configurations, tags=TAGS),

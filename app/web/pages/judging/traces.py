@@ -7,10 +7,11 @@ from sqlalchemy.orm import Session
 
 from app.lifecycle import JUDGEABLE_ROUND
 from app.models import Judgement, Round
-from app.opinions import Opinion
+from app.opinions import Box, Opinion
 from app.queries.judging.draws import count_draws_by_strategy
 from app.services.judging.ways import Way
 from app.strategies import Mark
+from app.web.pages.judging.looks import ShownLook, show_looks
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,12 @@ class OpenedWay:
     """By what they are of."""
     marked: Mapping[int, Mapping[str, str]]
     corrected: Mapping[int, str]
+    boxes: Mapping[int, Box]
+
+    @property
+    def looks(self) -> tuple[ShownLook, ...]:
+        """Returns where the draw looked, where that has a place on the picture."""
+        return show_looks(self.way)
 
 
 @dataclass(frozen=True)
@@ -77,4 +84,5 @@ def _with_opinion(way: Way, opinion: Opinion) -> OpenedWay:
         {mark.of: mark for mark in way.strategy.marks},
         opinion.marks.get(way.sample_id, {}),
         opinion.corrections.get(way.sample_id, {}),
+        opinion.boxes.get(way.sample_id, {}),
     )

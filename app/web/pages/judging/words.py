@@ -10,7 +10,7 @@ from app.critics.base import Fault
 from app.kit.sentences import CountedSentence, Sentence
 from app.lifecycle import JudgementStatus, RoundStatus
 from app.models import Judgement
-from app.opinions import Opinion, remarks_of
+from app.opinions import Box, Opinion, remarks_of
 from app.queries.judging.empty_queue import QueueFigures
 from app.services.judging.skip_reasons import shown_reason
 from app.strategies import Mark
@@ -184,6 +184,28 @@ def _turn_lines(
             n=turn,
             seen=text,
         )
+    for draw, turn, box in opinion.each_box():
+        yield Sentence(
+            "“%(text)s”, look %(n)s, box: %(box)s",
+            text=of_draws.get(draw, ""),
+            n=turn,
+            box=box_in_words(box),
+        )
+
+
+def box_in_words(box: Box) -> Sentence:
+    """Returns where a box lies on the picture."""
+    left, top, right, bottom = (
+        round(100 * share) for share in (box.left, box.top, box.right, box.bottom)
+    )
+    return Sentence(
+        "from %(left)s %% to %(right)s %% of the width, from %(top)s %% to %(bottom)s %% of the "
+        "height",
+        left=left,
+        right=right,
+        top=top,
+        bottom=bottom,
+    )
 
 
 def _also(first: str, second: str) -> str:

@@ -21,7 +21,14 @@ from app.queries.judging.submissions import list_recent_submissions
 from app.services.judging import practice
 from app.services.judging.checks import find_upcoming_check
 from app.services.judging.judgements import MAX_SKIP_REASON
-from app.services.judging.keys import CONTINUE, TRACED, Key, keys_with
+from app.services.judging.keys import (
+    CONTINUE,
+    SHOW_TRACE,
+    TRACED,
+    Key,
+    keys_with,
+    traced_actions,
+)
 from app.services.judging.leases import Leased, judging_settings
 from app.services.judging.opinions import edit_limit, opinion_of
 from app.services.judging.skip_reasons import SKIP_REASONS
@@ -38,6 +45,7 @@ from app.services.projects.guidelines import Change, find_unread_change
 from app.strategies import Mark
 from app.web.assets.image_urls import image_url, srcset
 from app.web.pages.judging.branches import ShownBranch, build_branches
+from app.web.pages.judging.looks import ShownLook, show_looks
 from app.web.pages.judging.traces import Opened, build_opened
 from app.web.pages.judging.words import (
     FAULT_LABELS,
@@ -63,6 +71,11 @@ class Choice:
     is_too_long: bool = False
     way: Way | None = None
     """How its most probable draw came to it, where that was noted."""
+
+    @property
+    def looks(self) -> tuple[ShownLook, ...]:
+        """Returns where its draw looked, where that has a place on the picture."""
+        return show_looks(self.way)
 
     @property
     def is_mended(self) -> bool:
@@ -155,14 +168,20 @@ class Controls:
 
 
 @lru_cache(maxsize=256)
-def _controls_with(
-    own_keys: tuple[tuple[str, str], ...], *, has_traces: bool, has_branches: bool
-) -> Controls:
-    unused = set() if has_traces else set(TRACED)
-    if not has_branches:
-        unused.add(CONTINUE)
-    keys = tuple(key for key in keys_with(dict(own_keys)) if key.action not in unused)
+def _controls_with(own_keys: tuple[tuple[str, str], ...], *, traced: frozenset[str]) -> Controls:
+    own = keys_with(dict(own_keys))
+    keys = tuple(key for key in own if key.action in traced or key.action not in TRACED)
     return Controls(keys, {key.action: key.shown for key in keys}, FAULT_LABELS)
+
+
+def _traced_actions(round_: Round) -> frozenset[str]:
+    """The actions on traces; of what takes part, not of what is shown: it is the same beside every
+    item of a round that is judged blind."""
+    if is_blind(round_):
+        of_each = [traced_actions(one, shows_traces=True) for one in list_strategies(round_)]
+        return frozenset({SHOW_TRACE}).union(*of_each) - {CONTINUE}
+    shows_traces = trace_template_of(round_) is not None
+    return traced_actions(strategy_of(round_), shows_traces=shows_traces)
 
 
 @dataclass(frozen=True)
@@ -369,9 +388,7 @@ def build_page(
         has_checks=judging_settings(round_).check_share > 0,
         controls=_controls_with(
             tuple(user.judging_keys.items()),
-            # Of what takes part, not of what is shown: it is the same beside every item.
-            has_traces=is_blind(round_) or trace_template_of(round_) is not None,
-            has_branches=not is_blind(round_) and strategy_of(round_).branch_template is not None,
+            traced=_traced_actions(round_),
         ),
     )
 
@@ -389,7 +406,7 @@ def build_conflict(
     texts = shown_item.get_candidate_texts(session, judgement.shown_order)
     stored = opinion_of(judgement)
     ways = {}
-    if any((stored.marks, stored.corrections, here.marks, here.corrections)):
+    if stored.speaks_of_turns or here.speaks_of_turns:
         ways = find_ways(session, round_, judgement)
     of_draws = {
         way.sample_id: texts[candidate_id] for candidate_id, own in ways.items() for way in own
