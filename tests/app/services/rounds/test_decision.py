@@ -6,8 +6,8 @@ import pytest
 
 from app.lifecycle import Decision
 from app.round_settings import StopSettings
-from app.run_results import MixedStrategy, RoundFigures
-from app.services.rounds.decision import decide
+from app.run_results import MixedStrategy, QuestionTally, RoundFigures
+from app.services.rounds.decision import can_go_on, decide, decide_untrained
 
 GOOD = RoundFigures(
     n_items=100,
@@ -120,3 +120,47 @@ def test_the_loop_ends_where_all_strategies_are_under_the_floor() -> None:
     assert decision is Decision.UNDER_FLOOR
     assert "0.7" in reason or "70" in reason
     assert "direct comes closest" in reason
+
+
+def test_questions_that_were_kept_are_progress() -> None:
+    asked = replace(IDLE, questions=QuestionTally(n_proposed=5, n_kept=1, n_dropped=4))
+    assert decide(2, [IDLE, asked], StopSettings())[0] is Decision.CONTINUE
+    dropped = replace(IDLE, questions=QuestionTally(n_proposed=5, n_dropped=5))
+    assert decide(2, [IDLE, dropped], StopSettings(patience=1))[0] is Decision.NO_PROGRESS
+
+
+def test_questions_that_wait_end_nothing_but_the_limit_does() -> None:
+    waiting = replace(IDLE, n_covered=100, questions=QuestionTally(n_proposed=5, n_dropped=3))
+    decision, reason = decide(2, [IDLE, waiting], StopSettings(patience=1))
+    assert decision is Decision.CONTINUE
+    assert "2 wait for people" in reason
+    assert not can_go_on(waiting)
+    assert decide(10, [waiting], StopSettings(round_limit=10))[0] is Decision.ROUND_LIMIT
+
+
+def test_images_without_questions_keep_a_covered_project_open() -> None:
+    figures = replace(GOOD, n_covered=100, n_alone=7)
+    decision, reason = decide(1, [figures], StopSettings())
+    assert decision is Decision.CONTINUE
+    assert "train images without any question: 7" in reason
+    assert can_go_on(figures)
+
+
+def test_a_project_without_items_is_not_called_covered() -> None:
+    nothing = RoundFigures(
+        n_items=0, n_open=0, n_covered=0, newly_covered=0, improved=0, regressed=0
+    )
+    assert decide(1, [nothing], StopSettings(patience=1))[0] is Decision.NO_PROGRESS
+    decision, reason = decide_untrained(1, nothing, StopSettings())
+    assert decision is Decision.NO_PROGRESS
+    assert "nothing to train on" in reason
+    assert not can_go_on(nothing)
+
+
+def test_an_untrained_round_with_kept_questions_goes_on_to_the_limit() -> None:
+    kept = RoundFigures(n_items=2, questions=QuestionTally(n_proposed=3, n_kept=2, n_dropped=1))
+    decision, reason = decide_untrained(1, kept, StopSettings(round_limit=2))
+    assert decision is Decision.CONTINUE
+    assert reason.startswith("2 questions that the model asked were kept")
+    assert can_go_on(kept)
+    assert decide_untrained(2, kept, StopSettings(round_limit=2))[0] is Decision.ROUND_LIMIT
