@@ -44,7 +44,7 @@ def test_it_explains_asks_and_learns_dialogues(
         sampling=SAMPLING,
         self_questioning={
             "n_questions": 3,
-            "question_tokens": 6,
+            "question_tokens": 60,
             "description_tokens": 4,
             "temperature": 1.5,
             "prototypes": True,
