@@ -19,6 +19,7 @@ from app.models import (
 from app.queries.counted import counted_items, counted_judgements
 from app.queries.rounds.candidates import usable_items_statement
 from app.queries.rounds.rounds import list_live_workers
+from app.queries.runs.runs import stands_for_its_round
 from app.run_results import JudgingEffort, RoundFigures
 
 
@@ -111,10 +112,12 @@ def list_scores_by_round(session: Session, project_id: int) -> list[RoundScore]:
     """
     newest = (
         select(func.max(Run.id))
+        .outerjoin(Round, Round.id == Run.round_id)
         .where(
             Run.project_id == project_id,
             Run.status == RunStatus.SUCCEEDED,
             Run.job.in_([Job.EVALUATE, Job.BASELINE]),
+            stands_for_its_round(),
         )
         .group_by(Run.job, Run.round_id)
     )

@@ -113,7 +113,8 @@ def _of_measured_items(project_id: int) -> Select[int, Split, str]:
 
 
 def _measured(project_id: int) -> CTE:
-    """Whether the rationale of each validation item fits, by round: as the newest run says."""
+    """Whether the rationale of each validation item fits, by round: as the newest run says, and of
+    several strategies where that of one of them does."""
     number = func.coalesce(
         case((Run.job == Job.BASELINE, MEASURED_IN_BASELINE), else_=Round.number),
         MEASURED_IN_BASELINE,
@@ -130,7 +131,12 @@ def _measured(project_id: int) -> CTE:
             Prediction.split == Split.VALIDATION,
             Prediction.fits.is_not(None),
         )
-        .order_by(Prediction.item_id, number, Run.id.desc())
+        .order_by(
+            Prediction.item_id,
+            number,
+            case((Run.job == Job.EVALUATE, Prediction.fits)).desc().nulls_last(),
+            Run.id.desc(),
+        )
         .cte("measured")
     )
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, aliased
 
 from app.lifecycle import Job
@@ -74,13 +74,18 @@ def _trained() -> Select[Adapter, int, int, str, str, str | None]:
     )
 
 
-def list_scores_of_adapter(session: Session, round_id: int) -> list[Score]:
-    """Returns the scores that a round's evaluation gave its new adapters, in a fixed order."""
+def list_scores_of_adapter(session: Session, round_id: int, strategy: str) -> list[Score]:
+    """Returns the scores that a round's evaluation gave the new adapters of a strategy, in a fixed
+    order."""
     return list(
         session.scalars(
             select(Score)
             .join(Run, Run.id == Score.run_id)
-            .where(Run.round_id == round_id, Run.job == Job.EVALUATE)
+            .where(
+                Run.round_id == round_id,
+                Run.job == Job.EVALUATE,
+                func.coalesce(Run.strategy, strategy) == strategy,
+            )
             .order_by(Score.split, Score.name, Score.run_id)
         )
     )

@@ -4,13 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
 from app.kit.errors import NotFound
 from app.lifecycle import ASIDE, LIVE_RUN, SHARDED, Job, RunStatus, ShardStatus
-from app.models import Run, RunShard
+from app.models import Round, Run, RunShard
 
 
 def get_run(session: Session, run_id: int) -> Run:
@@ -50,12 +50,25 @@ def find_latest_run(session: Session, round_id: int, job: Job) -> Run | None:
     ).one_or_none()
 
 
+def stands_for_its_round() -> ColumnElement[bool]:
+    """Returns the condition that an evaluation is of the first strategy of its `Round`: its scores
+    stand where one number is told of a round; any is in a round of one strategy."""
+    n_strategies = func.coalesce(func.jsonb_array_length(Round.settings["strategies"]), 0)
+    return or_(
+        Run.strategy.is_(None),
+        n_strategies == 0,
+        Run.strategy == Round.settings["strategy"].astext,
+    )
+
+
 def find_evaluation(session: Session, round_id: int, strategy: str | None = None) -> Run | None:
-    """Returns the newest evaluation of a round, or of one of its strategies, if it succeeded."""
-    of_strategy = [] if strategy is None else [Run.strategy == strategy]
+    """Returns the newest evaluation of one of the strategies of a round, or of the first of them,
+    if it succeeded."""
+    of_strategy = stands_for_its_round() if strategy is None else Run.strategy == strategy
     run = session.scalars(
         select(Run)
-        .where(Run.round_id == round_id, Run.job == Job.EVALUATE, *of_strategy)
+        .join(Round, Round.id == Run.round_id)
+        .where(Run.round_id == round_id, Run.job == Job.EVALUATE, of_strategy)
         .order_by(Run.id.desc())
         .limit(1)
     ).one_or_none()

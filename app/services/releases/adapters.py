@@ -82,7 +82,7 @@ def prepare_download(
         "base_model": public_model_name(trained.adapter.base_model),
         "digest": trained.adapter.digest,
     }
-    card = render_card(project, trained, meta, names, _scores(session, trained.round_id))
+    card = render_card(project, trained, meta, names, _scores(session, trained))
     copied = [pair for pair in zip(names, files, strict=True) if pair[0] not in {META, CARD}]
     return AdapterDownload(
         filename=f"{project.slug}-round-{trained.round_number}"
@@ -152,7 +152,7 @@ def _trained_on(meta: Json) -> list[str]:
     return [f"- trained on {', '.join(found)}"] if found else []
 
 
-def _scores(session: Session, round_id: int) -> list[Json]:
+def _scores(session: Session, trained: TrainedAdapter) -> list[Json]:
     return [
         {
             "split": score.split.value,
@@ -162,7 +162,7 @@ def _scores(session: Session, round_id: int) -> list[Json]:
             "high": score.high,
             "n": score.n,
         }
-        for score in list_scores_of_adapter(session, round_id)
+        for score in list_scores_of_adapter(session, trained.round_id, trained.strategy)
     ]
 
 

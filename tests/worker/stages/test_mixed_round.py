@@ -20,6 +20,8 @@ from app.models import (
     Sample,
     TrainingRow,
 )
+from app.queries.projects.overview import list_scores_by_round
+from app.queries.runs.runs import find_evaluation
 from app.round_settings import LoopSettings
 from app.run_results import RoundFigures
 from app.services.rounds import rounds
@@ -117,6 +119,15 @@ def test_all_strategies_draw_their_share_and_learn_apart_from_what_all_of_them_f
         figures = RoundFigures.read(round_.figures)
         assert [one.strategy for one in figures.strategies] == ["direct", "self_questioning"]
         assert all(one.validation_accuracy is not None for one in figures.strategies)
+
+        # Where one number is told of the round, it is that of the first strategy.
+        first = find_evaluation(session, round_id)
+        assert first is not None
+        assert first.strategy == "direct"
+        told = [entry.score.run_id for entry in list_scores_by_round(session, project.id)]
+        assert first.id in told
+        others = {run.id for run in runs if run.job is Job.EVALUATE} - {first.id}
+        assert not others & set(told)
     assert_each_goes_on_from_its_own(database, project, round_id, settings)
 
 
