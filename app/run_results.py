@@ -377,7 +377,11 @@ class KindTally(StoredJson):
 class QuestionTally(StoredJson):
     """What a round asked about images. n_drawn: all draws; n_known: those that asked what was known
     of the image; n_empty: those that asked nothing. n_proposed: distinct questions; n_over: further
-    ones that were over the limit of an image. kinds: those that a critic could read."""
+    ones that were over the limit of an image. kinds: those that a critic could read.
+
+    Of people: n_by_people: questions that they decided on; n_kept_by_people, of which n_edited in
+    another wording; n_not_in_image, n_not_worth: dropped ones of which they said so; n_reviews:
+    images that they decided on, in counted_ms of their time."""
 
     n_images: int = 0
     n_drawn: int = 0
@@ -388,6 +392,21 @@ class QuestionTally(StoredJson):
     n_kept: int = 0
     n_dropped: int = 0
     kinds: dict[str, KindTally] = Field(default_factory=dict)
+    n_by_people: int = 0
+    n_kept_by_people: int = 0
+    n_edited: int = 0
+    n_not_in_image: int = 0
+    n_not_worth: int = 0
+    n_reviews: int = 0
+    counted_ms: int = 0
+
+    @property
+    def seconds_per_kept(self) -> float | None:
+        """Returns the time of people for each question that they kept; None where they kept none,
+        or no time was measured."""
+        if not self.n_kept_by_people or not self.counted_ms:
+            return None
+        return self.counted_ms / 1000 / self.n_kept_by_people
 
     @property
     def n_waiting(self) -> int:

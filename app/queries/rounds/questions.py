@@ -5,13 +5,22 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import false, func, insert, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
-from app.lifecycle import QuestionState, Split
-from app.models import AskedImage, AskedQuestion, Image, Item, ProjectImage, RoundItem
+from app.lifecycle import QuestionState, Split, UserKind
+from app.models import (
+    AskedImage,
+    AskedQuestion,
+    Image,
+    Item,
+    ProjectImage,
+    QuestionReview,
+    RoundItem,
+    User,
+)
 
 
 def list_images_to_ask(
@@ -159,15 +168,40 @@ def count_images(session: Session, round_id: int) -> tuple[int, ...]:
     return tuple(int(n) for n in found)
 
 
+def sum_reviews(session: Session, round_id: int) -> tuple[int, int]:
+    """Returns on how many images of a round people decided, and the counted time of it, in
+    milliseconds."""
+    n, counted_ms = session.execute(
+        select(func.count(), func.coalesce(func.sum(QuestionReview.counted_ms), 0))
+        .join(AskedImage, AskedImage.id == QuestionReview.asked_image_id)
+        .where(AskedImage.round_id == round_id, QuestionReview.submitted_at.is_not(None))
+    ).one()
+    return n, int(counted_ms)
+
+
+def list_unmeasured(session: Session, round_id: int) -> Sequence[AskedQuestion]:
+    """Returns the questions of a round of which no critic has said whether they have an answer."""
+    return session.scalars(
+        select(AskedQuestion)
+        .join(AskedImage, AskedImage.id == AskedQuestion.asked_image_id)
+        .where(AskedImage.round_id == round_id, AskedQuestion.is_grounded.is_(None))
+        .order_by(AskedQuestion.image_sha256, AskedQuestion.id)
+    ).all()
+
+
 @dataclass(frozen=True)
 class Fate:
     """How many questions there are of a kind and a state, that have an answer in their image, and
-    in another one."""
+    in another one, and of which people say the same."""
 
     kind: str | None
     state: QuestionState
     is_grounded: bool | None
     is_elsewhere: bool | None
+    by_people: bool
+    is_edited: bool
+    is_about_image: bool | None
+    is_worth_asking: bool | None
     n: int
 
 
@@ -178,10 +212,15 @@ def list_fates(session: Session, round_id: int) -> list[Fate]:
         AskedQuestion.state,
         AskedQuestion.is_grounded,
         AskedQuestion.is_grounded_elsewhere,
+        func.coalesce(User.kind == UserKind.PERSON, false()),
+        AskedQuestion.edited_text.is_not(None),
+        AskedQuestion.is_about_image,
+        AskedQuestion.is_worth_asking,
     )
     rows = session.execute(
         select(*what, func.count())
         .join(AskedImage, AskedImage.id == AskedQuestion.asked_image_id)
+        .outerjoin(User, User.id == AskedQuestion.decided_by_id)
         .where(AskedImage.round_id == round_id)
         .group_by(*what)
     )

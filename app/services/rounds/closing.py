@@ -21,6 +21,7 @@ from app.services.quality.doubts import store_doubts
 from app.services.quality.found import store_found
 from app.services.quality.yields import store_yields
 from app.services.rounds.moving_on import finish_round_run
+from app.services.rounds.questions import measure_grounding
 from app.services.rounds.rounds import settings_of
 from app.services.rounds.training_rows import plan_trainings
 
@@ -68,6 +69,7 @@ def close_round(
         actor=None,
         on_progress=lambda done, total: on_progress(PLANNING, done, total),
     )
+    measure_grounding(session, round_)
     request_where_judged(session, round_)
     if not settings.judging.judges.are_people:  # else it is measured with the rest of the evidence
         store_yields(session, round_, run_id=run_id, attempt=attempt)

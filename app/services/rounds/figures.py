@@ -21,8 +21,8 @@ from app.run_results import (
     TrainingResult,
 )
 from app.services.dataset.alone import count_askable
+from app.services.judging.questions.tally import count_questions
 from app.services.rounds.decision import floor_of
-from app.services.rounds.questions import count_questions
 from app.services.runs.runs import list_chain
 
 __all__ = ["collect_figures", "list_history"]

@@ -10,7 +10,6 @@ from app.kit.texts import collapse
 from app.lifecycle import QuestionState, Split
 from app.models import AskedQuestion, Round, Run
 from app.queries.rounds import questions as queries
-from app.run_results import KindTally, QuestionTally
 from app.scenes.grounding import answer_about
 from app.scenes.scene import Scene
 from app.services.judging.questions.items import keep_as_item
@@ -101,21 +100,53 @@ def decide_by_critic(session: Session, round_: Round, critic: str) -> None:
     is kept and becomes an item with that answer, others are dropped. Other critics cannot say, and
     images without facts are left as they are."""
     proposed = queries.list_proposed(session, round_.id) if critic == KNOWS_SCENES else ()
-    images = sorted({question.image_sha256 for question in proposed})
-    scenes = {
-        image: Scene.from_dict(facts)
-        for image, facts in queries.list_facts(session, round_.project_id, images).items()
-    }
+    scenes = _find_scenes(session, round_, proposed)
     splits = queries.list_splits(session, {question.asked_image_id for question in proposed})
-    known = [image for image in images if image in scenes]
-    elsewhere = {image: scenes[known[n - 1]] for n, image in enumerate(known)}
     decided = [
-        _decide(session, question, scenes[image], elsewhere[image], splits, user_id)
+        _decide(session, question, *found, splits, user_id)
         for question in proposed
-        if (image := question.image_sha256) in scenes
+        if (found := scenes.get(question.image_sha256))
         for user_id in [critic_user(session, critic).id]
     ]
     queries.decide_questions(session, decided)
+
+
+def measure_grounding(session: Session, round_: Round) -> None:
+    """Say of the questions of a round whether they have an answer in their scene, and in another
+    one, where that was not said yet and there are facts. Nothing is decided by it."""
+    questions = queries.list_unmeasured(session, round_.id)
+    scenes = _find_scenes(session, round_, questions)
+    queries.decide_questions(
+        session,
+        [
+            {"id": question.id, **_measure(question, *found)[1]}
+            for question in questions
+            if (found := scenes.get(question.image_sha256))
+        ],
+    )
+
+
+def _find_scenes(
+    session: Session, round_: Round, questions: Sequence[AskedQuestion]
+) -> dict[str, tuple[Scene, Scene]]:
+    """Returns the scene of each image that has facts, and the one it is held against."""
+    images = sorted({question.image_sha256 for question in questions})
+    facts = queries.list_facts(session, round_.project_id, images)
+    known = [image for image in images if image in facts]
+    scenes = {image: Scene.from_dict(facts[image]) for image in known}
+    return {image: (scenes[image], scenes[known[n - 1]]) for n, image in enumerate(known)}
+
+
+def _measure(
+    question: AskedQuestion, scene: Scene, other: Scene
+) -> tuple[str | None, dict[str, Any]]:
+    """Returns the answer in the scene, where there is one, and what is noted of it."""
+    kind, answer = answer_about(question.text, scene)
+    return answer, {
+        "kind": kind,
+        "is_grounded": answer is not None,
+        "is_grounded_elsewhere": answer_about(question.text, other)[1] is not None,
+    }
 
 
 def _decide(  # noqa: PLR0917 - all that is said of a question
@@ -126,7 +157,7 @@ def _decide(  # noqa: PLR0917 - all that is said of a question
     splits: dict[int, Split],
     user_id: int,
 ) -> dict[str, Any]:
-    kind, answer = answer_about(question.text, scene)
+    answer, measured = _measure(question, scene, other)
     item_id = None
     if answer is not None:
         item_id = keep_as_item(
@@ -143,36 +174,6 @@ def _decide(  # noqa: PLR0917 - all that is said of a question
         "state": QuestionState.KEPT if is_kept else QuestionState.DROPPED,
         "decided_by_id": user_id,
         "kept_answer": answer if is_kept else None,
-        "kind": kind,
-        "is_grounded": answer is not None,
-        "is_grounded_elsewhere": answer_about(question.text, other)[1] is not None,
         "item_id": item_id,
+        **measured,
     }
-
-
-def count_questions(session: Session, round_: Round) -> QuestionTally | None:
-    """Returns what a round asked about its images and what became of it; None where it asked
-    nothing."""
-    n_images, n_drawn, n_known, n_empty, n_over = queries.count_images(session, round_.id)
-    if not n_images:
-        return None
-    kinds: dict[str, dict[str, int]] = {}
-    states = dict.fromkeys(QuestionState, 0)
-    for one in queries.list_fates(session, round_.id):
-        states[one.state] += one.n
-        if one.kind is not None:
-            counts = kinds.setdefault(one.kind, {"asked": 0, "grounded": 0, "elsewhere": 0})
-            counts["asked"] += one.n
-            counts["grounded"] += one.n * bool(one.is_grounded)
-            counts["elsewhere"] += one.n * bool(one.is_elsewhere)
-    return QuestionTally(
-        n_images=n_images,
-        n_drawn=n_drawn,
-        n_known=n_known,
-        n_empty=n_empty,
-        n_over=n_over,
-        n_proposed=sum(states.values()),
-        n_kept=states[QuestionState.KEPT],
-        n_dropped=states[QuestionState.DROPPED],
-        kinds={kind: KindTally(**counts) for kind, counts in sorted(kinds.items())},
-    )

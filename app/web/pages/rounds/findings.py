@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 
 from app.kit.sentences import Sentence
 from app.lifecycle import JUDGEABLE_ROUND, Job
-from app.models import Round
+from app.models import Project, Round
 from app.queries.history import HistoryLine, list_round_events
 from app.queries.rounds.rounds import RoundProgress, list_rounds
 from app.round_settings import LoopSettings
 from app.run_results import EvaluationResult
+from app.web.pages.judging.question_figures import AskedPart, asked_part
 from app.web.pages.quality.adjudication import Progress, find_progress
 from app.web.pages.quality.coverage import CoveragePart, coverage_part
 from app.web.pages.quality.doubts import DoubtsPart, doubts_part
@@ -46,6 +47,7 @@ SECTIONS = (
     Section("agreement", Sentence("Agreement"), "round/_evidence.html"),
     Section("anchors", Sentence("Better model, or milder people?"), "round/_anchors.html"),
     Section("doubts", Sentence("Does the model know when it is wrong?"), "round/_doubts.html"),
+    Section("questions", Sentence("Questions of the model"), "round/_asked.html"),
     Section("adjudication", Sentence("Adjudication"), "round/_adjudication.html"),
     Section("policies", Sentence("What policies would admit"), "round/_policies.html"),
     Section("map", Sentence("Items over the rounds"), "round/_map.html"),
@@ -85,6 +87,8 @@ class RoundFindings:
     """None where a critic judges, or the project has no anchors."""
     doubts: DoubtsPart | None
     """None where the model doubted nothing that was judged."""
+    asked: AskedPart | None
+    """None where the model asked nothing about images."""
     trials: Trials
     shows_trials: bool
     adjudication: Progress
@@ -102,6 +106,7 @@ class RoundFindings:
             "agreement": self.evidence,
             "anchors": self.anchors,
             "doubts": self.doubts,
+            "questions": self.asked,
             "adjudication": self.adjudication.counts.n_items,
             "policies": self.shows_trials,
             "map": self.maps,
@@ -134,6 +139,12 @@ def round_findings(session: Session, round_: Round, progress: RoundProgress) -> 
         comparison=comparison_part(session, round_),
         anchors=anchors_part(session, round_) if is_by_people else None,
         doubts=doubts_part(session, round_),
+        asked=asked_part(
+            session,
+            session.get_one(Project, round_.project_id),
+            round_,
+            is_by_critic=not is_by_people and round_.status in JUDGEABLE_ROUND,
+        ),
         trials=trials,
         shows_trials=progress.n_submitted > 0 or trials.found is not None,
         adjudication=find_progress(session, round_),

@@ -12,11 +12,12 @@ from app.models import AskedImage, AskedQuestion, Item, Project, Round, Run, Run
 from app.queries.rounds import questions as queries
 from app.run_results import KindTally
 from app.scenes.scene import Obj, Scene
+from app.services.judging.questions.tally import count_questions
 from app.services.rounds.questions import (
     Inquiry,
     ProposedQuestion,
-    count_questions,
     decide_by_critic,
+    measure_grounding,
     store_inquiries,
 )
 from tests.support.factories import make_item, make_project, make_round, make_round_item, make_run
@@ -173,3 +174,18 @@ def test_a_round_that_asked_nothing_has_no_figures_of_it(asked: Asked) -> None:
         asked.session, asked.project.id, [asked.items[0].image_sha256]
     ) == {asked.items[0].image_sha256: "a thing"}
     assert asked.session.scalars(select(AskedImage.round_id)).all() == [asked.round.id]
+
+
+def test_whether_a_question_has_an_answer_is_measured_and_decides_nothing(asked: Asked) -> None:
+    asked.store(0, ["what color is the sphere?", "what color is the cube?"])
+    for _ in range(2):
+        measure_grounding(asked.session, asked.round)
+    found = asked.questions()
+    assert {text: (one.state, one.is_grounded) for text, one in found.items()} == {
+        "what color is the sphere?": (QuestionState.PROPOSED, True),
+        "what color is the cube?": (QuestionState.PROPOSED, False),
+    }
+    tally = count_questions(asked.session, asked.round)
+    assert tally is not None
+    assert (tally.n_by_people, tally.n_waiting) == (0, 2)
+    assert tally.kinds == {"attribute by name": KindTally(asked=2, grounded=1, elsewhere=1)}

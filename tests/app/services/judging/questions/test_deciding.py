@@ -15,6 +15,7 @@ from app.services.dataset.items import correct_item
 from app.services.judging.judgements import N_TAKE_BACK
 from app.services.judging.questions import deciding, handing_out
 from app.services.judging.questions.choices import choices_of
+from app.services.judging.questions.tally import count_questions
 from app.services.refusals import (
     LeaseLost,
     NothingChosen,
@@ -23,7 +24,13 @@ from app.services.refusals import (
     TooLateToTakeBack,
 )
 from tests.support.factories import make_round, make_round_item
-from tests.support.rounds.asked_questions import AskedRound, choose, open_image, submit
+from tests.support.rounds.asked_questions import (
+    QUESTIONS,
+    AskedRound,
+    choose,
+    open_image,
+    submit,
+)
 
 SOFA, DOG = "what color is the sofa?", "is the dog asleep?"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -271,3 +278,29 @@ def test_a_place_at_an_image_is_one_persons_by_constraint(
     session.add(twin)
     with pytest.raises(IntegrityError):
         session.flush()
+
+
+def test_figures_tell_what_people_did_and_how_long_it_took_for_each_kept_question(
+    session: Session,
+) -> None:
+    asked = AskedRound(session, n_images=2)
+    user = asked.add_member()
+    for place in range(2):
+        asked.ask(place, (*QUESTIONS, ("what breed is the dog?", "a poodle")))
+    first = open_image(session, asked.project, user, now=NOW)
+    later = NOW + timedelta(seconds=50)
+    choices = choose(
+        session,
+        first,
+        keep=[SOFA, DOG],
+        edits={DOG: "does the dog sleep?"},
+        faults={"what breed is the dog?": (QuestionFault.NOT_IN_IMAGE,)},
+    )
+    submit(session, first, choices, active_ms=30_000, now=later)
+    session.flush()
+    tally = count_questions(session, asked.round)
+    assert tally is not None
+    assert (tally.n_images, tally.n_proposed, tally.n_waiting) == (2, 6, 3)
+    assert (tally.n_by_people, tally.n_kept_by_people, tally.n_edited) == (3, 2, 1)
+    assert (tally.n_not_in_image, tally.n_not_worth) == (1, 0)
+    assert (tally.n_reviews, tally.seconds_per_kept) == (1, 15.0)

@@ -1,0 +1,96 @@
+"""The section of a round's page about the questions that the model asked in it."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from app.lifecycle import RoundStatus
+from app.models import Round
+from app.round_settings import LoopSettings
+from app.scenes.grounding import OPEN
+from app.scenes.scene import Obj, Scene
+from app.services.judging.questions import handing_out
+from app.services.rounds.questions import decide_by_critic
+from app.web.pages.judging.question_figures import PRESUME_NOTHING
+from tests.support.browsing import page, sign_in, text_of
+from tests.support.factories import make_project, make_round, make_user
+from tests.support.rounds.asked_questions import AskedRound, choose, open_image, submit
+
+SOFA, SPHERE = "what color is the sofa?", "what color is the sphere?"
+
+
+@pytest.fixture
+def admin(client: TestClient, session: Session) -> TestClient:
+    return sign_in(client, session, make_user(session, is_admin=True))
+
+
+def section(client: TestClient, round_: Round) -> str:
+    return text_of(client.get(f"/rounds/{round_.id}"), "#questions")
+
+
+def test_a_round_that_asked_nothing_has_no_such_section(
+    admin: TestClient, session: Session
+) -> None:
+    round_ = make_round(session, make_project(session))
+    session.commit()
+    assert not page(admin.get(f"/rounds/{round_.id}")).select("#questions")
+
+
+def test_it_tells_what_people_kept_and_leads_to_what_waits(
+    admin: TestClient, session: Session
+) -> None:
+    asked = AskedRound(session, n_images=2)
+    for place in range(2):
+        asked.ask(place)
+    session.commit()
+    said = section(admin, asked.round)
+    assert "about 2 images, 10 times in all" in said
+    assert "Nobody has decided on them yet" in said
+    review = open_image(session, asked.project, asked.add_member())
+    held = handing_out.hold(session, review)
+    handing_out.heartbeat(
+        session, held, active_ms=20_000, now=review.leased_at + timedelta(minutes=1)
+    )
+    submit(session, review, choose(session, review, keep=[SOFA]))
+    session.commit()
+    said = section(admin, asked.round)
+    assert "Decided by people" in said
+    assert "Time per kept question 20 s" in said
+    assert "images: 1" in said
+    links = page(admin.get(f"/rounds/{asked.round.id}")).select("#questions a")
+    assert [str(link["href"]) for link in links] == [f"/projects/{asked.project.slug}/questions"]
+
+
+def test_where_a_critic_decides_it_says_so_with_the_control_beside_it(
+    admin: TestClient, session: Session, red_and_blue: tuple[dict[str, object], dict[str, object]]
+) -> None:
+    settings = LoopSettings.model_validate({"judging": {"judges": "exact"}})
+    asked = AskedRound(session, n_images=2, settings=settings)
+    for place, facts in enumerate(red_and_blue):
+        asked.items[place].facts = facts
+        asked.ask(place, ((SPHERE, None), ("how many cubes are there?", None)))
+    session.flush()
+    session.commit()
+    assert not page(admin.get(f"/rounds/{asked.round.id}")).select("#questions a")
+    decide_by_critic(session, asked.round, "exact")
+    asked.round.status = RoundStatus.CANCELLED
+    session.commit()
+    said = section(admin, asked.round)
+    assert "Decided by a critic" in said
+    assert "50.0 % have an answer in their image and 50.0 % in another one" in said
+    assert "how many (presumes nothing) 2 100.0 % 100.0 %" in said
+
+
+@pytest.fixture
+def red_and_blue() -> tuple[dict[str, object], dict[str, object]]:
+    def scene(shape: str, color: str) -> dict[str, object]:
+        thing = Obj(shape=shape, color=color, size="small", material="rubber", row=0, col=0)
+        return Scene((thing,)).to_dict()
+
+    return scene("sphere", "red"), scene("cube", "blue")
+
+
+def test_the_kinds_that_presume_nothing_are_those_of_the_critic() -> None:
+    assert frozenset(OPEN) == PRESUME_NOTHING
