@@ -19,6 +19,7 @@ from app.kit.storage import shown_name
 from app.lifecycle import AuthorKind, UserKind
 from app.models import Json, Project
 from app.opinions import REMARKS, Opinion
+from app.queries.releases.asked import AskedSource, list_asked
 from app.queries.releases.branches import BranchSource, list_branches
 from app.queries.releases.candidates import (
     AdjudicationSource,
@@ -45,6 +46,7 @@ from app.queries.releases.looks import BoxSource, LooksSource, list_boxes, list_
 from app.queries.releases.turns import TurnSource, list_turns
 from app.same_text import is_cut
 from app.services.accounts.pseudonyms import pseudonym
+from app.services.releases.asked import describe_asked
 from app.services.releases.figures import Figures
 from app.services.releases.names import public_judge_name, public_model_name
 from app.services.releases.turns import (
@@ -79,6 +81,7 @@ class _Page:
     looks: Mapping[int, LooksSource]
     boxes: Mapping[int, Sequence[tuple[JudgementSource, BoxSource]]]
     written: Mapping[int, Sequence[tuple[JudgementSource, WrittenSource]]]
+    asked: Mapping[int, AskedSource]
 
 
 def canonical(payload: Json) -> bytes:
@@ -154,6 +157,7 @@ def _load_page(session: Session, item_ids: Sequence[int], round_ids: Sequence[in
             ],
             lambda pair: pair[1].item_id,
         ),
+        asked={source.item_id: source for source in list_asked(session, item_ids)},
     )
 
 
@@ -183,7 +187,9 @@ def _rows_of_item(
         figures.add_written()
         yield ReleasedRow(item_id, _written_row(project, source, judgement, written))
     figures.add_item(source, judgements, fitting, n_rationales)
-    yield ReleasedRow(item_id, _item_row(project, source, judgements, n_rationales))
+    yield ReleasedRow(
+        item_id, _item_row(project, source, judgements, n_rationales, page.asked.get(item_id))
+    )
 
 
 def _about_item(source: ItemSource) -> Json:
@@ -324,6 +330,7 @@ def _item_row(
     source: ItemSource,
     judgements: Sequence[JudgementSource],
     n_rationales: int,
+    asked: AskedSource | None,
 ) -> Json:
     entries: list[Json] = [
         {
@@ -346,6 +353,8 @@ def _item_row(
         # Items without any stay as they were in earlier releases.
         **({"answers": source.item.answers} if source.item.answers else {}),
         "facts": source.item.facts,
+        # Other items stay as they were in earlier releases.
+        **({"asked": describe_asked(project, asked)} if asked else {}),
         "n_rationales": n_rationales,
         "answer_is_in_doubt": source.is_set_aside,
         "judgements": sorted(

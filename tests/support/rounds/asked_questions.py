@@ -57,7 +57,6 @@ class AskedRound:
         )
         self.run: Run = make_run(session, self.project, Job.GENERATE, round_=self.round)
         self.run.status, self.run.finished_at = RunStatus.SUCCEEDED, datetime.now(UTC)
-        self.n_shards = 0
         self.items: list[Item] = []
         for place in range(n_images):
             image = images[place] if images else None
@@ -68,35 +67,7 @@ class AskedRound:
         self, place: int = 0, questions: Sequence[tuple[str, str | None]] = QUESTIONS
     ) -> AskedImage:
         """Store questions, with the model's answers, about the image of an item of the round."""
-        item = self.items[place]
-        self.n_shards += 1
-        shard = RunShard(run_id=self.run.id, number=self.n_shards, item_ids=[item.id])
-        self.session.add(shard)
-        self.session.flush()
-        store_inquiries(
-            self.session,
-            run=self.run,
-            shard_id=shard.id,
-            attempt=shard.attempt,
-            inquiries=[
-                Inquiry(
-                    image_sha256=item.image_sha256,
-                    description=DESCRIPTION,
-                    questions=[
-                        ProposedQuestion(text, len(questions) - n, 7, -1.5, answer)
-                        for n, (text, answer) in enumerate(questions)
-                    ],
-                    n_drawn=5,
-                )
-            ],
-            adapter_id=None,
-            temperature=0.7,
-        )
-        return self.session.scalars(
-            select(AskedImage).where(
-                AskedImage.run_id == self.run.id, AskedImage.image_sha256 == item.image_sha256
-            )
-        ).one()
+        return store_questions(self.session, self.run, self.items[place], questions)
 
     def add_member(self) -> User:
         user = make_user(self.session)
@@ -121,6 +92,42 @@ class AskedRound:
                 .order_by(Item.id)
             )
         )
+
+
+def store_questions(
+    session: Session,
+    run: Run,
+    item: Item,
+    questions: Sequence[tuple[str, str | None]] = QUESTIONS,
+) -> AskedImage:
+    """Store questions, with the model's answers, about the image of an item, as a run drew them."""
+    shard = RunShard(run_id=run.id, number=item.id, item_ids=[item.id])
+    session.add(shard)
+    session.flush()
+    store_inquiries(
+        session,
+        run=run,
+        shard_id=shard.id,
+        attempt=shard.attempt,
+        inquiries=[
+            Inquiry(
+                image_sha256=item.image_sha256,
+                description=DESCRIPTION,
+                questions=[
+                    ProposedQuestion(text, len(questions) - n, 7, -1.5, answer)
+                    for n, (text, answer) in enumerate(questions)
+                ],
+                n_drawn=5,
+            )
+        ],
+        adapter_id=None,
+        temperature=0.7,
+    )
+    return session.scalars(
+        select(AskedImage).where(
+            AskedImage.run_id == run.id, AskedImage.image_sha256 == item.image_sha256
+        )
+    ).one()
 
 
 def open_image(

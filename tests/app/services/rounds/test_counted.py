@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.lifecycle import Purpose, Split
-from app.models import Judgement, Project, Round, RoundItem, User
+from app.lifecycle import Job, Purpose, RunStatus, Split
+from app.models import Item, Judgement, Project, Round, RoundItem, User
 from app.queries.admission.adjudications import count_disputes
 from app.queries.counted import counted_items, counted_judgements
 from app.queries.dataset import items as item_queries
@@ -36,11 +36,14 @@ from tests.support.factories import (
     make_project,
     make_round,
     make_round_item,
+    make_run,
     make_user,
 )
 from tests.support.judging import open_item, submit
 from tests.support.quality.anchors import anchored_settings, complete, open_anchors, places_of
 from tests.support.quality.comparisons import make_adapter, make_sampled
+from tests.support.rounds.asked_questions import QUESTIONS, choose, open_image, store_questions
+from tests.support.rounds.asked_questions import submit as keep
 
 OTHERS = (Purpose.MEASURE, Purpose.CHECK, Purpose.ANCHOR, Purpose.COMPARISON)
 N_TRAINING = 3
@@ -91,6 +94,7 @@ def make_judged(session: Session, *, others: bool) -> tuple[Round, list[User]]:
         make_item(session, project, split=Split.TEST)
         make_sampled(session, first, n_items=1)
         assert len(places_of(session, round_, Purpose.COMPARISON)) == 2, "and one row of its own"
+        ask_about(session, round_, people[0])
     for user in people:
         judge_all(session, round_, user, N_TRAINING + (N_OTHERS if others else 0))
     return round_, people
@@ -104,10 +108,33 @@ def put_anchor_in(session: Session, round_: Round) -> None:
     assert len(open_anchors(session, round_)) == 2, "this one, and the row of its own"
 
 
+def ask_about(session: Session, round_: Round, user: User) -> None:
+    """Questions that the model asked in the round, one of which became an item meanwhile."""
+    project = session.get_one(Project, round_.project_id)
+    run = make_run(session, project, Job.GENERATE, round_=round_)
+    run.status, run.finished_at = RunStatus.SUCCEEDED, datetime.now(UTC)
+    of_round = select(RoundItem).where(
+        RoundItem.round_id == round_.id, RoundItem.purpose == Purpose.TRAINING
+    )
+    place = session.scalars(of_round).first()
+    assert place is not None
+    store_questions(session, run, session.get_one(Item, place.item_id))
+    review = open_image(session, project, user)
+    keep(session, review, choose(session, review, keep=[QUESTIONS[0][0]]), active_ms=9_000)
+
+
 def _project_counts(session: Session, round_: Round) -> Any:
-    """Without the number of items, of which one project has more."""
+    """Without the numbers of items, of which one project has more."""
     counts = asdict(count_project(session, round_.project_id))
-    return {name: value for name, value in counts.items() if "item" not in name}
+    return {
+        name: value for name, value in counts.items() if "item" not in name and name != "n_train"
+    }
+
+
+def _figures(session: Session, round_: Round) -> Any:
+    """Without what the model asked, and the number of items, of which that made one more."""
+    figures = collect_figures(session, round_)
+    return figures.model_copy(update={"n_items": 0, "questions": None})
 
 
 def _progress(session: Session, round_: Round, names: str) -> list[int]:
@@ -128,7 +155,7 @@ READERS: dict[str, Reader] = {
         for policy in ("any", "majority", "unanimous")
     ],
     "what is admitted": lambda s, r, _: admit(s, r, AdmissionSettings(policy="any")),
-    "figures of the round": lambda s, r, _: collect_figures(s, r),
+    "figures of the round": lambda s, r, _: _figures(s, r),
     "draws that fit": lambda s, r, _: count_fitting_draws(s, r.id),
     "sampled items": lambda s, r, _: count_sampled(s, r.id),
     "marks": lambda s, r, _: count_marks(s, r.id),
