@@ -282,6 +282,11 @@ LONG = (
         says="what a person reads and presses per admitted rationale",
     ),
     Step(
+        ("illume loop --strategy perception",),
+        run="illume loop looking --demo --strategy perception --rounds 1 --scenes 20",
+        says="critic exact",
+    ),
+    Step(
         (
             "python -m benchmarks.strategies --only perception",
             "python -m benchmarks.strategies --only perception --quick",

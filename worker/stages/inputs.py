@@ -9,9 +9,11 @@ from sqlalchemy.orm import Session
 from app.kit.storage import image_path
 from app.lifecycle import Split
 from app.models import Adapter, Image, Round, RoundModel, Run
+from app.opinions import Box
 from app.queries.rounds import questions
 from app.queries.rounds import rounds as round_queries
 from app.queries.rounds.bases import find_base
+from app.queries.rounds.rewards import find_boxes
 from app.queries.rounds.rounds import get_round_model
 from app.queries.rounds.training_items import ManifestRow, list_dropped_questions, list_items
 from app.queries.runs.runs import get_run
@@ -96,17 +98,22 @@ def stop_when_lost(heart: Heart) -> Callable[[], bool]:
 @dataclass(frozen=True)
 class Known:
     """What is known of images beside their items, by image: what the model said of each when it was
-    to ask about it, and the questions that it asked and that were dropped."""
+    to ask about it, and the questions that it asked and that were dropped. boxes: where people drew
+    that it should have looked, by item."""
 
     descriptions: Mapping[str, str] = field(default_factory=dict)
     dropped: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    boxes: Mapping[int, Sequence[Box]] = field(default_factory=dict)
 
 
 UNKNOWN = Known()
 
 
 def find_known(session: Session, inputs: RunInputs, rows: Sequence[ManifestRow]) -> Known:
-    """Returns what is known of the images of some rows, where the strategy asks about images."""
+    """Returns what is known of the images of some rows, where the strategy asks about images, and
+    of the items, where people draw boxes for it."""
+    if inputs.strategy.draws_boxes:
+        return Known(boxes=find_boxes(session, [row.item.id for row in rows]))
     if not get_procedure(inputs.strategy.name).inquires:
         return UNKNOWN
     images = {row.image.sha256 for row in rows}
@@ -131,6 +138,10 @@ def make_lessons(rows: Sequence[ManifestRow], known: Known = UNKNOWN) -> list[Le
             description=known.descriptions.get(row.image.sha256),
             dropped=tuple(known.dropped.get(row.image.sha256, ())),
             facts=row.item.facts,
+            boxes=tuple(
+                (box.left, box.top, box.right, box.bottom)
+                for box in known.boxes.get(row.item.id, ())
+            ),
         )
         for row in rows
     ]

@@ -1,14 +1,17 @@
-"""Reads how people marked the looks of some items: draws that look so again are rewarded for it."""
+"""Reads what people said of the looks of some items, for trainings: draws that look so again are
+rewarded for it, or the model is led to where they drew that it should have looked."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.lifecycle import UserKind
-from app.models import Sample, TrainingRow, TurnMark
+from app.models import DrawnBox, Sample, TrainingRow, TurnMark
+from app.opinions import Box
+from app.queries.blocks import blocks
 from app.queries.counted import counted_judgements
 from app.same_text import text_key
 from app.strategies.monologue import OBSERVATION_MARK, QUESTION_MARK, MonologueTrace, Turn
@@ -69,3 +72,21 @@ def find_marks(session: Session, run_id: int) -> KnownMarks:
         for of in (QUESTION_MARK, OBSERVATION_MARK)
     )
     return KnownMarks(questions, observations)
+
+
+def find_boxes(session: Session, item_ids: Sequence[int]) -> Mapping[int, tuple[Box, ...]]:
+    """Returns the boxes that people drew in judgements that count, by item, each once, in a fixed
+    order; items without any are left out."""
+    found: dict[int, dict[Box, None]] = {}
+    for block in blocks(sorted(set(item_ids))):
+        rows = session.execute(
+            select(Sample.item_id, DrawnBox)
+            .join(Sample, Sample.id == DrawnBox.sample_id)
+            .join(counted_judgements, counted_judgements.id == DrawnBox.judgement_id)
+            .where(Sample.item_id.in_(block))
+            .order_by(Sample.item_id, DrawnBox.judgement_id, DrawnBox.sample_id, DrawnBox.turn)
+        )
+        for item_id, box in rows:
+            edges = Box(left=box.left, top=box.top, right=box.right, bottom=box.bottom)
+            found.setdefault(item_id, {})[edges] = None
+    return {item_id: tuple(boxes) for item_id, boxes in found.items()}
