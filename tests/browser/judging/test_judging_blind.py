@@ -102,6 +102,7 @@ def test_on_a_phone_it_is_opened_and_marked_by_touch(blind: Site, new_context: N
     page = new_context(PHONE, touch=True).new_page()
     page.goto(blind.link("Lin"))
     page.goto(blind.judge_url())
+    page.locator(".guide__close").tap()
     first = answer_id(page)
     page.locator(".choice").first.tap()
     expect_saved(page, 1)
