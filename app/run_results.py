@@ -227,10 +227,10 @@ class ImportResult(StoredJson):
     """Images that are new in the project."""
     splits: Mapping[str, int] = Field(default_factory=dict)
     """Rows per split."""
-    n_pictures: int = 0
+    n_pictures: int = Field(default=0, exclude_if=_is_empty)
     """Images that came without a question, new or not."""
-    n_pictures_added: int = 0
-    picture_splits: Mapping[str, int] = Field(default_factory=dict)
+    n_pictures_added: int = Field(default=0, exclude_if=_is_empty)
+    picture_splits: Mapping[str, int] = Field(default_factory=dict, exclude_if=_is_empty)
     changed: tuple[str, ...] = ()
     """Ids of rows that differ from their items and were left alone."""
     refused: tuple[Told, ...] = ()
