@@ -16,6 +16,7 @@ from app.opinions import remarks_of
 from app.queries.dataset import items as queries
 from app.queries.dataset.items import ItemFilter, ItemRow
 from app.queries.history import HistoryLine, list_item_events
+from app.queries.releases.asked import AskedSource, list_asked
 from app.queries.runs.failures import find_failure
 from app.same_text import is_cut
 from app.services.judging.opinions import opinion_of
@@ -149,6 +150,8 @@ class ItemPage:
     predictions: Sequence[queries.PredictionRow]
     answers: Sequence[tuple[str, int]]
     """What several people answered and how many of them, the most frequent first."""
+    asked: AskedSource | None
+    """None where no model asked its question."""
     history: Sequence[ItemEventLine]
     is_set_aside: bool
     set_aside_reason: str
@@ -172,6 +175,7 @@ def item_page(session: Session, project: Project, item: Item) -> ItemPage:
         trail=trail_steps(session, item),
         predictions=queries.list_predictions(session, item.id),
         answers=Counter(item.answers).most_common(),
+        asked=next(iter(list_asked(session, [item.id])), None),
         history=[_event_line(line) for line in list_item_events(session, item)],
         is_set_aside=any(place.round_item.state is RoundItemState.SET_ASIDE for place in places),
         set_aside_reason=next(

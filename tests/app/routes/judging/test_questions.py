@@ -273,3 +273,20 @@ def test_a_project_without_items_is_led_to_its_questions(
     session.commit()
     step = one(client.get(f"/projects/{asked.project.slug}"), "[aria-labelledby=next-title]")
     assert "The model asked questions" in step.get_text()
+
+
+def test_the_page_of_an_item_says_that_the_model_asked_it(
+    client: TestClient, session: Session, asked: AskedRound
+) -> None:
+    user = asked.add_member()
+    review = handing_out.open_next(session, asked.project, user)
+    assert review is not None
+    edits = {SOFA: "what color is the seat?"}
+    submit(session, review, choose(session, review, keep=[SOFA], edits=edits))
+    name, item_id = user.name, asked.made_items()[0].id
+    sign_in(client, session, make_user(session, is_admin=True))
+    said = text_of(client.get(f"/items/{item_id}"), "#asked")
+    assert "The model asked this in round 1" in said
+    assert SOFA in said
+    assert f"Kept by {name}" in said
+    assert not page(client.get(f"/items/{asked.items[0].id}")).select("#asked")
