@@ -259,10 +259,15 @@ def list_skipped(session: Session, project_id: int, user_id: int, *, limit: int)
     ).all()
 
 
+MOST_COUNTED = 1000
+
+
 def count_waiting(session: Session, project_id: int) -> int:
-    """Returns how many images of a project have questions that wait for people."""
-    return session.scalars(
-        select(func.count(AskedQuestion.asked_image_id.distinct()))
+    """Returns how many images of a project have questions that wait for people, at most
+    `MOST_COUNTED`: pages ask with every image."""
+    waiting = (
+        select(AskedQuestion.asked_image_id)
+        .distinct()
         .join(AskedImage, AskedImage.id == AskedQuestion.asked_image_id)
         .join(Round, Round.id == AskedImage.round_id)
         .where(
@@ -270,7 +275,10 @@ def count_waiting(session: Session, project_id: int) -> int:
             AskedQuestion.state == QuestionState.PROPOSED,
             waits_for_people(),
         )
-    ).one()
+        .order_by(AskedQuestion.asked_image_id)
+        .limit(MOST_COUNTED)
+    )
+    return session.scalars(select(func.count()).select_from(waiting.subquery())).one()
 
 
 def lock_items(session: Session, item_ids: Collection[int]) -> Sequence[Item]:

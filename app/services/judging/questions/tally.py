@@ -8,12 +8,15 @@ from app.lifecycle import QuestionState
 from app.models import Round
 from app.queries.rounds import questions as queries
 from app.queries.rounds.questions import Fate
-from app.run_results import KindTally, QuestionTally
+from app.run_results import KindTally, QuestionTally, RoundFigures
 
 
 def count_questions(session: Session, round_: Round) -> QuestionTally | None:
     """Returns what a round asked about its images and what became of it; None where it asked
     nothing."""
+    stored = RoundFigures.find(round_.figures)
+    if stored and (tally := stored.questions) and not (tally.n_waiting or tally.n_by_people):
+        return tally  # a critic decided on all of them, and nothing changes any more
     n_images, n_drawn, n_known, n_empty, n_over = queries.count_images(session, round_.id)
     if not n_images:
         return None
