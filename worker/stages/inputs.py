@@ -112,14 +112,15 @@ UNKNOWN = Known()
 def find_known(session: Session, inputs: RunInputs, rows: Sequence[ManifestRow]) -> Known:
     """Returns what is known of the images of some rows, where the strategy asks about images, and
     of the items, where people draw boxes for it."""
-    if inputs.strategy.draws_boxes:
-        return Known(boxes=find_boxes(session, [row.item.id for row in rows]))
+    item_ids = [row.item.id for row in rows]
+    boxes = find_boxes(session, item_ids) if inputs.strategy.draws_boxes else {}
     if not get_procedure(inputs.strategy.name).inquires:
-        return UNKNOWN
+        return Known(boxes=boxes)
     images = {row.image.sha256 for row in rows}
     return Known(
         questions.list_descriptions(session, inputs.project_id, images),
         list_dropped_questions(session, inputs.project_id, images),
+        boxes,
     )
 
 
