@@ -8,13 +8,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.kit.errors import InvalidInput
-from app.models import DrawnBox, Judgement, JudgementRevision, Round, TurnMark, User
+from app.models import DrawnBox, Judgement, JudgementRevision, Round, Sample, TurnMark, User
 from app.opinions import Opinion
+from app.round_settings import LoopSettings
 from app.services.accounts.erasure import erase_person
-from app.services.judging import judgements
+from app.services.judging import judgements, traces
 from app.services.judging.opinions import opinion_of
 from app.services.judging.ways import Way, find_ways
-from tests.support.factories import make_user
+from tests.support.factories import make_project, make_round, make_user
 from tests.support.judging import locked, make_episodes, make_monologue_round, open_item, submit
 from tests.support.rounds.looks import make_looks, make_perception_round
 
@@ -148,3 +149,24 @@ def test_boxes_stay_as_marks_do_when_their_author_is_erased(
     admin = make_user(session, is_admin=True)
     erase_person(session, author, typed_name=author.name, actor=admin)
     assert len(boxes(session)) == 1
+
+
+def test_in_a_round_that_is_judged_blind_boxes_are_drawn_once_the_traces_are_open(
+    session: Session,
+) -> None:
+    settings = LoopSettings(strategies=("perception:1", "direct:1"), auto_advance=False)
+    blind = make_round(session, make_project(session), settings=settings)
+    make_looks(session, blind)
+    judgement = open_item(session, blind, make_user(session))
+    draw = session.scalars(select(Sample.id).where(Sample.log_probability == -1.0)).first()
+    assert draw is not None
+    with pytest.raises(InvalidInput, match="once it is judged and opened"):
+        submit(session, judgement, none_fits=True, boxes={draw: {1: BOX}})
+    submit(session, judgement, none_fits=True)
+    traces.open_traces(session, locked(session, judgement))
+    said = Opinion.model_validate({"boxes": {draw: {1: BOX}}})
+    traces.mark_traces(session, locked(session, judgement), said, version=judgement.version)
+    assert boxes(session) == [(draw, 1, (0.1, 0.35, 0.4, 0.7))]
+    assert opinion_of(judgement).none_fits
+    traces.mark_traces(session, locked(session, judgement), Opinion(), version=judgement.version)
+    assert boxes(session) == []
