@@ -71,12 +71,12 @@ def test_it_is_judged_blind_then_opened_and_marked_by_keyboard(lin: Page) -> Non
 
     lin.keyboard.press("t")
     expect(lin.locator("#came")).to_be_focused()
-    expect(lin.locator(".came .offer")).to_have_count(3)
-    expect(lin.locator(".came")).to_contain_text("monologue")
+    expect(lin.locator("fieldset:has(#came) .offer")).to_have_count(3)
+    expect(lin.locator("fieldset:has(#came)")).to_contain_text("monologue")
     expect(lin.locator(".trace")).to_have_count(len(MONOLOGUE))
     place = 1 + next(
         number
-        for number, offer in enumerate(lin.locator(".came .offer").all())
+        for number, offer in enumerate(lin.locator("fieldset:has(#came) .offer").all())
         if offer.locator(".trace").count()
     )
     lin.keyboard.press("t")

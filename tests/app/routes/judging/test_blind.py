@@ -166,7 +166,7 @@ def test_opened_it_tells_who_drew_each_text_and_takes_marks(
     opened = noor.post(f"{url}/traces", headers={"HX-Request": "true"})
     came = {
         offer.select(".choice__text")[0].get_text(): words(offer.select(".came__by")[0])
-        for offer in page(opened).select(".came .offer")
+        for offer in page(opened).select("fieldset:has(#came) .offer")
     }
     both = came["seeing that one of them is much larger"].lower()
     assert "direct (1)" in both

@@ -57,7 +57,7 @@ def test_the_page_tells_what_each_found_with_intervals_and_a_drawing(
     assert "50%" in text_of(response, "#strategies-found").replace(" ", "").replace("\u202f", "")
     assert len(section.select("svg.chart")) == 2
     assert "not measured in this round" in text_of(response, "#strategies-answers")
-    assert page(response).select("nav.contents a[href='#strategies']")
+    assert page(response).select("nav a[href='#strategies']")
 
 
 def test_who_sits_out_is_told_with_what_to_do(
