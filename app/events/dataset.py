@@ -13,7 +13,7 @@ class ImportFinished(BaseEvent):
     n_added: int
     n_updated: int
     n_images: int
-    n_pictures: int = 0
+    n_pictures: int | None = None
     """Those of the images that came without a question."""
 
     def describe(self) -> str:

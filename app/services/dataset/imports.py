@@ -126,7 +126,7 @@ def import_dataset(
                 n_added=report.n_added,
                 n_updated=report.n_updated,
                 n_images=report.n_images,
-                n_pictures=report.n_pictures_added,
+                n_pictures=report.n_pictures_added or None,
             ),
             project_id=project.id,
             actor=actor,

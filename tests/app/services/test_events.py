@@ -5,7 +5,12 @@ from sqlalchemy.orm import Session
 
 from app.events import EVENTS, UnknownEvent
 from app.events.dataset import ItemExcluded, ItemIncluded
-from app.events.judging import JudgementStatusChanged
+from app.events.judging import (
+    JudgementStatusChanged,
+    QuestionsDecided,
+    QuestionsTakenBack,
+    TracesOpened,
+)
 from app.events.rounds import RoundCreated, RoundDecided
 from app.kit.sentences import CountedSentence
 from app.lifecycle import Decision
@@ -34,7 +39,7 @@ def test_an_event_comes_back_as_it_was_recorded(session: Session) -> None:
     assert isinstance(newest.event.reason, CountedSentence)
 
 
-def test_a_round_tells_all_events_of_other_versions_but_those_of_judgements(
+def test_a_round_tells_all_events_of_other_versions_but_the_answers_of_people(
     session: Session,
 ) -> None:
     project = make_project(session)
@@ -45,7 +50,12 @@ def test_a_round_tells_all_events_of_other_versions_but_those_of_judgements(
     session.flush()
     lines = list_round_events(session, round_.id)
     found = {line.event.tag for line in lines}
-    assert found == {*EVENTS, "quality:check:failed"} - {JudgementStatusChanged.tag}
+    assert found == {*EVENTS, "quality:check:failed"} - {
+        JudgementStatusChanged.tag,
+        TracesOpened.tag,
+        QuestionsDecided.tag,
+        QuestionsTakenBack.tag,
+    }
     assert [line for line in lines if isinstance(line.event, UnknownEvent)] == [
         line for line in lines if line.event.tag == "quality:check:failed"
     ]

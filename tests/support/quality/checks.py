@@ -1,6 +1,6 @@
 """Check items and people who judge them, for tests."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -68,7 +68,7 @@ def is_check(session: Session, judgement: Judgement) -> bool:
     return place.purpose is Purpose.CHECK
 
 
-Picker = Callable[[Judgement], Sequence[int]]
+Picker = Callable[[Judgement], Collection[int]]
 
 
 def first_of(judgement: Judgement) -> Sequence[int]:

@@ -27,7 +27,7 @@ def test_every_training_setting_arrives() -> None:
         learning_rate=0.01,
         warmup_share=0.2,
         weight_decay=0.1,
-        loss_weights={"answer": 1.0, "rationale": 1.5},
+        loss_weights={"answer": 1.0, "rationale": 1.5, "pointing": 0.0},
         seed=5,
         dtype="bfloat16",
         patience=4,
@@ -63,6 +63,6 @@ def test_every_lora_setting_arrives() -> None:
 
 def test_a_setting_has_one_default() -> None:
     settings = LoopSettings()
-    weights = {"answer": 1.0, "rationale": 1.0}
+    weights = {"answer": 1.0, "rationale": 1.0, "pointing": 0.0}
     assert train_config(settings, balance=1.0) == TrainConfig(loss_weights=weights)
     assert lora_settings(settings.training) == LoraSettings()

@@ -16,7 +16,14 @@ from tests.support.factories import (
     make_round_item,
     make_user,
 )
-from tests.support.quality.checks import FIT, MISFIT, judge_some, make_checks, settings_with
+from tests.support.quality.checks import (
+    FIT,
+    MISFIT,
+    expected_of,
+    judge_some,
+    make_checks,
+    settings_with,
+)
 
 
 @pytest.fixture
@@ -112,7 +119,9 @@ def test_who_is_surely_below_the_floor_is_named_and_their_answers_go_and_come_ba
     ada: TestClient, session: Session, project: Project, round_: Round, noor: User
 ) -> None:
     make_checks(session, project, 6)
-    judge_some(session, round_, noor, 40)
+    judge_some(
+        session, round_, noor, 40, lambda one: set(one.shown_order) - expected_of(session, one)
+    )
     table = text_of(ada.get(address(project)), "#people-title ~ .table-wrap")
     assert "Noor" in table
     assert "surely below 0.50" in table

@@ -386,7 +386,8 @@ def test_every_problem_is_counted_and_the_first_ones_are_listed(
 
 def test_files_that_are_not_there(refuse: Refuse, tmp_path: Path) -> None:
     assert refuse(tmp_path / "no.jsonl").message == "There is no file no.jsonl."
-    assert "there are no rows in images" in refuse(tmp_path / "images").message
+    (tmp_path / "empty").mkdir()
+    assert "there are no rows in empty" in refuse(tmp_path / "empty").message
     path = write_jsonl(tmp_path / "data.jsonl", [row(1)])
     assert "There is no folder" in refuse(path, images=tmp_path / "nowhere").message
 

@@ -12,7 +12,7 @@ from tests.support.models.more_families import FURTHER_FAMILIES
 from worker.ml.abilities import Ability, why_not
 from worker.ml.errors import ModelUnusableError
 from worker.ml.inputs.encode import encoder_of
-from worker.ml.inputs.perceiving import DETACHED, perceive, perception_modules
+from worker.ml.inputs.perceiving import perceive, perception_modules
 from worker.ml.inputs.prompts import DEFAULT_STYLE, prompt_text
 from worker.ml.model.attached import adapter_attached, attach_adapter
 from worker.ml.model.contents import parameters_by_part
@@ -193,18 +193,18 @@ def test_boxes_lead_the_attention_and_need_no_words_for_it(llava: Vlm, tmp_path:
     assert rows[0].losses == (ANSWER, POINTING)
 
 
-def test_a_detached_request_stays_as_it_begins(llava: Vlm, tmp_path: Path) -> None:
+def test_a_request_whose_gradient_is_cut_stays_as_it_begins(llava: Vlm, tmp_path: Path) -> None:
     rows = examples(tmp_path / "pictures")
     moved = {}
-    for is_detached in (False, True):
-        llava.memo[DETACHED] = is_detached
+    for cut in ("off", "on"):
+        config = replace(TRAIN, cut_requests=cut)
         trainer = Trainer(
-            llava, rows, [], config=TRAIN, adapter=FROZEN, start_from=None, style=DEFAULT_STYLE
+            llava, rows, [], config=config, adapter=FROZEN, start_from=None, style=DEFAULT_STYLE
         )
         try:
             begun = {n: p[0].clone() for n, p in parameters_by_part(llava.model).items() if p}
             trainer.step(1)
-            moved[is_detached] = {
+            moved[cut] = {
                 name
                 for name, parameters in parameters_by_part(llava.model).items()
                 if parameters and not torch.equal(parameters[0], begun[name])
@@ -212,10 +212,9 @@ def test_a_detached_request_stays_as_it_begins(llava: Vlm, tmp_path: Path) -> No
         finally:
             trainer.close()
             attach_adapter(llava, None)
-            llava.memo.pop(DETACHED)
-    assert "modules/request" in moved[False]
-    assert "modules/request" not in moved[True]
-    assert "modules/perception" in moved[True]
+    assert "modules/request" in moved["off"]
+    assert "modules/request" not in moved["on"]
+    assert "modules/perception" in moved["on"]
 
 
 def test_with_lora_the_base_learns_beside_it(llava: Vlm, tmp_path: Path) -> None:
