@@ -1,6 +1,6 @@
 """The JSON of runs that learn from rewards: what they plan, how far they are, and their result.
 
-As those of other runs (`run_results.py`): whoever makes one stores what `dump` returns, whoever
+As those of other runs (`run_results/`): whoever makes one stores what `dump` returns, whoever
 needs it calls `read`, or `find` where there may be nothing yet.
 """
 

@@ -197,7 +197,7 @@ def test_nobody_compares_who_judges_as_a_text() -> None:
 
 
 STORED_JSON = {"result", "figures", "progress"}
-"""Attributes of runs and rounds that are JSON; `app/run_results.py` reads them."""
+"""Attributes of runs and rounds that are JSON; `app/run_results/` reads them."""
 
 
 def is_read_by_key(node: ast.AST, is_json: Callable[[ast.expr], bool]) -> bool:
