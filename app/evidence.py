@@ -1,7 +1,7 @@
 """The stored figures of a round's evidence: agreement, positions, anchors, people, yield and more.
 
 Whoever measures stores what `dump` returns, and pages call `find`, as with the results of runs
-(`run_results.py`). A new kind of evidence is a member of `EvidenceKind`, a model here and what
+(`app/run_results/`). A new kind of evidence is a member of `EvidenceKind`, a model here and what
 measures it in `app/services/quality/evidence.py`.
 """
 

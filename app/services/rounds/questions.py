@@ -129,12 +129,21 @@ def measure_grounding(session: Session, round_: Round) -> None:
 def _find_scenes(
     session: Session, round_: Round, questions: Sequence[AskedQuestion]
 ) -> dict[str, tuple[Scene, Scene]]:
-    """Returns the scene of each image that has facts, and the one it is held against."""
+    """Returns the scene of each image whose facts are one, and the one it is held against."""
     images = sorted({question.image_sha256 for question in questions})
     facts = queries.list_facts(session, round_.project_id, images)
-    known = [image for image in images if image in facts]
-    scenes = {image: Scene.from_dict(facts[image]) for image in known}
+    found = {image: _as_scene(facts[image]) for image in images if image in facts}
+    scenes = {image: scene for image, scene in found.items() if scene is not None}
+    known = list(scenes)
     return {image: (scenes[image], scenes[known[n - 1]]) for n, image in enumerate(known)}
+
+
+def _as_scene(facts: dict[str, Any]) -> Scene | None:
+    """The scene that facts describe; None where they tell something else, such as a caption."""
+    try:
+        return Scene.from_dict(facts)
+    except ValueError:
+        return None
 
 
 def _measure(

@@ -189,3 +189,12 @@ def test_whether_a_question_has_an_answer_is_measured_and_decides_nothing(asked:
     assert tally is not None
     assert (tally.n_by_people, tally.n_waiting) == (0, 2)
     assert tally.kinds == {"attribute by name": KindTally(asked=2, grounded=1, elsewhere=1)}
+
+
+def test_facts_that_are_no_scene_are_left_alone(asked: Asked) -> None:
+    asked.items[0].facts = {"caption": "a red ball"}
+    asked.store(0, ["what color is the sphere?"])
+    measure_grounding(asked.session, asked.round)
+    decide_by_critic(asked.session, asked.round, "exact")
+    found = asked.questions()["what color is the sphere?"]
+    assert (found.state, found.kind, found.is_grounded) == (QuestionState.PROPOSED, None, None)
