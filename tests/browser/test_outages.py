@@ -239,6 +239,8 @@ def test_nothing_is_lost_and_nobody_waits_while_services_are_away(
             os.kill(services.pids()["postgres"], signal.SIGKILL)
             time.sleep(6)
 
+            with httpx2.Client(base_url=site.web.url, timeout=30) as admin:
+                wait_for(lambda: admin.get("/health/ready").status_code == 200, seconds=60)
             with (
                 httpx2.Client(base_url=site.web.url, timeout=30) as admin,
                 stopped(services.pids()["redis"], 25),
