@@ -290,7 +290,7 @@ class DoubtFigures(StoredJson):
 
 
 class StrategyFind(StoredJson):
-    """What one strategy of a mixed round found, and what that cost.
+    """How many rationales one strategy of a mixed round brought, and at what cost.
 
     A text that several drew counts for each in `n_shown` and `n_admitted`. In what is said of an
     admitted rationale it counts for each by its share of the draws, as the time of people does.

@@ -309,7 +309,7 @@ class EvidenceKind(StrEnum):
     DOUBTS = "doubts"
     """Whether what a model doubts of its own rationales is what is judged not to fit."""
     FOUND = "found"
-    """What each strategy of a mixed round found, and what that cost."""
+    """How many rationales each strategy of a mixed round brought, and at what cost."""
 
 
 def can_advance(

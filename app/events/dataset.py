@@ -14,7 +14,7 @@ class ImportFinished(BaseEvent):
     n_updated: int
     n_images: int
     n_pictures: int | None = None
-    """Those of the images that came without a question."""
+    """How many of the images have no question."""
 
     def describe(self) -> str:
         if self.n_pictures:

@@ -12,8 +12,8 @@ from app.metrics.resampling import Bools, Floats, Ints, Measured, Resampling, di
 
 @dataclass(frozen=True)
 class Warned:
-    """One entry per candidate: its item, whether it is warned of, how many verdicts it has, and how
-    many of them say that it does not fit."""
+    """Columns with an entry for each candidate: its item, whether people were warned of it, the
+    number of its verdicts, and of those that say that it does not fit."""
 
     item: Ints
     is_warned: Bools
@@ -23,9 +23,10 @@ class Warned:
 
 @dataclass(frozen=True)
 class WarningWorth:
-    """What a warning is worth, over verdicts. precision: of the verdicts on what is warned of, the
-    share that say that it does not fit; recall: of those that say so, the share that is warned of.
-    By chance: of a warning at random, as often. above: precision less that by chance."""
+    """How often a warning is right, counted over verdicts. precision: of the verdicts on what is
+    warned of, the share that say that it does not fit; recall: of those that say so, the share that
+    is warned of. By chance: of a warning at random, as often. above: precision less that by
+    chance."""
 
     precision: Measured
     recall: Measured

@@ -46,7 +46,7 @@ class ProjectImage(Base):
     """As the file was called, with its folders, of an image that came without a question; of others
     their items say it."""
     facts: Mapped[Json | None]
-    """What a critic may read of an image that came without a question."""
+    """The facts that were imported with an image that has no question; critics read them."""
     __table_args__ = (
         UniqueConstraint("project_id", "image_sha256", "split"),
         Index(

@@ -241,15 +241,12 @@ def test_nothing_is_lost_and_nobody_waits_while_services_are_away(
 
             with httpx2.Client(base_url=site.web.url, timeout=30) as admin:
                 wait_for(lambda: admin.get("/health/ready").status_code == 200, seconds=60)
-            with (
-                httpx2.Client(base_url=site.web.url, timeout=30) as admin,
-                stopped(services.pids()["redis"], 25),
-            ):
-                assert admin.get(admin_link).status_code in {200, 303}
-                started = time.perf_counter()
-                asked = admin.post(f"{project_url}/releases")
-                seconds = time.perf_counter() - started
-                record.answers.append(("work asked for", asked.status_code, seconds))
+                with stopped(services.pids()["redis"], 25):
+                    assert admin.get(admin_link).status_code in {200, 303}
+                    started = time.perf_counter()
+                    asked = admin.post(f"{project_url}/releases")
+                    seconds = time.perf_counter() - started
+                    record.answers.append(("work asked for", asked.status_code, seconds))
 
             proxy.is_signed_in = False
             time.sleep(6)

@@ -33,6 +33,15 @@ SAMPLING = {
 }
 """Enough for a random model to say something that is admitted."""
 
+ASKING = {
+    "n_questions": 3,
+    "question_tokens": 60,
+    "description_tokens": 4,
+    "temperature": 1.5,
+    "prototypes": True,
+}
+"""Enough for a random model to ask something that it can answer."""
+
 
 def test_it_explains_asks_and_learns_dialogues(
     database: sessionmaker[Session], tmp_path: Path
@@ -43,11 +52,7 @@ def test_it_explains_asks_and_learns_dialogues(
         strategy="self_questioning",
         sampling=SAMPLING,
         self_questioning={
-            "n_questions": 3,
-            "question_tokens": 60,
-            "description_tokens": 4,
-            "temperature": 1.5,
-            "prototypes": True,
+            **ASKING,
             "probe_questions": 1,
             "delta": 1.0,
         },
@@ -92,11 +97,7 @@ def test_it_learns_captions_first_and_to_ask_less_what_was_dropped(
         strategy="self_questioning",
         sampling=SAMPLING,
         self_questioning={
-            "n_questions": 3,
-            "question_tokens": 60,
-            "description_tokens": 4,
-            "temperature": 1.5,
-            "prototypes": True,
+            **ASKING,
             "caption_epochs": 2,
             "dropped_weight": 1.0,
         },
