@@ -198,7 +198,7 @@ def describe_rewarded(figures: RewardedFigures) -> str:
 
 def describe(session: "Session", round_: "Round") -> dict[str, Any]:
     """Returns a round's state as plain data."""
-    from app.queries.rounds.rounds import get_progress
+    from app.queries.rounds.progress import get_progress
 
     progress = get_progress(session, round_)
     return {

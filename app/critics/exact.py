@@ -17,8 +17,8 @@ import numpy as np
 
 from app.critics.base import CriticError, CriticItem, Fault, Verdict
 from app.scenes.grammar import readings
-from app.scenes.question_parser import parse_question
-from app.scenes.questions import (
+from app.scenes.questions.parser import parse_question
+from app.scenes.questions.queries import (
     NUMBER_WORDS,
     AttributeQuery,
     CountComparisonQuery,
@@ -28,9 +28,8 @@ from app.scenes.questions import (
     NeighbourQuery,
     Query,
     answer_query,
-    noun,
-    phrase,
 )
+from app.scenes.questions.words import noun, phrase
 from app.scenes.scene import Scene
 from app.scenes.statements import (
     ALL_CELLS,

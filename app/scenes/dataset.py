@@ -13,7 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from app.scenes.questions import Kind, Question, ask
+from app.scenes.questions.draw import Question, ask
+from app.scenes.questions.queries import Kind
 from app.scenes.rationales import gold_rationales
 from app.scenes.render import render_png
 from app.scenes.scene import Scene, is_held_out, random_scene

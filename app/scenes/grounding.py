@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from app.scenes.question_parser import parse_question
-from app.scenes.questions import (
+from app.scenes.questions.parser import parse_question
+from app.scenes.questions.queries import (
     AttributeQuery,
     CountComparisonQuery,
     CountQuery,

@@ -11,7 +11,8 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-from app.scenes.questions import (
+from app.scenes.questions.draw import Question, describe, unique_descriptions
+from app.scenes.questions.queries import (
     AttributeQuery,
     CountComparisonQuery,
     CountQuery,
@@ -19,16 +20,13 @@ from app.scenes.questions import (
     ExistenceQuery,
     NeighbourQuery,
     Query,
-    Question,
     RelationQuery,
     SameAttributeQuery,
     answer_query,
-    describe,
     find_all,
     find_one,
-    noun,
-    unique_descriptions,
 )
+from app.scenes.questions.words import noun
 from app.scenes.rationales import (
     SEE,
     explain,

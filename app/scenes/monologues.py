@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from app.scenes.question_parser import described, parse_question
-from app.scenes.questions import (
+from app.scenes.questions.draw import unique_descriptions
+from app.scenes.questions.parser import described, parse_question
+from app.scenes.questions.queries import (
     NUMBER_WORDS,
     STEP,
     AttributeQuery,
@@ -30,13 +31,8 @@ from app.scenes.questions import (
     find_all,
     find_one,
     neighbour,
-    noun,
-    phrase,
-    place_name,
-    place_words,
-    unique_descriptions,
-    word_query,
 )
+from app.scenes.questions.words import noun, phrase, place_name, place_words, word_query
 from app.scenes.rationales import explain, how_many, is_value
 from app.scenes.scene import ATTRIBUTES, COLS, ROWS, Obj, Scene
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from app.scenes.questions import NUMBER_WORDS, Direction
+from app.scenes.questions.queries import NUMBER_WORDS, Direction
 from app.scenes.scene import COLORS, COLS, MATERIALS, N_CELLS, N_COLS, ROWS, SHAPES, SIZES
 from app.scenes.statements import (
     ALL_CELLS,

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from app.scenes.questions import (
+from app.scenes.questions.draw import describe
+from app.scenes.questions.queries import (
     NUMBER_WORDS,
     OPPOSITE,
     AttributeQuery,
@@ -24,14 +25,12 @@ from app.scenes.questions import (
     Query,
     RelationQuery,
     SameAttributeQuery,
-    describe,
     find_all,
     find_one,
     is_in_direction,
     neighbour,
-    noun,
-    place_words,
 )
+from app.scenes.questions.words import noun, place_words
 from app.scenes.scene import ATTRIBUTES, COLS, ROWS, Obj, Scene
 
 SEE: Final = ("there is", "i see", "we see", "the picture shows")

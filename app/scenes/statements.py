@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from app.scenes.questions import Direction
+from app.scenes.questions.queries import Direction
 
 ALL_CELLS: Final = 0b111_111_111
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from app.scenes.questions import Description, NeighbourQuery, Query
+from app.scenes.questions.queries import Description, NeighbourQuery, Query
 from app.scenes.scene import ATTRIBUTES, N_CELLS, N_COLS
 from app.scenes.statements import (
     Beside,

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from app.scenes.questions import (
+from app.scenes.questions.queries import (
     STEP,
     AttributeQuery,
     CountComparisonQuery,

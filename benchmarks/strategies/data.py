@@ -18,7 +18,8 @@ from app.scenes.monologues import (
     ideal_monologue,
     word_sub_query,
 )
-from app.scenes.questions import (
+from app.scenes.questions.draw import Question, ask, unique_descriptions
+from app.scenes.questions.queries import (
     AttributeQuery,
     CountComparisonQuery,
     CountQuery,
@@ -26,11 +27,8 @@ from app.scenes.questions import (
     Kind,
     NeighbourQuery,
     Query,
-    Question,
     RelationQuery,
     SameAttributeQuery,
-    ask,
-    unique_descriptions,
 )
 from app.scenes.render import render_png
 from app.scenes.scene import Scene

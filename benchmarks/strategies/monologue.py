@@ -11,7 +11,7 @@ from app.critics.base import CriticItem
 from app.critics.exact import ExactCritic
 from app.same_text import is_same_answer
 from app.scenes.monologues import is_useful, observe, read_sub_query
-from app.scenes.questions import AttributeQuery
+from app.scenes.questions.queries import AttributeQuery
 from app.strategies.monologue import Outcome
 from benchmarks.strategies.bench import OPENER, SETTINGS, TEMPERATURE, Bench
 from benchmarks.strategies.counting import cost_of, right_of, shares

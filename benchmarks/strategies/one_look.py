@@ -8,16 +8,15 @@ from pathlib import Path
 
 from app.same_text import is_same_answer
 from app.scenes.monologues import SceneMonologue
-from app.scenes.questions import (
+from app.scenes.questions.queries import (
     NUMBER_WORDS,
     AttributeQuery,
     CountQuery,
     Description,
     NeighbourQuery,
     Query,
-    noun,
-    place_words,
 )
+from app.scenes.questions.words import noun, place_words
 from app.scenes.scene import ATTRIBUTES
 from benchmarks.strategies.bench import TEMPERATURE, Bench
 from benchmarks.strategies.counting import cost_of, right_of, shares

@@ -33,7 +33,7 @@ KINDS = (
     "relation",
     "neighbour",
 )
-"""Kinds of questions, finer than those of app/scenes/questions.py."""
+"""Kinds of questions, finer than those of app/scenes/questions/queries.py."""
 TWO_LOOKS = ("same attribute", "relation", "neighbour")
 """Those that the demo model cannot answer at one look."""
 

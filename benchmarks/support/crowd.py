@@ -25,7 +25,8 @@ from app.critics.exact import ExactCritic
 from app.lifecycle import UserKind
 from app.metrics.dawid_skene import RightOfAsked, Votes
 from app.scenes.loose import found_explanation
-from app.scenes.questions import Kind, ask
+from app.scenes.questions.draw import ask
+from app.scenes.questions.queries import Kind
 from app.scenes.scene import random_scene
 from app.services.admission.votes import VoteMatrix
 

@@ -27,7 +27,8 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from app.critics.base import CriticItem
 from app.critics.exact import ExactCritic
-from app.scenes.questions import Kind, Question
+from app.scenes.questions.draw import Question
+from app.scenes.questions.queries import Kind
 from app.scenes.render import render_scene
 from app.scenes.scene import Scene
 from worker.demo.rows import answer_prompt, draw_question, rationale_prompt

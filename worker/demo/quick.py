@@ -7,7 +7,7 @@ import random
 import torch
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
-from app.scenes.questions import Kind
+from app.scenes.questions.queries import Kind
 from worker.demo.batches import IGNORED, make_batch
 from worker.demo.pixels import CellPixels
 from worker.demo.rows import Row, answer_prompt, draw_question

@@ -10,19 +10,16 @@ import random
 from dataclasses import dataclass
 
 from app.scenes.loose import found_explanation
-from app.scenes.questions import (
+from app.scenes.questions.draw import Question, ask, unique_descriptions
+from app.scenes.questions.queries import (
     NUMBER_WORDS,
     Description,
     Direction,
     Kind,
-    Question,
-    ask,
     find_all,
     neighbour,
-    noun,
-    place_words,
-    unique_descriptions,
 )
+from app.scenes.questions.words import noun, place_words
 from app.scenes.rationales import explain
 from app.scenes.scene import ATTRIBUTES, Obj, Scene, is_held_out, random_scene
 

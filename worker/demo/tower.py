@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from transformers import LlavaForConditionalGeneration
 
-from app.scenes.questions import Description, find_all
+from app.scenes.questions.queries import Description, find_all
 from app.scenes.scene import ATTRIBUTES, N_CELLS, N_COLS, N_ROWS, Scene
 from worker.demo.pixels import CellPixels
 from worker.demo.rows import training_scene

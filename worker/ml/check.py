@@ -20,9 +20,10 @@ from worker.ml.inputs.sight import fit_set, look_into
 from worker.ml.model.loading import Vlm, load_vlm
 from worker.ml.model.lora import find_targets, linear_modules
 from worker.ml.model.memory import row_bytes
-from worker.ml.proof import ProofLine, prove
-from worker.ml.proof_of_merge import prove_merge
-from worker.ml.proof_of_parts import prove_parts
+from worker.ml.proof.lines import ProofLine
+from worker.ml.proof.merge import prove_merge
+from worker.ml.proof.parts import prove_parts
+from worker.ml.proof.prove import prove
 from worker.ml.sampling.generate import sample
 from worker.ml.sampling.seeds import derive_seed
 from worker.ml.types import Draw, LoraSettings, Prompt, SampleConfig, Sampled
@@ -96,9 +97,9 @@ def check_model(
     lora: LoraSettings | None = None,
     style: PromptStyle = DEFAULT_STYLE,
 ) -> ModelReport:
-    """Loads the model, proves it (proof.py), trains an adapter of several parts for two steps,
-    merges the model with an adapter and loads that again, and samples an answer and a rationale for
-    up to three items. images and questions go together pairwise.
+    """Loads the model, proves it (proof/prove.py), trains an adapter of several parts for two
+    steps, merges the model with an adapter and loads that again, and samples an answer and a
+    rationale for up to three items. images and questions go together pairwise.
 
     Raises MlError with what to do where there is nothing to load or no memory to try it.
     """

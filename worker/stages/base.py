@@ -24,7 +24,8 @@ from worker.ml.abilities import why_not
 from worker.ml.errors import BaseChangedError
 from worker.ml.inputs.prompts import DEFAULT_STYLE
 from worker.ml.model.loading import Vlm, find_model
-from worker.ml.proof import Proof, prove
+from worker.ml.proof.lines import Proof
+from worker.ml.proof.prove import prove
 from worker.scene_pairs import render_pairs
 from worker.stages.inputs import RunInputs, stop_when_lost
 from worker.stages.refusals import ModelRefused

@@ -15,8 +15,8 @@ from app.critics.exact import ExactCritic
 from app.models import Item, Project
 from app.queries.judging.practice import list_material
 from app.scenes.loose import loose_explanation
-from app.scenes.question_parser import parse_question
-from app.scenes.questions import Question
+from app.scenes.questions.draw import Question
+from app.scenes.questions.parser import parse_question
 from app.scenes.scene import Scene
 from app.services.judging import practice_items
 from app.services.judging.practice_items import Expected, Lesson

@@ -17,7 +17,7 @@ from app.kit.texts import unit_hash
 from app.models import Item, Project
 from app.queries.dataset.prior import list_items_with_facts
 from app.scenes.monologues import SceneMonologue, ideal_monologue, useless_monologue
-from app.scenes.question_parser import parse_question
+from app.scenes.questions.parser import parse_question
 from app.scenes.scene import Scene
 from app.services.dataset import prior
 

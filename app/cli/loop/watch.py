@@ -14,6 +14,7 @@ from app.kit.errors import AppError
 from app.lifecycle import CLOSED_ROUND, RUN_TRANSITIONS, Job, RunStatus
 from app.models import Round, Run
 from app.queries.rounds import rounds as queries
+from app.queries.rounds.progress import RunProgress, get_progress
 from app.queries.runs.runs import find_latest_run
 from app.reward_results import ReinforcementProgress
 from app.round_settings import LoopSettings
@@ -81,7 +82,7 @@ def _phases(session: Session, round_: Round) -> list[Phase]:
             total=total or 1,
             per_second=entry.per_second if entry.n_shards else None,
         )
-        for entry in queries.get_progress(session, round_).runs
+        for entry in get_progress(session, round_).runs
         for done, total in [_extent(entry)]
     ]
 
@@ -96,7 +97,7 @@ def _name(round_: Round, run: Run) -> str:
     return f"round {round_.number} {run.job.value}{strategy}{role}"
 
 
-def _extent(entry: queries.RunProgress) -> tuple[int, int]:
+def _extent(entry: RunProgress) -> tuple[int, int]:
     """Returns how far a run is, and of how much: in shards, items or steps."""
     if entry.n_shards:
         return entry.n_shards_done, entry.n_shards

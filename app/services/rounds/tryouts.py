@@ -19,7 +19,7 @@ from app.lifecycle import LIVE_RUN, Job
 from app.models import Item, Project, Round, Run, TriedPicture, User
 from app.pictures.files import show
 from app.pictures.seeing import PictureError
-from app.queries.rounds import tryouts as queries
+from app.queries.projects import tryouts as queries
 from app.queries.rounds.rounds import list_rounds
 from app.queries.runs import runs as run_queries
 from app.run_results import StoredJson

@@ -8,7 +8,7 @@ from app.kit.errors import NotFound
 from app.kit.numbers import Id
 from app.kit.sentences import Sentence
 from app.models import Run, TriedPicture
-from app.queries.rounds import tryouts as queries
+from app.queries.projects import tryouts as queries
 from app.web.access.deps import SessionDep
 from app.web.access.projects import ManagedProject
 

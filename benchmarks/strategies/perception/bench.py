@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.round_settings import LoopSettings
-from app.scenes.questions import AttributeQuery, Description, Kind, Question, word_query
+from app.scenes.questions.draw import Question
+from app.scenes.questions.queries import AttributeQuery, Description, Kind
+from app.scenes.questions.words import word_query
 from app.scenes.scene import ATTRIBUTES, N_COLS, Obj, Scene
 from benchmarks.strategies.data import Asked, Pictures, draw_questions
 from benchmarks.strategies.models import Trained, Workshop

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.round_settings import LoopSettings
-from app.scenes.questions import Kind, ask
+from app.scenes.questions.draw import ask
+from app.scenes.questions.queries import Kind
 from app.scenes.rationales import explain
 from app.scenes.scene import Scene
 from benchmarks.strategies.data import Asked, Pictures, draw_questions

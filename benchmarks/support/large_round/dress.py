@@ -21,7 +21,8 @@ from app.models import Adapter, Item, Project, RoundModel, Run, User
 from app.queries.runs.runs import claim_run
 from app.run_results import EvaluationResult, TrainingResult
 from app.scenes.loose import found_explanation
-from app.scenes.questions import Kind, Question, ask
+from app.scenes.questions.draw import Question, ask
+from app.scenes.questions.queries import Kind
 from app.scenes.rationales import explain
 from app.scenes.render import render_png
 from app.scenes.scene import Scene, random_scene

@@ -5,7 +5,8 @@ import random
 import pytest
 
 from app.scenes.grounding import OPEN, PRESUMING, answer_about, kind_of
-from app.scenes.questions import Kind, ask
+from app.scenes.questions.draw import ask
+from app.scenes.questions.queries import Kind
 from app.scenes.scene import Obj, Scene, random_scene
 
 SCENE = Scene(

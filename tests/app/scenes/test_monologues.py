@@ -16,7 +16,8 @@ from app.scenes.monologues import (
     useless_monologue,
     word_sub_query,
 )
-from app.scenes.questions import Kind, Question, ask
+from app.scenes.questions.draw import Question, ask
+from app.scenes.questions.queries import Kind
 from app.scenes.scene import Scene, random_scene
 
 

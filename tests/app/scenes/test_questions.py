@@ -6,20 +6,18 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from app.scenes.question_parser import parse_question
-from app.scenes.questions import (
-    N_WORDINGS,
+from app.scenes.questions.draw import Question, ask
+from app.scenes.questions.parser import parse_question
+from app.scenes.questions.queries import (
     NUMBER_WORDS,
     AttributeQuery,
     CountQuery,
     Description,
     Kind,
     NeighbourQuery,
-    Question,
     answer_query,
-    ask,
-    word_query,
 )
+from app.scenes.questions.words import N_WORDINGS, word_query
 from app.scenes.scene import ATTRIBUTES, Scene, random_scene
 from app.scenes.worlds import NO_ANSWER, alternatives, answers
 

@@ -6,7 +6,8 @@ from collections import Counter
 from app.critics.base import CriticItem, Fault
 from app.critics.exact import ExactCritic
 from app.scenes.loose import found_explanation, loose_explanation
-from app.scenes.questions import Kind, Question, answer_query, ask
+from app.scenes.questions.draw import Question, ask
+from app.scenes.questions.queries import Kind, answer_query
 from app.scenes.rationales import explain, gold_rationales
 from app.scenes.scene import Scene, random_scene
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from app.scenes.questions import Kind
+from app.scenes.questions.queries import Kind
 from worker.demo.card import write_card
 
 

@@ -8,7 +8,7 @@ from tests.support.models.families import build_llava
 from worker.ml.check import check_model
 from worker.ml.errors import MlError
 from worker.ml.model.loading import load_vlm
-from worker.ml.proof_of_merge import prove_merge
+from worker.ml.proof.merge import prove_merge
 from worker.ml.types import Example, LoraSettings
 
 
@@ -70,7 +70,7 @@ def test_a_model_that_fails_its_proof_is_reported_with_the_reason(
 def test_a_large_model_is_merged_layer_by_layer(
     llava_folder: Path, rows: list[Example], monkeypatch: pytest.MonkeyPatch, dora: bool
 ) -> None:
-    monkeypatch.setattr("worker.ml.proof_of_merge.LARGE_BYTES", 1)
+    monkeypatch.setattr("worker.ml.proof.merge.LARGE_BYTES", 1)
     vlm = load_vlm(str(llava_folder), device="cpu")
     before = {name: tensor.clone() for name, tensor in vlm.model.state_dict().items()}
     line = prove_merge(vlm, str(llava_folder), rows[0], LoraSettings(rank=2, dora=dora))

@@ -17,7 +17,7 @@ from worker.ml.inputs.prompts import explained, frame_of, prompt_text
 from worker.ml.model.attached import adapter_attached
 from worker.ml.model.loading import Vlm, load_vlm
 from worker.ml.model.lora import linear_modules
-from worker.ml.proof_of_parts import parts_for, prove_parts
+from worker.ml.proof.parts import parts_for, prove_parts
 from worker.ml.sampling.batch import Group
 from worker.ml.sampling.generate import sample
 from worker.ml.sampling.loop import decode_plain

@@ -12,7 +12,8 @@ from worker.ml.errors import ModelUnusableError, Stopped
 from worker.ml.model.attached import attach_adapter
 from worker.ml.model.contents import add_new_adapter, remove_adapters, write_adapter
 from worker.ml.model.loading import Vlm, load_vlm
-from worker.ml.proof import Proof, ProofLine, prove
+from worker.ml.proof.lines import Proof, ProofLine
+from worker.ml.proof.prove import prove
 from worker.ml.sampling.generate import sample
 from worker.ml.types import Draw, LoraSettings, Prompt, SampleConfig
 

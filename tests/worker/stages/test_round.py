@@ -22,7 +22,7 @@ from app.models import (
     TrainingRow,
 )
 from app.queries.rounds.candidates import count_draws
-from app.queries.rounds.rounds import get_progress
+from app.queries.rounds.progress import get_progress
 from app.queries.rounds.training_items import list_manifest
 from app.run_results import SamplingResult
 from app.services.judging import opening

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from app.kit.errors import AppError, LostRun, NotFound
 from app.kit.storage import image_path
 from app.models import Image, Item, Project, Round, Run
+from app.queries.projects.tryouts import find_picture
 from app.queries.rounds.bases import find_base
-from app.queries.rounds.tryouts import find_picture
 from app.queries.runs.runs import get_run
 from app.round_settings import LoopSettings
 from app.same_text import is_same_answer

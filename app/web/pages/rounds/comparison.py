@@ -19,7 +19,8 @@ from app.queries.quality.comparisons import (
     find_comparison,
 )
 from app.queries.quality.evidence import list_evidence
-from app.queries.rounds.rounds import RoundProgress, list_round_models
+from app.queries.rounds.progress import RoundProgress
+from app.queries.rounds.rounds import list_round_models
 from app.queries.runs.runs import get_run
 from app.round_settings import PEOPLE, LoopSettings
 from app.services.quality.comparisons import MOST_ITEMS

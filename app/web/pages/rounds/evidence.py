@@ -22,7 +22,8 @@ from app.measures import LEVEL, Undefined
 from app.models import Round
 from app.queries.accounts.users import name_people
 from app.queries.quality.evidence import StoredEvidence, list_evidence
-from app.queries.rounds.rounds import RoundProgress, list_rounds
+from app.queries.rounds.progress import RoundProgress
+from app.queries.rounds.rounds import list_rounds
 from app.web.render.charts import Chart, line_chart
 
 WHY_UNDEFINED: Mapping[Undefined, Sentence] = {

@@ -13,7 +13,8 @@ from app.kit.sentences import Sentence
 from app.lifecycle import JUDGEABLE_ROUND, Job
 from app.models import Project, Round
 from app.queries.history import HistoryLine, list_round_events
-from app.queries.rounds.rounds import RoundProgress, list_rounds
+from app.queries.rounds.progress import RoundProgress
+from app.queries.rounds.rounds import list_rounds
 from app.round_settings import LoopSettings
 from app.run_results import EvaluationResult
 from app.web.pages.judging.question_figures import AskedPart, asked_part

@@ -9,7 +9,7 @@ from app.lifecycle import RoundStatus
 from app.models import Round
 from app.queries.clock import read_clock
 from app.queries.rounds import pace
-from app.queries.rounds.rounds import RoundProgress
+from app.queries.rounds.progress import RoundProgress
 from app.services.quality.forecast import EndOfJudging, HoursLeft, forecast_end, forecast_hours
 
 SOON = timedelta(days=2)

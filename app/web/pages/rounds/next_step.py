@@ -9,7 +9,8 @@ from app.kit.sentences import Amount, CountedSentence, Sentence
 from app.lifecycle import CLOSED_ROUND, Decision, RoundStatus
 from app.models import Project, Round
 from app.queries.admission.adjudications import has_undecided
-from app.queries.rounds.rounds import RoundProgress, find_last_round, has_unjudged_items
+from app.queries.rounds.progress import RoundProgress
+from app.queries.rounds.rounds import find_last_round, has_unjudged_items
 from app.round_settings import LoopSettings
 from app.web.language.labels import word
 

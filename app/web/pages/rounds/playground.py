@@ -10,8 +10,8 @@ from app.kit.sentences import Sentence
 from app.lifecycle import LIVE_RUN, Split
 from app.models import Item, Json, Project, Run
 from app.queries.dataset.items import find_item_by_external_id
+from app.queries.projects import tryouts as queries
 from app.queries.projects.overview import list_worker_lines
-from app.queries.rounds import tryouts as queries
 from app.round_settings import LoopSettings
 from app.services.rounds import tryouts
 from app.services.rounds.tryouts import BASE, Asked, Tried, TryoutResult

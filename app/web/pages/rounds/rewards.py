@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from app.kit.sentences import Sentence
 from app.lifecycle import Job
 from app.models import Run
-from app.queries.rounds.rounds import RoundProgress
+from app.queries.rounds.progress import RoundProgress
 from app.reward_results import ReinforcementProgress, ReinforcementResult, ReinforcementStep
 from app.strategies.monologue import OBSERVER, REASONER
 from app.web.render.charts import Chart, Point, line_chart

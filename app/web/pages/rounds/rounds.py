@@ -17,7 +17,8 @@ from app.lifecycle import (
 from app.models import Project, Round, Run
 from app.queries.projects import overview
 from app.queries.quality.evidence import find_newest
-from app.queries.rounds.rounds import RoundProgress, find_failed_run, get_progress
+from app.queries.rounds.progress import RoundProgress, get_progress
+from app.queries.rounds.rounds import find_failed_run
 from app.queries.runs.failures import list_round_failures
 from app.round_settings import LoopSettings
 from app.run_results import EvaluationResult, RoundFigures, TrainingProgress, TrainingResult

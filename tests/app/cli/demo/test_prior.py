@@ -12,7 +12,7 @@ from app.lifecycle import Split
 from app.models import Item, PriorEpisode, Project
 from app.queries.dataset.prior import count_prior
 from app.scenes.monologues import is_useful
-from app.scenes.question_parser import parse_question
+from app.scenes.questions.parser import parse_question
 from app.scenes.scene import Scene
 from tests.support.dataset_files import own_store
 from tests.support.factories import make_item, make_project

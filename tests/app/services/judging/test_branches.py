@@ -11,7 +11,8 @@ from app.kit.errors import InvalidInput, LostRun
 from app.lifecycle import Job, RoundStatus, RunStatus, Split
 from app.models import Branch, Event, Judgement, Project, Round, RoundItem, Run, User
 from app.opinions import Opinion
-from app.queries.rounds.rounds import find_failed_run, get_progress
+from app.queries.rounds.progress import get_progress
+from app.queries.rounds.rounds import find_failed_run
 from app.queries.runs.runs import claim_run
 from app.run_results import BranchTally
 from app.services.accounts.erasure import erase_person

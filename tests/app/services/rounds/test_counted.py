@@ -24,7 +24,8 @@ from app.queries.rounds.candidates import (
     list_round_candidates,
 )
 from app.queries.rounds.figures import count_fitting_draws, count_marks, count_sampled
-from app.queries.rounds.rounds import get_progress, has_unjudged_items, list_train_item_ids
+from app.queries.rounds.progress import get_progress
+from app.queries.rounds.rounds import has_unjudged_items, list_train_item_ids
 from app.round_settings import AdmissionSettings
 from app.services.admission.apply import admit
 from app.services.admission.preview import count_votes

@@ -8,7 +8,8 @@ from app.events import read_event
 from app.kit.errors import Conflict
 from app.lifecycle import Decision, Job, RoundStatus, Split
 from app.models import Adapter, Event, Project, Round, RoundModel, Run
-from app.queries.rounds.rounds import find_newest_adapter, get_progress, get_round_model
+from app.queries.rounds.progress import get_progress
+from app.queries.rounds.rounds import find_newest_adapter, get_round_model
 from app.queries.runs.runs import claim_run
 from app.run_results import SamplingResult
 from app.services.rounds.moving_on import finish_round_run

@@ -8,7 +8,7 @@ from typing import Final
 
 from app.scenes.lexicon import canonical_tokens
 from app.scenes.noun_phrases import Core, PhraseReader
-from app.scenes.questions import (
+from app.scenes.questions.queries import (
     AttributeQuery,
     CountComparisonQuery,
     CountQuery,

@@ -17,7 +17,7 @@ from worker.ml.model.loading import Vlm
 from worker.ml.model.lora import linear_modules
 from worker.ml.model.memory import is_out_of_memory
 from worker.ml.model.modules.tuned import find_projectors
-from worker.ml.proof import ProofLine
+from worker.ml.proof.lines import ProofLine
 from worker.ml.same_logits import difference, is_rounding
 from worker.ml.training.losses import asked_logits, encode_example
 from worker.ml.training.trainer import Trainer

@@ -16,7 +16,7 @@ from worker.ml.model.contents import add_new_adapter, remove_adapters, write_ada
 from worker.ml.model.loading import Vlm, load_vlm
 from worker.ml.model.lora import adapted_layers
 from worker.ml.model.merge import merge_adapter, merge_layers
-from worker.ml.proof import ProofLine
+from worker.ml.proof.lines import ProofLine
 from worker.ml.same_logits import difference, is_rounding
 from worker.ml.training.losses import asked_logits, encode_example
 from worker.ml.types import Example, LoraSettings
