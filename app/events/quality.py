@@ -63,8 +63,17 @@ class ComparisonRequested(BaseEvent):
 
     tag: ClassVar[str] = "round:comparison:requested"
     n_items: int
+    strategy: str | None = None
+    """Whose adapters, in a round of several strategies."""
 
     def describe(self) -> str:
+        if self.strategy is not None:
+            return CountedSentence(
+                "Comparison of the adapters of %(strategy)s asked for, on %(n)s test item",
+                "Comparison of the adapters of %(strategy)s asked for, on %(n)s test items",
+                n=self.n_items,
+                strategy=self.strategy,
+            )
         return CountedSentence(
             "Comparison of the adapters asked for, on %(n)s test item",
             "Comparison of the adapters asked for, on %(n)s test items",

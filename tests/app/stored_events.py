@@ -146,6 +146,14 @@ STORED: dict[str, list[tuple[dict[str, Any], str]]] = {
     "round:comparison:requested": [
         ({"n_items": 1}, "Comparison of the adapters asked for, on 1 test item"),
         ({"n_items": 50}, "Comparison of the adapters asked for, on 50 test items"),
+        (
+            {"n_items": 1, "strategy": "monologue"},
+            "Comparison of the adapters of monologue asked for, on 1 test item",
+        ),
+        (
+            {"n_items": 50, "strategy": "direct"},
+            "Comparison of the adapters of direct asked for, on 50 test items",
+        ),
     ],
     "round:comparison:cancelled": [({}, "Comparison of the adapters cancelled")],
     "project:created": [({"name": "Scenes"}, "Project “Scenes” made")],

@@ -19,15 +19,21 @@ router = APIRouter()
 
 @router.post("/rounds/{round_id}/comparison")
 def request_comparison(
+    *,
     request: Request,
     round_: ManagedRound,
     user: CurrentUser,
     session: SessionDep,
     items: Annotated[str, Form()] = "",
+    strategy: Annotated[str, Form()] = "",
 ) -> Response:
-    """Asks on so many test items, or on as many as are left."""
+    """Asks on so many test items, or on as many as are left; of one of several strategies."""
     made = comparisons.request_comparison(
-        session, round_, n_items=read_whole(items) or 0, actor=user
+        session,
+        round_,
+        n_items=read_whole(items) or 0,
+        strategy=strategy or None,
+        actor=user,
     )
     text = CountedSentence(
         "Texts of both are being sampled for %(n)s test item.",

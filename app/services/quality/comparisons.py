@@ -30,13 +30,20 @@ MOST_ITEMS = 500
 
 
 def request_comparison(
-    session: Session, round_: Round, *, n_items: int, actor: User | None
+    session: Session,
+    round_: Round,
+    *,
+    n_items: int,
+    strategy: str | None = None,
+    actor: User | None,
 ) -> Comparison:
     """Choose test items by the seed, and request the run that samples both adapters on them.
 
-    As many as there are where fewer are left: an item is compared once, since its texts are known
-    then. Raises Conflict where the project is archived, the round made no adapter, has a comparison
-    already or no test item is left, and InvalidInput for an odd number.
+    strategy: whose adapters, in a round of several; the first of those that made one, unless it is
+    said. As many items as there are where fewer are left: an item is compared once, since its texts
+    are known then. Raises Conflict where the project is archived, the round or the strategy made no
+    adapter, there is a comparison already or no test item is left, and InvalidInput for an odd
+    number and a strategy that took no part.
     """
     round_ = round_queries.lock_round(session, round_.id)
     project = session.get_one(Project, round_.project_id)
@@ -48,7 +55,7 @@ def request_comparison(
             )
         )
     settings = LoopSettings.model_validate(round_.settings)
-    _require_adapter(session, round_)
+    chosen_strategy = _choose_strategy(session, round_, settings, strategy)
     free = queries.list_free_item_ids(session, project.id)
     if not free:
         raise NothingToCompare(
@@ -77,7 +84,7 @@ def request_comparison(
         project_id=project.id,
         round_id=round_.id,
         job=Job.COMPARE,
-        strategy=settings.strategy,
+        strategy=chosen_strategy,
         parameters={"comparison_id": comparison.id},
         item_blocks=[chosen[start : start + size] for start in range(0, len(chosen), size)],
         actor=actor,
@@ -85,7 +92,9 @@ def request_comparison(
     comparison.run_id = run.id
     record(
         session,
-        ComparisonRequested(n_items=len(chosen)),
+        ComparisonRequested(
+            n_items=len(chosen), strategy=chosen_strategy if settings.is_mixed else None
+        ),
         project_id=project.id,
         round_id=round_.id,
         actor=actor,
@@ -152,13 +161,48 @@ def _get(session: Session, round_: Round) -> Comparison:
     return comparison
 
 
-def _require_adapter(session: Session, round_: Round) -> None:
+def list_comparable(session: Session, round_: Round) -> list[str]:
+    """Returns the strategies of a completed round that made an adapter in it, in the order of its
+    settings; each of them could be compared with what it was before."""
+    if round_.status is not RoundStatus.COMPLETED:
+        return []
     models = round_queries.list_round_models(session, round_.id)
-    has_new = any(model.new_adapter_id is not None for model in models)
-    if round_.status is not RoundStatus.COMPLETED or not has_new:
+    learned = {model.strategy for model in models if model.new_adapter_id is not None}
+    shares = LoopSettings.model_validate(round_.settings).shares
+    return [name for name in shares if name in learned]
+
+
+def _choose_strategy(
+    session: Session, round_: Round, settings: LoopSettings, wanted: str | None
+) -> str:
+    comparable = list_comparable(session, round_)
+    if not comparable:
         raise NothingToCompare(
             Sentence(
                 "Round %(number)s has made no adapter that could be compared with the one before.",
                 number=round_.number,
             )
         )
+    if wanted is None:
+        return comparable[0]
+    if wanted not in settings.shares:
+        raise InvalidInput(
+            Sentence(
+                "The strategy “%(name)s” took no part in round %(number)s; those that can be "
+                "compared are: %(names)s.",
+                name=wanted,
+                number=round_.number,
+                names=", ".join(comparable),
+            )
+        )
+    if wanted not in comparable:
+        raise NothingToCompare(
+            Sentence(
+                "%(name)s made no adapter in round %(number)s; those that can be compared are: "
+                "%(names)s.",
+                name=wanted,
+                number=round_.number,
+                names=", ".join(comparable),
+            )
+        )
+    return wanted

@@ -50,8 +50,10 @@ def make_compared_round(
     return round_
 
 
-def make_adapter(session: Session, round_: Round) -> None:
-    """Let a round have made an adapter of the base."""
+def make_adapter(
+    session: Session, round_: Round, *, strategy: str = "direct", role: str = "model"
+) -> None:
+    """Let a round have made an adapter of the base, for a role of a strategy."""
     project = session.get_one(Project, round_.project_id)
     run = make_run(session, project, Job.TRAIN, round_=round_)
     adapter = Adapter(
@@ -60,14 +62,24 @@ def make_adapter(session: Session, round_: Round) -> None:
         run_attempt=run.attempt,
         base_model="demo",
         base_revision="1",
-        digest="a" * 64,
+        digest=f"{run.id:064x}",
     )
     session.add(adapter)
     session.flush()
     run.status, run.finished_at = RunStatus.SUCCEEDED, round_.created_at
     session.add(
-        RoundModel(round_id=round_.id, strategy="direct", role="model", new_adapter_id=adapter.id)
+        RoundModel(round_id=round_.id, strategy=strategy, role=role, new_adapter_id=adapter.id)
     )
+    session.flush()
+
+
+def make_mixed(session: Session, round_: Round) -> None:
+    """Let a compared round be one of three strategies, the last of which made no adapter."""
+    mix = ["direct:1", "monologue:1", "perception:1"]
+    round_.settings = {**round_.settings, "strategies": mix}
+    for role in ("reasoner", "observer"):
+        make_adapter(session, round_, strategy="monologue", role=role)
+    session.add(RoundModel(round_id=round_.id, strategy="perception", role="model"))
     session.flush()
 
 

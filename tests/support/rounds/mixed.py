@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.lifecycle import Job, RoundItemState, RunStatus, ShardStatus
-from app.models import Item, Project, Round, RoundItem, RunShard
+from app.models import Item, Project, Round, RoundItem, Run, RunShard, Sample
 from app.round_settings import LoopSettings
 from app.services.rounds.sampling import Drawing, Drawn, store_samples
 from tests.support.factories import (
@@ -32,6 +32,22 @@ MONOLOGUE: Mapping[str, Sequence[Looks]] = {
     "seeing that one of them is much larger": [(BALL,)],
 }
 """Texts of the strategy monologue, each with the looks that led there; one is that of both."""
+
+TELLTALE = (
+    "direct",
+    "monologue",
+    "self_questioning",
+    "perception",
+    "strategy",
+    "trace",
+    "look",
+    "doubt",
+    "occlusion",
+    "sample",
+    "draw",
+    "adapter",
+)
+"""Words that nothing around a text has while it is judged blind."""
 
 _numbers = count(1)
 
@@ -113,3 +129,30 @@ def _draw(item: Item, text: str, *, trace: Looks | None) -> Drawn:
         is_cut=False,
         trace=None if trace is None else trace_of(trace).model_dump(mode="json"),
     )
+
+
+def swap_origins(session: Session, round_: Round) -> None:
+    """Make every draw of a round one of the next of its strategies: texts and numbers stay, and
+    all that tells where a draw comes from is what a draw of the other one has."""
+    names = list(LoopSettings.model_validate(round_.settings).shares)
+    next_of = dict(zip(names, [*names[1:], names[0]], strict=True))
+    drawn = session.scalars(
+        select(Sample)
+        .join(Run, Run.id == Sample.run_id)
+        .where(Run.round_id == round_.id)
+        .order_by(Sample.trace.is_(None), Sample.id)
+    ).all()
+    origins = {
+        name: next((one.trace, one.adapter_id) for one in drawn if one.strategy == name)
+        for name in names
+    }
+    for draw in drawn:
+        draw.trace, draw.adapter_id = origins[next_of[draw.strategy]]
+        draw.is_cut = not draw.is_cut
+        # Not at once what it becomes: a draw is told from others by its strategy and its number.
+        draw.strategy = f"then {next_of[draw.strategy]}"
+    session.flush()
+    for draw in drawn:
+        draw.strategy = draw.strategy.removeprefix("then ")
+    session.flush()
+    session.expire_all()

@@ -3,6 +3,7 @@
 Nothing is measured here: what was stored is put into words.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.evidence import ComparisonFigures
 from app.kit.sentences import Amount, CountedSentence, Sentence, Share
-from app.lifecycle import LIVE_RUN, EvidenceKind, Job, RoundStatus, RunStatus
+from app.lifecycle import LIVE_RUN, EvidenceKind, Job, RunStatus
 from app.models import Adapter, Comparison, Project, Round, Run
 from app.queries.quality.comparisons import (
     ComparisonCounts,
@@ -23,7 +24,7 @@ from app.queries.rounds.progress import RoundProgress
 from app.queries.rounds.rounds import list_round_models
 from app.queries.runs.runs import get_run
 from app.round_settings import PEOPLE, LoopSettings
-from app.services.quality.comparisons import MOST_ITEMS
+from app.services.quality.comparisons import MOST_ITEMS, list_comparable
 
 USUAL_ITEMS = 50
 
@@ -33,6 +34,10 @@ class ComparisonPart:
     """What the page shows of a comparison, or the form that asks for one."""
 
     round_id: int
+    strategy: str | None
+    """Whose adapters are compared, in a round of several strategies; None before it is asked."""
+    strategies: tuple[str, ...]
+    """Those that could be, of which one has to be chosen; none in a round of one."""
     before: Sentence
     judges: Sentence
     stands: Sentence | None
@@ -53,21 +58,24 @@ class ComparisonPart:
 
 def comparison_part(session: Session, round_: Round) -> ComparisonPart | None:
     """Returns the comparison of a completed round; None where it made no adapter."""
-    models = list_round_models(session, round_.id)
-    if round_.status is not RoundStatus.COMPLETED or not any(m.new_adapter_id for m in models):
+    comparable = list_comparable(session, round_)
+    if not comparable:
         return None
     comparison = find_comparison(session, round_.id)
-    judges = LoopSettings.model_validate(round_.settings).judging.judges
+    settings = LoopSettings.model_validate(round_.settings)
+    judges = settings.judging.judges
     is_archived = session.get_one(Project, round_.project_id).archived_at is not None
-    parent_id = next((m.parent_adapter_id for m in models if m.new_adapter_id), None)
     n_free = count_free_items(session, round_.project_id) if comparison is None else 0
     run = get_run(session, comparison.run_id) if comparison and comparison.run_id else None
+    compared = [run.strategy] if run and run.strategy else comparable
     counts = count_progress(session, comparison.id) if comparison else None
     stored, at = _find_stored(session, round_, comparison)
     is_all_judged = counts is not None and 0 < counts.n_comparable <= counts.n_judged
     return ComparisonPart(
         round_id=round_.id,
-        before=_name_before(session, parent_id),
+        strategy=run.strategy if run and settings.is_mixed else None,
+        strategies=tuple(comparable) if settings.is_mixed else (),
+        before=_name_before(session, round_, compared),
         judges=_name_judges(judges),
         stands=_stands(run, counts) if run and counts else None,
         at=at,
@@ -139,14 +147,24 @@ def _find_stored(
     return (figures, evidence.at) if figures.comparison_id == comparison.id else (None, None)
 
 
-def _name_before(session: Session, adapter_id: int | None) -> Sentence:
-    if adapter_id is None:
+def _name_before(session: Session, round_: Round, strategies: Sequence[str]) -> Sentence:
+    """What the adapters of these strategies were made from, where it is one thing for all."""
+    parents = {
+        model.parent_adapter_id
+        for model in list_round_models(session, round_.id)
+        if model.strategy in strategies and model.new_adapter_id
+    }
+    if parents == {None}:
         return Sentence("the base model")
-    made_in = session.get_one(Run, session.get_one(Adapter, adapter_id).run_id).round_id
-    if made_in is None:
+    made_in = {
+        session.get_one(Run, session.get_one(Adapter, id_).run_id).round_id if id_ else None
+        for id_ in parents
+    }
+    round_id = made_in.pop()
+    if made_in or round_id is None:
         return Sentence("the adapter before")
     return Sentence(
-        "the adapter of round %(number)s", number=session.get_one(Round, made_in).number
+        "the adapter of round %(number)s", number=session.get_one(Round, round_id).number
     )
 
 

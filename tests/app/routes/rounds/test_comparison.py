@@ -21,6 +21,7 @@ from tests.support.quality.anchors import places_of, start_next
 from tests.support.quality.comparisons import (
     judge_for_the_new,
     make_compared_round,
+    make_mixed,
     make_sampled,
     new_ids,
     sample_comparison,
@@ -81,6 +82,23 @@ def test_an_admin_asks_for_so_many_items_and_sees_how_far_they_are(
     assert admin.post(f"{url}/comparison/cancel").status_code == 409
     # The round that showed them says nothing of it, and made no adapter yet.
     assert page(admin.get(f"/rounds/{second.id}")).select("#comparison") == []
+
+
+def test_of_several_strategies_an_admin_chooses_whose_adapters_are_compared(
+    admin: TestClient, session: Session, first: Round
+) -> None:
+    make_mixed(session, first)
+    url = f"/rounds/{first.id}"
+    offered = page(admin.get(url)).select("#comparison-strategy option")
+    assert [option["value"] for option in offered] == ["direct", "monologue"]
+    refused = admin.post(f"{url}/comparison", data={"items": "2", "strategy": "perception"})
+    assert refused.status_code == 409
+    assert "perception made no adapter in round 1" in text_of(refused, ".lede")
+    admin.post(f"{url}/comparison", data={"items": "2", "strategy": "monologue"})
+    shown = said(admin, first)
+    assert "Of the strategy monologue alone." in shown
+    assert "beside the base model" in shown
+    assert "of monologue asked for, on 2 test items" in admin.get(url).text
 
 
 @pytest.mark.parametrize("items", ["", "many", "0", "-3", "9" * 30])

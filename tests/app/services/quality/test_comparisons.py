@@ -49,6 +49,7 @@ from tests.support.quality.comparisons import (
     Drew,
     judge_for_the_new,
     make_compared_round,
+    make_mixed,
     make_sampled,
     new_ids,
     sample_comparison,
@@ -115,6 +116,20 @@ class TestAsking:
     def test_an_odd_number_is_refused(self, session: Session, first: Round, n_items: int) -> None:
         with pytest.raises(InvalidInput, match="from 1 to 500"):
             request_comparison(session, first, n_items=n_items, actor=None)
+
+    def test_of_several_strategies_one_is_compared_the_first_unless_it_is_said(
+        self, session: Session, first: Round
+    ) -> None:
+        make_mixed(session, first)
+        for wanted, compared in ((None, "direct"), ("monologue", "monologue")):
+            comparison = request_comparison(session, first, n_items=2, strategy=wanted, actor=None)
+            assert session.get_one(Run, comparison.run_id).strategy == compared
+            cancel_comparison(session, first, actor=None)
+        with pytest.raises(Conflict, match="perception made no adapter in round 1; those that"):
+            request_comparison(session, first, n_items=2, strategy="perception", actor=None)
+        for odd in ("self_questioning", "telepathy"):
+            with pytest.raises(InvalidInput, match=f"“{odd}” took no part.*: direct, monologue"):
+                request_comparison(session, first, n_items=2, strategy=odd, actor=None)
 
     def test_a_round_has_one_comparison(self, session: Session, first: Round) -> None:
         request_comparison(session, first, n_items=1, actor=None)
