@@ -6,7 +6,7 @@ from starlette.responses import Response
 from app.web.access.deps import CurrentUser, SessionDep
 from app.web.http.htmx import respond
 from app.web.pages.judging.mine import build_my_work
-from app.web.pages.judging.work import day_start
+from app.web.pages.judging.today import day_start
 
 router = APIRouter()
 

@@ -25,7 +25,8 @@ from app.web.http.errors import wants_json
 from app.web.http.htmx import is_htmx, redirect, respond
 from app.web.http.inputs import drops_odd_characters
 from app.web.pages.judging.questions import empty_page, review_page
-from app.web.pages.judging.work import day_start, lease_mark
+from app.web.pages.judging.today import day_start
+from app.web.pages.judging.work import lease_mark
 
 router = APIRouter()
 

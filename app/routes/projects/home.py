@@ -10,7 +10,7 @@ from app.web.access.deps import CurrentUser, OptionalUser, SessionDep
 from app.web.assets.addresses import cookie_path
 from app.web.http.htmx import redirect, respond
 from app.web.language.languages import LANGUAGE_COOKIE
-from app.web.pages.judging.work import day_start
+from app.web.pages.judging.today import day_start
 from app.web.pages.projects.home import build_home
 from app.web.render.templating import static_url
 

@@ -22,7 +22,7 @@ from app.services.accounts import accounts
 from app.services.judging import opening, practice_items
 from app.services.projects import projects
 from app.services.releases.releases import request_release
-from app.web.pages.judging.work import day_start
+from app.web.pages.judging.today import day_start
 from tests.support.browsing import HTMX, page, sign_in, text_of
 from tests.support.factories import (
     make_membership,

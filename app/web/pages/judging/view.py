@@ -16,17 +16,11 @@ from app.services.judging.opinions import opinion_of
 from app.services.judging.ways import strategy_of
 from app.web.http.htmx import is_htmx, respond
 from app.web.pages.judging.branches import build_branches
+from app.web.pages.judging.conflict import build_conflict
 from app.web.pages.judging.mine import build_mine
-from app.web.pages.judging.work import (
-    JudgePage,
-    build_conflict,
-    build_empty,
-    build_page,
-    build_work,
-    day_start,
-    lease_mark,
-    look_up,
-)
+from app.web.pages.judging.page import JudgePage, build_page
+from app.web.pages.judging.today import day_start
+from app.web.pages.judging.work import build_empty, build_work, lease_mark, look_up
 
 
 @dataclass(frozen=True)

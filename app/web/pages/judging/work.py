@@ -1,60 +1,39 @@
-"""The judging pages: one frozen dataclass each, built from query results."""
+"""The item in front of a person, or why there is none, built from query results."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
-from zoneinfo import ZoneInfo, available_timezones
 
-from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from app.kit.settings import get_settings
 from app.lifecycle import JUDGEABLE_ROUND, JudgementStatus, RoundStatus
 from app.models import Judgement, Project, Round, User
-from app.opinions import MAX_COMMENT, MAX_CORRECTION, REMARKS, Opinion
+from app.opinions import REMARKS, Opinion
 from app.queries.judging import own_work, shown_item
 from app.queries.judging.empty_queue import get_queue_figures
 from app.queries.judging.leases import HELD
 from app.queries.judging.shown_item import ShownItem
 from app.queries.judging.submissions import list_recent_submissions
-from app.services.judging import practice
 from app.services.judging.checks import find_upcoming_check
-from app.services.judging.judgements import MAX_SKIP_REASON
-from app.services.judging.keys import (
-    CONTINUE,
-    SHOW_TRACE,
-    TRACED,
-    Key,
-    keys_with,
-    traced_actions,
-)
 from app.services.judging.leases import Leased, judging_settings
 from app.services.judging.opinions import edit_limit, opinion_of
-from app.services.judging.skip_reasons import SKIP_REASONS
 from app.services.judging.ways import (
     Way,
     find_ways,
     is_blind,
-    list_strategies,
     may_see_traces,
     strategy_of,
     trace_template_of,
 )
-from app.services.projects.guidelines import Change, find_unread_change
 from app.strategies import Mark
 from app.web.assets.image_urls import image_url, srcset
 from app.web.pages.judging.branches import ShownBranch, build_branches
 from app.web.pages.judging.looks import ShownLook, show_looks
 from app.web.pages.judging.traces import Opened, build_opened
 from app.web.pages.judging.words import (
-    FAULT_LABELS,
     explain_empty,
-    opinion_lines,
 )
-from app.web.render.guidelines_text import render_guidelines
-
-TIME_ZONE_COOKIE = "tz"
 
 
 @dataclass(frozen=True)
@@ -148,92 +127,6 @@ class Empty:
     last_submitted_id: int | None
     n_skipped: int
     refreshes: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Controls:
-    """The controls around an item: the same object for all who have the same keys.
-
-    So the pieces of pages that are made of it can be kept (app/web/render/templating.py).
-    """
-
-    keys: tuple[Key, ...]
-    hints: Mapping[str, str]
-    """By action: the key, as it stands on the control."""
-    faults: Mapping[str, str]
-    skip_reasons: tuple[str, ...] = SKIP_REASONS
-    max_skip_reason: int = MAX_SKIP_REASON
-    max_comment: int = MAX_COMMENT
-    max_correction: int = MAX_CORRECTION
-
-
-@lru_cache(maxsize=256)
-def _controls_with(own_keys: tuple[tuple[str, str], ...], *, traced: frozenset[str]) -> Controls:
-    own = keys_with(dict(own_keys))
-    keys = tuple(key for key in own if key.action in traced or key.action not in TRACED)
-    return Controls(keys, {key.action: key.shown for key in keys}, FAULT_LABELS)
-
-
-def _traced_actions(round_: Round) -> frozenset[str]:
-    """The actions on traces; of what takes part, not of what is shown: it is the same beside every
-    item of a round that is judged blind."""
-    if is_blind(round_):
-        of_each = [traced_actions(one, shows_traces=True) for one in list_strategies(round_)]
-        return frozenset({SHOW_TRACE}).union(*of_each) - {CONTINUE}
-    shows_traces = trace_template_of(round_) is not None
-    return traced_actions(strategy_of(round_), shows_traces=shows_traces)
-
-
-@dataclass(frozen=True)
-class JudgePage:
-    """The parts of the page around an item: guidelines, keys, words of the controls."""
-
-    project_name: str
-    project_slug: str
-    round_id: int
-    round_number: int
-    user_id: int
-    guidelines: Markup
-    shows_guidelines: bool
-    news: Change | None
-    practice_items: int
-    has_checks: bool
-    """Whether people are measured on items whose verdicts are known: then they are told so."""
-    controls: Controls
-
-    @property
-    def hints(self) -> Mapping[str, str]:
-        """Returns the keys by action, as they stand on the controls."""
-        return self.controls.hints
-
-
-@dataclass(frozen=True)
-class Conflicting:
-    """Two opinions on one item: the stored one, and the one on a page that was refused."""
-
-    judgement_id: int
-    round_id: int
-    version: int
-    message: str
-    question: str
-    stored_lines: tuple[str, ...]
-    here: Opinion
-    here_lines: tuple[str, ...]
-    can_overwrite: bool
-
-
-@lru_cache
-def _known_zones() -> Set[str]:
-    """Names that browsers give; the database knows them too, unlike those of this machine alone."""
-    return available_timezones() - {"Factory", "localtime"}
-
-
-def day_start(cookies: Mapping[str, str], now: datetime | None = None) -> datetime:
-    """Returns when today began where the reader is; app.js tells the time zone in a cookie."""
-    now = now or datetime.now(UTC)
-    wanted = cookies.get(TIME_ZONE_COOKIE, "")
-    zone = ZoneInfo(wanted if wanted in _known_zones() else "UTC")
-    return now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def look_up(session: Session, judgement: Judgement, round_: Round, *, today: datetime) -> ShownItem:
@@ -356,75 +249,4 @@ def build_empty(session: Session, round_: Round, user: User, *, today: datetime)
         last_submitted_id=last[0] if last and is_judgeable else None,
         n_skipped=figures.n_skipped if figures else 0,
         refreshes=round_.status not in (RoundStatus.COMPLETED, RoundStatus.CANCELLED),
-    )
-
-
-def build_page(
-    session: Session,
-    project: Project,
-    round_: Round,
-    user: User,
-    *,
-    n_in_round: int,
-    guidelines_read: int | None,
-    is_whole: bool,
-) -> JudgePage:
-    """Returns the parts around an item, for the whole page or for an answer that swaps them.
-
-    A page that is there already has the guidelines; it gets them again with what changed in them.
-    """
-    news = find_unread_change(session, project, guidelines_read)
-    return JudgePage(
-        project_name=project.name,
-        project_slug=project.slug,
-        round_id=round_.id,
-        round_number=round_.number,
-        user_id=user.id,
-        guidelines=render_guidelines(session, project) if is_whole or news else Markup(""),
-        # Open for people who are new to the round; the script remembers what they do with it.
-        shows_guidelines=bool(project.guidelines) and n_in_round == 0,
-        news=news,
-        practice_items=practice.count_offered(session, project, user) if is_whole else 0,
-        has_checks=judging_settings(round_).check_share > 0,
-        controls=_controls_with(
-            tuple(user.judging_keys.items()),
-            traced=_traced_actions(round_),
-        ),
-    )
-
-
-def build_conflict(
-    session: Session,
-    judgement: Judgement,
-    here: Opinion,
-    *,
-    round_: Round,
-    message: str,
-    can_overwrite: bool,
-) -> Conflicting:
-    item, _ = shown_item.get_item(session, judgement.round_item_id)
-    texts = shown_item.get_candidate_texts(session, judgement.shown_order)
-    stored = opinion_of(judgement)
-    ways = {}
-    if stored.speaks_of_turns or here.speaks_of_turns:
-        ways = find_ways(session, round_, judgement)
-    of_draws = {
-        way.sample_id: texts[candidate_id] for candidate_id, own in ways.items() for way in own
-    }
-    marks = [mark for strategy in list_strategies(round_) for mark in strategy.marks]
-
-    def lines(opinion: Opinion) -> tuple[str, ...]:
-        return opinion_lines(opinion, texts, of_draws=of_draws, marks=marks)
-
-    return Conflicting(
-        judgement_id=judgement.id,
-        round_id=judgement.round_id,
-        version=judgement.version,
-        message=message,
-        question=item.question,
-        stored_lines=lines(stored),
-        here=here,
-        here_lines=lines(here),
-        # A submitted opinion has to be taken back before another one can replace it.
-        can_overwrite=can_overwrite and judgement.status in HELD,
     )

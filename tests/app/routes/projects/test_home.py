@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from app.lifecycle import Role, RoundStatus
 from app.models import Project, Round, User
 from app.services.judging import opening
-from app.web.pages.judging.work import day_start
+from app.web.pages.judging.today import day_start
 from tests.support.browsing import one, page, sign_in, text_of
 from tests.support.factories import (
     make_item,

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Match
 from app.kit.resources import TEMPLATES
 from app.main import create_app
 from app.web.language.languages import speaking
-from app.web.pages.judging.work import Controls
+from app.web.pages.judging.page import Controls
 from app.web.render.templating import (
     ENUMS,
     ago,

@@ -20,16 +20,12 @@ from app.opinions import NOTHING
 from app.queries.projects.guidelines import put_reading
 from app.services.projects.guidelines import update_guidelines
 from app.web.pages.dataset.items import item_page
+from app.web.pages.judging.conflict import build_conflict
 from app.web.pages.judging.mine import build_mine, build_my_work
+from app.web.pages.judging.page import build_page
 from app.web.pages.judging.practice import build_start
-from app.web.pages.judging.work import (
-    build_conflict,
-    build_empty,
-    build_page,
-    build_work,
-    day_start,
-    look_up,
-)
+from app.web.pages.judging.today import day_start
+from app.web.pages.judging.work import build_empty, build_work, look_up
 from app.web.pages.projects.guidelines import guidelines_page
 from tests.support.browsing import sign_in
 from tests.support.factories import (
