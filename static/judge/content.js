@@ -2,6 +2,7 @@
 
 import { dropUnfinished, showAllFields, showUnfinished } from "./boxes.js";
 import { $ } from "./dom.js";
+import { putBack } from "./putting-back.js";
 
 const collapse = (text) => text.normalize("NFC").replace(/\s+/g, " ").trim();
 
@@ -16,24 +17,6 @@ export function checkLength(edit) {
   $(`#${edit.getAttribute("aria-describedby")}`).hidden = !isTooLong;
   if (isTooLong) edit.setAttribute("aria-invalid", "true");
   else edit.removeAttribute("aria-invalid");
-}
-
-/**
- * Put what was sent, or should have been, back into fields of the same names. Better texts are told
- * apart by the rationales that they are of; the page's own hidden fields stay as they are.
- */
-export function putBack(fields, kept) {
-  const edits = kept.getAll("edit");
-  const places = new Map(kept.getAll("edited").map((id, place) => [`edit-${id}`, place]));
-  for (const field of fields) {
-    if (field.type === "checkbox" || field.type === "radio") {
-      field.checked = kept.getAll(field.name).includes(field.value);
-    } else if (field.name === "edit") {
-      if (places.has(field.id)) field.value = edits[places.get(field.id)] || "";
-    } else if (field.type !== "hidden" && kept.has(field.name)) {
-      field.value = kept.get(field.name);
-    }
-  }
 }
 
 /** The fields of one item's form. */

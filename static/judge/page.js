@@ -9,27 +9,14 @@ import { recall, remember } from "./memory.js";
 import { Outbox } from "./outbox.js";
 import { Presence } from "./presence.js";
 import { Refused, retryDelay, send, sendJudgement, Unreachable } from "./send.js";
+import { tellOfKept } from "./waiting.js";
 
 const LEAVING_MS = 10_000; // a link that was clicked has led away by then, or never does
-
-// What became of an answer that an earlier visit had kept.
-const told = {
-  stored(act) {
-    if (act === "submit") toast(_("An answer from before the interruption was stored."), "ok");
-  },
-
-  refused(error) {
-    const said = _("An answer from before the interruption was not stored: %(reason)s", {
-      reason: error.sentence,
-    });
-    toast(said, "bad");
-  },
-};
 
 export class JudgingPage {
   constructor() {
     const memory = { recall, remember };
-    this.outbox = new Outbox(pageData().userId, memory, { send: sendJudgement, ...told });
+    this.outbox = new Outbox(pageData().userId, memory, { send: sendJudgement, ...tellOfKept });
     this.item = null; // what is judged or looked back at, if there is something
     this.errand = null; // a form beside the answer that was sent and not acknowledged
     this.isStaying = false; // the next page is one of ours

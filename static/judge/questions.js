@@ -1,28 +1,48 @@
 // Questions that the model asked of an image. Every change is saved as a draft; the decision itself is
-// sent when it is submitted, and what could not be sent is sent again from here.
+// sent when it is submitted, and what could not be sent is kept in this browser until it was (outbox.js).
 
 import { Clock } from "./clock.js";
-import { $, _, address, parse, toast } from "./dom.js";
+import { $, _, address, pageData, parse, toast } from "./dom.js";
 import { keepApart } from "./facts.js";
 import { listenForKeys } from "./keys.js";
+import { recall, remember } from "./memory.js";
+import { Outbox } from "./outbox.js";
 import { Presence } from "./presence.js";
+import { putBack } from "./putting-back.js";
 import { Saving } from "./saving.js";
 import { listenForSelecting } from "./selecting.js";
 import { Refused, retryDelay, send, Unreachable } from "./send.js";
 import { signedIn, signedOut, signInHere } from "./signing-in.js";
-import { showSaved, waitingFor, waitingForSignIn } from "./waiting.js";
+import { showSaved, tellOfKept, waitingFor, waitingForSignIn } from "./waiting.js";
 import { listenForZoom } from "./zoom.js";
 
-/** The page itself holds what was not acknowledged. */
-const noOutbox = { put() {}, drop() {} };
+/** Asks the server: `id` is the address of somebody's place at an image, `act` "draft" or "submit". */
+function sendChoices(id, act, body) {
+  return send(address(`${id}/${act}`), body, { carries: act === "draft" ? "[data-version]" : "#work" });
+}
+
+const outbox = new Outbox(
+  `questions.${pageData().userId}`,
+  { recall, remember },
+  { send: sendChoices, ...tellOfKept },
+);
+let keptTimer = 0;
+
+/** Choices of an earlier visit about other images, until they were taken or refused. */
+async function sendKept() {
+  clearTimeout(keptTimer);
+  const problem = await outbox.empty(image?.id);
+  if (problem instanceof Unreachable) keptTimer = setTimeout(sendKept, retryDelay(problem));
+}
 
 class AskedImage {
   constructor(form) {
     const { base, lease, leaseSeconds } = form.dataset;
     this.form = form;
     this.id = base;
+    this.saves = "draft";
     this.clock = new Clock(Number(form.elements.active_ms.value));
-    this.saving = new Saving(this, noOutbox);
+    this.saving = new Saving(this, outbox);
     this.presence = new Presence(base, lease, this.clock, Number(leaseSeconds));
     this.wantsSubmit = false;
     this.isSending = false;
@@ -39,8 +59,20 @@ class AskedImage {
     showSaved("is-waiting", _("Saving…"));
   }
 
+  /** Put back what an earlier visit to this page had chosen and could not send. */
+  restore() {
+    const entry = outbox.read()[this.id];
+    if (!entry) return;
+    putBack(this.form.elements, new URLSearchParams(entry.body));
+    for (const mend of this.form.querySelectorAll(".mend")) {
+      if ($("[name=edit]", mend).value || $("[name=fault]:checked", mend)) mend.open = true;
+    }
+    toast(_("What you had chosen before the interruption is back."), "info");
+    this.saving.changed(entry.n || 1);
+  }
+
   async store(body) {
-    const { html } = await send(address(`${this.id}/draft`), body, { carries: "[data-version]" });
+    const { html } = await sendChoices(this.id, "draft", body);
     const saved = $("[data-version]", parse(html));
     this.form.elements.version.value = saved.dataset.version;
     return saved;
@@ -60,9 +92,12 @@ class AskedImage {
     clearTimeout(this.retryTimer);
     try {
       await this.saving.settle();
-      if (this.saving.isDirty) throw this.trouble;
-      await this.saving.makeSure();
-      const { movedTo } = await send(this.form.getAttribute("action"), this.body(), { carries: "#work" });
+      if (!this.saving.isDirty) await this.saving.makeSure();
+      const body = this.body();
+      outbox.put(this.id, body, "submit", this.saving.nWaiting);
+      if (this.saving.isDirty) throw this.trouble; // it has just been tried
+      const { movedTo } = await sendChoices(this.id, "submit", body);
+      outbox.drop(this.id);
       signedIn();
       this.presence.end();
       if (movedTo) location.assign(movedTo);
@@ -87,6 +122,8 @@ class AskedImage {
       showSaved("is-unsaved", waitingForSignIn(nWaiting, this.wantsSubmit));
       signedOut(error);
     } else if (error instanceof Refused) {
+      // Not found: most likely somebody else is signed in here by now. It is kept for its author.
+      if (error.status !== 404) outbox.drop(this.id);
       this.saving.giveUp();
       this.wantsSubmit = false;
       this.trouble = null;
@@ -163,7 +200,7 @@ document.addEventListener("submit", async (event) => {
     image.submit();
   } else if (event.target.matches("[data-signs-in]")) {
     event.preventDefault();
-    signInHere(event.target, () => image?.again());
+    signInHere(event.target, sendAgain);
   } else if (image?.saving.isUnsaved && !event.target.dataset.isSettled) {
     // Skipped or paused: not before what was chosen is on its way.
     event.preventDefault();
@@ -176,7 +213,7 @@ document.addEventListener("submit", async (event) => {
 document.addEventListener("click", (event) => {
   if (!event.target.closest("[data-send-again]")) return;
   signedIn();
-  image?.again();
+  sendAgain();
 });
 
 window.addEventListener("click", (event) => {
@@ -186,11 +223,16 @@ window.addEventListener("submit", () => {
   isStaying = true;
 });
 
+function sendAgain() {
+  image?.again();
+  sendKept();
+}
+
 function comeBack() {
   image?.clock.turned();
   if (document.visibilityState !== "visible") return;
   image?.presence.beatNow();
-  image?.again();
+  sendAgain();
 }
 
 document.addEventListener("visibilitychange", comeBack);
@@ -213,3 +255,5 @@ listenForSelecting();
 listenForZoom();
 $("#question").focus({ preventScroll: true });
 image?.presence.beatNow();
+image?.restore();
+sendKept();

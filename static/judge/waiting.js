@@ -1,6 +1,6 @@
 // Says beside the button whether all is saved, and what waits for what.
 
-import { $, _ } from "./dom.js";
+import { $, _, toast } from "./dom.js";
 
 /** `state` is "is-waiting" or "is-unsaved". */
 export function showSaved(state, text) {
@@ -33,3 +33,17 @@ export function waitingForSignIn(n, isAnswer) {
   if (n === 1) return _("Not saved yet: 1 click waits until you sign in.");
   return _("Not saved yet: %(n)s clicks wait until you sign in.", { n });
 }
+
+/** Says what became of an answer that an earlier visit had kept. */
+export const tellOfKept = {
+  stored(act) {
+    if (act === "submit") toast(_("An answer from before the interruption was stored."), "ok");
+  },
+
+  refused(error) {
+    const said = _("An answer from before the interruption was not stored: %(reason)s", {
+      reason: error.sentence,
+    });
+    toast(said, "bad");
+  },
+};

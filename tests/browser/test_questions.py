@@ -5,10 +5,11 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
 from app.kit.db import session_scope
-from app.lifecycle import RoundStatus
+from app.lifecycle import JudgementStatus, RoundStatus
 from app.models import AskedQuestion, Item, Project, QuestionReview, Round
 from tests.browser.conftest import PHONE, NewContext, Site, stored_picture
-from tests.support.rounds.asked_questions import AskedRound
+from tests.support.factories import make_membership, make_user
+from tests.support.rounds.asked_questions import AskedRound, choose, open_image, submit
 
 pytestmark = pytest.mark.browser
 
@@ -45,6 +46,12 @@ def states() -> dict[str, list[str]]:
 
 def waits(page: Page, n: int) -> None:
     expect(page.locator(".bar__state")).to_contain_text(f"{n} image")
+
+
+def kept(page: Page) -> list[str]:
+    """What the browser keeps of answers that were not acknowledged."""
+    names: list[str] = page.evaluate("Object.keys(localStorage)")
+    return [name for name in names if "outbox" in name]
 
 
 def test_by_keyboard_alone(site: Site, new_context: NewContext, url: str) -> None:
@@ -123,6 +130,75 @@ def test_what_was_chosen_survives_a_reload_and_a_refusal(
         review = session.scalars(select(QuestionReview).order_by(QuestionReview.id)).first()
         assert review is not None
         assert review.counted_ms > 0
+
+
+def test_what_could_not_be_sent_survives_closing_the_page(
+    site: Site, new_context: NewContext, url: str
+) -> None:
+    context = new_context()
+    page = context.new_page()
+    page.goto(site.link("Ada"))
+    page.goto(url)
+    waits(page, 2)
+    context.set_offline(True)
+    page.keyboard.press("1")
+    page.keyboard.press("e")
+    page.keyboard.press("3")
+    page.keyboard.press("1")
+    page.get_by_label("The model answers, question 2").fill("no")
+    page.locator("#question").focus()
+    page.keyboard.press("2")
+    expect(page.locator("#saved")).to_contain_text("clicks wait for the connection")
+    page.keyboard.press("Enter")
+    expect(page.locator("#saved")).to_contain_text("your answer waits for the connection")
+    page.close()
+    context.set_offline(False)
+    assert items() == []
+    page = context.new_page()
+    page.goto(url)
+    expect(page.locator(".toast")).to_contain_text("before the interruption is back")
+    expect(page.locator("[name=picked]:checked")).to_have_count(2)
+    expect(page.locator("[name=fault]:checked")).to_have_count(1)
+    expect(page.locator("#saved")).to_contain_text("Saved")
+    page.keyboard.press("Enter")
+    waits(page, 1)
+    assert items() == [(BOX, "red"), (LEFT, "no")]
+    assert (
+        page.evaluate("Object.keys(localStorage).filter((name) => name.includes('outbox'))") == []
+    )
+
+
+def test_what_came_too_late_is_told_on_the_next_page(
+    site: Site, new_context: NewContext, url: str
+) -> None:
+    context = new_context()
+    page = context.new_page()
+    page.goto(site.link("Ada"))
+    page.goto(url)
+    waits(page, 2)
+    context.set_offline(True)
+    page.keyboard.press("1")
+    expect(page.locator("#saved")).to_contain_text("1 click waits for the connection")
+    page.keyboard.press("Enter")
+    expect(page.locator("#saved")).to_contain_text("your answer waits for the connection")
+    page.close()
+    context.set_offline(False)
+    with session_scope() as session:
+        mine = session.scalars(select(QuestionReview)).one()
+        mine.status, mine.lease_until = JudgementStatus.RELEASED, None
+        other, project = make_user(session), session.get_one(Project, site.project_id)
+        make_membership(session, project, other)
+        theirs = open_image(session, project, other)
+        assert theirs.asked_image_id == mine.asked_image_id
+        submit(session, theirs, choose(session, theirs, drops_all=True))
+    page = context.new_page()
+    page.goto(url)
+    expect(page.locator(".toast")).to_contain_text("was not stored: Your reservation")
+    waits(page, 1)
+    assert items() == []
+    assert (
+        page.evaluate("Object.keys(localStorage).filter((name) => name.includes('outbox'))") == []
+    )
 
 
 @pytest.mark.parametrize("javascript", [True, False])

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { putBack } from "../../static/judge/content.js";
 import { contradict, keepApart } from "../../static/judge/facts.js";
+import { putBack } from "../../static/judge/putting-back.js";
 
 /** A form of two rationales, each with a fault, and the two facts of the whole. */
 function formOf(checked) {
