@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app.lifecycle import CLOSED_ROUND, Role, RoundItemState, RoundStatus
 from app.models import Judgement, Membership, Project, Round
 from app.queries.counted import counted_items
-from app.queries.judging.questions import questions_wait
+from app.queries.judging.questions.reviews import questions_wait
 
 
 @dataclass(frozen=True, slots=True)

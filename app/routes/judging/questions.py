@@ -14,7 +14,7 @@ from app.kit.numbers import Whole
 from app.kit.sentences import Sentence
 from app.models import User
 from app.opinions import QuestionChoices
-from app.queries.judging.questions import HeldReview
+from app.queries.judging.questions.reviews import HeldReview
 from app.routes.judging.question_form import QuestionForm
 from app.services.judging.leases import shorten_lease
 from app.services.judging.questions import deciding, handing_out

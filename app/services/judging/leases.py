@@ -29,8 +29,8 @@ from app.lifecycle import (
 from app.models import Judgement, Project, Round, RoundItem, User
 from app.opinions import NOTHING
 from app.queries.judging import leases as queries
-from app.queries.judging import questions as question_queries
 from app.queries.judging.access import LockedJudgement
+from app.queries.judging.questions import reviews as question_queries
 from app.queries.judging.queue import ClaimedItem, claim_open_item
 from app.round_settings import JudgingSettings
 from app.services.events import record

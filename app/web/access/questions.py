@@ -7,8 +7,8 @@ from fastapi import Depends
 from app.kit.errors import NotFound
 from app.kit.numbers import Id
 from app.kit.sentences import Sentence
-from app.queries.judging import questions as queries
-from app.queries.judging.questions import HeldReview
+from app.queries.judging.questions import reviews as queries
+from app.queries.judging.questions.reviews import HeldReview
 from app.services.judging.questions import handing_out
 from app.web.access.deps import SessionDep
 from app.web.access.projects import AtProject

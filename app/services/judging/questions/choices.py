@@ -9,7 +9,7 @@ from app.kit.errors import InvalidInput, StaleVersion
 from app.kit.sentences import Sentence
 from app.models import AskedQuestion, QuestionReview
 from app.opinions import MAX_ANSWER, QuestionChoices, QuestionFault
-from app.queries.judging import questions as queries
+from app.queries.judging.questions import reviews as queries
 from app.services.judging.opinions import edit_limit
 from app.services.refusals import SameQuestion
 from app.strategies.same_question import question_key

@@ -17,8 +17,9 @@ from app.kit.sentences import Sentence
 from app.lifecycle import JudgementStatus, QuestionState
 from app.models import AskedQuestion, Json
 from app.opinions import QuestionChoices, QuestionFault
-from app.queries.judging import questions as queries
-from app.queries.judging.questions import HeldReview
+from app.queries.judging.questions import items as item_queries
+from app.queries.judging.questions import reviews as queries
+from app.queries.judging.questions.reviews import HeldReview
 from app.queries.rounds.questions import decide_questions, list_facts
 from app.services.events import record
 from app.services.judging.judgements import N_TAKE_BACK
@@ -214,7 +215,7 @@ def take_back(session: Session, held: HeldReview, *, now: datetime | None = None
     n_items = _delete_items(
         session, [question.item_id for question in questions if question.item_id is not None]
     )
-    queries.undecide_questions(session, [question.id for question in questions])
+    item_queries.undecide_questions(session, [question.id for question in questions])
     _require_free(session, held)
     change_status(review, JudgementStatus.DRAFT)
     review.submitted_at, review.lease_until = None, lease_end(now)
@@ -237,12 +238,12 @@ def _delete_items(session: Session, item_ids: Sequence[int]) -> int:
             "you decided stays as it is. An admin can exclude the item."
         )
     )
-    items = queries.lock_items(session, item_ids)
-    if any(item.version > 1 for item in items) or queries.are_used(session, item_ids):
+    items = item_queries.lock_items(session, item_ids)
+    if any(item.version > 1 for item in items) or item_queries.are_used(session, item_ids):
         raise used
     try:
         with session.begin_nested():
-            queries.delete_items(session, item_ids)
+            item_queries.delete_items(session, item_ids)
     except IntegrityError:  # a round has taken it up at this moment
         raise used from None
     return len(items)

@@ -12,9 +12,9 @@ from app.kit.errors import InvalidTransition
 from app.kit.sentences import Sentence
 from app.lifecycle import JudgementStatus, can_advance
 from app.models import AskedImage, AskedQuestion, Project, QuestionReview, User
-from app.queries.judging import questions as queries
 from app.queries.judging.leases import HELD, lock_person
-from app.queries.judging.questions import HeldReview
+from app.queries.judging.questions import reviews as queries
+from app.queries.judging.questions.reviews import HeldReview
 from app.services.archived import require_open
 from app.services.judging.leases import EXPIRED_BATCH, lease_end
 from app.services.judging.opinions import count_time

@@ -16,6 +16,7 @@ from app.services.judging.judgements import N_TAKE_BACK
 from app.services.judging.opinions import opinion_of
 from app.web.assets.image_urls import image_url
 from app.web.pages.judging.own_figures import OwnRoundLine, build_own_figures
+from app.web.pages.judging.own_questions import OwnQuestionsLine, list_own_questions
 from app.web.pages.judging.words import STATUS_WORDS, describe
 
 N_DAYS = 14
@@ -50,6 +51,8 @@ class MinePage:
     n_in_round: int
     n_today: int
     rows: tuple[MineRow, ...]
+    questions: Sequence[OwnQuestionsLine]
+    """Their decisions on what the model asked in this round."""
     n_take_back: int
 
 
@@ -87,6 +90,7 @@ class MyWork:
     days: tuple[DayLine, ...]
     most_in_a_day: int
     lines: tuple[WorkLine, ...]
+    questions: Sequence[OwnQuestionsLine]
     n_take_back: int
     rule: TimeRule
     figures: Sequence[OwnRoundLine]
@@ -107,6 +111,7 @@ def build_mine(
         n_in_round=n_in_round,
         n_today=n_today,
         rows=tuple(mine_row(row, project.slug, is_judgeable=is_judgeable) for row in own),
+        questions=list_own_questions(session, user, sees_all=True, round_id=round_.id),
         n_take_back=N_TAKE_BACK,
     )
 
@@ -140,6 +145,7 @@ def build_my_work(session: Session, user: User, *, today: datetime) -> MyWork:
         ),
         most_in_a_day=max((day.n_items for day in days), default=0),
         lines=tuple(_line(item) for item in last),
+        questions=list_own_questions(session, user, sees_all=user.is_admin),
         n_take_back=N_TAKE_BACK,
         rule=TimeRule(),
         figures=build_own_figures(session, user),

@@ -11,9 +11,9 @@ from app.kit.settings import get_settings
 from app.lifecycle import JudgementStatus, QuestionState
 from app.models import AskedQuestion, Image, Project, User
 from app.opinions import MAX_ANSWER, QuestionChoices, QuestionFault
-from app.queries.judging import questions as queries
 from app.queries.judging.leases import HELD
-from app.queries.judging.questions import HeldReview
+from app.queries.judging.questions import reviews as queries
+from app.queries.judging.questions.reviews import HeldReview
 from app.services.judging.keys import Key, keys_of
 from app.services.judging.opinions import edit_limit
 from app.services.judging.questions.choices import choices_of

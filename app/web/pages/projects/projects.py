@@ -15,7 +15,7 @@ from app.lifecycle import (
 from app.models import Project, Round, Score
 from app.queries.dataset.pictures import count_alone
 from app.queries.dataset.prior import PriorCount, count_prior
-from app.queries.judging.questions import count_waiting
+from app.queries.judging.questions.reviews import count_waiting
 from app.queries.projects import overview
 from app.queries.projects.projects import (
     SplitCount,

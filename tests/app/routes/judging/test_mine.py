@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from bs4 import Tag
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
@@ -20,6 +21,8 @@ from tests.support.factories import (
     make_user,
 )
 from tests.support.judging import submit
+from tests.support.rounds.asked_questions import AskedRound, choose, open_image
+from tests.support.rounds.asked_questions import submit as ask_submit
 
 
 @pytest.fixture
@@ -131,3 +134,44 @@ def test_a_day_begins_where_the_reader_is(
 
 def test_signed_out_people_are_sent_to_sign_in(client: TestClient) -> None:
     assert client.get("/mine").headers["location"].startswith("/sign-in")
+
+
+def test_decisions_on_questions_are_listed_and_taken_back_from_there(
+    client: TestClient, session: Session
+) -> None:
+    asked = AskedRound(session, n_images=3)
+    for place in range(3):
+        asked.ask(place)
+    noor, other = asked.add_member(), asked.add_member()
+    first = open_image(session, asked.project, noor)
+    ask_submit(session, first, choose(session, first, keep=["what color is the sofa?"]))
+    second = open_image(session, asked.project, noor)
+    ask_submit(session, second, choose(session, second, drops_all=True))
+    theirs = open_image(session, asked.project, other)
+    ask_submit(session, theirs, choose(session, theirs, drops_all=True))
+    session.commit()
+    sign_in(client, session, noor)
+    for address, names in (("/mine", True), (f"/rounds/{asked.round.id}/mine", False)):
+        lines = [line.get_text(" ", strip=True) for line in questions_of(client, address)]
+        assert ["all dropped" in line for line in lines] == [True, False]
+        assert "kept: 1, dropped: 1" in lines[1]
+        assert (asked.project.name in lines[1]) is names
+    [newest, kept] = questions_of(client, "/mine")
+    used = asked.made_items()[0]
+    make_round_item(session, asked.round, used)
+    session.commit()
+    [newest, kept] = questions_of(client, "/mine")
+    assert kept.select_one("form") is None, "a round has taken its item up"
+    form = newest.select_one("form")
+    assert form is not None
+    assert client.post(str(form["action"])).status_code == 303
+    lines = [line.get_text(" ", strip=True) for line in questions_of(client, "/mine")]
+    assert "submitted" in lines[0]
+    assert "begun" in lines[1]
+    asked.project.archived_at = datetime.now(UTC)
+    session.commit()
+    assert not [line for line in questions_of(client, "/mine") if line.select("form")]
+
+
+def questions_of(client: TestClient, address: str) -> list[Tag]:
+    return list(page(client.get(address)).select("#own-questions .rows__row"))

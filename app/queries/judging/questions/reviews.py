@@ -1,11 +1,11 @@
 """Questions that wait for people: handed out image by image, held, and what became of them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session, aliased
 
@@ -13,16 +13,11 @@ from app.lifecycle import JUDGEABLE_ROUND, JudgementStatus, QuestionState
 from app.models import (
     AskedImage,
     AskedQuestion,
-    CheckItem,
     Item,
-    PracticeItem,
-    Prediction,
-    PriorEpisode,
     Project,
     ProjectImage,
     QuestionReview,
     Round,
-    RoundItem,
 )
 from app.queries.judging.leases import HELD
 from app.round_settings import PEOPLE
@@ -73,6 +68,12 @@ def _is_proposed() -> ColumnElement[bool]:
     )
 
 
+def may_be_decided_by(user_id: int) -> ColumnElement[bool]:
+    """Returns the condition that an `AskedImage` has undecided questions, and that nobody but this
+    person has its image before them."""
+    return and_(_is_proposed(), ~_is_held_by_others(user_id))
+
+
 def find_own_work(session: Session, project_id: int, user_id: int) -> QuestionReview | None:
     """Returns what a person has begun: the image they hold, else one whose lease they lost and that
     nobody has taken since."""
@@ -86,11 +87,7 @@ def find_own_work(session: Session, project_id: int, user_id: int) -> QuestionRe
             QuestionReview.submitted_at.is_(None),
             or_(
                 is_held,
-                and_(
-                    QuestionReview.status.in_(_LOST),
-                    _is_proposed(),
-                    ~_is_held_by_others(user_id),
-                ),
+                and_(QuestionReview.status.in_(_LOST), may_be_decided_by(user_id)),
             ),
         )
         .order_by(is_held.desc(), QuestionReview.updated_at.desc(), QuestionReview.id)
@@ -187,11 +184,7 @@ def find_review(session: Session, review_id: int, user_id: int) -> HeldReview | 
 def is_free(session: Session, asked_image: AskedImage, user_id: int) -> bool:
     """Whether the image has undecided questions and nobody else holds it. It is locked."""
     return bool(
-        session.scalar(
-            select(and_(_is_proposed(), ~_is_held_by_others(user_id))).where(
-                AskedImage.id == asked_image.id
-            )
-        )
+        session.scalar(select(may_be_decided_by(user_id)).where(AskedImage.id == asked_image.id))
     )
 
 
@@ -251,8 +244,7 @@ def list_skipped(session: Session, project_id: int, user_id: int, *, limit: int)
             QuestionReview.user_id == user_id,
             QuestionReview.project_id == project_id,
             QuestionReview.status == JudgementStatus.SKIPPED,
-            _is_proposed(),
-            ~_is_held_by_others(user_id),
+            may_be_decided_by(user_id),
         )
         .order_by(QuestionReview.updated_at.desc(), QuestionReview.id)
         .limit(limit)
@@ -279,53 +271,6 @@ def count_waiting(session: Session, project_id: int) -> int:
         .limit(MOST_COUNTED)
     )
     return session.scalars(select(func.count()).select_from(waiting.subquery())).one()
-
-
-def lock_items(session: Session, item_ids: Collection[int]) -> Sequence[Item]:
-    return session.scalars(
-        select(Item)
-        .where(Item.id.in_(item_ids))
-        .order_by(Item.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).all()
-
-
-def are_used(session: Session, item_ids: Collection[int]) -> bool:
-    """Whether one of these items is in a round, or anything else hangs on it."""
-    return bool(
-        session.scalar(
-            select(
-                or_(
-                    *(
-                        exists().where(model.item_id.in_(item_ids))
-                        for model in (RoundItem, Prediction, PriorEpisode, PracticeItem, CheckItem)
-                    )
-                )
-            )
-        )
-    )
-
-
-def delete_items(session: Session, item_ids: Collection[int]) -> None:
-    session.execute(delete(Item).where(Item.id.in_(item_ids)))
-
-
-def undecide_questions(session: Session, ids: Collection[int]) -> None:
-    """Let questions wait again, as if nobody had decided on them."""
-    session.execute(
-        update(AskedQuestion)
-        .where(AskedQuestion.id.in_(ids))
-        .values(
-            state=QuestionState.PROPOSED,
-            decided_by_id=None,
-            edited_text=None,
-            kept_answer=None,
-            is_about_image=None,
-            is_worth_asking=None,
-            item_id=None,
-        )
-    )
 
 
 # --- Leases that end ----------------------------------------------------------------------------
