@@ -310,6 +310,8 @@ class EvidenceKind(StrEnum):
     """Whether what a model doubts of its own rationales is what is judged not to fit."""
     FOUND = "found"
     """How many rationales each strategy of a mixed round brought, and at what cost."""
+    QUESTIONS = "questions"
+    """What the model asked about images, and what became of it."""
 
 
 def can_advance(

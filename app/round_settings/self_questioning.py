@@ -85,7 +85,7 @@ class SelfQuestioningSettings(SettingsModel):
         Field(ge=1, le=1000),
         Shown(
             Sentence("Questions per image"),
-            Sentence("At most, over all rounds, whoever asked them."),
+            Sentence("At most, over all rounds, whoever asked them. Dropped ones leave room."),
             is_rare=True,
         ),
     ] = 6

@@ -11,7 +11,7 @@ from functools import cache
 
 from sqlalchemy.orm import Session
 
-from app.models import Image, Item, Run, RunShard
+from app.models import Image, Item, Round, Run, RunShard
 from app.queries.judging.draws import count_maps
 from app.queries.rounds import questions
 from app.queries.rounds.candidates import count_draws
@@ -19,6 +19,7 @@ from app.queries.rounds.rounds import list_sampled_strategies
 from app.queries.rounds.training_items import list_items
 from app.run_results import SamplingResult
 from app.services.dataset.alone import may_ask
+from app.services.judging.questions.tally import store_questions
 from app.services.rounds.questions import Inquiry, store_inquiries
 from app.services.rounds.sampling import Drawing, store_samples
 from app.services.runs.failures import Failure
@@ -102,7 +103,9 @@ class _Drawer:
             self._models, images, self._inputs.settings, self._inputs.round_number
         )
 
-    def _list_images(self, session: Session, shard: RunShard) -> list[tuple[Image, Sequence[str]]]:
+    def _list_images(
+        self, session: Session, shard: RunShard
+    ) -> list[tuple[Image, questions.KnownQuestions]]:
         """The images of a shard that are asked about, with what is known of each: those of its
         items, and those that no item is about."""
         settings, name = self._inputs.settings, self._inputs.strategy.name
@@ -115,7 +118,7 @@ class _Drawer:
         known = questions.list_known_questions(
             session, self._inputs.project_id, [image.sha256 for image in images]
         )
-        return [(image, known.get(image.sha256, ())) for image in images]
+        return [(image, known[image.sha256]) for image in images]
 
 
 class _Sampling(ShardStage[_Made, None]):
@@ -166,6 +169,8 @@ class _Sampling(ShardStage[_Made, None]):
 
     def finish(self, session: Session, run: Run, measured: None) -> SamplingResult:  # noqa: ARG002
         assert run.round_id is not None  # noqa: S101 - a generate run belongs to a round
+        round_ = session.get_one(Round, run.round_id)
+        store_questions(session, round_, run_id=run.id, attempt=run.attempt)
         return SamplingResult(
             counts=count_draws(session, run.round_id), maps=count_maps(session, run.round_id)
         )

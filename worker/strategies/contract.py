@@ -8,6 +8,7 @@ from typing import Any
 
 from app.kit.errors import AppError
 from app.models import Image, Item
+from app.queries.rounds.questions import KnownQuestions
 from app.round_settings import LoopSettings
 from app.services.evaluation.predictions import Said
 from app.services.judging.branches import Branched
@@ -137,7 +138,7 @@ class Procedure(ABC):
     def inquire(
         self,
         models: Models,  # noqa: ARG002
-        images: Sequence[tuple[Image, Sequence[str]]],  # noqa: ARG002
+        images: Sequence[tuple[Image, KnownQuestions]],  # noqa: ARG002
         settings: LoopSettings,
         round_number: int,
     ) -> Sequence[Inquiry]:

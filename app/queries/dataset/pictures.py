@@ -74,7 +74,7 @@ def list_alone(session: Session, project_id: int, *, after: str, limit: int) -> 
 
 def list_to_ask(session: Session, project_id: int, *, limit: int) -> list[str]:
     """Returns the train images that nobody has asked about, by their content, without those of
-    which so many questions are known that the limit of an image is reached."""
+    which so many questions are undecided, or were kept, that the limit of an image is reached."""
     images = select(ProjectImage.image_sha256).where(*_may_be_asked(project_id, limit))
     return list(session.scalars(images.order_by(ProjectImage.image_sha256)))
 
@@ -91,6 +91,7 @@ def _may_be_asked(project_id: int, limit: int) -> tuple[ColumnElement[bool], ...
         .where(
             AskedQuestion.project_id == ProjectImage.project_id,
             AskedQuestion.image_sha256 == ProjectImage.image_sha256,
+            AskedQuestion.state != QuestionState.DROPPED,
         )
         .scalar_subquery()
     )

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import false, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, exists, false, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
@@ -49,20 +49,43 @@ def list_images(session: Session, digests: Collection[str]) -> Sequence[Image]:
     ).all()
 
 
+@dataclass(frozen=True)
+class KnownQuestions:
+    """What was asked about an image, whoever asked it.
+
+    standing: of its items, or undecided; former: dropped, or worded otherwise by who kept it, so
+    that its item says it. Only standing ones count towards the limit of the image.
+    """
+
+    standing: Sequence[str] = ()
+    former: Sequence[str] = ()
+
+
 def list_known_questions(
     session: Session, project_id: int, images: Collection[str]
-) -> dict[str, list[str]]:
-    """Returns what was asked about some images of a project, whoever asked it, by image."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for model, text in ((Item, Item.question), (AskedQuestion, AskedQuestion.text)):
-        rows = session.execute(
-            select(model.image_sha256, text)
-            .where(model.project_id == project_id, model.image_sha256.in_(images))
-            .order_by(model.id)
-        )
-        for image, question in rows:
-            found[image].append(question)
-    return found
+) -> dict[str, KnownQuestions]:
+    """Returns what was asked about some images of a project, by image."""
+    standing: dict[str, list[str]] = defaultdict(list)
+    former: dict[str, list[str]] = defaultdict(list)
+    of_items = select(Item.image_sha256, Item.question, false()).where(
+        Item.project_id == project_id, Item.image_sha256.in_(images)
+    )
+    asked = select(AskedQuestion.image_sha256, AskedQuestion.text, _is_former()).where(
+        AskedQuestion.project_id == project_id, AskedQuestion.image_sha256.in_(images)
+    )
+    for statement in (of_items.order_by(Item.id), asked.order_by(AskedQuestion.id)):
+        for image, question, is_over in session.execute(statement):
+            (former if is_over else standing)[image].append(question)
+    return {image: KnownQuestions(standing[image], former[image]) for image in images}
+
+
+def _is_former() -> ColumnElement[bool]:
+    """Returns the condition that an `AskedQuestion` does not count towards the limit of its image:
+    it was dropped, or its item says it in another wording."""
+    return or_(
+        AskedQuestion.state == QuestionState.DROPPED,
+        and_(AskedQuestion.edited_text.is_not(None), AskedQuestion.item_id.is_not(None)),
+    )
 
 
 def insert_image(session: Session, row: Mapping[str, Any]) -> int:
@@ -177,6 +200,11 @@ def sum_reviews(session: Session, round_id: int) -> tuple[int, int]:
         .where(AskedImage.round_id == round_id, QuestionReview.submitted_at.is_not(None))
     ).one()
     return n, int(counted_ms)
+
+
+def has_asked(session: Session, round_id: int) -> bool:
+    """Whether a round asked about any image."""
+    return session.scalar(select(exists().where(AskedImage.round_id == round_id))) or False
 
 
 def list_unmeasured(session: Session, round_id: int) -> Sequence[AskedQuestion]:

@@ -49,6 +49,7 @@ from app.round_settings import LoopSettings
 from app.run_results import StoredJson
 from app.services.admission.checked import list_checked
 from app.services.admission.trials import try_policies
+from app.services.judging.questions.tally import measure_questions
 from app.services.quality.doubts import measure_doubts
 from app.services.quality.drift import measure_anchors
 from app.services.quality.found import measure_found
@@ -211,6 +212,9 @@ _KINDS: Mapping[EvidenceKind, Measuring] = {
         "comparing doubts with verdicts", lambda session, round_, _: measure_doubts(session, round_)
     ),
     EvidenceKind.FOUND: Measuring("measuring the yield", measure_finds),
+    EvidenceKind.QUESTIONS: Measuring(
+        "counting questions", lambda session, round_, _: measure_questions(session, round_)
+    ),
 }
 
 

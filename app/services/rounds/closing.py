@@ -16,6 +16,7 @@ from app.run_results import ClosingResult
 from app.services.admission.apply import admit
 from app.services.admission.checked import list_checked
 from app.services.events import record
+from app.services.judging.questions.tally import store_questions
 from app.services.quality.asking import request_where_judged
 from app.services.quality.doubts import store_doubts
 from app.services.quality.found import store_found
@@ -70,6 +71,7 @@ def close_round(
         on_progress=lambda done, total: on_progress(PLANNING, done, total),
     )
     measure_grounding(session, round_)
+    store_questions(session, round_, run_id=run_id, attempt=attempt)
     request_where_judged(session, round_)
     if not settings.judging.judges.are_people:  # else it is measured with the rest of the evidence
         store_yields(session, round_, run_id=run_id, attempt=attempt)

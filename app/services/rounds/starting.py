@@ -194,8 +194,9 @@ def why_empty(session: Session, project_id: int, settings: LoopSettings) -> Sent
             "(self_questioning.ask_untaught)."
         )
     return Sentence(
-        "There is nothing to ask: of each train image as many questions are known as it may have. "
-        "Raise `self_questioning.max_per_image`, or import questions and answers."
+        "There is nothing to ask: of each train image as many questions wait for a decision as it "
+        "may have. Decide on them, raise `self_questioning.max_per_image`, or import questions and "
+        "answers."
     )
 
 

@@ -51,6 +51,7 @@ _WORDS = (
     Sentence("testing positions"),
     Sentence("trying policies"),
     Sentence("measuring the yield"),
+    Sentence("counting questions"),
     # Jobs; `train` is a split too.
     Sentence("baseline"),
     Sentence("generate"),

@@ -259,6 +259,16 @@ def test_what_is_known_of_an_image_is_not_asked_again_and_there_is_a_limit() -> 
     assert {draw.prompt.image for draw in model.asked} == {Path("a.png")}, "nothing is drawn"
 
 
+def test_what_was_dropped_is_not_asked_again_and_leaves_room() -> None:
+    dropped = ["Which color is it?", "why?", "who?"]
+    few = OWN.model_copy(update={"max_per_image": 2})
+    wanted = [Wanted("a", Path("a.png"), ["How many cubes?"], dropped)]
+    [found] = ask_about(Asker(ASKED), wanted, few, seed=1, round_number=1)
+    assert len(found.questions) == 1
+    assert found.questions[0].text != "What color is it?"
+    assert (found.n_known, found.n_over) == (2, 1)
+
+
 def test_cut_questions_and_broken_pictures_are_told_apart() -> None:
     wanted = [Wanted("x", Path("broken.png")), Wanted("a", Path("a.png"))]
     broken, cut = ask_about(Asker(["why?"], cut=2), wanted, OWN, seed=1, round_number=1)

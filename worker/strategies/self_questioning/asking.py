@@ -21,11 +21,13 @@ from worker.strategies.self_questioning.wording import (
 @dataclass(frozen=True)
 class Wanted:
     """A picture to ask about. key: tells it from others, whatever the installation; known: the
-    questions that there are about it already, whoever asked them."""
+    questions that there are about it already, whoever asked them; former: those that were dropped,
+    which are not asked again, but leave room for others."""
 
     key: str
     picture: Path
     known: Sequence[str] = ()
+    former: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ def _fold(
     wanted: Wanted, description: str, draws: Sequence[tuple[Draw, Sampled | Failed]], most: int
 ) -> AskedAbout:
     """Near-duplicates as one question, the most drawn first, as far as the limit allows."""
-    known = _keys(wanted.known)
+    counted = _keys(wanted.known)
+    known = counted | _keys(wanted.former)
     heaps: dict[tuple[str, ...], _Heap] = {}
     n_known = n_empty = 0
     failed = next((made for _, made in draws if isinstance(made, Failed)), None)
@@ -137,7 +140,7 @@ def _fold(
         else:
             heaps.setdefault(key, _Heap()).draws.append((draw, made))
     order = sorted(heaps.values(), key=lambda heap: (-len(heap.draws), heap.draws[0][0].seed))
-    room = max(0, most - len(known))
+    room = max(0, most - len(counted))
     return AskedAbout(
         key=wanted.key,
         description=description,

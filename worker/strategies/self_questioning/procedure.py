@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from app.kit.storage import image_path
 from app.models import Image, Item
+from app.queries.rounds.questions import KnownQuestions
 from app.round_settings import LoopSettings
 from app.same_text import text_key
 from app.services.rounds.questions import Inquiry, ProposedQuestion
@@ -110,14 +111,19 @@ class SelfQuestioning(Direct):
     def inquire(
         self,
         models: Models,
-        images: Sequence[tuple[Image, Sequence[str]]],
+        images: Sequence[tuple[Image, KnownQuestions]],
         settings: LoopSettings,
         round_number: int,
     ) -> Sequence[Inquiry]:
         """Returns what the model asks about each image, with its own answers; nothing of one that
         it cannot be shown."""
         wanted = [
-            Wanted(image.sha256, image_path(image.sha256, image.media_type), known)
+            Wanted(
+                image.sha256,
+                image_path(image.sha256, image.media_type),
+                known.standing,
+                known.former,
+            )
             for image, known in images
         ]
         asked = ask_about(

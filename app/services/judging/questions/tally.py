@@ -4,19 +4,17 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from app.lifecycle import QuestionState
+from app.lifecycle import EvidenceKind, QuestionState
 from app.models import Round
+from app.queries.quality.evidence import store_evidence
 from app.queries.rounds import questions as queries
 from app.queries.rounds.questions import Fate
-from app.run_results import KindTally, QuestionTally, RoundFigures
+from app.run_results import KindTally, QuestionTally
 
 
 def count_questions(session: Session, round_: Round) -> QuestionTally | None:
     """Returns what a round asked about its images and what became of it; None where it asked
-    nothing."""
-    stored = RoundFigures.find(round_.figures)
-    if stored and (tally := stored.questions) and not (tally.n_waiting or tally.n_by_people):
-        return tally  # a critic decided on all of them, and nothing changes any more
+    nothing. It reads every question of the round: pages show what is stored of it."""
     n_images, n_drawn, n_known, n_empty, n_over = queries.count_images(session, round_.id)
     if not n_images:
         return None
@@ -45,6 +43,20 @@ def count_questions(session: Session, round_: Round) -> QuestionTally | None:
         counted_ms=counted_ms,
         **_of_people([one for one in fates if one.by_people]),
     )
+
+
+def measure_questions(session: Session, round_: Round) -> QuestionTally:
+    """Returns the same as a kind of evidence: a tally of nothing where the round asked nothing."""
+    return count_questions(session, round_) or QuestionTally()
+
+
+def store_questions(session: Session, round_: Round, *, run_id: int, attempt: int) -> None:
+    """Count the questions of a round that asked any, and store it in a run that is not there to
+    gather evidence."""
+    tally = count_questions(session, round_)
+    if tally is not None:
+        kind = EvidenceKind.QUESTIONS
+        store_evidence(session, round_.id, kind, tally.dump(), run_id=run_id, attempt=attempt)
 
 
 def _of_people(fates: Sequence[Fate]) -> dict[str, int]:

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from app.kit.sentences import Sentence
+from app.lifecycle import EvidenceKind
 from app.models import Project, Round
-from app.run_results import KindTally, QuestionTally
-from app.services.judging.questions.tally import count_questions
+from app.queries.quality.evidence import list_evidence
+from app.queries.rounds.questions import has_asked, sum_reviews
+from app.run_results import KindTally, QuestionTally, RoundFigures
 
 PRESUME_NOTHING = frozenset({"count", "existence", "compare counts"})
 """Kinds of questions that have an answer in every scene: those of `OPEN` (app/scenes/grounding.py),
@@ -46,7 +49,13 @@ class AskedKind:
 class AskedPart:
     """What a round asked, and what became of it."""
 
-    tally: QuestionTally
+    tally: QuestionTally | None
+    """None where nothing is counted yet."""
+    at: datetime | None
+    """When it was counted; None also of what a round before that was stored kept at its end."""
+    n_since: int
+    """Images on which people have decided since; below 0 where they took that back."""
+    is_being_counted: bool
     kinds: Sequence[AskedKind]
     """Those that presume something first."""
     url: str
@@ -65,23 +74,38 @@ class AskedPart:
 
 
 def asked_part(
-    session: Session, project: Project, round_: Round, *, is_by_critic: bool
+    session: Session,
+    project: Project,
+    round_: Round,
+    *,
+    is_by_critic: bool,
+    is_being_counted: bool,
 ) -> AskedPart | None:
-    """Returns the part of a round that asked about images; None where it asked nothing.
+    """Returns what is stored of the questions of a round; None where it asked nothing.
 
     is_by_critic: whether a critic judges the round and has not decided yet.
     """
-    tally = count_questions(session, round_)
-    if tally is None:
+    if not has_asked(session, round_.id):
         return None
-    kinds = [AskedKind(kind, one) for kind, one in tally.kinds.items()]
-    waits = tally.n_waiting > 0 and not is_by_critic and project.archived_at is None
+    key = (round_.id, EvidenceKind.QUESTIONS)
+    stored = list_evidence(session, [round_.id], [EvidenceKind.QUESTIONS]).get(key)
+    tally = QuestionTally.read(stored.figures) if stored else _at_the_end(round_)
+    kinds = [AskedKind(kind, one) for kind, one in tally.kinds.items()] if tally else []
+    waits = (tally is None or tally.n_waiting > 0) and project.archived_at is None
     return AskedPart(
         tally=tally,
+        at=stored.at if stored else None,
+        n_since=sum_reviews(session, round_.id)[0] - tally.n_reviews if tally else 0,
+        is_being_counted=is_being_counted,
         kinds=sorted(kinds, key=lambda one: (one.presumes_nothing, one.kind)),
-        url=f"/projects/{project.slug}/questions" if waits else "",
-        decided_by=_decided_by(tally),
+        url=f"/projects/{project.slug}/questions" if waits and not is_by_critic else "",
+        decided_by=_decided_by(tally) if tally else "",
     )
+
+
+def _at_the_end(round_: Round) -> QuestionTally | None:
+    figures = RoundFigures.find(round_.figures)
+    return figures.questions if figures else None
 
 
 def _decided_by(tally: QuestionTally) -> str:

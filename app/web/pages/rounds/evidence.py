@@ -121,9 +121,9 @@ def evidence_part(session: Session, round_: Round, progress: RoundProgress) -> E
     )
     by_strategy = list_evidence(session, [round_.id], [EvidenceKind.STRATEGIES])
     own = stored.get((round_.id, EvidenceKind.AGREEMENT))
-    if own is None and not progress.n_annotators:
-        return None
     figures = AgreementFigures.read(own.figures if own else {})
+    if not figures.n_judgements and not progress.n_annotators:
+        return None
     positions = _positions(stored, round_.id)
     names = name_people(session, [entry.user_id for entry in figures.people])
     people = _people(figures, positions, names)

@@ -26,7 +26,7 @@ from app.web.pages.quality.item_map import MapPart, map_parts
 from app.web.pages.quality.yields import YieldPart, yield_part
 from app.web.pages.rounds.anchors import AnchorsPart, anchors_part
 from app.web.pages.rounds.comparison import ComparisonPart, comparison_part
-from app.web.pages.rounds.evidence import EvidencePart, evidence_part
+from app.web.pages.rounds.evidence import EvidencePart, evidence_part, is_being_measured
 from app.web.pages.rounds.policies import Trials, find_trials
 from app.web.pages.rounds.scores import Move, ScoreTable, list_moves, list_notes, score_tables
 
@@ -145,9 +145,10 @@ def round_findings(session: Session, round_: Round, progress: RoundProgress) -> 
             session.get_one(Project, round_.project_id),
             round_,
             is_by_critic=not is_by_people and round_.status in JUDGEABLE_ROUND,
+            is_being_counted=is_being_measured(progress),
         ),
         trials=trials,
-        shows_trials=progress.n_submitted > 0 or trials.found is not None,
+        shows_trials=bool(progress.n_submitted or (trials.found and trials.found.n_submitted)),
         adjudication=find_progress(session, round_),
         events=list_round_events(session, round_.id),
         setting_lines=flat_settings(settings.model_dump(mode="json")),

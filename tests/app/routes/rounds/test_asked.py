@@ -3,19 +3,24 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.lifecycle import RoundStatus
-from app.models import Round
+from app.lifecycle import Decision, Job, RoundStatus, RunStatus
+from app.models import Round, Run
 from app.round_settings import LoopSettings
+from app.run_results import RoundFigures
 from app.scenes.grounding import OPEN
 from app.scenes.scene import Obj, Scene
 from app.services.judging.questions import handing_out
+from app.services.judging.questions.tally import count_questions
+from app.services.quality.evidence import gather_evidence
 from app.services.rounds.questions import decide_by_critic
 from app.web.pages.judging.question_figures import PRESUME_NOTHING
 from tests.support.browsing import page, sign_in, text_of
 from tests.support.factories import make_project, make_round, make_user
+from tests.support.judging import gather_now
 from tests.support.rounds.asked_questions import AskedRound, choose, open_image, submit
 
 SOFA, SPHERE = "what color is the sofa?", "what color is the sphere?"
@@ -46,6 +51,10 @@ def test_it_tells_what_people_kept_and_leads_to_what_waits(
         asked.ask(place)
     session.commit()
     said = section(admin, asked.round)
+    assert "Not counted yet" in said
+    gather_now(session, asked.round)
+    session.commit()
+    said = section(admin, asked.round)
     assert "about 2 images, 10 times in all" in said
     assert "Nobody has decided on them yet" in said
     review = open_image(session, asked.project, asked.add_member())
@@ -56,11 +65,53 @@ def test_it_tells_what_people_kept_and_leads_to_what_waits(
     submit(session, review, choose(session, review, keep=[SOFA]))
     session.commit()
     said = section(admin, asked.round)
+    assert "Undecided 4" in said
+    assert "People have decided on 1 image since." in said
+    gather_now(session, asked.round)
+    session.commit()
+    said = section(admin, asked.round)
+    assert "decided on" not in said
+    assert "Undecided 2" in said
     assert "Decided by people" in said
     assert "Time per kept question 20 s" in said
     assert "images: 1" in said
     links = page(admin.get(f"/rounds/{asked.round.id}")).select("#questions a")
     assert [str(link["href"]) for link in links] == [f"/projects/{asked.project.slug}/questions"]
+
+
+def test_an_admin_has_them_counted_and_nothing_else_is_told_of_a_round_without_verdicts(
+    admin: TestClient, session: Session
+) -> None:
+    asked = AskedRound(session)
+    asked.ask()
+    session.commit()
+    admin.post(f"/rounds/{asked.round.id}/evidence")
+    assert "They are being counted" in section(admin, asked.round)
+    session.expire_all()
+    run = session.scalars(select(Run).where(Run.job == Job.ASSESS)).one()
+    run.status, run.attempt = RunStatus.RUNNING, 1
+    session.flush()
+    gather_evidence(session, run.id, attempt=1)
+    session.commit()
+    assert "Undecided 2" in section(admin, asked.round)
+    shown = page(admin.get(f"/rounds/{asked.round.id}"))
+    sections = {str(part["id"]) for part in shown.select("#round-findings > section[id]")}
+    assert "questions" in sections
+    assert not sections & {"agreement", "policies", "anchors", "doubts", "yield"}
+
+
+def test_what_a_round_kept_at_its_end_is_shown_where_nothing_was_counted_since(
+    admin: TestClient, session: Session
+) -> None:
+    asked = AskedRound(session)
+    asked.ask()
+    tally = count_questions(session, asked.round)
+    asked.round.figures = RoundFigures(questions=tally).dump()
+    asked.round.status, asked.round.decision = RoundStatus.COMPLETED, Decision.CONTINUE
+    session.commit()
+    said = section(admin, asked.round)
+    assert "Counted when the round ended" in said
+    assert "Undecided 2" in said
 
 
 def test_where_a_critic_decides_it_says_so_with_the_control_beside_it(
@@ -76,6 +127,7 @@ def test_where_a_critic_decides_it_says_so_with_the_control_beside_it(
     assert not page(admin.get(f"/rounds/{asked.round.id}")).select("#questions a")
     decide_by_critic(session, asked.round, "exact")
     asked.round.status = RoundStatus.CANCELLED
+    gather_now(session, asked.round)
     session.commit()
     said = section(admin, asked.round)
     assert "Decided by a critic" in said

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.kit.errors import InvalidInput
 from app.lifecycle import Decision, Job, QuestionState, RoundStatus, RunStatus, ShardStatus, Split
 from app.models import AskedQuestion, Item, Project, ProjectImage, Round, Run, RunShard
+from app.queries.rounds.questions import list_known_questions
 from app.queries.runs.runs import claim_run, claim_shard
 from app.round_settings import LoopSettings
 from app.run_results import ClosingResult, RoundFigures, SamplingResult
@@ -273,8 +274,27 @@ def test_an_image_at_its_limit_is_asked_no_more(session: Session, project: Proje
     round_ = start(session, project, settings)
     ask(session, round_, ["is it red?"], settings)
     judge_and_close(session, round_)
-    with pytest.raises(InvalidInput, match="as many questions are known as it may have"):
+    with pytest.raises(InvalidInput, match="as many questions wait for a decision as it may have"):
         start(session, project, settings)
+
+
+def test_a_dropped_question_leaves_room_for_another_round(
+    session: Session, project: Project
+) -> None:
+    [image] = add_alone(session, project, facts=SCENE.to_dict())
+    settings = ask_settings(self_questioning={"max_per_image": 1}, auto_continue=False)
+    first = start(session, project, settings)
+    ask(session, first, ["why so?"], settings)
+    judge_and_close(session, first)
+    assert session.scalars(select(AskedQuestion.state)).all() == [QuestionState.DROPPED]
+    second = start(session, project, settings)
+    [shard] = shards_of(session, run_of(session, second, Job.GENERATE))
+    assert shard.images == [image]
+    known = list_known_questions(session, project.id, [image])[image]
+    assert (known.standing, known.former) == ([], ["why so?"])
+    ask(session, second, ["how many spheres are there?"], settings)
+    judge_and_close(session, second)
+    assert session.scalars(select(Item.question)).all() == ["how many spheres are there?"]
 
 
 def test_result_of_closing_is_plain(session: Session, project: Project) -> None:

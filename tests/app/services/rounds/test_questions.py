@@ -116,10 +116,9 @@ def test_a_question_is_there_once_over_all_rounds_of_its_image(asked: Asked) -> 
     asked.run = make_run(asked.session, asked.project, Job.BASELINE, round_=asked.round)
     asked.store(0, ["What colour is a sphere?", "is it red?"])
     assert set(asked.questions()) == {"what color is the sphere?", "is it red?"}
-    known = queries.list_known_questions(
-        asked.session, asked.project.id, [asked.items[0].image_sha256]
-    )
-    assert known[asked.items[0].image_sha256] == [
+    image = asked.items[0].image_sha256
+    known = queries.list_known_questions(asked.session, asked.project.id, [image])
+    assert known[image].standing == [
         "what color is the ball?", "what color is the sphere?", "is it red?",
     ]  # fmt: skip
 

@@ -11,6 +11,7 @@ from app.kit.errors import Conflict, InvalidInput, StaleVersion
 from app.lifecycle import JudgementStatus, QuestionState, RoundStatus, Split
 from app.models import Event, ProjectImage, QuestionReview, RoundItem
 from app.opinions import MAX_ANSWER, QuestionChoices, QuestionFault
+from app.queries.rounds.questions import list_known_questions
 from app.services.dataset.items import correct_item
 from app.services.judging.judgements import N_TAKE_BACK
 from app.services.judging.questions import deciding, handing_out
@@ -304,3 +305,8 @@ def test_figures_tell_what_people_did_and_how_long_it_took_for_each_kept_questio
     assert (tally.n_by_people, tally.n_kept_by_people, tally.n_edited) == (3, 2, 1)
     assert (tally.n_not_in_image, tally.n_not_worth) == (1, 0)
     assert (tally.n_reviews, tally.seconds_per_kept) == (1, 15.0)
+    # What counts towards the limit of the image: what it has items of, however worded.
+    known = list_known_questions(session, asked.project.id, [first.image_sha256])
+    own = asked.items[0].question
+    assert list(known[first.image_sha256].standing) == [own, SOFA, "does the dog sleep?", SOFA]
+    assert list(known[first.image_sha256].former) == [DOG, "what breed is the dog?"]
