@@ -120,6 +120,25 @@ def test_lessons_are_taught_alone_and_together() -> None:
     assert get_procedure("direct").teach_all("model", lessons, settings()) == taught[:3]
 
 
+def test_who_is_taught_before_it_asks_learns_what_asking_begins_with() -> None:
+    procedure = get_procedure("self_questioning")
+    scene = {"caption": "a red ball"}
+    lessons = [
+        replace(lesson("a.png", 0), facts=scene),
+        replace(lesson("b.png", 1), facts=scene, description="a blue one"),
+        lesson("c.png", 2),
+    ]
+    own = settings(ask_untaught=False, delta=1.0)
+    dialogues = [one for _, one in procedure.teach_all("model", lessons, own)][3:]
+    assert {one.image.name: one.losses for one in dialogues} == {
+        "a.png": ("description", "question", "answer"),
+        "b.png": ("question", "answer"),  # what it said itself is read, and never learned
+    }
+    assert said(dialogues[0]).startswith(f"{DESCRIBE} a red ball <user> <asker> question 0 ?")
+    at_once = procedure.teach_all("model", lessons, settings(delta=1.0))[3:]
+    assert [one.image.name for _, one in at_once] == ["b.png"]
+
+
 def test_what_its_adapter_holds() -> None:
     adapt = get_procedure("self_questioning").adapt
     lora = AdapterSettings(LoraSettings(rank=2))

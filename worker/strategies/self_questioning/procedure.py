@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from app.kit.storage import image_path
 from app.models import Image, Item
@@ -153,10 +154,16 @@ class SelfQuestioning(Direct):
         self, role: str, lessons: Sequence[Lesson], settings: LoopSettings
     ) -> list[tuple[int, Example]]:
         """Returns each lesson as it is asked for in sampling, and all of them as dialogues; where
-        the settings want it, also what was asked in vain."""
+        the settings want it, also what was asked in vain.
+
+        A model that is taught before it asks has described nothing yet, and asking begins with a
+        description: it learns that from captions.
+        """
         alone = super().teach_all(role, lessons, settings)
         if role != MODEL:
             return alone
+        if not settings.self_questioning.ask_untaught:
+            lessons = _captioned(lessons, settings.seed)
         together = make_dialogues(lessons, settings)
         # A dialogue of one turn that nobody described is the lesson alone.
         learned = [*alone, *((place, one) for place, one in together if _has_turns(one))]
@@ -170,12 +177,8 @@ class SelfQuestioning(Direct):
         """Returns the captions of pictures, where the settings want that they are learned first."""
         if role != MODEL or not settings.self_questioning.caption_epochs:
             return ()
-        facts = {lesson.image: lesson.facts for lesson in lessons if lesson.facts}
-        return [
-            describing(picture, caption)
-            for picture, said in sorted(facts.items())
-            if (caption := caption_of(said, derive_seed(settings.seed, "caption", picture.name)))
-        ]
+        captions = _captions(lessons, settings.seed)
+        return [describing(picture, caption) for picture, caption in sorted(captions.items())]
 
     def first_epochs(self, settings: LoopSettings, n_examples: int) -> int:  # noqa: ARG002
         return settings.self_questioning.caption_epochs
@@ -199,6 +202,27 @@ def _as_inquiry(asked: AskedAbout, answers: Sequence[str | None]) -> Inquiry:
         n_empty=asked.n_empty,
         n_over=asked.n_over,
     )
+
+
+def _captions(lessons: Sequence[Lesson], seed: int) -> dict[Path, str]:
+    """What facts say of each picture, where they say something."""
+    facts = {lesson.image: lesson.facts for lesson in lessons if lesson.facts}
+    return {
+        picture: caption
+        for picture, said in facts.items()
+        if (caption := caption_of(said, derive_seed(seed, "caption", picture.name)))
+    }
+
+
+def _captioned(lessons: Sequence[Lesson], seed: int) -> list[Lesson]:
+    """The lessons with captions of those pictures that the model has not described itself."""
+    captions = _captions(lessons, seed)
+    return [
+        replace(lesson, description=captions[lesson.image], is_caption=True)
+        if not lesson.description and lesson.image in captions
+        else lesson
+        for lesson in lessons
+    ]
 
 
 def _has_turns(example: Example) -> bool:
