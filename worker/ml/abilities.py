@@ -53,6 +53,8 @@ class Ability(StrEnum):
     """Goes on from what it said of a picture with a question of its own."""
     PROTOTYPES = "prototypes"
     """Has a place for prototypes in front of its projector."""
+    CAPTIONS = "captions first"
+    """Learns captions with a tuned projector alone, while tower and language model rest."""
     PERCEPTION = "perception"
     """Can be shown of a picture what it asks for."""
 
@@ -156,6 +158,36 @@ def _try_prototypes(vlm: Vlm, style: PromptStyle) -> str | None:
     return None
 
 
+def _try_captions(vlm: Vlm, style: PromptStyle) -> str | None:
+    """A tuned copy of the projector must change nothing before it learns, and gradients must come
+    back to it with nothing else on."""
+    settings = AdapterSettings(None, modules={"projector": ModuleSettings("tuned", PROJECTOR)})
+    try:
+        bare = _shown(vlm, style)
+        with torch.random.fork_rng(devices=[]):
+            add_new_adapter(vlm.model, fit_adapter(vlm, settings))
+            fresh = _shown(vlm, style)
+        with torch.enable_grad():
+            inputs = show_grey(vlm, frame_of(vlm, NEUTRAL_QUESTION, style).context)
+            logits = vlm.model(**inputs, use_cache=False).logits[0, -1:]
+            torch.autograd.backward(logits.float().square().sum())
+        reached = count_gradients(vlm.model)
+    except MlError as error:
+        return error.message
+    except Exception as error:  # a family may object in any way it likes
+        if is_out_of_memory(error):
+            raise
+        return f"Its projector cannot be tuned alone: {first_line(error)}"
+    finally:
+        remove_adapters(vlm.model)
+        vlm.model.zero_grad(set_to_none=True)
+    if not is_rounding(difference(fresh, bare), vlm.dtype):
+        return "A copy of the projector that learned nothing changes what the model says."
+    if not reached or not all(n for n, _ in reached.values()):
+        return "What the model says of a picture teaches its projector nothing."
+    return None
+
+
 def _try_perception(vlm: Vlm, style: PromptStyle) -> str | None:
     """What is asked must reach what is said, and gradients must come back to the request."""
     settings = AdapterSettings(None, modules=perception_modules())
@@ -212,5 +244,6 @@ _TRIALS: Mapping[Ability, Callable[[Vlm, PromptStyle], str | None]] = {
     Ability.WITHOUT_PICTURE: _try_without_picture,
     Ability.TURNS: _try_turns,
     Ability.PROTOTYPES: _try_prototypes,
+    Ability.CAPTIONS: _try_captions,
     Ability.PERCEPTION: _try_perception,
 }

@@ -156,6 +156,12 @@ def test_what_its_adapter_holds() -> None:
     needed = get_procedure("self_questioning").needed
     assert needed(settings()) == (Ability.TURNS,)
     assert needed(settings(prototypes=True)) == (Ability.TURNS, Ability.PROTOTYPES)
+    captions = {"caption_epochs": 1, "tune_projector": True}
+    assert needed(settings(**captions)) == (Ability.TURNS, Ability.CAPTIONS)
+    assert needed(settings(prototypes=True, caption_epochs=1)) == (
+        Ability.TURNS,
+        Ability.PROTOTYPES,
+    )
 
 
 # --- What was asked in vain, and what is learned first ----------------------------------------

@@ -42,12 +42,16 @@ class SelfQuestioning(Direct):
 
     name = SELF_QUESTIONING.name
     needs = (Ability.TURNS,)
-    may_need = (Ability.PROTOTYPES,)
+    may_need = (Ability.PROTOTYPES, Ability.CAPTIONS)
     inquires = True
 
     def needed(self, settings: LoopSettings) -> tuple[Ability, ...]:
-        with_prototypes = self.may_need if settings.self_questioning.prototypes else ()
-        return (*self.needs, *with_prototypes)
+        own = settings.self_questioning
+        wanted = {
+            Ability.PROTOTYPES: own.prototypes,
+            Ability.CAPTIONS: bool(own.caption_epochs and own.tune_projector),
+        }
+        return (*self.needs, *(one for one in self.may_need if wanted[one]))
 
     def adapt(
         self,

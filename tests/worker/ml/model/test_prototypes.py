@@ -18,6 +18,7 @@ from worker.ml.model.contents import adapts_vision, add_new_adapter, remove_adap
 from worker.ml.model.loading import Vlm, load_vlm
 from worker.ml.model.modules.placing import modules_on
 from worker.ml.model.modules.prototypes import Prototypes, n_centres
+from worker.ml.model.modules.tuned import find_projectors
 from worker.ml.training.train import train_lora
 from worker.ml.types import PROJECTOR, AdapterSettings, Example, ModuleSettings, Part, TrainConfig
 
@@ -102,7 +103,20 @@ def test_families_whose_patches_can_be_reached_have_a_place_for_them(
     FAMILIES[family](tmp_path)
     vlm = load_vlm(str(tmp_path), device="cpu")
     assert why_not(vlm, Ability.PROTOTYPES) is None
+    assert why_not(vlm, Ability.CAPTIONS) is None
     assert not modules_on(vlm.model)
+    assert all(parameter.grad is None for parameter in vlm.model.parameters())
+
+
+def test_captions_first_are_refused_where_the_projector_cannot_be_tuned(tmp_path: Path) -> None:
+    FAMILIES["idefics3"](tmp_path)
+    vlm = load_vlm(str(tmp_path), device="cpu")
+    projector = vlm.model.get_submodule(find_projectors(vlm.model)[0])
+    vlm.model.twin = torch.nn.Linear(1, 1)
+    vlm.model.twin.weight = next(projector.parameters())
+    said = why_not(vlm, Ability.CAPTIONS)
+    assert said is not None
+    assert "are used elsewhere in the model" in said
 
 
 @pytest.mark.parametrize(
@@ -121,6 +135,7 @@ def test_others_say_why_they_have_none(family: str, reason: str, tmp_path: Path)
     said = why_not(vlm, Ability.PROTOTYPES)
     assert said is not None
     assert said.endswith("Leave them out, or use another model.")
+    assert why_not(vlm, Ability.CAPTIONS) is None, "the projector alone can be tuned all the same"
     assert not modules_on(vlm.model)
 
 
