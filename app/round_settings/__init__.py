@@ -14,6 +14,7 @@ from app.round_settings.fields import (
     list_fields,
 )
 from app.round_settings.judging import (
+    KNOWS_SCENES,
     PEOPLE,
     AdmissionSettings,
     Judges,
@@ -29,6 +30,7 @@ from app.round_settings.self_questioning import SelfQuestioningSettings
 from app.round_settings.training import TrainingSettings
 
 __all__ = [
+    "KNOWS_SCENES",
     "PEOPLE",
     "AdmissionSettings",
     "EvaluationSettings",

@@ -32,6 +32,8 @@ class Judges(str):
 
 
 PEOPLE = Judges("people")
+KNOWS_SCENES = Judges("exact")
+"""The critic that judges by the facts of rendered scenes; others need a gold rationale."""
 
 
 class JudgingSettings(SettingsModel):

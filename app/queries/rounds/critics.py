@@ -3,12 +3,37 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
-from app.lifecycle import RoundItemState, UserKind
+from app.lifecycle import RoundItemState, Split, UserKind
 from app.models import Item, Judgement, RoundItem, User, VerdictRow
+from app.queries.rounds.candidates import usable_items_statement
+
+
+def _lacks(*, facts: bool) -> ColumnElement[bool]:
+    """Whether an `Item` is without what a critic judges by: facts, else a gold rationale."""
+    if facts:
+        return Item.facts.is_(None)
+    return func.jsonb_array_length(Item.gold_rationales) == 0
+
+
+def list_lacking(session: Session, project_id: int, split: Split, *, facts: bool) -> Sequence[int]:
+    """Returns the ids of the usable items of a split that have no facts, or no gold rationale."""
+    usable = usable_items_statement(project_id).where(Item.split == split, _lacks(facts=facts))
+    return session.scalars(usable.order_by(Item.id)).all()
+
+
+def count_lacking(
+    session: Session, project_id: int, splits: Collection[Split], *, facts: bool
+) -> tuple[int, int]:
+    """Returns how many usable items of some splits have no facts, or no gold rationale, and how
+    many items there are."""
+    usable = usable_items_statement(project_id).where(Item.split.in_(splits))
+    counts = usable.with_only_columns(func.count().filter(_lacks(facts=facts)), func.count())
+    n_lacking, n_items = session.execute(counts).one()
+    return n_lacking, n_items
 
 
 def get_critic_user(session: Session, name: str) -> User:

@@ -10,14 +10,12 @@ from app.kit.texts import collapse
 from app.lifecycle import QuestionState, Split
 from app.models import AskedQuestion, Round, Run
 from app.queries.rounds import questions as queries
+from app.round_settings import KNOWS_SCENES
 from app.scenes.grounding import answer_about
 from app.scenes.scene import Scene
 from app.services.judging.questions.items import keep_as_item
 from app.services.rounds.critic_judging import critic_user
 from app.strategies.same_question import stored_key
-
-KNOWS_SCENES = "exact"
-"""The critic that can tell whether a question has an answer."""
 
 
 @dataclass(frozen=True)

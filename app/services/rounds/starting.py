@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
-from app.kit.sentences import Sentence
+from app.kit.sentences import Amount, Sentence
 from app.kit.texts import unit_hash
 from app.lifecycle import (
     Job,
@@ -18,9 +18,10 @@ from app.models import Round, User
 from app.queries.dataset.pictures import count_alone
 from app.queries.dataset.prior import count_prior
 from app.queries.rounds import candidates as candidate_queries
+from app.queries.rounds import critics as critic_queries
 from app.queries.rounds import round_items as item_queries
 from app.queries.rounds import rounds as queries
-from app.round_settings import LoopSettings
+from app.round_settings import KNOWS_SCENES, LoopSettings
 from app.services.dataset.alone import list_askable
 from app.services.quality.anchors import find_serving, put_anchors_in
 from app.services.quality.check_places import put_checks_in
@@ -106,6 +107,61 @@ def find_prior_fault(session: Session, project_id: int, settings: LoopSettings) 
     return None
 
 
+_JUDGED_BY = {
+    True: Sentence("the facts of a rendered scene"),
+    False: Sentence("a gold rationale"),
+}
+"""What a critic judges by: the exact one, and others."""
+
+
+def find_critic_fault(session: Session, project_id: int, settings: LoopSettings) -> Sentence | None:
+    """Returns why the critic of the evaluations cannot judge all held-out items, and what to do;
+    None where it can."""
+    critic = settings.evaluation.critic
+    by_facts = critic == KNOWS_SCENES
+    n_lacking, n_items = critic_queries.count_lacking(
+        session, project_id, (Split.VALIDATION, Split.TEST), facts=by_facts
+    )
+    if not n_lacking:
+        return None
+    return Sentence(
+        "Evaluations are judged by the critic %(critic)s, which needs %(what)s, and %(n)s of "
+        "%(all)s held-out items are without: the evaluation would stop there. Add what is missing, "
+        "exclude these items, or choose another critic (evaluation.critic).",
+        critic=critic,
+        what=_JUDGED_BY[by_facts],
+        n=Amount(n_lacking),
+        all=Amount(n_items),
+    )
+
+
+def find_left_out(session: Session, project_id: int, settings: LoopSettings) -> Sentence | None:
+    """Returns how many train items a round leaves out, since the critic that judges it could not
+    judge them; None where people judge, or it could judge all."""
+    n_lacking, n_items = count_left_out(session, project_id, settings)
+    if not n_lacking:
+        return None
+    critic = settings.judging.judges
+    return Sentence(
+        "%(n)s of %(all)s train items are left out: the critic %(critic)s judges by %(what)s, and "
+        "they are without. They stay for other judges.",
+        n=Amount(n_lacking),
+        all=Amount(n_items),
+        critic=critic,
+        what=_JUDGED_BY[critic == KNOWS_SCENES],
+    )
+
+
+def count_left_out(session: Session, project_id: int, settings: LoopSettings) -> tuple[int, int]:
+    """Returns how many usable train items the critic of a round could not judge, and how many
+    there are; none where people judge."""
+    critic = settings.judging.judges
+    if critic.are_people or settings.training.waits_for_nobody:
+        return 0, 0
+    by_facts = critic == KNOWS_SCENES
+    return critic_queries.count_lacking(session, project_id, (Split.TRAIN,), facts=by_facts)
+
+
 def _start_training(
     session: Session, round_: Round, settings: LoopSettings, actor: User | None
 ) -> None:
@@ -123,7 +179,7 @@ def _add_items(session: Session, round_: Round, settings: LoopSettings) -> list[
 
     One that serves as an anchor is not sampled: nobody shall see it twice in a round.
     """
-    usable = queries.list_train_item_ids(session, round_.project_id)
+    usable = _list_usable(session, round_.project_id, settings)
     anchors = find_serving(session, round_, settings, frozenset(usable))
     anchored = {anchor.item_id for anchor in anchors}
     usable = [item_id for item_id in usable if item_id not in anchored]
@@ -165,6 +221,17 @@ def _add_items(session: Session, round_: Round, settings: LoopSettings) -> list[
     return chosen
 
 
+def _list_usable(session: Session, project_id: int, settings: LoopSettings) -> list[int]:
+    """The usable train items, without those that the critic of the round could not judge."""
+    usable = queries.list_train_item_ids(session, project_id)
+    critic = settings.judging.judges
+    if critic.are_people:
+        return usable
+    by_facts = critic == KNOWS_SCENES
+    lacking = set(critic_queries.list_lacking(session, project_id, Split.TRAIN, facts=by_facts))
+    return [item_id for item_id in usable if item_id not in lacking]
+
+
 def _choose_images(session: Session, round_: Round, settings: LoopSettings) -> list[str]:
     """The train images that nobody has asked about, where the round's model is to ask about them:
     as many as a round takes items at most."""
@@ -177,6 +244,14 @@ def _choose_images(session: Session, round_: Round, settings: LoopSettings) -> l
 
 def why_empty(session: Session, project_id: int, settings: LoopSettings) -> Sentence:
     """Returns why a round by these settings has nothing to sample, and what to do."""
+    n_lacking, n_items = count_left_out(session, project_id, settings)
+    if n_items and n_lacking == n_items:
+        return Sentence(
+            "There is nothing to sample: the critic %(critic)s judges by %(what)s, and no train "
+            "item has that. Add what is missing, or choose another judge (judging.judges).",
+            critic=settings.judging.judges,
+            what=_JUDGED_BY[settings.judging.judges == KNOWS_SCENES],
+        )
     if not count_alone(session, project_id).get(Split.TRAIN):
         return Sentence(
             "There is nothing to sample: no train item is left that is neither excluded nor "

@@ -1,7 +1,7 @@
 """The first thing on a project's page: what brings it further now."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
@@ -11,7 +11,9 @@ from app.models import Project, Round
 from app.queries.projects import overview
 from app.queries.projects.projects import SplitCount
 from app.queries.rounds.rounds import find_failed_run
+from app.run_results import RoundFigures
 from app.services.projects.projects import settings_of
+from app.services.rounds.decision import can_go_on
 from app.strategies import get_strategy
 
 
@@ -24,6 +26,8 @@ class NextStep:
     label: str
     url: str
     is_problem: bool = False
+    note: str = ""
+    """What the next round does besides."""
 
 
 def find_open(rounds: Sequence[Round]) -> Round | None:
@@ -51,6 +55,7 @@ def next_step(
         return _step_of_open_round(session, project, open_round)
     if n_train == 0:
         return _step_without_items(project, n_alone, asked=asked)
+    note = _note_of_images_alone(project, n_alone)
     if not rounds:
         return NextStep(
             Sentence("Start the first round"),
@@ -60,21 +65,48 @@ def next_step(
             ),
             Sentence("Look at round 1"),
             f"{base}/rounds/new",
+            note=note,
         )
     last = rounds[-1]
     if last.status is RoundStatus.CANCELLED or last.decision is Decision.CONTINUE:
         cancelled = Sentence("Round %(number)s was cancelled.", number=last.number)
+        figures = RoundFigures.find(last.figures)
+        if asked and figures and not can_go_on(figures):
+            return replace(
+                _STEP_OF_QUESTIONS, text=last.decision_reason or "", url=f"{base}/questions"
+            )
         return NextStep(
             Sentence("Start the next round"),
             last.decision_reason or cancelled,
             Sentence("Look at the next round"),
             f"{base}/rounds/new",
+            note=note,
         )
     return NextStep(
         Sentence("The loop has ended: release the dataset"),
         last.decision_reason or "",
         Sentence("Make a release"),
         f"{base}/releases",
+    )
+
+
+_STEP_OF_QUESTIONS = NextStep(
+    Sentence("The model asked questions"),
+    Sentence("What people keep of them becomes the items that the next round samples."),
+    Sentence("Decide on them"),
+    url="",
+)
+
+
+def _note_of_images_alone(project: Project, n_alone: int) -> str:
+    """Says that rounds ask about images besides, where they do."""
+    asks = any(get_strategy(name).asks_about_images for name in settings_of(project).shares)
+    if not asks or not n_alone:
+        return ""
+    return CountedSentence(
+        "%(n)s train image has no question yet; rounds let the model ask about it.",
+        "%(n)s train images have no question yet; rounds let the model ask about them.",
+        n=n_alone,
     )
 
 
@@ -111,12 +143,7 @@ def _step_of_images_alone(project: Project, n_alone: int) -> NextStep:
 def _step_without_items(project: Project, n_alone: int, *, asked: bool) -> NextStep:
     base = f"/projects/{project.slug}"
     if asked:
-        return NextStep(
-            Sentence("The model asked questions"),
-            Sentence("What people keep of them becomes the items that the next round samples."),
-            Sentence("Decide on them"),
-            f"{base}/questions",
-        )
+        return replace(_STEP_OF_QUESTIONS, url=f"{base}/questions")
     if n_alone:
         return _step_of_images_alone(project, n_alone)
     return NextStep(

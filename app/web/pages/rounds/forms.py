@@ -15,7 +15,13 @@ from app.queries.rounds.rounds import find_last_round, find_newest_adapter, find
 from app.round_settings import LoopSettings
 from app.services.dataset.alone import count_askable
 from app.services.projects.projects import settings_of
-from app.services.rounds.starting import find_prior_fault, why_empty
+from app.services.rounds.starting import (
+    count_left_out,
+    find_critic_fault,
+    find_left_out,
+    find_prior_fault,
+    why_empty,
+)
 from app.services.rounds.training_rows import learns_from_prior
 from app.strategies import get_strategy
 
@@ -42,6 +48,8 @@ def new_round_page(session: Session, project: Project) -> NewRoundPage:
     settings = settings_of(project)
     splits = count_items_by_split(session, project.id)
     usable = {entry.split: entry.n_items - entry.n_excluded for entry in splits}
+    n_left_out, _ = count_left_out(session, project.id, settings)
+    usable[Split.TRAIN] = max(0, usable[Split.TRAIN] - n_left_out)
     n_train = min(usable[Split.TRAIN], settings.max_items or usable[Split.TRAIN])
     open_round = find_open_round(session, project.id)
     last = find_last_round(session, project.id)
@@ -53,7 +61,7 @@ def new_round_page(session: Session, project: Project) -> NewRoundPage:
                 number=open_round.number,
             )
         )
-    n_asked = _count_asked(session, project, settings)
+    n_asked = count_asked(session, project, settings)
     if usable[Split.TRAIN] == 0 and not n_asked:
         problems.append(_why_empty(session, project, settings))
     elif (fault := find_prior_fault(session, project.id, settings)) is not None:
@@ -72,7 +80,8 @@ def new_round_page(session: Session, project: Project) -> NewRoundPage:
     )
 
 
-def _count_asked(session: Session, project: Project, settings: LoopSettings) -> int:
+def count_asked(session: Session, project: Project, settings: LoopSettings) -> int:
+    """Returns about how many images without any question a round by these settings asks."""
     learned = {
         name
         for name in settings.shares
@@ -84,7 +93,7 @@ def _count_asked(session: Session, project: Project, settings: LoopSettings) -> 
 
 
 def _why_empty(session: Session, project: Project, settings: LoopSettings) -> Sentence:
-    if count_alone(session, project.id):
+    if count_alone(session, project.id) or count_left_out(session, project.id, settings)[0]:
         return why_empty(session, project.id, settings)
     return Sentence("There are no train items: import a dataset first.")
 
@@ -115,6 +124,10 @@ def _warnings(
                 "whether answers get worse."
             )
         )
+    if (left_out := find_left_out(session, project.id, settings)) is not None:
+        warnings.append(left_out)
+    if (fault := find_critic_fault(session, project.id, settings)) is not None:
+        warnings.append(fault)
     is_by_people = settings.judging.judges.are_people
     n_people = overview.count_annotators(session, project.id)
     if is_by_people and n_people < settings.judging.overlap:

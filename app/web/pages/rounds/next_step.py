@@ -1,7 +1,7 @@
 """The first thing on a round's page: where it stands, and what there is to do now."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
@@ -9,21 +9,28 @@ from app.kit.sentences import Amount, CountedSentence, Sentence
 from app.lifecycle import CLOSED_ROUND, Decision, RoundStatus
 from app.models import Project, Round
 from app.queries.admission.adjudications import has_undecided
+from app.queries.judging.questions.reviews import MOST_COUNTED, count_waiting
 from app.queries.rounds.progress import RoundProgress
 from app.queries.rounds.rounds import find_last_round, has_unjudged_items
 from app.round_settings import LoopSettings
+from app.services.projects.projects import settings_of
 from app.web.language.labels import word
+from app.web.pages.rounds.forms import count_asked
 
 
 @dataclass(frozen=True)
 class RoundStep:
-    """What to do now, and why. kind: of the notice (`ok`, `bad`, `info`)."""
+    """What to do now, and why. kind: of the notice (`ok`, `bad`, `info`); notes: what waits
+    besides; aside: another way on, which is not the first."""
 
     title: str
     text: str
     kind: str = "info"
     link_label: str = ""
     link: str = ""
+    notes: Sequence[str] = ()
+    aside_label: str = ""
+    aside: str = ""
 
 
 def next_step(
@@ -35,9 +42,25 @@ def next_step(
     has_failed: bool,
     is_by_people: bool,
 ) -> RoundStep:
-    """Returns what brings the round further, or, once it is closed, the project."""
+    """Returns what brings the round further, or, once it is closed, the project; and that questions
+    of the model wait, in the newest round."""
     if round_.status in CLOSED_ROUND:
-        return _after_the_end(session, project, round_)
+        is_newest = find_last_round(session, project.id) is round_
+        if project.archived_at is not None or not is_newest:
+            return _after_the_end(round_)
+        return _with_questions(session, project, _lead_on(session, project, round_))
+    step = _while_open(session, round_, progress, has_failed=has_failed, is_by_people=is_by_people)
+    return _with_questions(session, project, step)
+
+
+def _while_open(
+    session: Session,
+    round_: Round,
+    progress: RoundProgress,
+    *,
+    has_failed: bool,
+    is_by_people: bool,
+) -> RoundStep:
     if has_failed:
         return RoundStep(
             Sentence("A run has failed"),
@@ -111,19 +134,53 @@ _WORK: Mapping[RoundStatus, RoundStep] = {
 """While the round is not started, or the machines have it: there is nothing to do but to wait."""
 
 
-def _after_the_end(session: Session, project: Project, round_: Round) -> RoundStep:
-    """Says why the round ended as it did, and leads on where no other round came after it."""
-    goes_on = round_.decision is Decision.CONTINUE or round_.status is RoundStatus.CANCELLED
+def _after_the_end(round_: Round) -> RoundStep:
+    """Says why the round ended as it did."""
     title: str = Sentence("Cancelled")
     text: str = Sentence("What people submitted stays stored.")
     if round_.decision is not None:
         title, text = word(round_.decision), round_.decision_reason or ""
     kind = "ok" if round_.decision in {Decision.CONTINUE, Decision.ALL_COVERED} else "info"
-    if project.archived_at is not None or find_last_round(session, project.id) is not round_:
-        return RoundStep(title, text, kind)
-    base = f"/projects/{project.slug}"
-    if goes_on:
-        return RoundStep(
-            title, text, kind, Sentence("Look at the next round"), f"{base}/rounds/new"
-        )
-    return RoundStep(title, text, kind, Sentence("Make a release"), f"{base}/releases")
+    return RoundStep(title, text, kind)
+
+
+def _lead_on(session: Session, project: Project, round_: Round) -> RoundStep:
+    """Leads on from the newest round, and says about how many images the next one asks."""
+    step, base = _after_the_end(round_), f"/projects/{project.slug}"
+    if round_.decision is not Decision.CONTINUE and round_.status is not RoundStatus.CANCELLED:
+        return replace(step, link_label=Sentence("Make a release"), link=f"{base}/releases")
+    n_asked = count_asked(session, project, settings_of(project))
+    note = CountedSentence(
+        "%(shown)s train image has no question yet; the next round asks about it.",
+        "%(shown)s train images have no question yet; the next round asks about them.",
+        n=n_asked,
+        shown=Amount(n_asked),
+    )
+    return replace(
+        step,
+        link_label=Sentence("Look at the next round"),
+        link=f"{base}/rounds/new",
+        notes=(note,) if n_asked else (),
+    )
+
+
+def _with_questions(session: Session, project: Project, step: RoundStep) -> RoundStep:
+    """Adds that questions of the model wait for people, and the way to them."""
+    n_images = count_waiting(session, project.id)
+    if not n_images or project.archived_at is not None:
+        return step
+    shown = Amount(n_images)
+    note = CountedSentence(
+        "Questions of the model about %(shown)s image wait; what people keep becomes items, which "
+        "the next round samples.",
+        "Questions of the model about %(shown)s images wait; what people keep becomes items, which "
+        "the next round samples.",
+        n=n_images,
+        shown=Sentence("%(n)s or more", n=shown) if n_images >= MOST_COUNTED else shown,
+    )
+    return replace(
+        step,
+        notes=(*step.notes, note),
+        aside_label=Sentence("Decide on questions"),
+        aside=f"/projects/{project.slug}/questions",
+    )

@@ -1,14 +1,14 @@
 """The section of a round's page about the questions that the model asked in it."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.lifecycle import Decision, Job, RoundStatus, RunStatus
-from app.models import Round, Run
+from app.lifecycle import Decision, Job, RoundStatus, RunStatus, Split
+from app.models import ProjectImage, Round, Run
 from app.round_settings import LoopSettings
 from app.run_results import RoundFigures
 from app.scenes.grounding import OPEN
@@ -19,7 +19,7 @@ from app.services.quality.evidence import gather_evidence
 from app.services.rounds.questions import decide_by_critic
 from app.web.pages.judging.question_figures import PRESUME_NOTHING
 from tests.support.browsing import page, sign_in, text_of
-from tests.support.factories import make_project, make_round, make_user
+from tests.support.factories import make_image, make_project, make_round, make_user
 from tests.support.judging import gather_now
 from tests.support.rounds.asked_questions import AskedRound, choose, open_image, submit
 
@@ -146,3 +146,45 @@ def red_and_blue() -> tuple[dict[str, object], dict[str, object]]:
 
 def test_the_kinds_that_presume_nothing_are_those_of_the_critic() -> None:
     assert frozenset(OPEN) == PRESUME_NOTHING
+
+
+def test_the_next_step_says_that_questions_wait_and_that_images_have_none(
+    admin: TestClient, session: Session
+) -> None:
+    settings = LoopSettings(strategy="self_questioning")
+    asked = AskedRound(session, settings=settings)
+    asked.project.settings = settings.model_dump(mode="json")
+    alone = make_image(session)
+    session.add(
+        ProjectImage(
+            project_id=asked.project.id,
+            image_sha256=alone.sha256,
+            split=Split.TRAIN,
+            image_name="alone.png",
+        )
+    )
+    session.commit()
+    url = f"/projects/{asked.project.slug}/questions"
+    assert not page(admin.get(f"/rounds/{asked.round.id}")).select("#decide-questions")
+    asked.ask()
+    session.commit()
+    shown = admin.get(f"/rounds/{asked.round.id}")
+    assert "Questions of the model about 1 image wait" in text_of(shown, "#next-step")
+    assert [str(link["href"]) for link in page(shown).select("#decide-questions")] == [url]
+    asked.round.status, asked.round.decision = RoundStatus.COMPLETED, Decision.CONTINUE
+    session.commit()
+    said = text_of(admin.get(f"/rounds/{asked.round.id}"), "#next-step")
+    assert "1 train image has no question yet; the next round asks about it" in said
+    assert "Questions of the model about 1 image wait" in said
+    of_project = admin.get(f"/projects/{asked.project.slug}")
+    assert "Start the next round" in of_project.text
+    assert "rounds let the model ask about it" in of_project.text
+    # Nothing is left to sample or to ask: only what people keep leads on.
+    session.delete(session.get_one(ProjectImage, (asked.project.id, alone.sha256)))
+    asked.round.figures = RoundFigures(n_items=1, n_covered=1).dump()
+    session.commit()
+    step = text_of(admin.get(f"/projects/{asked.project.slug}"), "#next-title")
+    assert step == "The model asked questions"
+    asked.project.archived_at = datetime.now(UTC)
+    session.commit()
+    assert not page(admin.get(f"/rounds/{asked.round.id}")).select("#decide-questions")

@@ -135,6 +135,25 @@ def test_start_without_items_or_beside_an_open_round_is_refused(
     assert admin.post(f"/projects/{project.slug}/rounds").status_code == 409
 
 
+def test_start_says_what_a_critic_could_not_judge(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    make_item(session, project)
+    make_item(session, project, gold_rationales=())
+    project.settings = LoopSettings.model_validate({"judging": {"judges": "rouge:0.5"}}).model_dump(
+        mode="json"
+    )
+    session.commit()
+    url = f"/projects/{project.slug}/rounds/new"
+    asked = admin.get(url)
+    assert "1 of 2 train items are left out: the critic rouge:0.5 judges by" in asked.text
+    assert "1 item × 25 draws" in text_of(asked, ".facts")
+    make_item(session, project, split=Split.TEST, gold_rationales=())
+    session.commit()
+    asked = admin.get(url)
+    assert "1 of 1 held-out items are without: the evaluation would stop there" in asked.text
+
+
 def test_start_says_what_the_prior_has_to_teach(
     admin: TestClient, session: Session, project: Project
 ) -> None:

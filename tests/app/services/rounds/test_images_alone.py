@@ -166,7 +166,7 @@ def test_a_round_asks_about_as_many_images_as_it_takes_items(
     session: Session, project: Project
 ) -> None:
     add_alone(session, project, 5)
-    make_item(session, project)
+    make_item(session, project, facts=SCENE.to_dict())
     round_ = start(session, project, ask_settings(max_items=3))
     shards = shards_of(session, run_of(session, round_, Job.GENERATE))
     assert sum(len(shard.images) for shard in shards) == 3
@@ -191,7 +191,7 @@ def test_where_nothing_can_be_asked_it_says_what_to_do(
 
 def test_an_untaught_model_is_taught_before_it_asks(session: Session, project: Project) -> None:
     add_alone(session, project, 2)
-    make_item(session, project)
+    make_item(session, project, facts=SCENE.to_dict())
     settings = ask_settings(self_questioning={"ask_untaught": False})
     shards = shards_of(session, run_of(session, start(session, project, settings), Job.GENERATE))
     assert [shard.images for shard in shards] == [[]]

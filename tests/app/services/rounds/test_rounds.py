@@ -21,6 +21,7 @@ from app.round_settings import LoopSettings
 from app.run_results import SamplingResult
 from app.services.judging import opening
 from app.services.judging.ending import end_judging
+from app.services.refusals import RoundEmpty
 from app.services.rounds import rounds
 from app.services.rounds.moving_on import finish_round_run
 from app.services.rounds.starting import start_round
@@ -120,6 +121,30 @@ class TestStart:
         make_item(session, project, split=Split.TEST)
         with pytest.raises(InvalidInput, match="nothing to sample"):
             start(session, project)
+
+    def test_a_critic_is_given_what_it_can_judge_and_others_wait(
+        self, session: Session, project: Project
+    ) -> None:
+        # An item that was made of a question that the model asked has no gold rationale.
+        asked = make_item(session, project, gold_rationales=())
+        round_ = start(session, project, judging={"judges": "rouge:0.5"})
+        places = session.scalars(select(RoundItem).where(RoundItem.round_id == round_.id))
+        item_ids = {place.item_id for place in places}
+        assert len(item_ids) == 5
+        assert asked.id not in item_ids
+        rounds.cancel_round(session, round_, actor=None)
+        by_people = start(session, project)
+        places = session.scalars(select(RoundItem).where(RoundItem.round_id == by_people.id))
+        assert asked.id in {place.item_id for place in places}
+
+    def test_a_critic_that_can_judge_nothing_is_told_before(self, session: Session) -> None:
+        project = make_project(session)
+        make_item(session, project, gold_rationales=())
+        refused = pytest.raises(RoundEmpty, match="judges by a gold rationale, and no train item")
+        with refused, session.begin_nested():
+            start(session, project, judging={"judges": "rouge:0.5"})
+        with pytest.raises(RoundEmpty, match="judges by the facts of a rendered scene"):
+            start(session, project, judging={"judges": "exact"}, evaluation={"critic": "exact"})
 
     def test_items_with_enough_rationales_rest(self, session: Session, project: Project) -> None:
         items = session.scalars(select(Item).where(Item.split == Split.TRAIN)).all()
