@@ -49,10 +49,12 @@ from tests.support.quality.checks import judge_some, make_checks, settings_with
 from tests.support.quality.comparisons import (
     judge_for_the_new,
     make_compared_round,
+    make_mixed,
     make_sampled,
 )
 from tests.support.quality.disputes import decide_item, make_disputed_round
 from tests.support.rounds.asked_questions import QUESTIONS, AskedRound
+from tests.support.rounds.mixed import make_found_round, put_under_floor
 from tests.support.rounds.side_by_side import make_compared_project
 from tests.support.rounds.trained import finish_tryout, make_trained_round, make_tryout
 
@@ -240,6 +242,8 @@ def fill(site: Site) -> dict[str, str]:
             "playground/show.html": f"/projects/{compared.slug}/playground/{tried.id}",
             "playground/show.html waiting": f"/projects/{compared.slug}/playground/{waits.id}",
             "round/show.html to compare": f"/rounds/{compared_round(session, judged=False).id}",
+            "round/show.html mixed": f"/rounds/{mixed_round(session).id}",
+            "round/show.html mixed to compare": f"/rounds/{mixed_to_compare(session).id}",
             "round/show.html compared": f"/rounds/{compared_round(session, judged=True).id}",
             "round/cancel_comparison.html": f"/rounds/{sampled.id}/comparison/cancel",
             "round/close.html": f"/rounds/{site.round_id}/close",
@@ -286,6 +290,20 @@ def compared_round(session: Session, *, judged: bool) -> Round:
         open_mixed_in(session, following.id, 1.0)
         judge_for_the_new(session, following, people, comparison)
         gather_now(session, round_)
+    return round_
+
+
+def mixed_round(session: Session) -> Round:
+    """A round of two strategies that is over, of which one sits out the next."""
+    round_ = make_found_round(session)
+    put_under_floor(session, round_)
+    return round_
+
+
+def mixed_to_compare(session: Session) -> Round:
+    """A round of three strategies, two of which can be compared with what they were before."""
+    round_ = compared_round(session, judged=False)
+    make_mixed(session, round_)
     return round_
 
 

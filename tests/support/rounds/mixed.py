@@ -1,15 +1,37 @@
 """Rounds of several strategies, with draws that nobody had to make."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import count
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.lifecycle import Job, RoundItemState, RunStatus, ShardStatus
-from app.models import Item, Project, Round, RoundItem, Run, RunShard, Sample
+from app.lifecycle import (
+    Decision,
+    Job,
+    RoundItemState,
+    RoundStatus,
+    RunStatus,
+    ShardStatus,
+)
+from app.models import (
+    Candidate,
+    Item,
+    Json,
+    Project,
+    Round,
+    RoundItem,
+    RoundModel,
+    Run,
+    RunShard,
+    Sample,
+)
 from app.round_settings import LoopSettings
+from app.run_results import MixedStrategy, RoundFigures
+from app.services.admission.apply import admit
+from app.services.rounds.rounds import settings_of
 from app.services.rounds.sampling import Drawing, Drawn, store_samples
 from tests.support.factories import (
     make_item,
@@ -17,8 +39,18 @@ from tests.support.factories import (
     make_round,
     make_round_item,
     make_run,
+    make_user,
 )
-from tests.support.judging import BALL, CONE, MAT, Looks, trace_of
+from tests.support.judging import (
+    BALL,
+    CONE,
+    MAT,
+    Looks,
+    gather_now,
+    open_item,
+    submit,
+    trace_of,
+)
 
 MIX = ("direct:1", "monologue:1")
 
@@ -115,6 +147,46 @@ def make_drawn_item(
     return round_item
 
 
+def make_found_round(session: Session) -> Round:
+    """A round of both strategies that is judged, with what each of them found: of three items the
+    texts of `direct` fit."""
+    round_ = make_mixed_round(session)
+    for name, role in (("direct", "model"), ("monologue", "reasoner"), ("monologue", "observer")):
+        session.add(RoundModel(round_id=round_.id, strategy=name, role=role))
+    user = make_user(session)
+    for _ in range(3):
+        make_drawn_item(session, round_)
+    for _ in range(3):
+        judgement = open_item(session, round_, user)
+        texts = session.scalars(select(Candidate).where(Candidate.id.in_(judgement.shown_order)))
+        picked = [candidate.id for candidate in texts if candidate.text in DIRECT]
+        submit(session, judgement, picked=picked, active_ms=4000)
+    admit(session, round_, settings_of(round_).admission)
+    round_.status = RoundStatus.TRAINING
+    session.flush()
+    gather_now(session, round_)
+    return round_
+
+
+def put_under_floor(session: Session, round_: Round) -> None:
+    """Complete a round of both strategies, with answers of `monologue` under the floor."""
+    accuracies = {"direct": 0.9, "monologue": 0.4}
+    round_.figures = RoundFigures(
+        n_items=3,
+        n_open=3,
+        n_covered=3,
+        newly_covered=3,
+        improved=3,
+        regressed=0,
+        strategies=tuple(
+            MixedStrategy(strategy=name, validation_accuracy=accuracy, floor=0.8)
+            for name, accuracy in accuracies.items()
+        ),
+    ).dump()
+    round_.status, round_.decision = RoundStatus.COMPLETED, Decision.CONTINUE
+    session.flush()
+
+
 def _draw(item: Item, text: str, *, trace: Looks | None) -> Drawn:
     number = next(_numbers)
     return Drawn(
@@ -131,9 +203,20 @@ def _draw(item: Item, text: str, *, trace: Looks | None) -> Drawn:
     )
 
 
-def swap_origins(session: Session, round_: Round) -> None:
+@dataclass(frozen=True)
+class Origin:
+    """All that tells where a draw comes from."""
+
+    strategy: str
+    trace: Json | None
+    adapter_id: int | None
+    is_cut: bool | None
+
+
+def swap_origins(session: Session, round_: Round) -> dict[int, Origin]:
     """Make every draw of a round one of the next of its strategies: texts and numbers stay, and
-    all that tells where a draw comes from is what a draw of the other one has."""
+    its origin is like that of a draw of the other one. Returns the origins as they were, by draw.
+    """
     names = list(LoopSettings.model_validate(round_.settings).shares)
     next_of = dict(zip(names, [*names[1:], names[0]], strict=True))
     drawn = session.scalars(
@@ -143,16 +226,29 @@ def swap_origins(session: Session, round_: Round) -> None:
         .order_by(Sample.trace.is_(None), Sample.id)
     ).all()
     origins = {
-        name: next((one.trace, one.adapter_id) for one in drawn if one.strategy == name)
-        for name in names
+        draw.id: Origin(draw.strategy, draw.trace, draw.adapter_id, draw.is_cut) for draw in drawn
     }
+    # Of draws with a trace, where a strategy has some.
+    like = {name: next(one for one in origins.values() if one.strategy == name) for name in names}
+    set_origins(
+        session,
+        {
+            draw_id: replace(like[next_of[origin.strategy]], is_cut=not origin.is_cut)
+            for draw_id, origin in origins.items()
+        },
+    )
+    return origins
+
+
+def set_origins(session: Session, origins: Mapping[int, Origin]) -> None:
+    """Say of draws where they come from."""
+    drawn = session.scalars(select(Sample).where(Sample.id.in_(origins))).all()
     for draw in drawn:
-        draw.trace, draw.adapter_id = origins[next_of[draw.strategy]]
-        draw.is_cut = not draw.is_cut
         # Not at once what it becomes: a draw is told from others by its strategy and its number.
-        draw.strategy = f"then {next_of[draw.strategy]}"
+        draw.strategy = f"not {draw.strategy}"
     session.flush()
     for draw in drawn:
-        draw.strategy = draw.strategy.removeprefix("then ")
+        for field in fields(Origin):
+            setattr(draw, field.name, getattr(origins[draw.id], field.name))
     session.flush()
     session.expire_all()

@@ -1,40 +1,22 @@
 """The strategies of a mixed round, as its page shows them."""
 
 import pytest
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.lifecycle import Decision, Job, Role, RoundStatus
-from app.models import Candidate, Project, Round, RoundModel, Run
+from app.models import Project, Round, RoundModel, Run
 from app.run_results import MixedStrategy, RoundFigures
-from app.services.admission.apply import admit
 from app.services.rounds.rounds import find_sitting_out, settings_of
 from app.web.pages.runs.runs import run_label
 from tests.support.browsing import one, page, sign_in, text_of
 from tests.support.factories import make_membership, make_project, make_round, make_user
-from tests.support.judging import gather_now, open_item, submit
-from tests.support.rounds.mixed import DIRECT, make_drawn_item, make_mixed_round
+from tests.support.rounds.mixed import make_found_round, make_mixed_round, put_under_floor
 
 
 @pytest.fixture
 def round_(session: Session) -> Round:
-    round_ = make_mixed_round(session)
-    for name, role in (("direct", "model"), ("monologue", "reasoner"), ("monologue", "observer")):
-        session.add(RoundModel(round_id=round_.id, strategy=name, role=role))
-    noor = make_user(session, name="Noor")
-    for _ in range(3):
-        make_drawn_item(session, round_)
-    for _ in range(3):
-        judgement = open_item(session, round_, noor)
-        texts = session.scalars(select(Candidate).where(Candidate.id.in_(judgement.shown_order)))
-        picked = [candidate.id for candidate in texts if candidate.text in DIRECT]
-        submit(session, judgement, picked=picked, active_ms=4000)
-    admit(session, round_, settings_of(round_).admission)
-    round_.status = RoundStatus.TRAINING
-    session.flush()
-    gather_now(session, round_)
-    return round_
+    return make_found_round(session)
 
 
 @pytest.fixture
@@ -63,20 +45,7 @@ def test_the_page_tells_what_each_found_with_intervals_and_a_drawing(
 def test_who_sits_out_is_told_with_what_to_do(
     admin: TestClient, session: Session, round_: Round
 ) -> None:
-    round_.figures = RoundFigures(
-        n_items=3,
-        n_open=3,
-        n_covered=3,
-        newly_covered=3,
-        improved=3,
-        regressed=0,
-        strategies=(
-            MixedStrategy(strategy="direct", validation_accuracy=0.9, floor=0.8),
-            MixedStrategy(strategy="monologue", validation_accuracy=0.4, floor=0.8),
-        ),
-    ).dump()
-    round_.status, round_.decision = RoundStatus.COMPLETED, Decision.CONTINUE
-    session.flush()
+    put_under_floor(session, round_)
     told = text_of(admin.get(f"/rounds/{round_.id}"), "#strategies")
     assert "monologue answers 40.0" in told
     assert "it sits out the next round" in told
