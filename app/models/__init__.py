@@ -47,6 +47,7 @@ from app.models.outcomes import (
     Release,
     ReleaseRow,
     Score,
+    TrainingBox,
     TrainingRow,
 )
 from app.models.people import (
@@ -136,6 +137,7 @@ __all__ = [
     "Score",
     "SignInLink",
     "SignInSession",
+    "TrainingBox",
     "TrainingRow",
     "TriedPicture",
     "TurnMark",

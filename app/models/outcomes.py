@@ -189,6 +189,33 @@ class TrainingRow(WithId, Base):
     )
 
 
+class TrainingBox(Base):
+    """A box that people drew about an item of a training, as its manifest names it: where the
+    attention of the model that learns is led. Other people may have drawn the same.
+
+    The record of what was read: it stays when what it was read from is set apart or deleted.
+    """
+
+    __tablename__ = "training_box"
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
+    item_id: Mapped[int] = mapped_column(primary_key=True)
+    split: Mapped[Split] = mapped_column(server_default=Split.TRAIN.value)
+    left: Mapped[float] = mapped_column(primary_key=True)
+    top: Mapped[float] = mapped_column(primary_key=True)
+    right: Mapped[float] = mapped_column(primary_key=True)
+    bottom: Mapped[float] = mapped_column(primary_key=True)
+    __table_args__ = (
+        ForeignKeyConstraint(["item_id", "split"], ["item.id", "item.split"]),
+        # Leak guard: no attention is led to anything on a held-out picture.
+        CheckConstraint("split = 'train'", name="train_split_only"),
+        CheckConstraint(
+            '"left" >= 0 AND "left" < "right" AND "right" <= 1', name="lies_within_width"
+        ),
+        CheckConstraint("top >= 0 AND top < bottom AND bottom <= 1", name="lies_within_height"),
+        Index("ix_training_box_item_id", "item_id"),
+    )
+
+
 class Score(WithId, Base):
     """A number from an evaluation run, with its interval."""
 

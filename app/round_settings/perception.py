@@ -108,3 +108,8 @@ class PerceptionSettings(SettingsModel):
             is_rare=True,
         ),
     ] = False
+
+    def reads_boxes(self, *, is_fresh: bool) -> bool:
+        """Whether boxes that people drew lead a training: is_fresh, of an adapter that begins with
+        the first stage."""
+        return self.pointing_weight > 0 or (is_fresh and self.alignment == "pointing")

@@ -64,6 +64,8 @@ class TrainingResult(StoredJson):
     """Rows whose rationale a person wrote."""
     n_prior_rows: int = 0
     """Rows of imported episodes."""
+    n_boxes: int = Field(default=0, exclude_if=is_empty)
+    """Boxes that people drew, to which the attention was led."""
     n_dropped: int = Field(default=0, exclude_if=is_empty)
     """Dropped questions that it learned to ask less."""
     n_first_rows: int = Field(default=0, exclude_if=is_empty)

@@ -13,7 +13,7 @@ from app.opinions import Box
 from app.queries.rounds import questions
 from app.queries.rounds import rounds as round_queries
 from app.queries.rounds.bases import find_base
-from app.queries.rounds.rewards import find_boxes
+from app.queries.rounds.rewards import list_boxes
 from app.queries.rounds.rounds import get_round_model
 from app.queries.rounds.training_items import ManifestRow, list_dropped_questions, list_items
 from app.queries.runs.runs import get_run
@@ -109,11 +109,12 @@ class Known:
 UNKNOWN = Known()
 
 
-def find_known(session: Session, inputs: RunInputs, rows: Sequence[ManifestRow]) -> Known:
+def find_known(
+    session: Session, inputs: RunInputs, rows: Sequence[ManifestRow], manifest_of: int
+) -> Known:
     """Returns what is known of the images of some rows, where the strategy asks about images, and
-    of the items, where people draw boxes for it."""
-    item_ids = [row.item.id for row in rows]
-    boxes = find_boxes(session, item_ids) if inputs.strategy.draws_boxes else {}
+    the boxes that the manifest names. manifest_of: the run whose manifest they are."""
+    boxes = list_boxes(session, manifest_of)
     if not get_procedure(inputs.strategy.name).inquires:
         return Known(boxes=boxes)
     images = {row.image.sha256 for row in rows}

@@ -43,6 +43,8 @@ class TrainingInputs:
     left_out: tuple[LeftOutItem, ...] = ()
     first: tuple[Example, ...] = ()
     """What a fresh adapter learns before the rows, whoever they are of."""
+    n_boxes: int = 0
+    """Boxes of people in the manifest."""
 
     @property
     def everything(self) -> list[Example]:

@@ -215,8 +215,11 @@ def _leave_out(
 def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
     # A retry reads its own manifest if it has one, else that of the run it goes on from.
     chain = runs.list_chain(session, inputs.run)
-    manifest = next(found for run in chain if (found := list_manifest(session, run.id)))
-    lessons = make_lessons(manifest, find_known(session, inputs, manifest))
+    manifest, manifest_of = next(
+        (found, run.id) for run in chain if (found := list_manifest(session, run.id))
+    )
+    known = find_known(session, inputs, manifest, manifest_of)
+    lessons = make_lessons(manifest, known)
     rows = teach(inputs, manifest, lessons)
     parent_id = inputs.get_models(session, inputs.role).parent_adapter_id
     if inputs.settings.training.start == "restart":
@@ -238,6 +241,7 @@ def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
         is_written=[row.is_written for _, row in rows],
         is_of_prior=[row.is_of_prior for _, row in rows],
         first=tuple(procedure.first_stage(inputs.role, lessons, inputs.settings)),
+        n_boxes=sum(map(len, known.boxes.values())),
     )
 
 
@@ -254,6 +258,7 @@ def _meta(inputs: RunInputs, data: TrainingInputs, trained: Trained) -> dict[str
         "n_rationale_rows": report.n_parts.get(RATIONALE, 0),
         "n_written_rows": sum(data.is_written),
         **({"n_prior_rows": n_prior} if (n_prior := sum(data.is_of_prior)) else {}),
+        **({"n_boxes": data.n_boxes} if data.n_boxes else {}),
         **({"n_dropped": n_dropped} if (n_dropped := report.n_parts.get(DROPPED, 0)) else {}),
         "chosen_epoch": report.chosen_epoch,
     }
@@ -329,6 +334,7 @@ def _result(data: TrainingInputs, report: TrainReport) -> TrainingResult:
         n_rationale_rows=report.n_parts.get(RATIONALE, 0),
         n_written_rows=sum(data.is_written),
         n_prior_rows=sum(data.is_of_prior),
+        n_boxes=data.n_boxes,
         n_dropped=report.n_parts.get(DROPPED, 0),
         n_first_rows=len(data.first) if data.parent is None else 0,
         are_requests_cut=report.are_requests_cut,

@@ -36,6 +36,7 @@ from app.models import (
     RunShard,
     Sample,
     Score,
+    TrainingBox,
     TrainingRow,
     VerdictRow,
     WrittenRationale,
@@ -123,6 +124,7 @@ def delete_project(session: Session, project_id: int) -> None:
     judgements = select(Judgement.id).where(Judgement.round_id.in_(rounds)).scalar_subquery()
     comparisons = select(Comparison.id).where(Comparison.project_id == project_id).scalar_subquery()
     for statement in (
+        delete(TrainingBox).where(TrainingBox.run_id.in_(runs)),
         delete(TrainingRow).where(TrainingRow.run_id.in_(runs)),
         delete(WrittenRationale).where(WrittenRationale.judgement_id.in_(judgements)),
         delete(VerdictRow).where(VerdictRow.round_id.in_(rounds)),

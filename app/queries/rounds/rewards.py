@@ -2,19 +2,21 @@
 rewarded for it, or the model is led to where they drew that it should have looked."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Select, func, insert, literal, select
 from sqlalchemy.orm import Session
 
 from app.lifecycle import UserKind
-from app.models import DrawnBox, Sample, TrainingRow, TurnMark
+from app.models import DrawnBox, Item, Sample, TrainingBox, TrainingRow, TurnMark
 from app.opinions import Box
-from app.queries.blocks import blocks
 from app.queries.counted import counted_judgements
 from app.same_text import text_key
 from app.strategies.monologue import OBSERVATION_MARK, QUESTION_MARK, MonologueTrace, Turn
+
+EDGES = ("left", "top", "right", "bottom")
+"""The columns of a box."""
 
 Look = tuple[int, str, str]
 """An item, the key of what was asked, and that of what was observed; "" where that does not matter.
@@ -74,19 +76,45 @@ def find_marks(session: Session, run_id: int) -> KnownMarks:
     return KnownMarks(questions, observations)
 
 
-def find_boxes(session: Session, item_ids: Sequence[int]) -> Mapping[int, tuple[Box, ...]]:
-    """Returns the boxes that people drew in judgements that count, by item, each once, in a fixed
-    order; items without any are left out."""
-    found: dict[int, dict[Box, None]] = {}
-    for block in blocks(sorted(set(item_ids))):
-        rows = session.execute(
-            select(Sample.item_id, DrawnBox)
-            .join(Sample, Sample.id == DrawnBox.sample_id)
-            .join(counted_judgements, counted_judgements.id == DrawnBox.judgement_id)
-            .where(Sample.item_id.in_(block))
-            .order_by(Sample.item_id, DrawnBox.judgement_id, DrawnBox.sample_id, DrawnBox.turn)
-        )
-        for item_id, box in rows:
-            edges = Box(left=box.left, top=box.top, right=box.right, bottom=box.bottom)
-            found.setdefault(item_id, {})[edges] = None
+# --- Boxes that people drew ---------------------------------------------------------------------
+
+
+def list_boxed_items(session: Session, project_id: int) -> frozenset[int]:
+    """Returns the items of a project about which people drew boxes in judgements that count."""
+    statement = _boxes(Item.project_id == project_id).with_only_columns(Sample.item_id)
+    return frozenset(session.scalars(statement.distinct()))
+
+
+def insert_boxes(session: Session, run_id: int) -> int:
+    """Add to the manifest of a training what people drew, in judgements that count, about the items
+    that it has; returns how many boxes that are, each of an item counted once."""
+    in_manifest = select(TrainingRow.item_id).where(TrainingRow.run_id == run_id)
+    found = (
+        _boxes(Sample.item_id.in_(in_manifest))
+        .with_only_columns(literal(run_id), Sample.item_id, *(getattr(DrawnBox, e) for e in EDGES))
+        .distinct()
+    )
+    added = insert(TrainingBox).from_select(["run_id", "item_id", *EDGES], found)
+    return len(session.execute(added.returning(TrainingBox.item_id)).all())
+
+
+def list_boxes(session: Session, run_id: int) -> Mapping[int, tuple[Box, ...]]:
+    """Returns the boxes in the manifest of a training by item, in a fixed order."""
+    found: dict[int, list[Box]] = defaultdict(list)
+    for row in session.scalars(
+        select(TrainingBox)
+        .where(TrainingBox.run_id == run_id)
+        .order_by(*TrainingBox.__table__.primary_key)
+    ):
+        found[row.item_id].append(Box(**{edge: getattr(row, edge) for edge in EDGES}))
     return {item_id: tuple(boxes) for item_id, boxes in found.items()}
+
+
+def _boxes(condition: ColumnElement[bool]) -> Select[DrawnBox]:
+    return (
+        select(DrawnBox)
+        .join(Sample, Sample.id == DrawnBox.sample_id)
+        .join(Item, Item.id == Sample.item_id)
+        .join(counted_judgements, counted_judgements.id == DrawnBox.judgement_id)
+        .where(condition)
+    )

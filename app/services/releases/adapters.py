@@ -147,6 +147,7 @@ def _trained_on(meta: Json) -> list[str]:
         ("n_rationale_rows", "rationales"),
         ("n_written_rows", "texts that people corrected"),
         ("n_prior_rows", "episodes of the prior"),
+        ("n_boxes", "boxes that people drew"),
     )
     found = [f"{meta[name]:,} {label}" for name, label in counted if meta.get(name)]
     return [f"- trained on {', '.join(found)}"] if found else []

@@ -11,6 +11,8 @@ from app.queries.rounds import manifest as queries
 from app.queries.rounds.candidates import store_candidates
 from app.queries.rounds.item_ranges import ItemRange
 from app.queries.rounds.manifest import PlannedRow
+from app.queries.rounds.rewards import insert_boxes, list_boxed_items
+from app.queries.rounds.rounds import get_round_model
 from app.round_settings import LoopSettings
 from app.same_text import text_key
 from app.services.runs import runs
@@ -54,7 +56,8 @@ def plan_training(
     The rows are those with a rationale, items in order, and answer-only rows that keep the model
     answering. The balance b is (#answer-only rows) / (#rationale rows) as in the published method,
     within [1, max_balance]: with fewer answer-only rows than rationales, a b under 1 would mute the
-    very rationales that people picked.
+    very rationales that people picked. Boxes that people drew about these items stand beside them
+    where the training reads them.
     """
     ranges = queries.list_train_ranges(session, round_.project_id)
     n_all = sum(range_.size for range_ in ranges)
@@ -74,12 +77,16 @@ def plan_training(
     if run is None:
         return None
     wanted = round(settings.training.replay_ratio * n_rationales)
-    n_replay = _add_answer_only_rows(session, round_, settings, run, ranges, wanted)
+    reads_boxes = _reads_boxes(session, round_, settings, strategy, role)
+    boxed = list_boxed_items(session, round_.project_id) if reads_boxes else frozenset()
+    n_replay = _add_answer_only_rows(session, round_, settings, run, ranges, wanted, boxed)
+    n_boxes = insert_boxes(session, run.id) if boxed else 0
     run.parameters = {
         "n_rationale_rows": n_rationales,
         "n_written_rows": n_written,
         # Said where there are some, so that other trainings are described as they always were.
         **({"n_prior_rows": n_prior} if n_prior else {}),
+        **({"n_boxes": n_boxes} if n_boxes else {}),
         "n_answer_only_rows": n_replay,
         "balance": min(max(n_replay / n_rationales, 1.0), settings.training.max_balance),
     }
@@ -152,16 +159,31 @@ def _add_answer_only_rows(  # noqa: PLR0917 - all that the choice depends on
     run: Run,
     ranges: list[ItemRange],
     wanted: int,
+    boxed: frozenset[int],
 ) -> int:
-    """Add items without a rationale, chosen by seed and round; returns how many there were."""
+    """Add items without a rationale, chosen by seed and round; returns how many there were. Those
+    with boxes that are read come first: people draw them where a rationale did not fit."""
     if wanted == 0:
         return 0
     queries.begin_choice(session)
     for range_ in ranges:
         item_ids = queries.list_unexplained(session, round_.project_id, run.id, range_)
-        places = [unit_hash("replay", settings.seed, round_.number, id_) for id_ in item_ids]
+        places = [
+            unit_hash("replay", settings.seed, round_.number, id_) - (id_ in boxed)
+            for id_ in item_ids
+        ]
         queries.add_to_choice(session, item_ids, places)
     return queries.insert_chosen(session, run.id, wanted)
+
+
+def _reads_boxes(
+    session: Session, round_: Round, settings: LoopSettings, strategy: str, role: str
+) -> bool:
+    if not get_strategy(strategy).draws_boxes:
+        return False
+    parent = get_round_model(session, round_.id, strategy=strategy, role=role).parent_adapter_id
+    is_fresh = parent is None or settings.training.start == "restart"
+    return settings.perception.reads_boxes(is_fresh=is_fresh)
 
 
 def _add_gold_candidates(
