@@ -2,25 +2,21 @@
 
 import { checkLength } from "./content.js";
 import { $, _, parse, toast } from "./dom.js";
-import { Refused, retryDelay, send, Unreachable } from "./send.js";
+import { Looking } from "./looking.js";
+import { Refused, send, Unreachable } from "./send.js";
 import { showDialog, signedIn, signedOut } from "./signing-in.js";
-
-const LOOK_MS = 1000;
-const LATER_LOOK_MS = 5000; // a worker that has other work may need minutes
-const N_QUICK_LOOKS = 20;
 
 /** The branches of one item; `item` has its body(), delivered() and isGone. */
 export class Branches {
   constructor(item) {
     this.item = item;
-    this.timers = new Map();
+    this.looking = new Looking((look, n) => this.lookFor(look, n));
     this.asking = new Set();
-    for (const { dataset } of document.querySelectorAll("[data-look-again]")) this.lookLater(dataset.look);
+    for (const { dataset } of document.querySelectorAll("[data-look-again]")) this.looking.later(dataset.look);
   }
 
   stop() {
-    for (const timer of this.timers.values()) clearTimeout(timer);
-    this.timers.clear();
+    this.looking.stop();
   }
 
   // --- Asking
@@ -67,30 +63,11 @@ export class Branches {
 
   // --- Looking
 
-  lookLater(look, n = 0, delay = n < N_QUICK_LOOKS ? LOOK_MS : LATER_LOOK_MS) {
-    clearTimeout(this.timers.get(look));
-    this.timers.set(
-      look,
-      setTimeout(() => this.lookFor(look, n + 1), delay),
-    );
-  }
-
   async lookFor(look, n) {
-    this.timers.delete(look);
     const branch = $(`#branch-${look}`);
     if (this.item.isGone || !branch?.dataset.lookAgain) return;
-    if (document.visibilityState !== "visible") {
-      this.lookLater(look, n);
-      return;
-    }
-    try {
-      const { html } = await send(branch.dataset.lookAgain, undefined, { method: "GET", carries: ".branch" });
-      this.put(look, html, n);
-    } catch (error) {
-      if (error instanceof Unreachable) this.lookLater(look, n, retryDelay(error));
-      // Refused: the look is corrected otherwise by now, or somebody else is signed in.
-      else if (!(error instanceof Refused)) throw error;
-    }
+    const { html } = await send(branch.dataset.lookAgain, undefined, { method: "GET", carries: ".branch" });
+    this.put(look, html, n);
   }
 
   put(look, html, n = 0) {
@@ -101,7 +78,7 @@ export class Branches {
     old.replaceWith(fresh);
     if (hadFocus) fresh.focus({ preventScroll: true });
     if (fresh.dataset.said !== old.dataset.said) $("#announce").textContent = fresh.dataset.said;
-    if (fresh.dataset.lookAgain) this.lookLater(look, n);
+    if (fresh.dataset.lookAgain) this.looking.later(look, n);
     else fresh.scrollIntoView({ block: "nearest" });
   }
 
@@ -113,7 +90,7 @@ export class Branches {
     const branch = $(`#branch-${look}`);
     if (branch?.dataset.look !== look) return; // nobody has asked
     branch.hidden = field.value.trim() !== branch.dataset.correction;
-    if (!branch.hidden && branch.dataset.lookAgain) this.lookLater(look);
+    if (!branch.hidden && branch.dataset.lookAgain) this.looking.later(look);
   }
 
   /** The text becomes the better text of the rationale, to be changed or left as it is. */

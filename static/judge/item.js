@@ -4,6 +4,7 @@ import { Branches } from "./branches.js";
 import { Clock } from "./clock.js";
 import { Content } from "./content.js";
 import { $, _, parse, toast } from "./dom.js";
+import { Maps } from "./maps.js";
 import { Presence } from "./presence.js";
 import { Saving } from "./saving.js";
 import { Refused, retryDelay, send, sendJudgement, Unreachable } from "./send.js";
@@ -26,6 +27,7 @@ export class Item {
     this.saving = new Saving(this, page.outbox);
     this.clock = new Clock(Number(form.elements.active_ms.value));
     this.branches = new Branches(this);
+    this.maps = new Maps(this);
     this.isSubmitting = false;
     this.wantsSubmit = false;
     this.isGone = false;
@@ -43,6 +45,7 @@ export class Item {
     this.presence?.stop();
     this.saving.stop();
     this.branches.stop();
+    this.maps.stop();
     clearTimeout(this.retryTimer);
   }
 

@@ -60,10 +60,12 @@ document.addEventListener("input", (event) => {
   if (event.target.matches("#comment, [name=edit], [name^=correction-], [name^=box-]")) page.item.typed();
 });
 
-// A better text begins as the text that it corrects; left as that, it is none.
+// A better text begins as the text that it corrects; left as that, it is none. What is still being
+// measured of a look is asked for while somebody looks at it.
 document.addEventListener(
   "toggle",
   (event) => {
+    if (event.target.matches?.(".trace")) page.item?.maps.lookLater();
     if (!event.target.matches?.(".mend")) return;
     const text = $(".choice__text", event.target.parentElement).textContent;
     const better = $("[name=edit]", event.target);

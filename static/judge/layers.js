@@ -26,6 +26,13 @@ export function showChosenLayer() {
   if (KINDS.includes(kind)) show(kind);
 }
 
+/** Leaves a look whose map has just come at the layer that was chosen, or else at what came. */
+export function keepLayer(sight) {
+  const chosen = recall("layer");
+  const kind = KINDS.includes(chosen) ? chosen : "occlusion";
+  for (const layer of layersOf(sight)) layer.open = layer.matches(`.layer--${kind}`);
+}
+
 /** The next one: of the look with the focus, else of the first one that is to be seen. */
 function showNext() {
   const near = document.activeElement.closest(".turn")?.querySelector(".sight");

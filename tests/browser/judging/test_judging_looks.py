@@ -2,11 +2,11 @@
 
 import pytest
 from playwright.sync_api import Page, expect
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from app.kit.db import session_scope
 from app.lifecycle import RoundStatus
-from app.models import DrawnBox, Project, Round, Sample, TurnMark
+from app.models import DrawnBox, OcclusionMap, Project, Round, Sample, TurnMark
 from tests.browser.conftest import PHONE, NewContext, Site, stored_picture
 from tests.browser.judging.test_judging import answer_id, expect_next, expect_saved, is_in_view
 from tests.browser.judging.test_judging_traces import place_of
@@ -253,3 +253,29 @@ def test_axe_finds_nothing_beside_looks_and_boxes(
     drag(page, 0.1, 0.1, 0.5, 0.5)
     page.evaluate("document.querySelector('.layer--attention').open = true")
     assert check(page, "judge/show.html with a box") == []
+
+
+def test_a_map_appears_where_it_was_missing_while_a_box_is_begun(lin: Page) -> None:
+    """It comes without opening the item again, and takes nothing away that was drawn meanwhile."""
+    with session_scope() as session:
+        session.execute(delete(OcclusionMap))
+        for round_ in session.scalars(select(Round).where(Round.number == 2)):
+            round_.status = RoundStatus.GENERATING
+    lin.reload()
+    open_looks(lin)
+    trace = lin.locator(".trace[open]")
+    expect(trace.locator(".sight__attention")).to_be_visible()
+    trace.get_by_text("What hiding changes").click()
+    expect(trace).to_contain_text("This is being measured, and stands here as soon as it is known.")
+    trace.get_by_role("button", name="Draw a box").click()
+    drag(lin, 0.2, 0.2, 0.6, 0.6)
+    expect(trace.locator("[data-edge=left]")).to_have_value("20")
+    with session_scope() as session:
+        for sample_id in session.scalars(select(Sample.id).where(Sample.log_probability == -1.0)):
+            make_map(session, sample_id)
+    expect(trace.locator(".sight__occlusion")).to_be_visible()
+    expect(trace).to_contain_text("hiding that place lowers the answer's probability from")
+    expect(trace).to_contain_text("Without looking it answers blue")
+    expect(lin.locator("#announce")).to_contain_text("It looked at the middle left")
+    expect(trace.locator("[data-edge=left]")).to_have_value("20")
+    expect(trace.locator(".sight__box")).to_have_attribute("x", "0.2")

@@ -97,6 +97,8 @@ class Work:
     """Shows how a draw continued from a corrected turn; none where draws cannot."""
     branches: Mapping[int, Mapping[int, ShownBranch]]
     """By draw and turn: those of the corrections as they stand."""
+    maps_are_coming: bool
+    """Whether looks that are not measured are about to be: the round is still sampled."""
     is_blind: bool
     """Whether how the candidates came about is hidden until they are judged."""
     can_open: bool
@@ -216,6 +218,7 @@ def build_work(
         marks={mark.of: mark for mark in strategy.marks},
         branch_template=None if hides else strategy.branch_template,
         branches=build_branches(session, judgement, round_, shown),
+        maps_are_coming=round_.status is RoundStatus.GENERATING,
         is_blind=hides,
         can_open=is_submitted and is_judged and not is_open,
         opened=(
