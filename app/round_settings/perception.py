@@ -8,7 +8,7 @@ from app.kit.sentences import Sentence
 from app.round_settings.fields import SettingsModel, Shown
 from app.round_settings.groups import PERCEPTION
 
-Alignment = Literal["none", "captions", "pointing"]
+Alignment = Literal["none", "captions", "pointing", "pointed_captions"]
 Detach = Literal["auto", "on", "off"]
 Path = Literal["patches", "pooled"]
 
@@ -27,6 +27,7 @@ class PerceptionSettings(SettingsModel):
                 "none": Sentence("none: answers alone"),
                 "captions": Sentence("captions that name places"),
                 "pointing": Sentence("pointing: its attention is led to the place that is named"),
+                "pointed_captions": Sentence("both: captions lead its attention, too"),
             },
             is_rare=True,
         ),
@@ -109,7 +110,12 @@ class PerceptionSettings(SettingsModel):
         ),
     ] = False
 
+    @property
+    def points(self) -> bool:
+        """Whether the first stage leads the attention to places."""
+        return self.alignment in {"pointing", "pointed_captions"}
+
     def reads_boxes(self, *, is_fresh: bool) -> bool:
         """Whether boxes that people drew lead a training: is_fresh, of an adapter that begins with
         the first stage."""
-        return self.pointing_weight > 0 or (is_fresh and self.alignment == "pointing")
+        return self.pointing_weight > 0 or (is_fresh and self.points)

@@ -23,6 +23,7 @@ from app.round_settings import (
     EvaluationSettings,
     LoopSettings,
     MonologueSettings,
+    PerceptionSettings,
     SamplingSettings,
     SelfQuestioningSettings,
     TrainingSettings,
@@ -89,6 +90,8 @@ def demo_settings(seed: int) -> LoopSettings:
         # Trained on scenes alone, it follows no orders.
         monologue=MonologueSettings(instruct=False),
         self_questioning=SelfQuestioningSettings(ask_untaught=False),
+        # It counts and compares all over its nine places, and reads no mean of them.
+        perception=PerceptionSettings(alignment="pointed_captions", basic_tokens=9, lora=True),
         training=TrainingSettings(dropout=0.0),
         evaluation=EvaluationSettings(critic="exact"),
     )

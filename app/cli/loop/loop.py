@@ -116,6 +116,7 @@ def loop(
     A loop that was broken off goes on where it was when it is started again, with its own settings.
     """
     from app.cli.demo import demo
+    from app.cli.loop.needs import tell_needs
     from app.cli.loop.prior import begin_with_prior
     from app.cli.loop.table import print_table
     from app.cli.loop.watch import watch
@@ -160,6 +161,8 @@ def loop(
                     n_episodes=n_episodes,
                     useless_share=useless_share,
                 )
+                if told := tell_needs(session, owner, settings):
+                    console.print(told, highlight=False, soft_wrap=True)
                 first_number = _start(session, owner, settings)
             else:
                 settings, first_number = going_on

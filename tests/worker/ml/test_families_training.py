@@ -26,7 +26,7 @@ RULES = {
     "gemma3": "two-sided images",
     "qwen3_5": None,  # a recurrent state sees every rationale before it
 }
-PIXELS_ONLY = {"blip2", "instructblip", "mllama", "qwen3_vl"}
+PIXELS_ONLY = {"blip2", "instructblip", "mllama"}
 
 
 @pytest.mark.parametrize("name", EVERY)

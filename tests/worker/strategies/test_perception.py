@@ -80,6 +80,17 @@ def test_captions_are_asked_for_piece_by_piece() -> None:
     assert not align([caption, BY_NAME], settings(alignment="none"))
 
 
+def test_captions_that_are_pointed_at_lead_the_attention_too() -> None:
+    told = replace(BY_PLACE, facts={"caption": "in the top left a red cube, a cone in the center"})
+    first, *pieces = align([told], settings(alignment="pointed_captions"))
+    assert (first.question, first.boxes) == (BY_PLACE.question, (TOP_LEFT,))
+    assert [(one.question, one.boxes) for one in pieces] == [
+        ("what is in the top left?", (TOP_LEFT,)),
+        ("what is in the center?", (CENTER,)),
+    ]
+    assert {one.losses for one in pieces} == {(ANSWER, POINTING)}
+
+
 def test_few_rows_come_again_until_the_steps_are_done() -> None:
     procedure = get_procedure("perception")
     wanted = settings(alignment_steps=100)

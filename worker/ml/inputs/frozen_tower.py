@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 FEATURES = "features"  # the tensors' name in a row; those of deeper layers are features.0, …
 AS_LIST = "features_as_list"  # in vlm.memo: how the family hands its features on
+DEEPER_AS_LIST = "deeper_features_as_list"  # and those of deeper layers
 
 
 class FrozenTowerEncoder(RowEncoder):
@@ -100,7 +101,10 @@ def make_features(vlm: Vlm, image: Tensors) -> Tensors:
     vlm.memo[AS_LIST] = isinstance(pooled, list | tuple)
     features = {FEATURES: torch.cat(list(pooled), dim=0) if vlm.memo[AS_LIST] else pooled}
     for number, deeper in enumerate(getattr(made, "deepstack_features", None) or ()):
-        features[f"{FEATURES}.{number}"] = deeper
+        vlm.memo[DEEPER_AS_LIST] = isinstance(deeper, list | tuple)
+        features[f"{FEATURES}.{number}"] = (
+            torch.cat(list(deeper), dim=0) if vlm.memo[DEEPER_AS_LIST] else deeper
+        )
     return features
 
 
@@ -115,7 +119,8 @@ def with_features(vlm: Vlm, batch: Tensors) -> dict[str, Any]:
     made.pooler_output = [pooled] if vlm.memo[AS_LIST] else pooled
     deeper = sorted(name for name in batch if name.startswith(f"{FEATURES}."))
     if deeper:
-        made.deepstack_features = [batch[name] for name in deeper]
+        as_list = vlm.memo.get(DEEPER_AS_LIST, False)
+        made.deepstack_features = [[batch[name]] if as_list else batch[name] for name in deeper]
     inputs = {name: tensor for name, tensor in batch.items() if not name.startswith(FEATURES)}
     return inputs | {"mm_encoder_outputs": {"image": made}}
 

@@ -24,6 +24,9 @@ from worker.ml.types import PROJECTOR, WORDS, ModuleSettings
 
 DETACHED = "requests_are_detached"  # in vlm.memo: whether no gradient goes through the first pass
 _MOST_TOKENS = 8192  # of a first pass
+_SUMMARIES = ("perceiver_config", "qformer_config")
+"""What the configuration of a model has whose own queries read a picture; their number may be a
+square, and yet none of them stands for a place."""
 
 Path = Literal["patches", "pooled"]
 """What a request looks at: the places of a picture, or one mean of it."""
@@ -141,7 +144,9 @@ def features_of(vlm: Vlm, row: Row) -> Tensors:
 
 def grid_of(vlm: Vlm, row: Row, n_tokens: int) -> Grid:
     """Returns where the tokens of a row's picture stand. Raises ModelUnusableError where they are
-    no grid."""
+    no grid, and where they are a summary of the picture."""
+    if any(getattr(vlm.model.config, name, None) is not None for name in _SUMMARIES):
+        raise _no_grid(vlm, "its tokens of a picture are a summary of it and stand for no places")
     if (sizes := row.image.get("image_grid_thw")) is not None:
         merged = int(getattr(vlm.model.config.vision_config, "spatial_merge_size", 1))
         _, rows, columns = sizes[0].tolist()

@@ -5,7 +5,7 @@ shown of a picture only says a little less wherever it looks. Texts that name pl
 Captions, of people or of rendered scenes, and rationales are cut into pieces that name one place
 each, and asked for piece by piece: "what is in the top left?". With pointing, which is ours and of
 no paper, lessons whose question or rationale names one place, or about which people drew boxes,
-lead the attention there.
+lead the attention there; with both, the pieces of texts do so, too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,13 +22,14 @@ from worker.strategies.perception.naming import pieces_with_places, the_place
 def align(lessons: Sequence[Lesson], settings: LoopSettings) -> list[Example]:
     """Returns what is learned in the first stage; nothing where the settings want none, or no
     lesson names a place."""
-    way = settings.perception.alignment
-    if way == "pointing":
-        return [one for lesson in lessons for one in _pointing(lesson, settings)]
-    if way == "captions":
-        made = (one for lesson in lessons for one in _captions(lesson, settings.seed))
-        return list(dict.fromkeys(made))
-    return []
+    own = settings.perception
+    made: list[Example] = []
+    if own.points:
+        made += [one for lesson in lessons for one in _pointing(lesson, settings)]
+    if own.alignment in {"captions", "pointed_captions"}:
+        asked = (one for lesson in lessons for one in _captions(lesson, settings))
+        made += dict.fromkeys(asked)
+    return made
 
 
 def boxes_of(lesson: Lesson) -> tuple[Box, ...]:
@@ -53,8 +54,12 @@ def _pointing(lesson: Lesson, settings: LoopSettings) -> Iterator[Example]:
         yield replace(example, boxes=boxes)
 
 
-def _captions(lesson: Lesson, seed: int) -> Iterator[Example]:
-    caption = lesson.description if lesson.is_caption else caption_of(lesson.facts or {}, seed)
+def _captions(lesson: Lesson, settings: LoopSettings) -> Iterator[Example]:
+    told = lesson.facts or {}
+    caption = lesson.description if lesson.is_caption else caption_of(told, settings.seed)
     for text in (caption, lesson.rationale):
         for place, said in pieces_with_places(text or ""):
-            yield Example(lesson.image, f"what is {place.words}?", (Part(said, ANSWER),))
+            boxes = (place.box,) if settings.perception.points else ()
+            yield Example(
+                lesson.image, f"what is {place.words}?", (Part(said, ANSWER),), boxes=boxes
+            )

@@ -77,7 +77,7 @@ def train(
     return out
 
 
-@pytest.mark.parametrize("family", ["llava", "qwen2_5_vl", "gemma3", "paligemma"])
+@pytest.mark.parametrize("family", ["llava", "qwen2_5_vl", "qwen3_vl", "gemma3", "paligemma"])
 def test_only_the_perception_learns_and_a_fresh_process_says_the_same(
     family: str, tmp_path: Path
 ) -> None:
@@ -107,6 +107,8 @@ def test_only_the_perception_learns_and_a_fresh_process_says_the_same(
     ("family", "reason"),
     [
         ("idefics3", "the 20 tokens of a picture do not stand in rows and columns"),
+        ("llava_next", "the 24 tokens of a picture do not stand in rows and columns"),
+        ("idefics2", "a summary of it and stand for no places"),
         ("blip2", "takes no features of pictures that were made before"),
         ("mllama", "takes no features of pictures that were made before"),
     ],
