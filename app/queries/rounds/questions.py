@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, false, func, insert, or_, select, update
@@ -205,6 +206,21 @@ def sum_reviews(session: Session, round_id: int) -> tuple[int, int]:
 def has_asked(session: Session, round_id: int) -> bool:
     """Whether a round asked about any image."""
     return session.scalar(select(exists().where(AskedImage.round_id == round_id))) or False
+
+
+MOST_DECIDED = 1000
+
+
+def count_decided_since(session: Session, round_id: int, since: datetime) -> int:
+    """Returns on how many images of a round people have decided since a time, at most
+    `MOST_DECIDED`."""
+    decided = (
+        select(QuestionReview.id)
+        .join(AskedImage, AskedImage.id == QuestionReview.asked_image_id)
+        .where(AskedImage.round_id == round_id, QuestionReview.submitted_at > since)
+        .limit(MOST_DECIDED)
+    )
+    return session.scalars(select(func.count()).select_from(decided.subquery())).one()
 
 
 def list_unmeasured(session: Session, round_id: int) -> Sequence[AskedQuestion]:

@@ -14,13 +14,15 @@ from app.queries.judging.questions.reviews import may_be_decided_by
 class OwnReview:
     """A person's place at the questions of an image, with its project.
 
-    is_open: whether it can be taken up by them; is_used: whether an item made of it stays.
+    question: the one that was asked most; is_open: whether it can be taken up by them; is_used:
+    whether an item made of it stays.
     """
 
     review: QuestionReview
     project_name: str
     project_slug: str
     is_archived: bool
+    question: str
     n_questions: int
     is_open: bool
     is_used: bool
@@ -31,6 +33,13 @@ def list_own_reviews(
 ) -> list[OwnReview]:
     """Returns the newest submitted reviews, then what is begun, skipped or lost, as many of each at
     most: of all projects of a person, or of what one round asked."""
+    most_asked = (
+        select(AskedQuestion.text)
+        .where(AskedQuestion.asked_image_id == AskedImage.id)
+        .order_by(AskedQuestion.n_draws.desc(), AskedQuestion.id)
+        .limit(1)
+        .scalar_subquery()
+    )
     n_questions = (
         select(func.count()).where(AskedQuestion.asked_image_id == AskedImage.id).scalar_subquery()
     )
@@ -40,6 +49,7 @@ def list_own_reviews(
             Project.name,
             Project.slug,
             Project.archived_at.is_not(None),
+            func.coalesce(most_asked, ""),
             n_questions,
             may_be_decided_by(user_id),
             has_used_items(),

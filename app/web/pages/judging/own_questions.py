@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from app.kit.sentences import CountedSentence, Sentence
+from app.kit.sentences import Sentence
 from app.lifecycle import JudgementStatus
 from app.models import User
 from app.queries.judging.questions.own import OwnReview, list_own_reviews
@@ -25,7 +25,9 @@ class OwnQuestionsLine:
     label: str
     kind: str
     image_url: str
-    n_questions: Sentence
+    question: str
+    """The one that the model asked most."""
+    n_more: int
     said: Sentence
     at: datetime
     project_name: str
@@ -54,9 +56,8 @@ def _line(own: OwnReview) -> OwnQuestionsLine:
         label=label,
         kind=kind,
         image_url=image_url(own.project_slug, review.image_sha256, 160),
-        n_questions=CountedSentence(
-            "%(n)s question of the model", "%(n)s questions of the model", n=own.n_questions
-        ),
+        question=own.question,
+        n_more=max(0, own.n_questions - 1),
         said=_said(own),
         at=review.submitted_at or review.updated_at,
         project_name=own.project_name,

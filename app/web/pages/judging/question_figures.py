@@ -10,7 +10,7 @@ from app.kit.sentences import Sentence
 from app.lifecycle import EvidenceKind
 from app.models import Project, Round
 from app.queries.quality.evidence import list_evidence
-from app.queries.rounds.questions import has_asked, sum_reviews
+from app.queries.rounds.questions import count_decided_since, has_asked
 from app.run_results import KindTally, QuestionTally, RoundFigures
 
 PRESUME_NOTHING = frozenset({"count", "existence", "compare counts"})
@@ -54,7 +54,7 @@ class AskedPart:
     at: datetime | None
     """When it was counted; None also of what a round before that was stored kept at its end."""
     n_since: int
-    """Images on which people have decided since; below 0 where they took that back."""
+    """Images on which people have decided since, at most `MOST_DECIDED`."""
     is_being_counted: bool
     kinds: Sequence[AskedKind]
     """Those that presume something first."""
@@ -95,7 +95,7 @@ def asked_part(
     return AskedPart(
         tally=tally,
         at=stored.at if stored else None,
-        n_since=sum_reviews(session, round_.id)[0] - tally.n_reviews if tally else 0,
+        n_since=count_decided_since(session, round_.id, stored.at) if stored else 0,
         is_being_counted=is_being_counted,
         kinds=sorted(kinds, key=lambda one: (one.presumes_nothing, one.kind)),
         url=f"/projects/{project.slug}/questions" if waits and not is_by_critic else "",

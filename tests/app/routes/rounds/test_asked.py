@@ -3,12 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.lifecycle import Decision, Job, RoundStatus, RunStatus, Split
-from app.models import ProjectImage, Round, Run
+from app.models import ProjectImage, Round, RoundEvidence, Run
 from app.round_settings import LoopSettings
 from app.run_results import RoundFigures
 from app.scenes.grounding import OPEN
@@ -68,6 +68,8 @@ def test_it_tells_what_people_kept_and_leads_to_what_waits(
     assert "Undecided 4" in said
     assert "People have decided on 1 image since." in said
     gather_now(session, asked.round)
+    # The clock of the database stands still within a test.
+    session.execute(update(RoundEvidence).values(at=func.clock_timestamp()))
     session.commit()
     said = section(admin, asked.round)
     assert "decided on" not in said
