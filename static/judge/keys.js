@@ -91,12 +91,10 @@ function correctAnswer(offer) {
 
 /** From the look with the focus, else from the last one that is corrected; where the new way is there, to its text. */
 function continueFrom(offer) {
-  const trace = $(".trace", offer);
-  if (!trace) return;
-  const corrected = [...trace.querySelectorAll("[name^=correction-]")].filter((field) => field.value.trim());
-  const turn = (document.activeElement.closest(".turn") || corrected.at(-1) || $(".turn", trace))?.closest(".turn");
+  const corrected = [...offer.querySelectorAll("[name^=correction-]")].filter((field) => field.value.trim());
+  const turn = (document.activeElement.closest(".turn") || corrected.at(-1) || $(".turn", offer))?.closest(".turn");
   if (!turn) return;
-  trace.open = true;
+  turn.closest(".trace").open = true;
   const use = $(".branch:not([hidden]) [data-uses-branch]", turn);
   const button = use || $("[data-continues]", turn);
   if (!button) return; // to look at only

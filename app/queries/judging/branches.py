@@ -13,11 +13,13 @@ from app.models import Branch, Image, Item, Judgement, Round, Run, Sample
 
 @dataclass(frozen=True, slots=True)
 class BranchWithRun:
-    """A branch, with how its run stands: `error` says why a failed one brought nothing."""
+    """A branch, with how its run stands: `error` says why a failed one brought nothing, `strategy`
+    whose draw it plays on."""
 
     branch: Branch
     status: RunStatus
     error: str | None
+    strategy: str | None
 
 
 def find_parent(session: Session, sample_id: int) -> tuple[int, Split]:
@@ -28,6 +30,11 @@ def find_parent(session: Session, sample_id: int) -> tuple[int, Split]:
         .where(Sample.id == sample_id)
     ).one()
     return row[0], row[1]
+
+
+def find_strategy(session: Session, sample_id: int) -> str | None:
+    """Returns the name of the strategy that made a draw; None where there is no such draw."""
+    return session.scalar(select(Sample.strategy).where(Sample.id == sample_id))
 
 
 def find_branch(
@@ -45,7 +52,9 @@ def find_branch(
 
 def _find(session: Session, *conditions: Any) -> BranchWithRun | None:
     row = session.execute(
-        select(Branch, Run.status, Run.error).join(Run, Run.id == Branch.run_id).where(*conditions)
+        select(Branch, Run.status, Run.error, Run.strategy)
+        .join(Run, Run.id == Branch.run_id)
+        .where(*conditions)
     ).one_or_none()
     return BranchWithRun(*row) if row else None
 
@@ -53,7 +62,7 @@ def _find(session: Session, *conditions: Any) -> BranchWithRun | None:
 def list_branches(session: Session, judgement_id: int) -> list[BranchWithRun]:
     """Returns all branches that were asked for at a judgement, in the order of the asking."""
     rows = session.execute(
-        select(Branch, Run.status, Run.error)
+        select(Branch, Run.status, Run.error, Run.strategy)
         .join(Run, Run.id == Branch.run_id)
         .where(Branch.judgement_id == judgement_id)
         .order_by(Branch.id)

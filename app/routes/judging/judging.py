@@ -112,9 +112,15 @@ def save_draft(
 def ask_for_branch(
     locked: AtLockedJudgement, form: BranchFormData, session: SessionDep, request: Request
 ) -> Response:
-    """Store what was chosen, and let the model continue from a look that was corrected."""
+    """Store what was chosen, and let the model continue from a look that was corrected. In a round
+    that is judged blind, what is said of looks is stored alone."""
     view = JudgeView(request, session, locked)
     opinion = form.read()
+    if ways.is_blind(view.round_):
+        draw, turn = form.read_look()
+        traces.mark_traces(session, locked, opinion, version=form.version)
+        branches.ask_for_branch(session, locked, draw=draw, turn=turn)
+        return _show_branch(view, locked.judgement, draw, turn)
     try:
         draw, turn = form.read_look()
         outcome = judgements.save_draft(

@@ -1,6 +1,7 @@
 """Branches: a draw goes on from a turn of which a person sees something else.
 
-Asked for on the judging page, made by a worker while the item is still in front of that person.
+Asked for on the judging page, made by a worker while the item is still in front of that person; of
+a round that is judged blind, once it is submitted and opened, and its verdicts stand.
 The request is a row from the first moment, so that asking twice is asking once; what came of it is
 written once and whole. A correction is part of the opinion and is kept whatever becomes of it.
 """
@@ -26,8 +27,9 @@ from app.run_results import BranchResult
 from app.services.judging.leases import require_judgeable
 from app.services.judging.opinions import opinion_of
 from app.services.judging.ways import is_blind, strategy_of
-from app.services.refusals import AlreadySubmitted, LeaseLost, NothingCorrected
+from app.services.refusals import AlreadySubmitted, LeaseLost, NothingCorrected, NotSubmitted
 from app.services.runs import runs
+from app.strategies import STRATEGIES, Strategy
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,14 @@ def ask_for_branch(
     run failed, or found nobody waiting for it, is asked for again.
 
     Raises:
-        Conflict: the round is closed, or the item submitted or no longer this person's.
+        Conflict: the round is closed, or the item submitted or no longer this person's; where it is
+            judged blind, the item is not submitted and opened.
         InvalidInput: nothing is corrected there, or there is nothing to go on from.
     """
     judgement, round_ = locked.judgement, locked.round_
-    _require_held(judgement, round_)
-    if is_blind(round_) or strategy_of(round_).branch_template is None:
+    _require_waiting(judgement, round_)
+    strategy = _strategy_of(session, round_, draw)
+    if strategy is None or strategy.branch_template is None:
         raise InvalidInput(
             Sentence("Rationales of this round came without looks: there is none to continue from.")
         )
@@ -83,12 +87,12 @@ def ask_for_branch(
         project_id=round_.project_id,
         round_id=round_.id,
         job=Job.BRANCH,
-        strategy=strategy_of(round_).name,
+        strategy=strategy.name,
         actor=locked.user,
     )
     if asked is not None:
         asked.branch.run_id = run.id
-        return BranchWithRun(asked.branch, run.status, None)
+        return BranchWithRun(asked.branch, run.status, None, strategy.name)
     branch = Branch(
         judgement_id=judgement.id,
         round_id=round_.id,
@@ -101,7 +105,7 @@ def ask_for_branch(
     )
     session.add(branch)
     session.flush()  # the table says now whether it may be there
-    return BranchWithRun(branch, run.status, None)
+    return BranchWithRun(branch, run.status, None, strategy.name)
 
 
 def with_text_of_branch(
@@ -137,7 +141,7 @@ def find_wanted(session: Session, run_id: int) -> Branch | None:
     corrections = opinion_of(judgement).corrections
     is_wanted = (
         round_.status in JUDGEABLE_ROUND
-        and judgement.status in HELD
+        and can_wait(judgement, round_)
         and corrections.get(branch.sample_id, {}).get(branch.turn) == branch.correction
     )
     return branch if is_wanted else None
@@ -189,15 +193,37 @@ def cancel_branches(session: Session, round_id: int) -> None:
         runs.cancel_run(session, run, actor=None)
 
 
-def _require_held(judgement: Judgement, round_: Round) -> None:
+def can_wait(judgement: Judgement, round_: Round) -> bool:
+    """Whether the author of a judgement has its looks in front of them, to go on from: while the
+    item is theirs, and in a round that is judged blind once it is submitted and opened."""
+    if is_blind(round_):
+        is_submitted = judgement.status is JudgementStatus.SUBMITTED
+        return is_submitted and judgement.traces_opened_at is not None
+    return judgement.status in HELD
+
+
+def _strategy_of(session: Session, round_: Round, draw: int) -> Strategy | None:
+    """The strategy of a draw: that of the round, or one of several."""
+    if not is_blind(round_):
+        return strategy_of(round_)
+    return STRATEGIES.get(queries.find_strategy(session, draw) or "")
+
+
+def _require_waiting(judgement: Judgement, round_: Round) -> None:
     require_judgeable(round_)
+    if can_wait(judgement, round_):
+        return
+    if is_blind(round_):
+        raise NotSubmitted(
+            Sentence(
+                "Submit this item first and open how its rationales came about: the model "
+                "continues from a look afterwards."
+            )
+        )
     if judgement.status is JudgementStatus.SUBMITTED:
         raise AlreadySubmitted(
             Sentence("This item is already submitted. Take it back to continue from a look.")
         )
-    if judgement.status not in HELD:
-        raise LeaseLost(
-            Sentence(
-                "Your reservation of this item ended. Take it up again to continue from a look."
-            )
-        )
+    raise LeaseLost(
+        Sentence("Your reservation of this item ended. Take it up again to continue from a look.")
+    )

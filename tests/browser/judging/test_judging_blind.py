@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from app.kit.db import session_scope
 from app.lifecycle import RoundStatus
-from app.models import Judgement, Project, Round, TurnMark, VerdictRow
+from app.models import Branch, Judgement, Project, Round, Run, TurnMark, VerdictRow
 from tests.browser.conftest import PHONE, NewContext, Site, stored_picture
 from tests.browser.judging.test_judging import answer_id, expect_next, expect_saved
 from tests.browser.test_accessibility import check
@@ -96,6 +96,33 @@ def test_it_is_judged_blind_then_opened_and_marked_by_keyboard(lin: Page) -> Non
     with session_scope() as session:
         (mark,) = session.scalars(select(TurnMark))
         assert (mark.of, mark.value, mark.turn) == ("question", "yes", 1)
+
+
+def test_opened_it_continues_by_key_from_what_was_corrected(lin: Page) -> None:
+    lin.keyboard.press("n")
+    expect_saved(lin, 1)
+    lin.keyboard.press("Enter")
+    expect(lin.locator("[data-goes-on]")).to_be_visible()
+    lin.keyboard.press("t")
+    expect(lin.locator("#came")).to_be_focused()
+    offers = lin.locator("fieldset:has(#came) .offer")
+    with_looks = lin.locator("fieldset:has(#came) .offer:has([name^=correction-])").first
+    place = next(
+        number
+        for number, offer in enumerate(offers.all(), start=1)
+        if offer.locator("[name^=correction-]").count()
+    )
+    with_looks.locator(".trace summary").first.click()
+    with_looks.locator("[name^=correction-]").first.fill("a huge one")
+    lin.keyboard.press("Escape")
+    lin.keyboard.press("b")
+    lin.keyboard.press(str(place))
+    expect(with_looks.locator(".branch:visible")).to_contain_text("No model worker is running")
+    with session_scope() as session:
+        (branch,) = session.scalars(select(Branch))
+        assert branch.correction == "a huge one"
+        assert session.get_one(Run, branch.run_id).strategy == "monologue"
+        assert session.scalars(select(Judgement)).one().none_fits
 
 
 def test_on_a_phone_it_is_opened_and_marked_by_touch(blind: Site, new_context: NewContext) -> None:

@@ -9,10 +9,10 @@ from app.lifecycle import JUDGEABLE_ROUND, Job, JudgementStatus, RunStatus
 from app.models import Judgement, Round
 from app.opinions import Opinion
 from app.queries.judging.branches import BranchWithRun, list_branches
-from app.queries.judging.leases import HELD
-from app.services.judging.ways import is_blind, strategy_of
+from app.services.judging.branches import can_wait
+from app.services.judging.ways import may_see_traces
 from app.services.runs.runs import count_live_workers
-from app.strategies import Trace
+from app.strategies import STRATEGIES, Strategy, Trace
 from app.web.pages.runs.runs import split_error
 
 
@@ -20,10 +20,12 @@ from app.web.pages.runs.runs import split_error
 class ShownBranch:
     """A draw that a worker plays on from a corrected turn, as its person sees it.
 
-    `trace`: how it went, None while nothing is there; `note` then says why, and the page looks
-    again where it `is_coming`. `text` is empty where it ended without a rationale.
+    `template` shows it. `trace`: how it went, None while nothing is there; `note` then says why,
+    and the page looks again where it `is_coming`. `text` is empty where it ended without a
+    rationale.
     """
 
+    template: str
     draw: int
     turn: int
     correction: str
@@ -38,15 +40,14 @@ def build_branches(
 ) -> dict[int, dict[int, ShownBranch]]:
     """Returns, by draw and turn, the branches of the corrections in an opinion. Those of other
     words than are written now stay stored, and are shown when these words are written again."""
-    strategy = strategy_of(round_)
-    if is_blind(round_) or strategy.branch_template is None or not opinion.corrections:
+    if not opinion.corrections or not may_see_traces(round_, judgement):
         return {}
     found: dict[int, dict[int, ShownBranch]] = {}
     for asked in list_branches(session, judgement.id):
-        branch = asked.branch
+        branch, strategy = asked.branch, STRATEGIES.get(asked.strategy or "")
         corrected = opinion.corrections.get(branch.sample_id, {}).get(branch.turn)
-        if corrected == branch.correction:
-            shown = _show(session, asked, judgement, round_, strategy.trace)
+        if corrected == branch.correction and strategy is not None:
+            shown = _show(session, asked, judgement, round_, strategy)
             found.setdefault(branch.sample_id, {})[branch.turn] = shown
     return found
 
@@ -56,12 +57,12 @@ def _show(
     asked: BranchWithRun,
     judgement: Judgement,
     round_: Round,
-    trace: type[Trace] | None,
+    strategy: Strategy,
 ) -> ShownBranch:
     branch = asked.branch
-    where = (branch.sample_id, branch.turn, branch.correction)
-    if branch.trace is not None and trace is not None:
-        return ShownBranch(*where, trace.model_validate(branch.trace), branch.text or "")
+    where = (strategy.branch_template or "", branch.sample_id, branch.turn, branch.correction)
+    if branch.trace is not None and strategy.trace is not None:
+        return ShownBranch(*where, strategy.trace.model_validate(branch.trace), branch.text or "")
     if why_not := _why_not(judgement, round_):
         return ShownBranch(*where, note=why_not)
     note, is_coming = _stands(session, asked)
@@ -72,15 +73,15 @@ def _why_not(judgement: Judgement, round_: Round) -> str:
     """Returns why nobody makes a branch any more; empty where somebody may."""
     if round_.status not in JUDGEABLE_ROUND:
         return Sentence("The round is no longer judged, so no new way is made. Your text is kept.")
+    if can_wait(judgement, round_):
+        return ""
     if judgement.status is JudgementStatus.SUBMITTED:
         return Sentence(
             "This item is submitted, so no new way is made. Take it back to continue from here."
         )
-    if judgement.status not in HELD:
-        return Sentence(
-            "Your reservation of this item ended, so no new way is made. Your text is kept."
-        )
-    return ""
+    return Sentence(
+        "Your reservation of this item ended, so no new way is made. Your text is kept."
+    )
 
 
 def _stands(session: Session, asked: BranchWithRun) -> tuple[str, bool]:

@@ -12,7 +12,6 @@ from app.opinions import MAX_COMMENT, MAX_CORRECTION
 from app.services.judging import practice
 from app.services.judging.judgements import MAX_SKIP_REASON
 from app.services.judging.keys import (
-    CONTINUE,
     SHOW_TRACE,
     TRACED,
     Key,
@@ -63,7 +62,7 @@ def _traced_actions(round_: Round) -> frozenset[str]:
     item of a round that is judged blind."""
     if is_blind(round_):
         of_each = [traced_actions(one, shows_traces=True) for one in list_strategies(round_)]
-        return frozenset({SHOW_TRACE}).union(*of_each) - {CONTINUE}
+        return frozenset({SHOW_TRACE}).union(*of_each)
     shows_traces = trace_template_of(round_) is not None
     return traced_actions(strategy_of(round_), shows_traces=shows_traces)
 

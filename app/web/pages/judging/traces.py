@@ -11,6 +11,7 @@ from app.opinions import Box, Opinion
 from app.queries.judging.draws import count_draws_by_strategy
 from app.services.judging.ways import Way
 from app.strategies import Mark
+from app.web.pages.judging.branches import ShownBranch
 from app.web.pages.judging.looks import ShownLook, show_looks
 
 
@@ -24,6 +25,8 @@ class OpenedWay:
     marked: Mapping[int, Mapping[str, str]]
     corrected: Mapping[int, str]
     boxes: Mapping[int, Box]
+    branches: Mapping[int, ShownBranch]
+    """By turn: how the draw continued from those that are corrected."""
 
     @property
     def looks(self) -> tuple[ShownLook, ...]:
@@ -60,6 +63,7 @@ def build_opened(  # noqa: PLR0917 - what the page of the item has looked up alr
     texts: Mapping[int, str],
     opinion: Opinion,
     ways: Mapping[int, Sequence[Way]],
+    branches: Mapping[int, Mapping[int, ShownBranch]],
 ) -> Opened:
     """Returns how the candidates of a judgement came about."""
     drawn = count_draws_by_strategy(session, round_.id, judgement.shown_order)
@@ -70,7 +74,7 @@ def build_opened(  # noqa: PLR0917 - what the page of the item has looked up alr
             texts[candidate_id],
             candidate_id in opinion.picked,
             drawn.get(candidate_id, ()),
-            [_with_opinion(way, opinion) for way in ways.get(candidate_id, ())],
+            [_with_opinion(way, opinion, branches) for way in ways.get(candidate_id, ())],
         )
         for place, candidate_id in enumerate(judgement.shown_order, start=1)
     ]
@@ -78,11 +82,14 @@ def build_opened(  # noqa: PLR0917 - what the page of the item has looked up alr
     return Opened(candidates, has_ways and round_.status in JUDGEABLE_ROUND)
 
 
-def _with_opinion(way: Way, opinion: Opinion) -> OpenedWay:
+def _with_opinion(
+    way: Way, opinion: Opinion, branches: Mapping[int, Mapping[int, ShownBranch]]
+) -> OpenedWay:
     return OpenedWay(
         way,
         {mark.of: mark for mark in way.strategy.marks},
         opinion.marks.get(way.sample_id, {}),
         opinion.corrections.get(way.sample_id, {}),
         opinion.boxes.get(way.sample_id, {}),
+        branches.get(way.sample_id, {}),
     )

@@ -13,7 +13,6 @@ from app.opinions import Opinion
 from app.queries.judging.access import RoundAccess
 from app.queries.judging.leases import HELD
 from app.services.judging.opinions import opinion_of
-from app.services.judging.ways import strategy_of
 from app.web.http.htmx import is_htmx, respond
 from app.web.pages.judging.branches import build_branches
 from app.web.pages.judging.conflict import build_conflict
@@ -129,16 +128,15 @@ class JudgeView:
 
         Raises NotFound where nobody has asked for one of the correction as it is stored.
         """
-        template = strategy_of(self.round_).branch_template
         opinion = opinion_of(judgement)
         branches = build_branches(self.session, judgement, self.round_, opinion)
         branch = branches.get(draw, {}).get(turn)
-        if template is None or branch is None:
+        if branch is None:
             raise NotFound(Sentence("Nobody has asked the model to continue from this look."))
         return respond(
             self.request,
-            page=template,
-            fragments=[template],
+            page=branch.template,
+            fragments=[branch.template],
             context={
                 "branch": branch,
                 "judgement_id": judgement.id,

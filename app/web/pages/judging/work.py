@@ -15,6 +15,7 @@ from app.queries.judging.empty_queue import get_queue_figures
 from app.queries.judging.leases import HELD
 from app.queries.judging.shown_item import ShownItem
 from app.queries.judging.submissions import list_recent_submissions
+from app.services.judging.branches import can_wait
 from app.services.judging.checks import find_upcoming_check
 from app.services.judging.leases import Leased, judging_settings
 from app.services.judging.opinions import edit_limit, opinion_of
@@ -22,6 +23,7 @@ from app.services.judging.ways import (
     Way,
     find_ways,
     is_blind,
+    list_strategies,
     may_see_traces,
     strategy_of,
     trace_template_of,
@@ -93,8 +95,8 @@ class Work:
     """Shows how candidates came about; none where they come straight."""
     marks: Mapping[str, Mark]
     """By what they are of: what people may say of the turns of a trace."""
-    branch_template: str | None
-    """Shows how a draw continued from a corrected turn; none where draws cannot."""
+    can_continue: bool
+    """Whether the model may be let continue from a turn that is corrected here."""
     branches: Mapping[int, Mapping[int, ShownBranch]]
     """By draw and turn: those of the corrections as they stand."""
     maps_are_coming: bool
@@ -173,6 +175,7 @@ def build_work(
     hides = is_blind(round_)
     is_open = may_see_traces(round_, judgement)
     ways = find_ways(session, round_, judgement)
+    branches = build_branches(session, judgement, round_, shown)
     is_submitted = judgement.status is JudgementStatus.SUBMITTED
     is_judged = round_.status in JUDGEABLE_ROUND
     return Work(
@@ -216,13 +219,15 @@ def build_work(
         ),
         trace_template=trace_template_of(round_),
         marks={mark.of: mark for mark in strategy.marks},
-        branch_template=None if hides else strategy.branch_template,
-        branches=build_branches(session, judgement, round_, shown),
+        can_continue=is_judged
+        and can_wait(judgement, round_)
+        and any(one.branch_template for one in list_strategies(round_)),
+        branches=branches,
         maps_are_coming=round_.status is RoundStatus.GENERATING,
         is_blind=hides,
         can_open=is_submitted and is_judged and not is_open,
         opened=(
-            build_opened(session, round_, judgement, item.texts, shown, ways)
+            build_opened(session, round_, judgement, item.texts, shown, ways, branches)
             if hides and is_open
             else None
         ),

@@ -14,6 +14,7 @@ from app.models import Candidate, Judgement, Project, Round, RoundItem
 from app.services.judging.leases import shown_order
 from tests.support.browsing import filled_in, one, page, sign_in, text_of
 from tests.support.factories import make_membership, make_user
+from tests.support.judging import BALL, CONE, branched, make_branch
 from tests.support.rounds.mixed import (
     TELLTALE,
     make_drawn_item,
@@ -141,6 +142,33 @@ def test_after_submitting_the_page_stays_and_shows_nothing_until_it_is_asked(
     assert "Drawn by" not in answer.text
     assert one(answer, "#open-traces")
     assert one(answer, "#take-back")
+
+
+def test_opened_a_monologue_continues_from_what_a_person_saw(
+    noor: TestClient, session: Session, round_: Round
+) -> None:
+    noor.get(f"/rounds/{round_.id}/judge")
+    judgement = judgement_of(session)
+    url, htmx = f"/judgements/{judgement.id}", {"HX-Request": "true"}
+    form = filled_in(one(noor.get(url), "#answer"))
+    assert page(noor.get(url)).select("[data-continues]") == []
+    noor.post(f"{url}/submit", data=form | {"none_fits": ["true"]})
+    opened = noor.post(f"{url}/traces", headers=htmx)
+    look = str(page(opened).select("[data-continues]")[0]["value"])
+    said = filled_in(one(opened, "#answer"))
+    refused = noor.post(f"{url}/branches", data={**said, "look": look}, headers=htmx)
+    assert refused.status_code == 422
+    said[f"correction-{look}"] = ["large"]
+    asked = noor.post(f"{url}/branches", data={**said, "look": look}, headers=htmx)
+    assert "No model worker is running" in text_of(asked, ".branch")
+    make_branch(session, branched([(CONE[0], "large"), BALL], text="both are large"))
+    session.commit()
+    there = noor.get(f"{url}/branches/{look.replace('-', '/')}", headers=htmx)
+    assert "Rationale both are large" in text_of(there, ".branch")
+    assert page(there).select("[data-uses-branch]") == [], "the verdicts and texts stand"
+    assert "both are large" in noor.get(url).text
+    session.expire_all()
+    assert (judgement.none_fits, judgement.edits) == (True, {})
 
 
 def test_opened_it_tells_who_drew_each_text_and_takes_marks(

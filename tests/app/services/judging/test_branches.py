@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.kit.errors import InvalidInput, LostRun
 from app.lifecycle import Job, RoundStatus, RunStatus, Split
-from app.models import Branch, Event, Judgement, Project, Round, RoundItem, Run, User
+from app.models import Branch, Event, Judgement, Project, Round, RoundItem, Run, Sample, User
 from app.opinions import Opinion
 from app.queries.rounds.progress import get_progress
 from app.queries.rounds.rounds import find_failed_run
@@ -20,8 +20,15 @@ from app.services.judging import branches, judgements, leases
 from app.services.judging.branches import Branched
 from app.services.judging.ending import end_judging
 from app.services.judging.opinions import opinion_of
+from app.services.judging.traces import mark_traces, open_traces
 from app.services.judging.ways import Way, find_ways
-from app.services.refusals import AlreadySubmitted, LeaseLost, NothingCorrected, RoundClosed
+from app.services.refusals import (
+    AlreadySubmitted,
+    LeaseLost,
+    NothingCorrected,
+    NotSubmitted,
+    RoundClosed,
+)
 from app.services.rounds.figures import collect_figures
 from app.services.rounds.rounds import cancel_round
 from app.services.runs import runs
@@ -38,6 +45,7 @@ from tests.support.judging import (
     submit,
     trace_of,
 )
+from tests.support.rounds.mixed import make_drawn_item, make_mixed_round
 
 MADE = Branched(
     seed=7,
@@ -164,6 +172,37 @@ def test_a_round_without_looks_has_nothing_to_go_on_from(
     session.flush()
     with pytest.raises(InvalidInput, match="came without looks"):
         ask(session, judgement, way)
+
+
+def test_of_a_blind_round_it_is_asked_for_once_it_is_opened_and_made_by_who_drew(
+    session: Session,
+) -> None:
+    round_ = make_mixed_round(session)
+    make_drawn_item(session, round_)
+    judgement = open_item(session, round_, make_user(session, name="Lin"))
+    drawn = select(Sample).where(Sample.strategy == "monologue").order_by(Sample.id).limit(1)
+    draw = session.scalars(drawn).one().id
+
+    def ask_for() -> Branch:
+        session.flush()
+        locked_now = locked(session, judgement)
+        return branches.ask_for_branch(session, locked_now, draw=draw, turn=1).branch
+
+    with pytest.raises(NotSubmitted, match="Submit this item first"):
+        ask_for()
+    submit(session, judgement, none_fits=True)
+    with pytest.raises(NotSubmitted, match="Submit this item first"):
+        ask_for()
+    open_traces(session, locked(session, judgement))
+    with pytest.raises(NothingCorrected):
+        ask_for()
+    said = Opinion(corrections={draw: {1: "large"}})
+    mark_traces(session, locked(session, judgement), said, version=judgement.version)
+    branch = ask_for()
+    assert session.get_one(Run, branch.run_id).strategy == "monologue"
+    assert ask_for().id == branch.id
+    store(session, branch.run_id, claim(session, branch.run_id))
+    assert (branch.text, judgement.none_fits, judgement.edits) == ("both are large", True, {})
 
 
 @pytest.mark.parametrize("what", ["submitted", "corrected anew", "given back", "closed"])

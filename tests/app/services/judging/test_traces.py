@@ -19,7 +19,7 @@ from app.models import (
     VerdictRow,
 )
 from app.opinions import Opinion
-from app.services.judging import branches, judgements, traces
+from app.services.judging import judgements, traces
 from app.services.judging.ways import Way, find_ways
 from app.services.refusals import NotSubmitted, RoundClosed, TracesAreOpen
 from tests.support.factories import make_user
@@ -175,11 +175,3 @@ def test_when_the_round_is_closed_nothing_is_opened_or_marked_any_more(
             session, locked(session, opened), saying(way, question="yes"), version=opened.version
         )
     assert find_ways(session, round_, opened), "to read it is still there"
-
-
-def test_no_model_continues_from_a_look_of_a_judged_item(
-    session: Session, round_: Round, opened: Judgement
-) -> None:
-    way = first_way(session, round_, opened)
-    with pytest.raises(Exception, match="already submitted"):
-        branches.ask_for_branch(session, locked(session, opened), draw=way.sample_id, turn=1)
