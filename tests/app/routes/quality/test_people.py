@@ -56,7 +56,9 @@ class TestAllPeople:
         found = {row[0]: row[1:] for row in rows(client, f"/projects/{project.slug}/people")}
         assert set(found) == {"Noor", "Lin", "Kim", "Abe", "Ada"}
         warnings, judged, item, candidate, picks, alpha, _ = found["Noor"]
-        assert (judged, picks, warnings) == ("12", "50 %", "")
+        # Of twelve items in random orders, anybody's picks may follow positions by chance.
+        assert warnings in ("", "follows positions")
+        assert (judged, picks) == ("12", "50 %")
         assert item.startswith(("19.", "20."))
         assert candidate.startswith(("4.", "5."))
         assert float(alpha.split()[0]) > 0
