@@ -311,7 +311,7 @@ class EvidenceKind(StrEnum):
     FOUND = "found"
     """How many rationales each strategy of a mixed round brought, and at what cost."""
     QUESTIONS = "questions"
-    """What the model asked about images, and what became of it."""
+    """How many questions the model asked about images, and how many were kept or dropped."""
 
 
 def can_advance(

@@ -1,4 +1,4 @@
-"""What closing a round leaves behind: what a critic said, and how people were weighed."""
+"""The stored result of closing a round: verdicts of a critic, and the weights of people."""
 
 from collections.abc import Mapping
 
@@ -37,7 +37,7 @@ class WeighedPerson(StoredJson):
 
 
 class KnownBefore(StoredJson):
-    """What a policy takes for granted of everybody, in right answers of so many asked."""
+    """The results that Dawid–Skene starts from for everybody, as right answers of so many."""
 
     fitting: tuple[float, float] = (0.0, 0.0)
     others: tuple[float, float] = (0.0, 0.0)
@@ -46,7 +46,7 @@ class KnownBefore(StoredJson):
 
 
 class Weighing(StoredJson):
-    """What Dawid and Skene's method estimated from the votes of a round."""
+    """The estimates of Dawid and Skene's method from the votes of a round."""
 
     probability: float = 0.0
     """From which on a candidate is admitted."""

@@ -25,7 +25,7 @@ class BranchTally(StoredJson):
 
 
 class RewardedFigures(StoredJson):
-    """What a round drew to learn from rewards, beside what it sampled for people.
+    """The draws of a round that were rewarded in its second stage; people never see them.
 
     n_tokens: those that the roles that learned sampled. seconds: of drawing and learning.
     """

@@ -64,9 +64,22 @@ def why_not(vlm: Vlm, ability: Ability, style: PromptStyle = DEFAULT_STYLE) -> s
     once per loaded model, with no adapter on."""
     place = f"ability {ability}"
     if place not in vlm.memo:
-        vlm.memo[place] = _TRIALS[ability](vlm, style)
+        vlm.memo[place] = _try(vlm, ability, style)
     reason: str | None = vlm.memo[place]
     return reason
+
+
+def _try(vlm: Vlm, ability: Ability, style: PromptStyle) -> str | None:
+    """What the trial of an ability finds; whatever a family objects to on the way is a reason."""
+    trial, failing = _TRIALS[ability]
+    try:
+        return trial(vlm, style)
+    except MlError as error:
+        return error.message
+    except Exception as error:  # a family may object in any way it likes
+        if is_out_of_memory(error):
+            raise
+        return f"{failing}: {first_line(error)}"
 
 
 def _try_without_picture(vlm: Vlm, style: PromptStyle) -> str | None:
@@ -90,20 +103,13 @@ def _try_two(
     said: list[Part] = []
     made: list[Sampled] = []
     config = SampleConfig(max_new_tokens=N_TOKENS)
-    try:
-        for turn in range(2):
-            prompt = Prompt(picture, NEUTRAL_QUESTION, None, "", said=tuple(said))
-            [sampled] = sample(vlm, [Draw(prompt, 0.01, turn)], config, style=style)
-            tokens = sampled.tokens or ()
-            made.append(sampled)
-            said += [Part(sampled.text, "turn", tokens=tokens, is_apart=True), *between]
-        found = _scored(vlm, Example(picture, NEUTRAL_QUESTION, tuple(said)), made, style)
-    except MlError as error:
-        return error.message
-    except Exception as error:  # a family may object in any way it likes
-        if is_out_of_memory(error):
-            raise
-        return f"The model cannot be asked {how}: {first_line(error)}"
+    for turn in range(2):
+        prompt = Prompt(picture, NEUTRAL_QUESTION, None, "", said=tuple(said))
+        [sampled] = sample(vlm, [Draw(prompt, 0.01, turn)], config, style=style)
+        tokens = sampled.tokens or ()
+        made.append(sampled)
+        said += [Part(sampled.text, "turn", tokens=tokens, is_apart=True), *between]
+    found = _scored(vlm, Example(picture, NEUTRAL_QUESTION, tuple(said)), made, style)
     expected = [one.log_probability for one in made if one.tokens and one.log_probability]
     off = max((abs(x - y) for x, y in zip(found, expected, strict=True)), default=0.0)
     if off <= CLOSE:
@@ -143,12 +149,6 @@ def _try_prototypes(vlm: Vlm, style: PromptStyle) -> str | None:
             for tensor in adapter_weights(vlm.model).values():
                 torch.nn.init.normal_(tensor)
             other = _shown(vlm, style)
-    except MlError as error:
-        return error.message
-    except Exception as error:  # a family may object in any way it likes
-        if is_out_of_memory(error):
-            raise
-        return f"Prototypes cannot be put on: {first_line(error)}"
     finally:
         remove_adapters(vlm.model)
     if not is_rounding(difference(fresh, bare), vlm.dtype):
@@ -172,12 +172,6 @@ def _try_captions(vlm: Vlm, style: PromptStyle) -> str | None:
             logits = vlm.model(**inputs, use_cache=False).logits[0, -1:]
             torch.autograd.backward(logits.float().square().sum())
         reached = count_gradients(vlm.model)
-    except MlError as error:
-        return error.message
-    except Exception as error:  # a family may object in any way it likes
-        if is_out_of_memory(error):
-            raise
-        return f"Its projector cannot be tuned alone: {first_line(error)}"
     finally:
         remove_adapters(vlm.model)
         vlm.model.zero_grad(set_to_none=True)
@@ -207,12 +201,6 @@ def _try_perception(vlm: Vlm, style: PromptStyle) -> str | None:
             torch.autograd.backward(asked.sum())
             basic = _last_logits(vlm, row, "none")
         reached = count_gradients(vlm.model)
-    except MlError as error:
-        return error.message
-    except Exception as error:  # a family may object in any way it likes
-        if is_out_of_memory(error):
-            raise
-        return f"The model cannot be shown what it asks for: {first_line(error)}"
     finally:
         remove_adapters(vlm.model)
         vlm.model.zero_grad(set_to_none=True)
@@ -240,10 +228,14 @@ def _shown(vlm: Vlm, style: PromptStyle) -> torch.Tensor:
     return logits.float().cpu()
 
 
-_TRIALS: Mapping[Ability, Callable[[Vlm, PromptStyle], str | None]] = {
-    Ability.WITHOUT_PICTURE: _try_without_picture,
-    Ability.TURNS: _try_turns,
-    Ability.PROTOTYPES: _try_prototypes,
-    Ability.CAPTIONS: _try_captions,
-    Ability.PERCEPTION: _try_perception,
+_TRIALS: Mapping[Ability, tuple[Callable[[Vlm, PromptStyle], str | None], str]] = {
+    Ability.WITHOUT_PICTURE: (
+        _try_without_picture,
+        "The model cannot be asked without a picture",
+    ),
+    Ability.TURNS: (_try_turns, "The model cannot be asked for a question of its own"),
+    Ability.PROTOTYPES: (_try_prototypes, "Prototypes cannot be put on"),
+    Ability.CAPTIONS: (_try_captions, "Its projector cannot be tuned alone"),
+    Ability.PERCEPTION: (_try_perception, "The model cannot be shown what it asks for"),
 }
+"""The trial of each ability, and what is said where a family raises an error of its own."""

@@ -1,4 +1,4 @@
-"""What a strategy needs to do well, told before a loop begins with it."""
+"""Tells before a loop begins what its strategy needs, so that it does not harm the model."""
 
 from sqlalchemy.orm import Session
 

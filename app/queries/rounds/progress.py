@@ -78,7 +78,7 @@ class RoundProgress:
     marks: Mapping[str, MarkCount]
     """Of a round with looks: what people said of them, by what they were asked about."""
     maps: MapTally | None
-    """What its sampling measured of looks that people are shown; None where that was nothing."""
+    """How many occlusion maps its sampling measured; None where it measured none."""
     runs: tuple[RunProgress, ...]
     scores: tuple[Score, ...]
     baseline_scores: tuple[Score, ...]

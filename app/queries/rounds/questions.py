@@ -52,7 +52,7 @@ def list_images(session: Session, digests: Collection[str]) -> Sequence[Image]:
 
 @dataclass(frozen=True)
 class KnownQuestions:
-    """What was asked about an image, whoever asked it.
+    """The known questions about an image, of people and of models.
 
     standing: of its items, or undecided; former: dropped, or worded otherwise by who kept it, so
     that its item says it. Only standing ones count towards the limit of the image.

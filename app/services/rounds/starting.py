@@ -107,20 +107,19 @@ def find_prior_fault(session: Session, project_id: int, settings: LoopSettings) 
     return None
 
 
-_JUDGED_BY = {
-    True: Sentence("the facts of a rendered scene"),
-    False: Sentence("a gold rationale"),
-}
-"""What a critic judges by: the exact one, and others."""
+def _judged_by(critic: str) -> Sentence:
+    """What a critic judges by."""
+    if critic == KNOWS_SCENES:
+        return Sentence("the facts of a rendered scene")
+    return Sentence("a gold rationale")
 
 
 def find_critic_fault(session: Session, project_id: int, settings: LoopSettings) -> Sentence | None:
     """Returns why the critic of the evaluations cannot judge all held-out items, and what to do;
     None where it can."""
     critic = settings.evaluation.critic
-    by_facts = critic == KNOWS_SCENES
     n_lacking, n_items = critic_queries.count_lacking(
-        session, project_id, (Split.VALIDATION, Split.TEST), facts=by_facts
+        session, project_id, (Split.VALIDATION, Split.TEST), facts=critic == KNOWS_SCENES
     )
     if not n_lacking:
         return None
@@ -129,7 +128,7 @@ def find_critic_fault(session: Session, project_id: int, settings: LoopSettings)
         "%(all)s held-out items are without: the evaluation would stop there. Add what is missing, "
         "exclude these items, or choose another critic (evaluation.critic).",
         critic=critic,
-        what=_JUDGED_BY[by_facts],
+        what=_judged_by(critic),
         n=Amount(n_lacking),
         all=Amount(n_items),
     )
@@ -148,7 +147,7 @@ def find_left_out(session: Session, project_id: int, settings: LoopSettings) -> 
         n=Amount(n_lacking),
         all=Amount(n_items),
         critic=critic,
-        what=_JUDGED_BY[critic == KNOWS_SCENES],
+        what=_judged_by(critic),
     )
 
 
@@ -250,7 +249,7 @@ def why_empty(session: Session, project_id: int, settings: LoopSettings) -> Sent
             "There is nothing to sample: the critic %(critic)s judges by %(what)s, and no train "
             "item has that. Add what is missing, or choose another judge (judging.judges).",
             critic=settings.judging.judges,
-            what=_JUDGED_BY[settings.judging.judges == KNOWS_SCENES],
+            what=_judged_by(settings.judging.judges),
         )
     if not count_alone(session, project_id).get(Split.TRAIN):
         return Sentence(
