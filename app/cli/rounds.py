@@ -165,7 +165,17 @@ def describe_episodes(episodes: EpisodeTally) -> str:
         f"Monologues: {episodes.explained} of {episodes.n_episodes} came to a rationale; "
         f"{episodes.wrong_answer} answered wrongly, {episodes.not_understood} could not be "
         f"understood, {episodes.asked_too_often} asked too often; {turns:.1f} looks each, "
-        f"{repeated:.0%} of the questions repeated"
+        f"{repeated:.0%} of the questions repeated{_describe_critic(episodes)}"
+    )
+
+
+def _describe_critic(episodes: EpisodeTally) -> str:
+    """What the exact critic says of the looks; nothing where it knows no scene."""
+    if not episodes.critic_asked:
+        return ""
+    return (
+        f"; exact critic: {episodes.useful_share or 0.0:.0%} of {episodes.critic_asked} questions "
+        f"useful, {episodes.true_share or 0.0:.0%} of {episodes.critic_observed} observations true"
     )
 
 

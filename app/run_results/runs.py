@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from app.kit.sentences import Told
-from app.run_results.base import StoredJson, is_empty, is_none
+from app.run_results.base import StoredJson, is_empty, is_none, is_zero
 
 
 class EvaluationResult(StoredJson):
@@ -64,6 +64,14 @@ class EpisodeTally(StoredJson):
     """Of the turns, those that asked what the episode had asked before."""
     tokens: int = 0
     """Of the reasoner: its questions, answers and rationales."""
+    critic_asked: int = Field(default=0, exclude_if=is_zero)
+    """Of the turns, those of items of which the exact critic knows the scene;"""
+    critic_useful: int = Field(default=0, exclude_if=is_zero)
+    """of these, the ones whose question helps;"""
+    critic_observed: int = Field(default=0, exclude_if=is_zero)
+    """and those to whose question the scene has an answer;"""
+    critic_true: int = Field(default=0, exclude_if=is_zero)
+    """of these, the ones in which that was observed."""
 
     @property
     def n_episodes(self) -> int:
@@ -82,6 +90,17 @@ class EpisodeTally(StoredJson):
     def repeated_share(self) -> float | None:
         """Returns the share of the questions that were asked before; None without any."""
         return self.repeated / self.turns if self.turns else None
+
+    @property
+    def useful_share(self) -> float | None:
+        """Returns the share of useful questions as the exact critic says; None where it knows no
+        scene."""
+        return self.critic_useful / self.critic_asked if self.critic_asked else None
+
+    @property
+    def true_share(self) -> float | None:
+        """Returns the share of true observations as the exact critic says, likewise."""
+        return self.critic_true / self.critic_observed if self.critic_observed else None
 
 
 class ReleaseResult(StoredJson):

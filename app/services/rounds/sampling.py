@@ -7,19 +7,21 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.critics.looks import judge_looks
 from app.kit.errors import LostRun
 from app.kit.texts import collapse, unit_hash
 from app.lifecycle import AuthorKind, FailureKind, ShardStatus
 from app.models import Run
 from app.queries.rounds import candidates as candidate_queries
 from app.queries.rounds import round_items as item_queries
+from app.queries.rounds.training_items import list_items
 from app.queries.runs import runs as run_queries
 from app.round_settings import LoopSettings, Order
 from app.run_results import EpisodeTally
 from app.same_text import text_key
 from app.services.judging.settling import IMAGE_UNUSABLE, PROMPT_REFUSED
 from app.services.runs.failures import Failure, store_failures
-from app.strategies.monologue import MONOLOGUE, MonologueTrace
+from app.strategies.monologue import MONOLOGUE, MonologueTrace, Turn
 from app.uncertainty import untouched_priority
 
 SET_ASIDE_FOR = {FailureKind.IMAGE: IMAGE_UNUSABLE, FailureKind.PROMPT: PROMPT_REFUSED}
@@ -111,7 +113,7 @@ def store_samples(
         )
     draws = _count_draws(drawn, candidate_ids)
     _choose_candidates(session, run.round_id, item_ids, draws, settings)
-    tally = count_episodes(drawn)
+    tally = count_episodes(session, drawn)
     if not run_queries.finish_shard(
         session,
         shard_id,
@@ -132,9 +134,11 @@ def store_samples(
     )
 
 
-def count_episodes(drawn: Sequence[Drawn]) -> EpisodeTally:
-    """Counts how the monologues among some draws ended, and what was asked in them."""
+def count_episodes(session: Session, drawn: Sequence[Drawn]) -> EpisodeTally:
+    """Counts how the monologues among some draws ended, what was asked in them, and what the exact
+    critic says of it where items have facts of a scene."""
     counts: Counter[str] = Counter()
+    looks: dict[int, list[Turn]] = defaultdict(list)
     for draw in drawn:
         if not draw.trace or draw.trace.get("kind") != MONOLOGUE.name:
             continue
@@ -143,6 +147,14 @@ def count_episodes(drawn: Sequence[Drawn]) -> EpisodeTally:
         counts["turns"] += len(trace.turns)
         counts["repeated"] += sum(turn.is_repeated for turn in trace.turns)
         counts["tokens"] += draw.n_tokens or 0
+        looks[draw.item_id] += trace.turns
+    for item, _ in list_items(session, sorted(looks)):
+        verdicts = judge_looks(item.question, item.facts, looks[item.id])
+        told = [verdict.is_true for verdict in verdicts if verdict.is_true is not None]
+        counts["critic_asked"] += len(verdicts)
+        counts["critic_useful"] += sum(verdict.is_useful for verdict in verdicts)
+        counts["critic_observed"] += len(told)
+        counts["critic_true"] += sum(told)
     return EpisodeTally.model_validate(counts)
 
 

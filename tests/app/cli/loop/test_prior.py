@@ -107,16 +107,25 @@ def test_the_table_says_which_round_was_on_the_prior_and_how_monologues_ended(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     tally = EpisodeTally(explained=6, wrong_answer=3, not_understood=1, turns=15, repeated=3)
+    judged = tally.model_copy(
+        update={"critic_asked": 15, "critic_useful": 3, "critic_observed": 12, "critic_true": 9}
+    )
     rounds = [
         {"round": 1, "source": "prior", "scores": {}, "figures": {}},
         {"round": 2, "source": "admitted", "scores": {},
          "figures": RoundFigures(episodes=tally).dump()},
+        {"round": 3, "source": "admitted", "scores": {},
+         "figures": RoundFigures(episodes=judged).dump()},
     ]  # fmt: skip
     head = {"project": "scenes", "critic": "exact", "control": "none", "seed": 0, "seconds": 1.0}
     print_table({**head, "rounds": rounds})
     out = capsys.readouterr().out
     assert "1 (prior)" in out
-    assert (
-        "Round 2: Monologues: 6 of 10 came to a rationale; 3 answered wrongly, 1 could not be "
+    ended = (
+        "Monologues: 6 of 10 came to a rationale; 3 answered wrongly, 1 could not be "
         "understood, 0 asked too often; 1.5 looks each, 20% of the questions repeated"
+    )
+    assert (
+        f"Round 2: {ended} Round 3: {ended}; exact critic: 20% of 15 questions useful, "
+        "75% of 12 observations true"
     ) in " ".join(out.split())

@@ -478,6 +478,27 @@ def test_a_round_says_how_its_monologues_ended(
     )
 
 
+def test_a_round_tells_what_people_and_what_the_exact_critic_say_of_its_looks(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    round_ = make_round(session, project, settings=LoopSettings(strategy="monologue"))
+    run = make_run(session, project, Job.GENERATE, round_=round_, status=RunStatus.RUNNING)
+    shard = RunShard(run_id=run.id, number=1, item_ids=[], status=ShardStatus.DONE)
+    session.add(shard)
+    url = f"/rounds/{round_.id}"
+    shard.tally = EpisodeTally(explained=3, turns=8).dump()
+    session.flush()
+    assert not page(admin.get(url)).select("#marks")  # no scenes, and nobody marked anything
+    shard.tally = EpisodeTally(
+        explained=3, turns=8, critic_asked=8, critic_useful=6, critic_observed=5, critic_true=4
+    ).dump()
+    session.flush()
+    assert " ".join(text_of(admin.get(url), "#marks").split()) == (
+        "Useful questions 75.0 % of 8, by the exact critic "
+        "True observations 80.0 % of 5, by the exact critic"
+    )
+
+
 def test_silent_run_says_that_another_worker_takes_over(
     admin: TestClient, session: Session, project: Project
 ) -> None:

@@ -22,6 +22,8 @@ from app.models import (
 )
 from app.queries.rounds.figures import count_episodes
 from app.round_settings import JudgingSettings, LoopSettings, Order
+from app.scenes.scene import Obj, Scene
+from app.services.rounds import sampling
 from app.services.rounds.sampling import Drawing, Drawn, choose_shown, store_samples
 from app.services.runs.failures import Failure
 from app.strategies.monologue import MonologueTrace, Outcome, Turn
@@ -255,6 +257,34 @@ def test_monologues_without_a_rationale_are_kept_and_counted_and_make_no_candida
         "tokens": 50,
     }
     assert (tally.n_episodes, tally.turns_per_episode) == (5, 1.2)
+
+
+def test_the_exact_critic_says_which_looks_at_a_scene_help_and_see_what_is_so(
+    session: Session, shard: RunShard, item: Item
+) -> None:
+    """The ball is red. Of an item without facts the critic says nothing."""
+    ball = Obj(shape="sphere", color="red", size="large", material="metal", row=0, col=2)
+    item.question, item.facts = "what color is the ball?", Scene((ball,)).to_dict()
+    draws = [
+        monologue(
+            1, Outcome.EXPLAINED, "what color is the ball?", "what color is the ball?", text="x"
+        ),
+        monologue(2, Outcome.WRONG_ANSWER, "what size is the ball?"),
+        monologue(3, Outcome.WRONG_ANSWER, "what is the ball for?"),
+    ]
+    tally = sampling.count_episodes(session, [replace(draw, item_id=item.id) for draw in draws])
+    assert (tally.turns, tally.critic_asked, tally.critic_useful) == (4, 4, 1)
+    assert (tally.critic_observed, tally.critic_true) == (3, 2)
+    assert (tally.useful_share, tally.true_share) == (0.25, 2 / 3)
+    item.facts = None
+    tally = sampling.count_episodes(session, [replace(draw, item_id=item.id) for draw in draws])
+    assert (tally.turns, tally.critic_asked, tally.useful_share, tally.true_share) == (
+        4,
+        0,
+        None,
+        None,
+    )
+    assert not [name for name in tally.dump() if name.startswith("critic")]
 
 
 def test_draws_of_another_strategy_are_counted_as_no_monologues(
