@@ -52,6 +52,7 @@ class Strategy:
     draw. `learns_from_prior`: whether it can be trained on imported episodes, with their looks.
     `asks_about_images`: whether its models ask about images, also about those that came without a
     question. `learns_from_rewards`: whether its roles can learn from how draws of their own ended.
+    `looking_role`: the role that learns what is observed, as far as people do not find it untrue.
     `draws_boxes`: whether people may draw where on the picture a look should have been.
     `branch_template`: shows a draw that was played on from a turn that a person corrected; None
     where draws cannot be.
@@ -67,6 +68,7 @@ class Strategy:
     learns_from_prior: bool = False
     asks_about_images: bool = False
     learns_from_rewards: bool = False
+    looking_role: str | None = None
     draws_boxes: bool = False
     branch_template: str | None = None
 

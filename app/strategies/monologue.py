@@ -92,5 +92,6 @@ MONOLOGUE = Strategy(
     ),
     learns_from_prior=True,
     learns_from_rewards=True,
+    looking_role=OBSERVER,
     branch_template="judge/traces/monologue_branch.html",
 )

@@ -87,8 +87,10 @@ class Lesson:
     description: what is said of the picture before anything is asked; is_caption: people said it.
     boxes: where people drew that one has to look. dropped: questions about the picture that the
     model asked and that were dropped. facts: what came with the item.
-    turns: the looks that led to the answer, where it came of a monologue. answer_tokens,
-    rationale_tokens: as they were sampled after these turns; None for texts that were not.
+    turns: the looks that led to the answer, where it came of a monologue. observations: what was
+    observed in each of them, as far as it is to be learned, None where it is not; empty where all
+    is as the turns have it. answer_tokens, rationale_tokens: as they were sampled after these
+    turns; None for texts that were not.
     """
 
     image: Path
@@ -97,6 +99,7 @@ class Lesson:
     rationale: str | None
     weight: float = 1.0
     turns: tuple[Turn, ...] = ()
+    observations: tuple[str | None, ...] = ()
     answer_tokens: tuple[int, ...] | None = None
     rationale_tokens: tuple[int, ...] | None = None
     description: str | None = None

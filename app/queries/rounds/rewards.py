@@ -1,26 +1,49 @@
 """Reads what people said of the looks of some items, for trainings: draws that look so again are
-rewarded for it, or the model is led to where they drew that it should have looked."""
+rewarded for it, observations may be untrue, or the model is led to where they drew that it should
+have looked."""
 
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Select, func, insert, literal, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    cast,
+    false,
+    func,
+    insert,
+    literal,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import Session
 
 from app.lifecycle import UserKind
-from app.models import DrawnBox, Item, Sample, TrainingBox, TrainingRow, TurnMark
+from app.models import (
+    CorrectedObservation,
+    DrawnBox,
+    Item,
+    Sample,
+    TrainingBox,
+    TrainingRow,
+    TurnMark,
+)
 from app.opinions import Box
 from app.queries.counted import counted_judgements
 from app.same_text import text_key
-from app.strategies.monologue import OBSERVATION_MARK, QUESTION_MARK, MonologueTrace, Turn
+from app.strategies.monologue import (
+    MONOLOGUE,
+    OBSERVATION_MARK,
+    QUESTION_MARK,
+    MonologueTrace,
+    Turn,
+)
+from app.untrue_looks import Look, SaidOfLook
 
 EDGES = ("left", "top", "right", "bottom")
 """The columns of a box."""
-
-Look = tuple[int, str, str]
-"""An item, the key of what was asked, and that of what was observed; "" where that does not matter.
-"""
 
 
 @dataclass(frozen=True)
@@ -74,6 +97,57 @@ def find_marks(session: Session, run_id: int) -> KnownMarks:
         for of in (QUESTION_MARK, OBSERVATION_MARK)
     )
     return KnownMarks(questions, observations)
+
+
+# --- Observations that people found untrue ------------------------------------------------------
+
+
+def list_said_of_observations(session: Session, run_id: int) -> list[SaidOfLook]:
+    """Returns what people said, in judgements that count, of what was observed about those items in
+    the manifest of a run of which somebody calls an observation untrue. Who could not tell is left
+    out."""
+    is_yes = TurnMark.value == "yes"
+    said = union_all(
+        select(
+            TurnMark.judgement_id,
+            TurnMark.sample_id,
+            TurnMark.turn,
+            is_yes.label("is_true"),
+            literal("").label("correction"),
+        ).where(TurnMark.of == OBSERVATION_MARK, TurnMark.value.in_(("yes", "no"))),
+        select(
+            CorrectedObservation.judgement_id,
+            CorrectedObservation.sample_id,
+            CorrectedObservation.turn,
+            false(),
+            CorrectedObservation.text,
+        ),
+    ).subquery()
+    place = cast(said.c.turn - 1, String)
+    read = (
+        select(
+            counted_judgements.user_id,
+            said.c.judgement_id,
+            said.c.sample_id,
+            said.c.turn,
+            Sample.item_id,
+            func.jsonb_extract_path_text(Sample.trace, "turns", place, "asked").label("asked"),
+            func.jsonb_extract_path_text(Sample.trace, "turns", place, "observed").label("seen"),
+            said.c.is_true,
+            said.c.correction,
+            func.bool_and(said.c.is_true).over(partition_by=Sample.item_id).label("is_sure"),
+        )
+        .join(Sample, Sample.id == said.c.sample_id)
+        .join(counted_judgements, counted_judgements.id == said.c.judgement_id)
+        .where(
+            Sample.item_id.in_(select(TrainingRow.item_id).where(TrainingRow.run_id == run_id)),
+            Sample.strategy == MONOLOGUE.name,
+            counted_judgements.user_kind == UserKind.PERSON,
+        )
+        .subquery()
+    )
+    rows = session.execute(select(read).where(~read.c.is_sure))
+    return [SaidOfLook(*row[:-1]) for row in rows]
 
 
 # --- Boxes that people drew ---------------------------------------------------------------------

@@ -381,6 +381,23 @@ def test_the_observer_learns_each_look_once_with_its_picture() -> None:
     assert example.parts == (Part("small", OBSERVATION),)
 
 
+def test_the_observer_learns_what_people_say_is_true_and_the_reasoner_what_was_read() -> None:
+    turns = (*LESSON.turns, Turn(asked="what size is the ball?", observed="large"))
+    monologue = get_procedure("monologue")
+    read = replace(LESSON, turns=turns)
+    for observations, learned in [
+        ((None, None, "large"), [("what size is the ball?", "large")]),
+        (("tiny", "tiny", None), [("what size is the cone?", "tiny")]),
+        ((None, None, None), []),
+    ]:
+        lesson = replace(read, observations=observations)
+        looks = monologue.teach("observer", lesson, SETTINGS)
+        assert [(look.question, look.parts[0].text) for look in looks] == learned
+        assert monologue.teach("reasoner", lesson, SETTINGS) == monologue.teach(
+            "reasoner", read, SETTINGS
+        )
+
+
 def test_a_rationale_of_another_strategy_teaches_the_observer_and_not_to_answer_blindly() -> None:
     lesson = Lesson(Path("scene.png"), "what is it?", "a ball", "it is round")
     monologue = get_procedure("monologue")
