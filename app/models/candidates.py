@@ -68,6 +68,13 @@ class Sample(WithId, Base):
         Index("ix_sample_shard_id", "shard_id"),
         # Few draws are cut, and the page of a round counts them every two seconds.
         Index("ix_sample_cut", "run_id", postgresql_where=text("is_cut IS TRUE")),
+        # The newest of few among many.
+        Index(
+            "ix_sample_not_understood",
+            "run_id",
+            "id",
+            postgresql_where=text("trace ->> 'outcome' = 'not_understood'"),
+        ),
     )
 
 

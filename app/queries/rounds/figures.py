@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, func, or_, select, true
+from sqlalchemy import BigInteger, func, or_, select, text, true
 from sqlalchemy.orm import Session, aliased
 
 from app.lifecycle import (
@@ -26,6 +26,7 @@ from app.models import (
     RoundItem,
     Run,
     RunShard,
+    Sample,
     TurnMark,
     VerdictRow,
 )
@@ -188,6 +189,43 @@ def count_episodes(session: Session, round_id: int) -> EpisodeTally | None:
         .group_by(counted.c.key)
     )
     return EpisodeTally.find({key: int(n) for key, n in rows})
+
+
+@dataclass(frozen=True)
+class NotUnderstood:
+    """A draw that ended in words which nobody could understand: of which item, and what it said;
+    nothing where it said nothing."""
+
+    item_id: int
+    external_id: str
+    question: str
+    said: str
+
+
+def list_not_understood(session: Session, round_id: int, *, limit: int) -> list[NotUnderstood]:
+    """Returns the newest draws of a round that ended so, the newest first."""
+    of_run = (
+        select(Sample.id, Sample.item_id, Sample.trace["said"].astext.label("said"))
+        .where(Sample.run_id == Run.id)
+        # As the index has it, which a value that is bound does not match.
+        .where(text(f"sample.trace ->> 'outcome' = '{Outcome.NOT_UNDERSTOOD.value}'"))
+        .order_by(Sample.id.desc())
+        .limit(limit)
+        .correlate(Run)
+        .lateral("of_run")
+    )
+    rows = session.execute(
+        select(of_run.c.item_id, Item.external_id, Item.question, of_run.c.said)
+        .select_from(Run)
+        .join(of_run, true())
+        .join(Item, Item.id == of_run.c.item_id)
+        .where(Run.round_id == round_id, Run.job == Job.GENERATE)
+        .order_by(of_run.c.id.desc())
+        .limit(limit)
+    )
+    return [
+        NotUnderstood(row.item_id, row.external_id, row.question, row.said or "") for row in rows
+    ]
 
 
 def count_branches(session: Session, round_id: int) -> BranchTally | None:

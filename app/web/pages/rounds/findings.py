@@ -23,6 +23,7 @@ from app.web.pages.quality.coverage import CoveragePart, coverage_part
 from app.web.pages.quality.doubts import DoubtsPart, doubts_part
 from app.web.pages.quality.found import FoundPart, found_part
 from app.web.pages.quality.item_map import MapPart, map_parts
+from app.web.pages.quality.not_understood import UnclearPart, unclear_part
 from app.web.pages.quality.yields import YieldPart, yield_part
 from app.web.pages.rounds.anchors import AnchorsPart, anchors_part
 from app.web.pages.rounds.comparison import ComparisonPart, comparison_part
@@ -53,6 +54,9 @@ SECTIONS = (
     Section("policies", Sentence("What policies would admit"), "round/_policies.html"),
     Section("map", Sentence("Items over the rounds"), "round/_map.html"),
     Section("yield", Sentence("Yield of the sampling"), "round/_yield.html"),
+    Section(
+        "not-understood", Sentence("What could not be understood"), "round/_not_understood.html"
+    ),
 )
 """In the order in which the decision on the next round needs them."""
 OF_JUDGING = ("agreement", "adjudication", "policies", "anchors")
@@ -90,6 +94,8 @@ class RoundFindings:
     """None where the model doubted nothing that was judged."""
     asked: AskedPart | None
     """None where the model asked nothing about images."""
+    unclear: UnclearPart | None
+    """None where every monologue was understood, or the round is judged blind."""
     trials: Trials
     shows_trials: bool
     adjudication: Progress
@@ -112,6 +118,7 @@ class RoundFindings:
             "policies": self.shows_trials,
             "map": self.maps,
             "yield": self.yields,
+            "not-understood": self.unclear,
         }
         found = [section for section in SECTIONS if is_there[section.id]]
         if not self.is_judged:
@@ -147,6 +154,7 @@ def round_findings(session: Session, round_: Round, progress: RoundProgress) -> 
             is_by_critic=not is_by_people and round_.status in JUDGEABLE_ROUND,
             is_being_counted=is_being_measured(progress),
         ),
+        unclear=unclear_part(session, round_, progress.episodes),
         trials=trials,
         shows_trials=bool(progress.n_submitted or (trials.found and trials.found.n_submitted)),
         adjudication=find_progress(session, round_),
