@@ -50,6 +50,8 @@ class Sample(WithId, Base):
     seed: Mapped[int]
     # None where a serving engine does not say.
     log_probability: Mapped[float | None]
+    # Of all roles, what serves several draws shared out among them; of the reasoner alone where an
+    # older version played a monologue.
     n_tokens: Mapped[int | None]
     # Ended at the limit of tokens. None where nobody noted it, as with draws of before.
     is_cut: Mapped[bool | None]

@@ -154,7 +154,8 @@ class RunShard(WithId, Base):
     seconds: Mapped[float | None]
     # Whole numbers by name: what the strategy counted of its draws (run_results.EpisodeTally).
     tally: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
-    # Of a sampling by several strategies: the seconds of each, by its name.
+    # Of a sampling: the seconds that each strategy drew, by its name; none where an older version
+    # sampled by one alone.
     strategy_seconds: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     error: Mapped[str | None]
     __table_args__ = (

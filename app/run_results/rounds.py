@@ -19,7 +19,7 @@ class BranchTally(StoredJson):
     explained: int = 0
     """Of those made, the ones that came to the item's answer and a rationale."""
     tokens: int = 0
-    """Of the reasoner, sampled anew."""
+    """Of both roles, sampled anew; of the reasoner alone where an older version did."""
     seconds: float = 0.0
     """Of workers."""
 

@@ -63,7 +63,7 @@ class EpisodeTally(StoredJson):
     repeated: int = 0
     """Of the turns, those that asked what the episode had asked before."""
     tokens: int = 0
-    """Of the reasoner: its questions, answers and rationales."""
+    """Of both roles; of the reasoner alone where an older version sampled."""
     critic_asked: int = Field(default=0, exclude_if=is_zero)
     """Of the turns, those of items of which the exact critic knows the scene;"""
     critic_useful: int = Field(default=0, exclude_if=is_zero)

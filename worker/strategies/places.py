@@ -12,6 +12,7 @@ from app.models import Image, Item
 from app.round_settings import LoopSettings, SamplingSettings
 from app.same_text import text_key
 from worker.ml.sampling.seeds import derive_seed
+from worker.strategies.costs import share_out
 
 Wish = TypeVar("Wish")
 Made = TypeVar("Made")
@@ -56,8 +57,7 @@ def plan_ways(settings: LoopSettings, strategy: str) -> Iterator[tuple[str, floa
     number of each opener and temperature as far as its share allows."""
     sampling, n_draws = settings.sampling, settings.draws_of(strategy)
     pairs = list(product(sampling.openers, sampling.temperatures))
-    for place, (opener, temperature) in enumerate(pairs):
-        n_own = n_draws * (place + 1) // len(pairs) - n_draws * place // len(pairs)
+    for (opener, temperature), n_own in zip(pairs, share_out(n_draws, len(pairs)), strict=True):
         for number in range(1, n_own + 1):
             yield opener, temperature, number
 

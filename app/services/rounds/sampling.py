@@ -32,7 +32,9 @@ SET_ASIDE_FOR = {FailureKind.IMAGE: IMAGE_UNUSABLE, FailureKind.PROMPT: PROMPT_R
 class Drawn:
     """One draw of the model for an item, as a worker hands it over.
 
-    A monologue that came to no rationale has an empty text, and a trace that says why.
+    A monologue that came to no rationale has an empty text, and a trace that says why. n_tokens: of
+    all roles, what serves several draws shared out among them (worker/strategies/costs.py);
+    log_probability: of the role that wrote the text.
     """
 
     item_id: int
@@ -49,7 +51,8 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Drawing:
-    """What one strategy drew for the items of a shard, with which adapter and in how long."""
+    """What one strategy drew for the items of a shard, with which adapter and in how long. What it
+    asked about pictures and the maps of where it looked are no part of these seconds."""
 
     strategy: str
     drawn: Sequence[Drawn]
@@ -121,11 +124,7 @@ def store_samples(
         n_written=len(drawn),
         seconds=seconds,
         tally=tally.dump() if tally.n_episodes else None,
-        strategy_seconds=(
-            {drawing.strategy: drawing.seconds for drawing in drawings}
-            if len(drawings) > 1
-            else None
-        ),
+        strategy_seconds={drawing.strategy: drawing.seconds for drawing in drawings},
     ):
         raise LostRun(f"Shard {shard_id} of run {run.id} was taken over by another worker.")
     shards = run_queries.count_shards(session, run.id)

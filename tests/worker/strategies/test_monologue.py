@@ -25,6 +25,7 @@ from worker.ml.types import (
 )
 from worker.strategies import get_procedure
 from worker.strategies.contract import Asked, Fork, Lesson
+from worker.strategies.costs import Counted, share_out
 from worker.strategies.monologue.episodes import Episode, Player, Sizes, Wanted
 from worker.strategies.monologue.wording import OBSERVATION, QUESTION, read_question
 
@@ -206,7 +207,7 @@ def test_draws_have_a_trace_and_those_of_wrong_answers_no_text() -> None:
             return "yes"
         return asks_twice(draw)
 
-    models = {"reasoner": Script(half_right), "observer": Script(sees)}
+    models = {"reasoner": Counted(Script(half_right)), "observer": Counted(Script(sees))}
     proposed = get_procedure("monologue").propose(models, [(ITEM, IMAGE)], SETTINGS, 3)
     found = [
         (draw.temperature, draw.number, draw.text, (draw.trace or {})["outcome"])
@@ -220,7 +221,11 @@ def test_draws_have_a_trace_and_those_of_wrong_answers_no_text() -> None:
         (0.9, 2, "", "wrong_answer"),
     ]
     n_tokens = [len(said) + 1 for said in ("look: what size is the cone?",) * 2 + ("no", text)]
-    assert proposed.drawn[0].n_tokens == sum(n_tokens)
+    # Four draws share the observations "small." and "large", each with its end.
+    assert proposed.drawn[0].n_tokens == sum(n_tokens) + 7 // 4 + 6 // 4
+    own = [model.n_tokens for model in models.values()]
+    assert own[1] == 7 + 6
+    assert sum(draw.n_tokens or 0 for draw in proposed.drawn) == sum(own)
     assert len({draw.seed for draw in proposed.drawn}) == 4
     assert not proposed.failures
 
@@ -248,6 +253,30 @@ def test_a_held_out_item_that_comes_to_no_answer_is_answered_wrongly() -> None:
         5: ("no", "one is small and one is large"),
         6: ("", ""),
     }
+
+
+def test_an_observation_is_a_cost_of_the_draws_that_asked_for_it() -> None:
+    """One of two asks for the ball, too; the first asks for the cone twice, which is seen once."""
+
+    def curious(draw: Draw) -> str:
+        said = steps(draw)
+        if draw.temperature < 0.5 and len(said) == 2:
+            return "look: what size is the cone?"
+        return asks_twice(draw)
+
+    models = {"reasoner": Script(curious), "observer": Script(sees)}
+    sampling = SETTINGS.sampling.model_copy(update={"n_samples": 1})
+    settings = SETTINGS.model_copy(update={"sampling": sampling})
+    proposed = get_procedure("monologue").propose(models, [(ITEM, IMAGE)], settings, 3)
+    said = ("look: what size is the cone?",) * 2 + ("no", "one is small and one is large")
+    reasoned = sum(len(one) + 1 for one in said)  # the other question has as many letters
+    assert [draw.n_tokens for draw in proposed.drawn] == [reasoned + 3, reasoned + 4 + 6]
+
+
+def test_shares_add_up_and_are_spread_evenly() -> None:
+    assert share_out(7, 3) == [2, 2, 3]
+    assert share_out(2, 5) == [0, 0, 1, 0, 1]
+    assert share_out(0, 2) == [0, 0]
 
 
 # --- Branches ------------------------------------------------------------------------------
@@ -280,8 +309,10 @@ def fork_of(episode: Episode, turn: int, observed: str) -> Fork:
 
 def branch_of(fork: Fork) -> tuple[Branched, Script, Script]:
     models = {"reasoner": Script(goes_by_the_cone), "observer": Script(sees)}
-    made = get_procedure("monologue").branch(models, fork, SETTINGS)
+    counted = {role: Counted(model) for role, model in models.items()}
+    made = get_procedure("monologue").branch(counted, fork, SETTINGS)
     assert isinstance(made, Branched)
+    assert made.n_tokens == sum(model.n_tokens for model in counted.values())
     return made, *models.values()
 
 

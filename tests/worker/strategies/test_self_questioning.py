@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from app.models import Image, Item
 from app.round_settings import LoopSettings, SelfQuestioningSettings
 from app.scenes.scene import random_scene
 from app.strategies.same_question import question_key
+from app.strategies.self_questioning import MODEL
 from worker.ml.abilities import Ability
 from worker.ml.types import (
     ASKER,
@@ -29,6 +31,7 @@ from worker.ml.types import (
 from worker.stages.training_settings import train_config
 from worker.strategies import get_procedure
 from worker.strategies.contract import Lesson
+from worker.strategies.costs import Counted
 from worker.strategies.self_questioning.asking import Wanted, ask_about
 from worker.strategies.self_questioning.dialogues import describing, make_dialogues
 from worker.strategies.self_questioning.probe import Probed, probe
@@ -385,3 +388,17 @@ def test_a_rationale_is_doubted_where_it_says_something_else_than_the_picture(
     assert (seen.prompt.image, seen.prompt.question) == (Path("a.png"), "what color is the ball?")
     assert told_alone.prompt.image is None
     assert told_alone.prompt.question == "the ball is blue. what color is the ball?"
+
+
+def test_doubts_are_a_cost_of_the_draws_that_came_to_the_texts() -> None:
+    wanted = settings(probe_questions=2)
+    drawing = {"temperatures": [0.1, 0.9], "n_samples": 2, "openers": [OPENER]}
+    wanted = LoopSettings.model_validate({**wanted.model_dump(), "sampling": drawing})
+    item = Item(id=5, external_id="five", question="is it a ball?", answer="yes")
+    model = Counted(Doubter("the ball is blue"))
+    image = Image(sha256="5" * 64, media_type="image/png")
+    drawn = get_procedure("self_questioning").propose({MODEL: model}, [(item, image)], wanted, 1)
+    assert all((draw.trace or {})["doubts"] for draw in drawn.drawn)
+    # Two tokens each: a text in every draw, two questions about the one text, and two answers.
+    assert [draw.n_tokens for draw in drawn.drawn] == [4, 4, 4, 4]
+    assert model.n_tokens == 4 * 2 + 2 * 2 + 2 * 2

@@ -7,6 +7,7 @@ follows is sampled after these and those of the observation, never after a text 
 tokenized anew. Its outcome depends on its own seed alone.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from app.strategies.monologue import OBSERVER, REASONER, MonologueTrace, Outcome
 from worker.ml.sampling.seeds import derive_seed
 from worker.ml.types import Draw, Failed, Part, Prompt, SampleConfig, Sampled
 from worker.strategies.contract import Models
+from worker.strategies.costs import share_out
 from worker.strategies.monologue.wording import (
     instruction_of,
     observation_part,
@@ -49,7 +51,8 @@ class Episode:
     """An episode that was played, or is being played.
 
     parts: all that was said and observed. rationale: "" unless it is explained. n_tokens,
-    log_probability: of all that the reasoner sampled, ends included. failed: the draw that could
+    log_probability: of all that the reasoner sampled, ends included; what observers said is counted
+    by `Player.share_looks`. failed: the draw that could
     not be made, of an episode whose outcome is `failed`. last: what the reasoner said last, of an
     episode that these words ended because they are neither a question that it may ask nor an
     answer.
@@ -140,6 +143,21 @@ class Player:
             self._observe(asking)
         if self._explains:
             self._explain([episode for episode in episodes if episode.outcome is None])
+
+    def share_looks(self, episodes: Sequence[Episode]) -> list[int]:
+        """Returns the tokens of observations that fall to each of some episodes: those of a look
+        are shared out among the ones that it served."""
+        served: dict[Look, list[int]] = defaultdict(list)
+        for place, episode in enumerate(episodes):
+            for asked in {turn.asked: None for turn in episode.turns}:
+                served[episode.wanted.image, asked].append(place)
+        shares = [0] * len(episodes)
+        for look, places in served.items():
+            seen = self.seen.get(look)
+            n_tokens = seen.n_tokens or 0 if isinstance(seen, Sampled) else 0
+            for place, share in zip(places, share_out(n_tokens, len(places)), strict=True):
+                shares[place] += share
+        return shares
 
     def _ask(self, going: Sequence[Episode], max_turns: int) -> list[tuple[Episode, Turn]]:
         """Lets the reasoner go on in some episodes; returns those in which it asks, and what."""

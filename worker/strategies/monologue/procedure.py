@@ -58,7 +58,9 @@ class Monologue(Procedure):
         planned = plan_episodes(items, settings, round_number)
         player = _player(models, settings)
         played = make_until_enough(planned, player.play, _rationale, settings.sampling)
-        drawn = [_as_drawn(place, episode) for place, episode in played if episode.failed is None]
+        made = [(place, episode) for place, episode in played if episode.failed is None]
+        looked = player.share_looks([episode for _, episode in made])
+        drawn = [_as_drawn(*one, looked=n) for one, n in zip(made, looked, strict=True)]
         return Proposed(drawn, _failures((place.item_id, episode) for place, episode in played))
 
     def branch(self, models: Models, fork: Fork, settings: LoopSettings) -> Branched | Failed:
@@ -79,7 +81,8 @@ class Monologue(Procedure):
         player = _player(models, settings)
         player.seen[fork.picture, corrected.asked] = Sampled(fork.observed, None, None, None)
         player.go_on([episode], settings.monologue.max_turns)
-        return episode.failed or _as_branched(episode)
+        [looked] = player.share_looks([episode])
+        return episode.failed or _as_branched(episode, looked=looked)
 
     def answer(self, models: Models, asked: Sequence[Asked], settings: LoopSettings) -> Answered:
         """Returns the answer and rationale of one episode per item; both are empty where it came to
@@ -183,7 +186,8 @@ def _player(models: Models, settings: LoopSettings) -> Player:
     return Player(models, sizes)
 
 
-def _as_drawn(place: Place, episode: Episode) -> Drawn:
+def _as_drawn(place: Place, episode: Episode, *, looked: int) -> Drawn:
+    """looked: the tokens of observations that fall to it."""
     return Drawn(
         item_id=place.item_id,
         prompt=place.opener,
@@ -192,19 +196,19 @@ def _as_drawn(place: Place, episode: Episode) -> Drawn:
         seed=place.seed,
         text=_rationale(episode),
         log_probability=episode.log_probability,
-        n_tokens=episode.n_tokens,
+        n_tokens=episode.n_tokens + looked,
         is_cut=bool(episode.rationale and episode.rationale.is_cut),
         trace=episode.trace.model_dump(mode="json"),
     )
 
 
-def _as_branched(episode: Episode) -> Branched:
+def _as_branched(episode: Episode, *, looked: int) -> Branched:
     return Branched(
         seed=episode.wanted.seed,
         trace=episode.trace.model_dump(mode="json"),
         text=_rationale(episode),
         log_probability=episode.log_probability,
-        n_tokens=episode.n_tokens,
+        n_tokens=episode.n_tokens + looked,
         is_cut=bool(episode.rationale and episode.rationale.is_cut),
     )
 

@@ -10,6 +10,7 @@ from app.queries.rounds.questions import KnownQuestions
 from app.round_settings import LoopSettings
 from app.same_text import text_key
 from app.services.rounds.questions import Inquiry, ProposedQuestion
+from app.services.rounds.sampling import Drawn
 from app.strategies.self_questioning import MODEL, SELF_QUESTIONING, ProbedTrace
 from worker.ml.abilities import Ability
 from worker.ml.sampling.seeds import derive_seed
@@ -24,6 +25,7 @@ from worker.ml.types import (
 )
 from worker.strategies.captions import caption_of
 from worker.strategies.contract import Lesson, Models, Proposed
+from worker.strategies.costs import Counted, share_out
 from worker.strategies.direct import Direct
 from worker.strategies.output import with_output
 from worker.strategies.self_questioning.answering import answer_each
@@ -102,7 +104,8 @@ class SelfQuestioning(Direct):
             for item, image in [by_id[item_id]]
         ]
         opener, own = settings.sampling.openers[0], settings.self_questioning
-        doubts = probe(models[MODEL], probed, own, opener, seed=settings.seed)
+        model = Counted(models[MODEL])
+        doubts = probe(model, probed, own, opener, seed=settings.seed)
         traces = {
             place: ProbedTrace(doubts=some).model_dump(mode="json")
             for place, some in zip(texts, doubts, strict=True)
@@ -111,7 +114,7 @@ class SelfQuestioning(Direct):
             replace(draw, trace=traces.get((draw.item_id, text_key(draw.text))))
             for draw in proposed.drawn
         ]
-        return replace(proposed, drawn=drawn)
+        return replace(proposed, drawn=_with_tokens(drawn, model.n_tokens))
 
     def inquire(
         self,
@@ -191,6 +194,17 @@ class SelfQuestioning(Direct):
         """Returns prototypes and a tuned projector alone: tower and language model rest."""
         modules = {name: one for name, one in adapter.modules.items() if one.place == PROJECTOR}
         return AdapterSettings(None, {}, modules)
+
+
+def _with_tokens(drawn: Sequence[Drawn], n_tokens: int) -> list[Drawn]:
+    """The draws, with the tokens of all doubts shared out among those that have a text."""
+    shares = iter(share_out(n_tokens, max(1, sum(bool(draw.text) for draw in drawn))))
+    return [
+        replace(draw, n_tokens=draw.n_tokens + next(shares))
+        if draw.text and draw.n_tokens is not None
+        else draw
+        for draw in drawn
+    ]
 
 
 def _as_inquiry(asked: AskedAbout, answers: Sequence[str | None]) -> Inquiry:
