@@ -290,7 +290,7 @@ class DoubtFigures(StoredJson):
 
 
 class StrategyFind(StoredJson):
-    """How many rationales one strategy of a mixed round brought, and at what cost.
+    """How many rationales one strategy of a round brought, and at what cost.
 
     A text that several drew counts for each in `n_shown` and `n_admitted`. In what is said of an
     admitted rationale it counts for each by its share of the draws, as the time of people does.
@@ -319,7 +319,7 @@ class StrategyFind(StoredJson):
 
 
 class StrategyFinds(StoredJson):
-    """The strategies of a mixed round; none in a round of one strategy."""
+    """The strategies of a round; none where an older version measured a round of one."""
 
     by_people: bool = True
     n_items: int = 0

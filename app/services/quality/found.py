@@ -1,4 +1,4 @@
-"""What the strategies of a mixed round found, and what it cost."""
+"""What the strategies of a round found, and what it cost."""
 
 import math
 from collections.abc import Mapping
@@ -18,11 +18,9 @@ MS_PER_MINUTE = 60_000
 
 
 def measure_found(session: Session, round_: Round) -> StrategyFinds:
-    """Returns what each strategy found and cost; nothing for a round of one strategy."""
+    """Returns what each strategy found and cost. Of one strategy alone, all items are its own."""
     settings = LoopSettings.model_validate(round_.settings)
     by_people = settings.judging.judges.are_people
-    if not settings.is_mixed:
-        return StrategyFinds(by_people=by_people)
     seconds = {row["strategy"]: row for row in queries.sum_seconds(session, round_.id)}
     n_items, n_shared = queries.count_shared_items(session, round_.id)
     finds = {

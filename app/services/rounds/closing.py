@@ -76,8 +76,7 @@ def close_round(
     if not settings.judging.judges.are_people:  # else it is measured with the rest of the evidence
         store_yields(session, round_, run_id=run_id, attempt=attempt)
         store_doubts(session, round_, run_id=run_id, attempt=attempt)
-        if settings.is_mixed:
-            store_found(session, round_, run_id=run_id, attempt=attempt)
+        store_found(session, round_, run_id=run_id, attempt=attempt)
     finish_round_run(
         session,
         run_id,

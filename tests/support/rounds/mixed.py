@@ -153,19 +153,29 @@ def make_found_round(session: Session) -> Round:
     round_ = make_mixed_round(session)
     for name, role in (("direct", "model"), ("monologue", "reasoner"), ("monologue", "observer")):
         session.add(RoundModel(round_id=round_.id, strategy=name, role=role))
+    judge_direct(session, round_)
+    return round_
+
+
+def judge_direct(
+    session: Session, round_: Round, *, monologue: Mapping[str, Sequence[Looks]] | None = None
+) -> None:
+    """Draw for three items, judge them so that the texts of `direct` fit, and close judging.
+    monologue: what that drew."""
     user = make_user(session)
     for _ in range(3):
-        make_drawn_item(session, round_)
+        make_drawn_item(session, round_, monologue=monologue)
     for _ in range(3):
         judgement = open_item(session, round_, user)
         texts = session.scalars(select(Candidate).where(Candidate.id.in_(judgement.shown_order)))
         picked = [candidate.id for candidate in texts if candidate.text in DIRECT]
-        submit(session, judgement, picked=picked, active_ms=4000)
+        submit(session, judgement, picked=picked)
+        judgement.active_ms = 4000
+    session.flush()
     admit(session, round_, settings_of(round_).admission)
     round_.status = RoundStatus.TRAINING
     session.flush()
     gather_now(session, round_)
-    return round_
 
 
 def put_under_floor(session: Session, round_: Round) -> None:

@@ -10,7 +10,7 @@ from app.evidence import Figure, StrategyFind, StrategyFinds
 from app.kit.sentences import Sentence, Share
 from app.lifecycle import EvidenceKind, RoundStatus, Split
 from app.models import Round, Score
-from app.queries.quality.evidence import list_evidence
+from app.queries.quality.evidence import StoredEvidence, list_evidence
 from app.queries.rounds.rounds import list_sampled_strategies, list_scores
 from app.queries.runs.runs import find_evaluation
 from app.round_settings import LoopSettings
@@ -51,8 +51,7 @@ def found_part(session: Session, round_: Round) -> FoundPart | None:
     settings = LoopSettings.model_validate(round_.settings)
     if not settings.is_mixed:
         return None
-    kind = EvidenceKind.FOUND
-    stored = list_evidence(session, [round_.id], [kind]).get((round_.id, kind))
+    stored = _stored(session, round_)
     found = StrategyFinds.read(stored.figures if stored else {})
     finds = {find.strategy: find for find in found.strategies}
     sampled = list_sampled_strategies(session, round_.id)
@@ -74,6 +73,19 @@ def found_part(session: Session, round_: Round) -> FoundPart | None:
             *_will_sit_out(round_, settings),
         ],
     )
+
+
+def cost_of_one(session: Session, round_: Round) -> StrategyFind | None:
+    """Returns what an admitted rationale cost in a round of one strategy; None before anything was
+    admitted, and in a round of several, which stand side by side."""
+    stored = _stored(session, round_)
+    found = StrategyFinds.read(stored.figures if stored else {}).strategies
+    return found[0] if len(found) == 1 and found[0].n_admitted else None
+
+
+def _stored(session: Session, round_: Round) -> StoredEvidence | None:
+    kind = EvidenceKind.FOUND
+    return list_evidence(session, [round_.id], [kind]).get((round_.id, kind))
 
 
 def _accuracies(

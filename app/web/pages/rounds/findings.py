@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.evidence import StrategyFind
 from app.kit.sentences import Sentence
 from app.lifecycle import JUDGEABLE_ROUND, Job
 from app.models import Project, Round
@@ -21,7 +22,7 @@ from app.web.pages.judging.question_figures import AskedPart, asked_part
 from app.web.pages.quality.adjudication import Progress, find_progress
 from app.web.pages.quality.coverage import CoveragePart, coverage_part
 from app.web.pages.quality.doubts import DoubtsPart, doubts_part
-from app.web.pages.quality.found import FoundPart, found_part
+from app.web.pages.quality.found import FoundPart, cost_of_one, found_part
 from app.web.pages.quality.item_map import MapPart, map_parts
 from app.web.pages.quality.not_understood import UnclearPart, unclear_part
 from app.web.pages.quality.yields import YieldPart, yield_part
@@ -86,6 +87,8 @@ class RoundFindings:
     """None where a critic judges, or nobody has judged yet."""
     found: FoundPart | None
     """None in a round of one strategy."""
+    cost: StrategyFind | None
+    """Of an admitted rationale in a round of one strategy; None in one of several."""
     comparison: ComparisonPart | None
     """None where the round made no adapter."""
     anchors: AnchorsPart | None
@@ -144,6 +147,7 @@ def round_findings(session: Session, round_: Round, progress: RoundProgress) -> 
         fit_critic=settings.evaluation.critic,
         evidence=evidence_part(session, round_, progress) if is_by_people else None,
         found=found_part(session, round_),
+        cost=cost_of_one(session, round_),
         comparison=comparison_part(session, round_),
         anchors=anchors_part(session, round_) if is_by_people else None,
         doubts=doubts_part(session, round_),

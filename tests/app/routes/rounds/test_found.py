@@ -6,12 +6,18 @@ from starlette.testclient import TestClient
 
 from app.lifecycle import Decision, Job, Role, RoundStatus
 from app.models import Project, Round, RoundModel, Run
+from app.round_settings import LoopSettings
 from app.run_results import MixedStrategy, RoundFigures
 from app.services.rounds.rounds import find_sitting_out, settings_of
 from app.web.pages.runs.runs import run_label
 from tests.support.browsing import one, page, sign_in, text_of
 from tests.support.factories import make_membership, make_project, make_round, make_user
-from tests.support.rounds.mixed import make_found_round, make_mixed_round, put_under_floor
+from tests.support.rounds.mixed import (
+    judge_direct,
+    make_found_round,
+    make_mixed_round,
+    put_under_floor,
+)
 
 
 @pytest.fixture
@@ -81,6 +87,26 @@ def test_a_round_of_one_strategy_has_no_such_section(client: TestClient, session
     round_ = make_round(session, project)
     response = sign_in(client, session, admin).get(f"/rounds/{round_.id}")
     assert page(response).select("#strategies") == []
+
+
+def test_a_round_of_one_strategy_tells_what_an_admitted_rationale_costs(
+    client: TestClient, session: Session
+) -> None:
+    round_ = make_round(session, make_project(session), settings=LoopSettings(auto_advance=False))
+    admin = make_user(session, name="Ada")
+    project = session.get_one(Project, round_.project_id)
+    make_membership(session, project, admin, role=Role.ADMIN)
+    sign_in(client, session, admin)
+    assert page(client.get(f"/rounds/{round_.id}")).select("#strategies-cost") == []
+    judge_direct(session, round_, monologue={})
+    shown = client.get(f"/rounds/{round_.id}")
+    assert page(shown).select("#strategies") == []
+    row = one(shown, "#yield #strategies-cost tbody tr")
+    assert row.th.get_text() == "direct"
+    cells = [" ".join(cell.get_text(" ").split()) for cell in row.select("td")]
+    assert [cell.split()[0] for cell in cells] == ["18.0", "0.50", "0.03"]
+    assert all(" to " in cell for cell in cells)
+    assert "Tokens are those of all roles" in text_of(shown, "#yield")
 
 
 def test_runs_are_told_apart_by_their_strategy() -> None:

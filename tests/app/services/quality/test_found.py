@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from app.evidence import StrategyFind, StrategyFinds
 from app.lifecycle import EvidenceKind, RoundStatus
 from app.models import Candidate, Project, Round, RoundEvidence, User
+from app.round_settings import LoopSettings
 from app.services.admission.apply import admit
 from app.services.quality.found import measure_found
 from app.services.rounds.rounds import settings_of
@@ -105,8 +106,31 @@ def test_without_anything_admitted_nothing_has_a_price(
     assert direct.fit_rate.value == 0
 
 
-def test_a_round_of_one_strategy_has_none_of_it(session: Session) -> None:
-    assert measure_found(session, make_round(session, make_project(session))).strategies == ()
+def test_a_round_of_one_strategy_tells_what_it_cost_with_intervals(
+    session: Session, noor: User
+) -> None:
+    """Nothing is found by one strategy alone where there is no other, but it costs as well."""
+    round_ = make_round(session, make_project(session), settings=LoopSettings(auto_advance=False))
+    for _ in range(3):
+        make_drawn_item(session, round_, monologue={})
+    judge(session, round_, noor, {ONLY_DIRECT}, {BOTH, ONLY_DIRECT}, set())
+    found = measure_found(session, round_)
+    [direct] = found.strategies
+    assert (found.n_items, found.n_shared) == (2, 0)
+    assert (direct.strategy, direct.n_draws, direct.n_admitted) == ("direct", 9, 3)
+    assert direct.tokens.value == pytest.approx(9 * 12 / 3)
+    assert direct.seconds.value == pytest.approx(3 * 1.0 / 3)
+    assert direct.minutes.value == pytest.approx(3 * 9000 / 3 / MINUTE)
+    for figure in (direct.tokens, direct.minutes, direct.seconds):
+        assert figure.value is not None
+        assert figure.low is not None
+        assert figure.high is not None
+        assert figure.low < figure.value < figure.high
+
+
+def test_a_round_without_draws_has_no_price(session: Session) -> None:
+    [direct] = measure_found(session, make_round(session, make_project(session))).strategies
+    assert direct == StrategyFind(strategy="direct")
 
 
 def test_it_is_stored_with_the_other_evidence(session: Session, round_: Round, noor: User) -> None:
