@@ -33,11 +33,13 @@ def start(project: ProjectName) -> None:
     from app.kit.db import session_scope
     from app.queries.rounds.rounds import list_live_workers
     from app.services.rounds import rounds
-    from app.services.rounds.starting import start_round
+    from app.services.rounds.starting import find_unjudged, start_round
 
     with running_services(), session_scope() as session:
         owner = get_project(session, project)
         settings = LoopSettings.model_validate(owner.settings)
+        if unjudged := find_unjudged(session, owner.id, settings):
+            console.print(unjudged, highlight=False, soft_wrap=True)
         round_ = rounds.create_round(session, owner, settings=settings, actor=None)
         start_round(session, round_, actor=None)
         has_worker = any("gpu" in worker.queues for worker in list_live_workers(session))

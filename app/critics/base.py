@@ -50,7 +50,10 @@ class Verdict:
 
 
 class Critic(Protocol):
-    """Judges texts of one item, each by itself, always the same way."""
+    """Judges texts of one item, each by itself, always the same way.
+
+    An item that it cannot judge is a CriticError, which depends on the item and on no text.
+    """
 
     @property
     def name(self) -> str: ...

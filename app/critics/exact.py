@@ -64,9 +64,7 @@ class ExactCritic:
         return "exact"
 
     def judge(self, item: CriticItem, texts: Sequence[str]) -> list[Verdict]:
-        """Returns one verdict per text. Raises CriticError where the item is not one
-        about a scene.
-        """
+        """Returns one verdict per text. Raises CriticError where the item is not about a scene."""
         query, scene = _read_item(item)
         right = answer_query(query, scene)
         if right is None:

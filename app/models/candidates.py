@@ -84,6 +84,7 @@ class Prediction(WithId, Base):
     """A model's answer and rationale for a held-out item in an evaluation, with their scores.
 
     `blank_…`: the same when it was asked with a blank picture instead; null where it was not.
+    Whether it fits is null where the critic could not judge the item, whatever was said of it.
     """
 
     __tablename__ = "prediction"
@@ -116,9 +117,15 @@ class Prediction(WithId, Base):
         CheckConstraint("split <> 'train'", name="held_out_only"),
         CheckConstraint("answer_is_right OR fits IS NOT TRUE", name="wrong_answer_is_no_fit"),
         CheckConstraint(
-            "num_nulls(blank_answer, blank_rationale, blank_answer_is_right, blank_fits) IN (0, 4)",
+            "num_nulls(blank_answer, blank_rationale, blank_answer_is_right) IN (0, 3)",
             name="blank_whole_or_absent",
         ),
+        # Whether there is a verdict is a matter of the item: on all that was said, or nothing.
+        CheckConstraint(
+            "(blank_fits IS NULL) = (fits IS NULL OR blank_answer IS NULL)",
+            name="verdict_on_both_or_neither",
+        ),
+        CheckConstraint("fits IS NOT NULL OR fault IS NULL", name="fault_has_verdict"),
         CheckConstraint(
             "blank_answer_is_right OR blank_fits IS NOT TRUE", name="blank_wrong_answer_is_no_fit"
         ),

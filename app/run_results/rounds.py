@@ -136,6 +136,9 @@ class RoundFigures(StoredJson):
     newly_covered: int = 0
     improved: int = 0
     regressed: int = 0
+    n_measured: int | None = Field(default=None, exclude_if=is_none)
+    """Validation items with a verdict now and before, of which some improved or regressed; None
+    where an older version decided the round."""
     validation_accuracy: float | None = None
     baseline_accuracy: float | None = None
     n_admitted: int = 0
@@ -183,6 +186,12 @@ class RoundFigures(StoredJson):
         """Whether all the figures are there that a decision goes by."""
         counted = {"n_items", "n_open", "n_covered", "newly_covered", "improved", "regressed"}
         return counted <= self.model_fields_set
+
+    @property
+    def is_fit_unknown(self) -> bool:
+        """Returns whether no validation item has a verdict now and before, so that nobody knows
+        whether one improved or regressed."""
+        return self.n_measured == 0
 
     @property
     def covered_share(self) -> float | None:

@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from alembic import command
@@ -732,3 +732,79 @@ def test_what_people_differ_on_is_known_after_an_upgrade(
                                     "submitted_at = now() WHERE none_fits"))  # fmt: skip
             assert list(connection.execute(text(disputed)).scalars()) == ["3 dogs"]
         command.downgrade(alembic, "0037")
+
+
+# --- Predictions without a verdict -----------------------------------------------------------
+
+MEASURED = """
+INSERT INTO image (sha256, media_type, width, height, n_bytes)
+VALUES (repeat('b', 64), 'image/png', 4, 4, 9);
+INSERT INTO project_image (project_id, image_sha256, split) SELECT id, repeat('b', 64), 'test'
+FROM project;
+INSERT INTO item (project_id, image_sha256, split, external_id, question, answer)
+SELECT id, repeat('b', 64), 'test', 'held out ' || number, 'what?', 'red'
+FROM project, generate_series(1, 5) AS number;
+INSERT INTO run (project_id, job, status, attempt) SELECT id, 'baseline', 'running', 1 FROM project;
+INSERT INTO run_shard (run_id, number, item_ids, status, attempt)
+SELECT id, 0, '{}', 'running', 1 FROM run
+"""
+PREDICT = """
+INSERT INTO prediction (run_id, shard_id, shard_attempt, item_id, split, answer, rationale,
+  answer_is_right, fits, fault, blank_answer, blank_rationale, blank_answer_is_right, blank_fits)
+SELECT run_shard.run_id, run_shard.id, 1, item.id, 'test', 'red', 'it is', {said}
+FROM run_shard, item WHERE external_id = 'held out {number}'
+"""
+JUDGED_BEFORE = (
+    "true, true, NULL, 'blue', 'it is', false, false",
+    "false, false, 'unclear', NULL, NULL, NULL, NULL",
+)
+UNJUDGED = (
+    "true, NULL, NULL, 'red', 'it is', true, NULL",
+    "false, NULL, NULL, NULL, NULL, NULL, NULL",
+)
+PREDICTED = """
+SELECT answer, rationale, answer_is_right, fits, fault, blank_answer, blank_fits
+FROM prediction ORDER BY item_id
+"""
+
+
+def predict(url: str, first: int, said: Sequence[str]) -> None:
+    with connected(url) as connection:
+        for number, columns in enumerate(said, start=first):
+            connection.execute(text(PREDICT.format(said=columns, number=number)))
+
+
+def test_predictions_of_before_keep_their_verdicts_and_others_need_none(
+    alembic: Config, fresh_database: str
+) -> None:
+    command.upgrade(alembic, "0010")
+    fill(fresh_database)
+    command.upgrade(alembic, "0053")
+    with connected(fresh_database) as connection:
+        for statement in MEASURED.split(";\n"):
+            connection.execute(text(statement))
+    predict(fresh_database, 1, JUDGED_BEFORE)
+    with pytest.raises(IntegrityError, match="blank_whole_or_absent"):
+        predict(fresh_database, 3, UNJUDGED[:1])
+    with connected(fresh_database) as connection:
+        before = connection.execute(text(PREDICTED)).all()
+
+    command.upgrade(alembic, "0054")
+    predict(fresh_database, 3, UNJUDGED)
+    for odd in ("true, true, NULL, 'red', 'it is', true, NULL",
+                "true, NULL, NULL, 'red', 'it is', true, true"):  # fmt: skip
+        with pytest.raises(IntegrityError, match="verdict_on_both_or_neither"):
+            predict(fresh_database, 5, [odd])
+    with connected(fresh_database) as connection:
+        assert connection.execute(text(PREDICTED)).all()[:2] == before
+
+    command.downgrade(alembic, "0053")
+    with connected(fresh_database) as connection:
+        after = connection.execute(text(PREDICTED)).all()
+    assert after[:2] == before
+    # What was said stays, without a verdict that nobody gave; that of the blank picture goes.
+    assert [tuple(row) for row in after[2:]] == [
+        ("red", "it is", True, None, None, None, None),
+        ("red", "it is", False, None, None, None, None),
+    ]
+    command.upgrade(alembic, "0054")

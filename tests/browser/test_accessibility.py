@@ -152,11 +152,11 @@ def fill(site: Site) -> dict[str, str]:
         done.decision_reason = "Every item is covered."
         run = make_run(session, other, Job.EVALUATE, round_=done)
         run.status, run.finished_at = RunStatus.SUCCEEDED, func.now()
-        for name, value in (("fit", 0.4), ("answer_accuracy", 0.8)):
+        for name, value, n in (("fit", 0.4, 30), ("answer_accuracy", 0.8, 50)):
             session.add(
                 Score(
                     run_id=run.id, run_attempt=run.attempt, split=Split.VALIDATION, name=name,
-                    value=value, n=50, low=value - 0.1, high=value + 0.1,
+                    value=value, n=n, low=value - 0.1, high=value + 0.1,
                 )
             )  # fmt: skip
         disputed = make_disputed_round(session, make_project(session, name="Disputed"))

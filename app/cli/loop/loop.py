@@ -161,7 +161,7 @@ def loop(
                     n_episodes=n_episodes,
                     useless_share=useless_share,
                 )
-                if told := tell_needs(session, owner, settings):
+                for told in tell_needs(session, owner, settings):
                     console.print(told, highlight=False, soft_wrap=True)
                 first_number = _start(session, owner, settings)
             else:

@@ -8,6 +8,7 @@ from app.cli.console import console
 from app.cli.rounds import describe_episodes, describe_questions
 from app.lifecycle import Split
 from app.run_results import RoundFigures
+from app.services.critic_verdicts import tell_unjudged
 from app.services.evaluation.score_names import Series, score_name
 
 COLUMNS = ("round", "covered", "fitting draws", "test fit", "accuracy", "ROUGE-L", "CIDEr")
@@ -49,9 +50,21 @@ def print_table(figures: dict[str, Any]) -> None:
     console.print(table)
     for line in tallies:
         console.print(line, highlight=False)
+    if evaluated and (told := _tell_fit(evaluated[-1], figures["critic"])):
+        console.print(told, highlight=False)
     last = rounds[-1]
     if last.get("reason"):
         console.print(f"Ended after round {last['round']}: {last['decision']}. {last['reason']}")
+
+
+def _tell_fit(entry: dict[str, Any], critic: str) -> str | None:
+    """Returns of how many test items the fit was measured; None where of all."""
+    scores = _test_scores(entry)
+    n_judged, n_items = (
+        scores.get(score_name(Series.MODEL, metric), {}).get("n", 0)
+        for metric in ("fit", "answer_accuracy")
+    )
+    return tell_unjudged(critic, n_judged=n_judged, n_items=n_items)
 
 
 def _round_name(entry: dict[str, Any]) -> str:

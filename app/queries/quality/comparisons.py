@@ -119,7 +119,8 @@ def list_waiting_items(
     """Returns the items of sampled comparisons that could be judged in a round: those that were in
     none, and those that nobody judged in one that is over; usable, and not in the round already.
 
-    Both adapters must have drawn something of an item, or there is nothing to compare.
+    Both adapters must have drawn something of an item, or there is nothing to compare. Where a
+    critic judged some of a comparison, people judge none of it.
     """
     carrier = (
         select(RoundItem.n_submitted)
@@ -145,7 +146,6 @@ def list_waiting_items(
             _drawn_by(ComparisonCandidate.n_new),
             ~exists().where(
                 ComparisonCandidate.comparison_id == ComparisonItem.comparison_id,
-                ComparisonCandidate.item_id == ComparisonItem.item_id,
                 ComparisonCandidate.fits.is_not(None),
             ),
             ~exists().where(

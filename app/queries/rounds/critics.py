@@ -69,6 +69,19 @@ def list_unjudged(
     ).all()
 
 
+def list_open(session: Session, round_id: int, item_ids: Collection[int]) -> Sequence[RoundItem]:
+    """Returns the places of these items in a round that are open, in order."""
+    return session.scalars(
+        select(RoundItem)
+        .where(
+            RoundItem.round_id == round_id,
+            RoundItem.item_id.in_(item_ids),
+            RoundItem.state == RoundItemState.OPEN,
+        )
+        .order_by(RoundItem.id)
+    ).all()
+
+
 def insert_judgements(session: Session, rows: Sequence[Mapping[str, Any]]) -> dict[int, int]:
     """Keep judgements; returns the id of each by its place in the round."""
     inserted = insert(Judgement).returning(Judgement.round_item_id, Judgement.id)

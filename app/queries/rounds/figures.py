@@ -153,7 +153,8 @@ def find_evaluation_of(session: Session, round_: Round, strategy: str, *, up_to:
 
 
 def list_validation_fits(session: Session, run_ids: Sequence[int]) -> dict[int, bool]:
-    """Returns whether the rationale of each validation item fits, as these runs found."""
+    """Returns whether the rationale of each validation item fits, as these runs found, without the
+    items that have no verdict."""
     rows = session.execute(
         select(Prediction.item_id, Prediction.fits).where(
             Prediction.run_id.in_(run_ids),

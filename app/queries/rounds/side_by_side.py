@@ -46,9 +46,9 @@ class Change(StrEnum):
     """A held-out item whose rationale began to fit."""
     REGRESSED = "regressed"
     RIGHT = "right"
-    """A held-out item whose answer became right, while no rationale of it fits yet."""
+    """A held-out item whose answer became right, without a rationale that began to fit."""
     WRONG = "wrong"
-    """A held-out item whose answer became wrong, where no rationale fitted before."""
+    """A held-out item whose answer became wrong, without a rationale that ceased to fit."""
     ADMITTED = "admitted"
     """An item that both rounds judged, of which only the second admitted something."""
     NOT_ADMITTED = "not_admitted"
@@ -59,7 +59,8 @@ OF_ADMISSION = frozenset({Change.ADMITTED, Change.NOT_ADMITTED})
 
 @dataclass(frozen=True)
 class Flips:
-    """How often a yes or no of the same items holds before and after, began and ceased to."""
+    """How often a yes or no of the same items holds before and after, began and ceased to; of the
+    items of which it is known both times."""
 
     n: int
     n_before: int
@@ -95,7 +96,7 @@ def compare_predictions(
     difference = new.soft_accuracy - old.soft_accuracy
     columns = [
         *_flips(old.answer_is_right, new.answer_is_right),
-        *_flips(_fits(old), _fits(new)),
+        *_flips(old.fits, new.fits),
         func.count(difference),
         func.avg(difference),
         func.stddev_samp(difference),
@@ -125,16 +126,12 @@ def _pairs(before: Sequence[int], after: Sequence[int], *columns: Any) -> Select
     )
 
 
-def _fits(prediction: Any) -> ColumnElement[bool]:
-    fits: ColumnElement[bool] = func.coalesce(prediction.fits, False)
-    return fits
-
-
-def _flips(was: SQLCoreOperations[bool], is_: SQLCoreOperations[bool]) -> list[ColumnElement[int]]:
+def _flips(was: SQLCoreOperations[Any], is_: SQLCoreOperations[Any]) -> list[ColumnElement[int]]:
+    is_known = and_(was.is_not(None), is_.is_not(None))
     return [
-        func.count(),
-        func.count().filter(was),
-        func.count().filter(is_),
+        func.count().filter(is_known),
+        func.count().filter(is_known, was),
+        func.count().filter(is_known, is_),
         func.count().filter(and_(~was, is_)),
         func.count().filter(and_(was, ~is_)),
     ]
@@ -144,16 +141,19 @@ _HELD_OUT = (Change.IMPROVED, Change.REGRESSED, Change.RIGHT, Change.WRONG)
 
 
 def _is_change(change: Change) -> ColumnElement[bool]:
-    fitted, fits = _fits(old), _fits(new)
+    """Whether a pair of predictions is such a change; one without a verdict on both sides neither
+    improved nor regressed."""
     match change:
         case Change.IMPROVED:
-            return and_(~fitted, fits)
+            return and_(old.fits.is_(False), new.fits.is_(True))
         case Change.REGRESSED:
-            return and_(fitted, ~fits)
+            return and_(old.fits.is_(True), new.fits.is_(False))
         case Change.RIGHT:
-            return and_(~old.answer_is_right, new.answer_is_right, ~fits)
+            became = and_(~old.answer_is_right, new.answer_is_right)
+            return and_(became, ~_is_change(Change.IMPROVED))
         case _:
-            return and_(old.answer_is_right, ~new.answer_is_right, ~fitted)
+            became = and_(old.answer_is_right, ~new.answer_is_right)
+            return and_(became, ~_is_change(Change.REGRESSED))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.critics import Critic, CriticItem, get_critic
+from app.critics import Critic, get_critic
 from app.kit.errors import LostRun
 from app.kit.texts import collapse
 from app.lifecycle import Split
@@ -18,6 +18,7 @@ from app.queries.runs import runs as run_queries
 from app.round_settings import LoopSettings
 from app.run_results import EvaluationResult
 from app.same_text import is_same_answer
+from app.services.critic_verdicts import ask_critic
 from app.services.evaluation.soft_accuracy import soft_accuracy
 from app.services.evaluation.text_scores import Figure, Outcome, ScoredItem, measure
 from app.services.runs.failures import Failure, store_failures
@@ -54,7 +55,10 @@ def store_predictions(
     seconds: float,
     failures: Sequence[Failure] = (),
 ) -> None:
-    """Write a shard's predictions with the critic's verdict, and finish it. LostRun if taken."""
+    """Write a shard's predictions with the critic's verdicts, and finish it. LostRun if taken.
+
+    Predictions of an item that the critic cannot judge have no verdict; all else is as of others.
+    """
     store_failures(session, run=run, shard_id=shard_id, attempt=attempt, failures=failures)
     critic = get_critic(settings.evaluation.critic)
     items = queries.find_items(session, [entry.item_id for entry in predicted])
@@ -85,22 +89,17 @@ def store_predictions(
 def _judge(critic: Critic, item: Item, said: Said) -> dict[str, Any]:
     """The columns of a prediction that say what was said and how it fared."""
     is_right = is_same_answer(said.answer, item.answer)
-    verdict = critic.judge(
-        CriticItem(
-            question=item.question,
-            answer=item.answer,
-            gold_rationales=tuple(item.gold_rationales),
-            facts=item.facts,
-        ),
-        [said.rationale],
-    )[0]
+    verdicts = ask_critic(critic, item, [said.rationale])
+    verdict = verdicts[0] if verdicts else None
     return {
         "answer": collapse(said.answer),
         "rationale": collapse(said.rationale),
         "answer_is_right": is_right,
-        # A rationale for a wrong answer is no fit, whatever it says.
-        "fits": is_right and verdict.fits,
-        "fault": verdict.fault.value if verdict.fault else None,
+        # A rationale for a wrong answer is no fit, whatever it says. But of an item that cannot be
+        # judged a wrong answer has no verdict either: else such items could lower the share of
+        # fits, and never raise it.
+        "fits": None if verdict is None else is_right and verdict.fits,
+        "fault": verdict.fault.value if verdict and verdict.fault else None,
         "soft_accuracy": soft_accuracy(said.answer, item.answers),
     }
 
@@ -120,13 +119,13 @@ def _scored_item(prediction: Prediction, gold_rationales: Sequence[str]) -> Scor
         blank = Outcome(
             rationale=prediction.blank_rationale,
             answer_is_right=bool(prediction.blank_answer_is_right),
-            fits=bool(prediction.blank_fits),
+            fits=prediction.blank_fits,
             soft_accuracy=prediction.blank_soft_accuracy,
         )
     seen = Outcome(
         rationale=prediction.rationale,
         answer_is_right=prediction.answer_is_right,
-        fits=bool(prediction.fits),
+        fits=prediction.fits,
         soft_accuracy=prediction.soft_accuracy,
     )
     return ScoredItem(references=tuple(gold_rationales), seen=seen, blank=blank)

@@ -46,7 +46,8 @@ class Outcome:
 
     rationale: str
     answer_is_right: bool
-    fits: bool
+    fits: bool | None
+    """None where the critic could not judge the item: it has no verdict and counts in no share."""
     soft_accuracy: float | None = None
     """None where too few people's answers came with the item."""
 
@@ -104,18 +105,19 @@ def measure(
 
 
 def _shares(items: Sequence[ScoredItem]) -> list[Figure]:
+    """The share of right answers over all items, and of fits over those with a verdict, whose
+    number is its n. Where no item has one there is no figure of fit."""
     blank = [item.blank for item in items if item.blank]
     figures = []
     for series, outcomes in ((Series.MODEL, [item.seen for item in items]), (Series.BLANK, blank)):
-        n = len(outcomes)
-        if n == 0:
-            continue
-        for metric, hits in (
-            ("answer_accuracy", sum(outcome.answer_is_right for outcome in outcomes)),
-            ("fit", sum(outcome.fits for outcome in outcomes)),
+        for metric, values in (
+            ("answer_accuracy", [outcome.answer_is_right for outcome in outcomes]),
+            ("fit", [outcome.fits for outcome in outcomes if outcome.fits is not None]),
         ):
-            interval = wilson_interval(hits, n)
-            figures.append(Figure(score_name(series, metric), hits / n, n, interval))
+            if values:
+                hits, n = sum(values), len(values)
+                interval = wilson_interval(hits, n)
+                figures.append(Figure(score_name(series, metric), hits / n, n, interval))
     return figures
 
 

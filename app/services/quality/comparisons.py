@@ -14,13 +14,15 @@ from app.events.quality import ComparisonCancelled, ComparisonRequested
 from app.kit.errors import InvalidInput
 from app.kit.sentences import Amount, Sentence
 from app.kit.texts import unit_hash
-from app.lifecycle import LIVE_RUN, Job, RoundStatus
+from app.lifecycle import LIVE_RUN, Job, RoundStatus, Split
 from app.models import Comparison, Project, Round, Run, User
 from app.queries.quality import comparisons as queries
+from app.queries.rounds import critics as critic_queries
 from app.queries.rounds import rounds as round_queries
 from app.queries.runs.runs import get_run
-from app.round_settings import LoopSettings
+from app.round_settings import KNOWS_SCENES, LoopSettings
 from app.services.archived import require_open
+from app.services.critic_verdicts import name_basis
 from app.services.events import record
 from app.services.refusals import NothingToCompare, NothingToRetry
 from app.services.runs import runs
@@ -56,14 +58,9 @@ def request_comparison(
         )
     settings = LoopSettings.model_validate(round_.settings)
     chosen_strategy = _choose_strategy(session, round_, settings, strategy)
-    free = queries.list_free_item_ids(session, project.id)
+    free = list_free(session, round_)
     if not free:
-        raise NothingToCompare(
-            Sentence(
-                "No test item is left to compare on: each one is compared once. Import more items "
-                "with the split `test`."
-            )
-        )
+        raise NothingToCompare(_why_none_is_free(settings))
     chosen = sorted(
         free, key=lambda item_id: unit_hash("compare", settings.seed, round_.number, item_id)
     )[:n_items]
@@ -101,6 +98,43 @@ def request_comparison(
     )
     session.flush()  # callers go on with the row
     return comparison
+
+
+def list_free(session: Session, round_: Round) -> list[int]:
+    """Returns the test items on which what a round made can still be compared, in order; without
+    those that the critic could not judge, where one judges the round."""
+    free = queries.list_free_item_ids(session, round_.project_id)
+    judges = LoopSettings.model_validate(round_.settings).judging.judges
+    if judges.are_people:
+        return free
+    lacking = set(
+        critic_queries.list_lacking(
+            session, round_.project_id, Split.TEST, facts=judges == KNOWS_SCENES
+        )
+    )
+    return [item_id for item_id in free if item_id not in lacking]
+
+
+def count_free(session: Session, round_: Round) -> int:
+    """Returns how many such items there are."""
+    if LoopSettings.model_validate(round_.settings).judging.judges.are_people:
+        return queries.count_free_items(session, round_.project_id)
+    return len(list_free(session, round_))
+
+
+def _why_none_is_free(settings: LoopSettings) -> Sentence:
+    judges = settings.judging.judges
+    if judges.are_people:
+        return Sentence(
+            "No test item is left to compare on: each one is compared once. Import more items with "
+            "the split `test`."
+        )
+    return Sentence(
+        "No test item is left to compare on: each one is compared once, and the critic %(critic)s "
+        "can judge those alone that have %(what)s. Import more of them with the split `test`.",
+        critic=judges,
+        what=name_basis(judges),
+    )
 
 
 def find_cancellable(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from app.critics import CriticItem, get_critic
+from app.critics import get_critic
 from app.kit.errors import LostRun
 from app.kit.texts import collapse
 from app.lifecycle import AuthorKind
@@ -17,6 +17,7 @@ from app.queries.rounds.critics import list_items
 from app.queries.runs import runs as run_queries
 from app.round_settings import LoopSettings
 from app.same_text import text_key
+from app.services.critic_verdicts import ask_critic
 from app.services.rounds.sampling import Drawn, choose_shown, sort_by_draws
 from app.services.runs.failures import Failure, store_failures
 
@@ -46,7 +47,8 @@ def store_compared(
     """Write the texts of both adapters for a shard, and finish it: all or nothing.
 
     A text that both drew is one candidate, of both. Each adapter shows as many as half of what a
-    round shows, chosen as a round chooses. Where a critic judges, its word is stored with them.
+    round shows, chosen as a round chooses. Where a critic judges, its word is stored with them;
+    items that it cannot judge have none, and are no part of the result.
     Raises LostRun when the shard was taken over meanwhile.
     """
     comparison_id = run.parameters["comparison_id"]
@@ -70,7 +72,7 @@ def store_compared(
     if not settings.judging.judges.are_people:
         verdicts = _ask_critic(session, texts, settings.judging.judges)
         for row in rows:
-            row["fits"] = verdicts[row["candidate_id"]] if row["is_shown"] else None
+            row["fits"] = verdicts.get(row["candidate_id"]) if row["is_shown"] else None
     queries.insert_candidates(session, rows)
     n_written = len(sides.old) + len(sides.new)
     if not run_queries.finish_shard(
@@ -124,15 +126,9 @@ def _ask_critic(
     critic = get_critic(judge)
     verdicts: dict[int, bool] = {}
     for item in list_items(session, texts):
-        asked = CriticItem(
-            question=item.question,
-            answer=item.answer,
-            gold_rationales=tuple(item.gold_rationales),
-            facts=item.facts,
-        )
         own = texts[item.id]
-        found = critic.judge(asked, list(own.values()))
+        found = ask_critic(critic, item, list(own.values())) or ()
         verdicts |= {
-            candidate_id: verdict.fits for candidate_id, verdict in zip(own, found, strict=True)
+            candidate_id: verdict.fits for candidate_id, verdict in zip(own, found, strict=False)
         }
     return verdicts

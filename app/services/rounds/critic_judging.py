@@ -8,13 +8,16 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.critics import CriticItem, get_critic
+from app.critics import get_critic
+from app.kit.sentences import Sentence
 from app.lifecycle import JudgementStatus, UserKind
 from app.models import Round, RoundItem, User
 from app.queries.rounds import critics as queries
 from app.queries.rounds.candidates import list_round_candidates
 from app.round_settings import LoopSettings
 from app.run_results import CriticFigures
+from app.services.critic_verdicts import ask_critic
+from app.services.judging.settling import set_aside
 
 
 @dataclass
@@ -35,21 +38,36 @@ def critic_user(session: Session, name: str) -> User:
 
 
 def judge_round(session: Session, round_: Round) -> CriticFigures:
-    """Judge all shown candidates of a round with its critic; returns figures over all draws.
+    """Judge all shown candidates of a round with its critic; returns figures over all draws. An
+    item that it cannot judge after all is set aside, and is no part of them.
 
     The critic looks at candidates that are not shown too, for the share of fitting draws, but only
     shown ones get verdicts: what was not shown cannot be admitted, for people and critics alike.
     """
     settings = LoopSettings.model_validate(round_.settings)
-    judged = _ask_critic(session, round_, settings)
+    judged, unjudged = _ask_critic(session, round_, settings)
     figures = _count(judged)
     if settings.judging.control == "permuted":
         _permute(judged, seed=f"{settings.seed}/{round_.number}")
     _store(session, round_, settings, judged)
+    # Items that lack what it judges by were left out; these have it, and it cannot make sense of
+    # it. Nobody else judges the round, so it would wait for them for ever.
+    for round_item in queries.list_open(session, round_.id, unjudged):
+        set_aside(round_item, cannot_judge(settings.judging.judges))
     return figures
 
 
-def _ask_critic(session: Session, round_: Round, settings: LoopSettings) -> list[Judged]:
+def cannot_judge(critic: str) -> Sentence:
+    """Returns why an item was set aside that the critic of its round could not judge."""
+    return Sentence(
+        "The critic %(critic)s, which judges the round, cannot judge it.", critic=critic
+    )
+
+
+def _ask_critic(
+    session: Session, round_: Round, settings: LoopSettings
+) -> tuple[list[Judged], list[int]]:
+    """What the critic says of each candidate, and the items that it cannot judge."""
     critic = get_critic(settings.judging.judges)
     by_item: dict[int, list[Judged]] = defaultdict(list)
     texts: dict[int, str] = {}
@@ -58,21 +76,18 @@ def _ask_critic(session: Session, round_: Round, settings: LoopSettings) -> list
             Judged(item_id, candidate_id, is_shown, n_draws, fits=False, fault=None)
         )
         texts[candidate_id] = text
-    for item in queries.list_items(session, by_item):
+    unjudged = []
+    for item in queries.list_items(session, list(by_item)):
         entries = by_item[item.id]
-        verdicts = critic.judge(
-            CriticItem(
-                question=item.question,
-                answer=item.answer,
-                gold_rationales=tuple(item.gold_rationales),
-                facts=item.facts,
-            ),
-            [texts[entry.candidate_id] for entry in entries],
-        )
+        verdicts = ask_critic(critic, item, [texts[entry.candidate_id] for entry in entries])
+        if verdicts is None:
+            unjudged.append(item.id)
+            del by_item[item.id]
+            continue
         for entry, verdict in zip(entries, verdicts, strict=True):
             entry.fits = verdict.fits
             entry.fault = verdict.fault.value if verdict.fault else None
-    return [entry for entries in by_item.values() for entry in entries]
+    return [entry for entries in by_item.values() for entry in entries], unjudged
 
 
 def _count(judged: list[Judged]) -> CriticFigures:

@@ -18,17 +18,7 @@ def decide(number: int, history: list[RoundFigures], stop: StopSettings) -> tupl
         return _at_the_limit(stop)
     if last.n_covered >= last.n_items:
         return Decision.CONTINUE, _what_is_left(last)
-    return (
-        Decision.CONTINUE,
-        Sentence(
-            "%(improved)s items improved, %(regressed)s regressed, %(covered)s newly covered; "
-            "%(left)s train items are still without a fitting rationale.",
-            improved=Amount(last.improved),
-            regressed=Amount(last.regressed),
-            covered=Amount(last.newly_covered),
-            left=Amount(last.n_items - last.n_covered),
-        ),
-    )
+    return Decision.CONTINUE, _what_it_brought(last)
 
 
 def floor_of(stop: StopSettings, baseline_accuracy: float | None) -> float | None:
@@ -96,18 +86,7 @@ def _no_progress(history: list[RoundFigures], stop: StopSettings) -> Ended:
         and len(recent) == stop.patience
         and not any(_has_progress(figures, stop.min_progress) for figures in recent)
     ):
-        return (
-            Decision.NO_PROGRESS,
-            Sentence(
-                "No progress for %(n)s round(s): %(improved)s items improved, %(regressed)s "
-                "regressed, %(covered)s newly covered of %(open)s open ones.",
-                n=stop.patience,
-                improved=Amount(last.improved),
-                regressed=Amount(last.regressed),
-                covered=Amount(last.newly_covered),
-                open=Amount(last.n_open),
-            ),
-        )
+        return Decision.NO_PROGRESS, _what_was_too_little(last, stop)
     return None
 
 
@@ -158,6 +137,47 @@ def can_go_on(last: RoundFigures) -> bool:
     return last.n_covered < last.n_items or last.n_alone > 0
 
 
+def _what_it_brought(last: RoundFigures) -> Sentence:
+    counts = {
+        "covered": Amount(last.newly_covered),
+        "left": Amount(last.n_items - last.n_covered),
+    }
+    if last.is_fit_unknown:
+        return Sentence(
+            "%(covered)s items newly covered; %(left)s train items are still without a fitting "
+            "rationale. No validation item has a verdict both now and before: the loop goes by new "
+            "coverage and right answers alone.",
+            **counts,
+        )
+    return Sentence(
+        "%(improved)s items improved, %(regressed)s regressed, %(covered)s newly covered; "
+        "%(left)s train items are still without a fitting rationale.",
+        improved=Amount(last.improved),
+        regressed=Amount(last.regressed),
+        **counts,
+    )
+
+
+def _what_was_too_little(last: RoundFigures, stop: StopSettings) -> Sentence:
+    counts = {"covered": Amount(last.newly_covered), "open": Amount(last.n_open)}
+    if last.is_fit_unknown:
+        return Sentence(
+            "No progress for %(n)s round(s): %(covered)s newly covered of %(open)s open ones. No "
+            "validation item has a verdict both now and before: the loop goes by new coverage and "
+            "right answers alone.",
+            n=stop.patience,
+            **counts,
+        )
+    return Sentence(
+        "No progress for %(n)s round(s): %(improved)s items improved, %(regressed)s regressed, "
+        "%(covered)s newly covered of %(open)s open ones.",
+        n=stop.patience,
+        improved=Amount(last.improved),
+        regressed=Amount(last.regressed),
+        **counts,
+    )
+
+
 def _has_questions_left(last: RoundFigures) -> bool:
     """Whether questions wait for people, or images for questions."""
     return last.n_alone > 0 or (last.questions is not None and last.questions.n_waiting > 0)
@@ -181,9 +201,10 @@ def _at_the_limit(stop: StopSettings) -> tuple[Decision, str]:
 
 def _has_progress(figures: RoundFigures, min_progress: float) -> bool:
     """Whether more measured items got better than worse, enough items were newly covered, or
-    questions were kept."""
+    questions were kept. Where no measured item has a verdict, new coverage is no surplus over
+    what got worse: it has to be enough."""
     if figures.questions is not None and figures.questions.n_kept:
         return True
-    is_better = figures.improved - figures.regressed > 0
+    is_better = figures.improved - figures.regressed > 0 and not figures.is_fit_unknown
     is_enough = figures.newly_covered >= min_progress * figures.n_open
     return is_better or (figures.newly_covered > 0 and is_enough)

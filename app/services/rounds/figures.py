@@ -35,7 +35,7 @@ def collect_figures(session: Session, round_: Round) -> RoundFigures:
         session, round_.project_id, round_number=round_.number
     )
     baseline = round_queries.find_baseline_run(session, round_.project_id, settings)
-    improved, regressed = _changed_items(session, round_, settings, baseline)
+    improved, regressed, n_measured = _changed_items(session, round_, settings, baseline)
     baseline_accuracy = _accuracy(session, baseline)
     strategies = _strategy_figures(session, round_, settings, baseline_accuracy)
     fits, judged = queries.count_fitting_draws(session, round_.id)
@@ -46,6 +46,7 @@ def collect_figures(session: Session, round_: Round) -> RoundFigures:
         newly_covered=n_covered - n_before,
         improved=improved + n_covered - n_before,
         regressed=regressed,
+        n_measured=n_measured,
         validation_accuracy=_validation_accuracy(session, round_, settings, strategies),
         baseline_accuracy=baseline_accuracy,
         n_admitted=queries.count_admitted(session, round_.id),
@@ -141,9 +142,10 @@ def _strategy_figures(
 
 def _changed_items(
     session: Session, round_: Round, settings: LoopSettings, baseline: Run | None
-) -> tuple[int, int]:
-    """Validation items whose rationale began or ceased to fit since the previous evaluation. Of
-    several strategies an item fits where the rationale of one of them does."""
+) -> tuple[int, int, int]:
+    """Validation items whose rationale began or ceased to fit since the previous evaluation, and
+    how many have a verdict in both. Of several strategies an item fits where the rationale of one
+    of them does."""
     if settings.is_mixed:
         old, new = (
             _fits_of_any(session, round_, settings, baseline, up_to=round_.number - back)
@@ -153,12 +155,12 @@ def _changed_items(
         now = run_queries.find_evaluation(session, round_.id)
         previous = queries.find_previous_evaluation(session, round_) or baseline
         if now is None or previous is None:
-            return 0, 0
+            return 0, 0, 0
         old, new = _fits(session, previous), _fits(session, now)
     both = old.keys() & new.keys()
     improved = sum(new[item_id] > old[item_id] for item_id in both)
     regressed = sum(new[item_id] < old[item_id] for item_id in both)
-    return improved, regressed
+    return improved, regressed, len(both)
 
 
 def _fits_of_any(

@@ -22,6 +22,7 @@ from app.queries.rounds import critics as critic_queries
 from app.queries.rounds import round_items as item_queries
 from app.queries.rounds import rounds as queries
 from app.round_settings import KNOWS_SCENES, LoopSettings
+from app.services.critic_verdicts import name_basis, tell_unjudged
 from app.services.dataset.alone import list_askable
 from app.services.quality.anchors import find_serving, put_anchors_in
 from app.services.quality.check_places import put_checks_in
@@ -107,31 +108,14 @@ def find_prior_fault(session: Session, project_id: int, settings: LoopSettings) 
     return None
 
 
-def _judged_by(critic: str) -> Sentence:
-    """What a critic judges by."""
-    if critic == KNOWS_SCENES:
-        return Sentence("the facts of a rendered scene")
-    return Sentence("a gold rationale")
-
-
-def find_critic_fault(session: Session, project_id: int, settings: LoopSettings) -> Sentence | None:
-    """Returns why the critic of the evaluations cannot judge all held-out items, and what to do;
-    None where it can."""
+def find_unjudged(session: Session, project_id: int, settings: LoopSettings) -> Sentence | None:
+    """Returns of how many held-out items the critic of the evaluations can tell the fit; None where
+    it can of all, or there are none."""
     critic = settings.evaluation.critic
     n_lacking, n_items = critic_queries.count_lacking(
         session, project_id, (Split.VALIDATION, Split.TEST), facts=critic == KNOWS_SCENES
     )
-    if not n_lacking:
-        return None
-    return Sentence(
-        "Evaluations are judged by the critic %(critic)s, which needs %(what)s, and %(n)s of "
-        "%(all)s held-out items are without: the evaluation would stop there. Add what is missing, "
-        "exclude these items, or choose another critic (evaluation.critic).",
-        critic=critic,
-        what=_judged_by(critic),
-        n=Amount(n_lacking),
-        all=Amount(n_items),
-    )
+    return tell_unjudged(critic, n_judged=n_items - n_lacking, n_items=n_items)
 
 
 def find_left_out(session: Session, project_id: int, settings: LoopSettings) -> Sentence | None:
@@ -147,7 +131,7 @@ def find_left_out(session: Session, project_id: int, settings: LoopSettings) -> 
         n=Amount(n_lacking),
         all=Amount(n_items),
         critic=critic,
-        what=_judged_by(critic),
+        what=name_basis(critic),
     )
 
 
@@ -249,7 +233,7 @@ def why_empty(session: Session, project_id: int, settings: LoopSettings) -> Sent
             "There is nothing to sample: the critic %(critic)s judges by %(what)s, and no train "
             "item has that. Add what is missing, or choose another judge (judging.judges).",
             critic=settings.judging.judges,
-            what=_judged_by(settings.judging.judges),
+            what=name_basis(settings.judging.judges),
         )
     if not count_alone(session, project_id).get(Split.TRAIN):
         return Sentence(

@@ -432,12 +432,24 @@ def test_what_a_blank_picture_brought_is_stored_whole_or_not_at_all(world: World
         "blank_answer_is_right": False,
         "blank_fits": False,
     }
-    for name in blank:
+    for name in ("blank_answer", "blank_rationale", "blank_answer_is_right"):
         with refused(world, "ck_prediction_blank_whole_or_absent"):
             world.predict(**blank | {name: None})
     with refused(world, "ck_prediction_blank_wrong_answer_is_no_fit"):
         world.predict(**blank | {"blank_fits": True})
+    with refused(world, "ck_prediction_verdict_on_both_or_neither"):
+        world.predict(blank_fits=False)
     world.predict(**blank)
+
+
+def test_an_item_that_cannot_be_judged_has_no_verdict_at_all(world: World) -> None:
+    blank = {"blank_answer": "red", "blank_rationale": "it is", "blank_answer_is_right": True}
+    for odd in ({"fits": True, "blank_fits": None}, {"fits": None, "blank_fits": False}):
+        with refused(world, "ck_prediction_verdict_on_both_or_neither"):
+            world.predict(**blank | odd)
+    with refused(world, "ck_prediction_fault_has_verdict"):
+        world.predict(fits=None, fault="unclear")
+    world.predict(**blank, fits=None, blank_fits=None)
 
 
 @pytest.mark.parametrize("purpose", ["measure", "training"])

@@ -21,9 +21,9 @@ from tests.support.factories import (
 )
 from tests.support.judging import open_item, submit
 
-Said = tuple[str, bool, bool]
+Said = tuple[str, bool, bool | None]
 """What a model said of a held-out item: its rationale, whether its answer is right, and whether the
-rationale fits."""
+rationale fits; None where the critic could not judge the item."""
 
 HELD_OUT: Mapping[str, tuple[Said, Said]] = {
     "better": (("it is round", True, False), ("it is red all over", True, True)),
@@ -35,24 +35,34 @@ HELD_OUT: Mapping[str, tuple[Said, Said]] = {
 """By the id of an item: before and after."""
 
 
-def make_compared_project(session: Session, name: str = "Compared") -> Project:
+UNJUDGED: Mapping[str, tuple[Said, Said]] = {
+    "bare": (("no idea", False, None), ("the ball is red", True, None)),
+    "late": (("it is blue", True, None), ("so it is", False, False)),
+}
+"""Further ones, which the critic could not judge in both rounds."""
+
+
+def make_compared_project(
+    session: Session, name: str = "Compared", held_out: Mapping[str, tuple[Said, Said]] = HELD_OUT
+) -> Project:
     """Rounds 1 and 2 are over. Both judged the items `gained`, `lost` and `kept`: the first has
     nothing admitted before, the second nothing after."""
     project = make_project(session, name=name)
     judged = {id_: make_item(session, project, external_id=id_) for id_ in ("gained", "kept")}
     judged["lost"] = make_item(session, project, external_id="lost", question="where is it?")
-    held_out = {
+    measured = {
         id_: make_item(
             session, project, external_id=id_, split=Split.VALIDATION, question=f"is it {id_}?"
         )
-        for id_ in HELD_OUT
+        for id_ in held_out
     }
     for number, fitting in ((1, {"lost", "kept"}), (2, {"gained", "kept"})):
         sampling = SamplingSettings(temperatures=(0.4 * number,))
         settings = LoopSettings(auto_advance=False, sampling=sampling)
         round_ = make_round(session, project, number=number, settings=settings)
         _judge(session, round_, judged, fitting)
-        _evaluate(session, round_, {held_out[id_]: HELD_OUT[id_][number - 1] for id_ in held_out})
+        said = {item: held_out[id_][number - 1] for id_, item in measured.items()}
+        _evaluate(session, round_, said)
         _end(session, round_, n_admitted=len(fitting))
     return project
 
@@ -98,14 +108,14 @@ def _evaluate(session: Session, round_: Round, said: Mapping[Item, Said]) -> Non
                 soft_accuracy=0.9 if is_right else 0.3,
             )
         )
-    n = len(said)
-    for name, hits in (
-        ("answer_accuracy", sum(is_right for _, is_right, _ in said.values())),
-        ("fit", sum(fits for _, _, fits in said.values())),
+    verdicts = [fits for _, _, fits in said.values() if fits is not None]
+    for name, values in (
+        ("answer_accuracy", [is_right for _, is_right, _ in said.values()]),
+        ("fit", verdicts),
     ):
         session.add(
             Score(run_id=run.id, run_attempt=run.attempt, split=Split.VALIDATION, name=name,
-                  value=hits / n, n=n, low=0.0, high=1.0)
+                  value=sum(values) / len(values), n=len(values), low=0.0, high=1.0)
         )  # fmt: skip
     run.status = RunStatus.SUCCEEDED
     run.started_at = run.finished_at = func.now()

@@ -29,6 +29,7 @@ from app.services.judging import opening
 from tests.support.factories import make_user
 from tests.support.judging import submit
 from tests.support.models.families import build_llava
+from tests.support.quality.anchors import judge_all
 from tests.support.rounds_in_process import (
     make_picture_project,
     start_first_round,
@@ -151,3 +152,45 @@ def test_a_gold_round_trains_without_sampling(
         assert session.scalar(select(func.count()).select_from(Sample)) == 0
         jobs = set(session.scalars(select(Run.job).where(Run.status == RunStatus.SUCCEEDED)))
         assert jobs == {Job.BASELINE, Job.TRAIN, Job.EVALUATE}
+
+
+def test_a_project_without_gold_rationales_gets_to_its_decision(
+    database: sessionmaker[Session], tiny_model: Path, tmp_path: Path
+) -> None:
+    """People judge; whether rationales of held-out items fit, the usual critic cannot say."""
+    settings = tiny_settings(
+        tiny_model,
+        judging={"max_shown": 4},
+        evaluation={"meteor": False},
+        stop={"accuracy_floor": 0.0, "round_limit": 2},
+    )
+    assert settings.evaluation.critic == "rouge:0.5"
+    with database.begin() as session:
+        project = make_picture_project(session, settings, tmp_path)
+        for item in session.scalars(select(Item)):
+            item.gold_rationales = []
+    round_id = start_first_round(database, project)
+    work_until_done(database)
+    none_fits = iter([()])  # of the first item, which is not covered then
+    with database.begin() as session:
+        judge_all(
+            session,
+            session.get_one(Round, round_id),
+            [make_user(session)],
+            lambda _, shown: next(none_fits, shown),
+        )
+    work_until_done(database)
+
+    with database() as session:
+        assert {run.job: run.error for run in session.scalars(select(Run)) if run.error} == {}
+        round_ = session.get_one(Round, round_id)
+        assert round_.status is RoundStatus.COMPLETED
+        assert round_.decision is Decision.CONTINUE
+        assert "goes by new coverage and right answers alone" in (round_.decision_reason or "")
+        predictions = session.scalars(select(Prediction)).all()
+        # The base model and the new one, each on 6 items; the base model with blank pictures, too.
+        assert len(predictions) == 12
+        assert {(one.fits, one.fault, one.blank_fits) for one in predictions} == {(None,) * 3}
+        assert sum(one.blank_rationale is not None for one in predictions) == 6
+        scores = {score.name: score.n for score in session.scalars(select(Score))}
+        assert scores == {"answer_accuracy": 3, "blank_answer_accuracy": 3}

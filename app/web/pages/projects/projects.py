@@ -204,13 +204,14 @@ def _chart(lines: Sequence[RoundLine]) -> Chart | None:
     covered = points("covered_share")
     if covered and lines[0].number == 0:
         covered = [(0, 0.0), *covered]  # before the first round nothing is
-    fit = points("test_fit") or points("validation_fit")
-    accuracy = points("test_accuracy") or points("validation_accuracy")
-    fit_name, accuracy_name = (
-        (Sentence("test rationales that fit"), Sentence("test answers right"))
-        if points("test_fit")
-        else (Sentence("validation rationales that fit"), Sentence("validation answers right"))
-    )
+    # Each by itself: answers are measured where the critic can judge no rationale.
+    fit, fit_name = points("test_fit"), Sentence("test rationales that fit")
+    if not fit:
+        fit, fit_name = points("validation_fit"), Sentence("validation rationales that fit")
+    accuracy, accuracy_name = points("test_accuracy"), Sentence("test answers right")
+    if not accuracy:
+        accuracy = points("validation_accuracy")
+        accuracy_name = Sentence("validation answers right")
     return line_chart(
         Sentence("What each round brought"),
         [

@@ -116,6 +116,8 @@ def _said(prediction: Prediction) -> Told:
         return Told(prediction.rationale, Sentence("fits"), "ok", prediction.answer)
     if not prediction.answer_is_right:
         verdict: str = Sentence("wrong answer")
+    elif prediction.fits is None:
+        return Told(prediction.rationale, Sentence("no verdict"), "", prediction.answer)
     else:
         verdict = word(prediction.fault) if prediction.fault else Sentence("does not fit")
     return Told(prediction.rationale, verdict, "bad", prediction.answer)

@@ -15,7 +15,6 @@ from app.lifecycle import LIVE_RUN, EvidenceKind, Job, RunStatus
 from app.models import Adapter, Comparison, Project, Round, Run
 from app.queries.quality.comparisons import (
     ComparisonCounts,
-    count_free_items,
     count_progress,
     find_comparison,
 )
@@ -24,7 +23,7 @@ from app.queries.rounds.progress import RoundProgress
 from app.queries.rounds.rounds import list_round_models
 from app.queries.runs.runs import get_run
 from app.round_settings import PEOPLE, LoopSettings
-from app.services.quality.comparisons import MOST_ITEMS, list_comparable
+from app.services.quality.comparisons import MOST_ITEMS, count_free, list_comparable
 
 USUAL_ITEMS = 50
 
@@ -65,7 +64,7 @@ def comparison_part(session: Session, round_: Round) -> ComparisonPart | None:
     settings = LoopSettings.model_validate(round_.settings)
     judges = settings.judging.judges
     is_archived = session.get_one(Project, round_.project_id).archived_at is not None
-    n_free = count_free_items(session, round_.project_id) if comparison is None else 0
+    n_free = count_free(session, round_) if comparison is None else 0
     run = get_run(session, comparison.run_id) if comparison and comparison.run_id else None
     compared = [run.strategy] if run and run.strategy else comparable
     counts = count_progress(session, comparison.id) if comparison else None

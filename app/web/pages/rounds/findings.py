@@ -30,7 +30,14 @@ from app.web.pages.rounds.anchors import AnchorsPart, anchors_part
 from app.web.pages.rounds.comparison import ComparisonPart, comparison_part
 from app.web.pages.rounds.evidence import EvidencePart, evidence_part, is_being_measured
 from app.web.pages.rounds.policies import Trials, find_trials
-from app.web.pages.rounds.scores import Move, ScoreTable, list_moves, list_notes, score_tables
+from app.web.pages.rounds.scores import (
+    Move,
+    ScoreTable,
+    list_moves,
+    list_notes,
+    score_tables,
+    tell_fit,
+)
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,8 @@ class RoundFindings:
     score_notes: Sequence[tuple[str, str]]
     meteor_note: str
     fit_critic: str
+    fit_note: Sentence | None
+    """Of how many items the critic tells the fit, where it does not of all."""
     evidence: EvidencePart | None
     """None where a critic judges, or nobody has judged yet."""
     found: FoundPart | None
@@ -145,6 +154,7 @@ def round_findings(session: Session, round_: Round, progress: RoundProgress) -> 
         score_notes=list_notes(scores),
         meteor_note=_meteor_note(progress),
         fit_critic=settings.evaluation.critic,
+        fit_note=tell_fit(progress.scores or progress.baseline_scores, settings.evaluation.critic),
         evidence=evidence_part(session, round_, progress) if is_by_people else None,
         found=found_part(session, round_),
         cost=cost_of_one(session, round_),

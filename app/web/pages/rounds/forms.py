@@ -17,9 +17,9 @@ from app.services.dataset.alone import count_askable
 from app.services.projects.projects import settings_of
 from app.services.rounds.starting import (
     count_left_out,
-    find_critic_fault,
     find_left_out,
     find_prior_fault,
+    find_unjudged,
     why_empty,
 )
 from app.services.rounds.training_rows import learns_from_prior
@@ -126,8 +126,8 @@ def _warnings(
         )
     if (left_out := find_left_out(session, project.id, settings)) is not None:
         warnings.append(left_out)
-    if (fault := find_critic_fault(session, project.id, settings)) is not None:
-        warnings.append(fault)
+    if (unjudged := find_unjudged(session, project.id, settings)) is not None:
+        warnings.append(unjudged)
     is_by_people = settings.judging.judges.are_people
     n_people = overview.count_annotators(session, project.id)
     if is_by_people and n_people < settings.judging.overlap:

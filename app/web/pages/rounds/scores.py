@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from app.kit.sentences import Sentence
 from app.lifecycle import Split
 from app.models import Score
+from app.services.critic_verdicts import tell_unjudged
 from app.services.evaluation.score_names import Series, score_name
 
 
@@ -16,11 +17,13 @@ class Metric:
     as_percent: bool = False
 
 
+ANSWER_ACCURACY = "answer_accuracy"
 SOFT_ACCURACY = "soft_accuracy"
+FIT = "fit"
 METRICS = (
-    Metric("answer_accuracy", Sentence("Answer is right"), as_percent=True),
+    Metric(ANSWER_ACCURACY, Sentence("Answer is right"), as_percent=True),
     Metric(SOFT_ACCURACY, Sentence("Soft VQA accuracy"), as_percent=True),
-    Metric("fit", Sentence("Rationale fits"), as_percent=True),
+    Metric(FIT, Sentence("Rationale fits"), as_percent=True),
     Metric("bleu4", "BLEU-4"),
     Metric("rouge_l", "ROUGE-L"),
     Metric("cider", "CIDEr"),
@@ -48,6 +51,8 @@ class Line:
     """Items, and of them those that have references where not all do."""
     n_answered: int | None = None
     """Of the items, those that came with several people's answers where not all do."""
+    n_judged: int | None = None
+    """Of the items, those that the critic could judge where it could not all."""
     is_change: bool = False
 
 
@@ -110,17 +115,44 @@ def list_moves(base: Sequence[Score], now: Sequence[Score]) -> list[Move]:
     """Returns the scores of the model that were measured before and after, over all items."""
     before, after = _by_name(base), _by_name(now)
     return [
-        Move(split, metric, _cell(before[split, metric.name]), _cell(after[split, metric.name]))
+        Move(split, metric, _cell(both[0]), _cell(both[1]))
         for split in (Split.VALIDATION, Split.TEST)
         for metric in METRICS
-        if (split, metric.name) in before and (split, metric.name) in after
+        if (both := _find_both(before, after, split, metric))
     ]
+
+
+def _find_both(
+    before: ScoresByName, after: ScoresByName, split: Split, metric: Metric
+) -> tuple[Score, Score] | None:
+    """The scores before and after; None where one is missing, and of fit where the critic could
+    judge other items then: the change would be one of the items."""
+    old, new = before.get((split, metric.name)), after.get((split, metric.name))
+    if old is None or new is None:
+        return None
+    if metric.name == FIT and _judged_share(before, split) != _judged_share(after, split):
+        return None
+    return old, new
+
+
+def _judged_share(scores: ScoresByName, split: Split) -> float:
+    every = scores.get((split, ANSWER_ACCURACY))
+    return scores[split, FIT].n / every.n if every else 1.0
 
 
 def list_notes(tables: Sequence[ScoreTable]) -> list[tuple[str, str]]:
     """Returns (title, what it means) of the groups that are shown, each once."""
     groups = [group for table in tables for group in table.groups]
     return list(dict.fromkeys((group.title, group.note) for group in groups if group.note))
+
+
+def tell_fit(scores: Sequence[Score], critic: str) -> Sentence | None:
+    """Returns of how many items an evaluation tells the fit, and what that means; None where it
+    does of all, or there was no evaluation."""
+    n_items, n_judged = (
+        sum(score.n for score in scores if score.name == name) for name in (ANSWER_ACCURACY, FIT)
+    )
+    return tell_unjudged(critic, n_judged=n_judged, n_items=n_items)
 
 
 def _by_name(scores: Sequence[Score]) -> ScoresByName:
@@ -177,20 +209,24 @@ def _cell(score: Score | None) -> Cell:
     return Cell(score.value, score.low, score.high) if score else Cell()
 
 
+_OF_SOME = {SOFT_ACCURACY: "answered", FIT: "judged"}
+"""Metrics of the model that not every item has."""
+
+
 def _counts(
     metrics: Sequence[Metric], scores: Sequence[Score | None]
-) -> tuple[int, int | None, int | None]:
-    """Says how many items were scored, how many have references, and how many came with several
-    people's answers; the last two where not all do."""
+) -> tuple[int, int | None, int | None, int | None]:
+    """Says how many items were scored, how many have references, how many came with several
+    people's answers, and how many were judged; the last three where not all are."""
     numbers: dict[str, int] = {}
     for metric, score in zip(metrics, scores, strict=True):
         if score:
             kind = "all" if metric.as_percent else "explained"
-            kind = "answered" if metric.name == SOFT_ACCURACY else kind
+            kind = _OF_SOME.get(metric.name, kind)
             numbers[kind] = max(numbers.get(kind, 0), score.n)
     n = max(numbers.values())
     some = {kind: own for kind, own in numbers.items() if own != n}
-    return n, some.get("explained"), some.get("answered")
+    return n, some.get("explained"), some.get("answered"), some.get("judged")
 
 
 def _change(
@@ -198,10 +234,7 @@ def _change(
 ) -> list[Line]:
     cells = []
     for metric in metrics:
-        before, after = base.get((split, metric.name)), now.get((split, metric.name))
-        if before is None or after is None:
-            cells.append(Cell())
-        else:
-            cells.append(Cell(after.value - before.value))
+        both = _find_both(base, now, split, metric)
+        cells.append(Cell(both[1].value - both[0].value) if both else Cell())
     has_any = any(cell != Cell() for cell in cells)
     return [Line(Sentence("Change"), tuple(cells), is_change=True)] if has_any else []

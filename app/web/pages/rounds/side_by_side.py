@@ -21,13 +21,13 @@ from app.run_results import RoundFigures
 from app.services.rounds.side_by_side import BASE, Side, find_sides
 from app.web.pages.rounds.evidence import WHY_UNDEFINED
 from app.web.pages.rounds.findings import flat_settings
-from app.web.pages.rounds.scores import METRICS, SOFT_ACCURACY, Metric
+from app.web.pages.rounds.scores import ANSWER_ACCURACY, FIT, METRICS, SOFT_ACCURACY, Metric
 
 CHANGE_LABELS: Mapping[Change, Sentence] = {
     Change.IMPROVED: Sentence("Improved: the rationale began to fit"),
     Change.REGRESSED: Sentence("Regressed: the rationale ceased to fit"),
-    Change.RIGHT: Sentence("The answer became right, no rationale fits yet"),
-    Change.WRONG: Sentence("The answer became wrong, no rationale fitted before"),
+    Change.RIGHT: Sentence("The answer became right, without a rationale that began to fit"),
+    Change.WRONG: Sentence("The answer became wrong, without a rationale that ceased to fit"),
     Change.ADMITTED: Sentence("Judged in both, admitted only after"),
     Change.NOT_ADMITTED: Sentence("Judged in both, admitted only before"),
 }
@@ -182,13 +182,15 @@ def _score_line(
 ) -> ScoreLine:
     if paired is not None:
         of_pairs: dict[str, Flips | PairedMean] = {
-            "answer_accuracy": paired.right,
-            "fit": paired.fit,
+            ANSWER_ACCURACY: paired.right,
+            FIT: paired.fit,
             SOFT_ACCURACY: paired.soft,
         }
         found = of_pairs.get(metric.name)
-        if found is not None and found.n:
-            return ScoreLine(metric, before, after, *_paired_change(found), found.n)
+        if found is not None:
+            # Of no common items there is no change, whatever both sides say of their own.
+            change, interval = _paired_change(found) if found.n else (None, None)
+            return ScoreLine(metric, before, after, change, interval, found.n or None)
     change = after.value - before.value if before and after else None
     return ScoreLine(metric, before, after, change, None, None)
 

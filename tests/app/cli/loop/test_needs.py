@@ -23,13 +23,12 @@ def test_it_says_how_little_is_shown_and_what_teaches_to_look(
     session: Session, project: Project
 ) -> None:
     settings = LoopSettings(strategy="perception")
-    told = tell_needs(session, project, settings)
-    assert told is not None
+    [told] = tell_needs(session, project, settings)
     assert "shows the model 1 vector of a picture unasked" in told
     assert "questions, rationales and captions that name places" in told
-    assert tell_needs(session, project, LoopSettings(strategy="direct")) is None
+    assert tell_needs(session, project, LoopSettings(strategy="direct")) == []
     mixed = LoopSettings(strategies=("direct:1", "perception:1"))
-    assert tell_needs(session, project, mixed) == told
+    assert tell_needs(session, project, mixed) == [told]
 
 
 def test_the_demo_shows_all_places_unasked_and_learns_from_its_captions(
@@ -41,6 +40,5 @@ def test_the_demo_shows_all_places_unasked_and_learns_from_its_captions(
     )
     assert (settings.perception.basic_tokens, settings.perception.lora) == (9, True)
     assert settings.perception.alignment == "pointed_captions"
-    told = tell_needs(session, project, settings)
-    assert told is not None
+    [told] = tell_needs(session, project, settings)
     assert "9 vectors of a picture unasked" in told

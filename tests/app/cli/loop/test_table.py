@@ -48,3 +48,19 @@ def test_people_and_blank_pictures_follow_the_rounds(capsys: pytest.CaptureFixtu
 def test_a_loop_that_measured_nothing_prints_its_rounds(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(FIGURES | {"rounds": [{"round": 1, "scores": {}, "figures": {}}]})
     assert "people" not in capsys.readouterr().out
+
+
+def test_it_says_of_how_many_items_the_fit_is(capsys: pytest.CaptureFixture[str]) -> None:
+    def told(**scores: dict[str, Any]) -> str:
+        entry = {"round": 0, "scores": {"test": scores}}
+        print_table(FIGURES | {"critic": "rouge:0.5", "rounds": [entry]})
+        return " ".join(capsys.readouterr().out.split())
+
+    every = score(0.8)
+    said = told(answer_accuracy=every)
+    assert "Fit is not measured: the critic rouge:0.5 judges by a gold rationale" in said
+    assert "none of the 100 held-out items" in said
+    assert "those 40 of the 100 held-out items" in told(
+        answer_accuracy=every, fit=score(0.5) | {"n": 40}
+    )
+    assert "held-out items" not in told(answer_accuracy=every, fit=score(0.5))

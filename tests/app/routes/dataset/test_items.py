@@ -226,8 +226,16 @@ def test_item_shows_candidates_votes_and_lineage(
     assert "judge 1 , round 1: picked 1 of 3 flagged a comment" in judgements
 
 
+@pytest.mark.parametrize(
+    ("fits", "fault", "verdict"), [(False, "untrue", "untrue"), (None, None, "no verdict")]
+)
 def test_held_out_item_shows_what_the_model_said(
-    admin: TestClient, session: Session, project: Project
+    admin: TestClient,
+    session: Session,
+    project: Project,
+    fits: bool | None,
+    fault: str | None,
+    verdict: str,
 ) -> None:
     item = make_item(session, project, split=Split.TEST)
     run = make_run(session, project, Job.BASELINE, status=RunStatus.RUNNING)
@@ -237,13 +245,12 @@ def test_held_out_item_shows_what_the_model_said(
     session.add(
         Prediction(
             run_id=run.id, shard_id=shard.id, shard_attempt=0, item_id=item.id, split=Split.TEST,
-            answer="green", rationale="it is green", answer_is_right=False, fits=False,
-            fault="untrue",
+            answer="green", rationale="it is green", answer_is_right=False, fits=fits, fault=fault,
         )
     )  # fmt: skip
     response = admin.get(f"/items/{item.id}")
     said = text_of(response, 'section[aria-labelledby="predictions-title"]')
-    assert "Base model: green wrong it is green untrue" in said
+    assert f"Base model: green wrong it is green {verdict}" in said
     assert "never judged for training" in response.text
 
 

@@ -161,6 +161,28 @@ def test_overview_shows_what_each_round_brought(
     assert "50.0\u00a0%" in one(response, "svg.chart")["aria-label"]
 
 
+def test_without_any_verdict_the_chart_tells_whose_answers_it_shows(
+    client: TestClient, session: Session, project: Project
+) -> None:
+    make_item(session, project)
+    first = make_round(session, project)
+    for job, value in ((Job.BASELINE, 0.5), (Job.EVALUATE, 0.6)):
+        run = make_run(session, project, job, round_=first)
+        finish(session, run)
+        for split, shift in ((Split.VALIDATION, 0.0), (Split.TEST, 0.2)):
+            session.add(
+                Score(
+                    run_id=run.id, run_attempt=run.attempt, split=split, name="answer_accuracy",
+                    value=value + shift, n=200,
+                )
+            )  # fmt: skip
+    become(client, session, project, Role.ADMIN)
+    told = one(client.get(f"/projects/{project.slug}"), "svg.chart")["aria-label"]
+    assert "test answers right" in told
+    assert "80.0\u00a0%" in told
+    assert "rationales that fit" not in told
+
+
 def finish(session: Session, run: object) -> None:
     run.status = RunStatus.SUCCEEDED  # type: ignore[attr-defined]
     run.finished_at = func.now()  # type: ignore[attr-defined]

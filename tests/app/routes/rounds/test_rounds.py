@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.lifecycle import (
+    Decision,
     Job,
     JudgementStatus,
     Role,
@@ -38,7 +39,7 @@ from app.round_settings import (
     SamplingSettings,
     TrainingSettings,
 )
-from app.run_results import EpisodeTally, TrainingResult, WorkProgress
+from app.run_results import EpisodeTally, RoundFigures, TrainingResult, WorkProgress
 from app.services.dataset.formats.episodes import EpisodeLine
 from app.services.dataset.formats.problems import Place
 from app.services.dataset.prior import import_prior
@@ -151,7 +152,14 @@ def test_start_says_what_a_critic_could_not_judge(
     make_item(session, project, split=Split.TEST, gold_rationales=())
     session.commit()
     asked = admin.get(url)
-    assert "1 of 1 held-out items are without: the evaluation would stop there" in asked.text
+    assert "Fit is not measured" in asked.text
+    assert "can judge none of the 1 held-out items. Their answers are measured all the same" in (
+        asked.text
+    )
+    make_item(session, project, split=Split.VALIDATION)
+    session.commit()
+    asked = admin.get(url)
+    assert "Fit is measured on those 1 of the 2 held-out items" in asked.text
 
 
 def test_start_says_what_the_prior_has_to_teach(
@@ -612,6 +620,62 @@ def test_people_and_blank_pictures_stand_beside_the_models(
     notes = text_of(admin.get(f"/rounds/{round_.id}"), 'section[aria-labelledby="scores-title"] ul')
     assert "Answered right: only" in notes
     assert "Blank picture: what" in notes
+
+
+FIT_NOTE = "#scores #fit-note"
+
+
+def test_the_page_says_that_fit_is_not_measured_and_what_to_do(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    round_, baseline, evaluation = evaluated_round(session, project)
+    for run in (baseline, evaluation):
+        add_score(session, run, "answer_accuracy", 0.5)
+    said = text_of(admin.get(f"/rounds/{round_.id}"), FIT_NOTE)
+    assert "Fit is not measured: the critic rouge:0.5 judges by a gold rationale" in said
+    assert "can judge none of the 500 held-out items" in said
+    assert "import the held-out items again, updating them, with what they lack" in said
+    assert score_lines(admin, round_)[0] == ["Who", "Answer is right", "Items"]
+
+
+def test_fit_of_some_items_names_their_number_and_moves_only_beside_the_same_ones(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    round_, baseline, evaluation = evaluated_round(session, project)
+    for run, n_judged, fit in ((baseline, 40, 0.25), (evaluation, 80, 0.75)):
+        add_score(session, run, "answer_accuracy", 0.5)
+        add_score(session, run, "fit", fit, n=n_judged)
+    said = text_of(admin.get(f"/rounds/{round_.id}"), FIT_NOTE)
+    assert "Fit is measured on those 80 of the 500 held-out items" in said
+    lines = score_lines(admin, round_)
+    assert lines[2][-1] == "500 40 judged by the critic"
+    # Of other items than before: no change of the model.
+    assert lines[4] == ["Change", "+0.0 points", "–", ""]
+    assert "Rationale fits" not in text_of(admin.get(f"/rounds/{round_.id}"), "#moves")
+
+
+def test_where_all_is_judged_there_is_no_note(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    round_, _, evaluation = evaluated_round(session, project)
+    for name in ("answer_accuracy", "fit"):
+        add_score(session, evaluation, name, 0.5)
+    assert not page(admin.get(f"/rounds/{round_.id}")).select(FIT_NOTE)
+
+
+def test_a_round_without_verdicts_counts_nothing_as_regressed(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    round_ = make_round(session, project, status=RoundStatus.EVALUATING)
+    figures = RoundFigures(
+        n_items=10, n_open=10, n_covered=4, newly_covered=4, improved=4, regressed=0, n_measured=0
+    )
+    round_.decision, round_.decision_reason = Decision.CONTINUE, "It goes on."
+    round_.status, round_.figures = RoundStatus.COMPLETED, figures.dump()
+    session.flush()
+    shown = admin.get(f"/rounds/{round_.id}")
+    assert "Improved − regressed – no verdict on held-out items" in text_of(shown, "#round-status")
+    assert [cell.get_text() for cell in page(shown).select("#coverage tbody td")][-1] == "–"
 
 
 def test_the_page_says_why_there_is_no_meteor(

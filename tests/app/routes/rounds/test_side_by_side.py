@@ -9,7 +9,7 @@ from app.models import Project
 from app.services.projects import removal
 from tests.support.browsing import page, sign_in, text_of
 from tests.support.factories import make_membership, make_project, make_user
-from tests.support.rounds.side_by_side import make_compared_project
+from tests.support.rounds.side_by_side import HELD_OUT, UNJUDGED, make_compared_project
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ def test_it_counts_the_items_that_changed_and_links_to_them(
     assert lines == [
         "Improved: the rationale began to fit 2",
         "Regressed: the rationale ceased to fit 1",
-        "The answer became right, no rationale fits yet 1",
-        "The answer became wrong, no rationale fitted before 0",
+        "The answer became right, without a rationale that began to fit 1",
+        "The answer became wrong, without a rationale that ceased to fit 0",
         "Judged in both, admitted only after 1",
         "Judged in both, admitted only before 1",
     ]
@@ -93,6 +93,39 @@ def test_items_stand_with_what_was_said_before_and_after(
     assert "Round 1 red it is a red ball fits Round 2 blue it is blue wrong answer" in worse
     shown = page(admin.get(f"{base(project)}/items?change=regressed"))
     assert shown.select_one(".changed img") is not None
+
+
+def test_fit_is_compared_on_items_that_have_a_verdict_both_times(
+    client: TestClient, session: Session
+) -> None:
+    project = make_compared_project(session, "Partly judged", {**HELD_OUT, **UNJUDGED})
+    admin = signed_in(client, session, project, Role.ADMIN)
+    rows = page(admin.get(base(project))).select("section:has(#scores-title) tbody tr")
+    right, fit = (" ".join(row.get_text(" ").split()) for row in rows)
+    assert right.endswith("7 items")
+    # As without the others: two began and one ceased, of five.
+    assert "+20.0 points" in fit
+    assert fit.endswith("5 items")
+    counts = page(admin.get(base(project))).select(".rows__row strong")
+    assert [count.get_text() for count in counts][:4] == ["2", "1", "2", "1"]
+    (bare,) = [row for row in items_of(admin, project, "change=right") if "is it bare?" in row]
+    assert "Round 1 blue no idea wrong answer Round 2 red the ball is red no verdict" in bare
+    (late,) = items_of(admin, project, "change=wrong")
+    assert "Round 1 red it is blue no verdict Round 2 blue so it is wrong answer" in late
+
+
+def test_without_a_common_verdict_there_is_no_change_of_fit(
+    client: TestClient, session: Session
+) -> None:
+    turned = {
+        "before": (("it is red", True, True), ("it is red", True, None)),
+        "after": (("it is red", True, None), ("it is red", True, False)),
+    }
+    project = make_compared_project(session, "Judged by turns", turned)
+    admin = signed_in(client, session, project, Role.ADMIN)
+    rows = page(admin.get(base(project))).select("section:has(#scores-title) tbody tr")
+    cells = [cell.get_text(" ", strip=True).split(" ")[0] for cell in rows[1].select("td")]
+    assert cells == ["100.0\u00a0%", "0.0\u00a0%", "–"]
 
 
 def test_judged_items_stand_with_the_text_that_judges_liked_best(

@@ -28,22 +28,24 @@ from app.models import (
     RunShard,
     User,
 )
-from app.queries.quality.comparisons import find_comparison
+from app.queries.quality.comparisons import find_comparison, list_judged_texts
 from app.queries.quality.evidence import list_evidence
 from app.queries.rounds.round_items import open_mixed_in
 from app.services.judging.ending import end_judging
 from app.services.projects.removal import archive_project
 from app.services.quality.comparisons import (
     cancel_comparison,
+    count_free,
     request_comparison,
     retry_comparison,
 )
+from app.services.refusals import NothingToCompare
 from app.services.rounds.compared import Sides, store_compared
 from app.services.rounds.rounds import settings_of
 from app.services.runs.runs import fail_run
 from tests.support.factories import make_project, make_round
 from tests.support.judging import gather_now, make_people, open_item, submit
-from tests.support.quality.anchors import complete, places_of, start_next
+from tests.support.quality.anchors import anchored_settings, complete, places_of, start_next
 from tests.support.quality.comparisons import (
     OLD,
     Drew,
@@ -388,6 +390,39 @@ class TestTheResult:
         assert not session.scalars(
             select(RoundItem.id).where(RoundItem.purpose == Purpose.COMPARISON)
         ).all()
+
+    def test_a_critic_is_given_test_items_that_it_can_judge(
+        self, session: Session, people: list[User]
+    ) -> None:
+        first = make_compared_round(session, people, judges="rouge:0.9")
+        bare, *others = held_out(session, first)
+        bare.gold_rationales = []
+        session.flush()
+        assert count_free(session, first) == len(others)
+        comparison = request_comparison(session, first, n_items=6, actor=None)
+        assert {entry.item_id for entry in items_of(session, comparison)} == {
+            item.id for item in others
+        }
+        for item in others:
+            item.gold_rationales = []
+        cancel_comparison(session, first, actor=None)
+        with pytest.raises(NothingToCompare, match="can judge those alone that have a gold"):
+            request_comparison(session, first, n_items=6, actor=None)
+
+    def test_what_a_critic_cannot_judge_after_all_is_no_part_of_the_result(
+        self, session: Session, people: list[User]
+    ) -> None:
+        first = make_compared_round(session, people, judges="rouge:0.9")
+        comparison = request_comparison(session, first, n_items=2, actor=None)
+        one, other = items_of(session, comparison)
+        session.get_one(Item, other.item_id).gold_rationales = []
+        session.flush()
+        drew = Drew(["there is a dog"], ["the ball is red"])
+        sample_comparison(session, comparison, {one.item_id: drew, other.item_id: drew})
+        assert {text.item_id for text in list_judged_texts(session, comparison.id)} == {one.item_id}
+        # Nor do people judge it: figures of both never mix.
+        second = start_next(session, first, anchored_settings(0))
+        assert not places_of(session, second, Purpose.COMPARISON)
 
     def test_a_round_that_shows_nothing_else_can_be_measured(
         self, session: Session, first: Round, people: list[User]

@@ -97,7 +97,7 @@ def test_items_that_are_there_for_another_purpose_are_not_part_of_the_round(
 def measure(
     session: Session, project: Project, items: Sequence[Item], fits: str, round_: Round | None
 ) -> None:
-    """fits: a mark for each item; `+` fits, `-` does not, ` ` was not asked."""
+    """fits: a mark for each item; `+` fits, `-` does not, `?` has no verdict, ` ` was not asked."""
     job = Job.EVALUATE if round_ else Job.BASELINE
     run = make_run(session, project, job, round_=round_, status=RunStatus.RUNNING)
     shard = RunShard(run_id=run.id, number=1, item_ids=[], attempt=1)
@@ -109,7 +109,7 @@ def measure(
                 Prediction(
                     run_id=run.id, shard_id=shard.id, shard_attempt=1, item_id=item.id,
                     split=item.split, answer="red", rationale="it is", answer_is_right=True,
-                    fits=mark == "+",
+                    fits=None if mark == "?" else mark == "+",
                 )
             )  # fmt: skip
     run.status, run.finished_at = RunStatus.SUCCEEDED, func.now()
@@ -128,6 +128,18 @@ def test_a_measured_item_is_compared_with_the_measurement_before(session: Sessio
     renew_trails(session, project.id)
     assert [trail_of(session, item) for item in items] == ["icr", "uuu", "r-i", "-cc"]
     assert trail_of(session, unmeasured) is None
+
+
+def test_an_item_without_a_verdict_is_not_measured(session: Session) -> None:
+    project = make_project(session)
+    rounds = make_rounds(session, project, 3)
+    items = [make_item(session, project, split=Split.VALIDATION) for _ in range(3)]
+    measure(session, project, items, "-??", None)
+    for round_, fits in zip(rounds, ("?+?", "+-?", "++?"), strict=True):
+        measure(session, project, items, fits, round_)
+    renew_trails(session, project.id)
+    # What has a verdict again is compared with the last one before.
+    assert [trail_of(session, item) for item in items] == ["-ic", "cri", None]
 
 
 def test_written_again_it_follows_what_has_changed(session: Session) -> None:

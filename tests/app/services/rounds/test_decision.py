@@ -74,6 +74,38 @@ def test_too_little_new_coverage_is_no_progress() -> None:
     assert decide(2, [figures], StopSettings(min_progress=0.01))[0] is Decision.NO_PROGRESS
 
 
+UNJUDGED = replace(GOOD, improved=20, regressed=0, n_measured=0)
+
+
+def test_without_a_verdict_the_loop_goes_by_new_coverage_and_says_so() -> None:
+    decision, reason = decide(1, [UNJUDGED], StopSettings())
+    assert decision is Decision.CONTINUE
+    assert reason.startswith("20 items newly covered; 60 train items are still without")
+    assert "No validation item has a verdict both now and before" in reason
+    assert "regressed" not in reason
+    # Figures that an older version stored say nothing of it.
+    assert "regressed" in decide(1, [GOOD], StopSettings())[1]
+
+
+@pytest.mark.parametrize(
+    ("newly_covered", "decision"), [(10, "continue"), (9, "no_progress"), (0, "no_progress")]
+)
+def test_without_a_verdict_new_coverage_has_to_be_enough(newly_covered: int, decision: str) -> None:
+    figures = replace(UNJUDGED, newly_covered=newly_covered, improved=newly_covered, n_open=1000)
+    found, reason = decide(2, [figures], StopSettings(min_progress=0.01))
+    assert found == decision
+    assert "regressed" not in reason
+    # Where held-out items were judged and none regressed, any item that is new is a surplus.
+    known = replace(figures, n_measured=50)
+    is_better = decide(2, [known], StopSettings(min_progress=0.01))[0] is Decision.CONTINUE
+    assert is_better == (newly_covered > 0)
+
+
+def test_without_a_verdict_the_floor_of_right_answers_holds_all_the_same() -> None:
+    figures = replace(UNJUDGED, validation_accuracy=0.7)
+    assert decide(1, [figures], StopSettings())[0] is Decision.UNDER_FLOOR
+
+
 def test_accuracy_under_the_default_floor_ends_the_loop() -> None:
     figures = replace(GOOD, validation_accuracy=0.76)
     decision, reason = decide(1, [figures], StopSettings())
