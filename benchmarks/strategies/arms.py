@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.strategies import monologue, one_look, second_stage
+from benchmarks.strategies import hasty, monologue, one_look, second_stage
 from benchmarks.strategies.bench import Bench
 from benchmarks.support.cells import Config, Result
 
@@ -19,6 +19,7 @@ ARMS: Mapping[str, Callable[[Bench], Result]] = {
     "caption": one_look.measure_caption,
     "blind": one_look.measure_blind,
     "forced": one_look.measure_forced,
+    "hasty": hasty.measure_hasty,
     "poor": second_stage.measure_poor,
     "more": second_stage.measure_more,
     "rewarded": second_stage.measure_rewarded,

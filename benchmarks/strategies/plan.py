@@ -13,6 +13,8 @@ facts      (c) one look, trained to say what the looks show before the answer
 caption    (d) a reader that never sees the picture, told of three things in it
 blind      (f) a reader that never sees the picture and is told nothing
 forced     (f) the monologue's reasoner, made to answer before its first look
+hasty      the reasoner after a prior of which every third episode answers before any look;
+           `needs_a_look`: whether those are left out, as the setting does (hasty.py)
 speed      episodes a second, with our sampler and with `generate` (speed.py)
 poor       the reasoner after a poor prior, a quarter of whose questions help; its observer, and
            that of the next two, is never wrong (second_stage.py)
@@ -88,6 +90,8 @@ def plan(scale: str, seed: int) -> list[Config]:
         base | {"arm": "forced"},
         base | {"arm": "monologue", "n": most, "noise": 0.1},
         base | {"arm": "monologue", "n": most, "noise": 0.2},
+        base | {"arm": "hasty", "needs_a_look": True},
+        base | {"arm": "hasty", "needs_a_look": False},
         base | {"arm": "poor"},
         base | {"arm": "more"},
         base | {"arm": "rewarded", "question_reward": 0.0},

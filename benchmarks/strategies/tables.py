@@ -26,6 +26,11 @@ LINES: tuple[tuple[str, Config], ...] = (
     ("(f) never told anything", {"arm": "blind"}),
 )
 
+HASTY: tuple[tuple[str, Config], ...] = (
+    ("hasty episodes left out", {"arm": "hasty", "needs_a_look": True}),
+    ("hasty episodes learned", {"arm": "hasty", "needs_a_look": False}),
+)
+
 STAGES: tuple[tuple[str, Config], ...] = (
     ("stage 1, poor prior", {"arm": "poor"}),
     ("as many more steps of it", {"arm": "more"}),
@@ -48,6 +53,7 @@ def print_monologue(measured: Sequence[Measured]) -> None:
     _print_turns(measured)
     _print_observers(measured)
     _print_speed(measured)
+    _print_hasty(measured)
     _print_stages(measured)
 
 
@@ -61,7 +67,7 @@ def _by_line(measured: Sequence[Measured]) -> list[tuple[str, list[Result]]]:
 
 def _belongs(config: Config, wanted: Config) -> bool:
     """Whether a cell is of a line: of its arm, and with what sets the line apart."""
-    names = ("arm", "noise", "shuffled", "times", "question_reward")
+    names = ("arm", "noise", "shuffled", "times", "question_reward", "needs_a_look")
     return all(config.get(name) == wanted.get(name) for name in names)
 
 
@@ -203,6 +209,36 @@ def _print_speed(measured: Sequence[Measured]) -> None:
     )
     if rows:
         print_table("playing monologues, 25 draws per item", columns, rows)
+
+
+def _print_hasty(measured: Sequence[Measured]) -> None:
+    """Prints what a reasoner comes to that learns from episodes without a look, or does not."""
+    out, learned = (
+        {config["seed"]: result for config, result in measured if _belongs(config, wanted)}
+        for _, wanted in HASTY
+    )
+    reads = [*(partial(_part_of_kind, part="right", kind=kind) for kind in KINDS), two_looks]
+    rows = [
+        [
+            name,
+            str(len(found)),
+            *(over(list(found.values()), read) for read in reads),
+            plain(list(found.values()), "turns_per_item"),
+        ]
+        for (name, _), found in zip(HASTY, (out, learned), strict=True)
+        if found
+    ]
+    pairs = [(out[seed], learned[seed]) for seed in sorted(out.keys() & learned.keys())]
+    if pairs:
+        rows.append(["left out minus learned", str(len(pairs))])
+        rows[-1] += [difference(pairs, read) for read in (*reads, _turns)]
+    columns = ("prior, every third without a look", "seeds", *KINDS, "two looks", "turns/item")
+    if rows:
+        print_table("an observer that is never wrong: answered rightly", columns, rows)
+
+
+def _turns(result: Result) -> float | None:
+    return float(result["turns_per_item"])
 
 
 def _print_stages(measured: Sequence[Measured]) -> None:

@@ -19,6 +19,7 @@ from benchmarks.strategies.data import (
     look_text,
     with_monologues,
 )
+from benchmarks.strategies.hasty import hasty_prior
 from benchmarks.strategies.plan import KINDS, TWO_LOOKS, plan
 from benchmarks.strategies.rewards import exact_marker
 from benchmarks.strategies.second_stage import poor_prior
@@ -93,7 +94,7 @@ def test_every_control_is_planned_for_every_seed() -> None:
     assert arms == {
         *("observer", "single", "reasoner", "monologue", "answers"),
         *("facts", "caption", "blind", "forced", "speed"),
-        *("poor", "more", "rewarded"),
+        *("hasty", "poor", "more", "rewarded"),
     }
     assert {cell["arm"] for cell in plan("quick", 0)} >= {"monologue", "answers"}
 
@@ -134,6 +135,31 @@ def test_the_fastest_batch_is_what_speed_is_compared_with(
     assert "12.000" in shown
     assert "3.000" in shown
     assert "6.000" not in shown
+
+
+def test_episodes_without_a_look_are_compared_by_seed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def hasty(seed: int, share: float, *, is_left_out: bool) -> Measured:
+        config, result = cell("hasty", seed, share, needs_a_look=is_left_out)
+        return config, result | {"turns_per_item": 2.0 if is_left_out else 1.5}
+
+    print_monologue(
+        [
+            *(hasty(seed, 0.9, is_left_out=True) for seed in range(3)),
+            *(hasty(seed, 0.7, is_left_out=False) for seed in range(3)),
+        ]
+    )
+    shown = capsys.readouterr().out
+    assert "+0.200" in shown
+    assert "+0.500" in shown, "the turns"
+
+
+def test_a_third_of_the_hasty_prior_has_no_look() -> None:
+    asked = draw_questions("hasty", dict.fromkeys(KINDS, 3))
+    lessons = hasty_prior(asked, 0)
+    assert [one.answer for one in lessons] == [one.question.answer for one in asked]
+    assert sum(not one.turns for one in lessons) == len(asked) // 3
 
 
 def test_rewards_are_compared_with_more_steps_of_the_first_stage(

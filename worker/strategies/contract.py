@@ -221,7 +221,7 @@ class Procedure(ABC):
         return ()
 
     def first_epochs(self, settings: LoopSettings, n_examples: int) -> int:  # noqa: ARG002
-        """Returns how often it learns so many examples of that."""
+        """Returns how many epochs the first stage takes for so many examples."""
         return 1
 
     def first_adapter(self, adapter: AdapterSettings) -> AdapterSettings:

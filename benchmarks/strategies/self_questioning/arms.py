@@ -51,8 +51,10 @@ def measure_more(bench: Bench) -> Result:
     if bench.config["source"] == "data":
         others = bench.lessons("more-lessons")[: len(found)]
         found = [replace(one, lesson=_bare(one.lesson)) for one in others]
-    name = f"more-{bench.config['source']}"
-    trained = bench.train(name, [one.lesson for one in (*lessons, *found)], DELTA)
+    learned = [one.lesson for one in (*lessons, *found)]
+    # As many steps as without: what more data are worth, and not more steps.
+    epochs = max(1, round(bench.scale.epochs * len(lessons) / len(learned)))
+    trained = bench.train(f"more-{bench.config['source']}", learned, DELTA, epochs=epochs)
     return cost_of(trained) | answers_of(bench, trained) | {"n_more": len(found)}
 
 

@@ -99,7 +99,12 @@ class Bench:
         )
 
     def train(
-        self, name: str, lessons: Sequence[Lesson], delta: float, in_front: str | None = None
+        self,
+        name: str,
+        lessons: Sequence[Lesson],
+        delta: float,
+        in_front: str | None = None,
+        epochs: int | None = None,
     ) -> Trained:
         """Returns the adapter of this name, trained to the end where it is not there yet."""
         procedure, settings = get_procedure("self_questioning"), self.settings(delta)
@@ -110,7 +115,7 @@ class Bench:
         n_words = self.shop.vlm.model.config.get_text_config().vocab_size
         adapter = procedure.adapt("model", AdapterSettings(LORA), settings, lambda: n_words)
         config = TrainConfig(
-            epochs=self.scale.epochs,
+            epochs=epochs or self.scale.epochs,
             batch_size=self.scale.batch_size,
             learning_rate=self.scale.learning_rate,
             schedule="cosine",

@@ -10,7 +10,8 @@ dialogues  learned with `delta`, the share of later questions that the model ask
            projector, prototypes, or a residual module of as many parameters
 more       learned with as many questions again: those that the model of `dialogues` asked itself
            about further scenes and the critic kept (`source` self), or as many of the data's own
-           about other scenes (`source` data), each without rationale and description
+           about other scenes (`source` data), each without rationale and description; in about as
+           many steps as `dialogues`
 probe      what the model asks about its own rationales, of `dialogues` with delta 0.5
 """
 

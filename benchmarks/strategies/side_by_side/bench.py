@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app.cli.demo.demo import demo_settings
 from app.kit import storage
 from app.models import Image, Item
 from app.round_settings import LoopSettings
@@ -51,14 +52,10 @@ class Bench:
         self.procedure = get_procedure(self.strategy.name)
         self.pictures = Pictures(folder / "pictures")
         self.shop = Workshop(folder / f"side-{config['scale']}-{self.seed}", threads)
-        self.settings = LoopSettings.model_validate(
-            {
-                "strategy": self.strategy.name,
-                "seed": self.seed,
-                "sampling": {"temperatures": [0.3, 0.9], "n_samples": self.scale.n_samples},
-                "monologue": {"instruct": False},  # the demo model follows no orders
-            }
-        )
+        # Each strategy as the demo sets it up: those are settings under which its model learns.
+        settings = demo_settings(self.seed).model_dump()
+        settings["sampling"] |= {"temperatures": [0.3, 0.9], "n_samples": self.scale.n_samples}
+        self.settings = LoopSettings.model_validate(settings | {"strategy": self.strategy.name})
 
     # --- Data -----------------------------------------------------------------------------------
 

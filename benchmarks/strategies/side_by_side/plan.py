@@ -2,8 +2,9 @@
 
 All arms of a seed are taught the same lessons: a question of each of seven kinds with its answer, a
 rationale that fits, what is to be seen first and a true caption of the picture. A strategy leaves
-out what it does not know. The roles of a strategy together train no more parameters than `direct`
-does, and each goes through its own examples equally often.
+out what it does not know. Each is set up as the demo sets it up. The roles of a strategy together
+train as many parameters as `direct` does, or a little fewer: the rank of their LoRA is chosen so.
+Each role goes through its own examples equally often.
 """
 
 from dataclasses import dataclass
