@@ -19,6 +19,15 @@ LINES: tuple[tuple[str, Config], ...] = (
     ("and as many of the data", {"arm": "more", "source": "data"}),
 )
 
+PAIRS = (
+    ("delta 0.5", "delta 0"),
+    ("delta 0.5, prototypes", "delta 0.5"),
+    ("delta 0.5, prototypes", "delta 0.5, residual"),
+    ("and kept self-asked", "delta 0.5"),
+    ("and kept self-asked", "and as many of the data"),
+)
+"""Lines whose differences are told, seed by seed."""
+
 
 def print_self_questioning(measured: Sequence[Measured]) -> None:
     """Prints what was measured of self-questioning."""
@@ -103,18 +112,17 @@ def _print_answers(found: Sequence[tuple[str, dict[int, Result]]]) -> None:
     columns = ("arm", "seeds", *KINDS, "right", "rationales fit", "train s")
     if rows:
         print_table("held-out questions answered rightly, and explained", columns, rows)
-    base = dict(found).get("delta 0", {})
-    differences = [
-        [
-            f"{name} minus delta 0",
-            str(len(pairs)),
-            difference(pairs, _whole("right")),
-            difference(pairs, _whole("fits")),
-        ]
-        for name, results in found
-        if name != "delta 0"
-        and (pairs := [(results[seed], base[seed]) for seed in sorted(results.keys() & base)])
-    ]
+    by_name = dict(found)
+    differences = []
+    for name, other in PAIRS:
+        one, base = by_name.get(name, {}), by_name.get(other, {})
+        pairs = [(one[seed], base[seed]) for seed in sorted(one.keys() & base)]
+        if pairs:
+            reads = (_whole("right"), _whole("fits"))
+            differences.append(
+                [f"{name} minus {other}", str(len(pairs))]
+                + [difference(pairs, read) for read in reads]
+            )
     if differences:
         print_table("paired by seed", ("arms", "seeds", "right", "rationales fit"), differences)
 
