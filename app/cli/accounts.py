@@ -86,8 +86,9 @@ def erase_user(
             raise NotFound(f"There is nobody called `{name}`.")
         content = count_content(session, user.id)
         console.print(
-            f"{content.n_judgements} submitted judgements, {content.n_texts} better texts "
-            f"({content.n_trained} of them were trained on). Releases made before keep their bytes."
+            f"{content.n_judgements} submitted judgements, {content.n_texts} better texts and "
+            f"corrected observations ({content.n_trained} of them were trained on). Releases made "
+            "before keep their bytes."
         )
         if confirm is None:
             console.print("Nothing was erased: give the name once more with --confirm.")

@@ -49,6 +49,7 @@ from app.models.outcomes import (
     Score,
     TrainingBox,
     TrainingRow,
+    UntaughtLook,
 )
 from app.models.people import (
     ApiToken,
@@ -141,6 +142,7 @@ __all__ = [
     "TrainingRow",
     "TriedPicture",
     "TurnMark",
+    "UntaughtLook",
     "User",
     "VerdictRow",
     "Worker",

@@ -216,6 +216,48 @@ class TrainingBox(Base):
     )
 
 
+class UntaughtLook(Base):
+    """A look in the manifest of an observer's training whose observation it does not learn, since
+    people found it untrue, with a turn of a draw in which it stands; the same words about the item
+    are the same look. `judgement_id`: whose correction of this turn it learns instead; None where
+    it learns nothing of it.
+
+    Written before the training starts, so that a retry leaves out the same, whatever people say
+    meanwhile. That the draw is of the item and has such a turn is checked by a trigger.
+    """
+
+    __tablename__ = "untaught_look"
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
+    sample_id: Mapped[int] = mapped_column(ForeignKey("sample.id"), primary_key=True)
+    turn: Mapped[int] = mapped_column(primary_key=True)
+    item_id: Mapped[int]
+    split: Mapped[Split] = mapped_column(server_default=Split.TRAIN.value)
+    judgement_id: Mapped[int | None]
+    __table_args__ = (
+        ForeignKeyConstraint(["item_id", "split"], ["item.id", "item.split"]),
+        # Leak guard: nothing that people say of a held-out picture is ever taught.
+        CheckConstraint("split = 'train'", name="train_split_only"),
+        CheckConstraint("turn >= 1", name="turn_from_one"),
+        # No cascade: a correction that was trained on stays.
+        ForeignKeyConstraint(
+            ["judgement_id", "sample_id", "turn"],
+            [
+                "corrected_observation.judgement_id",
+                "corrected_observation.sample_id",
+                "corrected_observation.turn",
+            ],
+            name="fk_untaught_look_corrected_observation",
+        ),
+        Index("ix_untaught_look_item_id", "item_id"),
+        Index("ix_untaught_look_sample_id", "sample_id"),
+        Index(
+            "ix_untaught_look_judgement_id",
+            "judgement_id",
+            postgresql_where=text("judgement_id IS NOT NULL"),
+        ),
+    )
+
+
 class Score(WithId, Base):
     """A number from an evaluation run, with its interval."""
 

@@ -48,8 +48,9 @@ class TurnMark(Base):
 class CorrectedObservation(Base):
     """What is to be seen, as a person says, where a turn of a draw observed something else.
 
-    As unjudged as a written rationale. The text never changes (trigger), and goes with its author.
-    Its draw is checked as that of a mark.
+    As unjudged as a written rationale: only the training of an observer whose settings ask for it
+    reads it (`monologue.with_corrections`). The text never changes (trigger), but goes when its
+    author is erased: that they saw something else stays. Its draw is checked as that of a mark.
     """
 
     __tablename__ = "corrected_observation"
@@ -62,9 +63,10 @@ class CorrectedObservation(Base):
     turn: Mapped[int] = mapped_column(primary_key=True)
     text: Mapped[str]
     at: Mapped[datetime] = mapped_column(server_default=func.now())
+    erased_at: Mapped[datetime | None]
     __table_args__ = (
         CheckConstraint("turn >= 1", name="turn_from_one"),
-        CheckConstraint("text <> ''", name="text_given"),
+        CheckConstraint("(text = '') = (erased_at IS NOT NULL)", name="text_given"),
         Index("ix_corrected_observation_sample_id", "sample_id"),
     )
 

@@ -75,6 +75,17 @@ class MonologueSettings(SettingsModel):
             is_rare=True,
         ),
     ] = True
+    with_corrections: Annotated[
+        bool,
+        Shown(
+            Sentence("Teach corrected observations"),
+            Sentence(
+                "To the observer, in the place of those that people found untrue; nobody has "
+                "judged these texts."
+            ),
+            is_rare=True,
+        ),
+    ] = False
     with_prior: Annotated[
         bool,
         Shown(

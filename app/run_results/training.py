@@ -66,6 +66,10 @@ class TrainingResult(StoredJson):
     """Rows of imported episodes."""
     n_boxes: int = Field(default=0, exclude_if=is_empty)
     """Boxes that people drew, to which the attention was led."""
+    n_untaught_looks: int = Field(default=0, exclude_if=is_empty)
+    """Looks whose observations the observer did not learn, since people found them untrue."""
+    n_corrected_looks: int = Field(default=0, exclude_if=is_empty)
+    """Of these, those of which it learned what people saw instead."""
     n_dropped: int = Field(default=0, exclude_if=is_empty)
     """Dropped questions that it learned to ask less."""
     n_first_rows: int = Field(default=0, exclude_if=is_empty)

@@ -653,6 +653,59 @@ def test_rows_of_trainings_are_kept_and_episodes_go_with_the_table_that_has_them
         assert connection.execute(text(rows)).all() == before
 
 
+# --- Looks that people found untrue --------------------------------------------------------
+
+CORRECTED = """
+INSERT INTO sample (run_id, shard_id, shard_attempt, item_id, strategy, prompt, temperature, number,
+  seed, candidate_id, trace)
+SELECT run.id, run_shard.id, 1, item.id, 'monologue', '', 0.3, 1, 7, candidate.id,
+  '{"turns": [{"asked": "what size?", "observed": "small"}]}'
+FROM run, run_shard, item, candidate WHERE candidate.text = '3 dogs';
+UPDATE judgement SET shown_order = ARRAY(SELECT candidate_id FROM sample);
+INSERT INTO corrected_observation (judgement_id, sample_id, turn, text)
+SELECT judgement.id, sample.id, 1, 'large' FROM judgement, sample;
+"""
+UNTAUGHT = """
+INSERT INTO untaught_look (run_id, sample_id, turn, item_id, judgement_id)
+SELECT run_id, sample.id, 1, item_id, judgement.id FROM sample, judgement;
+SET LOCAL illume.erasing = 'on';
+UPDATE corrected_observation SET text = '', erased_at = now();
+"""
+
+
+def test_corrections_are_kept_and_those_of_erased_people_go_with_what_was_not_taught(
+    alembic: Config, fresh_database: str
+) -> None:
+    corrected = "SELECT text FROM corrected_observation"
+    command.upgrade(alembic, "0010")
+    fill(fresh_database)
+    command.upgrade(alembic, "0016")
+    with connected(fresh_database) as connection:
+        for statement in JUDGED.split(";\n"):
+            connection.execute(text(statement.strip() or "SELECT 1"))
+    command.upgrade(alembic, "0054")
+    with connected(fresh_database) as connection:
+        for statement in [*DRAWN.split(";\n")[:2], *CORRECTED.split(";\n")]:
+            connection.execute(text(statement.strip() or "SELECT 1"))
+    for _ in range(2):
+        command.upgrade(alembic, "0052")
+        with connected(fresh_database) as connection:
+            assert list(connection.execute(text(corrected)).scalars()) == ["large"]
+        with (
+            pytest.raises(IntegrityError, match="append-only"),
+            connected(fresh_database) as connection,
+        ):
+            connection.execute(text("UPDATE corrected_observation SET text = 'huge'"))
+        command.downgrade(alembic, "0054")
+    command.upgrade(alembic, "0052")
+    with connected(fresh_database) as connection:
+        for statement in UNTAUGHT.split(";\n"):
+            connection.execute(text(statement.strip() or "SELECT 1"))
+    command.downgrade(alembic, "0054")
+    with connected(fresh_database) as connection:
+        assert list(connection.execute(text(corrected)).scalars()) == []
+
+
 WEIGHED = """
 UPDATE admission SET policy = 'dawid_skene_0.9', probability = 0.95
 WHERE candidate_id = (SELECT min(candidate_id) FROM admission);

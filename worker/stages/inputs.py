@@ -13,13 +13,13 @@ from app.opinions import Box
 from app.queries.rounds import questions
 from app.queries.rounds import rounds as round_queries
 from app.queries.rounds.bases import find_base
-from app.queries.rounds.rewards import list_boxes, list_said_of_observations
+from app.queries.rounds.rewards import list_boxes, list_untaught
 from app.queries.rounds.rounds import get_round_model
 from app.queries.rounds.training_items import ManifestRow, list_dropped_questions, list_items
 from app.queries.runs.runs import get_run
 from app.round_settings import LoopSettings
 from app.strategies import DIRECT, Strategy, get_strategy
-from app.untrue_looks import Look, find_untrue, look_of
+from app.untrue_looks import Look, look_of
 from worker.host.heart import Heart
 from worker.ml.types import Example
 from worker.strategies import get_procedure
@@ -100,22 +100,22 @@ def stop_when_lost(heart: Heart) -> Callable[[], bool]:
 class Known:
     """What is known of images beside their items, by image: what the model said of each when it was
     to ask about it, and the questions that it asked and that were dropped. boxes: where people drew
-    that it should have looked, by item. untrue: the looks whose observations people found untrue,
+    that it should have looked, by item. untaught: the looks whose observations people found untrue,
     each with what is taught instead, None where that is nothing."""
 
     descriptions: Mapping[str, str] = field(default_factory=dict)
     dropped: Mapping[str, Sequence[str]] = field(default_factory=dict)
     boxes: Mapping[int, Sequence[Box]] = field(default_factory=dict)
-    untrue: Mapping[Look, str | None] = field(default_factory=dict)
+    untaught: Mapping[Look, str | None] = field(default_factory=dict)
 
     def observations_of(self, row: ManifestRow) -> tuple[str | None, ...]:
         """Returns what was observed in the turns of a row, as far as an observer is to learn it;
         nothing where all of it is as it stands there."""
         looks = [look_of(row.item.id, turn.asked, turn.observed) for turn in row.turns]
-        if self.untrue.keys().isdisjoint(looks):
+        if self.untaught.keys().isdisjoint(looks):
             return ()
         return tuple(
-            self.untrue.get(look, turn.observed)
+            self.untaught.get(look, turn.observed)
             for look, turn in zip(looks, row.turns, strict=True)
         )
 
@@ -126,27 +126,18 @@ UNKNOWN = Known()
 def find_known(
     session: Session, inputs: RunInputs, rows: Sequence[ManifestRow], manifest_of: int
 ) -> Known:
-    """Returns what is known of the images of some rows, where the strategy asks about images, the
-    boxes that the manifest names, and which observations are untrue. manifest_of: the run whose
-    manifest they are."""
-    boxes = list_boxes(session, manifest_of)
-    untrue = _find_untrue(session, inputs, manifest_of)
+    """Returns what is known of the images of some rows, where the strategy asks about images, and
+    what the manifest names beside them. manifest_of: the run whose manifest they are."""
+    boxes, untaught = list_boxes(session, manifest_of), list_untaught(session, manifest_of)
     if not get_procedure(inputs.strategy.name).inquires:
-        return Known(boxes=boxes, untrue=untrue)
+        return Known(boxes=boxes, untaught=untaught)
     images = {row.image.sha256 for row in rows}
     return Known(
         questions.list_descriptions(session, inputs.project_id, images),
         list_dropped_questions(session, inputs.project_id, images),
         boxes,
-        untrue,
+        untaught,
     )
-
-
-def _find_untrue(session: Session, inputs: RunInputs, manifest_of: int) -> dict[Look, str | None]:
-    if inputs.role != inputs.strategy.looking_role:
-        return {}
-    said = list_said_of_observations(session, manifest_of)
-    return {untrue.said.look: None for untrue in find_untrue(said)}
 
 
 def make_lessons(rows: Sequence[ManifestRow], known: Known = UNKNOWN) -> list[Lesson]:

@@ -45,6 +45,10 @@ class TrainingInputs:
     """What a fresh adapter learns before the rows, whoever they are of."""
     n_boxes: int = 0
     """Boxes of people in the manifest."""
+    n_untaught_looks: int = 0
+    n_corrected_looks: int = 0
+    """Looks of which the observation is not learned, and those of them with a correction that is.
+    """
 
     @property
     def everything(self) -> list[Example]:

@@ -66,7 +66,7 @@ def train(run_id: int, attempt: int, heart: Heart) -> None:
     had never been there, however many processes train. Raises AppError where they are too many.
     """
     inputs = persist(lambda session: load_inputs(session, run_id))
-    whole = persist(lambda session: _load_training(session, inputs))
+    whole = persist(lambda session: load_training(session, inputs))
     if not whole.rows:
         persist(lambda session: _finish_as_it_was(session, inputs, attempt=attempt))
         return
@@ -212,7 +212,8 @@ def _leave_out(
     return leave_out(data, {places[number]: error for number, error in found.items()})
 
 
-def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
+def load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
+    """Returns what a training reads, by its manifest: the same for each retry of it."""
     # A retry reads its own manifest if it has one, else that of the run it goes on from.
     chain = runs.list_chain(session, inputs.run)
     manifest, manifest_of = next(
@@ -242,6 +243,8 @@ def _load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
         is_of_prior=[row.is_of_prior for _, row in rows],
         first=tuple(procedure.first_stage(inputs.role, lessons, inputs.settings)),
         n_boxes=sum(map(len, known.boxes.values())),
+        n_untaught_looks=len(known.untaught),
+        n_corrected_looks=sum(text is not None for text in known.untaught.values()),
     )
 
 
@@ -259,6 +262,8 @@ def _meta(inputs: RunInputs, data: TrainingInputs, trained: Trained) -> dict[str
         "n_written_rows": sum(data.is_written),
         **({"n_prior_rows": n_prior} if (n_prior := sum(data.is_of_prior)) else {}),
         **({"n_boxes": data.n_boxes} if data.n_boxes else {}),
+        **({"n_untaught_looks": data.n_untaught_looks} if data.n_untaught_looks else {}),
+        **({"n_corrected_looks": data.n_corrected_looks} if data.n_corrected_looks else {}),
         **({"n_dropped": n_dropped} if (n_dropped := report.n_parts.get(DROPPED, 0)) else {}),
         "chosen_epoch": report.chosen_epoch,
     }
@@ -335,6 +340,8 @@ def _result(data: TrainingInputs, report: TrainReport) -> TrainingResult:
         n_written_rows=sum(data.is_written),
         n_prior_rows=sum(data.is_of_prior),
         n_boxes=data.n_boxes,
+        n_untaught_looks=data.n_untaught_looks,
+        n_corrected_looks=data.n_corrected_looks,
         n_dropped=report.n_parts.get(DROPPED, 0),
         n_first_rows=len(data.first) if data.parent is None else 0,
         are_requests_cut=report.are_requests_cut,

@@ -46,6 +46,7 @@ from app.models import (
     SignInLink,
     SignInSession,
     TrainingRow,
+    UntaughtLook,
     User,
     WrittenRationale,
 )
@@ -62,6 +63,7 @@ class PersonContent:
 
     n_judgements: int
     n_texts: int
+    """Better texts and corrected observations."""
     n_trained: int
     """Of the texts: those that a training has read."""
 
@@ -91,30 +93,35 @@ def count_content(session: Session, user_id: int) -> PersonContent:
     submitted = select(func.count()).where(
         Judgement.user_id == user_id, Judgement.status == JudgementStatus.SUBMITTED
     )
-    texts = select(func.count()).where(
-        WrittenRationale.judgement_id.in_(_own(user_id)), WrittenRationale.erased_at.is_(None)
-    )
+    texts = [
+        (
+            select(func.count()).where(model.judgement_id.in_(_own(user_id)), model.text != ""),
+            is_trained,
+        )
+        for model, is_trained in (
+            (WrittenRationale, _is_trained()),
+            (CorrectedObservation, _is_learned()),
+        )
+    ]
     return PersonContent(
         n_judgements=session.execute(submitted).scalar_one(),
-        n_texts=session.execute(texts).scalar_one(),
-        n_trained=session.execute(texts.where(_is_trained())).scalar_one(),
+        n_texts=sum(session.execute(count).scalar_one() for count, _ in texts),
+        n_trained=sum(session.execute(count.where(read)).scalar_one() for count, read in texts),
     )
 
 
 def is_training_on(session: Session, user_id: int) -> bool:
     """Whether a training of an open round, under way or to be retried, reads texts of a person."""
+    own = _own(user_id)
+    reads = TrainingRow.written_judgement_id.in_(own) & (Run.id == TrainingRow.run_id)
+    learns = UntaughtLook.judgement_id.in_(own) & (Run.id == UntaughtLook.run_id)
+    is_open = (
+        Run.status != RunStatus.SUCCEEDED,
+        Round.id == Run.round_id,
+        Round.status.not_in(CLOSED_ROUND),
+    )
     return bool(
-        session.scalar(
-            select(
-                exists().where(
-                    TrainingRow.written_judgement_id.in_(_own(user_id)),
-                    Run.id == TrainingRow.run_id,
-                    Run.status != RunStatus.SUCCEEDED,
-                    Round.id == Run.round_id,
-                    Round.status.not_in(CLOSED_ROUND),
-                )
-            )
-        )
+        session.scalar(select(exists().where(reads, *is_open) | exists().where(learns, *is_open)))
     )
 
 
@@ -144,7 +151,8 @@ def delete_words(
     wherever they were kept.
 
     `kept_reasons` can be chosen from a list: nobody's own words; `instead` stands for others.
-    A text that a training has read leaves an empty row, which the manifest of the training names.
+    A text that a training has read leaves an empty row, which the manifest of the training names,
+    and so does every correction: that the person found an observation untrue is no word of theirs.
     """
     own = _own(user_id)
     is_own_reason = Judgement.skip_reason.is_not(None) & Judgement.skip_reason.not_in(kept_reasons)
@@ -161,7 +169,9 @@ def delete_words(
         update(Judgement)
         .where(Judgement.user_id == user_id, is_own_reason)
         .values(skip_reason=instead),
-        delete(CorrectedObservation).where(CorrectedObservation.judgement_id.in_(own)),
+        update(CorrectedObservation)
+        .where(CorrectedObservation.judgement_id.in_(own))
+        .values(text="", erased_at=now),
         delete(Branch).where(Branch.judgement_id.in_(own)),
         update(Judgement)
         .where(Judgement.user_id == user_id)
@@ -210,7 +220,9 @@ def list_free_judgements(
     """Returns (judgement, item, round number, status) of a person's judgements whose texts no
     training has read.
     """
-    trained = exists().where(TrainingRow.written_judgement_id == Judgement.id)
+    trained = exists().where(TrainingRow.written_judgement_id == Judgement.id) | exists().where(
+        UntaughtLook.judgement_id == Judgement.id
+    )
     return session.execute(
         select(Judgement.id, RoundItem.item_id, Round.number, Judgement.status)
         .join(RoundItem, RoundItem.id == Judgement.round_item_id)
@@ -246,6 +258,14 @@ def _is_trained() -> ColumnElement[bool]:
     return exists().where(
         TrainingRow.written_judgement_id == WrittenRationale.judgement_id,
         TrainingRow.written_candidate_id == WrittenRationale.candidate_id,
+    )
+
+
+def _is_learned() -> ColumnElement[bool]:
+    return exists().where(
+        UntaughtLook.judgement_id == CorrectedObservation.judgement_id,
+        UntaughtLook.sample_id == CorrectedObservation.sample_id,
+        UntaughtLook.turn == CorrectedObservation.turn,
     )
 
 

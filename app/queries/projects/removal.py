@@ -38,6 +38,7 @@ from app.models import (
     Score,
     TrainingBox,
     TrainingRow,
+    UntaughtLook,
     VerdictRow,
     WrittenRationale,
 )
@@ -125,6 +126,7 @@ def delete_project(session: Session, project_id: int) -> None:
     comparisons = select(Comparison.id).where(Comparison.project_id == project_id).scalar_subquery()
     for statement in (
         delete(TrainingBox).where(TrainingBox.run_id.in_(runs)),
+        delete(UntaughtLook).where(UntaughtLook.run_id.in_(runs)),
         delete(TrainingRow).where(TrainingRow.run_id.in_(runs)),
         delete(WrittenRationale).where(WrittenRationale.judgement_id.in_(judgements)),
         delete(VerdictRow).where(VerdictRow.round_id.in_(rounds)),

@@ -7,7 +7,7 @@ from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.lifecycle import RoundStatus
-from app.models import Adapter, ProjectBase, Round, RoundModel, Run, TrainingRow
+from app.models import Adapter, ProjectBase, Round, RoundModel, Run, TrainingRow, UntaughtLook
 
 JUDGED_ROUND = frozenset(RoundStatus) - {
     RoundStatus.DRAFT,
@@ -38,6 +38,8 @@ class RoundSource:
     base_digest: str | None
     learned_from_prior: bool
     """Whether a training of it read imported episodes."""
+    learned_corrections: bool
+    """Whether one read what people saw instead of what was observed."""
 
 
 def list_judged_rounds(session: Session, project_id: int) -> list[RoundSource]:
@@ -56,6 +58,11 @@ def list_judged_rounds(session: Session, project_id: int) -> list[RoundSource]:
         TrainingRow.run_id == Run.id,
         TrainingRow.prior_episode_id.is_not(None),
     )
+    read_corrections = exists().where(
+        Run.round_id == Round.id,
+        UntaughtLook.run_id == Run.id,
+        UntaughtLook.judgement_id.is_not(None),
+    )
     rows = session.execute(
         select(
             Round,
@@ -65,6 +72,7 @@ def list_judged_rounds(session: Session, project_id: int) -> list[RoundSource]:
             new.c.digest,
             base,
             read_episodes,
+            read_corrections,
         )
         .outerjoin(ProjectBase, pinned)
         .outerjoin(RoundModel, RoundModel.round_id == Round.id)
@@ -78,10 +86,11 @@ def list_judged_rounds(session: Session, project_id: int) -> list[RoundSource]:
         of_round = list(group)
         adapters = [
             AdapterSource(role or "", old, made, strategy or "")
-            for _, strategy, role, old, made, _, _ in of_round
+            for _, strategy, role, old, made, *_ in of_round
         ]
-        digests = [digest for *_, digest, _ in of_round if digest is not None]
-        round_, *_, has_learned = of_round[0]
-        source = RoundSource(round_, tuple(adapters), next(iter(digests), None), has_learned)
+        digests = [digest for *_, digest, _, _ in of_round if digest is not None]
+        round_, *_, has_learned, has_corrections = of_round[0]
+        base_digest = next(iter(digests), None)
+        source = RoundSource(round_, tuple(adapters), base_digest, has_learned, has_corrections)
         found.append(source)
     return found

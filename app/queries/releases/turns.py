@@ -41,7 +41,7 @@ def list_turns(session: Session, judgement_ids: Sequence[int]) -> list[TurnSourc
                 .add_columns(maps_of_draw(), value, *([of] if of is not None else []))
                 .select_from(model)
                 .join(Sample, Sample.id == said.sample_id)
-                .where(said.judgement_id.in_(block))
+                .where(said.judgement_id.in_(block), value != "")
                 .order_by(*model.__table__.primary_key)
             )
             for judgement_id, candidate_id, number, trace, maps, text, *marked in rows:

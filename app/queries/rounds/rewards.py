@@ -3,7 +3,7 @@ rewarded for it, observations may be untrue, or the model is led to where they d
 have looked."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import (
@@ -18,7 +18,7 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.lifecycle import UserKind
 from app.models import (
@@ -29,9 +29,11 @@ from app.models import (
     TrainingBox,
     TrainingRow,
     TurnMark,
+    UntaughtLook,
 )
 from app.opinions import Box
 from app.queries.counted import counted_judgements
+from app.queries.rounds.item_ranges import ItemRange, is_in_range
 from app.same_text import text_key
 from app.strategies.monologue import (
     MONOLOGUE,
@@ -40,7 +42,7 @@ from app.strategies.monologue import (
     MonologueTrace,
     Turn,
 )
-from app.untrue_looks import Look, SaidOfLook
+from app.untrue_looks import Look, SaidOfLook, UntrueLook, look_of
 
 EDGES = ("left", "top", "right", "bottom")
 """The columns of a box."""
@@ -102,10 +104,10 @@ def find_marks(session: Session, run_id: int) -> KnownMarks:
 # --- Observations that people found untrue ------------------------------------------------------
 
 
-def list_said_of_observations(session: Session, run_id: int) -> list[SaidOfLook]:
-    """Returns what people said, in judgements that count, of what was observed about those items in
-    the manifest of a run of which somebody calls an observation untrue. Who could not tell is left
-    out."""
+def list_said_of_observations(session: Session, run_id: int, range_: ItemRange) -> list[SaidOfLook]:
+    """Returns what people said, in judgements that count, of what was observed about those items of
+    a range in the manifest of a run of which somebody calls an observation untrue. Who could not
+    tell is left out."""
     is_yes = TurnMark.value == "yes"
     said = union_all(
         select(
@@ -123,7 +125,6 @@ def list_said_of_observations(session: Session, run_id: int) -> list[SaidOfLook]
             CorrectedObservation.text,
         ),
     ).subquery()
-    place = cast(said.c.turn - 1, String)
     read = (
         select(
             counted_judgements.user_id,
@@ -131,8 +132,7 @@ def list_said_of_observations(session: Session, run_id: int) -> list[SaidOfLook]
             said.c.sample_id,
             said.c.turn,
             Sample.item_id,
-            func.jsonb_extract_path_text(Sample.trace, "turns", place, "asked").label("asked"),
-            func.jsonb_extract_path_text(Sample.trace, "turns", place, "observed").label("seen"),
+            *_words(said.c.turn),
             said.c.is_true,
             said.c.correction,
             func.bool_and(said.c.is_true).over(partition_by=Sample.item_id).label("is_sure"),
@@ -141,6 +141,7 @@ def list_said_of_observations(session: Session, run_id: int) -> list[SaidOfLook]
         .join(counted_judgements, counted_judgements.id == said.c.judgement_id)
         .where(
             Sample.item_id.in_(select(TrainingRow.item_id).where(TrainingRow.run_id == run_id)),
+            is_in_range(Sample.item_id, range_),
             Sample.strategy == MONOLOGUE.name,
             counted_judgements.user_kind == UserKind.PERSON,
         )
@@ -148,6 +149,55 @@ def list_said_of_observations(session: Session, run_id: int) -> list[SaidOfLook]
     )
     rows = session.execute(select(read).where(~read.c.is_sure))
     return [SaidOfLook(*row[:-1]) for row in rows]
+
+
+def insert_untaught(session: Session, run_id: int, looks: Sequence[UntrueLook]) -> None:
+    """Add to the manifest of a training which observations it does not learn, each with the
+    correction that it learns instead, if it has one."""
+    rows = [
+        {
+            "run_id": run_id,
+            "item_id": said.item_id,
+            "sample_id": said.sample_id,
+            "turn": said.turn,
+            "judgement_id": look.corrected.judgement_id if look.corrected else None,
+        }
+        for look in looks
+        for said in [look.corrected or look.said]
+    ]
+    if rows:
+        session.execute(insert(UntaughtLook), rows)
+
+
+def list_untaught(session: Session, run_id: int) -> dict[Look, str | None]:
+    """Returns the looks whose observations a training does not learn, by its manifest, each with
+    what it learns instead; None where that is nothing, or the correction of an erased person."""
+    rows = session.execute(
+        select(UntaughtLook, *_words(UntaughtLook.turn), CorrectedObservation.text)
+        .join(Sample, Sample.id == UntaughtLook.sample_id)
+        .outerjoin(
+            CorrectedObservation,
+            (CorrectedObservation.judgement_id == UntaughtLook.judgement_id)
+            & (CorrectedObservation.sample_id == UntaughtLook.sample_id)
+            & (CorrectedObservation.turn == UntaughtLook.turn),
+        )
+        .where(UntaughtLook.run_id == run_id)
+    )
+    return {
+        look_of(row.item_id, asked, observed): corrected or None
+        for row, asked, observed, corrected in rows
+    }
+
+
+def _words(
+    turn: ColumnElement[int] | InstrumentedAttribute[int],
+) -> tuple[ColumnElement[str], ColumnElement[str]]:
+    """What was asked, and what was observed, in a turn of a draw."""
+    place = cast(turn - 1, String)
+    return (
+        func.jsonb_extract_path_text(Sample.trace, "turns", place, "asked").label("asked"),
+        func.jsonb_extract_path_text(Sample.trace, "turns", place, "observed").label("observed"),
+    )
 
 
 # --- Boxes that people drew ---------------------------------------------------------------------

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -21,6 +21,7 @@ from app.models import (
 )
 from app.queries.blocks import blocks
 from app.strategies.monologue import MONOLOGUE, MonologueTrace, Outcome, Turn
+from app.untrue_looks import Look, look_of
 
 
 @dataclass(frozen=True)
@@ -108,14 +109,37 @@ def _of_episode(row: TrainingRow, item: Item, image: Image, episode: PriorEpisod
     )
 
 
-def _find_best_traces(session: Session, run_id: int) -> dict[int | None, MonologueTrace]:
+def list_manifest_looks(session: Session, run_id: int, item_ids: Collection[int]) -> set[Look]:
+    """Returns the looks that a training run reads of some items: those of the draws that its
+    candidates came from, and of its imported episodes."""
+    is_meant = (TrainingRow.run_id == run_id) & TrainingRow.item_id.in_(item_ids)
+    candidates = session.execute(
+        select(TrainingRow.item_id, TrainingRow.candidate_id).where(is_meant)
+    )
+    traces = _find_best_traces(session, run_id, is_meant)
+    looks = [(item_id, traces[id_].turns) for item_id, id_ in candidates if id_ in traces]
+    episodes = session.execute(
+        select(TrainingRow.item_id, PriorEpisode.turns)
+        .join(PriorEpisode, PriorEpisode.id == TrainingRow.prior_episode_id)
+        .where(is_meant)
+    )
+    looks += [
+        (item_id, tuple(Turn.model_validate(turn) for turn in turns)) for item_id, turns in episodes
+    ]
+    return {look_of(item_id, one.asked, one.observed) for item_id, turns in looks for one in turns}
+
+
+def _find_best_traces(
+    session: Session, run_id: int, *conditions: ColumnElement[bool]
+) -> dict[int | None, MonologueTrace]:
     """Returns, by candidate, the monologue of its most probable draw; candidates that none led to
-    are left out."""
+    are left out. conditions: on the rows of the manifest."""
     rows = session.execute(
         select(Sample.candidate_id, Sample.trace)
         .join(TrainingRow, TrainingRow.candidate_id == Sample.candidate_id)
         .where(
             TrainingRow.run_id == run_id,
+            *conditions,
             Sample.strategy == MONOLOGUE.name,
             Sample.trace["outcome"].astext == Outcome.EXPLAINED.value,
         )

@@ -148,6 +148,7 @@ def _trained_on(meta: Json) -> list[str]:
         ("n_written_rows", "texts that people corrected"),
         ("n_prior_rows", "episodes of the prior"),
         ("n_boxes", "boxes that people drew"),
+        ("n_corrected_looks", "observations as people corrected them"),
     )
     found = [f"{meta[name]:,} {label}" for name, label in counted if meta.get(name)]
     return [f"- trained on {', '.join(found)}"] if found else []

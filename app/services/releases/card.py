@@ -79,6 +79,7 @@ def _describe_round(source: RoundSource) -> Json:
         "training_source": settings.training.source,
         # A round without such texts is described as it always was.
         **({"trained_on_written": True} if settings.training.written else {}),
+        **({"trained_on_corrections": True} if source.learned_corrections else {}),
         **({"trained_on_prior": True} if source.learned_from_prior else {}),
         **_describe_strategies(settings),
     }

@@ -1,6 +1,8 @@
 """The manifest of a training run: every row the trainer reads, written before it starts."""
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
@@ -11,12 +13,19 @@ from app.queries.rounds import manifest as queries
 from app.queries.rounds.candidates import store_candidates
 from app.queries.rounds.item_ranges import ItemRange
 from app.queries.rounds.manifest import PlannedRow
-from app.queries.rounds.rewards import insert_boxes, list_boxed_items
+from app.queries.rounds.rewards import (
+    insert_boxes,
+    insert_untaught,
+    list_boxed_items,
+    list_said_of_observations,
+)
 from app.queries.rounds.rounds import get_round_model
+from app.queries.rounds.training_items import list_manifest_looks
 from app.round_settings import LoopSettings
 from app.same_text import text_key
 from app.services.runs import runs
 from app.strategies import get_strategy
+from app.untrue_looks import find_untrue
 
 
 def plan_trainings(
@@ -57,11 +66,13 @@ def plan_training(
     answering. The balance b is (#answer-only rows) / (#rationale rows) as in the published method,
     within [1, max_balance]: with fewer answer-only rows than rationales, a b under 1 would mute the
     very rationales that people picked. Boxes that people drew about these items stand beside them
-    where the training reads them.
+    where the training reads them, and, for an observer, what it does not learn of their looks.
     """
+    looks = role == get_strategy(strategy).looking_role
     ranges = queries.list_train_ranges(session, round_.project_id)
     n_all = sum(range_.size for range_ in ranges)
     n_done = n_rationales = n_written = n_prior = 0
+    untaught: Counter[str] = Counter()
     run: Run | None = None
     for range_ in ranges:
         on_progress(n_done, n_all)
@@ -70,6 +81,7 @@ def plan_training(
             run = _request(session, round_, strategy, role, actor)
         if run is not None:
             queries.insert_rationale_rows(session, run.id, rows)
+            untaught += _leave_out_untrue(session, settings, run, range_) if looks else Counter()
         n_done += range_.size
         n_rationales += len(rows)
         n_written += sum(row.judgement_id is not None for row in rows)
@@ -87,6 +99,7 @@ def plan_training(
         # Said where there are some, so that other trainings are described as they always were.
         **({"n_prior_rows": n_prior} if n_prior else {}),
         **({"n_boxes": n_boxes} if n_boxes else {}),
+        **untaught,
         "n_answer_only_rows": n_replay,
         "balance": min(max(n_replay / n_rationales, 1.0), settings.training.max_balance),
     }
@@ -138,6 +151,24 @@ def count_written(session: Session, round_: Round, settings: LoopSettings) -> in
     if not settings.training.written:
         return 0
     return queries.count_written(session, round_.project_id, round_.id)
+
+
+def _leave_out_untrue(
+    session: Session, settings: LoopSettings, run: Run, range_: ItemRange
+) -> Counter[str]:
+    """Note in the manifest of an observer which observations about some items people found untrue,
+    as they say now, and where the settings want that what they see instead; returns how many."""
+    untrue = find_untrue(list_said_of_observations(session, run.id, range_))
+    read = list_manifest_looks(session, run.id, {look.said.item_id for look in untrue})
+    teaches = settings.training.source == "admitted" and settings.monologue.with_corrections
+    untaught = [
+        look if teaches else replace(look, corrected=None)
+        for look in untrue
+        if look.said.look in read
+    ]
+    insert_untaught(session, run.id, untaught)
+    n_corrected = sum(look.corrected is not None for look in untaught)
+    return +Counter(n_untaught_looks=len(untaught), n_corrected_looks=n_corrected)
 
 
 def _request(session: Session, round_: Round, strategy: str, role: str, actor: User | None) -> Run:

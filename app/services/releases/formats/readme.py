@@ -139,6 +139,8 @@ def _who(round_: Json) -> str:
 def _admitted(round_: Json) -> str:
     policy = str(round_["policy"])
     policy += "; trained on corrected texts too" if "trained_on_written" in round_ else ""
+    if "trained_on_corrections" in round_:
+        policy += "; trained on corrected observations too"
     if "trained_on_prior" in round_ and round_["training_source"] != "prior":
         policy += "; trained on the prior too"
     return policy

@@ -416,13 +416,16 @@ def test_a_run_that_ended_well_is_shown_as_done_however_little_it_told(
     closing = make_run(session, project, Job.CLOSE, round_=round_, status=RunStatus.RUNNING)
     closing.progress = WorkProgress(done=0, total=20).dump()
     training = make_run(session, project, Job.TRAIN, round_=round_, status=RunStatus.RUNNING)
-    training.role, training.result = "observer", TrainingResult(n_rows=46, n_steps=6).dump()
+    result = TrainingResult(n_rows=46, n_steps=6, n_untaught_looks=3, n_corrected_looks=1)
+    training.role, training.result = "observer", result.dump()
     for run in (closing, training):
         run.status, run.finished_at = RunStatus.SUCCEEDED, datetime.now(UTC)
     shown = admin.get(f"/rounds/{round_.id}")
     bar = one(shown, 'article[aria-label="Close the round"] progress')
     assert (bar["value"], bar["max"]) == ("20", "20")
-    assert "46 rows" in text_of(shown, 'article[aria-label="Train the observer"]')
+    told = text_of(shown, 'article[aria-label="Train the observer"]')
+    untaught = "3 observations left out that people found untrue · 1 correction taught in its place"
+    assert f"46 rows · {untaught}" in told
 
 
 def test_a_round_says_how_much_of_its_training_people_wrote(
