@@ -7,10 +7,12 @@ from sqlalchemy.orm import Session
 
 from app.cli.demo.demo import Sizes, create_demo_project
 from app.cli.loop.needs import tell_needs
+from app.lifecycle import Split
 from app.models import Project
 from app.round_settings import LoopSettings
 from app.round_settings.changing import with_changes
 from tests.support.dataset_files import own_store
+from tests.support.factories import make_item, make_project
 
 
 @pytest.fixture
@@ -42,3 +44,15 @@ def test_the_demo_shows_all_places_unasked_and_learns_from_its_captions(
     assert settings.perception.alignment == "pointed_captions"
     [told] = tell_needs(session, project, settings)
     assert "9 vectors of a picture unasked" in told
+
+
+def test_it_says_of_how_many_held_out_items_the_critic_can_tell_the_fit(session: Session) -> None:
+    bare = make_project(session)
+    settings = LoopSettings(strategy="direct")
+    assert tell_needs(session, bare, settings) == []
+    make_item(session, bare, split=Split.VALIDATION, gold_rationales=())
+    [told] = tell_needs(session, bare, settings)
+    assert "Fit is not measured: the critic rouge:0.5 judges by a gold rationale" in told
+    make_item(session, bare, split=Split.TEST)
+    [told] = tell_needs(session, bare, settings)
+    assert "those 1 of the 2 held-out items" in told
