@@ -3,7 +3,24 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Integer, Subquery, cast, func, select
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    Column,
+    ColumnElement,
+    Float,
+    Integer,
+    MetaData,
+    String,
+    Subquery,
+    Table,
+    case,
+    cast,
+    func,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.orm import Session
 
 from app.lifecycle import Job
@@ -19,11 +36,45 @@ from app.models import (
 from app.queries.counted import counted_judgements
 from app.queries.quality.yields import time_per_text
 
+# A row for each strategy and item that it drew for. Several statements read it, and to count it
+# is most of their work.
+item = Table(
+    "found_by_item",
+    MetaData(),
+    Column("strategy", String),
+    Column("item_id", Integer),
+    Column("shard_id", Integer),
+    Column("n_draws", BigInteger),
+    Column("tokens", BigInteger),
+    Column("n_texts", BigInteger),
+    Column("n_shown", BigInteger),
+    Column("n_admitted", BigInteger),
+    Column("n_alone", BigInteger),
+    Column("admitted", Float),
+    Column("fit", Float),
+    Column("words", Float),
+    Column("square_words", Float),
+    Column("ms", Float),
+    Column("n_admitted_of_item", BigInteger),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
 
-def sum_strategies(session: Session, round_id: int) -> list[Mapping[str, Any]]:
-    """Returns a row for each strategy that drew in a round: counts, and the sums over items that
+
+def begin_counting(session: Session, round_id: int) -> None:
+    """Counts a round item by item; what follows in this transaction sums these counts up."""
+    connection = session.connection()
+    item.drop(connection, checkfirst=True)
+    item.create(connection)
+    counted = _by_item(round_id)
+    names = [column.name for column in item.columns]
+    session.execute(insert(item).from_select(names, select(*(counted.c[name] for name in names))))
+    session.execute(text("ANALYZE found_by_item"))
+
+
+def sum_strategies(session: Session) -> list[Mapping[str, Any]]:
+    """Returns a row for each strategy that drew in the round: counts, and the sums over items that
     means and ratios with their intervals are made of."""
-    item = _by_item(round_id)
     admitted, tokens, ms, fit = item.c.admitted, item.c.tokens, item.c.ms, item.c.fit
     rows = session.execute(
         select(
@@ -52,10 +103,9 @@ def sum_strategies(session: Session, round_id: int) -> list[Mapping[str, Any]]:
     return [dict(row._mapping) for row in rows]
 
 
-def sum_seconds(session: Session, round_id: int) -> list[Mapping[str, Any]]:
+def sum_seconds(session: Session) -> list[Mapping[str, Any]]:
     """Returns a row for each strategy: the sums over shards of the seconds that it sampled and of
     what was admitted of it there."""
-    item = _by_item(round_id)
     shard = (
         select(item.c.strategy, item.c.shard_id, func.sum(item.c.admitted).label("admitted"))
         .group_by(item.c.strategy, item.c.shard_id)
@@ -77,10 +127,9 @@ def sum_seconds(session: Session, round_id: int) -> list[Mapping[str, Any]]:
     return [dict(row._mapping) for row in rows]
 
 
-def count_shared_items(session: Session, round_id: int) -> tuple[int, int]:
-    """Returns the items of which something was admitted in a round, and those of them in which
+def count_shared_items(session: Session) -> tuple[int, int]:
+    """Returns the items of which something was admitted in the round, and those of them in which
     what was admitted is not of one strategy alone."""
-    item = _by_item(round_id)
     found = (
         select(
             item.c.item_id,
@@ -111,35 +160,32 @@ def _sums(
 
 def _by_item(round_id: int) -> Subquery:
     """A row for each strategy and item that it drew for."""
-    text = _by_text(round_id)
-    is_admitted = text.c.is_admitted
-    is_alone = is_admitted & (text.c.n_strategies == 1)
-    words = cast(func.count_words(Candidate.text), Float)
+    drawn = _by_text(round_id)
+    is_admitted = drawn.c.is_admitted
+    is_alone = is_admitted & (drawn.c.n_strategies == 1)
+    words = drawn.c.words
     times = time_per_text(round_id)
     per_item = (
         select(
-            text.c.strategy,
-            text.c.item_id,
-            func.max(text.c.shard_id).label("shard_id"),
-            func.sum(text.c.n_draws).label("n_draws"),
-            func.sum(text.c.tokens).label("tokens"),
-            func.count(text.c.candidate_id).label("n_texts"),
-            func.count().filter(text.c.is_shown).label("n_shown"),
+            drawn.c.strategy,
+            drawn.c.item_id,
+            func.max(drawn.c.shard_id).label("shard_id"),
+            func.sum(drawn.c.n_draws).label("n_draws"),
+            func.sum(drawn.c.tokens).label("tokens"),
+            func.count(drawn.c.candidate_id).label("n_texts"),
+            func.count().filter(drawn.c.is_shown).label("n_shown"),
             func.count().filter(is_admitted).label("n_admitted"),
             func.count().filter(is_alone).label("n_alone"),
-            func.coalesce(func.sum(text.c.share).filter(is_admitted), 0.0).label("admitted"),
-            func.avg(text.c.fit).label("fit"),
-            func.coalesce(func.sum(words).filter(text.c.is_shown), 0.0).label("words"),
-            func.coalesce(func.sum(words * words).filter(text.c.is_shown), 0.0).label(
-                "square_words"
-            ),
-            func.coalesce(func.sum(text.c.share * times.c.ms).filter(text.c.is_shown), 0.0).label(
+            func.coalesce(func.sum(drawn.c.share).filter(is_admitted), 0.0).label("admitted"),
+            func.avg(drawn.c.fit).label("fit"),
+            func.coalesce(func.sum(words), 0.0).label("words"),
+            func.coalesce(func.sum(words * words), 0.0).label("square_words"),
+            func.coalesce(func.sum(drawn.c.share * times.c.ms).filter(drawn.c.is_shown), 0.0).label(
                 "ms"
             ),
         )
-        .outerjoin(Candidate, Candidate.id == text.c.candidate_id)
-        .outerjoin(times, times.c.item_id == text.c.item_id)
-        .group_by(text.c.strategy, text.c.item_id)
+        .outerjoin(times, times.c.item_id == drawn.c.item_id)
+        .group_by(drawn.c.strategy, drawn.c.item_id)
         .subquery()
     )
     of_item = (
@@ -155,8 +201,9 @@ def _by_item(round_id: int) -> Subquery:
     )
 
 
-def _by_text(round_id: int) -> Subquery:
-    """A row for each strategy and text that it drew, and one for its draws without a text."""
+def _by_text(round_id: int) -> CTE:
+    """A row for each strategy and text that it drew, and one for its draws without a text; with the
+    words of those that people see."""
     drawn = (
         select(
             Sample.strategy,
@@ -192,16 +239,22 @@ def _by_text(round_id: int) -> Subquery:
             func.coalesce(RoundCandidate.is_shown, False).label("is_shown"),
             votes.c.fit,
             Admission.candidate_id.is_not(None).label("is_admitted"),
+            case((RoundCandidate.is_shown, cast(func.count_words(Candidate.text), Float))).label(
+                "words"
+            ),
         )
         .outerjoin(
             RoundCandidate,
             (RoundCandidate.candidate_id == drawn.c.candidate_id)
             & (RoundCandidate.round_id == round_id),
         )
+        .outerjoin(Candidate, Candidate.id == drawn.c.candidate_id)
         .outerjoin(votes, (votes.c.candidate_id == drawn.c.candidate_id) & RoundCandidate.is_shown)
         .outerjoin(
             Admission,
             (Admission.candidate_id == drawn.c.candidate_id) & (Admission.round_id == round_id),
         )
-        .subquery()
+        .cte("found_text")
+        # Kept as a table: words are slow to count, and would be counted for each sum of them.
+        .prefix_with("MATERIALIZED")
     )

@@ -21,11 +21,12 @@ def measure_found(session: Session, round_: Round) -> StrategyFinds:
     """Returns what each strategy found and cost. Of one strategy alone, all items are its own."""
     settings = LoopSettings.model_validate(round_.settings)
     by_people = settings.judging.judges.are_people
-    seconds = {row["strategy"]: row for row in queries.sum_seconds(session, round_.id)}
-    n_items, n_shared = queries.count_shared_items(session, round_.id)
+    queries.begin_counting(session, round_.id)
+    seconds = {row["strategy"]: row for row in queries.sum_seconds(session)}
+    n_items, n_shared = queries.count_shared_items(session)
     finds = {
         row["strategy"]: _find(row, seconds.get(row["strategy"]), by_people=by_people)
-        for row in queries.sum_strategies(session, round_.id)
+        for row in queries.sum_strategies(session)
     }
     return StrategyFinds(
         by_people=by_people,
