@@ -18,12 +18,12 @@ from worker.ml.errors import ModelUnusableError
 from worker.ml.inputs.encode import Row, Tensors, collate
 from worker.ml.inputs.frozen_tower import AS_LIST, FEATURES, make_features, with_features
 from worker.ml.model.loading import Vlm
+from worker.ml.model.memory import rows_of_pass
 from worker.ml.model.modules.perception import Grid, Perception
 from worker.ml.model.modules.placing import find_row, modules_on
 from worker.ml.types import PROJECTOR, WORDS, ModuleSettings
 
 DETACHED = "requests_are_detached"  # in vlm.memo: whether no gradient goes through the first pass
-_MOST_TOKENS = 8192  # of a first pass
 _SUMMARIES = ("perceiver_config", "qformer_config")
 """What the configuration of a model has whose own queries read a picture; their number may be a
 square, and yet none of them stands for a place."""
@@ -181,7 +181,7 @@ def _alike(seen: Iterable[_Seen]) -> Iterator[list[_Seen]]:
         lots.setdefault((one.grid, one.row.signature), []).append(one)
     for lot in lots.values():
         longest = max(one.row.text["input_ids"].shape[1] for one in lot)
-        size = max(1, _MOST_TOKENS // longest)
+        size = rows_of_pass(longest)
         for start in range(0, len(lot), size):
             yield lot[start : start + size]
 

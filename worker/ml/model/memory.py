@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ from worker.ml.errors import DeviceError
 if TYPE_CHECKING:  # loading a model asks here whether the memory was too small
     from worker.ml.model.loading import Vlm
 
+logger = logging.getLogger(__name__)
+
+PASS_TOKENS = 8192  # of a pass that keeps no keys and values
 CPU_BATCH_ROWS = 512  # beyond that a CPU gains nothing
 MAX_BATCH_ROWS = 1024
 MEMORY_SHARE = 0.5  # of what is free, for keys and values; the rest is activations and logits
@@ -46,6 +50,22 @@ def too_large(vlm: Vlm, n_rows: int) -> DeviceError:
         "batch_size and raise gradient_accumulation by the same factor (the result is the same), "
         "or switch gradient_checkpointing on."
     )
+
+
+def fewer_rows(vlm: Vlm, n_rows: int) -> int:
+    """Returns half as many rows as memory was too short for. Raises DeviceError where that was a
+    single one."""
+    free_cached_memory(vlm.device)
+    if n_rows == 1:
+        raise too_small(vlm)
+    logger.warning("Out of memory with %d rows; going on with %d.", n_rows, n_rows // 2)
+    return n_rows // 2
+
+
+def rows_of_pass(length: int) -> int:
+    """Returns how many rows of `length` tokens pass through a model together where nothing is kept
+    of them."""
+    return max(1, PASS_TOKENS // length)
 
 
 def free_cached_memory(device: torch.device) -> None:

@@ -1,6 +1,5 @@
 """Sampling texts: the same draw gives the same text, whatever it is batched with."""
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import count, islice
@@ -14,20 +13,13 @@ from worker.ml.inputs.perceiving import Request, perceive
 from worker.ml.inputs.places import trace_of
 from worker.ml.inputs.prompts import DEFAULT_STYLE, PromptStyle, frame_of, prompt_text, said_tokens
 from worker.ml.model.loading import Vlm
-from worker.ml.model.memory import (
-    default_batch_rows,
-    free_cached_memory,
-    is_out_of_memory,
-    too_small,
-)
+from worker.ml.model.memory import default_batch_rows, fewer_rows, is_out_of_memory
 from worker.ml.sampling.batch import Group, Sharing
 from worker.ml.sampling.loop import SeededChooser, ShouldStop, decode_plain, decode_shared
 from worker.ml.sampling.pictures import cut_after_pictures
 from worker.ml.sampling.seeds import uniforms
 from worker.ml.sampling.sharing import how_to_share
 from worker.ml.types import Draw, Prompt, SampleConfig, Sampled
-
-logger = logging.getLogger(__name__)
 
 MIN_TEMPERATURE = 1e-4  # a temperature of 0 divides by this: the most probable token
 WINDOW_BYTES = 256 * 2**20  # image tensors held at once; items of a window are sorted by length
@@ -171,7 +163,8 @@ def _sample_groups(
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                limit = _halved(vlm, min(limit, sum(len(group.numbers) for group in waiting)))
+                n_rows = min(limit, sum(len(group.numbers) for group in waiting))
+                limit = vlm.memo["batch_rows"] = fewer_rows(vlm, n_rows)
                 chooser.forget_unfinished()
             newly = (chooser.is_done & ~before).nonzero().squeeze(-1).tolist()
             waiting = _without(waiting, set(newly))
@@ -247,16 +240,6 @@ def _fitting(vlm: Vlm, groups: Sequence[Group], config: SampleConfig, sharing: S
     n_draws = sum(len(group.numbers) for group in groups) / len(groups)
     # Rows that enter later need room for those that are there already.
     return default_batch_rows(vlm, longest / n_draws + 2 * config.max_new_tokens)
-
-
-def _halved(vlm: Vlm, n_rows: int) -> int:
-    """Half as many rows, remembered for this model. Raises DeviceError at the end of the line."""
-    free_cached_memory(vlm.device)
-    if n_rows == 1:
-        raise too_small(vlm)
-    vlm.memo["batch_rows"] = max(1, n_rows // 2)
-    logger.warning("Out of memory with %d rows; going on with %d.", n_rows, n_rows // 2)
-    return max(1, n_rows // 2)
 
 
 def _nobody_asks(n_done: int) -> None:

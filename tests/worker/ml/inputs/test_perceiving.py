@@ -10,7 +10,6 @@ from app.strategies.perception import PerceptionTrace
 from tests.support.models.families import FAMILIES, write_pictures
 from tests.support.models.more_families import FURTHER_FAMILIES
 from worker.ml.abilities import Ability, why_not
-from worker.ml.errors import ModelUnusableError
 from worker.ml.inputs.encode import encoder_of
 from worker.ml.inputs.perceiving import perceive, perception_modules
 from worker.ml.inputs.prompts import DEFAULT_STYLE, prompt_text
@@ -239,19 +238,3 @@ def test_the_pooled_path_looks_at_no_place(llava: Vlm, tmp_path: Path) -> None:
     assert said.trace is None
     assert found.attention is None
     assert len(found.occlusion) == 4
-
-
-def test_a_map_tells_what_hiding_a_place_does_in_two_passes(llava: Vlm, tmp_path: Path) -> None:
-    rows = examples(tmp_path / "pictures")
-    folder = train(llava, rows, tmp_path)
-    picture = Path(str(rows[0].image))
-    with adapter_attached(llava, folder):
-        found = make_map(llava, picture, ASKED[1], "red")
-        [without] = sample(llava, [Draw(Prompt(picture, *_WORDS), 0.01, 0)], CONFIG, request="none")
-    assert (found.rows, found.columns, found.n_rows) == (2, 2, 11)
-    assert any(fall != 0 for fall in found.occlusion)
-    assert found.attention is not None
-    assert without.text.startswith(found.without) or found.without.startswith(without.text)
-    assert found.n_passes >= 3
-    with pytest.raises(ModelUnusableError, match="has no perception on"):
-        make_map(llava, picture, ASKED[1], "red")
