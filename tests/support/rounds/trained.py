@@ -11,12 +11,15 @@ from app.queries.runs.runs import claim_run
 from app.round_settings import LoopSettings
 from app.services.rounds import tryouts
 from app.services.rounds.tryouts import Tried, Wish
-from app.strategies import DIRECT
+from app.strategies import DIRECT, Strategy
 from tests.support.factories import make_round, make_run
 
 
-def make_trained_round(session: Session, project: Project, *, number: int) -> Round:
-    """A round that is over and has trained an adapter; no file of it lies in the store."""
+def make_trained_round(
+    session: Session, project: Project, *, number: int, strategy: Strategy = DIRECT
+) -> Round:
+    """A round that is over and has trained an adapter of a strategy's first role; no file of it
+    lies in the store."""
     settings = LoopSettings.model_validate(project.settings)
     round_ = make_round(
         session, project, number=number, status=RoundStatus.CANCELLED, settings=settings
@@ -35,8 +38,8 @@ def make_trained_round(session: Session, project: Project, *, number: int) -> Ro
     session.add(
         RoundModel(
             round_id=round_.id,
-            strategy=DIRECT.name,
-            role=DIRECT.roles[0],
+            strategy=strategy.name,
+            role=strategy.roles[0],
             new_adapter_id=adapter.id,
         )
     )
