@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -76,6 +77,23 @@ def free_cached_memory(device: torch.device) -> None:
         torch.mps.empty_cache()
 
 
+def free_bytes(device: torch.device) -> int:
+    """Returns how many bytes can still be had: of a GPU, or of the machine, what its kernel gives
+    without swapping; where that cannot be told, all that the machine has."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:  # no Linux
+        return _machine_bytes()
+    by_name = dict(line.split(":", 1) for line in lines)
+    return int(by_name["MemAvailable"].split()[0]) * 1024
+
+
+def _machine_bytes() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def token_bytes(config: Any, dtype: torch.dtype) -> int:
     """Returns the bytes of the keys and values of one token."""
     text = config.get_text_config(decoder=True)
@@ -98,8 +116,7 @@ def default_batch_rows(vlm: Vlm, length: float) -> int:
     """
     per_row = row_bytes(vlm.model.config, length, vlm.dtype)
     if vlm.device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(vlm.device)
+        free = free_bytes(vlm.device)
         return max(1, min(MAX_BATCH_ROWS, int(free * MEMORY_SHARE) // per_row))
-    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    room = min(int(machine * CPU_MEMORY_SHARE), CPU_MEMORY_BYTES)
+    room = min(int(_machine_bytes() * CPU_MEMORY_SHARE), CPU_MEMORY_BYTES)
     return max(1, min(CPU_BATCH_ROWS, room // per_row))

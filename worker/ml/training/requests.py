@@ -1,10 +1,7 @@
 """Whether a training sends gradients through the pass in which a model asks what to see."""
 
-import os
-
-import torch
-
 from worker.ml.model.loading import Vlm
+from worker.ml.model.memory import free_bytes
 from worker.ml.model.modules.perception import Perception
 from worker.ml.types import TrainConfig
 
@@ -28,10 +25,4 @@ def cuts_requests(vlm: Vlm, config: TrainConfig, perception: Perception | None) 
     kept = _VALUES * perception.layer * config.batch_size * _TOKENS * width * vlm.dtype.itemsize
     if config.gradient_checkpointing:
         kept //= _VALUES
-    return bool(kept > _SHARE * _free_bytes(vlm.device))
-
-
-def _free_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return bool(kept > _SHARE * free_bytes(vlm.device))

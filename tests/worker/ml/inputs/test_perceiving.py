@@ -1,5 +1,6 @@
 """A model is shown of a picture what it asks for: in training and sampling, of several families."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,15 @@ from tests.support.models.families import FAMILIES, write_pictures
 from tests.support.models.more_families import FURTHER_FAMILIES
 from worker.ml.abilities import Ability, why_not
 from worker.ml.inputs.encode import encoder_of
-from worker.ml.inputs.perceiving import perceive, perception_modules
+from worker.ml.inputs.perceiving import find_perception, perceive, perception_modules
 from worker.ml.inputs.prompts import DEFAULT_STYLE, prompt_text
 from worker.ml.model.attached import adapter_attached, attach_adapter
-from worker.ml.model.contents import parameters_by_part
+from worker.ml.model.contents import parameters_by_part, read_adapter
 from worker.ml.model.loading import Vlm, load_vlm
+from worker.ml.model.memory import free_bytes
 from worker.ml.occlusion import make_map
 from worker.ml.sampling.generate import sample
+from worker.ml.training.requests import cuts_requests
 from worker.ml.training.train import train_lora
 from worker.ml.training.trainer import Trainer
 from worker.ml.types import (
@@ -77,7 +80,7 @@ def train(
 
 
 @pytest.mark.parametrize("family", ["llava", "qwen2_5_vl", "qwen3_vl", "gemma3", "paligemma"])
-def test_only_the_perception_learns_and_a_fresh_process_says_the_same(
+def test_only_the_perception_learns_and_a_base_loaded_anew_says_the_same_with_it(
     family: str, tmp_path: Path
 ) -> None:
     vlm = load(family, tmp_path / "model")
@@ -216,6 +219,56 @@ def test_a_request_whose_gradient_is_cut_stays_as_it_begins(llava: Vlm, tmp_path
     assert "modules/request" in moved["off"]
     assert "modules/request" not in moved["on"]
     assert "modules/perception" in moved["on"]
+
+
+def test_where_memory_is_short_the_first_pass_goes_without_a_gradient(
+    llava: Vlm, tmp_path: Path
+) -> None:
+    """Batches that would keep more than a quarter of what is free, and such that would not."""
+    rows = examples(tmp_path / "pictures")
+    large = 10**9
+    assert TRAIN.cut_requests == "auto"
+    reports = {
+        size: train_lora(
+            llava, rows, [], replace(TRAIN, batch_size=size), FROZEN,
+            start_from=None, state_dir=tmp_path / f"state-{size}", out_dir=tmp_path / f"{size}",
+        )
+        for size in (4, large)
+    }  # fmt: skip
+    assert {size: one.are_requests_cut for size, one in reports.items()} == {4: False, large: True}
+    learned = {size: read_adapter(tmp_path / f"{size}").weights for size in reports}
+    requests = [name for name in learned[4] if "request" in name]
+    assert requests
+    for name in requests:
+        assert not torch.equal(learned[4][name], learned[large][name])
+
+
+def test_what_is_short_is_what_is_free(llava: Vlm, tmp_path: Path) -> None:
+    folder = train(llava, examples(tmp_path / "pictures"), tmp_path)
+    with adapter_attached(llava, folder):
+        module = find_perception(llava.model)
+        assert module is not None
+        # What the first pass of an example keeps: 34 numbers for each layer, token and unit.
+        kept = 34 * module.layer * 1024 * 32 * 4
+        fits = free_bytes(llava.device) // 4 // kept
+
+        def cuts(size: int, **more: object) -> bool:
+            config = replace(TRAIN, batch_size=size, **more)  # type: ignore[arg-type]
+            return cuts_requests(llava, config, module)
+
+        assert not cuts(fits // 2)
+        assert cuts(fits * 2)
+        assert not cuts(fits * 2, gradient_checkpointing=True)
+        assert not cuts(fits * 2, cut_requests="off")
+        assert cuts(1, cut_requests="on")
+        assert not cuts_requests(llava, replace(TRAIN, cut_requests="on"), None)
+
+
+def test_free_is_more_than_what_nothing_uses_and_less_than_all_that_there_is() -> None:
+    """What the machine keeps of files can be had, too; what programs hold cannot."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    free = free_bytes(torch.device("cpu"))
+    assert 0.5 * os.sysconf("SC_AVPHYS_PAGES") * page < free < os.sysconf("SC_PHYS_PAGES") * page
 
 
 def test_with_lora_the_base_learns_beside_it(llava: Vlm, tmp_path: Path) -> None:
