@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from app.kit.sentences import Sentence
-from app.round_settings.fields import SettingsModel
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,11 @@ class Strategy:
     """A way in which a model comes to the rationales of an item.
 
     `roles` are the models that it asks and trains, each with an adapter of its own. A round has one
-    row of models per role, and a training run is of one role. `settings`: its own group of settings
-    (in LoopSettings under the strategy's name), None where it has none. `trace` and
-    `trace_template`: how a draw came to its text, and the template that shows it to people beside
-    the text; None where there is nothing to show. `shows_traces`: whether people see the traces of
-    a round with these settings, as they are stored. `marks`: what people may say of the turns of a
-    draw. `learns_from_prior`: whether it can be trained on imported episodes, with their looks.
+    row of models per role, and a training run is of one role. `trace` and `trace_template`: how a
+    draw came to its text, and the template that shows it to people beside the text; None where
+    there is nothing to show. `shows_traces`: whether people see the traces of a round with these
+    settings, as they are stored. `marks`: what people may say of the turns of a draw.
+    `learns_from_prior`: whether it can be trained on imported episodes, with their looks.
     `asks_about_images`: whether its models ask about images, also about those that came without a
     question. `learns_from_rewards`: whether its roles can learn from how draws of their own ended.
     `looking_role`: the role that learns what is observed, as far as people do not find it untrue.
@@ -60,7 +58,6 @@ class Strategy:
 
     name: str
     roles: tuple[str, ...]
-    settings: type[SettingsModel] | None = None
     trace: type[Trace] | None = None
     trace_template: str | None = None
     shows_traces: Callable[[Mapping[str, Any]], bool] = lambda _settings: True

@@ -10,7 +10,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from app.kit.sentences import Sentence
-from app.round_settings.monologue import MonologueSettings
 from app.same_text import text_key
 from app.strategies.contract import USEFUL_OR_NOT, Mark, Strategy, Trace
 
@@ -83,7 +82,6 @@ class MonologueTrace(Trace):
 MONOLOGUE = Strategy(
     name="monologue",
     roles=(REASONER, OBSERVER),
-    settings=MonologueSettings,
     trace=MonologueTrace,
     trace_template="judge/traces/monologue.html",
     marks=(

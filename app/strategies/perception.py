@@ -11,7 +11,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.kit.sentences import Sentence
-from app.round_settings.perception import PerceptionSettings
 from app.strategies.contract import RIGHT_OR_WRONG, Mark, Strategy, Trace
 from app.strategies.direct import MODEL
 
@@ -31,8 +30,7 @@ class Look(BaseModel):
     attention: how much it attended to each place, row by row from the top left; sums to 1.
     occlusion: how much the log-probability of the answer falls, in nats, when the place is hidden;
     below 0 where it rises. None until it is measured. probability: of the answer, with nothing
-    hidden. served: the part of the text for which it
-    looked; None where one request served all of it.
+    hidden. served: always None; stored draws have it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,7 +40,7 @@ class Look(BaseModel):
     attention: tuple[float, ...]
     occlusion: tuple[float, ...] | None = None
     probability: float | None = None
-    served: str | None = None
+    served: None = None
 
     @model_validator(mode="after")
     def has_a_number_for_each_place(self) -> "Look":
@@ -90,14 +88,13 @@ class PerceptionTrace(Trace):
 
     @property
     def observed(self) -> Sequence[str]:
-        """Returns one text for each look: what it served; people may mark each of them."""
-        return tuple(look.served or "" for look in self.looks)
+        """Returns an empty text for each look, which has a place and no words."""
+        return ("",) * len(self.looks)
 
 
 PERCEPTION = Strategy(
     name="perception",
     roles=(MODEL,),
-    settings=PerceptionSettings,
     trace=PerceptionTrace,
     trace_template="judge/traces/perception.html",
     marks=(Mark(PLACE_MARK, Sentence("Did it look at the right place?"), RIGHT_OR_WRONG),),

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from app.round_settings.self_questioning import SelfQuestioningSettings
 from app.strategies.contract import Strategy, Trace
 from app.strategies.direct import MODEL
 from app.strategies.same_question import question_key
@@ -60,7 +59,6 @@ def _warns(settings: Mapping[str, Any]) -> bool:
 SELF_QUESTIONING = Strategy(
     name="self_questioning",
     roles=(MODEL,),
-    settings=SelfQuestioningSettings,
     asks_about_images=True,
     trace=ProbedTrace,
     trace_template="judge/traces/self_questioning.html",

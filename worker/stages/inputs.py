@@ -129,7 +129,7 @@ def find_known(
     """Returns what is known of the images of some rows, where the strategy asks about images, and
     what the manifest names beside them. manifest_of: the run whose manifest they are."""
     boxes, untaught = list_boxes(session, manifest_of), list_untaught(session, manifest_of)
-    if not get_procedure(inputs.strategy.name).inquires:
+    if not inputs.strategy.asks_about_images:
         return Known(boxes=boxes, untaught=untaught)
     images = {row.image.sha256 for row in rows}
     return Known(

@@ -117,9 +117,6 @@ class Procedure(ABC):
     may_need: tuple[Ability, ...] = ()
     """What only some of its settings ask of a base, too."""
 
-    inquires = False
-    """Whether it asks about images of itself."""
-
     def needed(self, settings: LoopSettings) -> tuple[Ability, ...]:  # noqa: ARG002
         """Returns what it asks of a base with these settings."""
         return self.needs

@@ -13,11 +13,18 @@ def test_a_look_peaks_where_it_counts_most() -> None:
     assert measured.peak == (0, 2)
 
 
-def test_a_trace_has_a_way_and_one_text_for_each_look() -> None:
-    trace = PerceptionTrace(looks=(LOOK, LOOK.model_copy(update={"served": "it is red"})))
+def test_a_trace_has_a_way_and_a_turn_to_mark_for_each_look() -> None:
+    trace = PerceptionTrace(looks=(LOOK, LOOK))
     assert trace.way == ((1, 1), (1, 1))
-    assert trace.observed == ("", "it is red")
+    assert trace.observed == ("", "")
     assert PerceptionTrace.model_validate(trace.model_dump(mode="json")) == trace
+
+
+def test_a_draw_is_read_whether_or_not_it_was_stored_with_what_it_served() -> None:
+    look = {"rows": 2, "columns": 3, "attention": list(LOOK.attention), "occlusion": None}
+    for stored in (look, look | {"served": None}):
+        trace = PerceptionTrace.model_validate({"kind": "perception", "looks": [stored]})
+        assert trace.looks == (LOOK,)
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,8 @@ def looked_at(
                 rows=rows,
                 columns=columns,
                 attention=tuple(0.6 if place == peak else even for place in range(n)),
-                served=f"part {number}" if len(peaks) > 1 else None,
             )
-            for number, peak in enumerate(peaks, start=1)
+            for peak in peaks
         ),
         without=without,
     )

@@ -49,7 +49,6 @@ def trace_of(looked: Looked) -> Mapping[str, object]:
                 "columns": columns,
                 "attention": list(attention_of(looked)),
                 "occlusion": None,
-                "served": None,
             }
         ],
         "without": None,

@@ -45,7 +45,6 @@ class SelfQuestioning(Direct):
     name = SELF_QUESTIONING.name
     needs = (Ability.TURNS,)
     may_need = (Ability.PROTOTYPES, Ability.CAPTIONS)
-    inquires = True
 
     def needed(self, settings: LoopSettings) -> tuple[Ability, ...]:
         own = settings.self_questioning

@@ -55,7 +55,6 @@ class ShownLook:
     number: int
     rows: int
     columns: int
-    served: str | None
     occlusion: Layer | None
     attention: Layer
 
@@ -74,7 +73,6 @@ def show_looks(way: Way | None) -> tuple[ShownLook, ...]:
             number,
             look.rows,
             look.columns,
-            look.served,
             _occlusion(look, look.probability or 0.0, hidden) if (hidden := look.hidden) else None,
             _attention(look),
         )
