@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from app.strategies import STRATEGIES
+from worker.ml.abilities import Ability
 from worker.ml.check import CheckedItem, ModelReport
 from worker.ml.types import Sampled
 from worker.strategies import PROCEDURES
@@ -36,11 +38,18 @@ def _strategy_lines(report: ModelReport) -> Iterator[str]:
     yield ""
     yield "Strategies"
     for name, procedure in PROCEDURES.items():
-        reasons = [reason for one in procedure.needs if (reason := report.lacks[one])]
-        yield f"  {_MARKS[not reasons]} {name}{''.join(f': {reason}' for reason in reasons)}"
+        yield _needs_line(name, procedure.needs, report)
+        for role in STRATEGIES[name].roles:
+            if (needs := procedure.needs_of(role)) != procedure.needs:
+                yield _needs_line(f"{name}, as the {role} beside another model", needs, report)
         for one in procedure.may_need:
             reason = report.lacks[one]
             yield f"  {_MARKS[reason is None]} {name} with {one}{f': {reason}' if reason else ''}"
+
+
+def _needs_line(what: str, needs: Sequence[Ability], report: ModelReport) -> str:
+    reasons = [reason for one in needs if (reason := report.lacks[one])]
+    return f"  {_MARKS[not reasons]} {what}{''.join(f': {reason}' for reason in reasons)}"
 
 
 def _use_lines(report: ModelReport) -> Iterator[str]:

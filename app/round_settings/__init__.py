@@ -5,6 +5,7 @@ command line, the documentation and JSON schemas are made from that (`fields.py`
 fields is the order in which they are shown.
 """
 
+from app.round_settings.bases import NamedBase
 from app.round_settings.evaluation import EvaluationSettings, StopSettings
 from app.round_settings.fields import (
     Group,
@@ -39,6 +40,7 @@ __all__ = [
     "JudgingSettings",
     "LoopSettings",
     "MonologueSettings",
+    "NamedBase",
     "Order",
     "PerceptionSettings",
     "ReinforcementSettings",

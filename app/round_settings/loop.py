@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from app.kit.numbers import LARGEST
 from app.kit.sentences import Sentence
+from app.round_settings.bases import NamedBase
 from app.round_settings.evaluation import EvaluationSettings, StopSettings
 from app.round_settings.fields import SettingsModel, Shown
 from app.round_settings.groups import END, MODEL, SAMPLING
@@ -120,6 +121,11 @@ class LoopSettings(SettingsModel):
     auto_continue: Annotated[
         bool, Shown(Sentence("Start the next round without asking"), group=END)
     ] = False
+
+    @property
+    def base(self) -> NamedBase:
+        """Returns the base model, on which every role stands that has none of its own."""
+        return NamedBase(self.base_model, self.revision)
 
     @property
     def shares(self) -> Mapping[str, float]:

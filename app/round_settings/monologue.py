@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from app.kit.sentences import Sentence
+from app.round_settings.bases import NamedBase
 from app.round_settings.fields import SettingsModel, Shown
 from app.round_settings.groups import MONOLOGUE
 
@@ -14,6 +15,25 @@ class MonologueSettings(SettingsModel):
 
     group = MONOLOGUE
 
+    observer_model: Annotated[
+        str | None,
+        Shown(
+            Sentence("Model of the observer"),
+            Sentence(
+                "A base model of its own, given as the base model is, beside which the reasoner "
+                "keeps that one. Empty: one for both."
+            ),
+            is_rare=True,
+        ),
+    ] = None
+    observer_revision: Annotated[
+        str | None,
+        Shown(
+            Sentence("Revision of the observer's model"),
+            Sentence("As that of the base model."),
+            is_rare=True,
+        ),
+    ] = None
     max_turns: Annotated[
         int,
         Field(ge=1, le=4),
@@ -94,3 +114,23 @@ class MonologueSettings(SettingsModel):
             is_rare=True,
         ),
     ] = True
+
+    @property
+    def observer_base(self) -> NamedBase | None:
+        """Returns the base model of the observer; None where it stands on the reasoner's."""
+        if self.observer_model is None:
+            return None
+        return NamedBase(self.observer_model, self.observer_revision)
+
+    @model_validator(mode="after")
+    def a_revision_is_of_a_model(self) -> "MonologueSettings":
+        if self.observer_model is not None and not self.observer_model.strip():
+            raise ValueError(Sentence("Name the model of the observer, or leave it empty."))
+        if self.observer_revision is not None and self.observer_model is None:
+            raise ValueError(
+                Sentence(
+                    "The revision of the observer's model is there without the model: name that "
+                    "too, or leave both empty."
+                )
+            )
+        return self

@@ -5,6 +5,7 @@ Here they are declared, without any torch; `worker/strategies` does what they de
 
 from app.kit.errors import InvalidInput
 from app.kit.sentences import Sentence
+from app.round_settings import LoopSettings, NamedBase
 from app.strategies.contract import Mark, Strategy, Trace
 from app.strategies.direct import DIRECT
 from app.strategies.monologue import MONOLOGUE
@@ -30,6 +31,13 @@ def get_strategy(name: str) -> Strategy:
     return STRATEGIES[name]
 
 
+def list_bases(settings: LoopSettings) -> tuple[NamedBase, ...]:
+    """Returns all base models that a round with these settings asks, each once, that of the
+    settings first: it is measured alone, too."""
+    of_roles = [base for name in settings.shares for base in STRATEGIES[name].list_bases(settings)]
+    return tuple(dict.fromkeys([settings.base, *of_roles]))
+
+
 __all__ = [
     "DIRECT",
     "MONOLOGUE",
@@ -40,4 +48,5 @@ __all__ = [
     "Strategy",
     "Trace",
     "get_strategy",
+    "list_bases",
 ]

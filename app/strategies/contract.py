@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from app.kit.sentences import Sentence
+from app.round_settings import LoopSettings, NamedBase
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class Strategy:
     `looking_role`: the role that learns what is observed, as far as people do not find it untrue.
     `draws_boxes`: whether people may draw where on the picture a look should have been.
     `branch_template`: shows a draw that was played on from a turn that a person corrected; None
-    where draws cannot be.
+    where draws cannot be. `own_bases`: the base models of the roles that have one of their own with
+    these settings; the others stand on the base model of the settings.
     """
 
     name: str
@@ -68,6 +70,15 @@ class Strategy:
     looking_role: str | None = None
     draws_boxes: bool = False
     branch_template: str | None = None
+    own_bases: Callable[[LoopSettings], Mapping[str, NamedBase]] = lambda _settings: {}
+
+    def base_of(self, settings: LoopSettings, role: str) -> NamedBase:
+        """Returns the base model that a role stands on."""
+        return self.own_bases(settings).get(role, settings.base)
+
+    def list_bases(self, settings: LoopSettings) -> tuple[NamedBase, ...]:
+        """Returns the base models that its roles stand on, each once, in the order of the roles."""
+        return tuple(dict.fromkeys(self.base_of(settings, role) for role in self.roles))
 
 
 USEFUL_OR_NOT = {

@@ -4,12 +4,14 @@ Source: Yang et al. 2023, "Tackling Vision Language Tasks Through Learning Inner
 2308.09970). docs/monologue.md says what is the same here, and what differs.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from app.kit.sentences import Sentence
+from app.round_settings import LoopSettings, NamedBase
 from app.same_text import text_key
 from app.strategies.contract import USEFUL_OR_NOT, Mark, Strategy, Trace
 
@@ -69,6 +71,15 @@ class MonologueTrace(Trace):
     rationale_tokens: tuple[int, ...] | None = None
     said: str | None = None
 
+    def without_tokens(self) -> "MonologueTrace":
+        """Returns it as it reads to a model that did not sample it."""
+        turns = tuple(
+            turn.model_copy(update={"asked_tokens": None, "log_probability": None})
+            for turn in self.turns
+        )
+        none = {"answer_tokens": None, "rationale_tokens": None}
+        return self.model_copy(update={"turns": turns, **none})
+
     @property
     def way(self) -> tuple[str, ...]:
         """Returns the keys of what was asked, in order."""
@@ -77,6 +88,11 @@ class MonologueTrace(Trace):
     @property
     def observed(self) -> tuple[str, ...]:
         return tuple(turn.observed for turn in self.turns)
+
+
+def _own_bases(settings: LoopSettings) -> Mapping[str, NamedBase]:
+    base = settings.monologue.observer_base
+    return {} if base is None else {OBSERVER: base}
 
 
 MONOLOGUE = Strategy(
@@ -92,4 +108,5 @@ MONOLOGUE = Strategy(
     learns_from_rewards=True,
     looking_role=OBSERVER,
     branch_template="judge/traces/monologue_branch.html",
+    own_bases=_own_bases,
 )

@@ -32,7 +32,7 @@ from app.models import (
 )
 from app.services.rounds import rounds
 from app.services.rounds.starting import start_round
-from tests.support.models.families import build_llava
+from tests.support.models.families import build_llava, build_paligemma
 from tests.support.rounds_in_process import (
     make_picture_project,
     start_first_round,
@@ -162,12 +162,21 @@ def test_generate_when_celery_dies_too(
     assert_complete(database, round_id, running)
 
 
+@pytest.mark.parametrize("n_bases", [1, 2])
 def test_a_shard_of_monologues_is_played_again_alike(
-    database: sessionmaker[Session], tiny_model: Path, tmp_path: Path, running: Processes
+    n_bases: int,
+    database: sessionmaker[Session],
+    tiny_model: Path,
+    tmp_path: Path,
+    running: Processes,
 ) -> None:
     training = {"epochs": 40, "batch_size": 4, "rank": 8, "alpha": 16, "learning_rate": 0.01}
-    project = make_project(database, tiny_model, tmp_path, "prior", training)
-    settings = tiny_settings(tiny_model, strategy="monologue", training=training)
+    own = tmp_path / "observer" if n_bases == 2 else None
+    if own is not None:
+        build_paligemma(own)
+    bases = {"observer_model": None if own is None else str(own)}
+    project = make_project(database, tiny_model, tmp_path, "prior", training, monologue=bases)
+    settings = tiny_settings(tiny_model, strategy="monologue", training=training, monologue=bases)
     first_id = start_first_round(database, project)
     start_workers(running)
     wait_until_closed(database, first_id, running, seconds=2 * A_WHOLE_ROUND)
@@ -197,7 +206,7 @@ def test_a_shard_of_monologues_is_played_again_alike(
         reasoner, observer = models["reasoner"], models["observer"]
         assert reasoner is not None
         assert observer is not None
-        assert_same_episodes(session, samples, settings, reasoner, observer)
+        assert_same_episodes(session, samples, settings, reasoner, observer, observer_model=own)
 
 
 def test_train_between_adapter_and_row(

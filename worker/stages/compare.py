@@ -14,7 +14,7 @@ from app.services.rounds.compared import Sides, store_compared
 from app.services.runs.failures import Failure
 from worker.host.heart import Heart
 from worker.host.persist import persist
-from worker.stages.base import prove_base
+from worker.stages.base import prove_bases
 from worker.stages.inputs import RunInputs, load_inputs
 from worker.stages.sampler import Adapters, open_models
 from worker.stages.shards import ShardStage, work_shards
@@ -49,7 +49,7 @@ class _Comparing(ShardStage[_Made, None]):
         backend = inputs.settings.sampling.backend
         self._old = open_models(inputs, backend, old, heart)
         self._new = open_models(inputs, backend, new, heart)
-        self._prove = cache(lambda: prove_base(inputs, heart))
+        self._prove = cache(lambda: prove_bases(inputs, heart))
 
     def compute(self, shard: RunShard) -> _Made:
         """Draws with the same seeds and settings for both, since these depend on item and round."""

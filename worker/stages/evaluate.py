@@ -24,7 +24,7 @@ from app.services.runs.failures import Failure
 from worker.blank_pictures import blank_pictures
 from worker.host.heart import Heart
 from worker.host.persist import persist
-from worker.stages.base import prove_base
+from worker.stages.base import prove_bases
 from worker.stages.inputs import RunInputs, load_inputs
 from worker.stages.sampler import Adapters, open_models
 from worker.stages.shards import ShardStage, work_shards
@@ -52,7 +52,7 @@ class _Evaluation(ShardStage[_Made, Measured]):
         self.inputs, self.adapters = inputs, adapters
         self._procedure = get_procedure(inputs.strategy.name)
         self._models = open_models(inputs, inputs.settings.evaluation.backend, adapters, heart)
-        self._prove = cache(lambda: prove_base(inputs, heart))
+        self._prove = cache(lambda: prove_bases(inputs, heart))
 
     def compute(self, shard: RunShard) -> _Made:
         self._prove()  # only now is a shard held

@@ -26,7 +26,7 @@ from app.services.runs.failures import Failure
 from worker.host.heart import Heart
 from worker.host.persist import persist
 from worker.stages.aside.maps import map_shown
-from worker.stages.base import prove_base
+from worker.stages.base import prove_bases
 from worker.stages.inputs import RunInputs, load_inputs
 from worker.stages.sampler import open_models
 from worker.stages.shards import ShardStage, work_shards
@@ -82,7 +82,7 @@ class _Drawer:
         self.adapter_id = first[0] if first else None
         self._digest = first[1] if first else None
         self._heart = heart
-        self.prove = cache(lambda: prove_base(inputs, heart))
+        self.prove = cache(lambda: prove_bases(inputs, heart))
 
     def draw(self, items: Sequence[tuple[Item, Image]]) -> tuple[Drawing, Sequence[Failure]]:
         started = time.monotonic()

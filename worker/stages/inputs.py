@@ -7,18 +7,18 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from app.kit.storage import image_path
-from app.lifecycle import Split
+from app.lifecycle import Job, Split
 from app.models import Adapter, Image, Round, RoundModel, Run
 from app.opinions import Box
 from app.queries.rounds import questions
 from app.queries.rounds import rounds as round_queries
-from app.queries.rounds.bases import find_base
+from app.queries.rounds.bases import find_pins
 from app.queries.rounds.rewards import list_boxes, list_untaught
 from app.queries.rounds.rounds import get_round_model
 from app.queries.rounds.training_items import ManifestRow, list_dropped_questions, list_items
 from app.queries.runs.runs import get_run
-from app.round_settings import LoopSettings
-from app.strategies import DIRECT, Strategy, get_strategy
+from app.round_settings import LoopSettings, NamedBase
+from app.strategies import DIRECT, Strategy, get_strategy, list_bases
 from app.untrue_looks import Look, look_of
 from worker.host.heart import Heart
 from worker.ml.types import Example
@@ -35,8 +35,8 @@ class RunInputs:
     round_number: int
     project_id: int
     settings: LoopSettings
-    pinned: str | None
-    """The content of the base that the project began with; None before the first load."""
+    pins: Mapping[NamedBase, str]
+    """The contents of the bases that the project began with; none of one before its first load."""
     own_strategy: str | None = None
     """Of a run beside the rounds, which names no strategy of its own."""
 
@@ -49,6 +49,28 @@ class RunInputs:
     def role(self) -> str:
         """The role that the run is about: the first one of the strategy where it names none."""
         return self.run.role or self.strategy.roles[0]
+
+    @property
+    def base(self) -> NamedBase:
+        """The base that the role of the run stands on."""
+        return self.base_of(self.role)
+
+    def base_of(self, role: str) -> NamedBase:
+        """Returns the base that a role of the run's strategy stands on."""
+        return self.strategy.base_of(self.settings, role)
+
+    def revision_of(self, base: NamedBase) -> str | None:
+        """Returns the content that is pinned of a base; before its first load, what the settings
+        ask for."""
+        return self.pins.get(base) or base.revision
+
+    @property
+    def loaded(self) -> tuple[NamedBase, ...]:
+        """The bases that the run needs at once: that of its role where it trains; else those of all
+        strategies of its round, which may sample in turn."""
+        if self.run.job is Job.TRAIN:
+            return (self.base,)
+        return list_bases(self.settings)
 
     def get_models(self, session: Session, role: str) -> RoundModel:
         """Returns the adapters that the round samples from and makes for a role of the run's
@@ -77,14 +99,13 @@ def load_inputs(session: Session, run_id: int) -> RunInputs:
     run = get_run(session, run_id)
     round_ = session.get_one(Round, run.round_id)
     settings = LoopSettings.model_validate(round_.settings)
-    base = find_base(session, round_.project_id, settings)
     return RunInputs(
         run=run,
         round_id=round_.id,
         round_number=round_.number,
         project_id=round_.project_id,
         settings=settings,
-        pinned=base.digest if base else None,
+        pins=find_pins(session, round_.project_id, list_bases(settings)),
     )
 
 

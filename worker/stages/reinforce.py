@@ -40,7 +40,7 @@ from worker.ml.reinforcement.types import (
 )
 from worker.ml.training.readable import sample_readable
 from worker.ml.types import Draw, Failed, SampleConfig, Sampled
-from worker.stages.base import load_base, prove_base
+from worker.stages.base import load_base, prove_bases
 from worker.stages.inputs import RunInputs, load_inputs, stop_when_lost
 from worker.stages.train import add_adapter, thin
 from worker.stages.training_settings import (
@@ -59,7 +59,7 @@ def reinforce_role(run_id: int, attempt: int, heart: Heart) -> None:
     if not data.items:
         persist(lambda session: _finish(session, inputs, attempt=attempt))
         return
-    inputs = prove_base(inputs, heart)
+    inputs = prove_bases(inputs, heart)
     vlm = load_base(inputs, None)
     state_dir = get_settings().store_path / "state" / data.state_name
     with heart.pace.counting("tokens"):
@@ -72,9 +72,7 @@ def reinforce_role(run_id: int, attempt: int, heart: Heart) -> None:
                 inputs.role,
                 without_dropout(adapter_settings(inputs.settings.training)),
                 inputs.settings,
-                lambda: vocabulary_size(
-                    resolve(inputs.settings.base_model), inputs.pinned or inputs.settings.revision
-                ),
+                lambda: vocabulary_size(resolve(inputs.base.name), inputs.revision_of(inputs.base)),
             ),
             epochs=data.plan.epochs,
             start_from=adapters_folder() / data.adapters[inputs.role][1],
@@ -115,8 +113,20 @@ class _Data:
             settings.monologue.model_dump(mode="json"),
             settings.reinforcement.model_dump(mode="json"),
             [sorted(self.marks.questions.items()), sorted(self.marks.observations.items())],
+            *_describe_apart(inputs),
         ]
         return json.dumps(about, sort_keys=True)
+
+
+def _describe_apart(inputs: RunInputs) -> list[dict[str, tuple[str, str | None]]]:
+    """The bases of the resting roles, where they stand on another one than the role that learns."""
+    bases = {role: inputs.base_of(role) for role in inputs.strategy.roles}
+    apart = {
+        role: (base.name, inputs.revision_of(base))
+        for role, base in bases.items()
+        if base != inputs.base
+    }
+    return [apart] if apart else []
 
 
 @dataclass(frozen=True)
@@ -154,16 +164,22 @@ def _adapter_now(models: RoundModel) -> int | None:
 
 
 def _rollout(inputs: RunInputs, data: _Data, vlm: Vlm, live: LiveAdapter, heart: Heart) -> Rollout:
-    """The strategy's rollout, with models that all are this base, each with its own adapter."""
+    """The strategy's rollout, with the model of each role: this base, or its own one, with its own
+    adapter."""
+
+    def model(role: str) -> Vlm:
+        found = data.adapters.get(role)
+        if inputs.base_of(role) != inputs.base:
+            return load_base(inputs, found[1] if found else None, role)
+        if role == inputs.role:
+            live.switch_on()
+        else:
+            live.switch_off(adapters_folder() / found[1] if found else None)
+        return vlm
 
     def sampler(role: str) -> Sampler:
         def draw(draws: Sequence[Draw], config: SampleConfig) -> list[Sampled | Failed]:
-            if role == inputs.role:
-                live.switch_on()
-            else:
-                found = data.adapters.get(role)
-                live.switch_off(adapters_folder() / found[1] if found else None)
-            return sample_readable(vlm, draws, config, should_stop=stop_when_lost(heart))
+            return sample_readable(model(role), draws, config, should_stop=stop_when_lost(heart))
 
         return draw
 
@@ -201,7 +217,7 @@ def _teller(heart: Heart) -> Callable[[ReinforceProgress], None]:
 def _meta(inputs: RunInputs, data: _Data, vlm: Vlm, report: ReinforceReport) -> dict[str, object]:
     settings = inputs.settings
     return {
-        "base_model": settings.base_model,
+        "base_model": inputs.base.name,
         "base_revision": vlm.revision,
         "parent": data.adapters[inputs.role][1],
         "reference": data.reference,

@@ -6,7 +6,7 @@ from functools import cache
 from app.kit.errors import SetupError
 from app.kit.settings import Settings, get_settings
 from app.kit.storage import adapter_folder
-from app.round_settings import LoopSettings
+from app.round_settings import LoopSettings, NamedBase
 from worker.host.heart import Heart
 from worker.host.models import resolve
 from worker.ml.model.literal import Marks
@@ -24,27 +24,28 @@ Adapters = Mapping[str, tuple[int, str] | None]
 
 
 def open_models(inputs: RunInputs, backend: str, adapters: Adapters, heart: Heart) -> Models:
-    """Returns the models of a strategy, by role, each the base with its adapter.
+    """Returns the models of a strategy, by role, each its base with its adapter.
 
     Nothing is loaded or asked before the first draws come: only then is a shard held.
     """
     return {
-        role: _open_sampler(inputs, backend, adapter, heart) for role, adapter in adapters.items()
+        role: _open_sampler(inputs, backend, role, adapter, heart)
+        for role, adapter in adapters.items()
     }
 
 
 def _open_sampler(
-    inputs: RunInputs, backend: str, adapter: tuple[int, str] | None, heart: Heart
+    inputs: RunInputs, backend: str, role: str, adapter: tuple[int, str] | None, heart: Heart
 ) -> Sampler:
     digest = adapter[1] if adapter else None
     if backend == "server":
-        return _served(inputs.settings, digest, heart)
-    return _local(inputs, digest, heart)
+        return _served(inputs.settings, inputs.base_of(role), digest, heart)
+    return _local(inputs, role, digest, heart)
 
 
-def _local(inputs: RunInputs, digest: str | None, heart: Heart) -> Sampler:
+def _local(inputs: RunInputs, role: str, digest: str | None, heart: Heart) -> Sampler:
     def draw(draws: Sequence[Draw], config: SampleConfig) -> list[Sampled | Failed]:
-        vlm = load_base(inputs, digest)
+        vlm = load_base(inputs, digest, role)
         return sample_readable(
             vlm, draws, config, on_done=heart.pace.count, should_stop=stop_when_lost(heart)
         )
@@ -52,12 +53,12 @@ def _local(inputs: RunInputs, digest: str | None, heart: Heart) -> Sampler:
     return draw
 
 
-def _served(settings: LoopSettings, digest: str | None, heart: Heart) -> Sampler:
+def _served(settings: LoopSettings, named: NamedBase, digest: str | None, heart: Heart) -> Sampler:
     @cache
     def served() -> tuple[Served, int, Marks]:
         server = sampling_server(get_settings())
         adapter = (digest, adapter_folder(digest)) if digest else None
-        base = resolve(settings.base_model), settings.revision
+        base = resolve(named.name), named.revision
         found = connect(server, settings.sampling.server_model, adapter)
         return found, vocabulary_size(*base), read_marks(*base)
 

@@ -32,7 +32,7 @@ from worker.ml.model.vocabulary import vocabulary_size
 from worker.ml.training.readable import find_unusable
 from worker.ml.training.train import train_lora
 from worker.ml.types import DROPPED, RATIONALE, AdapterSettings, TrainProgress, TrainReport
-from worker.stages.base import check_base, load_base, prove_base
+from worker.stages.base import check_base, load_base, prove_bases
 from worker.stages.first_stage import after_first_stage, forget_first_stage
 from worker.stages.inputs import (
     RunInputs,
@@ -70,7 +70,7 @@ def train(run_id: int, attempt: int, heart: Heart) -> None:
     if not whole.rows:
         persist(lambda session: _finish_as_it_was(session, inputs, attempt=attempt))
         return
-    inputs = prove_base(inputs, heart)
+    inputs = prove_bases(inputs, heart)
     should_stop = stop_when_lost(heart)
     n_processes = count_processes(inputs.settings.training.processes, get_settings().device)
     if n_processes > 1:
@@ -106,8 +106,8 @@ def _train(inputs: RunInputs, data: TrainingInputs, n_processes: int, heart: Hea
     settings, device = inputs.settings, get_settings().device
     state_dir = get_settings().store_path / "state" / data.state_name
     job = TrainJob(
-        model=resolve(settings.base_model),
-        revision=inputs.pinned,
+        model=resolve(inputs.base.name),
+        revision=inputs.pins.get(inputs.base),
         device="cuda" if device != "cpu" and torch.cuda.is_available() else "cpu",
         dtype=settings.dtype,
         threads=max(1, torch.get_num_threads() // n_processes),
@@ -144,7 +144,7 @@ def _train(inputs: RunInputs, data: TrainingInputs, n_processes: int, heart: Hea
 def _adapter_settings(inputs: RunInputs) -> AdapterSettings:
     """What the adapter of the run's role holds."""
     settings = inputs.settings
-    base = resolve(settings.base_model), inputs.pinned or settings.revision
+    base = resolve(inputs.base.name), inputs.revision_of(inputs.base)
     return get_procedure(inputs.strategy.name).adapt(
         inputs.role,
         adapter_settings(settings.training),
@@ -206,7 +206,7 @@ def _leave_out(
     """The inputs without those of these rows that cannot be given to the model."""
     if not places:
         return data
-    reader = load_reader(resolve(inputs.settings.base_model), revision=inputs.pinned)
+    reader = load_reader(resolve(inputs.base.name), revision=inputs.pins.get(inputs.base))
     rows = [data.everything[place] for place in places]
     found = find_unusable(reader, rows, should_stop=should_stop)
     return leave_out(data, {places[number]: error for number, error in found.items()})
@@ -251,7 +251,7 @@ def load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
 def _meta(inputs: RunInputs, data: TrainingInputs, trained: Trained) -> dict[str, object]:
     report = trained.report
     return {
-        "base_model": inputs.settings.base_model,
+        "base_model": inputs.base.name,
         "base_revision": trained.revision,
         "parent": data.parent[1] if data.parent else None,
         "round": inputs.round_number,
@@ -320,7 +320,7 @@ def add_adapter(
         run_id=inputs.run.id,
         run_attempt=attempt,
         parent_id=parent_id,
-        base_model=inputs.settings.base_model,
+        base_model=inputs.base.name,
         base_revision=revision,
         digest=digest,
         meta=meta,

@@ -117,9 +117,14 @@ class Procedure(ABC):
     may_need: tuple[Ability, ...] = ()
     """What only some of its settings ask of a base, too."""
 
-    def needed(self, settings: LoopSettings) -> tuple[Ability, ...]:  # noqa: ARG002
-        """Returns what it asks of a base with these settings."""
+    def needs_of(self, role: str) -> tuple[Ability, ...]:  # noqa: ARG002
+        """Returns what it asks of the base of a role: all that it needs, unless a strategy has
+        roles that can stand on bases of their own."""
         return self.needs
+
+    def needed(self, settings: LoopSettings, role: str) -> tuple[Ability, ...]:  # noqa: ARG002
+        """Returns what it asks of the base of a role with these settings."""
+        return self.needs_of(role)
 
     @abstractmethod
     def propose(

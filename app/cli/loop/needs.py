@@ -7,6 +7,7 @@ from app.queries.dataset.prior import count_prior
 from app.queries.rounds.rounds import find_newest_adapter
 from app.round_settings import LoopSettings
 from app.services.rounds.starting import find_unjudged
+from app.strategies import get_strategy
 from app.strategies.monologue import MONOLOGUE, REASONER
 from app.strategies.perception import MODEL, PERCEPTION
 
@@ -62,6 +63,7 @@ def _is_new(
     session: Session, project: Project, settings: LoopSettings, strategy: str, role: str
 ) -> bool:
     """Whether a strategy takes part and this role of it has no adapter."""
+    base = get_strategy(strategy).base_of(settings, role)
     return strategy in settings.shares and not find_newest_adapter(
-        session, project.id, settings.base_model, strategy=strategy, role=role
+        session, project.id, base.name, strategy=strategy, role=role
     )

@@ -50,7 +50,11 @@ def begin_with_prior(
     has_learned = all(
         any(
             find_newest_adapter(
-                session, project.id, settings.base_model, strategy=strategy.name, role=role
+                session,
+                project.id,
+                strategy.base_of(settings, role).name,
+                strategy=strategy.name,
+                role=role,
             )
             for role in strategy.roles
         )

@@ -6,7 +6,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, aliased
 
 from app.lifecycle import Job
-from app.models import Adapter, Project, Round, RoundModel, Run, Score
+from app.models import Adapter, Json, Project, Round, RoundModel, Run, Score
 
 
 def find_adapter(session: Session, name: str) -> Adapter | None:
@@ -32,7 +32,7 @@ def find_adapter(session: Session, name: str) -> Adapter | None:
 
 @dataclass(frozen=True)
 class TrainedAdapter:
-    """An adapter with the round that made it."""
+    """An adapter with the round that made it. settings: of the round, as they are stored."""
 
     adapter: Adapter
     round_id: int
@@ -40,6 +40,7 @@ class TrainedAdapter:
     strategy: str
     role: str
     parent_digest: str | None
+    settings: Json
 
 
 def list_trained_adapters(session: Session, project_id: int) -> list[TrainedAdapter]:
@@ -54,7 +55,7 @@ def find_trained_adapter(session: Session, adapter_id: int) -> TrainedAdapter | 
     return TrainedAdapter(*row) if row else None
 
 
-def _trained() -> Select[Adapter, int, int, str, str, str | None]:
+def _trained() -> Select[Adapter, int, int, str, str, str | None, Json]:
     parent = aliased(Adapter)
     return (
         select(
@@ -64,6 +65,7 @@ def _trained() -> Select[Adapter, int, int, str, str, str | None]:
             RoundModel.strategy,
             RoundModel.role,
             parent.digest,
+            Round.settings,
         )
         .join(RoundModel, RoundModel.new_adapter_id == Adapter.id)
         .join(Round, Round.id == RoundModel.round_id)

@@ -1,6 +1,6 @@
 """Base models of projects, and what was measured of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Select, func, select
@@ -8,27 +8,34 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.models import ModelProof, ProjectBase
-from app.round_settings import LoopSettings
+from app.round_settings import NamedBase
 
 
-def find_base(session: Session, project_id: int, settings: LoopSettings) -> ProjectBase | None:
-    """Returns the base that the project's rounds with these settings began with; None before the
-    first.
-    """
-    return session.scalars(_base_statement(project_id, settings)).one_or_none()
+def find_base(session: Session, project_id: int, base: NamedBase) -> ProjectBase | None:
+    """Returns what the project's rounds on a base began with; None before the first."""
+    return session.scalars(_base_statement(project_id, base)).one_or_none()
 
 
-def lock_base(session: Session, project_id: int, settings: LoopSettings) -> ProjectBase | None:
+def find_pins(
+    session: Session, project_id: int, bases: Iterable[NamedBase]
+) -> dict[NamedBase, str]:
+    """Returns the contents that a project began with of these bases; those that none of its rounds
+    has loaded yet are left out."""
+    found = {base: find_base(session, project_id, base) for base in bases}
+    return {base: row.digest for base, row in found.items() if row is not None}
+
+
+def lock_base(session: Session, project_id: int, base: NamedBase) -> ProjectBase | None:
     """Returns that base read anew, and locked until the end of the transaction."""
-    statement = _base_statement(project_id, settings).with_for_update()
+    statement = _base_statement(project_id, base).with_for_update()
     return session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
 
 
-def _base_statement(project_id: int, settings: LoopSettings) -> Select[ProjectBase]:
+def _base_statement(project_id: int, base: NamedBase) -> Select[ProjectBase]:
     return select(ProjectBase).where(
         ProjectBase.project_id == project_id,
-        ProjectBase.base_model == settings.base_model,
-        ProjectBase.asked_revision == (settings.revision or ""),
+        ProjectBase.base_model == base.name,
+        ProjectBase.asked_revision == (base.revision or ""),
     )
 
 
@@ -47,14 +54,14 @@ def is_proved(session: Session, base_digest: str, libraries: str, settings_diges
     )
 
 
-def pin_base(session: Session, project_id: int, settings: LoopSettings, digest: str) -> str | None:
-    """Hold a project to the content of its base; returns it, or None where it was held before."""
+def pin_base(session: Session, project_id: int, base: NamedBase, digest: str) -> str | None:
+    """Hold a project to the content of a base; returns it, or None where it was held before."""
     return session.execute(
         insert(ProjectBase)
         .values(
             project_id=project_id,
-            base_model=settings.base_model,
-            asked_revision=settings.revision or "",
+            base_model=base.name,
+            asked_revision=base.revision or "",
             digest=digest,
         )
         .on_conflict_do_nothing()

@@ -33,7 +33,7 @@ from app.models import (
 from app.queries.counted import counted_items, counted_judgements, is_mixed_in
 from app.queries.rounds.candidates import usable_items_statement
 from app.run_results import BranchTally, EpisodeTally
-from app.strategies.monologue import Outcome
+from app.strategies.monologue import MONOLOGUE, Outcome
 
 
 def count_covered(session: Session, project_id: int, *, round_number: int) -> tuple[int, int, int]:
@@ -135,7 +135,10 @@ def find_previous_evaluation(session: Session, round_: Round) -> Run | None:
 
 def find_evaluation_of(session: Session, round_: Round, strategy: str, *, up_to: int) -> Run | None:
     """Returns the newest evaluation of a strategy in the project that succeeded, in a round up to
-    the one with this number. Evaluations of rounds on another base model are left out."""
+    the one with this number. Evaluations of rounds on other base models are left out."""
+    own_model = Round.settings["monologue", "observer_model"].astext
+    wanted = round_.settings.get("monologue", {}).get("observer_model")
+    same_observer = [own_model.is_not_distinct_from(wanted)] if strategy == MONOLOGUE.name else []
     return session.scalars(
         select(Run)
         .join(Round, Round.id == Run.round_id)
@@ -146,6 +149,7 @@ def find_evaluation_of(session: Session, round_: Round, strategy: str, *, up_to:
             Run.status == RunStatus.SUCCEEDED,
             Round.number <= up_to,
             Round.settings["base_model"].astext == round_.settings["base_model"],
+            *same_observer,
         )
         .order_by(Run.id.desc())
         .limit(1)

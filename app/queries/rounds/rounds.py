@@ -239,7 +239,7 @@ def find_baseline_run(
     """Returns the baseline of a base model in a project: the succeeded one, or with `live` a live
     one. One of before the base was changed does not count.
     """
-    base = find_base(session, project_id, settings)
+    base = find_base(session, project_id, settings.base)
     of_content = [Run.created_at >= base.changed_at] if base and base.changed_at else []
     statuses = {RunStatus.SUCCEEDED, *(LIVE_RUN if live else ())}
     return session.scalars(

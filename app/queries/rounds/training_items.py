@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.lifecycle import QuestionState
 from app.models import (
@@ -15,6 +15,8 @@ from app.models import (
     Image,
     Item,
     PriorEpisode,
+    Round,
+    Run,
     Sample,
     TrainingRow,
     WrittenRationale,
@@ -133,10 +135,19 @@ def _find_best_traces(
     session: Session, run_id: int, *conditions: ColumnElement[bool]
 ) -> dict[int | None, MonologueTrace]:
     """Returns, by candidate, the monologue of its most probable draw; candidates that none led to
-    are left out. conditions: on the rows of the manifest."""
+    are left out. Of a draw of another base than that of the run it has no tokens: they are numbers
+    of one model's vocabulary. conditions: on the rows of the manifest."""
+    learning, sampling, own, drawing = aliased(Run), aliased(Run), aliased(Round), aliased(Round)
+    is_same_base = func.coalesce(own.settings["base_model"].astext, "") == func.coalesce(
+        drawing.settings["base_model"].astext, ""
+    )
     rows = session.execute(
-        select(Sample.candidate_id, Sample.trace)
+        select(Sample.candidate_id, Sample.trace, is_same_base)
         .join(TrainingRow, TrainingRow.candidate_id == Sample.candidate_id)
+        .join(sampling, sampling.id == Sample.run_id)
+        .outerjoin(drawing, drawing.id == sampling.round_id)
+        .join(learning, learning.id == TrainingRow.run_id)
+        .outerjoin(own, own.id == learning.round_id)
         .where(
             TrainingRow.run_id == run_id,
             *conditions,
@@ -146,7 +157,11 @@ def _find_best_traces(
         .ext(distinct_on(Sample.candidate_id))
         .order_by(Sample.candidate_id, Sample.log_probability.desc().nulls_last(), Sample.id)
     )
-    return {candidate_id: MonologueTrace.model_validate(trace) for candidate_id, trace in rows}
+    found: dict[int | None, MonologueTrace] = {}
+    for candidate_id, stored, has_its_tokens in rows:
+        trace = MonologueTrace.model_validate(stored)
+        found[candidate_id] = trace if has_its_tokens else trace.without_tokens()
+    return found
 
 
 def list_dropped_questions(

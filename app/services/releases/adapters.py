@@ -19,10 +19,12 @@ from app.kit.sentences import Sentence
 from app.kit.storage import adapter_folder
 from app.models import Json, Project
 from app.queries.rounds.adapters import TrainedAdapter, list_scores_of_adapter
+from app.round_settings import LoopSettings
 from app.services.refusals import AdapterMissing
 from app.services.releases.formats.front_matter import licence_lines
 from app.services.releases.formats.packing import FIXED_TIME
 from app.services.releases.names import public_model_name
+from app.strategies import get_strategy
 
 META = "meta.json"
 CARD = "README.md"
@@ -115,6 +117,7 @@ def render_card(
         f"- made by round {trained.round_number} of {project.name}"
         + (f", for the role {trained.role} of {trained.strategy}" if trained.role else ""),
         f"- base model {base}, revision `{adapter.base_revision}`: load exactly this one",
+        *_list_beside(trained),
         f"- digest `{adapter.digest}` (sha256 over all files but `{META}` and this one)",
         f"- went on from the adapter `{parent}`" if parent else "- trained from the base model",
         *_trained_on(meta),
@@ -140,6 +143,19 @@ _ASK = (
     "the model answers with the answer and its reason in one sentence; of another, the picture is "
     "followed by `Q: … A:`. Draw near greedily for the answer."
 )
+
+
+def _list_beside(trained: TrainedAdapter) -> list[str]:
+    """The roles that it was asked together with and that stand on another base."""
+    settings = LoopSettings.model_validate(trained.settings)
+    strategy = get_strategy(trained.strategy)
+    own = strategy.base_of(settings, trained.role)
+    bases = {role: strategy.base_of(settings, role) for role in strategy.roles}
+    return [
+        f"- asked beside the {role}, which stands on {public_model_name(base.name)}"
+        for role, base in bases.items()
+        if base != own
+    ]
 
 
 def _trained_on(meta: Json) -> list[str]:

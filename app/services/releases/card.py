@@ -8,7 +8,7 @@ from app.queries.releases.rounds import AdapterSource, RoundSource
 from app.round_settings import LoopSettings
 from app.services.releases.figures import Figures
 from app.services.releases.names import public_model_name
-from app.strategies import DIRECT
+from app.strategies import DIRECT, get_strategy
 
 PICTURES = "upright, without metadata"
 """How the pictures of a release are given away; releases without this word hold them as imported.
@@ -67,7 +67,7 @@ def _describe_round(source: RoundSource) -> Json:
         "base_model": public_model_name(settings.base_model),
         "base_revision": settings.revision,
         "base_digest": source.base_digest,
-        **_describe_adapters(source.adapters),
+        **_describe_adapters(source.adapters, settings),
         "openers": list(settings.sampling.openers),
         "temperatures": list(settings.sampling.temperatures),
         "n_samples": settings.sampling.n_samples,
@@ -92,15 +92,17 @@ def _describe_strategies(settings: LoopSettings) -> Json:
     return {} if settings.strategy == DIRECT.name else {"strategy": settings.strategy}
 
 
-def _describe_adapters(adapters: Sequence[AdapterSource]) -> Json:
+def _describe_adapters(adapters: Sequence[AdapterSource], settings: LoopSettings) -> Json:
     """Those of a strategy with several roles stand under `roles`, and so do those of several
-    strategies, each with the name of its strategy in front."""
+    strategies, each with the name of its strategy in front. One whose role stands on another base
+    than the round names that too."""
     if len(adapters) > 1:
         is_mixed = len({entry.strategy for entry in adapters}) > 1
         roles = {
             f"{entry.strategy}/{entry.role}" if is_mixed else entry.role: {
                 "sampled_from": entry.parent_digest,
                 "trained": entry.new_digest,
+                **_describe_own_base(entry, settings),
             }
             for entry in adapters
         }
@@ -108,4 +110,15 @@ def _describe_adapters(adapters: Sequence[AdapterSource]) -> Json:
     return {
         "sampled_from": adapters[0].parent_digest if adapters else None,
         "trained": adapters[0].new_digest if adapters else None,
+    }
+
+
+def _describe_own_base(entry: AdapterSource, settings: LoopSettings) -> Json:
+    base = get_strategy(entry.strategy).base_of(settings, entry.role)
+    if base == settings.base:
+        return {}
+    return {
+        "base_model": public_model_name(base.name),
+        "base_revision": base.revision,
+        "base_digest": entry.base_digest,
     }

@@ -14,14 +14,15 @@ from sqlalchemy.orm import Session
 from app.events.rounds import BaseModelChanged, BasePinned, ModelProved, ModelRefused
 from app.kit.errors import AppError, Conflict
 from app.kit.sentences import Sentence
-from app.models import Adapter, Round, Run, User
+from app.models import Adapter, Round, RoundModel, Run, User
 from app.queries.rounds import bases as queries
 from app.queries.rounds import rounds as round_queries
 from app.queries.rounds.bases import find_base, lock_base
-from app.round_settings import LoopSettings
+from app.round_settings import NamedBase
 from app.services.events import record
 from app.services.rounds import rounds
 from app.services.rounds.starting import request_baseline
+from app.strategies import get_strategy, list_bases
 
 
 class BaseChanged(AppError):
@@ -44,28 +45,39 @@ class Measured:
     seconds: float
 
 
-def pin_base(session: Session, round_: Round, settings: LoopSettings, digest: str) -> None:
-    """Hold a project to the base that its first round loaded. A project that has trained before is
-    held to what its adapter was trained on. Raises nothing; ask `describe_change` afterwards."""
-    models = round_queries.list_round_models(session, round_.id)
-    parents = [model.parent_adapter_id for model in models if model.parent_adapter_id]
-    trained_on = session.get_one(Adapter, parents[0]).base_revision if parents else None
-    pinned = queries.pin_base(session, round_.project_id, settings, trained_on or digest)
+def pin_base(session: Session, round_: Round, base: NamedBase, digest: str) -> None:
+    """Hold a project to a base as its first round loaded it. A project that has trained on it
+    before is held to what its adapter was trained on. Raises nothing; ask `note_found`
+    afterwards."""
+    parents = [parent for _, parent in _list_parents(session, round_, base)]
+    trained_on = parents[0].base_revision if parents else None
+    pinned = queries.pin_base(session, round_.project_id, base, trained_on or digest)
     if pinned is not None:
         record(
             session,
-            BasePinned(base_model=settings.base_model, digest=pinned),
+            BasePinned(base_model=base.name, digest=pinned),
             project_id=round_.project_id,
             round_id=round_.id,
         )
 
 
-def note_found(
-    session: Session, round_: Round, settings: LoopSettings, found: str
-) -> BaseChanged | None:
+def _list_parents(
+    session: Session, round_: Round, base: NamedBase
+) -> list[tuple[RoundModel, Adapter]]:
+    """The models of a round that go on from an adapter and whose role stands on a base."""
+    settings = rounds.settings_of(round_)
+    return [
+        (model, session.get_one(Adapter, model.parent_adapter_id))
+        for model in round_queries.list_round_models(session, round_.id)
+        if model.parent_adapter_id is not None
+        and get_strategy(model.strategy).base_of(settings, model.role) == base
+    ]
+
+
+def note_found(session: Session, round_: Round, named: NamedBase, found: str) -> BaseChanged | None:
     """Compare what a worker found with the pin. Where it is another content, it is noted for
     whoever goes on with it, and the refusal is returned; the caller raises it after the commit."""
-    base = lock_base(session, round_.project_id, settings)
+    base = lock_base(session, round_.project_id, named)
     if base is None or base.digest == found:
         if base is not None:
             base.found_digest = None
@@ -77,7 +89,7 @@ def note_found(
             "%(before)s, and it is %(found)s. Restore its files and retry, or go on with the "
             "changed base (on the round's page, or illume round retry --changed-base): the loop "
             "then begins with it anew, without what was trained before.",
-            model=settings.base_model,
+            model=named.name,
             before=base.digest,
             found=found,
         )
@@ -86,8 +98,9 @@ def note_found(
 
 def has_found_another(session: Session, round_: Round) -> bool:
     """Whether a worker refused a changed base that somebody may go on with."""
-    base = find_base(session, round_.project_id, rounds.settings_of(round_))
-    return base is not None and base.found_digest is not None
+    named = list_bases(rounds.settings_of(round_))
+    found = [find_base(session, round_.project_id, base) for base in named]
+    return any(base is not None and base.found_digest is not None for base in found)
 
 
 def go_on_with_changed_base(session: Session, round_: Round, *, actor: User | None) -> Run:
@@ -95,28 +108,34 @@ def go_on_with_changed_base(session: Session, round_: Round, *, actor: User | No
     the base anew, and retry what failed. Raises Conflict where no change was refused."""
     round_ = round_queries.lock_round(session, round_.id)
     settings = rounds.settings_of(round_)
-    base = lock_base(session, round_.project_id, settings)
-    if base is None or base.found_digest is None:
+    changed = [base for base in list_bases(settings) if _accept(session, round_, base, actor)]
+    if not changed:
         raise Conflict(
             Sentence("No worker has found a changed base model; there is nothing to go on with.")
         )
+    run = rounds.retry_round(session, round_, actor=actor)
+    request_baseline(session, round_, settings, actor)
+    return run
+
+
+def _accept(session: Session, round_: Round, named: NamedBase, actor: User | None) -> bool:
+    """Go on with the content of one base that was found, if another one was."""
+    base = lock_base(session, round_.project_id, named)
+    if base is None or base.found_digest is None:
+        return False
     before = base.digest
     queries.move_pin(session, base, base.found_digest)
-    for model in round_queries.list_round_models(session, round_.id):
-        if model.parent_adapter_id is not None:
-            parent = session.get_one(Adapter, model.parent_adapter_id)
-            if parent.base_revision != base.digest:
-                model.parent_adapter_id = None
+    for model, parent in _list_parents(session, round_, named):
+        if parent.base_revision != base.digest:
+            model.parent_adapter_id = None
     record(
         session,
-        BaseModelChanged(base_model=settings.base_model, old=before, new=base.digest),
+        BaseModelChanged(base_model=named.name, old=before, new=base.digest),
         project_id=round_.project_id,
         round_id=round_.id,
         actor=actor,
     )
-    run = rounds.retry_round(session, round_, actor=actor)
-    request_baseline(session, round_, settings, actor)
-    return run
+    return True
 
 
 def store_proof(session: Session, round_: Round, measured: Measured) -> None:

@@ -13,7 +13,7 @@ from app.kit.sentences import Sentence
 from app.lifecycle import CLOSED_ROUND, JUDGEABLE_ROUND, LIVE_RUN, RoundStatus
 from app.models import Project, Round, RoundModel, Run, User
 from app.queries.rounds import rounds as queries
-from app.queries.rounds.bases import find_base
+from app.queries.rounds.bases import find_pins
 from app.queries.runs import runs as run_queries
 from app.round_settings import LoopSettings
 from app.run_results import RoundFigures
@@ -22,7 +22,7 @@ from app.services.events import record
 from app.services.refusals import NothingToRetry, RoundOpen
 from app.services.round_status import advance
 from app.services.runs import runs
-from app.strategies import get_strategy
+from app.strategies import get_strategy, list_bases
 
 
 def settings_of(round_: Round) -> LoopSettings:
@@ -65,15 +65,16 @@ def create_round(
 
 def _add_models(session: Session, round_: Round, settings: LoopSettings) -> None:
     """Let the round go on, for each role of its strategies, from the newest adapter on its base."""
-    base = find_base(session, round_.project_id, settings)
+    pins = find_pins(session, round_.project_id, list_bases(settings))
     sitting_out = find_sitting_out(session, round_, settings)
     for strategy in map(get_strategy, settings.shares):
         for role in strategy.roles:
+            base = strategy.base_of(settings, role)
             parent = queries.find_newest_adapter(
                 session,
                 round_.project_id,
-                settings.base_model,
-                base.digest if base else None,
+                base.name,
+                pins.get(base),
                 strategy=strategy.name,
                 role=role,
             )

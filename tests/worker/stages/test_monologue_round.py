@@ -28,7 +28,7 @@ from tests.support.rounds_in_process import (
     work_until_done,
 )
 from worker.ml.model.attached import attach_adapter
-from worker.ml.model.loading import load_vlm
+from worker.ml.model.loading import Vlm, load_vlm
 from worker.ml.training.readable import sample_readable
 from worker.ml.types import Draw, Failed, SampleConfig, Sampled
 from worker.strategies.contract import Sampler
@@ -119,19 +119,25 @@ def test_a_round_on_the_prior_and_one_that_samples_from_it(
 
 
 def assert_same_episodes(
-    session: Session, samples: Sequence[Sample], settings: LoopSettings, *adapters: Adapter
+    session: Session,
+    samples: Sequence[Sample],
+    settings: LoopSettings,
+    *adapters: Adapter,
+    observer_model: Path | None = None,
 ) -> None:
-    """Both adapters, read anew beside each other, play the very same episodes."""
+    """Both adapters, read anew beside each other, play the very same episodes. observer_model:
+    where the observer stands on a base of its own."""
     vlm = load_vlm(settings.base_model, device="cpu")
+    seer = vlm if observer_model is None else load_vlm(str(observer_model), device="cpu")
 
-    def model(adapter: Adapter) -> Sampler:
+    def model(vlm: Vlm, adapter: Adapter) -> Sampler:
         def draw(draws: Sequence[Draw], config: SampleConfig) -> list[Sampled | Failed]:
             attach_adapter(vlm, adapter_folder(adapter.digest))
             return sample_readable(vlm, draws, config)
 
         return draw
 
-    models = {"reasoner": model(adapters[0]), "observer": model(adapters[1])}
+    models = {"reasoner": model(vlm, adapters[0]), "observer": model(seer, adapters[1])}
     player = Player(models, Sizes(6, 1.0, settings.monologue))
     known = list_items(session, [sample.item_id for sample in samples])
     items = {item.id: (item, image) for item, image in known}

@@ -135,7 +135,7 @@ def load_vlm(
     processor = load_processor(folder, config, name_or_path)
     model = _load_weights(folder, config, name_or_path, options)
     if packed is None:  # packed weights are made where they stay
-        model.to(target)  # type: ignore[arg-type]
+        _move(model, target, name_or_path)
     model.eval()
     model.requires_grad_(False)
     return Vlm(
@@ -164,10 +164,7 @@ def _load_weights(folder: Path, config: Any, name: str, options: dict[str, Any])
         )
     except Exception as error:  # a family may object in any way it likes
         if is_out_of_memory(error):
-            raise DeviceError(
-                f"The memory does not hold {name}. Use a smaller model, another number type "
-                "(bfloat16) or a machine with more memory."
-            ) from error
+            raise _too_large(name) from error
         raise ModelUnusableError(
             f"The weights of {name} cannot be loaded: {first_line(error)} "
             "The folder needs config.json and model.safetensors (or its shards)."
@@ -175,6 +172,23 @@ def _load_weights(folder: Path, config: Any, name: str, options: dict[str, Any])
     model: PreTrainedModel = loaded[0]
     refuse_gaps(name, loaded[1])
     return model
+
+
+def _move(model: PreTrainedModel, device: torch.device, name: str) -> None:
+    """Puts a model on the device. Raises DeviceError where that does not hold it."""
+    try:
+        model.to(device)  # type: ignore[arg-type]
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise _too_large(name) from error
+        raise
+
+
+def _too_large(name: str) -> DeviceError:
+    return DeviceError(
+        f"The memory does not hold {name}. Use a smaller model, another number type (bfloat16) or "
+        "a machine with more memory."
+    )
 
 
 def find_model(name_or_path: str, revision: str | None) -> tuple[Path, str]:

@@ -11,7 +11,7 @@ from app.services.judging import branches
 from worker.host.heart import Heart
 from worker.host.persist import persist
 from worker.ml.types import Failed
-from worker.stages.base import prove_base
+from worker.stages.base import prove_bases
 from worker.stages.inputs import load_inputs
 from worker.stages.sampler import open_models
 from worker.strategies import get_procedure
@@ -30,7 +30,7 @@ def branch(run_id: int, attempt: int, heart: Heart) -> None:
         lambda session: inputs.list_adapters(session, lambda models: models.parent_adapter_id)
     )
     adapter = adapters[inputs.role]
-    prove_base(inputs, heart)
+    prove_bases(inputs, heart)
     models = open_models(inputs, inputs.settings.sampling.backend, adapters, heart)
     started = time.monotonic()
     made = get_procedure(inputs.strategy.name).branch(models, fork, inputs.settings)

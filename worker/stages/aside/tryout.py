@@ -13,12 +13,13 @@ from app.kit.errors import AppError, LostRun, NotFound
 from app.kit.storage import image_path
 from app.models import Image, Item, Project, Round, Run
 from app.queries.projects.tryouts import find_picture
-from app.queries.rounds.bases import find_base
+from app.queries.rounds.bases import find_pins
 from app.queries.runs.runs import get_run
 from app.round_settings import LoopSettings
 from app.same_text import is_same_answer
 from app.services.rounds import tryouts
 from app.services.rounds.tryouts import BASE, Asked, Tried
+from app.strategies import list_bases
 from worker.host.heart import Heart
 from worker.host.persist import persist
 from worker.stages.inputs import RunInputs
@@ -136,14 +137,13 @@ def _sides(session: Session, run: Run, project: Project, asked: Asked) -> tuple[
 
 def _inputs(session: Session, run: Run, round_: Round) -> RunInputs:
     settings = LoopSettings.model_validate(round_.settings)
-    base = find_base(session, round_.project_id, settings)
     return RunInputs(
         run=run,
         round_id=round_.id,
         round_number=round_.number,
         project_id=round_.project_id,
         settings=settings,
-        pinned=base.digest if base else None,
+        pins=find_pins(session, round_.project_id, list_bases(settings)),
         own_strategy=settings.strategy,
     )
 

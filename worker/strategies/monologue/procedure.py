@@ -45,6 +45,10 @@ class Monologue(Procedure):
 
     needs = (Ability.WITHOUT_PICTURE,)
 
+    def needs_of(self, role: str) -> tuple[Ability, ...]:
+        """Returns what the reasoner needs; the observer answers about a picture, as any base."""
+        return self.needs if role == REASONER else ()
+
     def propose(
         self,
         models: Models,

@@ -46,7 +46,7 @@ class SelfQuestioning(Direct):
     needs = (Ability.TURNS,)
     may_need = (Ability.PROTOTYPES, Ability.CAPTIONS)
 
-    def needed(self, settings: LoopSettings) -> tuple[Ability, ...]:
+    def needed(self, settings: LoopSettings, role: str) -> tuple[Ability, ...]:  # noqa: ARG002
         own = settings.self_questioning
         wanted = {
             Ability.PROTOTYPES: own.prototypes,

@@ -119,8 +119,18 @@ def _adapters(round_: Json, name: str) -> str:
 
 
 def _model(round_: Json) -> str:
-    revision = round_["base_revision"] or round_.get("base_digest")
-    return f"{round_['base_model']} ({revision})" if revision else str(round_["base_model"])
+    """The base model of a round, and those of the roles that stand on another one."""
+    own = [
+        f"{role}: {_base(entry)}"
+        for role, entry in round_.get("roles", {}).items()
+        if "base_model" in entry
+    ]
+    return "; ".join([_base(round_), *own])
+
+
+def _base(named: Json) -> str:
+    revision = named["base_revision"] or named.get("base_digest")
+    return f"{named['base_model']} ({revision})" if revision else str(named["base_model"])
 
 
 def _who(round_: Json) -> str:

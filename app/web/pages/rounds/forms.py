@@ -83,10 +83,16 @@ def new_round_page(session: Session, project: Project) -> NewRoundPage:
 def count_asked(session: Session, project: Project, settings: LoopSettings) -> int:
     """Returns about how many images without any question a round by these settings asks."""
     learned = {
-        name
-        for name in settings.shares
-        for role in get_strategy(name).roles
-        if find_newest_adapter(session, project.id, settings.base_model, strategy=name, role=role)
+        strategy.name
+        for strategy in map(get_strategy, settings.shares)
+        for role in strategy.roles
+        if find_newest_adapter(
+            session,
+            project.id,
+            strategy.base_of(settings, role).name,
+            strategy=strategy.name,
+            role=role,
+        )
     }
     n_images = count_askable(session, project.id, settings, learned=learned)
     return min(n_images, settings.max_items or n_images)

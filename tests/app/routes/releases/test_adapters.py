@@ -14,7 +14,9 @@ from starlette.testclient import TestClient
 
 from app.kit.storage import adapter_folder
 from app.lifecycle import Job, Role, Split
-from app.models import Adapter, Project, Run, Score
+from app.models import Adapter, Project, Round, RoundModel, Run, Score
+from app.queries.rounds.adapters import find_trained_adapter
+from app.services.releases.adapters import prepare_download
 from tests.support.browsing import page, sign_in
 from tests.support.dataset_files import own_store
 from tests.support.factories import make_membership, make_run, make_user
@@ -97,6 +99,22 @@ def test_the_files_are_untouched_and_the_card_says_where_they_come_from(
     assert "| test | fit | 0.5 |  | 90 |" in card
     assert "- `rank`: 8" in card
     assert "PeftModel.from_pretrained" in card
+
+
+def test_the_card_names_the_base_of_the_other_role_where_it_is_another(
+    session: Session, project: Project, adapter: Adapter
+) -> None:
+    store_files(adapter)
+    model = session.scalars(select(RoundModel).where(RoundModel.new_adapter_id == adapter.id)).one()
+    model.strategy, model.role = "monologue", "reasoner"
+    round_ = session.get_one(Round, model.round_id)
+    for own, is_told in (("/home/ann/models/seer", True), (None, False)):
+        round_.settings = {**round_.settings, "monologue": {"observer_model": own}}
+        session.flush()
+        trained = find_trained_adapter(session, adapter.id)
+        assert trained is not None
+        card = dict(prepare_download(session, project, trained).written)["README.md"].decode()
+        assert ("- asked beside the observer, which stands on seer\n" in card) == is_told
 
 
 def test_of_an_adapter_with_more_parts_the_card_says_to_merge(

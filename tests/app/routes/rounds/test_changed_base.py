@@ -87,7 +87,7 @@ def test_the_refusal_is_told_in_the_language_of_the_page(
     session: Session, project: Project
 ) -> None:
     round_ = make_refused_round(session, project, found=None)
-    refusal = bases.note_found(session, round_, LoopSettings(), NEW)
+    refusal = bases.note_found(session, round_, LoopSettings().base, NEW)
     assert refusal is not None
     with speaking("de"):
         told = translate(refusal.message)

@@ -123,6 +123,20 @@ def test_start_says_what_will_happen_and_does_it(
     assert "illume worker --queues gpu" in shown.text
 
 
+def test_the_model_of_an_observer_is_named_beside_that_of_the_reasoner(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    make_item(session, project, split=Split.TRAIN)
+    own = {"observer_model": "org/seer", "observer_revision": "def"}
+    for strategy, is_named in (("monologue", True), ("direct", False)):
+        settings = LoopSettings.model_validate({"strategy": strategy, "monologue": own})
+        project.settings = settings.model_dump(mode="json")
+        session.commit()
+        facts = text_of(admin.get(f"/projects/{project.slug}/rounds/new"), ".facts")
+        assert "demo" in facts
+        assert ("Model of the observer org/seer at def" in facts) == is_named
+
+
 def test_start_without_items_or_beside_an_open_round_is_refused(
     admin: TestClient, session: Session, project: Project
 ) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.lifecycle import Job, JudgementStatus, RoundStatus, Split, UserKind
 from app.models import (
+    Adapter,
     Branch,
     Candidate,
     Judgement,
@@ -128,11 +129,15 @@ def test_both_forms_hold_the_trace_and_say_what_it_is(
         assert "trace" not in found["with"]["it looks red"]
 
 
+@pytest.mark.parametrize("observer_model", [None, "/home/ann/models/seer"])
 def test_a_round_of_several_roles_is_one_row_of_the_card_with_both_models(
-    session: Session, tmp_path: Path
+    observer_model: str | None, session: Session, tmp_path: Path
 ) -> None:
     project, items = make_released_project(session, tmp_path)
-    settings = SETTINGS.model_dump(mode="json") | {"strategy": "monologue"}
+    settings = SETTINGS.model_dump(mode="json") | {
+        "strategy": "monologue",
+        "monologue": {"observer_model": observer_model},
+    }
     round_ = Round(
         project_id=project.id,
         number=9,
@@ -151,6 +156,8 @@ def test_a_round_of_several_roles_is_one_row_of_the_card_with_both_models(
             )
         ).one()
         made.strategy, made.role = "monologue", role
+        adapter = session.get_one(Adapter, made.new_adapter_id)
+        adapter.base_revision = f"content of the {role}"
         session.flush()
     episode = PriorEpisode(
         project_id=project.id,
@@ -172,13 +179,21 @@ def test_a_round_of_several_roles_is_one_row_of_the_card_with_both_models(
     assert "roles" not in rounds[1]
     assert "strategy" not in rounds[1]
     assert rounds[9]["strategy"] == "monologue"
+    own = {
+        "base_model": "seer",
+        "base_revision": None,
+        "base_digest": "content of the observer",
+    }
     assert rounds[9]["roles"] == {
-        "observer": {"sampled_from": None, "trained": "f" * 64},
+        "observer": {"sampled_from": None, "trained": "f" * 64, **(own if observer_model else {})},
         "reasoner": {"sampled_from": None, "trained": "e" * 64},
     }
+    if observer_model:
+        assert rounds[9]["base_digest"] == "content of the reasoner"
     write_release(session, release, format=JSONL, out=tmp_path / "out")
     readme = (tmp_path / "out" / "README.md").read_text("utf-8")
     assert f"base model | observer `{'f' * 12}`, reasoner `{'e' * 12}`" in readme
+    assert ("; observer: seer (content of the observer) |" in readme) == bool(observer_model)
     assert "trained on the prior too" in readme
 
 

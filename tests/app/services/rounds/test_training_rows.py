@@ -9,7 +9,16 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.lifecycle import Decision, Job, Purpose, RoundStatus, Split
-from app.models import Candidate, Judgement, Project, Round, Run, User, WrittenRationale
+from app.models import (
+    Candidate,
+    Judgement,
+    Project,
+    Round,
+    Run,
+    TrainingRow,
+    User,
+    WrittenRationale,
+)
 from app.queries.rounds.training_items import list_manifest
 from app.round_settings import LoopSettings, TrainingSettings
 from app.services.judging import judgements, opening
@@ -21,9 +30,10 @@ from tests.support.factories import (
     make_project,
     make_round,
     make_round_item,
+    make_run,
     make_user,
 )
-from tests.support.judging import locked, submit
+from tests.support.judging import locked, make_episodes, submit
 from tests.support.rounds_in_process import close_now
 
 TEXTS = ("it is red", "it is blue", "there is a ball")
@@ -98,6 +108,28 @@ def test_corrected_texts_are_left_out_unless_asked_for(session: Session, project
     assert trained(session, run) == [("it is red", False)]
     assert run is not None
     assert run.parameters["n_written_rows"] == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens"), [("demo", (5, 6, 7)), ("another", None)], ids=["same", "another"]
+)
+def test_tokens_are_learned_by_the_base_that_sampled_them_alone(
+    model: str, tokens: tuple[int, ...] | None, session: Session, project: Project
+) -> None:
+    """To another one they would be other words: it learns the texts."""
+    settings = LoopSettings.model_validate(ON | {"strategy": "monologue"})
+    first = make_round(session, project, settings=settings)
+    make_episodes(session, first, {"it is so": [[("is it bright ?", "no")]]})
+    candidate = session.scalars(select(Candidate)).one()
+    first.status = RoundStatus.CANCELLED
+    later = settings.model_copy(update={"base_model": model})
+    second = make_round(session, project, number=2, settings=later)
+    run = make_run(session, project, Job.TRAIN, round_=second)
+    session.add(TrainingRow(run_id=run.id, item_id=candidate.item_id, candidate_id=candidate.id))
+    session.flush()
+    (row,) = list_manifest(session, run.id)
+    assert [(turn.asked, turn.observed) for turn in row.turns] == [("is it bright ?", "no")]
+    assert row.turns[0].asked_tokens == tokens
 
 
 def test_a_corrected_text_is_trained_on_beside_what_is_admitted(

@@ -19,7 +19,7 @@ from app.services.judging.ways import find_ways
 from app.strategies.monologue import MONOLOGUE, MonologueTrace
 from tests.support.factories import make_item, make_round, make_user
 from tests.support.judging import locked, make_episodes, open_item, submit
-from tests.support.models.families import build_llava
+from tests.support.models.families import build_llava, build_paligemma
 from tests.support.rounds_in_process import (
     make_picture_project,
     start_first_round,
@@ -86,9 +86,14 @@ def make(database: sessionmaker[Session]) -> Sequence[Branch]:
         return session.scalars(select(Branch).order_by(Branch.id)).all()
 
 
+@pytest.mark.parametrize("n_bases", [1, 2])
 def test_a_branch_is_what_the_player_would_have_played(
-    database: sessionmaker[Session], settings: LoopSettings, tmp_path: Path
+    n_bases: int, database: sessionmaker[Session], settings: LoopSettings, tmp_path: Path
 ) -> None:
+    if n_bases == 2:
+        build_paligemma(tmp_path / "observer")
+        own = settings.monologue.model_copy(update={"observer_model": str(tmp_path / "observer")})
+        settings = settings.model_copy(update={"monologue": own})
     ask(database, settings, tmp_path)
     (branch,) = make(database)
     trace = MonologueTrace.model_validate(branch.trace)
@@ -109,7 +114,10 @@ def test_a_branch_is_what_the_player_would_have_played(
             return [Sampled(f"look: {ASKED}", 4, -0.5, is_cut=False, tokens=TOKENS)]
         return sample_readable(vlm, draws, config)
 
-    models = {"reasoner": reasoner, "observer": partial(sample_readable, vlm)}
+    seer = vlm
+    if settings.monologue.observer_model is not None:
+        seer = load_vlm(settings.monologue.observer_model, device="cpu")
+    models = {"reasoner": reasoner, "observer": partial(sample_readable, seer)}
     player = Player(models, Sizes(6, 1.0, settings.monologue))
     picture = image_path(image.sha256, image.media_type)
     player.seen[picture, ASKED] = Sampled("very bright", None, None, None)
