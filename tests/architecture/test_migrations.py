@@ -683,12 +683,12 @@ def test_corrections_are_kept_and_those_of_erased_people_go_with_what_was_not_ta
     with connected(fresh_database) as connection:
         for statement in JUDGED.split(";\n"):
             connection.execute(text(statement.strip() or "SELECT 1"))
-    command.upgrade(alembic, "0054")
+    command.upgrade(alembic, "0052")
     with connected(fresh_database) as connection:
         for statement in [*DRAWN.split(";\n")[:2], *CORRECTED.split(";\n")]:
             connection.execute(text(statement.strip() or "SELECT 1"))
     for _ in range(2):
-        command.upgrade(alembic, "0052")
+        command.upgrade(alembic, "0053")
         with connected(fresh_database) as connection:
             assert list(connection.execute(text(corrected)).scalars()) == ["large"]
         with (
@@ -696,12 +696,12 @@ def test_corrections_are_kept_and_those_of_erased_people_go_with_what_was_not_ta
             connected(fresh_database) as connection,
         ):
             connection.execute(text("UPDATE corrected_observation SET text = 'huge'"))
-        command.downgrade(alembic, "0054")
-    command.upgrade(alembic, "0052")
+        command.downgrade(alembic, "0052")
+    command.upgrade(alembic, "0053")
     with connected(fresh_database) as connection:
         for statement in UNTAUGHT.split(";\n"):
             connection.execute(text(statement.strip() or "SELECT 1"))
-    command.downgrade(alembic, "0054")
+    command.downgrade(alembic, "0052")
     with connected(fresh_database) as connection:
         assert list(connection.execute(text(corrected)).scalars()) == []
 
@@ -832,7 +832,7 @@ def test_predictions_of_before_keep_their_verdicts_and_others_need_none(
 ) -> None:
     command.upgrade(alembic, "0010")
     fill(fresh_database)
-    command.upgrade(alembic, "0053")
+    command.upgrade(alembic, "0051")
     with connected(fresh_database) as connection:
         for statement in MEASURED.split(";\n"):
             connection.execute(text(statement))
@@ -842,7 +842,7 @@ def test_predictions_of_before_keep_their_verdicts_and_others_need_none(
     with connected(fresh_database) as connection:
         before = connection.execute(text(PREDICTED)).all()
 
-    command.upgrade(alembic, "0054")
+    command.upgrade(alembic, "0052")
     predict(fresh_database, 3, UNJUDGED)
     for odd in ("true, true, NULL, 'red', 'it is', true, NULL",
                 "true, NULL, NULL, 'red', 'it is', true, true"):  # fmt: skip
@@ -851,7 +851,7 @@ def test_predictions_of_before_keep_their_verdicts_and_others_need_none(
     with connected(fresh_database) as connection:
         assert connection.execute(text(PREDICTED)).all()[:2] == before
 
-    command.downgrade(alembic, "0053")
+    command.downgrade(alembic, "0051")
     with connected(fresh_database) as connection:
         after = connection.execute(text(PREDICTED)).all()
     assert after[:2] == before
@@ -860,4 +860,4 @@ def test_predictions_of_before_keep_their_verdicts_and_others_need_none(
         ("red", "it is", True, None, None, None, None),
         ("red", "it is", False, None, None, None, None),
     ]
-    command.upgrade(alembic, "0054")
+    command.upgrade(alembic, "0052")

@@ -4,8 +4,8 @@ a correction that it learned leaves an empty row when its author is erased."""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0052"
-down_revision = "0054"
+revision = "0053"
+down_revision = "0052"
 branch_labels = None
 depends_on = None
 
