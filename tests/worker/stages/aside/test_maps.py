@@ -49,7 +49,7 @@ def make_inputs(
 
 
 def make_adapter(settings: LoopSettings, folder: Path) -> str:
-    vlm = get_vlm(settings.base_model, revision=None, dtype=settings.dtype, adapter_digest=None)
+    vlm = get_vlm(settings.base, dtype=settings.dtype, adapter_digest=None)
     wanted = fit_adapter(vlm, AdapterSettings(None, modules=perception_modules()))
     digest = content_digest(write_random(vlm, folder, wanted))
     copytree(folder, adapter_folder(digest), dirs_exist_ok=True)
@@ -69,7 +69,7 @@ def test_where_memory_runs_out_a_map_is_missing_until_there_is_room(
 ) -> None:
     first, second = make_inputs(database, settings, tmp_path)
     digest = make_adapter(settings, tmp_path / "adapter")
-    vlm = get_vlm(settings.base_model, revision=None, dtype=settings.dtype, adapter_digest=digest)
+    vlm = get_vlm(settings.base, dtype=settings.dtype, adapter_digest=digest)
 
     def refuse(*_: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.")
@@ -93,7 +93,7 @@ def test_what_is_no_lack_of_memory_is_not_hidden(
 ) -> None:
     inputs, _ = make_inputs(database, settings, tmp_path)
     digest = make_adapter(settings, tmp_path / "adapter")
-    vlm = get_vlm(settings.base_model, revision=None, dtype=settings.dtype, adapter_digest=digest)
+    vlm = get_vlm(settings.base, dtype=settings.dtype, adapter_digest=digest)
 
     def refuse(*_: Any) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
