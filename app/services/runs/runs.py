@@ -179,9 +179,10 @@ def finish_run(session: Session, run: Run, *, attempt: int, result: StoredJson) 
 
 
 def fail_run(session: Session, run_id: int, *, attempt: int, error: str) -> None:
-    """Record why a run failed; an outdated worker's failure changes nothing."""
+    """Record why a run failed; an outdated worker's failure changes nothing. What fails before any
+    shard was taken fails the first attempt: it would fail again, however often it is begun."""
     run = queries.lock_run(session, run_id)
-    if run.status not in LIVE_RUN or run.attempt != attempt:
+    if run.status not in LIVE_RUN or max(run.attempt, 1) != max(attempt, 1):
         return
     set_run_status(session, run, RunStatus.FAILED, error=shortened(error, ERROR_LENGTH))
     queries.revoke_shards(session, run.id)
