@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -156,7 +157,7 @@ def test_what_its_adapter_holds() -> None:
     }
     assert whole.modules["asker"].options == {"names": [ASKER]}
     assert whole.modules["prototypes"] == ModuleSettings("prototypes", PROJECTOR, {"iterations": 2})
-    needed = get_procedure("self_questioning").needed
+    needed = partial(get_procedure("self_questioning").needed, role=MODEL)
     assert needed(settings()) == (Ability.TURNS,)
     assert needed(settings(prototypes=True)) == (Ability.TURNS, Ability.PROTOTYPES)
     captions = {"caption_epochs": 1, "tune_projector": True}

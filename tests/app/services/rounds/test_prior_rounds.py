@@ -274,7 +274,8 @@ def test_a_candidate_brings_the_monologue_of_its_most_probable_draw(
         draw(session, run, item, candidate.id, log_probability=None, trace=trace("unknown"))
         draw(session, run, item, None, trace=trace("wrong", Outcome.WRONG_ANSWER))
         draw(session, run, item, candidate.id, strategy="direct", log_probability=-0.1)
-    row = manifest_of(session, make_run(session, project, Job.TRAIN), item, candidate.id)
+    training = make_run(session, project, Job.TRAIN, round_=round_)
+    row = manifest_of(session, training, item, candidate.id)
     assert [turn.asked for turn in row.turns] == ["second"]
     assert row.turns[0].asked_tokens == (5, 6)
     assert (row.answer, row.rationale) == ("red", "it is red"), "the item's, as it is written"
