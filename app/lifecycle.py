@@ -309,7 +309,7 @@ class EvidenceKind(StrEnum):
     DOUBTS = "doubts"
     """Whether what a model doubts of its own rationales is what is judged not to fit."""
     FOUND = "found"
-    """How many rationales each strategy of a mixed round brought, and at what cost."""
+    """How many rationales each strategy of a round brought, and at what cost."""
     QUESTIONS = "questions"
     """How many questions the model asked about images, and how many were kept or dropped."""
 

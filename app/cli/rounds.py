@@ -172,7 +172,8 @@ def describe_episodes(episodes: EpisodeTally) -> str:
 
 
 def _describe_critic(episodes: EpisodeTally) -> str:
-    """What the exact critic says of the looks; nothing where it knows no scene."""
+    """Returns the exact critic's shares of useful questions and true observations; nothing where it
+    knows no scene."""
     if not episodes.critic_asked:
         return ""
     return (

@@ -15,9 +15,11 @@ from app.strategies.monologue import Turn
 
 @dataclass(frozen=True, slots=True)
 class LookVerdict:
-    """What the exact critic says of a look. is_useful: whether the answer or its rationale needs
-    the question; one that was asked before helps no more. is_true: whether what was observed is so;
-    None where the scene has no answer to what was asked."""
+    """The verdict of the exact critic on a look.
+
+    is_useful: whether the answer or its rationale needs the question; one that was asked before
+    helps no more. is_true: whether what was observed is so; None where the scene has no answer to
+    what was asked."""
 
     is_useful: bool
     is_true: bool | None

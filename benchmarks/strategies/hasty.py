@@ -6,6 +6,7 @@ that what differs is whether the reasoner asks.
 """
 
 import random
+from dataclasses import replace
 
 from benchmarks.strategies.bench import OPENER, SETTINGS, Bench, as_lesson
 from benchmarks.strategies.counting import cost_of
@@ -13,9 +14,9 @@ from benchmarks.strategies.data import Asked, with_monologues
 from benchmarks.strategies.models import TALKING
 from benchmarks.strategies.monologue import play
 from benchmarks.strategies.rewards import always_right
-from benchmarks.strategies.second_stage import FIRST_EPOCHS, items_of
+from benchmarks.strategies.second_stage import first_config, items_of
 from benchmarks.support.cells import Result
-from worker.ml.types import Example, TrainConfig
+from worker.ml.types import Example
 from worker.strategies.contract import Lesson
 from worker.strategies.monologue.lessons import teach_reasoner
 
@@ -28,10 +29,7 @@ def hasty_prior(asked: list[Asked], seed: int) -> list[Lesson]:
     rng = random.Random(f"hasty-{seed}")
     hasty = set(rng.sample(range(len(asked)), round(HASTY_SHARE * len(asked))))
     lessons = [as_lesson(one, made) for one, made in with_monologues(f"hasty-{seed}", asked)]
-    return [
-        Lesson(one.image, one.question, one.answer, one.rationale) if place in hasty else one
-        for place, one in enumerate(lessons)
-    ]
+    return [replace(one, turns=()) if place in hasty else one for place, one in enumerate(lessons)]
 
 
 def measure_hasty(bench: Bench) -> Result:
@@ -43,16 +41,8 @@ def measure_hasty(bench: Bench) -> Result:
     def examples() -> list[Example]:
         return [made for one in lessons for made in teach_reasoner(one, OPENER, settings)]
 
-    config = TrainConfig(
-        epochs=FIRST_EPOCHS,
-        batch_size=32,
-        learning_rate=2e-3,
-        schedule="cosine",
-        patience=None,
-        seed=bench.seed,
-    )
     name = "hasty-dropped" if is_dropped else "hasty-learned"
-    trained = bench.shop.train(name, examples, TALKING, config)
+    trained = bench.shop.train(name, examples, TALKING, first_config(bench.seed))
     items = bench.test_items()
     observer = always_right({bench.pictures.of(one.scene): one for one in items})
     return cost_of(trained) | play(bench, items, trained.folder, observer)

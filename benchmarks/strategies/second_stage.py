@@ -53,17 +53,21 @@ def poor_prior(asked: Sequence[Asked], seed: int) -> list[tuple[Asked, SceneMono
     ]
 
 
-def learn_first(bench: Bench) -> Trained:
-    """Returns the reasoner after the first stage."""
-    config = TrainConfig(
+def first_config(seed: int) -> TrainConfig:
+    """Returns how a reasoner is trained in the first stage."""
+    return TrainConfig(
         epochs=FIRST_EPOCHS,
         batch_size=32,
         learning_rate=2e-3,
         schedule="cosine",
         patience=None,
-        seed=bench.seed,
+        seed=seed,
     )
-    return bench.shop.train("poor", lambda: _examples(bench), TALKING, config)
+
+
+def learn_first(bench: Bench) -> Trained:
+    """Returns the reasoner after the first stage."""
+    return bench.shop.train("poor", lambda: _examples(bench), TALKING, first_config(bench.seed))
 
 
 def learn_more(bench: Bench) -> Trained:

@@ -1,4 +1,4 @@
-"""What each strategy of a mixed round drew, what of it was admitted, and what it cost."""
+"""Counts what each strategy of a round drew, what of it was admitted, and what it cost."""
 
 from collections.abc import Mapping
 from typing import Any

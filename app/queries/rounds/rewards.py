@@ -192,7 +192,7 @@ def list_untaught(session: Session, run_id: int) -> dict[Look, str | None]:
 def _words(
     turn: ColumnElement[int] | InstrumentedAttribute[int],
 ) -> tuple[ColumnElement[str], ColumnElement[str]]:
-    """What was asked, and what was observed, in a turn of a draw."""
+    """Returns the columns that hold the question and the observation of a turn of a draw."""
     place = cast(turn - 1, String)
     return (
         func.jsonb_extract_path_text(Sample.trace, "turns", place, "asked").label("asked"),

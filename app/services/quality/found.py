@@ -1,4 +1,4 @@
-"""What the strategies of a round found, and what it cost."""
+"""Measures how many rationales each strategy of a round brought, and at what cost."""
 
 import math
 from collections.abc import Mapping

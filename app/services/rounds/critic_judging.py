@@ -67,7 +67,7 @@ def cannot_judge(critic: str) -> Sentence:
 def _ask_critic(
     session: Session, round_: Round, settings: LoopSettings
 ) -> tuple[list[Judged], list[int]]:
-    """What the critic says of each candidate, and the items that it cannot judge."""
+    """Returns the critic's verdict on each candidate, and the items that it cannot judge."""
     critic = get_critic(settings.judging.judges)
     by_item: dict[int, list[Judged]] = defaultdict(list)
     texts: dict[int, str] = {}

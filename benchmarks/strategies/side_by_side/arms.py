@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app.critics.base import CriticItem
@@ -15,8 +15,8 @@ from app.services.rounds.sampling import Drawn
 from benchmarks.strategies.counting import right_of, shares
 from benchmarks.strategies.side_by_side.bench import Bench, Learned
 from benchmarks.support.cells import Config, Result
-from worker.ml.types import Draw, Failed, SampleConfig, Sampled
-from worker.strategies.contract import Asked, Sampler
+from worker.strategies.contract import Asked
+from worker.strategies.costs import Counted
 
 
 def measure(config: Config, folder: Path, threads: int) -> Result:
@@ -39,8 +39,7 @@ def _answered(bench: Bench, learned: Learned) -> Result:
     items = bench.answered()
     stored = bench.items(items)
     asked = [Asked(item, image_path(image.sha256, image.media_type)) for item, image in stored]
-    spent = _Spent()
-    models = {role: spent.on(model) for role, model in learned.models.items()}
+    models = {role: Counted(model) for role, model in learned.models.items()}
     began = time.monotonic()
     said = bench.procedure.answer(models, asked, bench.settings).said
     seconds = time.monotonic() - began
@@ -52,7 +51,7 @@ def _answered(bench: Bench, learned: Learned) -> Result:
     answers = [said[item.id].answer if item.id in said else "" for item, _ in stored]
     return right_of(items, answers) | {
         "fits": shares(fits),
-        "tokens_per_item": spent.n_tokens / len(items),
+        "tokens_per_item": _said(models) / len(items),
         "seconds_per_item": seconds / len(items),
     }
 
@@ -60,8 +59,7 @@ def _answered(bench: Bench, learned: Learned) -> Result:
 def _drawn(bench: Bench, learned: Learned) -> Result:
     """How many draws fit, what they cost, and what a person would have to read and press."""
     stored = bench.items(bench.drawn())
-    spent = _Spent()
-    models = {role: spent.on(model) for role, model in learned.models.items()}
+    models = {role: Counted(model) for role, model in learned.models.items()}
     began = time.monotonic()
     drawn = bench.procedure.propose(models, stored, bench.settings, 1).drawn
     seconds = time.monotonic() - began
@@ -77,7 +75,7 @@ def _drawn(bench: Bench, learned: Learned) -> Result:
         "n_fitting": sum(one.n_fitting for one in judged),
         "covered": [one.n_admitted > 0 for one in judged],
         "n_admitted": n_admitted,
-        "n_tokens": spent.n_tokens,
+        "n_tokens": _said(models),
         "seconds": seconds,
         "words_per_text": _mean([len(text.split()) for one in judged for text in one.shown]),
         # A key for each candidate that fits, and one to submit the item.
@@ -113,21 +111,9 @@ def _fitting(item: Item, texts: Sequence[str]) -> list[bool]:
     return [verdict.fits for verdict in judged]
 
 
-class _Spent:
-    """Counts the tokens that all models of an arm sample, those of observers among them."""
-
-    def __init__(self) -> None:
-        self.n_tokens = 0
-
-    def on(self, model: Sampler) -> Sampler:
-        """Returns the same model, counted."""
-
-        def draw(draws: Sequence[Draw], config: SampleConfig) -> list[Sampled | Failed]:
-            made = model(draws, config)
-            self.n_tokens += sum(one.n_tokens or 0 for one in made if isinstance(one, Sampled))
-            return made
-
-        return draw
+def _said(models: Mapping[str, Counted]) -> int:
+    """Returns the tokens that all models of an arm sampled, those of observers among them."""
+    return sum(model.n_tokens for model in models.values())
 
 
 def _mean(values: Sequence[float]) -> float:

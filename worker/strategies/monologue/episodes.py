@@ -52,10 +52,9 @@ class Episode:
 
     parts: all that was said and observed. rationale: "" unless it is explained. n_tokens,
     log_probability: of all that the reasoner sampled, ends included; what observers said is counted
-    by `Player.share_looks`. failed: the draw that could
-    not be made, of an episode whose outcome is `failed`. last: what the reasoner said last, of an
-    episode that these words ended because they are neither a question that it may ask nor an
-    answer.
+    by `Player.share_looks`. failed: the draw that could not be made, of an episode whose outcome is
+    `failed`. last: what the reasoner said last, of an episode that these words ended because they
+    are neither a question that it may ask nor an answer.
     """
 
     wanted: Wanted

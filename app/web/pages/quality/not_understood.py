@@ -18,7 +18,7 @@ N_CHARACTERS = 160
 
 @dataclass(frozen=True)
 class Unclear:
-    """One draw, and what it said, cut where it is long. rest: what was cut off, or nothing."""
+    """A draw with what it said, cut where it is long. rest: what was cut off, if anything."""
 
     draw: NotUnderstood
     said: str
