@@ -181,7 +181,10 @@ def release(
 
 @model_app.command("merge")
 def merge_model(
-    source: Annotated[str, typer.Argument(help="A project (its newest adapter) or an adapter.")],
+    source: Annotated[
+        str,
+        typer.Argument(help="A project with one adapter, or the beginning of an adapter's digest."),
+    ],
     out: Annotated[Path, typer.Argument(help="The folder to write; it must not be there yet.")],
 ) -> None:
     """Write the base model with an adapter worked into it, for servers that load no adapters.
@@ -190,16 +193,25 @@ def merge_model(
     """
     from app.kit.db import session_scope
     from app.kit.storage import adapter_folder
-    from app.queries.rounds.adapters import find_adapter
+    from app.queries.rounds.adapters import list_named_adapters
 
     require_worker_packages("Merging a model")
     with running_services(), session_scope() as session:
-        adapter = find_adapter(session, source)
-        if adapter is None:
+        found = list_named_adapters(session, source)
+        if not found:
             raise SetupError(
-                f"`{source}` is neither a project with a trained adapter nor the beginning of one "
+                f"`{source}` is neither a project with a trained adapter nor the beginning of an "
                 "adapter's digest (the round's page shows it)."
             )
+        if len(found) > 1:
+            several = ", ".join(
+                " ".join(filter(None, (one.strategy, one.role, one.adapter.digest[:16])))
+                for one in found
+            )
+            raise SetupError(
+                f"`{source}` stands for {len(found)} adapters: {several}. Name one by its digest."
+            )
+        adapter = found[0].adapter
         digest, base_model = adapter.digest, adapter.base_model
         revision = adapter.base_revision
         folder = adapter_folder(digest)

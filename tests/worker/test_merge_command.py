@@ -79,6 +79,34 @@ def test_the_merged_model_says_what_base_and_adapter_say(
     assert "neither a project" in refusal_of("model", "merge", "nothing", str(tmp_path / "x"))
 
 
+def test_of_several_adapters_one_is_asked_for(
+    database: sessionmaker[Session], tmp_path: Path
+) -> None:
+    with database.begin() as session:
+        project = make_project(session, name="Scenes")
+        slug = project.slug
+        for role, digests in {"observer": ("a" * 64, "c" * 64), "reasoner": ("b" * 64,)}.items():
+            for digest in digests:
+                run = make_run(session, project, Job.TRAIN, status=RunStatus.RUNNING)
+                run.strategy, run.role = "monologue", role
+                session.add(
+                    Adapter(
+                        project_id=project.id,
+                        run_id=run.id,
+                        run_attempt=run.attempt,
+                        base_model="demo",
+                        base_revision="0" * 64,
+                        digest=digest,
+                    )
+                )
+                session.flush()
+    said = refusal_of("model", "merge", slug, str(tmp_path / "merged"))
+    assert f"monologue observer {'c' * 16}" in said
+    assert f"monologue reasoner {'b' * 16}" in said
+    assert "a" * 16 not in said, "an older one of the same role is not offered"
+    assert not (tmp_path / "merged").exists()
+
+
 @pytest.mark.usefixtures("database")
 def test_help_has_an_example() -> None:
     assert "illume model merge scenes" in output_of("model", "merge", "--help")

@@ -9,25 +9,39 @@ from app.lifecycle import Job
 from app.models import Adapter, Json, Project, Round, RoundModel, Run, Score
 
 
-def find_adapter(session: Session, name: str) -> Adapter | None:
-    """Returns the newest adapter of the project with this short name, or the one whose digest
-    begins so; None where there is none, or more than one.
+@dataclass(frozen=True)
+class NamedAdapter:
+    """An adapter, and whose it is: the strategy and the role of the run that made it, where the run
+    was about one."""
+
+    adapter: Adapter
+    strategy: str | None
+    role: str | None
+
+
+def list_named_adapters(session: Session, name: str) -> list[NamedAdapter]:
+    """Returns what people may mean by a name: of the project with this short name the newest
+    adapter of each role of each strategy, else the adapters whose digest begins so.
     """
-    newest = session.scalars(
-        select(Adapter)
+    newest = session.execute(
+        select(Adapter, Run.strategy, Run.role)
+        .distinct(Run.strategy, Run.role)
+        .join(Run, Run.id == Adapter.run_id)
         .join(Project, Project.id == Adapter.project_id)
         .where(Project.slug == name)
-        .order_by(Adapter.id.desc())
-        .limit(1)
-    ).one_or_none()
-    if newest is not None:
-        return newest
-    found = session.scalars(
-        select(Adapter)
-        .where(Adapter.digest.startswith(name.removeprefix("illume-"), autoescape=True))
-        .order_by(Adapter.id)
+        .order_by(Run.strategy, Run.role, Adapter.id.desc())
     ).all()
-    return found[0] if len({adapter.digest for adapter in found}) == 1 else None
+    found = (
+        newest
+        or session.execute(
+            select(Adapter, Run.strategy, Run.role)
+            .distinct(Adapter.digest)
+            .join(Run, Run.id == Adapter.run_id)
+            .where(Adapter.digest.startswith(name.removeprefix("illume-"), autoescape=True))
+            .order_by(Adapter.digest, Adapter.id)
+        ).all()
+    )
+    return [NamedAdapter(*row) for row in found]
 
 
 @dataclass(frozen=True)
