@@ -217,10 +217,11 @@ class TrainingBox(Base):
 
 
 class UntaughtLook(Base):
-    """A look in the manifest of an observer's training whose observation it does not learn, since
-    people found it untrue, with a turn of a draw in which it stands; the same words about the item
-    are the same look. `judgement_id`: whose correction of this turn it learns instead; None where
-    it learns nothing of it.
+    """A look in the manifest of a training of which it does not learn the words of its role, since
+    people do not want them, with a turn of a draw in which they stand; the same words about the
+    item are the same look. Of an observer these are observations that people found untrue, of a
+    reasoner useless questions. `judgement_id`: whose correction of this turn it learns instead;
+    None where it learns nothing of it.
 
     Written before the training starts, so that a retry leaves out the same, whatever people say
     meanwhile. That the draw is of the item and has such a turn is checked by a trigger.

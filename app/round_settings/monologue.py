@@ -106,6 +106,19 @@ class MonologueSettings(SettingsModel):
             is_rare=True,
         ),
     ] = False
+    unwanted_weight: Annotated[
+        float,
+        Field(ge=0, le=100),
+        Shown(
+            Sentence("Weight of unwanted looks"),
+            Sentence(
+                "Questions that people found useless and observations that they found untrue "
+                "become rarer. 0: such observations are left out, and such questions are learned "
+                "with the rationale that they led to."
+            ),
+            is_rare=True,
+        ),
+    ] = 0.0
     with_prior: Annotated[
         bool,
         Shown(

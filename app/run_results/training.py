@@ -70,8 +70,10 @@ class TrainingResult(StoredJson):
     """Looks whose observations the observer did not learn, since people found them untrue."""
     n_corrected_looks: int = Field(default=0, exclude_if=is_empty)
     """Of these, those of which it learned what people saw instead."""
+    n_useless_questions: int = Field(default=0, exclude_if=is_empty)
+    """Questions that the reasoner did not learn, since people found them useless."""
     n_dropped: int = Field(default=0, exclude_if=is_empty)
-    """Dropped questions that it learned to ask less."""
+    """Texts that it learned to say less: dropped questions, or looks that people did not want."""
     n_first_rows: int = Field(default=0, exclude_if=is_empty)
     """Rows of the first stage, where the strategy has one and the adapter began afresh."""
     are_requests_cut: bool = Field(default=False, exclude_if=is_empty)

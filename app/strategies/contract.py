@@ -51,7 +51,8 @@ class Strategy:
     `learns_from_prior`: whether it can be trained on imported episodes, with their looks.
     `asks_about_images`: whether its models ask about images, also about those that came without a
     question. `learns_from_rewards`: whether its roles can learn from how draws of their own ended.
-    `looking_role`: the role that learns what is observed, as far as people do not find it untrue.
+    `looking_role`: the role that learns what is observed, as far as people do not find it untrue;
+    `asking_role`: the one that learns what is asked, from which useless questions can be kept.
     `draws_boxes`: whether people may draw where on the picture a look should have been.
     `branch_template`: shows a draw that was played on from a turn that a person corrected; None
     where draws cannot be. `own_bases`: the base models of the roles that have one of their own with
@@ -68,6 +69,7 @@ class Strategy:
     asks_about_images: bool = False
     learns_from_rewards: bool = False
     looking_role: str | None = None
+    asking_role: str | None = None
     draws_boxes: bool = False
     branch_template: str | None = None
     own_bases: Callable[[LoopSettings], Mapping[str, NamedBase]] = lambda _settings: {}

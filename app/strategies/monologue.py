@@ -107,6 +107,7 @@ MONOLOGUE = Strategy(
     learns_from_prior=True,
     learns_from_rewards=True,
     looking_role=OBSERVER,
+    asking_role=REASONER,
     branch_template="judge/traces/monologue_branch.html",
     own_bases=_own_bases,
 )

@@ -124,7 +124,9 @@ class Bench:
         return [
             example
             for scene, query in draw_looks(seed, n, shares=shares, per_scene=per_scene)
-            for example in teach_observer(self._look_lesson(scene, *look_text(scene, query)))
+            for example in teach_observer(
+                self._look_lesson(scene, *look_text(scene, query)), SETTINGS
+            )
         ]
 
     def _look_lesson(self, scene: Scene, asked: str, observed: str) -> Lesson:

@@ -19,7 +19,7 @@ from app.queries.rounds.training_items import ManifestRow, list_dropped_question
 from app.queries.runs.runs import get_run
 from app.round_settings import LoopSettings, NamedBase
 from app.strategies import DIRECT, Strategy, get_strategy, list_bases
-from app.untrue_looks import Look, look_of
+from app.unwanted_looks import Look, look_of
 from worker.host.heart import Heart
 from worker.ml.types import Example
 from worker.strategies import get_procedure
@@ -122,12 +122,14 @@ class Known:
     """What is known of images beside their items, by image: what the model said of each when it was
     to ask about it, and the questions that it asked and that were dropped. boxes: where people drew
     that it should have looked, by item. untaught: the looks whose observations people found untrue,
-    each with what is taught instead, None where that is nothing."""
+    each with what is taught instead, None where that is nothing. useless: the questions that people
+    found useless, as looks without an observation."""
 
     descriptions: Mapping[str, str] = field(default_factory=dict)
     dropped: Mapping[str, Sequence[str]] = field(default_factory=dict)
     boxes: Mapping[int, Sequence[Box]] = field(default_factory=dict)
     untaught: Mapping[Look, str | None] = field(default_factory=dict)
+    useless: frozenset[Look] = frozenset()
 
     def observations_of(self, row: ManifestRow) -> tuple[str | None, ...]:
         """Returns what was observed in the turns of a row, as far as an observer is to learn it;
@@ -140,6 +142,14 @@ class Known:
             for look, turn in zip(looks, row.turns, strict=True)
         )
 
+    def useless_of(self, row: ManifestRow) -> frozenset[int]:
+        """Returns the places, from 0, of a row's turns whose questions people found useless."""
+        return frozenset(
+            place
+            for place, turn in enumerate(row.turns)
+            if look_of(row.item.id, turn.asked, "") in self.useless
+        )
+
 
 UNKNOWN = Known()
 
@@ -150,6 +160,9 @@ def find_known(
     """Returns what is known of the images of some rows, where the strategy asks about images, and
     what the manifest names beside them. manifest_of: the run whose manifest they are."""
     boxes, untaught = list_boxes(session, manifest_of), list_untaught(session, manifest_of)
+    if inputs.role == inputs.strategy.asking_role:
+        useless = frozenset((item_id, asked, "") for item_id, asked, _ in untaught)
+        return Known(boxes=boxes, useless=useless)
     if not inputs.strategy.asks_about_images:
         return Known(boxes=boxes, untaught=untaught)
     images = {row.image.sha256 for row in rows}
@@ -172,6 +185,7 @@ def make_lessons(rows: Sequence[ManifestRow], known: Known = UNKNOWN) -> list[Le
             weight=row.weight,
             turns=row.turns,
             observations=known.observations_of(row),
+            useless=known.useless_of(row),
             answer_tokens=row.answer_tokens,
             rationale_tokens=row.rationale_tokens,
             description=known.descriptions.get(row.image.sha256),

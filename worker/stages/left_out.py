@@ -49,6 +49,8 @@ class TrainingInputs:
     n_corrected_looks: int = 0
     """Looks of which the observation is not learned, and those of them with a correction that is.
     """
+    n_useless_questions: int = 0
+    """Questions that are not learned."""
 
     @property
     def everything(self) -> list[Example]:

@@ -113,7 +113,11 @@ def _train(inputs: RunInputs, data: TrainingInputs, n_processes: int, heart: Hea
         threads=max(1, torch.get_num_threads() // n_processes),
         rows=data.rows,
         validation=data.validation,
-        config=train_config(settings, balance=float(inputs.run.parameters["balance"])),
+        config=train_config(
+            settings,
+            balance=float(inputs.run.parameters["balance"]),
+            unwanted_weight=get_procedure(inputs.strategy.name).unwanted_weight(settings),
+        ),
         adapter=_adapter_settings(inputs),
         start_from=adapters_folder() / data.parent[1] if data.parent else None,
         state_dir=state_dir,
@@ -245,6 +249,7 @@ def load_training(session: Session, inputs: RunInputs) -> TrainingInputs:
         n_boxes=sum(map(len, known.boxes.values())),
         n_untaught_looks=len(known.untaught),
         n_corrected_looks=sum(text is not None for text in known.untaught.values()),
+        n_useless_questions=len(known.useless),
     )
 
 
@@ -264,6 +269,7 @@ def _meta(inputs: RunInputs, data: TrainingInputs, trained: Trained) -> dict[str
         **({"n_boxes": data.n_boxes} if data.n_boxes else {}),
         **({"n_untaught_looks": data.n_untaught_looks} if data.n_untaught_looks else {}),
         **({"n_corrected_looks": data.n_corrected_looks} if data.n_corrected_looks else {}),
+        **({"n_useless_questions": n} if (n := data.n_useless_questions) else {}),
         **({"n_dropped": n_dropped} if (n_dropped := report.n_parts.get(DROPPED, 0)) else {}),
         "chosen_epoch": report.chosen_epoch,
     }
@@ -342,6 +348,7 @@ def _result(data: TrainingInputs, report: TrainReport) -> TrainingResult:
         n_boxes=data.n_boxes,
         n_untaught_looks=data.n_untaught_looks,
         n_corrected_looks=data.n_corrected_looks,
+        n_useless_questions=data.n_useless_questions,
         n_dropped=report.n_parts.get(DROPPED, 0),
         n_first_rows=len(data.first) if data.parent is None else 0,
         are_requests_cut=report.are_requests_cut,

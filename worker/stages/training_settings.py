@@ -24,13 +24,16 @@ TOWER = "tower"
 """The name of the set of LoRA of a vision tower that has a rank of its own."""
 
 
-def train_config(settings: LoopSettings, *, balance: float) -> TrainConfig:
-    """Returns how to train. balance: the b of the run (worker/ml/training/losses.py)."""
+def train_config(
+    settings: LoopSettings, *, balance: float, unwanted_weight: float = 0.0
+) -> TrainConfig:
+    """Returns how to train. balance: the b of the run (worker/ml/training/losses.py);
+    unwanted_weight: of what people do not want, as the run's strategy has it."""
     return TrainConfig(
         **_shared(TrainConfig, settings.training),
         seed=settings.seed,
         dtype=settings.dtype,
-        loss_weights=loss_weights(settings, balance),
+        loss_weights=loss_weights(settings, balance, unwanted_weight),
         cut_requests=settings.perception.detach,
     )
 
@@ -50,15 +53,16 @@ def reinforce_config(settings: LoopSettings) -> ReinforceConfig:
     )
 
 
-def loss_weights(settings: LoopSettings, balance: float) -> Mapping[str, float]:
-    """Returns what each loss counts, by its name: ILLUME's two, that of boxes, and that of dropped
-    questions where these play a part."""
-    dropped = settings.self_questioning.dropped_weight
+def loss_weights(
+    settings: LoopSettings, balance: float, unwanted_weight: float
+) -> Mapping[str, float]:
+    """Returns what each loss counts, by its name: ILLUME's two, that of boxes, and that of what is
+    to be said less where there is such."""
     return {
         ANSWER: 1.0,
         RATIONALE: settings.training.rationale_weight * balance,
         POINTING: settings.perception.pointing_weight,
-        **({DROPPED: dropped} if dropped else {}),
+        **({DROPPED: unwanted_weight} if unwanted_weight else {}),
     }
 
 

@@ -89,7 +89,8 @@ class Lesson:
     model asked and that were dropped. facts: what came with the item.
     turns: the looks that led to the answer, where it came of a monologue. observations: what was
     observed in each of them, as far as it is to be learned, None where it is not; empty where all
-    is as the turns have it. answer_tokens, rationale_tokens: as they were sampled after these
+    is as the turns have it. useless: the places of the turns, from 0, whose questions are not to be
+    learned. answer_tokens, rationale_tokens: as they were sampled after these
     turns; None for texts that were not.
     """
 
@@ -100,6 +101,7 @@ class Lesson:
     weight: float = 1.0
     turns: tuple[Turn, ...] = ()
     observations: tuple[str | None, ...] = ()
+    useless: frozenset[int] = frozenset()
     answer_tokens: tuple[int, ...] | None = None
     rationale_tokens: tuple[int, ...] | None = None
     description: str | None = None
@@ -196,6 +198,11 @@ class Procedure(ABC):
         which it knows by their places. Raises NotImplementedError where the strategy's declaration
         does not say that it learns so."""
         raise NotImplementedError
+
+    def unwanted_weight(self, settings: LoopSettings) -> float:  # noqa: ARG002
+        """Returns how much the loss of what people do not want counts (training/unlearning.py); 0
+        where the strategy teaches nothing of it."""
+        return 0.0
 
     @abstractmethod
     def teach(self, role: str, lesson: Lesson, settings: LoopSettings) -> Sequence[Example]:

@@ -1,6 +1,6 @@
 """Reads what people said of the looks of some items, for trainings: draws that look so again are
-rewarded for it, observations may be untrue, or the model is led to where they drew that it should
-have looked."""
+rewarded for it, questions may be useless and observations untrue, or the model is led to where they
+drew that it should have looked."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ from app.strategies.monologue import (
     MonologueTrace,
     Turn,
 )
-from app.untrue_looks import Look, SaidOfLook, UntrueLook, look_of
+from app.unwanted_looks import Look, SaidOfLook, UnwantedLook, look_of
 
 EDGES = ("left", "top", "right", "bottom")
 """The columns of a box."""
@@ -101,30 +101,32 @@ def find_marks(session: Session, run_id: int) -> KnownMarks:
     return KnownMarks(questions, observations)
 
 
-# --- Observations that people found untrue ------------------------------------------------------
+# --- Looks that people found useless or untrue ---------------------------------------------------
 
 
-def list_said_of_observations(session: Session, run_id: int, range_: ItemRange) -> list[SaidOfLook]:
-    """Returns what people said, in judgements that count, of what was observed about those items of
-    a range in the manifest of a run of which somebody calls an observation untrue. Who could not
-    tell is left out."""
+def list_said_of_looks(
+    session: Session, run_id: int, range_: ItemRange, of: str
+) -> list[SaidOfLook]:
+    """Returns what people said, in judgements that count, of what was asked or observed (`of`, as
+    marks name it) about those items of a range in the manifest of a run of which somebody calls a
+    question useless, or an observation untrue. Who could not tell is left out."""
     is_yes = TurnMark.value == "yes"
-    said = union_all(
-        select(
-            TurnMark.judgement_id,
-            TurnMark.sample_id,
-            TurnMark.turn,
-            is_yes.label("is_true"),
-            literal("").label("correction"),
-        ).where(TurnMark.of == OBSERVATION_MARK, TurnMark.value.in_(("yes", "no"))),
-        select(
-            CorrectedObservation.judgement_id,
-            CorrectedObservation.sample_id,
-            CorrectedObservation.turn,
-            false(),
-            CorrectedObservation.text,
-        ),
-    ).subquery()
+    marked = select(
+        TurnMark.judgement_id,
+        TurnMark.sample_id,
+        TurnMark.turn,
+        is_yes.label("is_wanted"),
+        literal("").label("correction"),
+    ).where(TurnMark.of == of, TurnMark.value.in_(("yes", "no")))
+    corrected = select(
+        CorrectedObservation.judgement_id,
+        CorrectedObservation.sample_id,
+        CorrectedObservation.turn,
+        false(),
+        CorrectedObservation.text,
+    ).where(literal(of) == OBSERVATION_MARK)
+    said = union_all(marked, corrected).subquery()
+    asked, observed = _words(said.c.turn)
     read = (
         select(
             counted_judgements.user_id,
@@ -132,10 +134,11 @@ def list_said_of_observations(session: Session, run_id: int, range_: ItemRange) 
             said.c.sample_id,
             said.c.turn,
             Sample.item_id,
-            *_words(said.c.turn),
-            said.c.is_true,
+            asked,
+            observed if of == OBSERVATION_MARK else literal("").label("observed"),
+            said.c.is_wanted,
             said.c.correction,
-            func.bool_and(said.c.is_true).over(partition_by=Sample.item_id).label("is_sure"),
+            func.bool_and(said.c.is_wanted).over(partition_by=Sample.item_id).label("is_sure"),
         )
         .join(Sample, Sample.id == said.c.sample_id)
         .join(counted_judgements, counted_judgements.id == said.c.judgement_id)
@@ -151,9 +154,9 @@ def list_said_of_observations(session: Session, run_id: int, range_: ItemRange) 
     return [SaidOfLook(*row[:-1]) for row in rows]
 
 
-def insert_untaught(session: Session, run_id: int, looks: Sequence[UntrueLook]) -> None:
-    """Add to the manifest of a training which observations it does not learn, each with the
-    correction that it learns instead, if it has one."""
+def insert_untaught(session: Session, run_id: int, looks: Sequence[UnwantedLook]) -> None:
+    """Add to the manifest of a training which questions or observations it does not learn, each
+    with the correction that it learns instead, if it has one."""
     rows = [
         {
             "run_id": run_id,
@@ -170,8 +173,8 @@ def insert_untaught(session: Session, run_id: int, looks: Sequence[UntrueLook]) 
 
 
 def list_untaught(session: Session, run_id: int) -> dict[Look, str | None]:
-    """Returns the looks whose observations a training does not learn, by its manifest, each with
-    what it learns instead; None where that is nothing, or the correction of an erased person."""
+    """Returns the looks of which a training does not learn its role's words, by its manifest, each
+    with what it learns instead; None where that is nothing, or an erased person's correction."""
     rows = session.execute(
         select(UntaughtLook, *_words(UntaughtLook.turn), CorrectedObservation.text)
         .join(Sample, Sample.id == UntaughtLook.sample_id)

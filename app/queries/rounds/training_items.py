@@ -23,7 +23,7 @@ from app.models import (
 )
 from app.queries.blocks import blocks
 from app.strategies.monologue import MONOLOGUE, MonologueTrace, Outcome, Turn
-from app.untrue_looks import Look, look_of
+from app.unwanted_looks import Look, look_of
 
 
 @dataclass(frozen=True)

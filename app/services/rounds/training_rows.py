@@ -17,7 +17,7 @@ from app.queries.rounds.rewards import (
     insert_boxes,
     insert_untaught,
     list_boxed_items,
-    list_said_of_observations,
+    list_said_of_looks,
 )
 from app.queries.rounds.rounds import get_round_model
 from app.queries.rounds.training_items import list_manifest_looks
@@ -25,7 +25,8 @@ from app.round_settings import LoopSettings
 from app.same_text import text_key
 from app.services.runs import runs
 from app.strategies import get_strategy
-from app.untrue_looks import find_untrue
+from app.strategies.monologue import OBSERVATION_MARK, QUESTION_MARK
+from app.unwanted_looks import find_unwanted
 
 
 def plan_trainings(
@@ -66,9 +67,8 @@ def plan_training(
     answering. The balance b is (#answer-only rows) / (#rationale rows) as in the published method,
     within [1, max_balance]: with fewer answer-only rows than rationales, a b under 1 would mute the
     very rationales that people picked. Boxes that people drew about these items stand beside them
-    where the training reads them, and, for an observer, what it does not learn of their looks.
+    where the training reads them, and what the role does not learn of their looks.
     """
-    looks = role == get_strategy(strategy).looking_role
     ranges = queries.list_train_ranges(session, round_.project_id)
     n_all = sum(range_.size for range_ in ranges)
     n_done = n_rationales = n_written = n_prior = 0
@@ -81,7 +81,7 @@ def plan_training(
             run = _request(session, round_, strategy, role, actor)
         if run is not None:
             queries.insert_rationale_rows(session, run.id, rows)
-            untaught += _leave_out_untrue(session, settings, run, range_) if looks else Counter()
+            untaught += _leave_out_unwanted(session, settings, run, range_)
         n_done += range_.size
         n_rationales += len(rows)
         n_written += sum(row.judgement_id is not None for row in rows)
@@ -153,12 +153,25 @@ def count_written(session: Session, round_: Round, settings: LoopSettings) -> in
     return queries.count_written(session, round_.project_id, round_.id)
 
 
+def _leave_out_unwanted(
+    session: Session, settings: LoopSettings, run: Run, range_: ItemRange
+) -> Counter[str]:
+    """Note in the manifest which words of the role about some items people do not want, as they say
+    now; returns how many. Of an observer these are observations that they found untrue, where the
+    settings want that with what they see instead; of a role that asks, useless questions, where the
+    settings want it to ask them less."""
+    strategy = get_strategy(run.strategy or "")
+    if run.role == strategy.looking_role:
+        return _leave_out_untrue(session, settings, run, range_)
+    if run.role == strategy.asking_role and settings.monologue.unwanted_weight:
+        return _leave_out_useless(session, run, range_)
+    return Counter()
+
+
 def _leave_out_untrue(
     session: Session, settings: LoopSettings, run: Run, range_: ItemRange
 ) -> Counter[str]:
-    """Note in the manifest of an observer which observations about some items people found untrue,
-    as they say now, and where the settings want that what they see instead; returns how many."""
-    untrue = find_untrue(list_said_of_observations(session, run.id, range_))
+    untrue = find_unwanted(list_said_of_looks(session, run.id, range_, OBSERVATION_MARK))
     read = list_manifest_looks(session, run.id, {look.said.item_id for look in untrue})
     teaches = settings.training.source == "admitted" and settings.monologue.with_corrections
     untaught = [
@@ -169,6 +182,15 @@ def _leave_out_untrue(
     insert_untaught(session, run.id, untaught)
     n_corrected = sum(look.corrected is not None for look in untaught)
     return +Counter(n_untaught_looks=len(untaught), n_corrected_looks=n_corrected)
+
+
+def _leave_out_useless(session: Session, run: Run, range_: ItemRange) -> Counter[str]:
+    useless = find_unwanted(list_said_of_looks(session, run.id, range_, QUESTION_MARK))
+    looks = list_manifest_looks(session, run.id, {look.said.item_id for look in useless})
+    read = {(item_id, asked) for item_id, asked, _ in looks}
+    untaught = [look for look in useless if look.said.look[:2] in read]
+    insert_untaught(session, run.id, untaught)
+    return +Counter(n_useless_questions=len(untaught))
 
 
 def _request(session: Session, round_: Round, strategy: str, role: str, actor: User | None) -> Run:

@@ -36,7 +36,7 @@ from tests.support.rounds_in_process import (
 from worker.ml.model.attached import attach_adapter
 from worker.ml.model.loading import load_vlm
 from worker.ml.training.readable import sample_readable
-from worker.ml.types import Draw, Example, Prompt, SampleConfig, Sampled
+from worker.ml.types import DROPPED, Draw, Example, Prompt, SampleConfig, Sampled
 from worker.stages.inputs import load_inputs
 from worker.stages.train import load_training
 
@@ -62,13 +62,21 @@ class Trained:
     image: Path
 
 
-def train(database: sessionmaker[Session], model: Path, folder: Path, **says: Any) -> Trained:
+def train(
+    database: sessionmaker[Session],
+    model: Path,
+    folder: Path,
+    *,
+    role: str = OBSERVER,
+    unwanted_weight: float = 0.0,
+    **says: Any,
+) -> Trained:
     """Let one person accept a rationale that came of two looks and say something of these, and
-    train both roles on it."""
+    train both roles on it; what became of one of them."""
     settings = tiny_settings(
         model,
         strategy="monologue",
-        monologue={"with_corrections": True},
+        monologue={"with_corrections": True, "unwanted_weight": unwanted_weight},
         judging={"judges": "people", "overlap": 1},
         training={"epochs": 40, "batch_size": 2, "rank": 8, "alpha": 16, "learning_rate": 0.02},
     )
@@ -86,9 +94,7 @@ def train(database: sessionmaker[Session], model: Path, folder: Path, **says: An
             select(Item).where(Item.project_id == project.id, Item.split == Split.TRAIN)
         ).one()
         run = session.scalars(
-            select(Run).where(
-                Run.project_id == project.id, Run.job == Job.TRAIN, Run.role == OBSERVER
-            )
+            select(Run).where(Run.project_id == project.id, Run.job == Job.TRAIN, Run.role == role)
         ).one()
         assert (run.status, run.error) == (RunStatus.SUCCEEDED, None)
         adapter = session.scalars(select(Adapter).where(Adapter.run_id == run.id)).one()
@@ -158,6 +164,37 @@ def test_the_observer_learns_what_a_person_saw_and_not_what_was_observed(
     assert corrected.adapter.meta["n_corrected_looks"] == 1
     assert "n_untaught_looks" not in accepted.adapter.meta
     assert accepted.result.n_untaught_looks == 0
+
+
+@pytest.mark.parametrize(
+    ("role", "marked", "dropped"),
+    [(OBSERVER, "observation", "large"), (REASONER, "question", f"look: {SIZE}")],
+)
+def test_what_people_did_not_want_becomes_less_probable_where_the_settings_say_so(
+    database: sessionmaker[Session],
+    tiny_model: Path,
+    tmp_path: Path,
+    role: str,
+    marked: str,
+    dropped: str,
+) -> None:
+    trained = train(
+        database,
+        tiny_model,
+        tmp_path / "unwanted",
+        role=role,
+        unwanted_weight=1.0,
+        marks={1: {marked: "no"}},
+    )
+    examples = examples_of(database, trained.run_id)
+    parts = [part.text for one in examples for part in one.parts if part.loss == DROPPED]
+    assert parts == [dropped]
+    assert trained.result.n_dropped == 1
+    counted = (trained.result.n_untaught_looks, trained.result.n_useless_questions)
+    assert counted == ((1, 0) if role == OBSERVER else (0, 1))
+    losses = [step.losses[DROPPED] for step in trained.result.curve]
+    assert losses[0] == pytest.approx(0.5, abs=0.1)
+    assert losses[-1] < 0.45, "half at first, and less as it becomes less probable"
 
 
 def test_a_look_that_was_marked_is_not_learned_and_a_retry_reads_the_same(

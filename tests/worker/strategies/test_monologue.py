@@ -13,6 +13,7 @@ from app.services.judging.branches import Branched
 from app.strategies.monologue import MonologueTrace, Outcome, Turn
 from worker.ml.types import (
     ANSWER,
+    DROPPED,
     RATIONALE,
     AdapterSettings,
     Draw,
@@ -427,6 +428,40 @@ def test_the_observer_learns_what_people_say_is_true_and_the_reasoner_what_was_r
         assert monologue.teach("reasoner", lesson, SETTINGS) == monologue.teach(
             "reasoner", read, SETTINGS
         )
+
+
+def test_useless_questions_and_untrue_observations_are_said_less_where_wanted() -> None:
+    turns = (
+        Turn(asked="is it night?", observed="no", asked_tokens=(1, 2, 3)),
+        Turn(asked="what size is the cone?", observed="small", asked_tokens=(5, 6)),
+    )
+    lesson = replace(LESSON, turns=turns, useless=frozenset({1}), observations=("No", None))
+    monologue = get_procedure("monologue")
+    wanted = SETTINGS.monologue.model_copy(update={"unwanted_weight": 2.0})
+    settings = SETTINGS.model_copy(update={"monologue": wanted})
+    assert monologue.unwanted_weight(settings) == 2.0
+
+    episode, useless = monologue.teach("reasoner", lesson, settings)
+    assert episode.losses == (QUESTION, ANSWER, RATIONALE), "only the useful question is learned"
+    assert [part.text for part in episode.parts][:4] == [
+        "look: is it night?",
+        " see: no.",
+        " look: what size is the cone?",
+        " see: small.",
+    ], "and the other one is read as ever"
+    assert [(part.text, part.loss, part.tokens) for part in useless.parts] == [
+        ("look: is it night?", None, (1, 2, 3)),
+        (" see: no.", None, None),
+        (" look: what size is the cone?", DROPPED, (5, 6)),
+    ]
+    looks = monologue.teach("observer", lesson, settings)
+    assert [(look.question, look.parts[0].text, look.losses) for look in looks] == [
+        ("is it night?", "No", (OBSERVATION,)),
+        ("what size is the cone?", "small", (DROPPED,)),
+    ], "other capitals are no other observation"
+    off = monologue.teach("observer", lesson, SETTINGS)
+    assert [look.question for look in off] == ["is it night?"]
+    assert monologue.unwanted_weight(SETTINGS) == 0.0
 
 
 def test_a_rationale_of_another_strategy_teaches_the_observer_and_not_to_answer_blindly() -> None:

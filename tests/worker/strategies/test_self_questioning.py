@@ -29,7 +29,6 @@ from worker.ml.types import (
     SampleConfig,
     Sampled,
 )
-from worker.stages.training_settings import train_config
 from worker.strategies import get_procedure
 from worker.strategies.contract import Lesson
 from worker.strategies.costs import Counted
@@ -188,8 +187,8 @@ def test_dropped_questions_are_learned_where_the_model_asks_and_only_if_wanted()
     untouched = [replace(one, dropped=()) for one in lessons]
     off = procedure.teach_all("model", lessons, settings())
     assert off == procedure.teach_all("model", untouched, settings())
-    assert train_config(settings(dropped_weight=2.0), balance=1.0).loss_weights[DROPPED] == 2.0
-    assert DROPPED not in train_config(settings(), balance=1.0).loss_weights
+    assert procedure.unwanted_weight(settings(dropped_weight=2.0)) == 2.0
+    assert procedure.unwanted_weight(settings()) == 0.0
 
 
 def test_captions_teach_prototypes_and_projector_alone_and_first() -> None:

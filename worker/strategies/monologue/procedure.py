@@ -156,11 +156,14 @@ class Monologue(Procedure):
             marker=marker,
         )
 
+    def unwanted_weight(self, settings: LoopSettings) -> float:
+        return settings.monologue.unwanted_weight
+
     def teach(self, role: str, lesson: Lesson, settings: LoopSettings) -> Sequence[Example]:
         if role == REASONER:
             return teach_reasoner(lesson, settings.sampling.openers[0], settings.monologue)
         if role == OBSERVER:
-            return teach_observer(lesson)
+            return teach_observer(lesson, settings.monologue)
         return ()
 
 

@@ -10,7 +10,7 @@ in training (losses.py); what follows it is put there, read and never learned.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from app.round_settings import MonologueSettings
 from app.strategies.monologue import Turn
@@ -54,11 +54,15 @@ def observation_part(turn: Turn) -> Part:
     return Part(_SEES.format(observed=turn.observed.rstrip(". ")), None, is_apart=True)
 
 
-def turn_parts(turns: Iterable[Turn], loss: str | None = None) -> tuple[Part, ...]:
-    """Returns the parts of some turns in their order; the questions are learned by `loss`."""
+def turn_parts(
+    turns: Iterable[Turn], loss: str | None = None, but: Collection[int] = ()
+) -> tuple[Part, ...]:
+    """Returns the parts of some turns in their order; the questions are learned by `loss`, but for
+    those of the turns at some places, from 0."""
     parts: list[Part] = []
-    for turn in turns:
-        parts += [question_part(turn, is_first=not parts, loss=loss), observation_part(turn)]
+    for place, turn in enumerate(turns):
+        learned = None if place in but else loss
+        parts += [question_part(turn, is_first=not parts, loss=learned), observation_part(turn)]
     return tuple(parts)
 
 

@@ -156,6 +156,9 @@ class SelfQuestioning(Direct):
             _as_inquiry(one, [next(answers) for _ in one.questions]) for one in asked if one.n_drawn
         ]
 
+    def unwanted_weight(self, settings: LoopSettings) -> float:
+        return settings.self_questioning.dropped_weight
+
     def teach_all(
         self, role: str, lessons: Sequence[Lesson], settings: LoopSettings
     ) -> list[tuple[int, Example]]:
@@ -173,7 +176,7 @@ class SelfQuestioning(Direct):
         together = make_dialogues(lessons, settings)
         # A dialogue of one turn that nobody described is the lesson alone.
         learned = [*alone, *((place, one) for place, one in together if _has_turns(one))]
-        if not settings.self_questioning.dropped_weight:
+        if not self.unwanted_weight(settings):
             return learned
         return [*learned, *make_dropped(lessons)]
 

@@ -239,7 +239,7 @@ LOSS_LABELS = {
     "rationale": Sentence("rationales"),
     "question": Sentence("questions"),
     "description": Sentence("descriptions"),
-    "dropped": Sentence("dropped questions (0.5 at first)"),
+    "dropped": Sentence("what is to be said less (0.5 at first)"),
     "observation": Sentence("observations"),
     "pointing": Sentence("pointing at places"),
 }

@@ -440,6 +440,12 @@ def test_a_run_that_ended_well_is_shown_as_done_however_little_it_told(
     told = text_of(shown, 'article[aria-label="Train the observer"]')
     untaught = "3 observations left out that people found untrue · 1 correction taught in its place"
     assert f"46 rows · {untaught}" in told
+    training.role = "reasoner"
+    training.result = TrainingResult(n_rows=46, n_useless_questions=1, n_dropped=2).dump()
+    session.flush()
+    told = text_of(admin.get(f"/rounds/{round_.id}"), 'article[aria-label="Train the reasoner"]')
+    useless = "1 question left out that people found useless"
+    assert f"46 rows · {useless} · 2 unwanted texts to be said less" in told
 
 
 def test_a_round_says_how_much_of_its_training_people_wrote(

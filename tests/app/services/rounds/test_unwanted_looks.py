@@ -1,5 +1,5 @@
 """Which observations the manifest of an observer's training leaves out, since people found them
-untrue, and what is taught instead."""
+untrue, and what is taught instead; which questions that of a reasoner, since they are useless."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ from app.queries.projects.removal import delete_project
 from app.queries.quality import withdrawing
 from app.queries.releases.turns import list_turns
 from app.queries.rounds.item_ranges import ItemRange
-from app.queries.rounds.rewards import list_said_of_observations, list_untaught
+from app.queries.rounds.rewards import list_said_of_looks, list_untaught
 from app.queries.rounds.training_items import list_manifest
 from app.round_settings import LoopSettings
 from app.services.accounts.erasure import erase_person
@@ -42,7 +42,7 @@ from app.services.dataset.prior import import_prior
 from app.services.judging import judgements
 from app.services.releases.releases import create_release
 from app.strategies.monologue import MONOLOGUE, OBSERVER, REASONER, Turn
-from app.untrue_looks import look_of
+from app.unwanted_looks import look_of
 from tests.support.factories import make_item, make_project, make_round, make_run, make_user
 from tests.support.judging import (
     BALL,
@@ -151,6 +151,26 @@ def test_corrections_are_taught_to_the_observer_alone_where_the_settings_say_so(
     assert [turn.observed for turn in row.turns] == [CONE[1], BALL[1]], "as it was read"
 
 
+def test_useless_questions_are_in_the_reasoners_manifest_where_they_are_to_become_rarer(
+    session: Session, project: Project
+) -> None:
+    round_ = make_judging(session, project, slots=3, unwanted_weight=1.0)
+    draw, other = draw_of(session, TEXT), draw_of(session, OTHER)
+    useless, useful = {"question": "no"}, {"question": "yes"}
+    judge(session, round_, marks={draw: {1: useless, 2: useless}})
+    judge(session, round_, marks={draw: {1: useful}, other: {2: useless}})
+    judge(session, round_, marks={other: {1: useful}})
+    observer = train(session, round_)
+    assert untaught(session, observer) == {}
+    assert "n_useless_questions" not in observer.parameters
+    reasoner = session.scalars(
+        select(Run).where(Run.round_id == round_.id, Run.role == REASONER)
+    ).one()
+    noted = {asked for asked, _ in untaught(session, reasoner)}
+    assert noted == {BALL[0]}, "two of three asked of the cone, and nothing of the mat is read"
+    assert reasoner.parameters["n_useless_questions"] == 1
+
+
 def test_people_who_disagree(session: Session, project: Project) -> None:
     round_ = make_judging(session, project, slots=3, with_corrections=True)
     draw = draw_of(session, TEXT)
@@ -213,10 +233,10 @@ def test_items_that_only_measure_say_nothing(session: Session, project: Project)
     session.add(TrainingRow(run_id=run.id, item_id=place.item_id))
     session.flush()
     everything = ItemRange(place.item_id, place.item_id, 1)
-    assert list_said_of_observations(session, run.id, everything)
+    assert list_said_of_looks(session, run.id, everything, "observation")
     place.purpose = Purpose.MEASURE
     session.flush()
-    assert list_said_of_observations(session, run.id, everything) == []
+    assert list_said_of_looks(session, run.id, everything, "observation") == []
 
 
 def test_the_manifest_stays_whatever_is_said_meanwhile(session: Session, project: Project) -> None:

@@ -1,4 +1,5 @@
-"""Decides which observations people found untrue, and what they say is to be seen instead."""
+"""Decides which questions people found useless, which observations untrue, and what they say is to
+be seen instead."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,13 +15,14 @@ Look = tuple[int, str, str]
 def look_of(item_id: int, asked: str, observed: str) -> Look:
     """Returns what tells a look from others: the same words about the same item are the same look,
     whichever draw they stand in."""
-    return item_id, text_key(asked), text_key(observed)
+    return item_id, text_key(asked), text_key(observed) if observed else ""
 
 
 @dataclass(frozen=True)
 class SaidOfLook:
-    """What a person says, in one judgement, of what a turn of a draw observed: that it is true, or
-    not; `correction` is what they see instead, "" where they do not say."""
+    """What a person says, in one judgement, of a turn of a draw: of its question, that it is useful
+    or not (`observed` is "" then), or of what it observed, that it is true or not; `correction` is
+    what they see instead, "" where they do not say."""
 
     user_id: int
     judgement_id: int
@@ -29,7 +31,7 @@ class SaidOfLook:
     item_id: int
     asked: str
     observed: str
-    is_true: bool
+    is_wanted: bool
     correction: str = ""
 
     @property
@@ -38,16 +40,17 @@ class SaidOfLook:
 
 
 @dataclass(frozen=True)
-class UntrueLook:
-    """A look whose observation people found untrue: a place where one of them says so, and where
-    what is to be seen instead was written, if anybody wrote it."""
+class UnwantedLook:
+    """A look whose question people found useless, or whose observation untrue: a place where one of
+    them says so, and where what is to be seen instead was written, if anybody wrote it."""
 
     said: SaidOfLook
     corrected: SaidOfLook | None
 
 
-def find_untrue(said: Iterable[SaidOfLook]) -> list[UntrueLook]:
-    """Returns the looks that at least as many people call untrue as call true, in a fixed order.
+def find_unwanted(said: Iterable[SaidOfLook]) -> list[UnwantedLook]:
+    """Returns the looks that at least as many people call useless as useful, or untrue as true, in
+    a fixed order.
 
     Who corrects an observation calls it untrue, whatever they mark beside it, and who says nothing
     of it has no voice: they accepted a rationale, and need not have opened its looks. A tie is no
@@ -62,16 +65,16 @@ def find_untrue(said: Iterable[SaidOfLook]) -> list[UntrueLook]:
     for one in sorted(said, key=lambda one: (one.judgement_id, one.sample_id, one.turn)):
         by_look[one.look].append(one)
     return [
-        UntrueLook(against[0], _choose(against))
+        UnwantedLook(against[0], _choose(against))
         for everything in by_look.values()
         if (against := _against(everything))
     ]
 
 
 def _against(said: Sequence[SaidOfLook]) -> list[SaidOfLook]:
-    """Returns what is said against a look; nothing where more people call it true."""
+    """Returns what is said against a look; nothing where more people are for it."""
     newest = {one.user_id: one.judgement_id for one in said}
-    against = [one for one in said if newest[one.user_id] == one.judgement_id and not one.is_true]
+    against = [one for one in said if newest[one.user_id] == one.judgement_id and not one.is_wanted]
     n_against = len({one.user_id for one in against})
     return against if 2 * n_against >= len(newest) else []
 
