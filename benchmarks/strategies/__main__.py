@@ -9,6 +9,8 @@ Without `--only`, all strategies are taught the same lessons and stand side by s
 stands beside its controls. The model is the demo's; held-out questions are of seven kinds, three of
 which take two looks. Cells (an arm of a seed) are kept in a file and in a folder of models: what
 was stopped goes on, and a cell that is there is not measured again. `--quick` takes one small seed.
+`--at-once N` measures N cells at a time, each on its threads; their seconds are then those of a
+busy machine, and what compares speeds is measured alone in the end.
 What each arm is: plan.py of side_by_side, of self_questioning, of perception, and, of the
 monologue, the one beside these folders.
 """
@@ -32,6 +34,8 @@ from benchmarks.support.cells import Cells, Config, Result, print_result, run_be
 from benchmarks.support.origin import origin
 
 STRATEGIES = ("monologue", "self_questioning", "perception")
+SPEED = "speed"
+"""The arm that compares speeds."""
 
 
 def main() -> None:
@@ -41,7 +45,8 @@ def main() -> None:
     parser.add_argument("--only", choices=STRATEGIES, help="one, beside its controls")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--arms", nargs="+", help="measure these only")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="of each cell")
+    parser.add_argument("--at-once", type=int, default=1, help="cells to measure at a time")
     parser.add_argument("--quick", action="store_true", help="one seed, small sizes")
     parser.add_argument("--show", action="store_true", help="print what is there, measure nothing")
     parser.add_argument("--out", type=Path, help="docs/figures/NAME.jsonl otherwise")
@@ -69,7 +74,14 @@ def main() -> None:
         for config in plan(scale, seed)
         if arguments.arms is None or config["arm"] in arguments.arms
     ]
-    show(_measure(cells, wanted, is_shown=arguments.show))
+    if arguments.at_once < 1:
+        parser.error("--at-once is at least 1")
+    if not arguments.show:
+        alone = [config for config in wanted if config["arm"] == SPEED]
+        cells.measure_all([one for one in wanted if one not in alone], arguments.at_once)
+        cells.measure_all(alone)
+    found = ((config, cells.find(config)) for config in wanted)
+    show([(config, result) for config, result in found if result is not None])
 
 
 _PLANS: Mapping[
@@ -100,14 +112,6 @@ def _measure_cell(config: Config, folder: Path, threads: int) -> Result:
     from benchmarks.strategies.arms import measure
 
     return measure(config, folder, threads)
-
-
-def _measure(cells: Cells, wanted: Sequence[Config], *, is_shown: bool) -> list[Measured]:
-    """Returns the cells with their results, measured where they are not there yet."""
-    if not is_shown:
-        return [(config, cells.measure(config)) for config in wanted]
-    found = ((config, cells.find(config)) for config in wanted)
-    return [(config, result) for config, result in found if result is not None]
 
 
 if __name__ == "__main__":

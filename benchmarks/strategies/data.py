@@ -5,6 +5,7 @@ Everything is a function of the seed and of what it is for; training and held-ou
 """
 
 import hashlib
+import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -165,7 +166,7 @@ class Pictures:
             name = hashlib.blake2b(repr(scene.to_dict()).encode(), digest_size=12).hexdigest()
             path = self._folder / f"{name}.png"
             if not path.exists():
-                temporary = path.with_suffix(f".{id(self)}.tmp")
+                temporary = path.with_suffix(f".{os.getpid()}.tmp")
                 temporary.write_bytes(render_png(scene))
                 temporary.replace(path)
             self._known[scene] = path

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.support.held import held
 from worker.host.models import DEMO_CHECKPOINT
 from worker.ml.inputs.encode import encoder_of
 from worker.ml.inputs.prompts import DEFAULT_STYLE
@@ -76,23 +77,25 @@ class Workshop:
         *,
         start_from: Path | None = None,
     ) -> Trained:
-        """Returns the adapter of this name, trained where it is not there yet."""
+        """Returns the adapter of this name, trained where it is not there yet. A process that wants
+        one which another process trains waits for it."""
         place = self.folder / name
         made = list(examples())
         n_supervised = config.epochs * sum(self._count(example) for example in made)
-        if not (place / "seconds").exists():
-            report = train_lora(
-                self.vlm,
-                made,
-                (),
-                config,
-                adapter,
-                start_from=start_from,
-                state_dir=place / "state",
-                out_dir=place / "adapter",
-                on_progress=_teller(name),
-            )
-            (place / "seconds").write_text(f"{report.seconds:.1f}", encoding="ascii")
+        with held(place.with_name(f"{name}.lock")):
+            if not (place / "seconds").exists():
+                report = train_lora(
+                    self.vlm,
+                    made,
+                    (),
+                    config,
+                    adapter,
+                    start_from=start_from,
+                    state_dir=place / "state",
+                    out_dir=place / "adapter",
+                    on_progress=_teller(name),
+                )
+                (place / "seconds").write_text(f"{report.seconds:.1f}", encoding="ascii")
         seconds = float((place / "seconds").read_text(encoding="ascii"))
         return Trained(place / "adapter", seconds, n_supervised)
 

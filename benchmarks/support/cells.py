@@ -8,7 +8,9 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -35,6 +37,7 @@ class Cells:
     def __init__(self, module: str, path: Path, options: Sequence[str] = ()) -> None:
         self.module, self.path, self.options = module, path, options
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._writing = threading.Lock()
         self._found: dict[str, Result] = {
             _key(entry["config"]): entry["result"] for entry in read_entries(path)
         }
@@ -49,10 +52,21 @@ class Cells:
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
             check_ended(done, self.path)
             result = json.loads(done.stdout.splitlines()[-1])
-            with self.path.open("a", encoding="utf-8") as file:
+            with self._writing, self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"config": config, "result": result}) + "\n")
             self._found[key] = result
         return self._found[key]
+
+    def measure_all(self, configs: Sequence[Config], at_once: int = 1) -> list[Result]:
+        """The results of cells, in their order, of which as many are measured at a time. After one
+        that fails no further one begins; those that are being measured end and are kept."""
+        with ThreadPoolExecutor(at_once) as pool:
+            running = [pool.submit(self.measure, config) for config in configs]
+            try:
+                return [cell.result() for cell in running]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def find(self, config: Config) -> Result | None:
         return self._found.get(_key(config))
