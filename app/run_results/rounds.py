@@ -145,6 +145,8 @@ class RoundFigures(StoredJson):
     n_written_trained: int = 0
     n_draws_fitting: int = 0
     n_draws_judged: int = 0
+    """Draws of shown candidates that were judged, in the round or before. Older versions counted
+    those that were judged in the round alone."""
     episodes: EpisodeTally | None = Field(default=None, exclude_if=is_none)
     """None where no monologue was sampled."""
     rewarded: RewardedFigures | None = Field(default=None, exclude_if=is_none)
@@ -200,5 +202,13 @@ class RoundFigures(StoredJson):
 
     @property
     def fitting_share(self) -> float | None:
-        """Returns the share of the judged draws that fit; None where none was judged."""
+        """Returns the share of the judged draws that fit; None where none was judged. A critic
+        judges all draws, also what was not shown."""
+        if self.critic is not None:
+            return self.critic.fitting_share
         return self.n_draws_fitting / self.n_draws_judged if self.n_draws_judged else None
+
+    @property
+    def n_judged(self) -> int:
+        """Returns of how many draws that is the share."""
+        return self.n_draws_judged if self.critic is None else self.critic.draws

@@ -11,7 +11,7 @@ from app.run_results import RoundFigures
 from app.services.critic_verdicts import tell_unjudged
 from app.services.evaluation.score_names import Series, score_name
 
-COLUMNS = ("round", "covered", "fitting draws", "test fit", "accuracy", "ROUGE-L", "CIDEr")
+COLUMNS = ("round", "covered", "draws that fit", "test fit", "accuracy", "ROUGE-L", "CIDEr")
 
 Scores = dict[str, dict[str, Any]]
 
@@ -31,7 +31,7 @@ def print_table(figures: dict[str, Any]) -> None:
             tallies.append(f"Round {entry['round']}: {describe_episodes(brought.episodes)}")
         if brought and brought.questions:
             tallies.append(f"Round {entry['round']}: {describe_questions(brought.questions)}")
-        share = brought.critic.fitting_share if brought and brought.critic else None
+        share = brought.fitting_share if brought else None
         by_strategy = entry.get("strategies", {})
         scores = {} if by_strategy else _test_scores(entry)
         table.add_row(

@@ -95,14 +95,26 @@ def count_admitted(session: Session, round_id: int) -> int:
 
 
 def count_fitting_draws(session: Session, round_id: int) -> tuple[int, int]:
-    """Returns the draws whose candidate fits by a majority, and the draws of judged candidates."""
+    """Returns the draws of a round whose candidate fits by a majority, and those of candidates that
+    were judged, in this round or before: what was judged is not shown again when it is drawn again,
+    and the better a model is, the more of its draws are that."""
+    own = aliased(Round)
+    judged_by_then = (
+        select(Round.id)
+        .join(own, (own.project_id == Round.project_id) & (own.number >= Round.number))
+        .where(own.id == round_id)
+    )
+    drawn = select(RoundCandidate.candidate_id).where(RoundCandidate.round_id == round_id)
     votes = (
         select(
             VerdictRow.candidate_id,
             (2 * func.count().filter(VerdictRow.fits) > func.count()).label("fits"),
         )
         .join(counted_judgements, counted_judgements.id == VerdictRow.judgement_id)
-        .where(VerdictRow.round_id == round_id)
+        .where(
+            VerdictRow.round_id.in_(judged_by_then.scalar_subquery()),
+            VerdictRow.candidate_id.in_(drawn.scalar_subquery()),
+        )
         .group_by(VerdictRow.candidate_id)
         .subquery()
     )

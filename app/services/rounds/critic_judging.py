@@ -41,7 +41,7 @@ def judge_round(session: Session, round_: Round) -> CriticFigures:
     """Judge all shown candidates of a round with its critic; returns figures over all draws. An
     item that it cannot judge after all is set aside, and is no part of them.
 
-    The critic looks at candidates that are not shown too, for the share of fitting draws, but only
+    The critic looks at candidates that are not shown too, for the share of draws that fit, but only
     shown ones get verdicts: what was not shown cannot be admitted, for people and critics alike.
     """
     settings = LoopSettings.model_validate(round_.settings)

@@ -29,7 +29,7 @@ __all__ = ["collect_figures", "list_history"]
 
 
 def collect_figures(session: Session, round_: Round) -> RoundFigures:
-    """Returns coverage, change on measured items and the share of fitting draws."""
+    """Returns coverage, change on measured items and the share of draws that fit."""
     settings = LoopSettings.model_validate(round_.settings)
     n_items, n_covered, n_before = queries.count_covered(
         session, round_.project_id, round_number=round_.number
