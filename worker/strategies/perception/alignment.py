@@ -1,7 +1,7 @@
 """The first stage: what teaches a fresh perception to find places, before it learns from answers.
 
-From answers alone a request learns to look somewhere, and hardly where it is asked to: what is
-shown of a picture only says a little less wherever it looks. Texts that name places say where.
+From answers alone a request learns late to look where it is asked to: what is shown of a picture
+only says a little less wherever it looks. Texts that name places say where.
 Captions, of people or of rendered scenes, and rationales are cut into pieces that name one place
 each, and asked for piece by piece: "what is in the top left?". With pointing, which is ours and of
 no paper, lessons whose question or rationale names one place, or about which people drew boxes,
