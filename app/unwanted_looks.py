@@ -20,9 +20,9 @@ def look_of(item_id: int, asked: str, observed: str) -> Look:
 
 @dataclass(frozen=True)
 class SaidOfLook:
-    """What a person says, in one judgement, of a turn of a draw: of its question, that it is useful
-    or not (`observed` is "" then), or of what it observed, that it is true or not; `correction` is
-    what they see instead, "" where they do not say."""
+    """One person's opinion of one turn of a draw: whether its question is useful, or whether what
+    it observed is true. `is_wanted`: useful, or true. `observed`: "" where the question is meant.
+    `correction`: what they see instead, "" where they do not say."""
 
     user_id: int
     judgement_id: int

@@ -23,24 +23,19 @@ def list_named_adapters(session: Session, name: str) -> list[NamedAdapter]:
     """Returns what people may mean by a name: of the project with this short name the newest
     adapter of each role of each strategy, else the adapters whose digest begins so.
     """
-    newest = session.execute(
-        select(Adapter, Run.strategy, Run.role)
-        .distinct(Run.strategy, Run.role)
-        .join(Run, Run.id == Adapter.run_id)
+    adapters = select(Adapter, Run.strategy, Run.role).join(Run, Run.id == Adapter.run_id)
+    newest = (
+        adapters.distinct(Run.strategy, Run.role)
         .join(Project, Project.id == Adapter.project_id)
         .where(Project.slug == name)
         .order_by(Run.strategy, Run.role, Adapter.id.desc())
-    ).all()
-    found = (
-        newest
-        or session.execute(
-            select(Adapter, Run.strategy, Run.role)
-            .distinct(Adapter.digest)
-            .join(Run, Run.id == Adapter.run_id)
-            .where(Adapter.digest.startswith(name.removeprefix("illume-"), autoescape=True))
-            .order_by(Adapter.digest, Adapter.id)
-        ).all()
     )
+    named = (
+        adapters.distinct(Adapter.digest)
+        .where(Adapter.digest.startswith(name.removeprefix("illume-"), autoescape=True))
+        .order_by(Adapter.digest, Adapter.id)
+    )
+    found = session.execute(newest).all() or session.execute(named).all()
     return [NamedAdapter(*row) for row in found]
 
 

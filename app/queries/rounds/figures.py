@@ -112,8 +112,8 @@ def count_fitting_draws(session: Session, round_id: int) -> tuple[int, int]:
         )
         .join(counted_judgements, counted_judgements.id == VerdictRow.judgement_id)
         .where(
-            VerdictRow.round_id.in_(judged_by_then.scalar_subquery()),
-            VerdictRow.candidate_id.in_(drawn.scalar_subquery()),
+            VerdictRow.round_id.in_(judged_by_then),
+            VerdictRow.candidate_id.in_(drawn),
         )
         .group_by(VerdictRow.candidate_id)
         .subquery()

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from worker.ml.types import (
     SampleConfig,
     Sampled,
 )
+from worker.stages.training_settings import train_config
 from worker.strategies import get_procedure
 from worker.strategies.contract import Lesson
 from worker.strategies.costs import Counted
@@ -187,8 +188,13 @@ def test_dropped_questions_are_learned_where_the_model_asks_and_only_if_wanted()
     untouched = [replace(one, dropped=()) for one in lessons]
     off = procedure.teach_all("model", lessons, settings())
     assert off == procedure.teach_all("model", untouched, settings())
-    assert procedure.unwanted_weight(settings(dropped_weight=2.0)) == 2.0
-    assert procedure.unwanted_weight(settings()) == 0.0
+    assert weights_of(settings(dropped_weight=2.0))[DROPPED] == 2.0
+    assert DROPPED not in weights_of(settings())
+
+
+def weights_of(wanted: LoopSettings) -> Mapping[str, float]:
+    weight = get_procedure("self_questioning").unwanted_weight(wanted)
+    return train_config(wanted, balance=1.0, unwanted_weight=weight).loss_weights
 
 
 def test_captions_teach_prototypes_and_projector_alone_and_first() -> None:
