@@ -16,6 +16,8 @@ from app.kit.db import session_scope
 from app.lifecycle import Decision, Job, Role, RoundStatus, RunStatus
 from app.models import Item, Project, Round, Run, User
 from app.queries.runs.runs import claim_run
+from app.run_results import TrainingResult
+from app.run_results.training import TrainingStep, Validated
 from app.services.accounts import accounts
 from app.services.dataset.imports import perform_import
 from app.services.projects import removal
@@ -28,6 +30,7 @@ from tests.support.factories import (
     make_user,
     png_bytes,
 )
+from tests.support.rounds.mixed import make_found_round
 from tests.support.rounds_in_process import close_now
 from tests.support.serving import WebServer
 
@@ -49,6 +52,10 @@ FAULTS = """() => {
   if (wide > 0) faults.push("wider than the screen by " + wide);
   return faults;
 }"""
+CUT = """[...document.querySelectorAll(".table-wrap:not(figure *)")]
+  .filter((wrap) => wrap.clientWidth && wrap.scrollWidth > wrap.clientWidth + 1)
+  .map((wrap) => `${wrap.innerText.slice(0, 40)}: ${wrap.scrollWidth} px in ${wrap.clientWidth}`)"""
+"""Tables that have to be scrolled sideways, the numbers of charts aside."""
 
 
 def sign_in_as_admin(page: Page, site: Site) -> None:
@@ -290,6 +297,34 @@ def test_every_page_fits_its_screen_and_names_its_parts(
     for path in paths:
         page.goto(site.web.url + path)
         assert page.evaluate(FAULTS) == [], path
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_no_table_of_a_round_is_cut_on_a_wide_screen(
+    site: Site, new_context: NewContext, language: str
+) -> None:
+    losses = ("answer", "question", "rationale", "description", "dropped")
+    curve = tuple(TrainingStep(step=at, losses=dict.fromkeys(losses, 0.5)) for at in (1, 2))
+    notes = TrainingResult(
+        n_rows=46, n_steps=2, epochs_run=1, n_useless_questions=1, n_dropped=2, curve=curve,
+        validations=(Validated(epoch=1, loss=0.25),),
+    )  # fmt: skip
+    with session_scope() as session:
+        round_ = make_found_round(session)
+        project = session.get_one(Project, round_.project_id)
+        training = make_run(session, project, Job.TRAIN, round_=round_, status=RunStatus.RUNNING)
+        training.strategy, training.role, training.result = "monologue", "reasoner", notes.dump()
+        training.status, training.finished_at = RunStatus.SUCCEEDED, func.now()
+        address = f"{site.web.url}/rounds/{round_.id}"
+    context = new_context()
+    context.set_extra_http_headers({"Accept-Language": language})
+    page = context.new_page()
+    sign_in_as_admin(page, site)
+    page.goto(address)
+    page.evaluate("document.querySelectorAll('main details').forEach(it => { it.open = true })")
+    expect(page.locator("#strategies-found")).to_be_visible()
+    expect(page.locator(".legend__key")).to_have_count(6)
+    assert page.evaluate(CUT) == []
 
 
 def test_uploaded_files_with_problems_are_told_line_by_line(

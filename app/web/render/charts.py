@@ -14,6 +14,8 @@ WIDTH, HEIGHT = 480, 210
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 10, 26
 MOST_ROWS = 24
 """In the table beside a chart."""
+MOST_LINES = 8
+"""So many strokes the stylesheet has (`.series--8`); further lines have them again."""
 
 Point = tuple[float, float]
 Interval = tuple[float, float, float]
@@ -73,7 +75,8 @@ def line_chart(
     with_dots: bool = False,
     intervals: Mapping[str, Sequence[Interval]] | None = None,
 ) -> Chart | None:
-    """Returns a chart of up to four named series of (x, y); None when there is nothing to draw.
+    """Returns a chart of named series of (x, y), MOST_LINES of them unlike each other; None when
+    there is nothing to draw.
 
     intervals: by name of a series, (x, lower end, upper end) of its points.
     """
@@ -99,12 +102,12 @@ def line_chart(
         )
 
     lines = []
-    for number, (name, points) in enumerate(drawn, start=1):
+    for index, (name, points) in enumerate(drawn):
         placed = [place(point) for point in points]
         lines.append(
             Line(
                 name=name,
-                number=number,
+                number=index % MOST_LINES + 1,
                 path=" ".join(f"{x:g},{y:g}" for x, y in placed),
                 dots=tuple(placed) if with_dots or len(placed) == 1 else (placed[-1],),
                 last=points[-1][1],

@@ -1,9 +1,13 @@
 import math
+import re
 
 import pytest
+from bs4 import BeautifulSoup
 
+from app.kit.resources import STATIC
 from app.kit.sentences import Sentence
-from app.web.render.charts import MOST_ROWS, line_chart, nice_step
+from app.web.pages.rounds.rounds import LOSS_LABELS
+from app.web.render.charts import MOST_LINES, MOST_ROWS, line_chart, nice_step
 from app.web.render.templating import make_environment
 
 
@@ -61,3 +65,33 @@ def test_the_numbers_of_a_chart_stand_in_a_table_that_is_thinned() -> None:
     assert chart.rows[0] == (1, (0.01, 0.5))
     assert chart.rows[-1] == (100, (1.0, None))
     assert chart.key == "loss-by-step"
+
+
+def test_no_two_lines_of_a_chart_look_alike() -> None:
+    """A training shows each of its losses, and validation beside them."""
+    names = [*LOSS_LABELS, "validation"]
+    assert len(names) <= MOST_LINES
+    chart = line_chart(
+        "loss", [(name, [(0, 1.0), (1, at)]) for at, name in enumerate(names)], x_label="step"
+    )
+    assert chart is not None
+    page = BeautifulSoup(
+        make_environment().get_template("_chart.html").render(chart=chart), "html.parser"
+    )
+    drawn = [" ".join(line.parent["class"]) for line in page.select(".chart > g > .chart__line")]
+    keys = [" ".join(key["class"][1:]) for key in page.select(".legend__key")]
+    assert drawn == keys
+    assert len(set(drawn)) == len(names)
+    style = (STATIC / "css/components/chart.css").read_text(encoding="utf-8")
+    strokes = dict(re.findall(r"  \.(series[-\d]*) \{\n\s*(--stroke[^}]*)\}", style))
+    looks = [strokes[classes.split()[-1]] for classes in drawn]
+    assert len(set(looks)) == len(names)
+    dashes = [look.split("--dash:")[1] for look in looks]
+    assert len(set(dashes)) == len(names), "told apart by colour alone"
+
+
+def test_more_lines_than_strokes_are_drawn_all_the_same() -> None:
+    series = [(str(at), [(0.0, float(at))]) for at in range(MOST_LINES + 1)]
+    chart = line_chart("many", series, x_label="step")
+    assert chart is not None
+    assert [line.number for line in chart.lines] == [*range(1, MOST_LINES + 1), 1]
