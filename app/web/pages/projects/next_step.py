@@ -28,6 +28,9 @@ class NextStep:
     is_problem: bool = False
     note: str = ""
     """What the next round does besides."""
+    go_on: str = ""
+    """Where another round can be started although the loop has ended: settings or data may have
+    changed since."""
 
 
 def find_open(rounds: Sequence[Round]) -> Round | None:
@@ -87,6 +90,7 @@ def next_step(
         last.decision_reason or "",
         Sentence("Make a release"),
         f"{base}/releases",
+        go_on=f"{base}/rounds/new",
     )
 
 

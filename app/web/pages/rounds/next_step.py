@@ -21,7 +21,8 @@ from app.web.pages.rounds.forms import count_asked
 @dataclass(frozen=True)
 class RoundStep:
     """What to do now, and why. kind: of the notice (`ok`, `bad`, `info`); notes: what waits
-    besides; aside: another way on, which is not the first."""
+    besides; aside: another way on, which is not the first; go_on: where another round can be
+    started although the loop has ended."""
 
     title: str
     text: str
@@ -31,6 +32,7 @@ class RoundStep:
     notes: Sequence[str] = ()
     aside_label: str = ""
     aside: str = ""
+    go_on: str = ""
 
 
 def next_step(
@@ -148,7 +150,12 @@ def _lead_on(session: Session, project: Project, round_: Round) -> RoundStep:
     """Leads on from the newest round, and says about how many images the next one asks."""
     step, base = _after_the_end(round_), f"/projects/{project.slug}"
     if round_.decision is not Decision.CONTINUE and round_.status is not RoundStatus.CANCELLED:
-        return replace(step, link_label=Sentence("Make a release"), link=f"{base}/releases")
+        return replace(
+            step,
+            link_label=Sentence("Make a release"),
+            link=f"{base}/releases",
+            go_on=f"{base}/rounds/new",
+        )
     n_asked = count_asked(session, project, settings_of(project))
     note = CountedSentence(
         "%(shown)s train image has no question yet; the next round asks about it.",

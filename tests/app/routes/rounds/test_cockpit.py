@@ -1,7 +1,7 @@
 """What a round's page says first: where the round stands, and what there is to do."""
 
 import pytest
-from sqlalchemy import func
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
@@ -110,6 +110,25 @@ def test_a_decided_round_gives_the_reason_and_leads_on(
     link = one(admin.get(f"/rounds/{last.id}"), "#next-step a.btn--primary")
     assert link["href"] == f"/projects/{project.slug}/releases"
     assert not page(admin.get(f"/rounds/{round_.id}")).select("#next-step a.btn--primary")
+
+
+def test_another_round_can_be_started_although_the_loop_has_ended(
+    admin: TestClient, session: Session, project: Project
+) -> None:
+    """Settings may have changed since, or data come in."""
+    last = decided(session, project, Decision.ROUND_LIMIT)
+    make_item(session, project)
+    session.flush()
+    for address in (f"/projects/{project.slug}", f"/rounds/{last.id}"):
+        link = one(admin.get(address), "#go-on")["href"]
+        assert link == f"/projects/{project.slug}/rounds/new"
+    asked = admin.get(str(link))
+    assert "Start round 2?" in asked.text
+    started = admin.post(str(one(asked, "main form[method=post]")["action"]))
+    assert started.status_code == 303
+    assert session.scalars(select(Round.number).order_by(Round.number)).all() == [1, 2]
+    for address in (f"/projects/{project.slug}", f"/rounds/{last.id}"):
+        assert not page(admin.get(address)).select("#go-on")
 
 
 def test_a_failed_run_comes_first_and_its_card_is_unfolded(
