@@ -278,7 +278,7 @@ def _loss_chart(run: Run, *, is_mixed: bool) -> Chart | None:
         title,
         [
             *((LOSS_LABELS.get(name, name), line) for name, line in points.items()),
-            (Sentence("validation"), validation),
+            (Sentence("validation, weighted sum"), validation),
         ],
         x_label=Sentence("nats per token, by step"),
     )
