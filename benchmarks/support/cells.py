@@ -129,9 +129,10 @@ def print_result(result: Result) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table(*columns, title=title)
+    # Of what a row is of, nothing may be missing: it is what the rows are told apart by.
+    table = Table(Column(columns[0], no_wrap=True), *columns[1:], title=title)
     for row in rows:
         table.add_row(*row)
     Console(width=160).print(table)
