@@ -131,8 +131,11 @@ def print_result(result: Result) -> None:
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Column, Table
 
-    # Of what a row is of, nothing may be missing: it is what the rows are told apart by.
-    table = Table(Column(columns[0], no_wrap=True), *columns[1:], title=title)
-    for row in rows:
-        table.add_row(*row)
+    lines = [list(row) for row in rows]
+    # Rows are told apart by their names: no word of those is cut.
+    words = [word for line in lines for word in line[0].split()]
+    first = Column(columns[0], min_width=max(map(len, words), default=0))
+    table = Table(first, *columns[1:], title=title)
+    for line in lines:
+        table.add_row(*line)
     Console(width=160).print(table)
