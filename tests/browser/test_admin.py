@@ -299,6 +299,7 @@ def test_every_page_fits_its_screen_and_names_its_parts(
         assert page.evaluate(FAULTS) == [], path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_no_table_of_a_round_is_cut_on_a_wide_screen(
     site: Site, new_context: NewContext, language: str
