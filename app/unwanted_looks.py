@@ -20,9 +20,9 @@ def look_of(item_id: int, asked: str, observed: str) -> Look:
 
 @dataclass(frozen=True)
 class SaidOfLook:
-    """One person's opinion of one turn of a draw: whether its question is useful, or whether what
-    it observed is true. `is_wanted`: useful, or true. `observed`: "" where the question is meant.
-    `correction`: what they see instead, "" where they do not say."""
+    """What one person marked in a sampled monologue: that a question is useful or useless, or that
+    an observation is true or untrue. `is_wanted`: useful, or true. `observed`: "" where the
+    question is meant. `correction`: what they see instead, "" where they do not say."""
 
     user_id: int
     judgement_id: int

@@ -131,7 +131,7 @@ def print_result(result: Result) -> None:
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Column, Table
 
-    lines = [list(row) for row in rows]
+    lines = list(rows)
     # Rows are told apart by their names: no word of those is cut.
     words = [word for line in lines for word in line[0].split()]
     first = Column(columns[0], min_width=max(map(len, words), default=0))
